@@ -1,1 +1,2 @@
-
+//! A simulated WhatsApp.
+pub mod harness;
