@@ -1,0 +1,294 @@
+//! Something that happened to a device, as webhooks and event streams tell it. The id is a function of the WhatsApp
+//! key, so it survives replays and crashes: a receiver can drop what it has seen.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::{DeviceName, UnixMillis};
+
+/// `evt_` and 26 characters of base32: 128 bits of a hash over what makes the event unique.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct EventId(String);
+
+impl EventId {
+    /// Derives the id from the parts that make the event unique, in order. For a message: device, chat, sender,
+    /// message id, event type.
+    pub fn derive(parts: &[&str]) -> Self {
+        let mut hash = Sha256::new();
+        for part in parts {
+            // Length first, so that ("ab", "c") and ("a", "bc") differ.
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part.as_bytes());
+        }
+        let digest: [u8; 32] = hash.finalize().into();
+        let half = digest.first_chunk::<16>().copied().unwrap_or_default();
+        Self(format!("evt_{}", data_encoding::BASE32_NOPAD.encode(&half).to_ascii_lowercase()))
+    }
+
+    /// Reads an id a caller gave back.
+    pub fn parse(text: &str) -> Option<Self> {
+        let rest = text.strip_prefix("evt_")?;
+        let good =
+            rest.len() == 26 && rest.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+        good.then(|| Self(text.to_owned()))
+    }
+
+    /// The id.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl TryFrom<String> for EventId {
+    type Error = &'static str;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text).ok_or("not an event id")
+    }
+}
+
+impl From<EventId> for String {
+    fn from(id: EventId) -> Self {
+        id.0
+    }
+}
+
+/// The types of event, as filters and payloads name them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum EventType {
+    /// A message came in.
+    #[serde(rename = "message.received")]
+    MessageReceived,
+    /// The account wrote, on the phone or another device.
+    #[serde(rename = "message.sent")]
+    MessageSent,
+    /// Somebody reacted.
+    #[serde(rename = "message.reaction")]
+    MessageReaction,
+    /// Somebody edited a message.
+    #[serde(rename = "message.edited")]
+    MessageEdited,
+    /// Somebody took a message back.
+    #[serde(rename = "message.revoked")]
+    MessageRevoked,
+    /// A message we sent got further.
+    #[serde(rename = "message.status")]
+    MessageStatus,
+    /// Somebody voted.
+    #[serde(rename = "poll.vote")]
+    PollVote,
+    /// A group changed.
+    #[serde(rename = "group.updated")]
+    GroupUpdated,
+    /// Somebody calls.
+    #[serde(rename = "call.offer")]
+    CallOffer,
+    /// The device's state changed.
+    #[serde(rename = "device.state")]
+    DeviceState,
+    /// A LID and a phone number turned out to be one person.
+    #[serde(rename = "identity.resolved")]
+    IdentityResolved,
+}
+
+impl EventType {
+    /// All of them, in the order of the contract.
+    pub const ALL: [Self; 11] = [
+        Self::MessageReceived,
+        Self::MessageSent,
+        Self::MessageReaction,
+        Self::MessageEdited,
+        Self::MessageRevoked,
+        Self::MessageStatus,
+        Self::PollVote,
+        Self::GroupUpdated,
+        Self::CallOffer,
+        Self::DeviceState,
+        Self::IdentityResolved,
+    ];
+
+    /// The dotted name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::MessageReceived => "message.received",
+            Self::MessageSent => "message.sent",
+            Self::MessageReaction => "message.reaction",
+            Self::MessageEdited => "message.edited",
+            Self::MessageRevoked => "message.revoked",
+            Self::MessageStatus => "message.status",
+            Self::PollVote => "poll.vote",
+            Self::GroupUpdated => "group.updated",
+            Self::CallOffer => "call.offer",
+            Self::DeviceState => "device.state",
+            Self::IdentityResolved => "identity.resolved",
+        }
+    }
+
+    /// The type of that name.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+}
+
+impl fmt::Display for EventType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One event. Its JSON is the body of the `standard` webhook format, and is what the log keeps.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Stable across retries and crashes.
+    pub id: EventId,
+    /// What happened.
+    #[serde(rename = "type")]
+    pub kind: EventType,
+    /// When, by WhatsApp's clock where it says so.
+    pub timestamp: UnixMillis,
+    /// To which device.
+    pub device: DeviceName,
+    /// The rest; its shape follows from the type.
+    pub data: EventData,
+}
+
+/// What an event says. Serialised without a tag: the event's type tells the shape.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum EventData {
+    /// A message in or out.
+    Message(Box<MessageData>),
+    /// How far a sent message got.
+    Status(StatusData),
+    /// The device's state.
+    Device(DeviceData),
+    /// The types with little structure of their own.
+    Other(serde_json::Value),
+}
+
+/// A message as webhooks tell it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MessageData {
+    /// The WhatsApp message id.
+    pub id: String,
+    /// The conversation: a person's address or a group id.
+    pub chat: String,
+    /// Who wrote it.
+    pub from: Person,
+    /// Whether the linked account wrote it.
+    pub from_me: bool,
+    /// The group id, in a group.
+    pub group: Option<String>,
+    /// `text`, `image`, …, or `unsupported`.
+    pub kind: String,
+    /// The text or caption.
+    pub text: Option<String>,
+    /// Who is mentioned.
+    pub mentions: Vec<String>,
+    /// The message it answers.
+    pub reply_to: Option<Reply>,
+    /// What is attached.
+    pub media: Option<MediaData>,
+    /// What a kind has beside text and media: a place, a card, a poll's options, …
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<serde_json::Value>,
+}
+
+/// A person, under every address known.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Person {
+    /// The address the message came with.
+    pub jid: String,
+    /// The phone number, when known.
+    pub phone: Option<String>,
+    /// The LID, when known.
+    pub lid: Option<String>,
+    /// The name they chose.
+    pub name: Option<String>,
+}
+
+/// The message another one answers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reply {
+    /// Its id.
+    pub id: String,
+    /// Who wrote it.
+    pub from: Option<String>,
+    /// Its text, as the answerer's phone quoted it.
+    pub text: Option<String>,
+}
+
+/// An attachment; the bytes are fetched on demand.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MediaData {
+    /// Where moonwa serves it, for a key with the scope `read`.
+    pub url: String,
+    /// Its type, as the sender said.
+    pub mime: Option<String>,
+    /// Bytes.
+    pub size: Option<u64>,
+    /// SHA-256 of the file, hexadecimal.
+    pub sha256: Option<String>,
+    /// A document's name.
+    pub filename: Option<String>,
+}
+
+/// How far a sent message got.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StatusData {
+    /// The WhatsApp message id.
+    pub id: String,
+    /// To whom it went.
+    pub to: String,
+    /// `sent`, `accepted`, `delivered`, `read`, `played` or `failed`.
+    pub status: String,
+    /// Why it failed.
+    pub code: Option<String>,
+}
+
+/// A device's state.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DeviceData {
+    /// docs.moonwa.id's word.
+    pub status: super::StatusWord,
+    /// moonwa's finer word.
+    pub state: String,
+    /// Why, as a stable code.
+    pub reason: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_depends_on_every_part_and_its_borders() {
+        let id = EventId::derive(&["toko", "a@lid", "b@lid", "3EB0", "message.received"]);
+        assert_eq!(id, EventId::derive(&["toko", "a@lid", "b@lid", "3EB0", "message.received"]));
+        assert_ne!(EventId::derive(&["ab", "c"]), EventId::derive(&["a", "bc"]));
+        assert_eq!(EventId::parse(id.as_str()), Some(id));
+        assert_eq!(EventId::parse("evt_short"), None);
+    }
+
+    #[test]
+    fn a_type_survives_its_name() {
+        for kind in EventType::ALL {
+            assert_eq!(EventType::parse(kind.as_str()), Some(kind));
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
+        }
+    }
+}

@@ -1,0 +1,307 @@
+//! What callers ask to be sent, and how far each message got.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::{DeviceName, Jid, Recipient, UnixMillis};
+
+/// A WhatsApp message id, chosen here before anything is promised.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct MessageId(String);
+
+impl MessageId {
+    /// A fresh id in the form of WhatsApp's own web client: `3EB0` and 18 hexadecimal digits.
+    pub fn random() -> Self {
+        let bytes: [u8; 9] = rand::random();
+        Self(format!("3EB0{}", data_encoding::HEXUPPER.encode(&bytes)))
+    }
+
+    /// An id that came from outside. `None` when it cannot be one.
+    pub fn parse(text: &str) -> Option<Self> {
+        let good = (1..=128).contains(&text.len())
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b':'));
+        good.then(|| Self(text.to_owned()))
+    }
+
+    /// The id.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for MessageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for MessageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl TryFrom<String> for MessageId {
+    type Error = &'static str;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text).ok_or("not a message id")
+    }
+}
+
+impl From<MessageId> for String {
+    fn from(id: MessageId) -> Self {
+        id.0
+    }
+}
+
+/// One message to be sent, validated; the same whichever face of the API it came through.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SendRequest {
+    /// To whom.
+    pub to: Recipient,
+    /// What.
+    pub content: Content,
+    /// The message it answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply_to: Option<MessageId>,
+    /// Who is mentioned in the text.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mentions: Vec<Recipient>,
+    /// Whether media may be opened once only.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub view_once: bool,
+}
+
+/// What a message says. `Debug` is derived for tests; never log it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Content {
+    /// Plain text.
+    Text {
+        /// The text.
+        text: String,
+    },
+    /// A picture, film, sound, file or sticker.
+    Media {
+        /// Which of them.
+        media: MediaKind,
+        /// Where the bytes are.
+        source: MediaSource,
+        /// The type, when the caller knows better than the bytes.
+        mime: Option<String>,
+        /// The file name shown for a document.
+        filename: Option<String>,
+        /// The text under it.
+        caption: Option<String>,
+    },
+    /// A place.
+    Location {
+        /// Degrees north, as text so that equality and hashing stay exact.
+        latitude: String,
+        /// Degrees east.
+        longitude: String,
+        /// The place's name.
+        name: Option<String>,
+        /// Its address.
+        address: Option<String>,
+    },
+    /// A contact card.
+    Contact {
+        /// The name shown.
+        name: String,
+        /// The vCard.
+        vcard: String,
+    },
+    /// A poll.
+    Poll {
+        /// The question.
+        question: String,
+        /// The answers.
+        options: Vec<String>,
+        /// How many may be chosen.
+        selectable: u32,
+    },
+    /// A reaction to a message; an empty emoji takes it back.
+    Reaction {
+        /// The message.
+        message: MessageId,
+        /// Who wrote it; ourselves when absent.
+        author: Option<Jid>,
+        /// The emoji.
+        emoji: String,
+    },
+    /// New text for a message sent earlier.
+    Edit {
+        /// The message.
+        message: MessageId,
+        /// The new text.
+        text: String,
+    },
+    /// Takes a message back for everyone.
+    Revoke {
+        /// The message.
+        message: MessageId,
+        /// Who wrote it, when a group admin removes another's message.
+        author: Option<Jid>,
+    },
+}
+
+/// The kinds of media a message can carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MediaKind {
+    /// A picture.
+    Image,
+    /// A film.
+    Video,
+    /// A sound file.
+    Audio,
+    /// A voice note.
+    Voice,
+    /// Any file.
+    Document,
+    /// A sticker (WebP).
+    Sticker,
+}
+
+/// Where media to be sent comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MediaSource {
+    /// Fetched from there when it is sent.
+    Url(String),
+    /// Uploaded by the caller; a file in the store's spool, removed once sent.
+    Spool(PathBuf),
+}
+
+/// How far a sent message got. Later states win; `Failed` is final.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "status", rename_all = "snake_case")]
+pub enum MessageStatus {
+    /// On our disk.
+    Queued,
+    /// Written to the socket, nothing more.
+    Sent,
+    /// WhatsApp's server has it.
+    Accepted,
+    /// On the receiver's phone.
+    Delivered,
+    /// Read.
+    Read,
+    /// Heard or watched.
+    Played,
+    /// Will not arrive.
+    Failed {
+        /// A stable code: `not_on_whatsapp`, `463`, `expired`, …
+        code: String,
+        /// For people.
+        detail: String,
+    },
+}
+
+impl MessageStatus {
+    /// The contract's word.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Sent => "sent",
+            Self::Accepted => "accepted",
+            Self::Delivered => "delivered",
+            Self::Read => "read",
+            Self::Played => "played",
+            Self::Failed { .. } => "failed",
+        }
+    }
+
+    fn rank(&self) -> u8 {
+        match self {
+            Self::Queued => 0,
+            Self::Sent => 1,
+            Self::Accepted => 2,
+            Self::Delivered => 3,
+            Self::Read => 4,
+            Self::Played => 5,
+            Self::Failed { .. } => 6,
+        }
+    }
+
+    /// Whether `next` is progress: receipts come out of order, and a message that was delivered cannot fail any more.
+    pub fn may_become(&self, next: &Self) -> bool {
+        match (self, next) {
+            (
+                Self::Failed { .. } | Self::Delivered | Self::Read | Self::Played,
+                Self::Failed { .. },
+            ) => false,
+            _ => next.rank() > self.rank(),
+        }
+    }
+
+    /// Whether the outcome of handing it to WhatsApp is known.
+    pub fn is_settled(&self) -> bool {
+        !matches!(self, Self::Queued | Self::Sent)
+    }
+}
+
+/// A row of the send queue: the request, its id and how far it got.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SentMessage {
+    /// The WhatsApp message id.
+    pub id: MessageId,
+    /// Which device sends it.
+    pub device: DeviceName,
+    /// What was asked for.
+    pub request: SendRequest,
+    /// How far it got.
+    pub status: MessageStatus,
+    /// When it was queued.
+    pub created: UnixMillis,
+    /// When its status last changed.
+    pub updated: UnixMillis,
+}
+
+/// A caller's `Idempotency-Key`: 1 to 255 visible ASCII characters.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct IdempotencyKey(String);
+
+impl IdempotencyKey {
+    /// Reads the header.
+    pub fn parse(text: &str) -> Option<Self> {
+        let good = (1..=255).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
+        good.then(|| Self(text.to_owned()))
+    }
+
+    /// The key.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_never_goes_back() {
+        let failed = MessageStatus::Failed { code: "463".into(), detail: String::new() };
+        assert!(MessageStatus::Queued.may_become(&MessageStatus::Sent));
+        assert!(MessageStatus::Sent.may_become(&MessageStatus::Read));
+        assert!(!MessageStatus::Read.may_become(&MessageStatus::Delivered));
+        assert!(MessageStatus::Sent.may_become(&failed));
+        assert!(!MessageStatus::Delivered.may_become(&failed));
+        assert!(!failed.may_become(&MessageStatus::Read));
+    }
+
+    #[test]
+    fn ids_look_like_whatsapps_and_differ() {
+        let id = MessageId::random();
+        assert!(id.as_str().starts_with("3EB0") && id.as_str().len() == 22, "{id}");
+        assert_ne!(id, MessageId::random());
+        assert_eq!(MessageId::parse(id.as_str()), Some(id));
+        assert_eq!(MessageId::parse("a/b"), None);
+    }
+}

@@ -1,0 +1,25 @@
+//! The nouns of moonwa: what a device, an address, a message and an event are. No I/O and no async here, so the
+//! vocabulary can be read and tested alone.
+
+mod address;
+mod device;
+mod event;
+mod message;
+mod secret;
+mod time;
+
+pub use address::{AddressError, Jid, PhoneNumber, Recipient, mask};
+pub use device::{
+    Account, Degradation, DeviceName, DeviceNameError, DeviceState, DeviceStatus, Disconnect,
+    Linking, LoggedOut, Passkey, Pending, Shown, StatusWord, Stop,
+};
+pub use event::{
+    DeviceData, Event, EventData, EventId, EventType, MediaData, MessageData, Person, Reply,
+    StatusData,
+};
+pub use message::{
+    Content, IdempotencyKey, MediaKind, MediaSource, MessageId, MessageStatus, SendRequest,
+    SentMessage,
+};
+pub use secret::{KeyHash, Secret};
+pub use time::UnixMillis;

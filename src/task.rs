@@ -1,0 +1,72 @@
+//! The owner of every task: named, waited for at shutdown, and loud when one panics. Nothing else may spawn.
+
+use std::future::Future;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Spawns tasks and ends them. Clones share one tracker and one stop token.
+#[derive(Clone, Debug, Default)]
+pub struct Tasks {
+    tracker: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Tasks {
+    /// A fresh owner.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Runs `task` until it ends by itself; a panic in it is logged under `name` and touches nothing else.
+    #[expect(clippy::disallowed_methods, reason = "the one place that spawns")]
+    pub fn spawn<F>(&self, name: &'static str, task: F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let guarded = std::panic::AssertUnwindSafe(task).catch_unwind();
+        tokio::spawn(self.tracker.track_future(async move {
+            if guarded.await.is_err() {
+                tracing::error!(task = name, "A task panicked; the rest goes on.");
+            }
+        }));
+    }
+
+    /// The token every long wait selects on.
+    pub fn stop(&self) -> &CancellationToken {
+        &self.stop
+    }
+
+    /// Tells every task to end and waits for them, at most `patience`. Returns how many were left.
+    pub async fn shutdown(&self, patience: Duration) -> usize {
+        self.stop.cancel();
+        self.tracker.close();
+        if tokio::time::timeout(patience, self.tracker.wait()).await.is_err() {
+            return self.tracker.len();
+        }
+        0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn shutdown_waits_for_tasks_and_a_panic_stays_alone() {
+        let tasks = Tasks::new();
+        let stop = tasks.stop().clone();
+        tasks.spawn("patient", async move { stop.cancelled().await });
+        tasks.spawn("clumsy", async { panic!("on purpose") });
+        assert_eq!(tasks.shutdown(Duration::from_secs(5)).await, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_that_ignores_the_stop_is_counted() {
+        let tasks = Tasks::new();
+        tasks.spawn("deaf", std::future::pending());
+        assert_eq!(tasks.shutdown(Duration::from_secs(1)).await, 1);
+    }
+}
