@@ -40,13 +40,16 @@ impl World {
     pub fn create_group(&mut self, subject: &str, members: &[String]) -> Result<String> {
         let creator = members.first().context("a group needs a member")?.clone();
         let id = format!("12036{:06}{:06}", below(1_000_000), below(1_000_000));
-        self.groups.insert(id.clone(), GroupState {
-            id: id.clone(),
-            subject: subject.to_owned(),
-            creator: creator.clone(),
-            created: now(),
-            members: members.iter().map(|pn| (pn.clone(), *pn == creator)).collect(),
-        });
+        self.groups.insert(
+            id.clone(),
+            GroupState {
+                id: id.clone(),
+                subject: subject.to_owned(),
+                creator: creator.clone(),
+                created: now(),
+                members: members.iter().map(|pn| (pn.clone(), *pn == creator)).collect(),
+            },
+        );
         let group = self.group_node(&id).context("the group just made")?;
         let create = NodeBuilder::new("create").attr("type", "new").children([group]).build();
         self.notify_group(&id, &creator, create, None);

@@ -273,11 +273,7 @@ impl Simulator {
     }
 
     /// Waits for a journal entry after a cursor.
-    pub async fn wait_journal(
-        &self,
-        after: u64,
-        what: impl Fn(&Entry) -> bool,
-    ) -> Result<Entry> {
+    pub async fn wait_journal(&self, after: u64, what: impl Fn(&Entry) -> bool) -> Result<Entry> {
         let found = self
             .wait(|world| {
                 world.journal.entries.iter().filter(|e| e.seq > after).find(|e| what(e)).cloned()
@@ -311,9 +307,10 @@ impl Simulator {
         let entries = world.journal.entries.iter().filter(|e| e.seq > after);
         let lines: Vec<String> = entries
             .map(|e| {
-                let who = e.device.as_ref().map_or_else(String::new, |d| {
-                    format!("{}:{}", d.pn, d.device)
-                });
+                let who = e
+                    .device
+                    .as_ref()
+                    .map_or_else(String::new, |d| format!("{}:{}", d.pn, d.device));
                 let text: String = e.text.chars().take(300).collect();
                 format!("{:4} {:?} {who} {} {text}", e.seq, e.direction, e.tag)
             })

@@ -28,21 +28,24 @@ impl World {
         pattern: &str,
     ) -> u64 {
         let conn = self.number();
-        self.conns.insert(conn, Conn {
-            out,
-            noise,
-            login: None,
-            registration: None,
-            refs: Vec::new(),
-            pairing: None,
-            link_code: None,
-            silent: false,
-            slow: None,
-            close_after: None,
-            active: false,
-            caught_up: false,
-            no_offline_end: false,
-        });
+        self.conns.insert(
+            conn,
+            Conn {
+                out,
+                noise,
+                login: None,
+                registration: None,
+                refs: Vec::new(),
+                pairing: None,
+                link_code: None,
+                silent: false,
+                slow: None,
+                close_after: None,
+                active: false,
+                caught_up: false,
+                no_offline_end: false,
+            },
+        );
         self.journal.note(conn, None, "handshake", pattern.to_owned());
         match ClientPayload::decode_from_slice(payload) {
             Ok(payload) if payload.device_pairing_data.is_set() => {
@@ -228,9 +231,8 @@ impl World {
     /// Sends the next part of the offline queue, and its end when there is no more.
     fn offline(&mut self, conn: u64, who: &Address, count: usize) {
         let Some(device) = self.device(who) else { return };
-        let mine = |q: &&mut crate::world::Queued| {
-            q.offline_on == Some(conn) && q.sent_on != Some(conn)
-        };
+        let mine =
+            |q: &&mut crate::world::Queued| q.offline_on == Some(conn) && q.sent_on != Some(conn);
         let mut batch = Vec::new();
         for queued in device.queue.iter_mut().filter(mine).take(count) {
             queued.sent_on = Some(conn);
@@ -254,9 +256,9 @@ impl World {
         }
         c.caught_up = true;
         if !c.no_offline_end {
-            let count = self.device(who).map_or(0, |d| {
-                d.queue.iter().filter(|q| q.offline_on == Some(conn)).count()
-            });
+            let count = self
+                .device(who)
+                .map_or(0, |d| d.queue.iter().filter(|q| q.offline_on == Some(conn)).count());
             self.send(conn, ib(NodeBuilder::new("offline").attr("count", count).build()));
         }
         self.flush(who);

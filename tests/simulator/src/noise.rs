@@ -67,12 +67,7 @@ pub struct Pending {
 }
 
 /// Answers a ClientHello. `refuse_ik` answers an IK hello as if the server's key had changed.
-pub fn hello(
-    server: &Identity,
-    frame: &[u8],
-    prologue: &[u8],
-    refuse_ik: bool,
-) -> Result<Hello> {
+pub fn hello(server: &Identity, frame: &[u8], prologue: &[u8], refuse_ik: bool) -> Result<Hello> {
     let message = HandshakeMessage::decode_from_slice(frame)?;
     let hello = message.client_hello.into_option().context("no ClientHello")?;
     let ephemeral = key(hello.ephemeral)?;
@@ -90,12 +85,7 @@ pub fn hello(
     }
 }
 
-fn serve_xx(
-    server: &Identity,
-    client: [u8; 32],
-    prologue: &[u8],
-    fallback: bool,
-) -> Result<Hello> {
+fn serve_xx(server: &Identity, client: [u8; 32], prologue: &[u8], fallback: bool) -> Result<Hello> {
     let pattern = if fallback { NOISE_PATTERN_XXFALLBACK } else { NOISE_PATTERN_XX };
     let mut noise = NoiseHandshake::new(pattern, prologue)?;
     noise.authenticate(&client);

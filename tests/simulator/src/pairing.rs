@@ -14,8 +14,8 @@ use wacore_binary::{Jid, Node, SERVER_JID};
 use wacore_libsignal::protocol::PublicKey;
 use waproto::whatsapp::client_payload::DevicePairingRegistrationData;
 use waproto::whatsapp::{
-    ADVDeviceIdentity, ADVEncryptionType, ADVSignedDeviceIdentity, ADVSignedDeviceIdentityHMAC,
-    ADVSignedKeyIndexList, ADVKeyIndexList, ClientPairingProps, DeviceProps,
+    ADVDeviceIdentity, ADVEncryptionType, ADVKeyIndexList, ADVSignedDeviceIdentity,
+    ADVSignedDeviceIdentityHMAC, ADVSignedKeyIndexList, ClientPairingProps, DeviceProps,
 };
 
 use crate::fault::Fault;
@@ -250,13 +250,9 @@ impl World {
             signed.account_signature.as_ref() == Some(&pending.account_signature),
             "another account signature"
         );
-        let message = [
-            DEVICE_PREFIX,
-            &pending.details,
-            &registration.identity,
-            &pending.account_key,
-        ]
-        .concat();
+        let message =
+            [DEVICE_PREFIX, &pending.details, &registration.identity, &pending.account_key]
+                .concat();
         let public = PublicKey::from_djb_public_key_bytes(&registration.identity)?;
         let signature = signed.device_signature.clone().context("no device signature")?;
         ensure!(public.verify_signature(&message, &signature), "a wrong device signature");
@@ -296,8 +292,7 @@ impl World {
             account_type: Some(ADVEncryptionType::E2EE),
         }
         .encode_to_vec();
-        let account_signature =
-            account.phone.sign(&[LIST_PREFIX, details.as_slice()].concat())?;
+        let account_signature = account.phone.sign(&[LIST_PREFIX, details.as_slice()].concat())?;
         Ok(ADVSignedKeyIndexList {
             details: Some(details),
             account_signature: Some(account_signature),

@@ -83,19 +83,22 @@ fn new_account(world: &mut World, pn: &str, name: &str, options: &PhoneOptions) 
     let mut phone = PhoneState::new()?;
     phone.auto_delivered = options.auto_delivered;
     world.lids.insert(lid.clone(), pn.to_owned());
-    world.accounts.insert(pn.to_owned(), Account {
-        pn: pn.to_owned(),
-        lid: lid.clone(),
-        name: name.to_owned(),
-        migrated: options.migrated,
-        phone,
-        devices: BTreeMap::new(),
-        next_device: 1,
-        next_key_index: 1,
-        raw_id: below(u32::MAX),
-        watchers: BTreeSet::new(),
-        app_state: AppState::new(name)?,
-    });
+    world.accounts.insert(
+        pn.to_owned(),
+        Account {
+            pn: pn.to_owned(),
+            lid: lid.clone(),
+            name: name.to_owned(),
+            migrated: options.migrated,
+            phone,
+            devices: BTreeMap::new(),
+            next_device: 1,
+            next_key_index: 1,
+            raw_id: below(u32::MAX),
+            watchers: BTreeSet::new(),
+            app_state: AppState::new(name)?,
+        },
+    );
     Ok(lid)
 }
 
@@ -165,7 +168,8 @@ impl Phone {
         let entry = self
             .sim
             .wait_journal(after, |e| {
-                e.connection == conn && matches!(e.tag.as_str(), "paired" | "pairing refused" | "closed")
+                e.connection == conn
+                    && matches!(e.tag.as_str(), "paired" | "pairing refused" | "closed")
             })
             .await?;
         match entry.tag.as_str() {

@@ -150,9 +150,7 @@ impl World {
     }
 
     fn known_device(&mut self, from: &Address, device: &Jid) -> Option<Address> {
-        let known = self
-            .address_of(device)
-            .filter(|a| self.device_ids(&a.pn).contains(&a.device));
+        let known = self.address_of(device).filter(|a| self.device_ids(&a.pn).contains(&a.device));
         if known.is_none() {
             // A device which was just unlinked may still be in a sender's list: the real service
             // drops the copy too. It is no broken rule unless the account never existed.
@@ -173,13 +171,11 @@ impl World {
         let Some(sender) = self.accounts.get(&from.pn) else { return };
         let lid = to.server == Server::Lid;
         let form = if lid { Server::Lid } else { Server::Pn };
-        let mut builder = self
-            .envelope(from, node)
-            .attr("from", sender.jid(form).with_device(from.device));
+        let mut builder =
+            self.envelope(from, node).attr("from", sender.jid(form).with_device(from.device));
         if lid {
-            builder = builder
-                .attr("sender_pn", sender.jid(Server::Pn))
-                .attr("addressing_mode", "lid");
+            builder =
+                builder.attr("sender_pn", sender.jid(Server::Pn)).attr("addressing_mode", "lid");
         } else {
             builder = builder.attr("sender_lid", sender.jid(Server::Lid));
         }
@@ -205,9 +201,7 @@ impl World {
         if !shared.is_empty() {
             targets = members
                 .iter()
-                .flat_map(|pn| {
-                    self.device_ids(pn).into_iter().map(move |d| Address::new(pn, d))
-                })
+                .flat_map(|pn| self.device_ids(pn).into_iter().map(move |d| Address::new(pn, d)))
                 .collect();
         }
         for target in targets.into_iter().filter(|t| t != from) {

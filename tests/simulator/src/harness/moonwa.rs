@@ -16,6 +16,7 @@ use tokio::time::timeout;
 
 use super::rest::Rest;
 use super::wait::{PATIENCE, eventually};
+use crate::Phone;
 
 /// A gateway to be started.
 pub struct MoonwaBuilder {
@@ -196,6 +197,29 @@ impl Moonwa {
         reply.as_str().unwrap_or_default().to_owned()
     }
 
+    /// START SESSION, the scan, and the wait until the device is connected.
+    pub async fn link(&self, name: &str, phone: &Phone) -> Result<()> {
+        self.admin.post(&format!("/v1/devices/{name}/start"), &Value::Null).await?.expect(202);
+        phone.scan(&self.qr(name).await).await?;
+        self.wait_state(name, "connected").await;
+        Ok(())
+    }
+
+    /// Runs a command of the binary beside the gateway; returns its exit code and what it printed.
+    pub async fn command(&self, arguments: &[&str]) -> Result<(i32, String)> {
+        let mut command = Command::new(&self.binary);
+        command
+            .args(arguments)
+            .current_dir(self.dir.path())
+            .env_clear()
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        let output =
+            timeout(PATIENCE, command.output()).await.context("the command did not end")??;
+        let text = [output.stdout, output.stderr].concat();
+        Ok((output.status.code().unwrap_or(-1), String::from_utf8_lossy(&text).into_owned()))
+    }
+
     /// Sends a text through `/v1` with the device's key and returns the message id.
     pub async fn send_text(&self, device: &str, to: &str, text: &str) -> Result<String> {
         let body = serde_json::json!({"to": to, "text": text});
@@ -304,7 +328,7 @@ impl Moonwa {
 }
 
 /// The API key `MoonwaBuilder::device` gives a device.
-pub(crate) fn api_key(device: &str) -> String {
+pub fn api_key(device: &str) -> String {
     format!("key-of-{device}-0123456789abcdef")
 }
 

@@ -31,8 +31,7 @@ pub struct AppState {
 impl AppState {
     /// Settings with a push name and nothing else.
     pub fn new(name: &str) -> Result<Self> {
-        let mut state =
-            Self { key_id: random(), key: random(), collections: BTreeMap::new() };
+        let mut state = Self { key_id: random(), key: random(), collections: BTreeMap::new() };
         let patch = state.push_name(name)?;
         state.collections.insert("critical_block".to_owned(), vec![patch]);
         Ok(state)
@@ -153,8 +152,7 @@ impl World {
             let next = patches.len() as u64 + 1;
             stored.version = MessageField::some(wa::SyncdVersion { version: Some(next) });
             patches.push(stored.encode_to_vec());
-            let collection =
-                builder.attr("version", patches.len()).attr("type", "result").build();
+            let collection = builder.attr("version", patches.len()).attr("type", "result").build();
             self.notify_app_state(who, &name);
             return Ok(collection);
         }

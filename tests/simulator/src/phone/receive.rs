@@ -167,9 +167,11 @@ impl World {
             return;
         }
         let Some(account) = self.accounts.get_mut(pn) else { return };
-        let seen = account.phone.inbox.iter().any(|item| {
-            item.message().is_some_and(|m| m.id == id && m.from == sender.pn)
-        });
+        let seen = account
+            .phone
+            .inbox
+            .iter()
+            .any(|item| item.message().is_some_and(|m| m.id == id && m.from == sender.pn));
         let confirm = account.phone.auto_delivered && !own;
         if !seen {
             account.phone.push(ItemKind::Message(Box::new(InboxMessage {

@@ -39,10 +39,7 @@ impl World {
         if !account.phone.online {
             bail!("the phone {pn} is off");
         }
-        account.phone.sent.insert(id.clone(), Sent {
-            to: to.to_owned(),
-            message: message.clone(),
-        });
+        account.phone.sent.insert(id.clone(), Sent { to: to.to_owned(), message: message.clone() });
         if self.groups.contains_key(to) {
             self.send_to_group(pn, to, message, &id)?;
         } else {
@@ -126,10 +123,8 @@ impl World {
             children.push(NodeBuilder::new("participants").children(parts).build());
         }
         children.push(enc("skmsg", sealed.serialized(), message));
-        let node = stanza(&jid, id, message)
-            .attr("addressing_mode", "lid")
-            .children(children)
-            .build();
+        let node =
+            stanza(&jid, id, message).attr("addressing_mode", "lid").children(children).build();
         self.message(&Address::new(pn, 0), None, &node);
         Ok(())
     }
@@ -179,12 +174,8 @@ impl World {
         }
         let stores = &mut self.accounts.get_mut(pn).context("no such phone")?.phone.stores;
         let plain = MessageUtils::encode_and_pad(message);
-        let sealed = now(message_encrypt(
-            &plain,
-            &address,
-            &mut stores.sessions,
-            &mut stores.identities,
-        ))??;
+        let sealed =
+            now(message_encrypt(&plain, &address, &mut stores.sessions, &mut stores.identities))??;
         let kind = match sealed {
             CiphertextMessage::PreKeySignalMessage(_) => "pkmsg",
             _ => "msg",
@@ -195,9 +186,7 @@ impl World {
     fn start_session(&mut self, pn: &str, target: &Address, bundle: Bundle) -> Result<()> {
         let (id, key, signature) = bundle.signed;
         let one_time = match bundle.one_time {
-            Some((id, key)) => {
-                Some((id.into(), PublicKey::from_djb_public_key_bytes(&key)?))
-            }
+            Some((id, key)) => Some((id.into(), PublicKey::from_djb_public_key_bytes(&key)?)),
             None => None,
         };
         let bundle = PreKeyBundle::new(
@@ -304,9 +293,9 @@ impl World {
             builder = builder.attr("type", kind);
         }
         builder = match self.groups.get(chat) {
-            Some(group) => builder
-                .attr("to", group.jid())
-                .attr("participant", account.jid(Server::Lid)),
+            Some(group) => {
+                builder.attr("to", group.jid()).attr("participant", account.jid(Server::Lid))
+            }
             // A delivery is told in the form in which the message came: the sender's own form.
             None if account.migrated || me.migrated => builder.attr("to", account.jid(Server::Lid)),
             None => builder.attr("to", account.jid(Server::Pn)),

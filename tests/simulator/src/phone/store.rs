@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use wacore_libsignal::protocol::error::Result as SignalResult;
 use wacore_libsignal::protocol::{
     Direction, GenericSignedPreKey as _, IdentityChange, IdentityKey, IdentityKeyPair,
-    IdentityKeyStore, KeyPair, PreKeyId, PreKeyRecord, PreKeyStore, ProtocolAddress,
-    SenderKeyName, SenderKeyRecord, SenderKeyStore, SessionRecord, SessionStore,
-    SignalProtocolError, SignedPreKeyId, SignedPreKeyRecord, SignedPreKeyStore, Timestamp,
+    IdentityKeyStore, KeyPair, PreKeyId, PreKeyRecord, PreKeyStore, ProtocolAddress, SenderKeyName,
+    SenderKeyRecord, SenderKeyStore, SessionRecord, SessionStore, SignalProtocolError,
+    SignedPreKeyId, SignedPreKeyRecord, SignedPreKeyStore, Timestamp,
 };
 
 use crate::iq::Bundle;
@@ -174,10 +174,7 @@ impl SignedPreKeyStore for SignedPreKeys {
 
 #[async_trait]
 impl SessionStore for Sessions {
-    async fn load_session(
-        &self,
-        address: &ProtocolAddress,
-    ) -> SignalResult<Option<SessionRecord>> {
+    async fn load_session(&self, address: &ProtocolAddress) -> SignalResult<Option<SessionRecord>> {
         Ok(self.0.get(&address.to_string()).cloned())
     }
 
@@ -206,10 +203,7 @@ impl SenderKeyStore for SenderKeys {
         Ok(())
     }
 
-    async fn load_sender_key(
-        &self,
-        name: &SenderKeyName,
-    ) -> SignalResult<Option<SenderKeyRecord>> {
+    async fn load_sender_key(&self, name: &SenderKeyName) -> SignalResult<Option<SenderKeyRecord>> {
         Ok(self.0.get(name.cache_key()).cloned())
     }
 }
