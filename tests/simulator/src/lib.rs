@@ -3,7 +3,9 @@
 //! clients believe about the protocol; it does not prove the policies of the real service.
 
 mod chain;
+mod compose;
 mod conn;
+mod control;
 mod fault;
 mod group;
 mod http;
@@ -29,6 +31,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 
 use crate::chain::Identity;
+pub use crate::compose::File;
 pub use crate::fault::{Armed, Fault, Target};
 pub use crate::journal::{Direction, Entry, Violation};
 pub use crate::person::{DeviceSummary, Group, Phone, PhoneOptions};
@@ -193,6 +196,12 @@ impl Simulator {
         Ok(Group::new(self.clone(), id))
     }
 
+    /// The group of that id, when it exists.
+    pub fn find_group(&self, id: &str) -> Option<Group> {
+        let id = self.world().groups.get(id)?.id.clone();
+        Some(Group::new(self.clone(), id))
+    }
+
     /// A fault, once.
     pub fn fault(&self, target: impl Into<Target>, fault: Fault) {
         self.fault_times(target, fault, 1);
@@ -231,6 +240,11 @@ impl Simulator {
             world.faults.0.push(Armed { target, fault, times });
         }
         world.touch();
+    }
+
+    /// Closes all connections and forgets all accounts, groups, files, faults and the journal.
+    pub fn reset(&self) {
+        self.world().reset();
     }
 
     /// Forgets the faults which have not happened yet.
@@ -290,6 +304,15 @@ impl Simulator {
 
     /// Waits until something is true of the state; `None` when the patience ends.
     pub(crate) async fn wait<T>(&self, look: impl Fn(&World) -> Option<T>) -> Option<T> {
+        self.wait_for(PATIENCE, look).await
+    }
+
+    /// The same with another patience.
+    pub(crate) async fn wait_for<T>(
+        &self,
+        patience: Duration,
+        look: impl Fn(&World) -> Option<T>,
+    ) -> Option<T> {
         let mut changes = self.world().subscribe();
         let waiting = async {
             loop {
@@ -302,7 +325,7 @@ impl Simulator {
                 }
             }
         };
-        tokio::time::timeout(PATIENCE, waiting).await.ok().flatten()
+        tokio::time::timeout(patience, waiting).await.ok().flatten()
     }
 
     pub(crate) fn tail(&self, after: u64) -> String {

@@ -171,6 +171,11 @@ impl World {
             return self.iq(conn, node);
         }
         let Some(who) = who else {
+            // A client reports its session before it is paired, and confirms the second stage of
+            // pairing by code.
+            if matches!(node.tag.as_ref(), "ib" | "ack") {
+                return;
+            }
             return self.violation(None, "not logged in", format!("<{}>", node.tag));
         };
         match node.tag.as_ref() {

@@ -4,9 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result, bail};
-use buffa::MessageField;
 use serde::Serialize;
-use wacore::download::MediaType;
 use wacore_binary::{Jid, Server};
 use waproto::whatsapp as wa;
 
@@ -35,7 +33,7 @@ impl Default for PhoneOptions {
 /// A person's phone.
 #[derive(Clone)]
 pub struct Phone {
-    sim: Simulator,
+    pub(crate) sim: Simulator,
     number: String,
     lid: String,
 }
@@ -177,34 +175,6 @@ impl Phone {
     /// Writes a text to another phone's number or a group.
     pub async fn send_text(&self, to: impl AsRef<str>, text: &str) -> Result<String> {
         let message = wa::Message { conversation: Some(text.to_owned()), ..Default::default() };
-        self.send(to, message).await
-    }
-
-    /// Sends an image.
-    pub async fn send_image(
-        &self,
-        to: impl AsRef<str>,
-        bytes: &[u8],
-        caption: Option<&str>,
-    ) -> Result<String> {
-        let message = {
-            let mut world = self.sim.world();
-            let stored = world.phone_upload(bytes, MediaType::Image)?;
-            wa::Message {
-                image_message: MessageField::some(wa::message::ImageMessage {
-                    url: Some(stored.url),
-                    direct_path: Some(stored.direct_path),
-                    mimetype: Some("image/jpeg".to_owned()),
-                    caption: caption.map(ToOwned::to_owned),
-                    file_sha256: Some(stored.media.file_sha256.to_vec()),
-                    file_enc_sha256: Some(stored.media.file_enc_sha256.to_vec()),
-                    media_key: Some(stored.media.media_key.to_vec()),
-                    file_length: Some(stored.length),
-                    ..Default::default()
-                }),
-                ..Default::default()
-            }
-        };
         self.send(to, message).await
     }
 

@@ -231,6 +231,24 @@ impl World {
         }
     }
 
+    /// Closes all connections and forgets everything but the server's keys.
+    pub fn reset(&mut self) {
+        let open: Vec<u64> = self.conns.keys().copied().collect();
+        for conn in open {
+            self.close(conn);
+        }
+        self.accounts.clear();
+        self.lids.clear();
+        self.groups.clear();
+        self.media = MediaStore::default();
+        self.journal = Journal::default();
+        self.faults = Faults::default();
+        self.held.clear();
+        self.for_phones.clear();
+        self.ids.clear();
+        self.touch();
+    }
+
     /// The next number, for connections and stanza ids.
     pub fn number(&mut self) -> u64 {
         self.next += 1;

@@ -320,7 +320,9 @@ fn stanza(to: &Jid, id: &str, message: &wa::Message) -> NodeBuilder {
         .attr("to", to.clone())
         .attr("id", id)
         .attr("type", stanza_type(message));
-    match message.protocol_message.as_option().and_then(|p| p.r#type) {
+    let edited = message.edited_message.as_option().and_then(|e| e.message.as_option());
+    let protocol = edited.unwrap_or(message).protocol_message.as_option();
+    match protocol.and_then(|p| p.r#type) {
         Some(Type::REVOKE) => builder.attr("edit", "7"),
         Some(Type::MESSAGE_EDIT) => builder.attr("edit", "1"),
         _ => builder,
