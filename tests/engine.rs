@@ -3,6 +3,8 @@
 
 #[path = "engine/client.rs"]
 mod client;
+#[path = "engine/control.rs"]
+mod control;
 #[path = "engine/faults.rs"]
 mod faults;
 #[path = "engine/more.rs"]

@@ -91,7 +91,9 @@ impl TestClient {
             .with_runtime(TokioRuntime)
             .with_version((2, 3000, 1_047_769_893))
             .with_device_props(
-                DevicePropsOverride::new().with_os("Linux").with_platform_type(PlatformType::CHROME),
+                DevicePropsOverride::new()
+                    .with_os("Linux")
+                    .with_platform_type(PlatformType::CHROME),
             )
             .on_event(move |event, _| {
                 list.lock().unwrap().push(event);
@@ -119,8 +121,7 @@ impl TestClient {
         let waiting = async {
             loop {
                 changed.borrow_and_update();
-                let found =
-                    self.events.lock().unwrap().iter().skip(after).find_map(|e| look(e));
+                let found = self.events.lock().unwrap().iter().skip(after).find_map(|e| look(e));
                 if let Some(found) = found {
                     return found;
                 }

@@ -113,7 +113,7 @@ async fn a_forged_pairing_is_refused() {
 async fn an_unmigrated_account_is_addressed_by_number() {
     let sim = Simulator::start().await.unwrap();
     let old = PhoneOptions { migrated: false, ..Default::default() };
-    let ann = sim.phone_with(ANN, "Ann", old.clone());
+    let ann = sim.phone_with(ANN, "Ann", old);
     let bob = sim.phone_with(crate::BOB, "Bob", old);
     let client = TestClient::start(&sim).await;
     ann.scan(&client.qr().await).await.unwrap();
@@ -123,4 +123,75 @@ async fn an_unmigrated_account_is_addressed_by_number() {
     bob.send_text(&ann, "back").await.unwrap();
     client.text("back").await;
     sim.assert_no_violations();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn codes_run_out_and_are_renewed() {
+    let sim = Simulator::start().await.unwrap();
+    let ann = sim.phone(ANN, "Ann").await;
+    let client = TestClient::start(&sim).await;
+    let stale = client.qr().await;
+    let events = client.cursor();
+    sim.refresh_pairing();
+    let fresh = client
+        .wait(events, "another QR code", |e| match e {
+            Event::PairingQrCode(qr) => Some(qr.code.clone()),
+            _ => None,
+        })
+        .await;
+    assert_ne!(stale, fresh);
+    sim.expire_qr();
+    let exhausted = |e: &Event| matches!(e, Event::PairingQrCodesExhausted(_)).then_some(());
+    client.wait(events, "PairingQrCodesExhausted", exhausted).await;
+    let error = ann.scan(&fresh).await.unwrap_err();
+    assert!(error.to_string().contains("expired"), "{error:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_phone_of_a_contact_is_noticed() {
+    let p = linked().await;
+    p.client.client.send_text(to(&p.bob), "before").await.unwrap();
+    p.bob.expect_text("before").await.unwrap();
+    p.bob.reinstall().await.unwrap();
+    p.ann.expect_confirmed().await.unwrap();
+    p.client.client.send_text(to(&p.bob), "after").await.unwrap();
+    p.bob.expect_text("after").await.unwrap();
+    p.bob.send_text(&p.ann, "it is me").await.unwrap();
+    p.client.text("it is me").await;
+    p.sim.assert_no_violations();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn downloads_fail_in_all_ways() {
+    let p = linked().await;
+    let picture = vec![7; 5_000];
+    p.bob.send_image(&p.ann, &picture, Some("x")).await.unwrap();
+    let image = p
+        .client
+        .wait(0, "image", |e| {
+            e.messages().find_map(|m| m.message.image_message.as_option().cloned())
+        })
+        .await;
+    // The engine tries other hosts and a fresh token, so a fault has to outlast that.
+    for fault in [
+        Fault::DownloadStatus(410),
+        Fault::DownloadStatus(500),
+        Fault::DownloadTruncated,
+        Fault::DownloadCorrupt,
+    ] {
+        p.sim.fault_times(Target::Any, fault.clone(), 20);
+        let result = p.client.client.download(&image).await;
+        assert!(result.is_err(), "{fault:?}");
+        p.sim.clear_faults();
+    }
+    assert_eq!(p.client.client.download(&image).await.unwrap(), picture);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_media_token_is_renewed() {
+    let p = linked().await;
+    p.sim.fault(Target::Any, Fault::UploadStatus(401));
+    let options = wa_rs::upload::UploadOptions::default();
+    let kind = wa_rs::download::MediaType::Document;
+    p.client.client.upload(vec![1; 100], kind, options).await.unwrap();
 }

@@ -88,9 +88,8 @@ async fn reactions_replies_edits_and_revokes_arrive() {
     let id = p.client.client.send_text(to(&p.bob), "what?").await.unwrap().message_id;
     p.bob.expect_text("what?").await.unwrap();
     p.bob.react(&p.ann, &id, "👍").await.unwrap();
-    let reaction = |e: &Event| {
-        e.messages().find_map(|m| m.message.reaction_message.as_option().cloned())
-    };
+    let reaction =
+        |e: &Event| e.messages().find_map(|m| m.message.reaction_message.as_option().cloned());
     let reaction = p.client.wait(0, "reaction", reaction).await;
     assert_eq!(reaction.key.id.as_deref(), Some(id.as_str()));
     p.bob.reply(&p.ann, &id, "that!").await.unwrap();
@@ -104,14 +103,12 @@ async fn reactions_replies_edits_and_revokes_arrive() {
     };
     p.client.wait(0, "edit", edited).await;
     p.bob.revoke(&p.ann, &sent).await.unwrap();
-    let revoked = |e: &Event| {
-        e.messages().any(|m| protocol(&m.message, Type::REVOKE)).then_some(())
-    };
+    let revoked =
+        |e: &Event| e.messages().any(|m| protocol(&m.message, Type::REVOKE)).then_some(());
     p.client.wait(0, "revoke", revoked).await;
     p.bob.send_poll(&p.ann, "Tea?", &["yes", "no"]).await.unwrap();
-    let poll = |e: &Event| {
-        e.messages().any(|m| m.message.poll_creation_message_v3.is_set()).then_some(())
-    };
+    let poll =
+        |e: &Event| e.messages().any(|m| m.message.poll_creation_message_v3.is_set()).then_some(());
     p.client.wait(0, "poll", poll).await;
     p.sim.assert_no_violations();
 }

@@ -83,12 +83,8 @@ impl World {
     /// The key of a message the phone knows: one it received, or one it sent.
     fn message_key(&self, pn: &str, chat: &str, id: &str) -> Result<(wa::MessageKey, wa::Message)> {
         let account = self.accounts.get(pn).context("no such phone")?;
-        let received = account
-            .phone
-            .inbox
-            .iter()
-            .rev()
-            .find_map(|item| item.message().filter(|m| m.id == id));
+        let received =
+            account.phone.inbox.iter().rev().find_map(|item| item.message().filter(|m| m.id == id));
         let sent = account.phone.sent.get(id);
         let (from_me, content) = match (received, sent) {
             (Some(m), _) => (m.from_me, m.message.clone()),
@@ -96,7 +92,7 @@ impl World {
             (None, None) => anyhow::bail!("{pn} knows no message {id}"),
         };
         let author = received.map_or(pn, |m| m.from.as_str());
-        let group = self.groups.get(chat).map(|g| g.jid());
+        let group = self.groups.get(chat).map(crate::group::GroupState::jid);
         let participant = match (&group, self.accounts.get(author)) {
             (Some(_), Some(author)) => Some(author.jid(Server::Lid).to_string()),
             _ => None,

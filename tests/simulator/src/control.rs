@@ -95,7 +95,7 @@ fn once() -> u32 {
 }
 
 /// Answers a call: the status and the JSON body.
-pub async fn call(
+pub(crate) async fn call(
     sim: &Simulator,
     method: &Method,
     path: &str,
@@ -125,10 +125,14 @@ async fn top(
         (&Method::POST, ["phones"]) => {
             let new: NewPhone = read(body)?;
             let default = PhoneOptions::default();
-            let phone = sim.phone_with(&new.number, &new.name, PhoneOptions {
-                migrated: new.migrated.unwrap_or(default.migrated),
-                auto_delivered: new.auto_delivered.unwrap_or(default.auto_delivered),
-            });
+            let phone = sim.phone_with(
+                &new.number,
+                &new.name,
+                PhoneOptions {
+                    migrated: new.migrated.unwrap_or(default.migrated),
+                    auto_delivered: new.auto_delivered.unwrap_or(default.auto_delivered),
+                },
+            );
             json!({ "number": phone.number(), "jid": phone.jid(), "lid": phone.lid() })
         }
         (&Method::POST, ["groups"]) => {
@@ -273,9 +277,8 @@ async fn send(phone: &Phone, o: Outgoing) -> Result<String> {
 async fn change_group(sim: &Simulator, id: &str, change: Members) -> Result<()> {
     let group = sim.find_group(id).context("no such group")?;
     let by = find(sim, &change.by)?;
-    let people = |numbers: &[String]| {
-        numbers.iter().map(|n| find(sim, n)).collect::<Result<Vec<Phone>>>()
-    };
+    let people =
+        |numbers: &[String]| numbers.iter().map(|n| find(sim, n)).collect::<Result<Vec<Phone>>>();
     let (add, remove, promote) =
         (people(&change.add)?, people(&change.remove)?, people(&change.promote)?);
     if !add.is_empty() {
@@ -301,8 +304,7 @@ async fn journal(sim: &Simulator, query: &BTreeMap<String, String>) -> Result<Va
         world.journal.entries.iter().any(|e| e.seq > after && fits(e)).then_some(())
     })
     .await;
-    let entries: Vec<_> =
-        sim.journal().into_iter().filter(|e| e.seq > after && fits(e)).collect();
+    let entries: Vec<_> = sim.journal().into_iter().filter(|e| e.seq > after && fits(e)).collect();
     serde_json::to_value(entries).map_err(|e| anyhow!(e))
 }
 

@@ -16,7 +16,7 @@ use crate::world::{Account, Address, World};
 use crate::{Entry, Simulator};
 
 /// How an account is set up.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct PhoneOptions {
     /// Whether its chats are addressed by LID, as most are today.
     pub migrated: bool,
@@ -73,7 +73,7 @@ pub(crate) fn summaries(account: &Account) -> Vec<DeviceSummary> {
     account.devices.values().map(summary).collect()
 }
 
-fn new_account(world: &mut World, pn: &str, name: &str, options: &PhoneOptions) -> Result<String> {
+fn new_account(world: &mut World, pn: &str, name: &str, options: PhoneOptions) -> Result<String> {
     if let Some(account) = world.accounts.get(pn) {
         return Ok(account.lid.clone());
     }
@@ -81,19 +81,22 @@ fn new_account(world: &mut World, pn: &str, name: &str, options: &PhoneOptions) 
     let mut phone = PhoneState::new()?;
     phone.auto_delivered = options.auto_delivered;
     world.lids.insert(lid.clone(), pn.to_owned());
-    world.accounts.insert(pn.to_owned(), Account {
-        pn: pn.to_owned(),
-        lid: lid.clone(),
-        name: name.to_owned(),
-        migrated: options.migrated,
-        phone,
-        devices: BTreeMap::new(),
-        next_device: 1,
-        next_key_index: 1,
-        raw_id: below(u32::MAX),
-        watchers: BTreeSet::new(),
-        app_state: AppState::new(name)?,
-    });
+    world.accounts.insert(
+        pn.to_owned(),
+        Account {
+            pn: pn.to_owned(),
+            lid: lid.clone(),
+            name: name.to_owned(),
+            migrated: options.migrated,
+            phone,
+            devices: BTreeMap::new(),
+            next_device: 1,
+            next_key_index: 1,
+            raw_id: below(u32::MAX),
+            watchers: BTreeSet::new(),
+            app_state: AppState::new(name)?,
+        },
+    );
     Ok(lid)
 }
 
@@ -103,7 +106,7 @@ impl Simulator {
     pub fn phone_with(&self, pn: &str, name: &str, options: PhoneOptions) -> Phone {
         let number = pn.trim_start_matches('+');
         let mut world = self.world();
-        let lid = new_account(&mut world, number, name, &options).expect("keys for a phone");
+        let lid = new_account(&mut world, number, name, options).expect("keys for a phone");
         world.touch();
         Phone { sim: self.clone(), number: number.to_owned(), lid }
     }
@@ -163,7 +166,8 @@ impl Phone {
         let entry = self
             .sim
             .wait_journal(after, |e| {
-                e.connection == conn && matches!(e.tag.as_str(), "paired" | "pairing refused" | "closed")
+                e.connection == conn
+                    && matches!(e.tag.as_str(), "paired" | "pairing refused" | "closed")
             })
             .await?;
         match entry.tag.as_str() {
@@ -296,6 +300,36 @@ impl Phone {
                 e.tag == "login" && e.device.as_ref().is_some_and(|d| d.pn == self.number)
             })
             .await
+    }
+
+    /// Waits until the linked devices have confirmed everything they were sent.
+    pub async fn expect_confirmed(&self) -> Result<()> {
+        let settled = self
+            .sim
+            .wait(|world| {
+                let account = world.accounts.get(&self.number)?;
+                account.devices.values().all(|d| d.queue.is_empty()).then_some(())
+            })
+            .await;
+        match settled {
+            Some(()) => Ok(()),
+            None => bail!("not all confirmed: {:#?}\n{}", self.devices(), self.sim.tail(0)),
+        }
+    }
+
+    /// The person types (or stops to) in the chat with another phone's owner.
+    pub async fn typing(&self, to: impl AsRef<str>, typing: bool) {
+        let mut world = self.sim.world();
+        world.phone_types(&self.number, to.as_ref(), typing);
+        world.touch();
+    }
+
+    /// The person gets a new phone with the same number: another identity, no linked devices.
+    pub async fn reinstall(&self) -> Result<()> {
+        let mut world = self.sim.world();
+        world.reinstall(&self.number)?;
+        world.touch();
+        Ok(())
     }
 
     /// Turns the phone off.

@@ -40,9 +40,7 @@ impl World {
                 iq_result(node, vec![empty("leave")])
             }
             "invite" | "description" | "locked" | "unlocked" | "announcement"
-            | "not_announcement" | "ephemeral" | "not_ephemeral" => {
-                iq_result(node, Vec::new())
-            }
+            | "not_announcement" | "ephemeral" | "not_ephemeral" => iq_result(node, Vec::new()),
             other => {
                 self.violation(Some(who), "unknown iq", format!("w:g2 {other}"));
                 iq_error(node, 400, "bad-request")

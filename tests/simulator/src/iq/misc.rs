@@ -27,15 +27,18 @@ impl World {
     ) -> Node {
         let get = text(node, "type") == "get";
         match xmlns {
-            "abt" => iq_result(node, vec![
-                NodeBuilder::new("props")
-                    .attr("protocol", "1")
-                    .attr("hash", "sim")
-                    .attr("refresh", 86_400)
-                    .attr("refresh_id", "1")
-                    .attr("ab_key", "sim")
-                    .build(),
-            ]),
+            "abt" => iq_result(
+                node,
+                vec![
+                    NodeBuilder::new("props")
+                        .attr("protocol", "1")
+                        .attr("hash", "sim")
+                        .attr("refresh", 86_400)
+                        .attr("refresh_id", "1")
+                        .attr("ab_key", "sim")
+                        .build(),
+                ],
+            ),
             "privacy" if get && child == "privacy" => {
                 let categories = PRIVACY.map(|(name, value)| {
                     NodeBuilder::new("category").attr("name", name).attr("value", value).build()

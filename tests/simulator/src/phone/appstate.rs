@@ -22,7 +22,7 @@ const NAMES: [&str; 5] =
     ["critical_block", "critical_unblock_low", "regular_low", "regular_high", "regular"];
 
 /// An account's settings.
-pub struct AppState {
+pub(crate) struct AppState {
     key_id: [u8; 6],
     key: [u8; 32],
     collections: BTreeMap<String, Vec<Vec<u8>>>,
@@ -30,9 +30,8 @@ pub struct AppState {
 
 impl AppState {
     /// Settings with a push name and nothing else.
-    pub fn new(name: &str) -> Result<Self> {
-        let mut state =
-            Self { key_id: random(), key: random(), collections: BTreeMap::new() };
+    pub(crate) fn new(name: &str) -> Result<Self> {
+        let mut state = Self { key_id: random(), key: random(), collections: BTreeMap::new() };
         let patch = state.push_name(name)?;
         state.collections.insert("critical_block".to_owned(), vec![patch]);
         Ok(state)
@@ -99,7 +98,7 @@ impl AppState {
 
 impl World {
     /// Gives a companion the key for the settings, once.
-    pub fn share_app_state_key(&mut self, to: &Address) {
+    pub(crate) fn share_app_state_key(&mut self, to: &Address) {
         let Some(account) = self.accounts.get(&to.pn) else { return };
         if !account.phone.online || to.device == 0 {
             return;
@@ -115,7 +114,7 @@ impl World {
     }
 
     /// `w:sync:app:state`: patches asked for and uploaded.
-    pub fn app_state_iq(&mut self, who: &Address, node: &Node) -> Node {
+    pub(crate) fn app_state_iq(&mut self, who: &Address, node: &Node) -> Node {
         let Some(sync) = node.get_optional_child("sync") else {
             return iq_error(node, 400, "bad-request");
         };
@@ -153,8 +152,7 @@ impl World {
             let next = patches.len() as u64 + 1;
             stored.version = MessageField::some(wa::SyncdVersion { version: Some(next) });
             patches.push(stored.encode_to_vec());
-            let collection =
-                builder.attr("version", patches.len()).attr("type", "result").build();
+            let collection = builder.attr("version", patches.len()).attr("type", "result").build();
             self.notify_app_state(who, &name);
             return Ok(collection);
         }

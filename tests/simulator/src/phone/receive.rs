@@ -20,7 +20,7 @@ use crate::world::{Address, World};
 
 impl World {
     /// Lets the phones read what waits for them, until nothing is left.
-    pub fn run_phones(&mut self) {
+    pub(crate) fn run_phones(&mut self) {
         while let Some((pn, node)) = self.for_phones.pop_front() {
             let Some(account) = self.accounts.get_mut(&pn) else { continue };
             if !account.phone.online {
@@ -171,9 +171,11 @@ impl World {
             return;
         }
         let Some(account) = self.accounts.get_mut(pn) else { return };
-        let seen = account.phone.inbox.iter().any(|item| {
-            item.message().is_some_and(|m| m.id == id && m.from == sender.pn)
-        });
+        let seen = account
+            .phone
+            .inbox
+            .iter()
+            .any(|item| item.message().is_some_and(|m| m.id == id && m.from == sender.pn));
         let confirm = account.phone.auto_delivered && !own;
         if !seen {
             account.phone.push(ItemKind::Message(Box::new(InboxMessage {

@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use wacore_libsignal::protocol::error::Result as SignalResult;
 use wacore_libsignal::protocol::{
     Direction, GenericSignedPreKey as _, IdentityChange, IdentityKey, IdentityKeyPair,
-    IdentityKeyStore, KeyPair, PreKeyId, PreKeyRecord, PreKeyStore, ProtocolAddress,
-    SenderKeyName, SenderKeyRecord, SenderKeyStore, SessionRecord, SessionStore,
-    SignalProtocolError, SignedPreKeyId, SignedPreKeyRecord, SignedPreKeyStore, Timestamp,
+    IdentityKeyStore, KeyPair, PreKeyId, PreKeyRecord, PreKeyStore, ProtocolAddress, SenderKeyName,
+    SenderKeyRecord, SenderKeyStore, SessionRecord, SessionStore, SignalProtocolError,
+    SignedPreKeyId, SignedPreKeyRecord, SignedPreKeyStore, Timestamp,
 };
 
 use crate::iq::Bundle;
@@ -18,7 +18,7 @@ use crate::util::{below, rng};
 const SIGNED_ID: u32 = 1;
 
 /// Own identity and what is known of others'.
-pub struct Identities {
+pub(crate) struct Identities {
     /// Own identity.
     pub own: IdentityKeyPair,
     /// Own registration id.
@@ -28,21 +28,21 @@ pub struct Identities {
 
 /// One-time prekeys.
 #[derive(Default)]
-pub struct PreKeys(BTreeMap<u32, PreKeyRecord>);
+pub(crate) struct PreKeys(BTreeMap<u32, PreKeyRecord>);
 
 /// The signed prekey.
-pub struct SignedPreKeys(SignedPreKeyRecord);
+pub(crate) struct SignedPreKeys(SignedPreKeyRecord);
 
 /// Sessions by address.
 #[derive(Default)]
-pub struct Sessions(pub BTreeMap<String, SessionRecord>);
+pub(crate) struct Sessions(pub BTreeMap<String, SessionRecord>);
 
 /// Sender keys of groups.
 #[derive(Default)]
-pub struct SenderKeys(BTreeMap<String, SenderKeyRecord>);
+pub(crate) struct SenderKeys(BTreeMap<String, SenderKeyRecord>);
 
 /// All of them.
-pub struct Stores {
+pub(crate) struct Stores {
     /// Identities.
     pub identities: Identities,
     /// One-time prekeys.
@@ -59,7 +59,7 @@ pub struct Stores {
 
 impl Stores {
     /// A new phone's keys.
-    pub fn generate() -> Result<Self> {
+    pub(crate) fn generate() -> Result<Self> {
         let own = IdentityKeyPair::generate(&mut rng());
         let signed = KeyPair::generate(&mut rng());
         let signature = own
@@ -81,7 +81,7 @@ impl Stores {
     }
 
     /// What the server hands out for this phone.
-    pub fn bundle(&mut self, one_time: bool) -> Result<Bundle> {
+    pub(crate) fn bundle(&mut self, one_time: bool) -> Result<Bundle> {
         let one_time = if one_time {
             let id = self.next_prekey;
             self.next_prekey += 1;
@@ -174,10 +174,7 @@ impl SignedPreKeyStore for SignedPreKeys {
 
 #[async_trait]
 impl SessionStore for Sessions {
-    async fn load_session(
-        &self,
-        address: &ProtocolAddress,
-    ) -> SignalResult<Option<SessionRecord>> {
+    async fn load_session(&self, address: &ProtocolAddress) -> SignalResult<Option<SessionRecord>> {
         Ok(self.0.get(&address.to_string()).cloned())
     }
 
@@ -206,10 +203,7 @@ impl SenderKeyStore for SenderKeys {
         Ok(())
     }
 
-    async fn load_sender_key(
-        &self,
-        name: &SenderKeyName,
-    ) -> SignalResult<Option<SenderKeyRecord>> {
+    async fn load_sender_key(&self, name: &SenderKeyName) -> SignalResult<Option<SenderKeyRecord>> {
         Ok(self.0.get(name.cache_key()).cloned())
     }
 }
