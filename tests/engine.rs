@@ -3,10 +3,16 @@
 
 #[path = "engine/client.rs"]
 mod client;
+#[path = "engine/control.rs"]
+mod control;
+#[path = "engine/faults.rs"]
+mod faults;
+#[path = "engine/more.rs"]
+mod more;
 
 use client::TestClient;
 use moonwa as _;
-use moonwa_simulator::{Fault, Phone, Simulator};
+use moonwa_simulator::{Phone, Simulator};
 use wa_rs::Jid;
 use wa_rs::wacore::types::events::Event;
 
@@ -103,13 +109,4 @@ async fn unlinking_logs_the_companion_out() {
     p.ann.unlink(1).await.unwrap();
     p.client.wait(0, "LoggedOut", |e| matches!(e, Event::LoggedOut(_)).then_some(())).await;
     assert!(p.ann.devices().is_empty());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_refused_message_is_told() {
-    let p = linked().await;
-    p.sim.fault(&p.ann, Fault::Nack(463));
-    let id = p.client.client.send_text(to(&p.bob), "no").await.unwrap().message_id;
-    assert_eq!(p.client.acked(&id).await.as_deref(), Some("463"));
-    assert!(p.bob.inbox().is_empty());
 }

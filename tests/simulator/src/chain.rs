@@ -15,7 +15,7 @@ const LEAF_SERIAL: u32 = 2;
 const YEAR: u64 = 365 * 24 * 3600;
 
 /// The keys and the encoded certificate chain of one simulated server.
-pub struct Identity {
+pub(crate) struct Identity {
     /// The static key of the Noise handshake; the leaf certificate names it.
     pub static_key: KeyPair,
     /// The encoded `CertChain`.
@@ -26,7 +26,7 @@ pub struct Identity {
 
 impl Identity {
     /// Makes fresh keys and signs the chain, valid from an hour ago for a year.
-    pub fn generate() -> Result<Self> {
+    pub(crate) fn generate() -> Result<Self> {
         let root = KeyPair::generate(&mut rng());
         let intermediate = KeyPair::generate(&mut rng());
         let static_key = KeyPair::generate(&mut rng());
@@ -51,7 +51,7 @@ impl Identity {
 }
 
 /// The 32 raw bytes of a public key.
-pub fn raw(pair: &KeyPair) -> [u8; 32] {
+pub(crate) fn raw(pair: &KeyPair) -> [u8; 32] {
     let mut bytes = [0; 32];
     bytes.copy_from_slice(pair.public_key.public_key_bytes());
     bytes

@@ -59,7 +59,7 @@ impl Socket {
 }
 
 /// Serves one client until either side closes.
-pub async fn serve(sim: Simulator, stream: TcpStream) -> Result<()> {
+pub(crate) async fn serve(sim: Simulator, stream: TcpStream) -> Result<()> {
     stream.set_nodelay(true)?;
     let (_, ws) = ServerBuilder::new().accept(stream).await?;
     let mut socket = Socket { ws, frames: FrameDecoder::new() };
@@ -162,8 +162,10 @@ async fn talk(
                     socket.raw(frame).await?;
                     return Ok(());
                 }
+                Some(Out::Abort) => return Ok(()),
                 Some(Out::Close) | None => {
-                    let _ = socket.ws.close().await;
+                    // The client may be gone already: closing twice is no failure.
+                    drop(socket.ws.close().await);
                     return Ok(());
                 }
             }

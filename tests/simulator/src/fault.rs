@@ -1,8 +1,6 @@
 //! Scripted faults: what can go wrong, on whom, and how often. Applying them is up to the places
 //! concerned; this module only keeps the list.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 
 use crate::world::Address;
@@ -121,13 +119,6 @@ pub enum Fault {
     BadSignature,
 }
 
-impl Fault {
-    /// A wait as the field's type.
-    pub fn wait(ms: u64) -> Duration {
-        Duration::from_millis(ms)
-    }
-}
-
 /// A fault that waits for its occasion.
 #[derive(Clone, Debug, Serialize)]
 pub struct Armed {
@@ -141,11 +132,11 @@ pub struct Armed {
 
 /// The faults that wait.
 #[derive(Default)]
-pub struct Faults(pub Vec<Armed>);
+pub(crate) struct Faults(pub Vec<Armed>);
 
 impl Faults {
     /// Takes the first fault which `pick` accepts for this device and counts it down.
-    pub fn take<T>(
+    pub(crate) fn take<T>(
         &mut self,
         who: Option<&Address>,
         pick: impl Fn(&Fault) -> Option<T>,
@@ -162,7 +153,7 @@ impl Faults {
     }
 
     /// Whether this exact fault strikes now.
-    pub fn strikes(&mut self, who: Option<&Address>, fault: &Fault) -> bool {
+    pub(crate) fn strikes(&mut self, who: Option<&Address>, fault: &Fault) -> bool {
         self.take(who, |f| (f == fault).then_some(())).is_some()
     }
 }

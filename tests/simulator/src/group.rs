@@ -10,7 +10,7 @@ use crate::util::{below, now};
 use crate::world::{Address, World};
 
 /// A group.
-pub struct GroupState {
+pub(crate) struct GroupState {
     /// User part of its JID.
     pub id: String,
     /// Subject.
@@ -25,19 +25,19 @@ pub struct GroupState {
 
 impl GroupState {
     /// Whether that account is a member.
-    pub fn has(&self, pn: &str) -> bool {
+    pub(crate) fn has(&self, pn: &str) -> bool {
         self.members.contains_key(pn)
     }
 
     /// Its JID.
-    pub fn jid(&self) -> Jid {
+    pub(crate) fn jid(&self) -> Jid {
         Jid::group(self.id.as_str())
     }
 }
 
 impl World {
     /// Makes a group; the first member is its creator and admin.
-    pub fn create_group(&mut self, subject: &str, members: &[String]) -> Result<String> {
+    pub(crate) fn create_group(&mut self, subject: &str, members: &[String]) -> Result<String> {
         let creator = members.first().context("a group needs a member")?.clone();
         let id = format!("12036{:06}{:06}", below(1_000_000), below(1_000_000));
         self.groups.insert(
@@ -52,12 +52,12 @@ impl World {
         );
         let group = self.group_node(&id).context("the group just made")?;
         let create = NodeBuilder::new("create").attr("type", "new").children([group]).build();
-        self.notify_group(&id, &creator, create, None);
+        self.notify_group(&id, &creator, &create, &[]);
         Ok(id)
     }
 
     /// Adds or removes members, or makes them admins, and tells everybody concerned.
-    pub fn change_members(
+    pub(crate) fn change_members(
         &mut self,
         id: &str,
         author: &str,
@@ -68,36 +68,35 @@ impl World {
         let before = group.members.clone();
         for pn in members {
             match what {
-                "add" => drop(group.members.insert(pn.clone(), false)),
+                "add" | "demote" => drop(group.members.insert(pn.clone(), false)),
                 "remove" => drop(group.members.remove(pn)),
                 "promote" => drop(group.members.insert(pn.clone(), true)),
-                "demote" => drop(group.members.insert(pn.clone(), false)),
                 other => anyhow::bail!("unknown change {other}"),
             }
         }
         let nodes: Vec<Node> = members.iter().filter_map(|pn| self.member(pn, None)).collect();
         let change = NodeBuilder::new(what).children(nodes).build();
-        let left = before.keys().filter(|pn| members.contains(pn)).cloned().collect();
-        self.notify_group(id, author, change, Some(left));
+        let left: Vec<String> = before.keys().filter(|pn| members.contains(pn)).cloned().collect();
+        self.notify_group(id, author, &change, &left);
         Ok(())
     }
 
     /// Changes the subject.
-    pub fn change_subject(&mut self, id: &str, author: &str, subject: &str) -> Result<()> {
+    pub(crate) fn change_subject(&mut self, id: &str, author: &str, subject: &str) -> Result<()> {
         let group = self.groups.get_mut(id).context("no such group")?;
-        group.subject = subject.to_owned();
+        subject.clone_into(&mut group.subject);
         let change = NodeBuilder::new("subject")
             .attr("subject", subject.to_owned())
             .attr("s_t", now())
             .build();
-        self.notify_group(id, author, change, None);
+        self.notify_group(id, author, &change, &[]);
         Ok(())
     }
 
-    fn notify_group(&mut self, id: &str, author: &str, change: Node, also: Option<Vec<String>>) {
+    fn notify_group(&mut self, id: &str, author: &str, change: &Node, also: &[String]) {
         let Some(group) = self.groups.get(id) else { return };
         let mut people: Vec<String> = group.members.keys().cloned().collect();
-        people.extend(also.into_iter().flatten());
+        people.extend(also.iter().cloned());
         people.sort();
         people.dedup();
         let from = group.jid();
@@ -134,7 +133,7 @@ impl World {
     }
 
     /// `<group>` with everything about it.
-    pub fn group_node(&self, id: &str) -> Option<Node> {
+    pub(crate) fn group_node(&self, id: &str) -> Option<Node> {
         let group = self.groups.get(id)?;
         let creator = self.accounts.get(&group.creator)?;
         let members = group.members.iter().filter_map(|(pn, admin)| {

@@ -12,10 +12,11 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 use crate::Simulator;
+use crate::control;
 use crate::media::MediaAnswer;
 
 /// Serves one connection.
-pub async fn serve(sim: Simulator, stream: TcpStream) -> Result<()> {
+pub(crate) async fn serve(sim: Simulator, stream: TcpStream) -> Result<()> {
     let service = service_fn(move |request| {
         let sim = sim.clone();
         async move { Ok::<_, Infallible>(respond(&sim, request).await) }
@@ -40,7 +41,10 @@ async fn respond(sim: &Simulator, request: Request<Incoming>) -> Response<Full<B
         let range = parts.headers.get(header::RANGE).and_then(|r| r.to_str().ok());
         sim.world().download(&path, range)
     } else {
-        MediaAnswer::new(404, "no such page")
+        let (status, value) = control::call(sim, &parts.method, &path, &query, &body).await;
+        let mut answer = MediaAnswer::new(status, value.to_string());
+        answer.headers.push(("content-type", "application/json".to_owned()));
+        answer
     };
     if !media.wait.is_zero() {
         tokio::time::sleep(media.wait).await;

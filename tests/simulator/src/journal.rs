@@ -71,7 +71,7 @@ pub struct Violation {
 
 /// Both lists.
 #[derive(Default)]
-pub struct Journal {
+pub(crate) struct Journal {
     /// All entries.
     pub entries: Vec<Entry>,
     /// All rule breaks.
@@ -80,7 +80,7 @@ pub struct Journal {
 
 impl Journal {
     /// Records a stanza.
-    pub fn stanza(
+    pub(crate) fn stanza(
         &mut self,
         direction: Direction,
         connection: u64,
@@ -91,12 +91,18 @@ impl Journal {
     }
 
     /// Records an event.
-    pub fn note(&mut self, connection: u64, device: Option<Address>, tag: &str, text: String) {
+    pub(crate) fn note(
+        &mut self,
+        connection: u64,
+        device: Option<Address>,
+        tag: &str,
+        text: String,
+    ) {
         self.push(Direction::Note, connection, device, tag, text, None);
     }
 
     /// Records a broken rule, in both lists.
-    pub fn violation(&mut self, device: Option<Address>, rule: &'static str, text: String) {
+    pub(crate) fn violation(&mut self, device: Option<Address>, rule: &'static str, text: String) {
         self.note(0, device.clone(), "violation", format!("{rule}: {text}"));
         let seq = self.violations.len() as u64 + 1;
         self.violations.push(Violation { seq, device, rule, text });

@@ -2,8 +2,13 @@
 //! Signal), real cryptography, and phones that behave like people's. It proves what the public
 //! clients believe about the protocol; it does not prove the policies of the real service.
 
+#![expect(clippy::disallowed_methods, reason = "a test tool has its own tasks and clock")]
+#![expect(clippy::unused_async, reason = "the calls stay the same when the work moves elsewhere")]
+
 mod chain;
+mod compose;
 mod conn;
+mod control;
 mod fault;
 mod group;
 pub mod harness;
@@ -30,6 +35,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 
 use crate::chain::Identity;
+pub use crate::compose::File;
 pub use crate::fault::{Armed, Fault, Target};
 pub use crate::journal::{Direction, Entry, Violation};
 pub use crate::person::{DeviceSummary, Group, Phone, PhoneOptions};
@@ -137,16 +143,10 @@ impl Simulator {
         }
         tokio::spawn(async move {
             if mute {
-                // Accepted and never answered, until the other side gives up.
-                let mut byte = [0; 1];
-                while stream.readable().await.is_ok() {
-                    match stream.try_read(&mut byte) {
-                        Ok(0) => return,
-                        Ok(_) => {}
-                        Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => {}
-                        Err(_) => return,
-                    }
-                }
+                // Accepted and never answered, until the other side gives up; how it does so
+                // does not matter.
+                let mut stream = stream;
+                drop(tokio::io::copy(&mut stream, &mut tokio::io::sink()).await);
                 return;
             }
             let sim = self.clone();
@@ -194,6 +194,12 @@ impl Simulator {
         Ok(Group::new(self.clone(), id))
     }
 
+    /// The group of that id, when it exists.
+    pub fn find_group(&self, id: &str) -> Option<Group> {
+        let id = self.world().groups.get(id)?.id.clone();
+        Some(Group::new(self.clone(), id))
+    }
+
     /// A fault, once.
     pub fn fault(&self, target: impl Into<Target>, fault: Fault) {
         self.fault_times(target, fault, 1);
@@ -234,6 +240,11 @@ impl Simulator {
         world.touch();
     }
 
+    /// Closes all connections and forgets all accounts, groups, files, faults and the journal.
+    pub fn reset(&self) {
+        self.world().reset();
+    }
+
     /// Forgets the faults which have not happened yet.
     pub fn clear_faults(&self) {
         self.world().faults.0.clear();
@@ -250,6 +261,30 @@ impl Simulator {
     /// Closes all connections of a number.
     pub fn drop_connections(&self, number: &str) {
         self.fault(number, Fault::Drop);
+    }
+
+    /// The QR references of the unpaired clients expire now: they run out of codes.
+    pub fn expire_qr(&self) {
+        self.for_unpaired(World::expire_refs);
+    }
+
+    /// The service asks the unpaired clients for new pairing secrets: the codes shown are stale.
+    pub fn refresh_pairing(&self) {
+        self.for_unpaired(World::refresh_registration);
+    }
+
+    fn for_unpaired(&self, what: impl Fn(&mut World, u64)) {
+        let mut world = self.world();
+        let unpaired: Vec<u64> = world
+            .conns
+            .iter()
+            .filter(|(_, c)| c.registration.is_some())
+            .map(|(id, _)| *id)
+            .collect();
+        for conn in unpaired {
+            what(&mut world, conn);
+        }
+        world.touch();
     }
 
     /// Whether new connections are closed at once.
@@ -287,6 +322,15 @@ impl Simulator {
 
     /// Waits until something is true of the state; `None` when the patience ends.
     pub(crate) async fn wait<T>(&self, look: impl Fn(&World) -> Option<T>) -> Option<T> {
+        self.wait_for(PATIENCE, look).await
+    }
+
+    /// The same with another patience.
+    pub(crate) async fn wait_for<T>(
+        &self,
+        patience: Duration,
+        look: impl Fn(&World) -> Option<T>,
+    ) -> Option<T> {
         let mut changes = self.world().subscribe();
         let waiting = async {
             loop {
@@ -299,7 +343,7 @@ impl Simulator {
                 }
             }
         };
-        tokio::time::timeout(PATIENCE, waiting).await.ok().flatten()
+        tokio::time::timeout(patience, waiting).await.ok().flatten()
     }
 
     pub(crate) fn tail(&self, after: u64) -> String {
@@ -325,12 +369,9 @@ impl Simulator {
     }
 
     /// Fails when a rule was broken.
-    #[expect(clippy::panic, reason = "an expectation of a test")]
     pub fn assert_no_violations(&self) {
         let violations = self.violations();
-        if !violations.is_empty() {
-            panic!("broken rules: {violations:#?}\n{}", self.tail(0));
-        }
+        assert!(violations.is_empty(), "broken rules: {violations:#?}\n{}", self.tail(0));
     }
 
     /// Accounts, devices, connections, groups and waiting faults.

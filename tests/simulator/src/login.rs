@@ -20,7 +20,7 @@ const PRIMER: usize = 5;
 
 impl World {
     /// A client finished its handshake.
-    pub fn connected(
+    pub(crate) fn connected(
         &mut self,
         out: mpsc::UnboundedSender<Out>,
         noise: [u8; 32],
@@ -116,12 +116,12 @@ impl World {
     }
 
     /// Tells a connection that another one took its place.
-    pub fn replaced(&mut self, conn: u64) {
+    pub(crate) fn replaced(&mut self, conn: u64) {
         self.stream_error(conn, 409, Some("replaced"));
     }
 
     /// `<stream:error>` and the end of the connection.
-    pub fn stream_error(&mut self, conn: u64, code: u16, conflict: Option<&'static str>) {
+    pub(crate) fn stream_error(&mut self, conn: u64, code: u16, conflict: Option<&'static str>) {
         let mut node = NodeBuilder::new("stream:error").attr("code", code);
         if let Some(kind) = conflict {
             node = node.children([NodeBuilder::new("conflict").attr("type", kind).build()]);
@@ -134,7 +134,7 @@ impl World {
     }
 
     /// A connection is gone.
-    pub fn disconnected(&mut self, conn: u64) {
+    pub(crate) fn disconnected(&mut self, conn: u64) {
         let Some(gone) = self.conns.remove(&conn) else { return };
         self.iq_times.remove(&conn);
         if let Some(who) = &gone.login
@@ -148,7 +148,7 @@ impl World {
     }
 
     /// A stanza of a client.
-    pub fn stanza(&mut self, conn: u64, node: &Node) {
+    pub(crate) fn stanza(&mut self, conn: u64, node: &Node) {
         let Some(c) = self.conns.get_mut(&conn) else { return };
         let (who, silent) = (c.login.clone(), c.silent);
         let last = match &mut c.close_after {
@@ -174,6 +174,11 @@ impl World {
             return self.iq(conn, node);
         }
         let Some(who) = who else {
+            // A client reports its session before it is paired, and confirms the second stage of
+            // pairing by code.
+            if matches!(node.tag.as_ref(), "ib" | "ack") {
+                return;
+            }
             return self.violation(None, "not logged in", format!("<{}>", node.tag));
         };
         match node.tag.as_ref() {
@@ -191,7 +196,7 @@ impl World {
             }
             "chatstate" => self.chatstate(who, node),
             "call" => {
-                let ack = self.ack("call", node);
+                let ack = Self::ack("call", node);
                 self.send(conn, ack);
             }
             other => self.violation(Some(who), "unknown tag", other.to_owned()),
@@ -199,7 +204,7 @@ impl World {
     }
 
     /// The client wants to receive: announce and start the offline queue.
-    pub fn activate(&mut self, conn: u64, who: &Address) {
+    pub(crate) fn activate(&mut self, conn: u64, who: &Address) {
         let Some(device) = self.device(who) else { return };
         let waiting = device.queue.len();
         let (mut messages, mut receipts, mut notifications) = (0, 0, 0);
@@ -284,9 +289,13 @@ impl World {
     }
 
     /// Makes a fault happen that concerns an open connection.
-    pub fn strike(&mut self, conn: u64, fault: &Fault) {
+    pub(crate) fn strike(&mut self, conn: u64, fault: &Fault) {
         match fault {
-            Fault::Drop => self.close(conn),
+            Fault::Drop => {
+                if let Some(c) = self.conns.get(&conn) {
+                    drop(c.out.send(Out::Abort));
+                }
+            }
             Fault::StreamError(code) => self.stream_error(conn, *code, None),
             Fault::Replaced => self.stream_error(conn, 409, Some("replaced")),
             Fault::DeviceRemoved => self.stream_error(conn, 401, Some("device_removed")),
@@ -310,12 +319,12 @@ impl World {
 }
 
 /// `<ib>` around a child.
-pub fn ib(child: Node) -> Node {
+pub(crate) fn ib(child: Node) -> Node {
     NodeBuilder::new("ib").attr("from", SERVER_JID).children([child]).build()
 }
 
 /// The text content of a child, for the readable parts of requests.
-pub fn child_text(node: &Node, tag: &str) -> String {
+pub(crate) fn child_text(node: &Node, tag: &str) -> String {
     node.get_optional_child(tag)
         .map(|c| String::from_utf8_lossy(&bytes(c)).into_owned())
         .unwrap_or_default()

@@ -19,12 +19,12 @@ const AUTH_SECONDS: u64 = 3600;
 
 /// The files by path.
 #[derive(Default)]
-pub struct MediaStore {
+pub(crate) struct MediaStore {
     files: BTreeMap<String, Vec<u8>>,
 }
 
 /// An answer of the media host.
-pub struct MediaAnswer {
+pub(crate) struct MediaAnswer {
     /// HTTP status.
     pub status: u16,
     /// Headers.
@@ -37,13 +37,13 @@ pub struct MediaAnswer {
 
 impl MediaAnswer {
     /// A plain answer.
-    pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
         Self { status, headers: Vec::new(), body: body.into(), wait: Duration::ZERO }
     }
 }
 
 /// A file of a phone, encrypted and stored.
-pub struct Stored {
+pub(crate) struct Stored {
     /// Full URL.
     pub url: String,
     /// Path and query.
@@ -56,7 +56,7 @@ pub struct Stored {
 
 impl World {
     /// `w:m`: where and with which token to upload.
-    pub fn media_conn(&mut self, node: &Node) -> Node {
+    pub(crate) fn media_conn(&mut self, node: &Node) -> Node {
         let host = NodeBuilder::new("host")
             .attr("hostname", self.http_host.as_str())
             .attr("type", "primary")
@@ -72,7 +72,7 @@ impl World {
     }
 
     /// `POST /mms/…`
-    pub fn upload(&mut self, path: &str, query: &str, body: Vec<u8>) -> MediaAnswer {
+    pub(crate) fn upload(&mut self, path: &str, query: &str, body: Vec<u8>) -> MediaAnswer {
         self.journal.note(0, None, "upload", format!("{path} {} bytes", body.len()));
         self.touch();
         if query.split('&').any(|part| part == "resume=1") {
@@ -98,7 +98,7 @@ impl World {
     }
 
     /// `GET /v/…`
-    pub fn download(&mut self, path: &str, range: Option<&str>) -> MediaAnswer {
+    pub(crate) fn download(&mut self, path: &str, range: Option<&str>) -> MediaAnswer {
         self.journal.note(0, None, "download", path.to_owned());
         self.touch();
         if let Some(status) = self.faults.take(None, |f| match f {
@@ -139,7 +139,7 @@ impl World {
     }
 
     /// Encrypts and stores a file of a phone.
-    pub fn phone_upload(&mut self, bytes: &[u8], kind: MediaType) -> Result<Stored> {
+    pub(crate) fn phone_upload(&mut self, bytes: &[u8], kind: MediaType) -> Result<Stored> {
         let mut media = encrypt_media(bytes, kind).context("encrypting a file")?;
         let data = std::mem::take(&mut media.data_to_upload);
         let direct_path = self.store(data);
@@ -148,7 +148,7 @@ impl World {
     }
 
     /// The stored (encrypted) file behind a direct path.
-    pub fn media_file(&self, direct_path: &str) -> Option<Vec<u8>> {
+    pub(crate) fn media_file(&self, direct_path: &str) -> Option<Vec<u8>> {
         self.media.files.get(direct_path.split('?').next().unwrap_or_default()).cloned()
     }
 }
@@ -161,7 +161,7 @@ fn slice(range: &str, length: usize) -> Option<(usize, usize)> {
 }
 
 /// Finds, decrypts and checks the file a message names.
-pub fn open(world: &World, message: &wa::Message) -> Result<Vec<u8>> {
+pub(crate) fn open(world: &World, message: &wa::Message) -> Result<Vec<u8>> {
     let m = message;
     let (path, key, kind) = if let Some(i) = m.image_message.as_option() {
         (&i.direct_path, &i.media_key, MediaType::Image)

@@ -14,7 +14,7 @@ use crate::chain::{Identity, raw};
 use crate::util::rng;
 
 /// An established channel, seen from the server.
-pub struct Channel {
+pub(crate) struct Channel {
     read: NoiseCipher,
     write: NoiseCipher,
     received: u32,
@@ -23,7 +23,7 @@ pub struct Channel {
 
 impl Channel {
     /// Decrypts the next frame of the client.
-    pub fn open(&mut self, mut frame: BytesMut) -> Result<BytesMut> {
+    pub(crate) fn open(&mut self, mut frame: BytesMut) -> Result<BytesMut> {
         self.read
             .decrypt_in_place_with_counter(self.received, &mut frame)
             .context("a frame does not decrypt")?;
@@ -32,7 +32,7 @@ impl Channel {
     }
 
     /// Encrypts the next frame for the client.
-    pub fn seal(&mut self, payload: &[u8]) -> Result<Vec<u8>> {
+    pub(crate) fn seal(&mut self, payload: &[u8]) -> Result<Vec<u8>> {
         let sealed = self.write.encrypt_with_counter(self.sent, payload)?;
         self.sent += 1;
         Ok(sealed)
@@ -40,7 +40,7 @@ impl Channel {
 }
 
 /// What the client proved and said in a finished handshake.
-pub struct Finished {
+pub(crate) struct Finished {
     /// The encrypted channel.
     pub channel: Channel,
     /// The client's static key: the identity of the connection.
@@ -52,7 +52,7 @@ pub struct Finished {
 }
 
 /// The answer to a ClientHello.
-pub enum Hello {
+pub(crate) enum Hello {
     /// IK: nothing more to come.
     Done(Vec<u8>, Box<Finished>),
     /// XX: the ClientFinish is still to come.
@@ -60,14 +60,19 @@ pub enum Hello {
 }
 
 /// A half-done XX handshake.
-pub struct Pending {
+pub(crate) struct Pending {
     noise: NoiseHandshake,
     ephemeral: KeyPair,
     pattern: &'static str,
 }
 
 /// Answers a ClientHello. `refuse_ik` answers an IK hello as if the server's key had changed.
-pub fn hello(server: &Identity, frame: &[u8], prologue: &[u8], refuse_ik: bool) -> Result<Hello> {
+pub(crate) fn hello(
+    server: &Identity,
+    frame: &[u8],
+    prologue: &[u8],
+    refuse_ik: bool,
+) -> Result<Hello> {
     let message = HandshakeMessage::decode_from_slice(frame)?;
     let hello = message.client_hello.into_option().context("no ClientHello")?;
     let ephemeral = key(hello.ephemeral)?;
@@ -129,7 +134,7 @@ fn serve_ik(
 
 impl Pending {
     /// Reads the ClientFinish.
-    pub fn finish(mut self, frame: &[u8]) -> Result<Finished> {
+    pub(crate) fn finish(mut self, frame: &[u8]) -> Result<Finished> {
         let message = HandshakeMessage::decode_from_slice(frame)?;
         let finish = message.client_finish.into_option().context("no ClientFinish")?;
         let sealed = finish.r#static.context("ClientFinish without static")?;

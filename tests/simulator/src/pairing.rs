@@ -19,7 +19,7 @@ use waproto::whatsapp::{
 };
 
 use crate::fault::Fault;
-use crate::util::{attr, be, bytes, hex, leaf, now, random, rng, text};
+use crate::util::{attr, be, bytes, empty, hex, leaf, now, random, rng, text};
 use crate::world::{Address, Device, DeviceKeys, World};
 
 const ACCOUNT_PREFIX: &[u8] = &[6, 0];
@@ -28,7 +28,7 @@ const LIST_PREFIX: &[u8] = &[6, 2];
 
 /// The keys with which an unpaired device registers.
 #[derive(Clone)]
-pub struct Registration {
+pub(crate) struct Registration {
     id: u32,
     /// Its identity key.
     pub identity: [u8; 32],
@@ -37,7 +37,7 @@ pub struct Registration {
 }
 
 /// A pairing by code in progress.
-pub struct LinkCode {
+pub(crate) struct LinkCode {
     /// The account's number.
     pub pn: String,
     /// The reference which ties the stages together.
@@ -49,7 +49,7 @@ pub struct LinkCode {
 }
 
 /// What `pair-success` offered and the companion has to confirm.
-pub struct PendingPair {
+pub(crate) struct PendingPair {
     who: Address,
     iq: String,
     key_index: u32,
@@ -60,7 +60,7 @@ pub struct PendingPair {
 
 impl Registration {
     /// Reads the registration part of a `ClientPayload`.
-    pub fn read(data: DevicePairingRegistrationData) -> Result<Self> {
+    pub(crate) fn read(data: DevicePairingRegistrationData) -> Result<Self> {
         let identity = data.e_ident.context("no e_ident")?;
         let props = DeviceProps::decode_from_slice(&data.device_props.unwrap_or_default())?;
         Ok(Self {
@@ -78,9 +78,21 @@ impl Registration {
 
 impl World {
     /// Offers QR references to an unpaired device.
-    pub fn offer_pairing(&mut self, conn: u64, registration: Registration) {
+    pub(crate) fn offer_pairing(&mut self, conn: u64, registration: Registration) {
         let refs: Vec<String> =
             (0..self.config.qr_refs).map(|_| format!("2@{}", hex(&random::<24>()))).collect();
+        if let Some(c) = self.conns.get_mut(&conn) {
+            c.registration = Some(registration);
+        }
+        self.offer_refs(conn, refs);
+    }
+
+    /// An offer without references ends the show: the client has nothing more to display.
+    pub(crate) fn expire_refs(&mut self, conn: u64) {
+        self.offer_refs(conn, Vec::new());
+    }
+
+    fn offer_refs(&mut self, conn: u64, refs: Vec<String>) {
         let node = NodeBuilder::new("iq")
             .attr("from", SERVER_JID)
             .attr("type", "set")
@@ -91,14 +103,25 @@ impl World {
                 .build()])
             .build();
         if let Some(c) = self.conns.get_mut(&conn) {
-            c.registration = Some(registration);
             c.refs = refs;
         }
         self.send(conn, node);
     }
 
+    /// `companion_reg_refresh`: the client has to make a new secret.
+    pub(crate) fn refresh_registration(&mut self, conn: u64) {
+        let node = NodeBuilder::new("notification")
+            .attr("from", SERVER_JID)
+            .attr("type", "companion_reg_refresh")
+            .attr("id", self.id())
+            .attr("t", now())
+            .children([empty("companion_reg_refresh")])
+            .build();
+        self.send(conn, node);
+    }
+
     /// The phone scans a QR code. Answers the connection on which the companion has to confirm.
-    pub fn scan(&mut self, pn: &str, qr: &str) -> Result<u64> {
+    pub(crate) fn scan(&mut self, pn: &str, qr: &str) -> Result<u64> {
         let body = qr.rsplit('#').next().unwrap_or_default();
         let fields: Vec<&str> = body.split(',').collect();
         if fields.len() == 4 {
@@ -127,7 +150,7 @@ impl World {
     }
 
     /// Signs the companion on that connection into the account and tells it so.
-    pub fn pair(&mut self, conn: u64, pn: &str, secret: &[u8]) -> Result<()> {
+    pub(crate) fn pair(&mut self, conn: u64, pn: &str, secret: &[u8]) -> Result<()> {
         let id = self.id();
         let any = Address::new(pn, 0);
         let bad_hmac = self.faults.strikes(Some(&any), &Fault::BadHmac);
@@ -207,7 +230,7 @@ impl World {
     }
 
     /// The companion's answer to `pair-success`. False when the stanza is something else.
-    pub fn pair_answer(&mut self, conn: u64, node: &Node) -> bool {
+    pub(crate) fn pair_answer(&mut self, conn: u64, node: &Node) -> bool {
         let Some(c) = self.conns.get_mut(&conn) else { return false };
         if c.pairing.as_ref().map(|p| p.iq.as_str()) != attr(node, "id").as_deref() {
             return false;
@@ -280,7 +303,7 @@ impl World {
     }
 
     /// The account's signed list of valid devices.
-    pub fn key_index_list(&self, pn: &str) -> Result<Vec<u8>> {
+    pub(crate) fn key_index_list(&self, pn: &str) -> Result<Vec<u8>> {
         let account = self.accounts.get(pn).context("no such account")?;
         let details = ADVKeyIndexList {
             raw_id: Some(account.raw_id),
@@ -302,7 +325,7 @@ impl World {
     }
 
     /// Tells the account's own companions and those who asked for its devices.
-    pub fn devices_changed(&mut self, who: &Address, what: &'static str) {
+    pub(crate) fn devices_changed(&mut self, who: &Address, what: &'static str) {
         let list = self.key_index_list(&who.pn).unwrap_or_default();
         let Some(account) = self.accounts.get(&who.pn) else { return };
         let key_index =
@@ -347,6 +370,9 @@ fn key(field: &str) -> Result<[u8; 32]> {
 }
 
 /// Signs with an account's identity.
-pub fn sign(pair: &wacore_libsignal::protocol::IdentityKeyPair, message: &[u8]) -> Result<Vec<u8>> {
+pub(crate) fn sign(
+    pair: &wacore_libsignal::protocol::IdentityKeyPair,
+    message: &[u8],
+) -> Result<Vec<u8>> {
     Ok(pair.private_key().calculate_signature(message, &mut rng())?.to_vec())
 }

@@ -4,9 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result, bail};
-use buffa::MessageField;
 use serde::Serialize;
-use wacore::download::MediaType;
 use wacore_binary::{Jid, Server};
 use waproto::whatsapp as wa;
 
@@ -18,7 +16,7 @@ use crate::world::{Account, Address, World};
 use crate::{Entry, Simulator};
 
 /// How an account is set up.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct PhoneOptions {
     /// Whether its chats are addressed by LID, as most are today.
     pub migrated: bool,
@@ -35,7 +33,7 @@ impl Default for PhoneOptions {
 /// A person's phone.
 #[derive(Clone)]
 pub struct Phone {
-    sim: Simulator,
+    pub(crate) sim: Simulator,
     number: String,
     lid: String,
 }
@@ -75,7 +73,7 @@ pub(crate) fn summaries(account: &Account) -> Vec<DeviceSummary> {
     account.devices.values().map(summary).collect()
 }
 
-fn new_account(world: &mut World, pn: &str, name: &str, options: &PhoneOptions) -> Result<String> {
+fn new_account(world: &mut World, pn: &str, name: &str, options: PhoneOptions) -> Result<String> {
     if let Some(account) = world.accounts.get(pn) {
         return Ok(account.lid.clone());
     }
@@ -108,7 +106,7 @@ impl Simulator {
     pub fn phone_with(&self, pn: &str, name: &str, options: PhoneOptions) -> Phone {
         let number = pn.trim_start_matches('+');
         let mut world = self.world();
-        let lid = new_account(&mut world, number, name, &options).expect("keys for a phone");
+        let lid = new_account(&mut world, number, name, options).expect("keys for a phone");
         world.touch();
         Phone { sim: self.clone(), number: number.to_owned(), lid }
     }
@@ -181,34 +179,6 @@ impl Phone {
     /// Writes a text to another phone's number or a group.
     pub async fn send_text(&self, to: impl AsRef<str>, text: &str) -> Result<String> {
         let message = wa::Message { conversation: Some(text.to_owned()), ..Default::default() };
-        self.send(to, message).await
-    }
-
-    /// Sends an image.
-    pub async fn send_image(
-        &self,
-        to: impl AsRef<str>,
-        bytes: &[u8],
-        caption: Option<&str>,
-    ) -> Result<String> {
-        let message = {
-            let mut world = self.sim.world();
-            let stored = world.phone_upload(bytes, MediaType::Image)?;
-            wa::Message {
-                image_message: MessageField::some(wa::message::ImageMessage {
-                    url: Some(stored.url),
-                    direct_path: Some(stored.direct_path),
-                    mimetype: Some("image/jpeg".to_owned()),
-                    caption: caption.map(ToOwned::to_owned),
-                    file_sha256: Some(stored.media.file_sha256.to_vec()),
-                    file_enc_sha256: Some(stored.media.file_enc_sha256.to_vec()),
-                    media_key: Some(stored.media.media_key.to_vec()),
-                    file_length: Some(stored.length),
-                    ..Default::default()
-                }),
-                ..Default::default()
-            }
-        };
         self.send(to, message).await
     }
 
@@ -330,6 +300,36 @@ impl Phone {
                 e.tag == "login" && e.device.as_ref().is_some_and(|d| d.pn == self.number)
             })
             .await
+    }
+
+    /// Waits until the linked devices have confirmed everything they were sent.
+    pub async fn expect_confirmed(&self) -> Result<()> {
+        let settled = self
+            .sim
+            .wait(|world| {
+                let account = world.accounts.get(&self.number)?;
+                account.devices.values().all(|d| d.queue.is_empty()).then_some(())
+            })
+            .await;
+        match settled {
+            Some(()) => Ok(()),
+            None => bail!("not all confirmed: {:#?}\n{}", self.devices(), self.sim.tail(0)),
+        }
+    }
+
+    /// The person types (or stops to) in the chat with another phone's owner.
+    pub async fn typing(&self, to: impl AsRef<str>, typing: bool) {
+        let mut world = self.sim.world();
+        world.phone_types(&self.number, to.as_ref(), typing);
+        world.touch();
+    }
+
+    /// The person gets a new phone with the same number: another identity, no linked devices.
+    pub async fn reinstall(&self) -> Result<()> {
+        let mut world = self.sim.world();
+        world.reinstall(&self.number)?;
+        world.touch();
+        Ok(())
     }
 
     /// Turns the phone off.

@@ -24,7 +24,7 @@ const KNOWN: [&str; 12] = [
 ];
 
 /// The ids a receipt names.
-pub fn receipt_ids(node: &Node) -> Vec<String> {
+pub(crate) fn receipt_ids(node: &Node) -> Vec<String> {
     let mut ids: Vec<String> = attr(node, "id").into_iter().collect();
     for item in node.get_optional_child("list").map(children).unwrap_or_default() {
         ids.extend(attr(item, "id"));
@@ -34,13 +34,13 @@ pub fn receipt_ids(node: &Node) -> Vec<String> {
 
 impl World {
     /// A receipt of a companion (with a connection) or a phone (without).
-    pub fn receipt(&mut self, from: &Address, conn: Option<u64>, node: &Node) {
+    pub(crate) fn receipt(&mut self, from: &Address, conn: Option<u64>, node: &Node) {
         let kind = text(node, "type");
         if !KNOWN.contains(&kind.as_str()) {
             self.violation(Some(from), "unknown receipt", kind.clone());
         }
         if let Some(conn) = conn {
-            let ack = self.ack("receipt", node);
+            let ack = Self::ack("receipt", node);
             self.send(conn, ack);
         }
         // A request to send again does not say that the message was dealt with.

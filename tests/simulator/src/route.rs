@@ -23,7 +23,7 @@ enum Ack {
 
 impl World {
     /// A message of a device, a companion's (with a connection) or a phone's (without).
-    pub fn message(&mut self, from: &Address, conn: Option<u64>, node: &Node) {
+    pub(crate) fn message(&mut self, from: &Address, conn: Option<u64>, node: &Node) {
         let Some(to) = jid(node, "to") else {
             return self.violation(Some(from), "message", "no `to`".to_owned());
         };
@@ -34,7 +34,7 @@ impl World {
                 return self.close(conn);
             }
             if let Some(code) = self.refusal(from, &to) {
-                let ack = with_attr(self.message_ack(node), "error", code.to_string());
+                let ack = with_attr(Self::message_ack(node), "error", code.to_string());
                 return self.send(conn, ack);
             }
             mode = self.ack_mode(from);
@@ -47,13 +47,13 @@ impl World {
             self.route_person(from, &to, node);
         }
         if let Some(conn) = conn {
-            let ack = self.message_ack(node);
+            let ack = Self::message_ack(node);
             self.send_ack(conn, from, ack, &mode);
         }
     }
 
-    fn message_ack(&self, node: &Node) -> Node {
-        with_attr(self.ack("message", node), "t", now().to_string())
+    fn message_ack(node: &Node) -> Node {
+        with_attr(Self::ack("message", node), "t", now().to_string())
     }
 
     fn refusal(&mut self, from: &Address, to: &Jid) -> Option<u16> {
@@ -116,7 +116,7 @@ impl World {
     }
 
     /// Sends the acknowledgements held back for an account, on whatever connection it has now.
-    pub fn release_acks(&mut self, pn: &str) -> usize {
+    pub(crate) fn release_acks(&mut self, pn: &str) -> usize {
         let (release, keep): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.held).into_iter().partition(|(who, _)| who.pn == pn);
         self.held = keep;
@@ -139,13 +139,13 @@ impl World {
             return;
         };
         let lid = to.server == Server::Lid;
-        for part in children(participants).to_vec() {
-            let Some(device) = jid(&part, "jid") else { continue };
+        for part in children(participants) {
+            let Some(device) = jid(part, "jid") else { continue };
             let Some(target) = self.known_device(from, &device) else { continue };
             let own = target.pn == from.pn;
             let form = if lid { Server::Lid } else { Server::Pn };
             let to = Jid { server: form, ..to.clone() };
-            self.relay(from, &target, &to, node, encs(&part), own.then_some(&to));
+            self.relay(from, &target, &to, node, encs(part), own.then_some(&to));
         }
     }
 
@@ -191,10 +191,10 @@ impl World {
         let shared = encs(node);
         let mut own: BTreeMap<Address, Vec<Node>> = BTreeMap::new();
         let parts = node.get_optional_child("participants").map(children).unwrap_or_default();
-        for part in parts.to_vec() {
-            let Some(device) = jid(&part, "jid") else { continue };
+        for part in parts {
+            let Some(device) = jid(part, "jid") else { continue };
             if let Some(target) = self.known_device(from, &device) {
-                own.insert(target, encs(&part));
+                own.insert(target, encs(part));
             }
         }
         let mut targets: Vec<Address> = own.keys().cloned().collect();
@@ -251,12 +251,11 @@ impl World {
             encs.push(meta.clone());
         }
         if first && from.device != 0 {
-            match node.get_optional_child("device-identity") {
-                Some(identity) => encs.push(identity.clone()),
-                None => {
-                    let id = text(node, "id");
-                    self.violation(Some(from), "pkmsg without device-identity", id);
-                }
+            if let Some(identity) = node.get_optional_child("device-identity") {
+                encs.push(identity.clone());
+            } else {
+                let id = text(node, "id");
+                self.violation(Some(from), "pkmsg without device-identity", id);
             }
         }
         let stanza = builder.children(encs).build();

@@ -8,54 +8,59 @@ use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node, NodeContent, SERVER_JID, Server};
 
 /// Seconds since the epoch.
-pub fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs())
 }
 
 /// A generator that may be held across awaits (`ThreadRng` may not).
-pub fn rng() -> StdRng {
+pub(crate) fn rng() -> StdRng {
     rand::make_rng()
 }
 
 /// `N` random bytes.
-pub fn random<const N: usize>() -> [u8; N] {
+pub(crate) fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     rng().fill_bytes(&mut bytes);
     bytes
 }
 
 /// A random number in `0..limit`.
-pub fn below(limit: u32) -> u32 {
+pub(crate) fn below(limit: u32) -> u32 {
     rng().random_range(0..limit)
 }
 
 /// Lower-case hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        for half in [byte >> 4, byte & 15] {
+            text.extend(char::from_digit(u32::from(half), 16));
+        }
+        text
+    })
 }
 
 /// A message id as a phone makes one.
-pub fn message_id() -> String {
+pub(crate) fn message_id() -> String {
     format!("3A{}", hex(&random::<9>()).to_uppercase())
 }
 
 /// An attribute as text.
-pub fn attr(node: &Node, key: &str) -> Option<String> {
+pub(crate) fn attr(node: &Node, key: &str) -> Option<String> {
     node.attrs.get(key).map(|v| v.as_str().into_owned())
 }
 
 /// An attribute as text, empty when absent.
-pub fn text(node: &Node, key: &str) -> String {
+pub(crate) fn text(node: &Node, key: &str) -> String {
     attr(node, key).unwrap_or_default()
 }
 
 /// An attribute as a JID.
-pub fn jid(node: &Node, key: &str) -> Option<Jid> {
+pub(crate) fn jid(node: &Node, key: &str) -> Option<Jid> {
     node.attrs.get(key).and_then(wacore_binary::NodeValue::to_jid)
 }
 
 /// The content of a node as bytes, whether it came as bytes or as a string token.
-pub fn bytes(node: &Node) -> Vec<u8> {
+pub(crate) fn bytes(node: &Node) -> Vec<u8> {
     match &node.content {
         Some(NodeContent::Bytes(b)) => b.clone(),
         Some(NodeContent::String(s)) => s.as_bytes().to_vec(),
@@ -64,37 +69,37 @@ pub fn bytes(node: &Node) -> Vec<u8> {
 }
 
 /// The content of a child as bytes.
-pub fn child_bytes(node: &Node, tag: &str) -> Option<Vec<u8>> {
+pub(crate) fn child_bytes(node: &Node, tag: &str) -> Option<Vec<u8>> {
     node.get_optional_child(tag).map(bytes)
 }
 
 /// The children of a node; none is an empty slice.
-pub fn children(node: &Node) -> &[Node] {
+pub(crate) fn children(node: &Node) -> &[Node] {
     node.children().unwrap_or_default()
 }
 
 /// A big-endian number of up to four bytes.
-pub fn be(bytes: &[u8]) -> u32 {
+pub(crate) fn be(bytes: &[u8]) -> u32 {
     bytes.iter().fold(0, |n, b| (n << 8) | u32::from(*b))
 }
 
 /// A node without attributes and content.
-pub fn empty(tag: &'static str) -> Node {
+pub(crate) fn empty(tag: &'static str) -> Node {
     NodeBuilder::new(tag).build()
 }
 
 /// A node with bytes.
-pub fn leaf(tag: &'static str, bytes: impl Into<Vec<u8>>) -> Node {
+pub(crate) fn leaf(tag: &'static str, bytes: impl Into<Vec<u8>>) -> Node {
     NodeBuilder::new(tag).bytes(bytes).build()
 }
 
 /// Whether the account is meant by its phone number (and not by its LID).
-pub fn is_pn(jid: &Jid) -> bool {
+pub(crate) fn is_pn(jid: &Jid) -> bool {
     jid.server == Server::Pn
 }
 
 /// The answer to a request.
-pub fn iq_result(request: &Node, children: Vec<Node>) -> Node {
+pub(crate) fn iq_result(request: &Node, children: Vec<Node>) -> Node {
     let from = attr(request, "to").unwrap_or_else(|| SERVER_JID.to_owned());
     let builder = NodeBuilder::new("iq")
         .attr("from", from)
@@ -104,7 +109,7 @@ pub fn iq_result(request: &Node, children: Vec<Node>) -> Node {
 }
 
 /// The refusal of a request.
-pub fn iq_error(request: &Node, code: u16, reason: &str) -> Node {
+pub(crate) fn iq_error(request: &Node, code: u16, reason: &str) -> Node {
     let from = attr(request, "to").unwrap_or_else(|| SERVER_JID.to_owned());
     NodeBuilder::new("iq")
         .attr("from", from)

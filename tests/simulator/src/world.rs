@@ -36,7 +36,7 @@ impl Address {
 }
 
 /// What the connection's task has to do next.
-pub enum Out {
+pub(crate) enum Out {
     /// Send a stanza.
     Stanza(Box<Node>),
     /// Wait.
@@ -45,12 +45,15 @@ pub enum Out {
     BadMac,
     /// Send half a frame.
     HalfFrame,
-    /// Close the connection.
+    /// Close the connection in order.
     Close,
+    /// Let the connection fall.
+    Abort,
 }
 
 /// A client's connection.
-pub struct Conn {
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, most of them faults")]
+pub(crate) struct Conn {
     /// Its outgoing queue.
     pub out: mpsc::UnboundedSender<Out>,
     /// The client's Noise key.
@@ -80,7 +83,7 @@ pub struct Conn {
 }
 
 /// A stanza which a device has not confirmed yet.
-pub struct Queued {
+pub(crate) struct Queued {
     /// `message`, `receipt` or `notification`.
     pub kind: String,
     /// The stanza's id.
@@ -94,7 +97,7 @@ pub struct Queued {
 }
 
 /// A linked device.
-pub struct Device {
+pub(crate) struct Device {
     /// Its number in the account.
     pub id: u16,
     /// Its index in the account's signed list.
@@ -117,7 +120,7 @@ pub struct Device {
 
 /// The Signal keys a device published.
 #[derive(Default)]
-pub struct DeviceKeys {
+pub(crate) struct DeviceKeys {
     /// Registration id.
     pub registration: u32,
     /// Identity key.
@@ -131,7 +134,7 @@ pub struct DeviceKeys {
 }
 
 /// An account.
-pub struct Account {
+pub(crate) struct Account {
     /// Phone number.
     pub pn: String,
     /// LID user part.
@@ -158,18 +161,18 @@ pub struct Account {
 
 impl Account {
     /// The account's JID of the given form.
-    pub fn jid(&self, server: Server) -> Jid {
+    pub(crate) fn jid(&self, server: Server) -> Jid {
         if server == Server::Lid { Jid::lid(self.lid.as_str()) } else { Jid::pn(self.pn.as_str()) }
     }
 
     /// The form this account uses when it writes to people.
-    pub fn server(&self) -> Server {
+    pub(crate) fn server(&self) -> Server {
         if self.migrated { Server::Lid } else { Server::Pn }
     }
 }
 
 /// Everything.
-pub struct World {
+pub(crate) struct World {
     /// Configuration.
     pub config: SimConfig,
     /// The server's keys.
@@ -208,7 +211,7 @@ pub struct World {
 
 impl World {
     /// An empty world.
-    pub fn new(config: SimConfig, identity: Identity, http_host: String) -> Self {
+    pub(crate) fn new(config: SimConfig, identity: Identity, http_host: String) -> Self {
         Self {
             config,
             identity,
@@ -231,29 +234,47 @@ impl World {
         }
     }
 
+    /// Closes all connections and forgets everything but the server's keys.
+    pub(crate) fn reset(&mut self) {
+        let open: Vec<u64> = self.conns.keys().copied().collect();
+        for conn in open {
+            self.close(conn);
+        }
+        self.accounts.clear();
+        self.lids.clear();
+        self.groups.clear();
+        self.media = MediaStore::default();
+        self.journal = Journal::default();
+        self.faults = Faults::default();
+        self.held.clear();
+        self.for_phones.clear();
+        self.ids.clear();
+        self.touch();
+    }
+
     /// The next number, for connections and stanza ids.
-    pub fn number(&mut self) -> u64 {
+    pub(crate) fn number(&mut self) -> u64 {
         self.next += 1;
         self.next
     }
 
     /// A fresh stanza id of the server.
-    pub fn id(&mut self) -> String {
+    pub(crate) fn id(&mut self) -> String {
         format!("sim-{}", self.number())
     }
 
     /// Wakes everybody who waits for a condition.
-    pub fn touch(&self) {
+    pub(crate) fn touch(&self) {
         self.changed.send_modify(|n| *n += 1);
     }
 
     /// Tells when something changed.
-    pub fn subscribe(&self) -> watch::Receiver<u64> {
+    pub(crate) fn subscribe(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()
     }
 
     /// The account behind a JID of either form.
-    pub fn pn_of(&self, jid: &Jid) -> Option<String> {
+    pub(crate) fn pn_of(&self, jid: &Jid) -> Option<String> {
         if jid.server == Server::Lid {
             self.lids.get(jid.user.as_str()).cloned()
         } else {
@@ -262,60 +283,60 @@ impl World {
     }
 
     /// The device behind a JID of either form.
-    pub fn address_of(&self, jid: &Jid) -> Option<Address> {
+    pub(crate) fn address_of(&self, jid: &Jid) -> Option<Address> {
         self.pn_of(jid).map(|pn| Address { pn, device: jid.device })
     }
 
     /// The numbers of all devices of an account, the phone included.
-    pub fn device_ids(&self, pn: &str) -> Vec<u16> {
+    pub(crate) fn device_ids(&self, pn: &str) -> Vec<u16> {
         let Some(account) = self.accounts.get(pn) else { return Vec::new() };
         std::iter::once(0).chain(account.devices.keys().copied()).collect()
     }
 
     /// A linked device.
-    pub fn device(&mut self, who: &Address) -> Option<&mut Device> {
+    pub(crate) fn device(&mut self, who: &Address) -> Option<&mut Device> {
         self.accounts.get_mut(&who.pn)?.devices.get_mut(&who.device)
     }
 
     /// The connection of a linked device.
-    pub fn conn_of(&self, who: &Address) -> Option<u64> {
+    pub(crate) fn conn_of(&self, who: &Address) -> Option<u64> {
         self.accounts.get(&who.pn)?.devices.get(&who.device)?.conn
     }
 
     /// Who is logged in on a connection.
-    pub fn login(&self, conn: u64) -> Option<Address> {
+    pub(crate) fn login(&self, conn: u64) -> Option<Address> {
         self.conns.get(&conn).and_then(|c| c.login.clone())
     }
 
     /// Puts a stanza into a connection's queue.
-    pub fn send(&mut self, conn: u64, node: Node) {
+    pub(crate) fn send(&mut self, conn: u64, node: Node) {
         let Some(c) = self.conns.get(&conn) else { return };
         if c.silent {
             return;
         }
         self.journal.stanza(Direction::Out, conn, c.login.clone(), &node);
         if let Some(wait) = c.slow {
-            let _ = c.out.send(Out::Wait(wait));
+            drop(c.out.send(Out::Wait(wait)));
         }
         // A closed channel is a connection about to be removed: nothing to do.
-        let _ = c.out.send(Out::Stanza(Box::new(node)));
+        drop(c.out.send(Out::Stanza(Box::new(node))));
     }
 
     /// Closes a connection once its queue is written.
-    pub fn close(&mut self, conn: u64) {
+    pub(crate) fn close(&mut self, conn: u64) {
         if let Some(c) = self.conns.get(&conn) {
-            let _ = c.out.send(Out::Close);
+            drop(c.out.send(Out::Close));
         }
     }
 
     /// Records a broken rule.
-    pub fn violation(&mut self, who: Option<&Address>, rule: &'static str, text: String) {
+    pub(crate) fn violation(&mut self, who: Option<&Address>, rule: &'static str, text: String) {
         self.journal.violation(who.cloned(), rule, text);
     }
 
     /// Queues a stanza for a linked device, and sends it when the device is there. For the phone
     /// it goes to the phone's own list.
-    pub fn deliver(&mut self, to: &Address, node: Node) {
+    pub(crate) fn deliver(&mut self, to: &Address, node: Node) {
         if to.device == 0 {
             self.for_phones.push_back((to.pn.clone(), node));
             return;
@@ -332,7 +353,7 @@ impl World {
     }
 
     /// Sends what waits for a device, unless the offline delivery is still under way.
-    pub fn flush(&mut self, to: &Address) {
+    pub(crate) fn flush(&mut self, to: &Address) {
         let Some(conn) = self.conn_of(to) else { return };
         if !self.conns.get(&conn).is_some_and(|c| c.caught_up && !c.silent) {
             return;
@@ -353,14 +374,14 @@ impl World {
     }
 
     /// Removes what a device confirmed.
-    pub fn confirm(&mut self, who: &Address, kind: &str, id: &str) {
+    pub(crate) fn confirm(&mut self, who: &Address, kind: &str, id: &str) {
         if let Some(device) = self.device(who) {
             device.queue.retain(|q| !(q.kind == kind && q.id == id));
         }
     }
 
     /// The plain acknowledgement of a stanza.
-    pub fn ack(&self, class: &str, node: &Node) -> Node {
+    pub(crate) fn ack(class: &str, node: &Node) -> Node {
         let mut builder = NodeBuilder::new("ack").attr("class", class.to_owned());
         for key in ["id", "type", "participant"] {
             if let Some(value) = node.attrs.get(key)

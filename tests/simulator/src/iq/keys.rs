@@ -9,7 +9,7 @@ use crate::util::{be, child_bytes, children, iq_error, iq_result, jid, leaf, now
 use crate::world::{Address, World};
 
 /// The keys somebody needs to write to a device.
-pub struct Bundle {
+pub(crate) struct Bundle {
     /// Registration id.
     pub registration: u32,
     /// Identity key.
@@ -118,7 +118,7 @@ impl World {
     }
 
     /// Takes the keys of a device; each one-time key leaves only once.
-    pub fn bundle(&mut self, who: &Address) -> Option<Bundle> {
+    pub(crate) fn bundle(&mut self, who: &Address) -> Option<Bundle> {
         if self.faults.strikes(Some(who), &Fault::KeysRefused) {
             return None;
         }

@@ -15,7 +15,7 @@ use crate::util::{child_bytes, iq_error, iq_result, jid, leaf, now, random, rng,
 use crate::world::{Address, World};
 
 /// The part of the phone that takes PBKDF2's time, so that it runs outside the world's lock.
-pub struct EnteredCode {
+pub(crate) struct EnteredCode {
     wrapped: Vec<u8>,
     ephemeral: KeyPair,
     companion: [u8; 32],
@@ -23,7 +23,7 @@ pub struct EnteredCode {
 
 impl EnteredCode {
     /// Unwraps the companion's key with the code and wraps the phone's. Slow on purpose.
-    pub fn derive(code: &str, wrapped: &[u8]) -> Result<Self> {
+    pub(crate) fn derive(code: &str, wrapped: &[u8]) -> Result<Self> {
         let code = code.replace('-', "").to_uppercase();
         let companion = PairCodeUtils::decrypt_primary_ephemeral_pub(wrapped, &code)?;
         let ephemeral = KeyPair::generate(&mut rng());
@@ -94,7 +94,7 @@ impl World {
     }
 
     /// The wrapped keys of the companions which wait for a code of this account.
-    pub fn waiting_for_code(&self, pn: &str) -> Option<(u64, Vec<u8>)> {
+    pub(crate) fn waiting_for_code(&self, pn: &str) -> Option<(u64, Vec<u8>)> {
         self.conns
             .iter()
             .rev()
@@ -103,7 +103,7 @@ impl World {
     }
 
     /// The person typed a code on the phone.
-    pub fn code_entered(&mut self, conn: u64, entered: EnteredCode) -> Result<()> {
+    pub(crate) fn code_entered(&mut self, conn: u64, entered: EnteredCode) -> Result<()> {
         let id = self.id();
         let c = self.conns.get_mut(&conn).context("the companion is gone")?;
         let code = c.link_code.as_mut().context("no pairing by code there")?;
@@ -155,7 +155,7 @@ impl World {
         let account = self.accounts.get(&code.pn).context("no such account")?;
         ensure!(plain.get(..32) == Some(&identity), "another identity in the bundle");
         let own = account.phone.identity_key();
-        ensure!(plain.get(32..64) == Some(&own), "another account's identity in the bundle");
+        ensure!(plain.get(32..64) == Some(own), "another account's identity in the bundle");
         let identity = PublicKey::from_djb_public_key_bytes(&identity)?;
         let identities = account.phone.agree(&identity)?;
         let random = plain.get(64..96).context("no random part")?;

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use wacore_binary::Node;
 
-pub use self::keys::Bundle;
-pub use self::link::EnteredCode;
+pub(crate) use self::keys::Bundle;
+pub(crate) use self::link::EnteredCode;
 
 use crate::fault::Fault;
 use crate::util::{children, iq_error, iq_result, text};
@@ -22,7 +22,7 @@ const FLOOD: usize = 60;
 
 impl World {
     /// A request, or the answer to one of ours.
-    pub fn iq(&mut self, conn: u64, node: &Node) {
+    pub(crate) fn iq(&mut self, conn: u64, node: &Node) {
         let kind = text(node, "type");
         if kind == "result" || kind == "error" {
             self.pair_answer(conn, node);
@@ -96,7 +96,7 @@ impl World {
     }
 
     /// Removes a linked device and tells it.
-    pub fn unlink(&mut self, who: &Address) {
+    pub(crate) fn unlink(&mut self, who: &Address) {
         let Some(account) = self.accounts.get_mut(&who.pn) else { return };
         let Some(device) = account.devices.remove(&who.device) else { return };
         if let Some(conn) = device.conn {

@@ -71,12 +71,10 @@ impl World {
                     }
                 }
                 "devices" => {
-                    if let Some(pn) = &pn {
-                        if let Some(account) = self.accounts.get_mut(pn) {
-                            account.watchers.insert(who.pn.clone());
-                        }
-                        children.extend(self.device_list(pn).ok());
+                    if let Some(account) = pn.as_ref().and_then(|pn| self.accounts.get_mut(pn)) {
+                        account.watchers.insert(who.pn.clone());
                     }
+                    children.extend(pn.as_ref().and_then(|pn| self.device_list(pn).ok()));
                 }
                 // Status, picture, business and the rest: nobody has any.
                 _ => {}

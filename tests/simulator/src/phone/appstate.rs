@@ -22,7 +22,7 @@ const NAMES: [&str; 5] =
     ["critical_block", "critical_unblock_low", "regular_low", "regular_high", "regular"];
 
 /// An account's settings.
-pub struct AppState {
+pub(crate) struct AppState {
     key_id: [u8; 6],
     key: [u8; 32],
     collections: BTreeMap<String, Vec<Vec<u8>>>,
@@ -30,7 +30,7 @@ pub struct AppState {
 
 impl AppState {
     /// Settings with a push name and nothing else.
-    pub fn new(name: &str) -> Result<Self> {
+    pub(crate) fn new(name: &str) -> Result<Self> {
         let mut state = Self { key_id: random(), key: random(), collections: BTreeMap::new() };
         let patch = state.push_name(name)?;
         state.collections.insert("critical_block".to_owned(), vec![patch]);
@@ -98,7 +98,7 @@ impl AppState {
 
 impl World {
     /// Gives a companion the key for the settings, once.
-    pub fn share_app_state_key(&mut self, to: &Address) {
+    pub(crate) fn share_app_state_key(&mut self, to: &Address) {
         let Some(account) = self.accounts.get(&to.pn) else { return };
         if !account.phone.online || to.device == 0 {
             return;
@@ -114,7 +114,7 @@ impl World {
     }
 
     /// `w:sync:app:state`: patches asked for and uploaded.
-    pub fn app_state_iq(&mut self, who: &Address, node: &Node) -> Node {
+    pub(crate) fn app_state_iq(&mut self, who: &Address, node: &Node) -> Node {
         let Some(sync) = node.get_optional_child("sync") else {
             return iq_error(node, 400, "bad-request");
         };

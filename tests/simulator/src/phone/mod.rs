@@ -1,22 +1,24 @@
 //! The phone: device 0 of an account, a real Signal endpoint inside the simulator. This file holds
 //! its state and inbox; `send` and `receive` do the talking, `appstate` the synchronised settings.
 
-pub mod appstate;
+pub(crate) mod appstate;
 mod receive;
 mod send;
-pub mod store;
+pub(crate) mod store;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use serde::Serialize;
 use wacore_binary::Node;
+use wacore_binary::builder::NodeBuilder;
 use wacore_libsignal::protocol::PublicKey;
 use waproto::whatsapp as wa;
 
 use self::store::Stores;
 use crate::iq::Bundle;
-use crate::world::World;
+use crate::util::{below, empty, now};
+use crate::world::{Address, World};
 
 /// Something that reached the phone.
 #[derive(Clone, Debug, Serialize)]
@@ -109,7 +111,7 @@ impl InboxItem {
 
 /// A message the phone sent, kept for those who ask for it again.
 #[derive(Clone)]
-pub struct Sent {
+pub(crate) struct Sent {
     /// The chat: a number or a group's id.
     pub to: String,
     /// The content.
@@ -117,7 +119,7 @@ pub struct Sent {
 }
 
 /// A phone's state.
-pub struct PhoneState {
+pub(crate) struct PhoneState {
     /// Signal state.
     pub stores: Stores,
     /// What arrived.
@@ -136,7 +138,7 @@ pub struct PhoneState {
 
 impl PhoneState {
     /// A new phone.
-    pub fn new() -> Result<Self> {
+    pub(crate) fn new() -> Result<Self> {
         Ok(Self {
             stores: Stores::generate()?,
             inbox: Vec::new(),
@@ -149,27 +151,27 @@ impl PhoneState {
     }
 
     /// The raw identity key.
-    pub fn identity_key(&self) -> &[u8] {
+    pub(crate) fn identity_key(&self) -> &[u8] {
         self.stores.identities.own.public_key().public_key_bytes()
     }
 
     /// Signs with the identity.
-    pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>> {
+    pub(crate) fn sign(&self, message: &[u8]) -> Result<Vec<u8>> {
         crate::pairing::sign(&self.stores.identities.own, message)
     }
 
     /// A shared secret with somebody's identity.
-    pub fn agree(&self, other: &PublicKey) -> Result<[u8; 32]> {
+    pub(crate) fn agree(&self, other: &PublicKey) -> Result<[u8; 32]> {
         Ok(self.stores.identities.own.private_key().calculate_agreement(other)?)
     }
 
     /// Keys for somebody who wants to write to the phone.
-    pub fn bundle(&mut self, one_time: bool) -> Result<Bundle> {
+    pub(crate) fn bundle(&mut self, one_time: bool) -> Result<Bundle> {
         self.stores.bundle(one_time)
     }
 
     /// Puts something into the inbox.
-    pub fn push(&mut self, kind: ItemKind) {
+    pub(crate) fn push(&mut self, kind: ItemKind) {
         let seq = self.inbox.len() as u64 + 1;
         self.inbox.push(InboxItem { seq, kind });
     }
@@ -177,7 +179,7 @@ impl PhoneState {
 
 impl World {
     /// Puts a notice into a phone's inbox.
-    pub fn phone_notice(&mut self, pn: &str, notice: &str, from: &str, text: &str) {
+    pub(crate) fn phone_notice(&mut self, pn: &str, notice: &str, from: &str, text: &str) {
         if let Some(account) = self.accounts.get_mut(pn) {
             account.phone.push(ItemKind::Notice {
                 notice: notice.to_owned(),
@@ -187,8 +189,50 @@ impl World {
         }
     }
 
+    /// Tells the companions in a chat that the person types or stopped to.
+    pub(crate) fn phone_types(&mut self, pn: &str, to: &str, typing: bool) {
+        let Some(account) = self.accounts.get(pn) else { return };
+        let from = account.jid(account.server());
+        let state = if typing { "composing" } else { "paused" };
+        for device in self.device_ids(to) {
+            let Some(conn) = self.conn_of(&Address::new(to, device)) else { continue };
+            let node = NodeBuilder::new("chatstate")
+                .attr("from", from.clone())
+                .children([empty(state)])
+                .build();
+            self.send(conn, node);
+        }
+    }
+
+    /// A new phone with the same number.
+    pub(crate) fn reinstall(&mut self, pn: &str) -> Result<()> {
+        for device in self.device_ids(pn) {
+            self.unlink(&Address::new(pn, device));
+        }
+        let account = self.accounts.get_mut(pn).context("no such phone")?;
+        let old = std::mem::replace(&mut account.phone, PhoneState::new()?);
+        account.phone.inbox = old.inbox;
+        account.phone.online = old.online;
+        account.phone.auto_delivered = old.auto_delivered;
+        account.raw_id = below(u32::MAX);
+        let (from, watchers) = (account.jid(account.server()), account.watchers.clone());
+        for watcher in watchers {
+            for device in self.device_ids(&watcher) {
+                let node = NodeBuilder::new("notification")
+                    .attr("from", from.clone())
+                    .attr("type", "encrypt")
+                    .attr("id", self.id())
+                    .attr("t", now())
+                    .children([empty("identity")])
+                    .build();
+                self.deliver(&Address::new(&watcher, device), node);
+            }
+        }
+        Ok(())
+    }
+
     /// Turns a phone off or on. What arrived meanwhile is read when it is on again.
-    pub fn phone_online(&mut self, pn: &str, online: bool) {
+    pub(crate) fn phone_online(&mut self, pn: &str, online: bool) {
         let Some(account) = self.accounts.get_mut(pn) else { return };
         account.phone.online = online;
         if online {
@@ -196,7 +240,7 @@ impl World {
             self.for_phones.extend(waiting.into_iter().map(|node| (pn.to_owned(), node)));
             self.run_phones();
             for device in self.device_ids(pn) {
-                self.share_app_state_key(&crate::world::Address::new(pn, device));
+                self.share_app_state_key(&Address::new(pn, device));
             }
             self.run_phones();
         }
@@ -205,7 +249,7 @@ impl World {
 }
 
 /// The text or caption of a message.
-pub fn text_of(message: &wa::Message) -> Option<String> {
+pub(crate) fn text_of(message: &wa::Message) -> Option<String> {
     let m = message;
     m.conversation
         .clone()

@@ -20,7 +20,7 @@ use crate::world::{Address, World};
 
 impl World {
     /// Lets the phones read what waits for them, until nothing is left.
-    pub fn run_phones(&mut self) {
+    pub(crate) fn run_phones(&mut self) {
         while let Some((pn, node)) = self.for_phones.pop_front() {
             let Some(account) = self.accounts.get_mut(&pn) else { continue };
             if !account.phone.online {
@@ -162,8 +162,12 @@ impl World {
         } else if own && group.is_none() && attr(node, "recipient").is_some() {
             self.violation(Some(sender), "own copy", "not a DeviceSentMessage".to_owned());
         }
-        message.message_context_info = buffa::MessageField::none();
-        if message == wa::Message::default() {
+        // Keys for a group come without content of their own, at most with the context's secret.
+        let bare = wa::Message {
+            message_context_info: message.message_context_info.clone(),
+            ..Default::default()
+        };
+        if message == bare {
             return;
         }
         let Some(account) = self.accounts.get_mut(pn) else { return };

@@ -16,18 +16,19 @@ use waproto::whatsapp as wa;
 use waproto::whatsapp::message::protocol_message::Type;
 
 use super::Sent;
+use crate::group::GroupState;
 use crate::iq::Bundle;
 use crate::util::{message_id, rng};
 use crate::world::{Address, World};
 
 /// A peer's Signal address: always by number, however the stanza was addressed.
-pub fn signal(who: &Address) -> ProtocolAddress {
+pub(crate) fn signal(who: &Address) -> ProtocolAddress {
     ProtocolAddress::new(&who.pn, u32::from(who.device).into())
 }
 
 impl World {
     /// The person writes to a number or a group. Answers the message's id.
-    pub fn phone_send(
+    pub(crate) fn phone_send(
         &mut self,
         pn: &str,
         to: &str,
@@ -211,7 +212,7 @@ impl World {
     }
 
     /// A message to one own companion only (keys, history).
-    pub fn send_peer(&mut self, to: &Address, message: &wa::Message) -> Result<()> {
+    pub(crate) fn send_peer(&mut self, to: &Address, message: &wa::Message) -> Result<()> {
         let Some(enc) = self.encrypt(&to.pn, to, message)? else { return Ok(()) };
         let jid = Jid::pn_device(to.pn.as_str(), to.device);
         let node = NodeBuilder::new("message")
@@ -226,22 +227,22 @@ impl World {
     }
 
     /// Sends a message again to a device which could not read it, in a fresh session.
-    pub fn resend(&mut self, pn: &str, asker: &Address, id: &str) -> Result<()> {
+    pub(crate) fn resend(&mut self, pn: &str, asker: &Address, id: &str) -> Result<()> {
         let Some(account) = self.accounts.get_mut(pn) else { return Ok(()) };
         let Some(sent) = account.phone.sent.get(id).cloned() else { return Ok(()) };
         account.phone.stores.sessions.0.remove(&signal(asker).to_string());
         let form = account.server();
-        let (chat, form, message) = match self.groups.get(&sent.to).map(|g| g.jid()) {
-            Some(group) => (group.clone(), Server::Lid, self.with_keys(pn, &group, &sent)?),
-            None => {
-                let chat = self.accounts.get(&sent.to).context("no such chat")?.jid(form);
-                let message = if asker.pn == pn {
-                    wacore::messages::wrap_device_sent(sent.message.clone(), chat.to_string())
-                } else {
-                    sent.message.clone()
-                };
-                (chat, form, message)
-            }
+        let group = self.groups.get(&sent.to).map(GroupState::jid);
+        let (chat, form, message) = if let Some(group) = group {
+            (group.clone(), Server::Lid, self.with_keys(pn, &group, &sent)?)
+        } else {
+            let chat = self.accounts.get(&sent.to).context("no such chat")?.jid(form);
+            let message = if asker.pn == pn {
+                wacore::messages::wrap_device_sent(sent.message.clone(), chat.to_string())
+            } else {
+                sent.message.clone()
+            };
+            (chat, form, message)
         };
         let Some(part) = self.part(pn, asker, form, &message)? else { return Ok(()) };
         let mut builder = stanza(&chat, id, &sent.message);
@@ -268,7 +269,7 @@ impl World {
     }
 
     /// The person's phone confirms a message: `""` for delivered, `read`, `played`.
-    pub fn phone_receipt(&mut self, pn: &str, id: &str, kind: &str) -> Result<()> {
+    pub(crate) fn phone_receipt(&mut self, pn: &str, id: &str, kind: &str) -> Result<()> {
         let account = self.accounts.get(pn).context("no such phone")?;
         let found = account
             .phone
@@ -285,7 +286,14 @@ impl World {
     }
 
     /// Sends a receipt for a message of that device.
-    pub fn send_receipt(&mut self, pn: &str, author: &Address, chat: &str, id: &str, kind: &str) {
+    pub(crate) fn send_receipt(
+        &mut self,
+        pn: &str,
+        author: &Address,
+        chat: &str,
+        id: &str,
+        kind: &str,
+    ) {
         let Some(account) = self.accounts.get(&author.pn) else { return };
         let Some(me) = self.accounts.get(pn) else { return };
         let mut builder = NodeBuilder::new("receipt").attr("id", id);
@@ -309,7 +317,9 @@ fn stanza(to: &Jid, id: &str, message: &wa::Message) -> NodeBuilder {
         .attr("to", to.clone())
         .attr("id", id)
         .attr("type", stanza_type(message));
-    match message.protocol_message.as_option().and_then(|p| p.r#type) {
+    let edited = message.edited_message.as_option().and_then(|e| e.message.as_option());
+    let protocol = edited.unwrap_or(message).protocol_message.as_option();
+    match protocol.and_then(|p| p.r#type) {
         Some(Type::REVOKE) => builder.attr("edit", "7"),
         Some(Type::MESSAGE_EDIT) => builder.attr("edit", "1"),
         _ => builder,
@@ -366,6 +376,6 @@ fn distribution_message(group: &Jid, keys: &[u8]) -> wa::Message {
 }
 
 /// The stores are in memory, so their futures never wait.
-pub fn now<T>(future: impl Future<Output = T>) -> Result<T> {
+pub(crate) fn now<T>(future: impl Future<Output = T>) -> Result<T> {
     future.now_or_never().context("an in-memory store waited")
 }

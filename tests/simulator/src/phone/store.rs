@@ -18,7 +18,7 @@ use crate::util::{below, rng};
 const SIGNED_ID: u32 = 1;
 
 /// Own identity and what is known of others'.
-pub struct Identities {
+pub(crate) struct Identities {
     /// Own identity.
     pub own: IdentityKeyPair,
     /// Own registration id.
@@ -28,21 +28,21 @@ pub struct Identities {
 
 /// One-time prekeys.
 #[derive(Default)]
-pub struct PreKeys(BTreeMap<u32, PreKeyRecord>);
+pub(crate) struct PreKeys(BTreeMap<u32, PreKeyRecord>);
 
 /// The signed prekey.
-pub struct SignedPreKeys(SignedPreKeyRecord);
+pub(crate) struct SignedPreKeys(SignedPreKeyRecord);
 
 /// Sessions by address.
 #[derive(Default)]
-pub struct Sessions(pub BTreeMap<String, SessionRecord>);
+pub(crate) struct Sessions(pub BTreeMap<String, SessionRecord>);
 
 /// Sender keys of groups.
 #[derive(Default)]
-pub struct SenderKeys(BTreeMap<String, SenderKeyRecord>);
+pub(crate) struct SenderKeys(BTreeMap<String, SenderKeyRecord>);
 
 /// All of them.
-pub struct Stores {
+pub(crate) struct Stores {
     /// Identities.
     pub identities: Identities,
     /// One-time prekeys.
@@ -59,7 +59,7 @@ pub struct Stores {
 
 impl Stores {
     /// A new phone's keys.
-    pub fn generate() -> Result<Self> {
+    pub(crate) fn generate() -> Result<Self> {
         let own = IdentityKeyPair::generate(&mut rng());
         let signed = KeyPair::generate(&mut rng());
         let signature = own
@@ -81,7 +81,7 @@ impl Stores {
     }
 
     /// What the server hands out for this phone.
-    pub fn bundle(&mut self, one_time: bool) -> Result<Bundle> {
+    pub(crate) fn bundle(&mut self, one_time: bool) -> Result<Bundle> {
         let one_time = if one_time {
             let id = self.next_prekey;
             self.next_prekey += 1;

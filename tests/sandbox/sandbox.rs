@@ -3,6 +3,7 @@
 //!
 //! `cargo run --example sandbox` and open what it prints. It ends with Ctrl-C and leaves nothing behind.
 
+#[path = "page.rs"]
 mod page;
 
 use std::process::ExitCode;
