@@ -11,6 +11,7 @@ mod conn;
 mod control;
 mod fault;
 mod group;
+pub mod harness;
 mod http;
 mod iq;
 mod journal;
