@@ -9,6 +9,8 @@ mod control;
 mod faults;
 #[path = "engine/more.rs"]
 mod more;
+#[path = "engine/outage.rs"]
+mod outage;
 
 use client::TestClient;
 use moonwa as _;

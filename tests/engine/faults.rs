@@ -1,6 +1,6 @@
 //! What happens when something goes wrong: faults of the simulator and how the engine takes them.
 
-use moonwa_simulator::{Fault, PhoneOptions, Simulator, Target};
+use moonwa_simulator::{Fault, ItemKind, PhoneOptions, Simulator, Target};
 use wa_rs::wacore::types::events::Event;
 
 use crate::client::TestClient;
@@ -31,7 +31,8 @@ async fn an_undecryptable_message_comes_again() {
     let p = linked().await;
     p.sim.fault(&p.ann, Fault::Undecryptable);
     let id = p.bob.send_text(&p.ann, "garbled").await.unwrap();
-    p.bob.expect_receipt("retry", &id).await.unwrap();
+    let retry = p.bob.expect_receipt("retry", &id).await.unwrap();
+    assert!(matches!(retry.kind, ItemKind::Receipt { device: 1, .. }), "{retry:?}");
     assert_eq!(p.client.text("garbled").await.0, id);
     p.sim.assert_no_violations();
 }

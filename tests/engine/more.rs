@@ -187,3 +187,23 @@ async fn contacts_are_found() {
     assert!(found.contains(&(BOB.to_owned(), true)), "{found:?}");
     assert!(found.contains(&("4915559999999".to_owned(), false)), "{found:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn history_comes_as_history() {
+    let p = linked().await;
+    p.client.stop().await;
+    p.bob.send_text(&p.ann, "long ago").await.unwrap();
+    p.ann.expect_text("long ago").await.unwrap();
+    let second = TestClient::start(&p.sim).await;
+    p.ann.scan(&second.qr().await).await.unwrap();
+    second.connected(0).await;
+    p.ann.share_history(2).await.unwrap();
+    let history = |e: &Event| match e {
+        Event::HistorySync(history) => Some(history.get().is_some_and(|h| {
+            h.conversations.iter().any(|c| c.messages.len() == 1) && h.pushnames.len() == 2
+        })),
+        _ => None,
+    };
+    assert!(second.wait(0, "HistorySync", history).await);
+    assert_eq!(second.times("long ago"), 0, "history is no live message");
+}

@@ -1,9 +1,10 @@
 //! Scripted faults: what can go wrong, on whom, and how often. Applying them is up to the places
-//! concerned; this module only keeps the list.
+//! concerned; here is only the list, and the calls that fill it.
 
 use serde::{Deserialize, Serialize};
 
-use crate::world::Address;
+use crate::Simulator;
+use crate::world::{Address, World};
 
 /// Whom a fault hits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,7 +53,7 @@ pub enum Fault {
     Silence,
     /// Half a frame, then close.
     HalfFrame,
-    /// A frame that does not decrypt.
+    /// A frame that does not decrypt. Clients may take their dead-socket timer to notice.
     BadMac,
     /// Wait this many milliseconds before each stanza.
     Slow(u64),
@@ -155,5 +156,113 @@ impl Faults {
     /// Whether this exact fault strikes now.
     pub(crate) fn strikes(&mut self, who: Option<&Address>, fault: &Fault) -> bool {
         self.take(who, |f| (f == fault).then_some(())).is_some()
+    }
+}
+
+impl World {
+    /// Whether this fault strikes a stanza for that device. One set on a whole account spares the
+    /// phone as long as there are companions: they are what is tested.
+    pub(crate) fn strikes_on(&mut self, to: &Address, fault: &Fault) -> bool {
+        let companions = self.accounts.get(&to.pn).is_some_and(|a| !a.devices.is_empty());
+        if to.device != 0 || !companions {
+            return self.faults.strikes(Some(to), fault);
+        }
+        let meant = Target::Device(to.pn.clone(), 0);
+        let named = self.faults.0.iter().any(|a| a.target == meant && a.fault == *fault);
+        named && self.faults.strikes(Some(to), fault)
+    }
+}
+
+impl Simulator {
+    /// A fault, once.
+    pub fn fault(&self, target: impl Into<Target>, fault: Fault) {
+        self.fault_times(target, fault, 1);
+    }
+
+    /// A fault, so many times. Those which concern an open connection happen now.
+    pub fn fault_times(&self, target: impl Into<Target>, fault: Fault, times: u32) {
+        let target = target.into();
+        let mut world = self.world();
+        let text = format!("{target:?} {fault:?} x{times}");
+        world.journal.note(0, None, "fault", text);
+        let now = matches!(
+            fault,
+            Fault::Drop
+                | Fault::Silence
+                | Fault::HalfFrame
+                | Fault::BadMac
+                | Fault::Slow(_)
+                | Fault::StreamError(_)
+                | Fault::Replaced
+                | Fault::DeviceRemoved
+                | Fault::StreamEnd
+                | Fault::CloseAfter(_)
+        );
+        if now {
+            let hit: Vec<u64> = world
+                .conns
+                .iter()
+                .filter(|(_, c)| target.hits(c.login.as_ref()))
+                .map(|(id, _)| *id)
+                .collect();
+            for conn in hit {
+                world.strike(conn, &fault);
+            }
+        } else {
+            world.faults.0.push(Armed { target, fault, times });
+        }
+        world.touch();
+    }
+
+    /// Forgets the faults which have not happened yet.
+    pub fn clear_faults(&self) {
+        self.world().faults.0.clear();
+    }
+
+    /// Sends the acknowledgements held back for a number; answers how many there were.
+    pub fn release_acks(&self, number: &str) -> usize {
+        let mut world = self.world();
+        let count = world.release_acks(number);
+        world.touch();
+        count
+    }
+
+    /// Closes all connections of a number.
+    pub fn drop_connections(&self, number: &str) {
+        self.fault(number, Fault::Drop);
+    }
+
+    /// The QR references of the unpaired clients expire now: they run out of codes.
+    pub fn expire_qr(&self) {
+        self.for_unpaired(World::expire_refs);
+    }
+
+    /// The service asks the unpaired clients for new pairing secrets: the codes shown are stale.
+    pub fn refresh_pairing(&self) {
+        self.for_unpaired(World::refresh_registration);
+    }
+
+    fn for_unpaired(&self, what: impl Fn(&mut World, u64)) {
+        let mut world = self.world();
+        let unpaired: Vec<u64> = world
+            .conns
+            .iter()
+            .filter(|(_, c)| c.registration.is_some())
+            .map(|(id, _)| *id)
+            .collect();
+        for conn in unpaired {
+            what(&mut world, conn);
+        }
+        world.touch();
+    }
+
+    /// Whether new connections are closed at once.
+    pub fn refuse_connections(&self, refuse: bool) {
+        self.world().refuse = refuse;
+    }
+
+    /// Whether new connections are accepted and never answered.
+    pub fn mute_connections(&self, mute: bool) {
+        self.world().mute = mute;
     }
 }

@@ -317,21 +317,6 @@ impl Phone {
         }
     }
 
-    /// The person types (or stops to) in the chat with another phone's owner.
-    pub async fn typing(&self, to: impl AsRef<str>, typing: bool) {
-        let mut world = self.sim.world();
-        world.phone_types(&self.number, to.as_ref(), typing);
-        world.touch();
-    }
-
-    /// The person gets a new phone with the same number: another identity, no linked devices.
-    pub async fn reinstall(&self) -> Result<()> {
-        let mut world = self.sim.world();
-        world.reinstall(&self.number)?;
-        world.touch();
-        Ok(())
-    }
-
     /// Turns the phone off.
     pub async fn offline(&self) {
         self.sim.world().phone_online(&self.number, false);

@@ -62,7 +62,7 @@ impl World {
             vec![Address::new(&pn, author.device)]
         };
         for target in targets.into_iter().filter(|t| t != from) {
-            if self.faults.strikes(Some(&target), &Fault::ReceiptDrop) {
+            if self.strikes_on(&target, &Fault::ReceiptDrop) {
                 continue;
             }
             let relayed = self.relayed_receipt(from, &to, node);

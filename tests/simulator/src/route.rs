@@ -237,7 +237,7 @@ impl World {
         builder: NodeBuilder,
         mut encs: Vec<Node>,
     ) {
-        if self.faults.strikes(Some(target), &Fault::Undecryptable) {
+        if self.strikes_on(target, &Fault::Undecryptable) {
             for enc in &mut encs {
                 if let Some(NodeContent::Bytes(bytes)) = &mut enc.content
                     && let Some(byte) = bytes.last_mut()
@@ -259,7 +259,7 @@ impl World {
             }
         }
         let stanza = builder.children(encs).build();
-        if target.device != 0 && self.faults.strikes(Some(target), &Fault::Duplicate) {
+        if target.device != 0 && self.strikes_on(target, &Fault::Duplicate) {
             self.deliver(target, stanza.clone());
         }
         self.deliver(target, stanza);

@@ -19,7 +19,11 @@ async fn the_certificate_of_the_simulator_is_refused() -> Result<()> {
         .with_version((2, 3000, 1_047_769_893))
         .build()
         .await?;
-    let error = bot.client().connect().await.expect_err("the certificate chain is signed by nobody we know");
+    let error = bot
+        .client()
+        .connect()
+        .await
+        .expect_err("the certificate chain is signed by nobody we know");
     let chain = format!("{error:?}");
     assert!(chain.contains("XEdDSA"), "refused for another reason: {chain}");
     Ok(())

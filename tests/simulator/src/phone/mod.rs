@@ -2,6 +2,7 @@
 //! its state and inbox; `send` and `receive` do the talking, `appstate` the synchronised settings.
 
 pub(crate) mod appstate;
+mod history;
 mod receive;
 mod send;
 pub(crate) mod store;
@@ -16,6 +17,7 @@ use wacore_libsignal::protocol::PublicKey;
 use waproto::whatsapp as wa;
 
 use self::store::Stores;
+use crate::Phone;
 use crate::iq::Bundle;
 use crate::util::{below, empty, now};
 use crate::world::{Address, World};
@@ -258,4 +260,29 @@ pub(crate) fn text_of(message: &wa::Message) -> Option<String> {
         .or_else(|| m.video_message.as_option().and_then(|v| v.caption.clone()))
         .or_else(|| m.document_message.as_option().and_then(|d| d.caption.clone()))
         .or_else(|| m.reaction_message.as_option().and_then(|r| r.text.clone()))
+}
+
+impl Phone {
+    /// The person types (or stops to) in the chat with another phone's owner.
+    pub async fn typing(&self, to: impl AsRef<str>, typing: bool) {
+        let mut world = self.sim.world();
+        world.phone_types(self.number(), to.as_ref(), typing);
+        world.touch();
+    }
+
+    /// The person gets a new phone with the same number: another identity, no linked devices.
+    pub async fn reinstall(&self) -> Result<()> {
+        let mut world = self.sim.world();
+        world.reinstall(self.number())?;
+        world.touch();
+        Ok(())
+    }
+
+    /// Sends the messages this phone knows to a companion, as phones do after linking.
+    pub async fn share_history(&self, device: u16) -> Result<()> {
+        let mut world = self.sim.world();
+        world.share_history(&Address::new(self.number(), device))?;
+        world.touch();
+        Ok(())
+    }
 }
