@@ -1,13 +1,13 @@
 //! More of what the engine does: pairing by code, groups, files, two accounts, logging out.
 
 use moonwa_simulator::Simulator;
-use wa_rs::Jid;
 use wa_rs::download::MediaType;
 use wa_rs::media::{ImageOptions, image_message};
 use wa_rs::upload::UploadOptions;
 use wa_rs::wacore::types::events::Event;
 use wa_rs::waproto::whatsapp as wa;
 use wa_rs::waproto::whatsapp::message::protocol_message::Type;
+use wa_rs::{GroupCreateOptions, GroupParticipantOptions, GroupSubject, Jid};
 
 use crate::client::TestClient;
 use crate::{ANN, BOB, linked, to};
@@ -206,4 +206,30 @@ async fn history_comes_as_history() {
     };
     assert!(second.wait(0, "HistorySync", history).await);
     assert_eq!(second.times("long ago"), 0, "history is no live message");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_make_and_change_groups() {
+    let p = linked().await;
+    let carl = p.sim.phone("4915550000003", "Carl").await;
+    let groups = p.client.client.groups();
+    let options: GroupCreateOptions = GroupCreateOptions::builder()
+        .subject("Made here")
+        .participants(vec![GroupParticipantOptions::new(to(&p.bob))])
+        .build();
+    let group = groups.create_group(options).await.unwrap().metadata.id;
+    let members = |sim: &Simulator| {
+        sim.state()["groups"][0]["members"].as_object().unwrap().keys().cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(members(&p.sim), [ANN, BOB]);
+    groups.add_participants(group.clone(), &[to(&carl)]).await.unwrap();
+    assert_eq!(members(&p.sim), [ANN, BOB, carl.number()]);
+    p.client.client.send_text(group.clone(), "hello three").await.unwrap();
+    carl.expect_text("hello three").await.unwrap();
+    groups.remove_participants(group.clone(), &[to(&carl)]).await.unwrap();
+    groups.set_subject(group.clone(), GroupSubject::new("Renamed").unwrap()).await.unwrap();
+    assert_eq!(p.sim.state()["groups"][0]["subject"], "Renamed");
+    groups.leave(group).await.unwrap();
+    assert_eq!(members(&p.sim), [BOB]);
+    p.sim.assert_no_violations();
 }
