@@ -100,10 +100,13 @@ fn simulated_whatsapp() -> Result<Option<String>> {
         );
     }
     let url = url.into_string().ok().context("the URL of the simulated WhatsApp is not UTF-8")?;
-    let host = url.strip_prefix("ws://").and_then(|rest| rest.split('/').next()).unwrap_or_default();
+    let host =
+        url.strip_prefix("ws://").and_then(|rest| rest.split('/').next()).unwrap_or_default();
     match host.parse::<SocketAddr>() {
         Ok(address) if address.ip().is_loopback() => Ok(Some(url)),
-        _ => bail!("{WHATSAPP_URL} must be ws:// on a loopback address, such as ws://127.0.0.1:7711/ws/chat"),
+        _ => bail!(
+            "{WHATSAPP_URL} must be ws:// on a loopback address, such as ws://127.0.0.1:7711/ws/chat"
+        ),
     }
 }
 
@@ -118,7 +121,9 @@ async fn gateway(
         warn!("{warning}");
     }
     if whatsapp_url.is_some() {
-        warn!("This build talks to a SIMULATED WhatsApp and checks no certificate. Never use it for a real account.");
+        warn!(
+            "This build talks to a SIMULATED WhatsApp and checks no certificate. Never use it for a real account."
+        );
     }
     let signals = Signals::new()?;
     let config = &loaded.config;
@@ -149,14 +154,18 @@ async fn gateway(
     let operator = Control {
         address: reachable(address),
         base_path: config.server.base_path.clone(),
-        token: Secret::new(format!("mwc_{}", data_encoding::BASE64URL_NOPAD.encode(&rand::random::<[u8; 32]>()))),
+        token: Secret::new(format!(
+            "mwc_{}",
+            data_encoding::BASE64URL_NOPAD.encode(&rand::random::<[u8; 32]>())
+        )),
     };
     operator.write(&config.store.path).context("control.json cannot be written")?;
     let link = LoginLink::new();
     announce(config, &operator, &link);
 
     let live = Arc::new(ArcSwap::from_pointee(config.clone()));
-    let (reloader, control) = Reloader::new(path, loaded, live.clone(), fleet.clone(), webhooks.clone());
+    let (reloader, control) =
+        Reloader::new(path, loaded, live.clone(), fleet.clone(), webhooks.clone());
     let api = Api {
         config: live,
         fleet: fleet.clone(),
@@ -174,7 +183,8 @@ async fn gateway(
 
     systemd::ready(address, &summary(&fleet));
     info!(%address, "moonwa is ready.");
-    let outcome = run_until_told(signals, &store, &fleet, address, || hangups.ask(Trigger::Signal)).await;
+    let outcome =
+        run_until_told(signals, &store, &fleet, address, || hangups.ask(Trigger::Signal)).await;
 
     systemd::stopping();
     info!("moonwa stops.");
@@ -231,7 +241,8 @@ async fn run_until_told(
 /// `3 devices, 2 connected`, for one line of status.
 fn summary(fleet: &Fleet) -> String {
     let statuses = fleet.statuses().borrow().clone();
-    let connected = statuses.values().filter(|status| status.state.word() == StatusWord::Connected).count();
+    let connected =
+        statuses.values().filter(|status| status.state.word() == StatusWord::Connected).count();
     format!("{} devices, {connected} connected", statuses.len())
 }
 
@@ -239,7 +250,11 @@ fn summary(fleet: &Fleet) -> String {
 fn reachable(bound: SocketAddr) -> SocketAddr {
     let mut address = bound;
     if bound.ip().is_unspecified() {
-        address.set_ip(if bound.is_ipv4() { [127, 0, 0, 1].into() } else { [0, 0, 0, 0, 0, 0, 0, 1].into() });
+        address.set_ip(if bound.is_ipv4() {
+            [127, 0, 0, 1].into()
+        } else {
+            [0, 0, 0, 0, 0, 0, 0, 1].into()
+        });
     }
     address
 }
@@ -252,9 +267,16 @@ fn announce(config: &Config, operator: &Control, link: &LoginLink) {
     }
     let on_terminal = std::io::IsTerminal::is_terminal(&std::io::stdout());
     if on_terminal && config.admin.token.is_none() {
-        say(&format!("\n  Admin page (this link logs in once):\n  {page}login?t={}\n", link.secret()));
+        say(&format!(
+            "\n  Admin page (this link logs in once):\n  {page}login?t={}\n",
+            link.secret()
+        ));
     } else {
-        let how = if config.admin.token.is_some() { "" } else { " (set admin.token in moonwa.toml to log in: moonwa key new admin)" };
+        let how = if config.admin.token.is_some() {
+            ""
+        } else {
+            " (set admin.token in moonwa.toml to log in: moonwa key new admin)"
+        };
         say(&format!("Admin page: {page}{how}"));
     }
     if on_terminal {

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::Config;
 use crate::model::Secret;
 
 const FILE: &str = "control.json";
@@ -40,9 +41,20 @@ impl Control {
             token: self.token.expose().to_owned(),
         };
         let draft = directory.join(".control.json.draft");
-        let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+        let mut file = fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&draft)?;
         file.write_all(&serde_json::to_vec(&row)?)?;
         fs::rename(draft, directory.join(FILE))
+    }
+
+    /// Finds the gateway of a configuration: in its store, or where systemd keeps the state of the packaged service.
+    pub fn find(config: &Config) -> std::io::Result<Self> {
+        Self::read(&config.store.path)
+            .or_else(|absent| Self::read(Path::new("/var/lib/moonwa")).or(Err(absent)))
     }
 
     /// Reads the file of the gateway whose store is there.

@@ -75,7 +75,8 @@ impl Reloader {
         fleet: Arc<Fleet>,
         webhooks: Arc<Webhooks>,
     ) -> (Self, ConfigControl) {
-        let first = report(loaded.revision, Trigger::Start, ReloadOutcome::Applied, &[], Vec::new());
+        let first =
+            report(loaded.revision, Trigger::Start, ReloadOutcome::Applied, &[], Vec::new());
         let (report, seen) = watch::channel(first);
         let (ask, asked) = mpsc::channel(1);
         let (call, calls) = mpsc::channel(8);
@@ -119,9 +120,14 @@ impl Reloader {
         let done = self.attempt(trigger).await;
         let line = match done.outcome {
             ReloadOutcome::Applied => format!("configuration {} applied", short(&done.revision)),
-            ReloadOutcome::Unchanged => format!("configuration {} unchanged", short(&done.revision)),
+            ReloadOutcome::Unchanged => {
+                format!("configuration {} unchanged", short(&done.revision))
+            }
             ReloadOutcome::Rejected => {
-                format!("configuration rejected, {} problems; the old one stays", done.problems.len())
+                format!(
+                    "configuration rejected, {} problems; the old one stays",
+                    done.problems.len()
+                )
             }
         };
         systemd::reloaded(&line);
@@ -174,6 +180,76 @@ async fn read_off_the_runtime(path: PathBuf) -> Result<Loaded, Rejected> {
     let started = reader.spawn(move || answer.send(Config::load(&path)).is_ok());
     match (started, loaded.await) {
         (Ok(_thread), Ok(loaded)) => loaded,
-        (Err(_), _) | (_, Err(_)) => Err(Rejected { problems: Vec::new(), revision: None, secret_files: Vec::new() }),
+        (Err(_), _) | (_, Err(_)) => {
+            Err(Rejected { problems: Vec::new(), revision: None, secret_files: Vec::new() })
+        }
     }
+}
+
+/// The tables and keys that differ, as a person would name them.
+fn changed_tables(old: &Config, new: &Config) -> Vec<String> {
+    let mut changed = Vec::new();
+    let sections = [
+        ("server", old.server != new.server),
+        ("admin", old.admin != new.admin),
+        ("store", old.store != new.store),
+        ("log", old.log != new.log),
+        ("outbox", old.outbox != new.outbox),
+        ("media", old.media != new.media),
+    ];
+    changed.extend(
+        sections.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name.to_owned()),
+    );
+    let names: std::collections::BTreeSet<_> =
+        old.devices.keys().chain(new.devices.keys()).collect();
+    let differs =
+        |name: &&&crate::model::DeviceName| old.devices.get(**name) != new.devices.get(**name);
+    changed.extend(names.iter().filter(differs).map(|name| format!("device.{name}")));
+    changed
+}
+
+fn short(revision: &str) -> &str {
+    revision.get(..12).unwrap_or(revision)
+}
+
+fn report(
+    revision: Revision,
+    trigger: Trigger,
+    outcome: ReloadOutcome,
+    problems: &[Problem],
+    changed: Vec<String>,
+) -> ConfigReport {
+    let problems = problems.iter().map(|problem| ReportedProblem {
+        path: problem.key.clone(),
+        line: problem.at.map(|at| at.line),
+        column: problem.at.map(|at| at.column),
+        message: problem.to_string(),
+    });
+    ConfigReport {
+        revision: revision.to_string(),
+        trigger: trigger.as_str().to_owned(),
+        outcome,
+        at: UnixMillis::now(),
+        problems: problems.collect(),
+        changed,
+    }
+}
+
+/// What cannot change while moonwa runs, said so that a person knows what to do.
+fn restart_needed(old: &Config, new: &Config, path: &std::path::Path) -> Vec<Problem> {
+    let keys = [
+        ("server.listen", old.server.listen != new.server.listen),
+        ("store.path", old.store.path != new.store.path),
+        ("store.durability", old.store.durability != new.store.durability),
+        ("outbox", old.outbox != new.outbox),
+        ("media", old.media != new.media),
+    ];
+    let refused = keys.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| Problem {
+        file: path.display().to_string(),
+        at: None,
+        key: key.to_owned(),
+        message: "cannot change while moonwa runs".to_owned(),
+        hint: Some("restart moonwa to apply it".to_owned()),
+    });
+    refused.collect()
 }

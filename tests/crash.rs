@@ -64,10 +64,13 @@ async fn killed_a_hundred_times_it_loses_nothing() -> Result<()> {
     println!("seed {seed}: {events} events, {kills} kills");
 
     let sim = Simulator::start().await?;
-    let (ann, bob) = (sim.phone("628555000111", "Ann").await, sim.phone("628555000112", "Bob").await);
+    let (ann, bob) =
+        (sim.phone("628555000111", "Ann").await, sim.phone("628555000112", "Bob").await);
     let hooks = [WebhookReceiver::start().await?, WebhookReceiver::start().await?];
-    let tables: Vec<String> =
-        hooks.iter().map(|hook| format!("{{ url = \"{}\", timeout = \"1s\" }}", hook.url())).collect();
+    let tables: Vec<String> = hooks
+        .iter()
+        .map(|hook| format!("{{ url = \"{}\", timeout = \"1s\" }}", hook.url()))
+        .collect();
     // A small log drops its generations during the run.
     let config = format!(
         "\n[device.toko]\nwebhooks = [{}]\n\n[outbox]\nmax_size = \"64 MiB\"\n",
@@ -112,7 +115,10 @@ async fn killed_a_hundred_times_it_loses_nothing() -> Result<()> {
     let drained = || async {
         let device = moonwa.device("toko").await.unwrap_or(Value::Null);
         let backlog = |n: usize| device["webhooks"][n]["backlog"].as_u64().unwrap_or(1);
-        let waiting = ann.devices().first().map_or(1, |device| u64::try_from(device.unconfirmed).unwrap_or(1));
+        let waiting = ann
+            .devices()
+            .first()
+            .map_or(1, |device| u64::try_from(device.unconfirmed).unwrap_or(1));
         (device["state"] == "connected", backlog(0), backlog(1), waiting)
     };
     eventually_within(Duration::from_secs(120), "everything delivered", drained, |seen| {
@@ -126,29 +132,48 @@ async fn killed_a_hundred_times_it_loses_nothing() -> Result<()> {
         let verdict = judge(&moonwa, n + 1, hook, &acked).await?;
         println!(
             "endpoint {}: {} taken, {} duplicates, {} inversions, {} dead letters, {} dropped, lost {:?}",
-            n + 1, verdict.taken, verdict.duplicates, verdict.inversions, verdict.parked, verdict.dropped, verdict.lost,
+            n + 1,
+            verdict.taken,
+            verdict.duplicates,
+            verdict.inversions,
+            verdict.parked,
+            verdict.dropped,
+            verdict.lost,
         );
         assert!(verdict.lost.is_empty(), "acknowledged and lost: {:?} (seed {seed})", verdict.lost);
         assert_eq!(verdict.inversions, 0, "out of order (seed {seed})");
-        assert!(verdict.duplicates as u64 <= kills, "{} duplicates of {kills} kills (seed {seed})", verdict.duplicates);
+        assert!(
+            verdict.duplicates as u64 <= kills,
+            "{} duplicates of {kills} kills (seed {seed})",
+            verdict.duplicates
+        );
     }
     println!("fail-points hit: {hits:?}");
     for name in FAILPOINTS {
-        assert!(hits.get(name).is_some_and(|hits| *hits > 0), "{name} was never hit: {hits:?} (seed {seed})");
+        assert!(
+            hits.get(name).is_some_and(|hits| *hits > 0),
+            "{name} was never hit: {hits:?} (seed {seed})"
+        );
     }
     moonwa.stop().await?;
     Ok(())
 }
 
 /// Ends the gateway `kills` times and starts it again, half at random moments, half at fail-points.
-async fn nemesis(moonwa: &mut Moonwa, kills: u64, seed: u64) -> Result<BTreeMap<&'static str, u32>> {
+async fn nemesis(
+    moonwa: &mut Moonwa,
+    kills: u64,
+    seed: u64,
+) -> Result<BTreeMap<&'static str, u32>> {
     let mut chance = StdRng::seed_from_u64(seed);
     let mut hits: BTreeMap<&'static str, u32> = BTreeMap::new();
     for round in 0..kills {
         let turn = usize::try_from(round / 2)? % FAILPOINTS.len();
         let name = (round % 2 == 0).then_some(FAILPOINTS[turn]);
         let visit = chance.random_range(1..12);
-        let armed = name.map(|name| if name == "open.middle" { name.to_owned() } else { format!("{name}:{visit}") });
+        let armed = name.map(|name| {
+            if name == "open.middle" { name.to_owned() } else { format!("{name}:{visit}") }
+        });
         moonwa.kill().await.context("the gateway was not running")?;
         moonwa.set_env("MOONWA_FAILPOINT", armed.as_deref());
         let patience = Duration::from_millis(chance.random_range(50..2000));
@@ -181,7 +206,12 @@ fn acked(sim: &Simulator, sent: &BTreeMap<String, u64>) -> BTreeSet<u64> {
         .collect()
 }
 
-async fn judge(moonwa: &Moonwa, n: usize, hook: &WebhookReceiver, acked: &BTreeSet<u64>) -> Result<Verdict> {
+async fn judge(
+    moonwa: &Moonwa,
+    n: usize,
+    hook: &WebhookReceiver,
+    acked: &BTreeSet<u64>,
+) -> Result<Verdict> {
     let number = |text: &str| text.strip_prefix("event ").and_then(|n| n.parse::<u64>().ok());
     let mut verdict = Verdict::default();
     let mut seen = BTreeSet::new();
@@ -203,7 +233,8 @@ async fn judge(moonwa: &Moonwa, n: usize, hook: &WebhookReceiver, acked: &BTreeS
     let parked = letters["dead_letters"].as_array().cloned().unwrap_or_default();
     verdict.parked = parked.len();
     for letter in &parked {
-        let body: Value = serde_json::from_str(letter["body"].as_str().unwrap_or_default()).unwrap_or_default();
+        let body: Value =
+            serde_json::from_str(letter["body"].as_str().unwrap_or_default()).unwrap_or_default();
         seen.extend(body["data"]["text"].as_str().and_then(number));
     }
     let device = moonwa.device("toko").await?;

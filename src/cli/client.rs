@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use super::{Exit, say};
-use crate::config;
+use crate::config::{self, Config};
 use crate::control::Control;
 
 /// The gateway that runs here.
@@ -19,9 +19,15 @@ struct Gateway {
 
 impl Gateway {
     fn find(config: Option<&Path>) -> Result<Self> {
-        let directory = config::store_directory(config)?;
-        let control = Control::read(&directory).with_context(|| {
-            format!("no running moonwa found: {}/control.json cannot be read (is it running, and as this user?)", directory.display())
+        let path = config::find(config)?;
+        let loaded = Config::load(&path)?;
+        let store = loaded.config.store.path.clone();
+        let control = Control::find(&loaded.config).with_context(|| {
+            let file = store.join("control.json");
+            format!(
+                "no running moonwa found: {} cannot be read (is it running, and as this user?)",
+                file.display()
+            )
         })?;
         let agent = ureq::Agent::config_builder()
             .timeout_global(Some(Duration::from_secs(40)))
@@ -40,7 +46,8 @@ impl Gateway {
     }
 
     fn post(&self, path: &str, body: &Value) -> Result<Value> {
-        let request = self.agent.post(format!("{}{path}", self.base)).header("authorization", &self.token);
+        let request =
+            self.agent.post(format!("{}{path}", self.base)).header("authorization", &self.token);
         let answer = request.header("content-type", "application/json").send(body.to_string());
         let (status, text) = self.read(answer)?;
         understood(status, &text)
@@ -51,8 +58,12 @@ impl Gateway {
         understood(status, &text)
     }
 
-    fn read(&self, answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Result<(u16, String)> {
-        let mut answer = answer.with_context(|| format!("moonwa at {} does not answer", self.base))?;
+    fn read(
+        &self,
+        answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+    ) -> Result<(u16, String)> {
+        let mut answer =
+            answer.with_context(|| format!("moonwa at {} does not answer", self.base))?;
         let text = answer.body_mut().read_to_string()?;
         Ok((answer.status().as_u16(), text))
     }
@@ -80,7 +91,9 @@ pub(super) fn link(config: Option<&Path>, device: &str, phone: Option<&str>) -> 
         return Ok(Exit::Clean);
     }
     match phone {
-        Some(phone) => gateway.post(&format!("v1/devices/{device}/pair-code"), &json!({ "phone": phone }))?,
+        Some(phone) => {
+            gateway.post(&format!("v1/devices/{device}/pair-code"), &json!({ "phone": phone }))?
+        }
         None => gateway.post(&format!("v1/devices/{device}/start"), &json!({}))?,
     };
     let mut shown = String::new();
@@ -106,11 +119,19 @@ pub(super) fn link(config: Option<&Path>, device: &str, phone: Option<&str>) -> 
 }
 
 /// Shows what is new since the last look.
-fn show_code(gateway: &Gateway, device: &str, now: &Value, by_phone: bool, shown: &mut String) -> Result<()> {
+fn show_code(
+    gateway: &Gateway,
+    device: &str,
+    now: &Value,
+    by_phone: bool,
+    shown: &mut String,
+) -> Result<()> {
     if by_phone {
         let code = now.get("linking").map_or("-", |linking| text(linking, "pair_code"));
         if code != "-" && code != shown {
-            say(&format!("On the phone: Linked devices, Link a device, Link with phone number instead. Code: {code}"));
+            say(&format!(
+                "On the phone: Linked devices, Link a device, Link with phone number instead. Code: {code}"
+            ));
             code.clone_into(shown);
         }
         return Ok(());
@@ -118,7 +139,9 @@ fn show_code(gateway: &Gateway, device: &str, now: &Value, by_phone: bool, shown
     let (status, picture) = gateway.get(&format!("v1/devices/{device}/qr"), "text/plain")?;
     if status == 200 && picture != *shown {
         say(&picture);
-        say("On the phone: WhatsApp, Linked devices, Link a device. The code changes by itself; Ctrl-C ends.");
+        say(
+            "On the phone: WhatsApp, Linked devices, Link a device. The code changes by itself; Ctrl-C ends.",
+        );
         *shown = picture;
     }
     Ok(())
@@ -134,7 +157,11 @@ pub(super) fn status(config: Option<&Path>, as_json: bool) -> Result<Exit> {
         return Ok(Exit::Clean);
     }
     for device in devices.get("devices").and_then(Value::as_array).into_iter().flatten() {
-        let reason = device.get("reason").and_then(Value::as_str).map(|why| format!(" ({why})")).unwrap_or_default();
+        let reason = device
+            .get("reason")
+            .and_then(Value::as_str)
+            .map(|why| format!(" ({why})"))
+            .unwrap_or_default();
         say(&format!(
             "{:<24} {:<13} {}{reason} since {} {}",
             text(device, "name"),

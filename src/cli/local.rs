@@ -44,9 +44,10 @@ pub(super) fn check(config: Option<&Path>) -> Result<Exit> {
             for warning in &loaded.warnings {
                 complain(&format!("warning: {warning}"));
             }
-            let (devices, hooks) = loaded.config.devices.values().fold((0, 0), |(devices, hooks), device| {
-                (devices + 1, hooks + device.webhooks.len())
-            });
+            let (devices, hooks) =
+                loaded.config.devices.values().fold((0, 0), |(devices, hooks), device| {
+                    (devices + 1, hooks + device.webhooks.len())
+                });
             say(&format!("{}: good. {devices} devices, {hooks} webhooks.", path.display()));
             Ok(Exit::Clean)
         }
@@ -92,7 +93,10 @@ pub(super) fn doctor(config: Option<&Path>) -> Result<Exit> {
         Ok(loaded) => {
             note(true, format!("configuration: {} is good", path.display()));
             let mode = fs::metadata(&path)?.mode();
-            note(mode & 0o004 == 0, format!("configuration: mode {:o}; it may hold secrets: chmod o-r", mode & 0o777));
+            note(
+                mode & 0o004 == 0,
+                format!("configuration: mode {:o}; it may hold secrets: chmod o-r", mode & 0o777),
+            );
             look_at_store(&loaded.config, &mut note);
             look_at_listener(&loaded.config, &mut note);
         }
@@ -105,7 +109,11 @@ pub(super) fn doctor(config: Option<&Path>) -> Result<Exit> {
         Ok(mut found) => found.next().is_some(),
         Err(_unresolved) => false,
     };
-    note(names, "name service: web.whatsapp.com; if this fails, look at /etc/resolv.conf and the firewall".to_owned());
+    note(
+        names,
+        "name service: web.whatsapp.com; if this fails, look at /etc/resolv.conf and the firewall"
+            .to_owned(),
+    );
     for finding in &findings {
         say(&format!("{} {}", if finding.good { "ok  " } else { "LOOK" }, finding.text));
     }
@@ -126,13 +134,24 @@ fn look_at_store(config: &Config, note: &mut impl FnMut(bool, String)) {
     match sync_time(directory) {
         Ok(took) => note(
             took < Duration::from_millis(250),
-            format!("store: a write to the disk takes {} ms; every message waits for one", took.as_millis()),
+            format!(
+                "store: a write to the disk takes {} ms; every message waits for one",
+                took.as_millis()
+            ),
         ),
-        Err(error) => note(false, format!("store: {} cannot be written: {error}", directory.display())),
+        Err(error) => {
+            note(false, format!("store: {} cannot be written: {error}", directory.display()))
+        }
     }
     match store::free_space(directory) {
-        Ok(free) => note(free > 512 << 20, format!("store: {} MiB free; below 128 MiB nothing is accepted", free >> 20)),
-        Err(error) => note(false, format!("store: the free space of {} is unknown: {error}", directory.display())),
+        Ok(free) => note(
+            free > 512 << 20,
+            format!("store: {} MiB free; below 128 MiB nothing is accepted", free >> 20),
+        ),
+        Err(error) => note(
+            false,
+            format!("store: the free space of {} is unknown: {error}", directory.display()),
+        ),
     }
 }
 

@@ -1,6 +1,7 @@
 //! `moonwa.toml` and nothing else: the file becomes a complete, immutable `Config`, or the list of everything that is
 //! wrong with it. Reading secrets' files is part of that; acting on a change is not.
 
+mod find;
 mod load;
 mod problem;
 mod raw;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use tracing::Level;
 
+pub use find::{NotFound, find, keep_last_good, last_good, new_key};
 pub use load::{Context, Loaded, Rejected, Revision};
 pub use problem::{Position, Problem};
 
