@@ -3,7 +3,7 @@ import { get, post } from "./api.js";
 import { clone, dress, field, fill, press } from "./dom.js";
 import { language, speak, t } from "./i18n.js";
 import { connect, hangUp } from "./live.js";
-import { state } from "./state.js";
+import { replace, state } from "./state.js";
 import { login } from "./view/login.js";
 import { devices } from "./view/devices.js";
 
@@ -15,14 +15,18 @@ let shell = null;
 const VIEWS = {
   devices: () => devices,
   device: async () => (await import("./view/device.js")).device,
+  send: async () => (await import("./view/send.js")).send,
+  webhooks: async () => (await import("./view/webhooks.js")).webhooks,
+  messages: async () => (await import("./view/messages.js")).messages,
+  config: async () => (await import("./view/config.js")).config,
 };
 
 function tools(root) {
   const box = clone("tools");
   box.querySelector("[data-f=lang]").lang = language() === "en" ? "id" : "en";
-  press(box, "lang", () => {
-    speak(language() === "en" ? "id" : "en");
-    start();
+  press(box, "lang", async () => {
+    await speak(language() === "en" ? "id" : "en");
+    await start();
   });
   press(box, "theme", () => {
     const dark = getComputedStyle(document.documentElement).colorScheme;
@@ -40,7 +44,6 @@ function tools(root) {
 
 /** Shows the login, or the shell and the view. */
 function start() {
-  document.documentElement.lang = language();
   dress(document.body);
   leave();
   if (state.session.role !== "admin") {
@@ -59,6 +62,9 @@ function start() {
 async function enter(session) {
   state.session = session;
   connect();
+  // Asked for as well, so that a proxy that holds the stream back cannot hold the page back.
+  const answer = await get("v1/devices");
+  if (!state.ready) replace(answer);
   await start();
 }
 
@@ -106,7 +112,7 @@ document.querySelector(".skip").addEventListener("click", (event) => {
 });
 
 document.documentElement.dataset.theme = localStorage.getItem("theme") ?? "";
-document.documentElement.lang = language();
+await speak();
 try {
   state.session = await get("v1/session");
   await (state.session.role === "admin" ? enter(state.session) : start());

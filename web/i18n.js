@@ -1,29 +1,23 @@
 // Words, numbers and times in the reader's language. The server sends codes; every sentence a person reads is here.
-import en from "./lang/en.js";
-import id from "./lang/id.js";
 import { now } from "./api.js";
 
-const words = { en, id };
-let lang = pick();
+let words = {};
+let lang = "en";
 
-/** @returns {"en"|"id"} the saved choice, else the browser's, else English */
-function pick() {
-  const wanted = [localStorage.getItem("lang"), ...navigator.languages];
-  return wanted.map((tag) => tag?.slice(0, 2)).find((tag) => tag in words) ?? "en";
-}
-
-/** @returns {"en"|"id"} the language in use */
+/** @returns {string} the language in use */
 export const language = () => lang;
 
-/** @param {"en"|"id"} next */
-export function speak(next) {
-  lang = next;
-  localStorage.setItem("lang", next);
-  document.documentElement.lang = next;
+/** @param {string} [wanted] `en` or `id`; else the saved choice, the browser's, English */
+export async function speak(wanted) {
+  if (wanted) localStorage.setItem("lang", wanted);
+  const tags = [localStorage.getItem("lang"), ...navigator.languages, "en"].map((tag) => tag?.slice(0, 2));
+  lang = tags.find((tag) => tag === "en" || tag === "id");
+  words = (await import(`./lang/${lang}.js`)).default;
+  document.documentElement.lang = lang;
 }
 
 /** @param {string} key @returns {boolean} */
-export const has = (key) => key in words[lang];
+export const has = (key) => key in words;
 
 /**
  * A sentence. With a count `n`, `key.one` is taken where the language has a singular.
@@ -33,7 +27,7 @@ export const has = (key) => key in words[lang];
  */
 export function t(key, values = {}) {
   const one = "n" in values && new Intl.PluralRules(lang).select(Number(values.n)) === "one";
-  const text = words[lang][one && has(`${key}.one`) ? `${key}.one` : key] ?? key;
+  const text = words[one && has(`${key}.one`) ? `${key}.one` : key] ?? key;
   return text.replace(/\{(\w+)\}/g, (_, name) => {
     const value = values[name] ?? "";
     return typeof value === "number" ? value.toLocaleString(lang) : value;
