@@ -2,8 +2,9 @@
 //! queue is decided elsewhere.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -67,10 +68,44 @@ impl Outcome {
     }
 }
 
-/// The HTTP client of all deliveries. ureq's defaults are made for downloads: no timeouts, ten redirects, a proxy from
-/// the environment (which would bypass the resolver's rule), large buffers.
-pub(super) fn agent() -> Agent {
+/// The HTTP clients of all deliveries, one per timeout: for a request with settings of its own, ureq would read all
+/// root certificates again whenever it opens a connection.
+pub(super) struct Agents {
+    resolver: PolicyResolver,
+    /// `None` once shut down.
+    by_timeout: Mutex<Option<BTreeMap<Duration, Agent>>>,
+}
+
+impl Agents {
+    pub(super) fn new() -> Self {
+        let by_timeout = Mutex::new(Some(BTreeMap::new()));
+        Self { resolver: PolicyResolver::new(), by_timeout }
+    }
+
+    /// Interrupts requests under way and refuses new ones.
+    pub(super) fn shutdown(&self) {
+        let agents = self.lock().take();
+        agents.into_iter().flatten().for_each(|(_, agent)| agent.shutdown());
+    }
+
+    fn get(&self, timeout: Duration) -> Result<Agent, Error> {
+        let mut agents = self.lock();
+        let stopped = || Error::Io(ErrorKind::NotConnected.into());
+        let agents = agents.as_mut().ok_or_else(stopped)?;
+        let fresh = || agent(timeout, self.resolver.clone());
+        Ok(agents.entry(timeout).or_insert_with(fresh).clone())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<BTreeMap<Duration, Agent>>> {
+        self.by_timeout.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// ureq's defaults are made for downloads: no timeouts, ten redirects, a proxy from the environment (which would
+/// bypass the resolver's rule), large buffers.
+fn agent(timeout: Duration, resolver: PolicyResolver) -> Agent {
     let config = Agent::config_builder()
+        .timeout_global(Some(timeout))
         .timeout_resolve(Some(RESOLVE))
         .timeout_connect(Some(CONNECT))
         .max_redirects(0)
@@ -86,7 +121,7 @@ pub(super) fn agent() -> Agent {
         .max_idle_connections_per_host(2)
         .max_idle_age(Duration::from_secs(15))
         .build();
-    Agent::with_parts(config, Fresh.chain(DefaultConnector::default()), PolicyResolver::new())
+    Agent::with_parts(config, Fresh.chain(DefaultConnector::default()), resolver)
 }
 
 thread_local! {
@@ -112,15 +147,16 @@ impl<In: Transport> Connector<In> for Fresh {
 }
 
 /// Posts, signed as of now.
-pub(super) fn post(agent: &Agent, post: &Post) -> Outcome {
+pub(super) fn post(agents: &Agents, post: &Post) -> Outcome {
     let at = UnixMillis::now();
     let started = Instant::now();
     let mut result = headers(post, at).and_then(|headers| {
-        let first = send(agent, post, &headers);
+        let agent = agents.get(post.endpoint.timeout)?;
+        let first = send(&agent, post, &headers);
         match first {
             // The receiver closed the idle connection as we reused it: that says nothing about the receiver.
             Err(error) if !OPENED.get() && is_hang_up(&error) && started.elapsed() < STALE => {
-                send(agent, post, &headers)
+                send(&agent, post, &headers)
             }
             other => other,
         }
@@ -167,8 +203,7 @@ fn send(
     headers: &HeaderMap,
 ) -> Result<http::Response<ureq::Body>, Error> {
     OPENED.set(false);
-    let request = agent.post(&post.endpoint.url).config();
-    let mut request = request.timeout_global(Some(post.endpoint.timeout)).build();
+    let mut request = agent.post(&post.endpoint.url);
     for (name, value) in headers {
         request = request.header(name, value);
     }
@@ -207,11 +242,12 @@ fn describe(error: &Error, timeout: Duration) -> String {
         Error::Timeout(_) => format!("no answer within {timeout:?}"),
         Error::BadUri(_) => "the URL cannot be posted to".to_owned(),
         Error::Http(error) => format!("a header of the endpoint is not valid: {error}"),
-        Error::Io(error) => error.to_string(),
-        Error::Other(error) => error.to_string(),
-        Error::Rustls(error) => format!(
+        // What rustls refuses comes wrapped: an untrusted certificate, no cipher in common, no TLS at all.
+        Error::Io(error) if error.kind() == ErrorKind::InvalidData => format!(
             "no TLS: {error} (the receiver must offer TLS 1.2 or 1.3 with a modern cipher, and a certificate of a public authority)"
         ),
+        Error::Io(error) => error.to_string(),
+        Error::Other(error) => error.to_string(),
         error => error.to_string(),
     }
 }

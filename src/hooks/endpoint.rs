@@ -28,6 +28,8 @@ const PAGE: usize = 64;
 const LAZY: u64 = 64;
 /// Events parked in a row, for reasons that may be theirs, that tell of a broken endpoint instead.
 const IN_A_ROW: usize = 3;
+/// Tries after that in which no event is parked: the whole ladder.
+const PROBES: u32 = 8;
 /// Bytes of an answer kept with a dead letter.
 const ANSWER: usize = 2 * 1024;
 /// The longest wait that is taken over from before a restart: the clock may have jumped meanwhile.
@@ -65,8 +67,9 @@ pub(super) struct Machine {
     not_before: Option<Instant>,
     /// Parked in a row for reasons that may be theirs. In memory only: a restart forgives.
     grudge: Vec<Seq>,
-    /// Several in a row were parked and taken back: until a delivery, doubt is the endpoint's.
-    suspect: bool,
+    /// Tries left in which doubt is the endpoint's, after several events in a row were taken back. Then events can be
+    /// parked again: the first of them may be poison after all.
+    probes: u32,
     /// The cursor was moved while a request was under way, whose outcome then moves nothing.
     rewound: bool,
 }
@@ -108,7 +111,7 @@ impl Machine {
             unsaved: 0,
             not_before: left.map(|left| Instant::now() + left),
             grudge: Vec::new(),
-            suspect: false,
+            probes: 0,
             rewound: false,
         }
     }
@@ -243,9 +246,15 @@ impl Machine {
         let roll = rand::random();
         match outcome.class {
             Class::Delivered => self.delivered(event.seq),
-            Class::Gone => self.cursor.state = EndpointState::Gone,
+            Class::Gone => {
+                self.cursor.state = EndpointState::Gone;
+                self.at_once();
+            }
             Class::Endpoint => self.back_off(outcome.hint),
-            Class::Ambiguous if self.suspect => self.back_off(outcome.hint),
+            Class::Ambiguous if self.probes > 0 => {
+                self.probes -= 1;
+                self.back_off(outcome.hint);
+            }
             Class::Message => {
                 self.cursor.tries += 1;
                 match backoff::message(self.cursor.tries, outcome.hint, roll) {
@@ -267,11 +276,11 @@ impl Machine {
     }
 
     fn delivered(&mut self, seq: Seq) {
-        // FAILPOINT
+        crate::store::failpoint("post.delivered");
         self.advance(seq);
         self.recover();
         self.cursor.delivered = self.cursor.delivered.saturating_add(1);
-        self.suspect = false;
+        self.probes = 0;
         self.grudge.clear();
     }
 
@@ -342,7 +351,7 @@ impl Machine {
         self.cursor.parked = self.cursor.parked.saturating_sub(count);
         self.cursor.tries = 0;
         self.page.clear();
-        self.suspect = true;
+        self.probes = PROBES;
         self.back_off(outcome.hint);
         // The cursor first: after a crash in between, an event is in both places rather than in none.
         if self.save_or_log().await {

@@ -8,9 +8,8 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
-use ureq::Agent;
 
-use super::attempt::{self, Outcome, Post};
+use super::attempt::{self, Agents, Outcome, Post};
 use crate::model::UnixMillis;
 use crate::task::Tasks;
 
@@ -43,11 +42,11 @@ impl Pool {
     pub(super) fn start(tasks: &Tasks) -> Self {
         let (jobs, queue) = mpsc::channel(THREADS);
         let queue = Arc::new(Mutex::new(queue));
-        let agent = attempt::agent();
+        let agents = Arc::new(Agents::new());
         for n in 1..=THREADS {
-            let (queue, agent) = (queue.clone(), agent.clone());
+            let (queue, agents) = (queue.clone(), agents.clone());
             let thread = std::thread::Builder::new().name(format!("moonwa-hook-{n}"));
-            if let Err(error) = thread.stack_size(STACK).spawn(move || work(&queue, &agent)) {
+            if let Err(error) = thread.stack_size(STACK).spawn(move || work(&queue, &agents)) {
                 tracing::error!(%error, "A delivery thread could not be started.");
             }
         }
@@ -59,7 +58,7 @@ impl Pool {
             if tokio::time::timeout(GRACE, tracked.wait()).await.is_err() {
                 tracing::warn!(requests = tracked.len(), "Webhook requests are interrupted.");
             }
-            agent.shutdown();
+            agents.shutdown();
         });
         Self { jobs, probation: Arc::new(Semaphore::new(THREADS / 2)), underway }
     }
@@ -81,12 +80,12 @@ impl Pool {
     }
 }
 
-fn work(queue: &Mutex<mpsc::Receiver<Job>>, agent: &Agent) {
+fn work(queue: &Mutex<mpsc::Receiver<Job>>, agents: &Agents) {
     // The lock is the queue at the counter: one thread waits for the next job, the others for their turn.
     let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
     while let Some(job) = next() {
         // A panic in a library must not cost a thread for good.
-        match catch_unwind(AssertUnwindSafe(|| attempt::post(agent, &job.post))) {
+        match catch_unwind(AssertUnwindSafe(|| attempt::post(agents, &job.post))) {
             // Nobody waits any more when the endpoint was removed meanwhile.
             Ok(outcome) => drop(job.done.send(outcome)),
             Err(_) => tracing::error!("A delivery thread panicked; it goes on."),

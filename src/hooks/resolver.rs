@@ -56,7 +56,8 @@ pub(super) enum ResolveError {
 
 type Lookup = dyn Fn(&str) -> std::io::Result<Vec<IpAddr>> + Send + Sync;
 
-/// The resolver of the delivery threads.
+/// The resolver of the delivery threads. Clones share what they know.
+#[derive(Clone)]
 pub(super) struct PolicyResolver {
     names: Arc<Names>,
     lookup: Arc<Lookup>,
