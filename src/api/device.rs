@@ -8,7 +8,7 @@ use super::State;
 use super::auth::{Principal, scope_name};
 use super::body::{self, MAX_JSON, Response};
 use super::handle::Call;
-use super::problem::Problem;
+use super::problem::{Code, Problem};
 use crate::config::{Config, DeviceConfig, Scope};
 use crate::hooks::EndpointReport;
 use crate::model::{
@@ -168,6 +168,18 @@ pub(super) async fn reconnect(call: &Call) -> Result<Response, Problem> {
 pub(super) async fn logout(call: &Call) -> Result<Response, Problem> {
     call.handle()?.logout().await?;
     respond(call, StatusCode::ACCEPTED)
+}
+
+/// `POST /v1/forgotten/{device}`: deletes the credentials of a device that is no longer in the file.
+pub(super) async fn forget(call: &Call) -> Result<Response, Problem> {
+    let name = DeviceName::parse(call.params.get("device")).ok().ok_or(Code::DeviceNotFound)?;
+    if call.config.devices.contains_key(&name) {
+        let detail =
+            "the device is still in moonwa.toml: log it out instead, or remove its table first";
+        return Err(Problem::new(Code::Conflict, detail));
+    }
+    call.state.api.fleet.forget(&name).await?;
+    Ok(body::empty(StatusCode::NO_CONTENT))
 }
 
 #[derive(Deserialize)]

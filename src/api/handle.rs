@@ -181,6 +181,8 @@ async fn perform(call: &mut Call, op: Op) -> Result<Response, Problem> {
         Op::LoginByLink => session::login_by_link(call),
         Op::Login => session::login(call).await,
         Op::Logout => session::logout(call),
+        Op::InviteLogin => Ok(session::invite(call)),
+        Op::ForgetDevice => device::forget(call).await,
         Op::Events => sse::events(call),
         Op::ConfigReport => config::show(call),
         Op::ConfigReload => config::reload(call).await,

@@ -41,6 +41,7 @@ pub use session::LoginLink;
 
 use crate::config::Config;
 use crate::hooks::Webhooks;
+use crate::model::KeyHash;
 use crate::store::Store;
 use crate::task::Tasks;
 use crate::whatsapp::Fleet;
@@ -63,6 +64,8 @@ pub struct Api {
     pub tasks: Tasks,
     /// What the last reload did, and how to ask for one.
     pub control: ConfigControl,
+    /// The hash of the command line's own token: whoever can read `control.json` is the operator.
+    pub operator: KeyHash,
     /// The link that logs a person in once; printed by whoever starts the gateway on a terminal.
     pub link: LoginLink,
     /// What `/metrics` shows; without it the route answers 404.

@@ -24,6 +24,8 @@ use crate::model::{KeyHash, Secret};
 const IDLE: Duration = Duration::from_hours(12);
 /// More browsers than that push out the one that was idle longest.
 const MOST: usize = 64;
+/// A link that nobody opened stops working.
+const UNUSED: Duration = Duration::from_hours(24);
 const NAME: &str = "moonwa_session";
 
 /// A link that logs in whoever opens it first.
@@ -51,13 +53,22 @@ fn random() -> Secret {
 pub(super) struct AdminSessions(Mutex<Inner>);
 
 struct Inner {
-    link: Option<LoginLink>,
+    links: Vec<(LoginLink, Instant)>,
     live: BTreeMap<String, Instant>,
 }
 
 impl AdminSessions {
     pub(super) fn new(link: LoginLink) -> Self {
-        Self(Mutex::new(Inner { link: Some(link), live: BTreeMap::new() }))
+        Self(Mutex::new(Inner { links: vec![(link, Instant::now())], live: BTreeMap::new() }))
+    }
+
+    /// A further link, for whoever may read the operator's token.
+    fn invite(&self) -> LoginLink {
+        let link = LoginLink::new();
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.links.retain(|(_, made)| made.elapsed() < UNUSED);
+        inner.links.push((link.clone(), Instant::now()));
+        link
     }
 
     /// Opens a session; the answer is its cookie.
@@ -76,7 +87,14 @@ impl AdminSessions {
     /// Uses up the login link. Only the right secret does.
     fn open_by_link(&self, secret: &str) -> Option<Secret> {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.link.take_if(|link| link.0 == Secret::new(secret))?;
+        let secret = Secret::new(secret);
+        inner.links.retain(|(_, made)| made.elapsed() < UNUSED);
+        // Every link is compared, so that time tells nothing.
+        let found =
+            inner.links.iter().enumerate().fold(None, |found, (at, (link, _))| {
+                if link.0 == secret { Some(at) } else { found }
+            })?;
+        inner.links.remove(found);
         drop(inner);
         Some(self.open())
     }
@@ -152,6 +170,13 @@ pub(super) fn login_by_link(call: &Call) -> Result<Response, Problem> {
         Some(cookie) => logged_in(call, response, &cookie, call.client),
         None => response,
     })
+}
+
+/// `POST /v1/login-links`: a fresh one-time link, for the terminal.
+pub(super) fn invite(call: &Call) -> Response {
+    let link = call.state.sessions.invite();
+    let path = format!("{}login?t={}", call.config.server.base_path, link.secret());
+    body::json(StatusCode::CREATED, &json!({ "path": path }))
 }
 
 #[derive(Deserialize)]

@@ -128,9 +128,6 @@ fn look_at_store(config: &Config, note: &mut impl FnMut(bool, String)) {
     if let Err(error) = fs::create_dir_all(directory) {
         return note(false, format!("store: {} cannot be made: {error}", directory.display()));
     }
-    for stranger in store::strangers(directory) {
-        note(false, format!("store: {} does not belong there; move it away", stranger.display()));
-    }
     match sync_time(directory) {
         Ok(took) => note(
             took < Duration::from_millis(250),

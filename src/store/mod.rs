@@ -29,6 +29,7 @@ use tokio::sync::oneshot;
 pub use cursor::{Cursor, Cursors, DeadLetter, EndpointId, EndpointState};
 pub use error::StoreError;
 pub use failpoint::failpoint;
+pub use guard::free_space;
 pub use key::{Key, Parts};
 pub use log::{EventLog, NewEvent, Page, Seq, StoredEvent};
 pub use message::{Enqueued, SendQueue};
