@@ -138,7 +138,7 @@ async fn v1_answers_with_problems() -> Result<()> {
 #[tokio::test]
 async fn a_foreign_host_or_site_is_refused() -> Result<()> {
     let moonwa = gateway().device("toko", &[]).start().await?;
-    let raw = |text: String| async {
+    let raw = async |text: String| {
         let mut stream = TcpStream::connect(moonwa.address()).await?;
         stream.write_all(text.as_bytes()).await?;
         let mut answer = String::new();
