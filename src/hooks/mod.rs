@@ -6,6 +6,7 @@ mod backoff;
 mod class;
 mod delivery;
 mod endpoint;
+mod policy;
 mod pool;
 mod profile;
 mod registry;
