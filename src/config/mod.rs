@@ -1,17 +1,32 @@
 //! `moonwa.toml` and nothing else: the file becomes a complete, immutable `Config`, or the list of everything that is
 //! wrong with it. Reading secrets' files is part of that; acting on a change is not.
 
+mod find;
+mod load;
+mod problem;
+mod raw;
+mod resolve;
+mod value;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use tracing::Level;
+
+pub use find::{NotFound, find, keep_last_good, last_good, new_key};
+pub use load::{Context, Loaded, Rejected, Revision};
+pub use problem::{Position, Problem};
 
 use crate::model::{DeviceName, EventType, KeyHash, Secret};
 
+/// The commented sample that is the manual too; `moonwa init` writes it.
+pub const SAMPLE: &str = include_str!("../../moonwa.toml");
+
 /// The whole configuration, resolved: no `Option` that must be there at run time.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Config {
     /// `[server]`.
     pub server: ServerConfig,
@@ -19,6 +34,8 @@ pub struct Config {
     pub admin: AdminConfig,
     /// `[store]`.
     pub store: StoreConfig,
+    /// `[log]`.
+    pub log: LogConfig,
     /// `[outbox]`.
     pub outbox: OutboxConfig,
     /// `[media]`.
@@ -40,6 +57,17 @@ pub struct ServerConfig {
     pub base_path: String,
 }
 
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            hosts: Vec::new(),
+            trusted_proxies: Vec::new(),
+            base_path: "/".to_owned(),
+        }
+    }
+}
+
 /// `[admin]`: who may use the admin page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AdminConfig {
@@ -47,6 +75,12 @@ pub struct AdminConfig {
     pub token: Option<KeyHash>,
     /// Whether the page may write the file.
     pub editable: bool,
+}
+
+impl Default for AdminConfig {
+    fn default() -> Self {
+        Self { token: None, editable: true }
+    }
 }
 
 /// `[store]`: where credentials and the outbox are.
@@ -58,6 +92,12 @@ pub struct StoreConfig {
     pub durability: Durability,
 }
 
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self { path: PathBuf::from("data"), durability: Durability::Power }
+    }
+}
+
 /// What a promise survives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
@@ -65,6 +105,21 @@ pub enum Durability {
     Power,
     /// `kill -9` only.
     Crash,
+}
+
+/// `[log]`: what the log says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogConfig {
+    /// The least important lines written; `$RUST_LOG` has the last word.
+    pub level: Level,
+    /// Whether phone numbers are written in full.
+    pub full_jids: bool,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { level: Level::INFO, full_jids: false }
+    }
 }
 
 /// `[outbox]`: how long undelivered events are kept.
@@ -76,6 +131,12 @@ pub struct OutboxConfig {
     pub max_size: u64,
 }
 
+impl Default for OutboxConfig {
+    fn default() -> Self {
+        Self { keep: Duration::from_hours(72), max_size: 256 << 20 }
+    }
+}
+
 /// `[media]`: limits for pictures and files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MediaConfig {
@@ -83,6 +144,12 @@ pub struct MediaConfig {
     pub max_size: u64,
     /// Private ranges that media URLs of API callers may point into.
     pub allow_nets: Vec<IpNet>,
+}
+
+impl Default for MediaConfig {
+    fn default() -> Self {
+        Self { max_size: 64 << 20, allow_nets: Vec::new() }
+    }
 }
 
 /// `[device.NAME]`.
@@ -102,6 +169,13 @@ pub struct DeviceConfig {
     pub webhooks: Vec<EndpointConfig>,
 }
 
+impl DeviceConfig {
+    /// Whether a change from `old` is one that the WhatsApp connection must follow. Nothing else may close it.
+    pub fn needs_reconnect(&self, old: &Self) -> bool {
+        self.enabled != old.enabled
+    }
+}
+
 /// One API key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyConfig {
@@ -111,6 +185,13 @@ pub struct KeyConfig {
     pub hash: KeyHash,
     /// What it may do.
     pub scopes: BTreeSet<Scope>,
+}
+
+impl KeyConfig {
+    /// What a program needs: `send` and `read`.
+    pub fn program_scopes() -> BTreeSet<Scope> {
+        BTreeSet::from([Scope::Send, Scope::Read])
+    }
 }
 
 /// What a key may do.
@@ -156,6 +237,33 @@ pub struct EndpointConfig {
     pub paused: bool,
     /// Where a new endpoint begins.
     pub start: Start,
+}
+
+impl EndpointConfig {
+    /// A webhook of which only the URL is given.
+    pub fn new(n: usize, url: String) -> Self {
+        Self {
+            n,
+            url,
+            secrets: Vec::new(),
+            events: EventFilter::default(),
+            format: Format::Standard,
+            headers: BTreeMap::new(),
+            compat: BTreeSet::new(),
+            timeout: Duration::from_secs(15),
+            paused: false,
+            start: Start::Tail,
+        }
+    }
+
+    /// The URL without user info and query, which may be credentials: for logs and people.
+    pub fn shown_url(&self) -> String {
+        let (scheme, rest) = self.url.split_once("://").unwrap_or(("", &self.url));
+        let rest = rest.split(['?', '#']).next().unwrap_or_default();
+        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let host = authority.rsplit('@').next().unwrap_or_default();
+        format!("{scheme}://{host}{path}")
+    }
 }
 
 /// The shape of a webhook body.

@@ -98,7 +98,8 @@ impl Guard {
     }
 }
 
-fn free_space(path: &Path) -> std::io::Result<u64> {
+/// Bytes a program may still write there.
+pub fn free_space(path: &Path) -> std::io::Result<u64> {
     let stat = statvfs(path)?;
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
 }

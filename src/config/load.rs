@@ -1,0 +1,298 @@
+//! From bytes to a `Config`: the file, the secrets it names, and the revision that covers both. Deciding what the values
+//! mean is `resolve`'s; noticing a change is `watch`'s.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs;
+use std::io::{self, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use data_encoding::HEXLOWER;
+use rustix::fs::OFlags;
+use serde::{Serialize, Serializer};
+use sha2::{Digest, Sha256};
+use toml::de::{DeTable, DeValue};
+use zeroize::Zeroizing;
+
+use super::problem::Problem;
+use super::raw::{Node, Notes, Section};
+use super::{Config, resolve};
+
+/// A configuration larger than this is a mistake.
+const LARGEST_FILE: u64 = 1 << 20;
+/// So is a secret larger than this.
+const LARGEST_SECRET: u64 = 64 << 10;
+
+/// What a configuration's text is read against.
+pub struct Context {
+    /// The file's name, as problems show it.
+    pub file: String,
+    /// The directory that relative paths in the file start from.
+    pub dir: PathBuf,
+    /// The environment: `$STATE_DIRECTORY`, `$CREDENTIALS_DIRECTORY` and the variables that the file names.
+    pub env: Box<dyn Fn(&str) -> Option<String> + Send + Sync>,
+    /// Whether everybody on the machine may read the file.
+    pub world_readable: bool,
+}
+
+impl Context {
+    /// The context of a file on disk, in this process's environment.
+    pub fn of(path: &Path) -> Self {
+        Self {
+            file: path.display().to_string(),
+            dir: path.parent().map(Path::to_owned).unwrap_or_default(),
+            env: Box::new(|name| std::env::var(name).ok()),
+            world_readable: fs::metadata(path).is_ok_and(|file| file.mode() & 0o004 != 0),
+        }
+    }
+}
+
+/// A good configuration.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// What it says.
+    pub config: Config,
+    /// What is legal, but unwise.
+    pub warnings: Vec<Problem>,
+    /// Which text this is.
+    pub revision: Revision,
+    /// The secret files it names: to be watched like the configuration itself.
+    pub secret_files: Vec<PathBuf>,
+}
+
+/// A configuration that was refused.
+#[derive(Clone, Debug)]
+pub struct Rejected {
+    /// Everything wrong with it, in the file's order; never empty.
+    pub problems: Vec<Problem>,
+    /// Which text this is; absent when the file could not be read.
+    pub revision: Option<Revision>,
+    /// The secret files it names: putting one right may be what is needed.
+    pub secret_files: Vec<PathBuf>,
+}
+
+impl fmt::Display for Rejected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines: Vec<String> = self.problems.iter().map(ToString::to_string).collect();
+        f.write_str(&lines.join("\n"))
+    }
+}
+
+impl std::error::Error for Rejected {}
+
+/// The SHA-256 of a configuration file and of every secret file it names, so that rotating a secret is an edit too.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Revision([u8; 32]);
+
+impl Revision {
+    /// Reads the 64 hexadecimal digits that `Display` writes.
+    pub fn parse(text: &str) -> Option<Self> {
+        HEXLOWER.decode(text.as_bytes()).ok()?.try_into().ok().map(Self)
+    }
+
+    fn of(text: &[u8], secrets: &BTreeMap<PathBuf, Option<[u8; 32]>>) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(Sha256::digest(text));
+        for (path, digest) in secrets {
+            hash.update(Sha256::digest(path.as_os_str().as_encoded_bytes()));
+            hash.update(digest.unwrap_or_default());
+        }
+        Self(hash.finalize().into())
+    }
+}
+
+impl fmt::Display for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&HEXLOWER.encode(&self.0))
+    }
+}
+
+impl fmt::Debug for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Serialize for Revision {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl Config {
+    /// Reads a file, and whatever secret files it names. An empty file is refused: it is one being written, and must
+    /// never mean "no devices".
+    pub fn load(path: &Path) -> Result<Loaded, Rejected> {
+        let context = Context::of(path);
+        let unreadable = |message: String, hint: &str| {
+            let file = context.file.clone();
+            let hint = Some(hint.to_owned()).filter(|hint| !hint.is_empty());
+            let problem = Problem { file, at: None, key: String::new(), message, hint };
+            Rejected { problems: vec![problem], revision: None, secret_files: Vec::new() }
+        };
+        let text = match read_limited(path, LARGEST_FILE) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let hint = "\"moonwa init\" writes a commented sample";
+                return Err(unreadable("there is no such file".to_owned(), hint));
+            }
+            Err(error) => return Err(unreadable(format!("cannot be read: {error}"), "")),
+        };
+        if text.trim_ascii().is_empty() {
+            let hint = "\"moonwa init\" writes a commented sample";
+            return Err(unreadable("the file is empty".to_owned(), hint));
+        }
+        Self::parse(text.as_slice(), &context)
+    }
+
+    /// Reads a configuration's text, and whatever secret files it names.
+    pub fn parse(text: impl AsRef<[u8]>, context: &Context) -> Result<Loaded, Rejected> {
+        let text = text.as_ref();
+        let secrets = Secrets { context, read: RefCell::default() };
+        let (config, problems, warnings) = read(text, &secrets);
+        let read = secrets.read.into_inner();
+        let revision = Revision::of(text, &read);
+        let secret_files = read.into_keys().collect();
+        match config {
+            Some(config) if problems.is_empty() => {
+                Ok(Loaded { config, warnings, revision, secret_files })
+            }
+            _ => Err(Rejected { problems, revision: Some(revision), secret_files }),
+        }
+    }
+}
+
+fn read(text: &[u8], secrets: &Secrets<'_>) -> (Option<Config>, Vec<Problem>, Vec<Problem>) {
+    let notes = Notes::new(&secrets.context.file, text);
+    let text = match std::str::from_utf8(text) {
+        Ok(text) => text,
+        Err(error) => {
+            notes.syntax(error.valid_up_to(), "this is not UTF-8 text");
+            return (None, notes.into_parts().0, Vec::new());
+        }
+    };
+    let (tree, errors) = DeTable::parse_recoverable(text);
+    for error in &errors {
+        let offset = error.span().map_or(text.len(), |span| span.start);
+        notes.syntax(offset, &error.message().replace('\n', " "));
+    }
+    // What a broken text means is a guess: nothing further is said about it.
+    let tree = DeValue::Table(tree.into_inner());
+    let config = errors.is_empty().then(|| Section::root(&notes, &tree)).flatten();
+    let config = config.map(|root| resolve::config(root, secrets));
+    drop(tree);
+    let (problems, warnings) = notes.into_parts();
+    (config, problems, warnings)
+}
+
+/// The secrets that a configuration names, wherever they are.
+pub(super) struct Secrets<'c> {
+    pub(super) context: &'c Context,
+    read: RefCell<BTreeMap<PathBuf, Option<[u8; 32]>>>,
+}
+
+/// A secret, and whether it stands in the configuration itself.
+pub(super) struct Found {
+    pub(super) text: Zeroizing<String>,
+    pub(super) plain: bool,
+}
+
+impl Secrets<'_> {
+    /// The secret that a value is, or names by `{ file }`, `{ env }` or `{ credential }`.
+    pub(super) fn find(&self, node: &Node<'_>) -> Option<Found> {
+        if let Some(text) = node.as_text() {
+            if text.is_empty() {
+                node.problem("this is empty", "write the value, or remove the key");
+                return None;
+            }
+            return Some(Found { text: Zeroizing::new(text.to_owned()), plain: true });
+        }
+        const WAYS: &str =
+            "write a text, { file = \"…\" }, { env = \"…\" } or { credential = \"…\" }";
+        let Some(mut table) = node.as_table() else {
+            node.problem("this is no text and names no place to find one", WAYS);
+            return None;
+        };
+        let (file, env, credential) =
+            (table.get("file"), table.get("env"), table.get("credential"));
+        let text = match (file, env, credential) {
+            (Some(file), None, None) => self.file(&file, &self.context.dir.join(file.text()?)),
+            (None, Some(env), None) => self.variable(&env),
+            (None, None, Some(credential)) => self.credential(&credential),
+            _ => {
+                node.problem("exactly one of file, env and credential belongs here", WAYS);
+                None
+            }
+        };
+        table.finish();
+        Some(Found { text: text?, plain: false })
+    }
+
+    fn variable(&self, node: &Node<'_>) -> Option<Zeroizing<String>> {
+        let name = node.text()?;
+        let text = (self.context.env)(name).filter(|text| !text.is_empty());
+        if text.is_none() {
+            node.problem(
+                format!("the environment has no {name}"),
+                "set it where moonwa is started",
+            );
+        }
+        text.map(Zeroizing::new)
+    }
+
+    fn credential(&self, node: &Node<'_>) -> Option<Zeroizing<String>> {
+        let name = node.text()?;
+        let line = format!("add \"LoadCredential={name}:/path/of/the/secret\" to the service");
+        if name.is_empty() || name.contains('/') || name.starts_with('.') {
+            node.problem("this is not a credential's name", "write it as the service names it");
+            return None;
+        }
+        let Some(dir) = (self.context.env)("CREDENTIALS_DIRECTORY") else {
+            node.problem("systemd has given moonwa no credentials", line);
+            return None;
+        };
+        self.file(node, &Path::new(&dir).join(name))
+    }
+
+    fn file(&self, node: &Node<'_>, path: &Path) -> Option<Zeroizing<String>> {
+        let bytes = read_limited(path, LARGEST_SECRET).map(Zeroizing::new);
+        let digest = bytes.as_ref().ok().map(|bytes| Sha256::digest(bytes).into());
+        self.read.borrow_mut().insert(path.to_owned(), digest);
+        let bytes = match bytes {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                node.problem(format!("cannot read {}: {error}", path.display()), "");
+                return None;
+            }
+        };
+        let text = std::str::from_utf8(&bytes).unwrap_or_default().trim_end_matches(['\r', '\n']);
+        if text.is_empty() {
+            let hint = "write the secret into it, as text on one line";
+            node.problem(format!("{} holds no text", path.display()), hint);
+            return None;
+        }
+        if fs::metadata(path).is_ok_and(|file| file.mode() & 0o004 != 0) {
+            let hint = format!("chmod 600 {}", path.display());
+            node.warning("everybody on this machine can read the secret's file", hint);
+        }
+        Some(Zeroizing::new(text.to_owned()))
+    }
+}
+
+/// The bytes of a regular file of a reasonable size. A FIFO is refused without waiting for its writer.
+pub(super) fn read_limited(path: &Path, largest: u64) -> io::Result<Vec<u8>> {
+    let flags = i32::try_from(OFlags::NONBLOCK.bits()).map_err(io::Error::other)?;
+    let file = fs::OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    file.take(largest + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > largest {
+        let message = format!("it is larger than {} KiB", largest >> 10);
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,239 @@
+//! The file as a tree of places: every value knows its key's path and where it stands, and a table knows which of its
+//! keys were asked for, so that the others are unknown keys. Nothing here knows what a key means.
+
+use std::cell::RefCell;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::problem::{Position, Problem, nearest};
+
+/// What has been noted about a file so far. Shared by all of its values.
+pub(super) struct Notes<'t> {
+    file: &'t str,
+    text: &'t [u8],
+    problems: RefCell<Vec<Problem>>,
+    warnings: RefCell<Vec<Problem>>,
+}
+
+impl<'t> Notes<'t> {
+    pub(super) fn new(file: &'t str, text: &'t [u8]) -> Self {
+        Self { file, text, problems: RefCell::default(), warnings: RefCell::default() }
+    }
+
+    /// Problems and warnings, in the file's order.
+    pub(super) fn into_parts(self) -> (Vec<Problem>, Vec<Problem>) {
+        let sorted = |mut list: Vec<Problem>| {
+            list.sort_by_key(|problem| problem.at);
+            list
+        };
+        (sorted(self.problems.into_inner()), sorted(self.warnings.into_inner()))
+    }
+
+    /// Notes a syntax error. After the first one on a line the parser only guesses.
+    pub(super) fn syntax(&self, offset: usize, message: &str) {
+        let problem = self.note(offset, "", message, None);
+        let line = |problem: &Problem| problem.at.map(|at| at.line);
+        if !self.problems.borrow().iter().any(|known| line(known) == line(&problem)) {
+            self.problems.borrow_mut().push(problem);
+        }
+    }
+
+    fn note(&self, offset: usize, key: &str, message: &str, hint: Option<String>) -> Problem {
+        Problem {
+            file: self.file.to_owned(),
+            at: Some(Position::of(self.text, offset)),
+            key: key.to_owned(),
+            message: message.to_owned(),
+            hint,
+        }
+    }
+}
+
+/// A value of the file, and where it stands.
+#[derive(Clone)]
+pub(super) struct Node<'a> {
+    notes: &'a Notes<'a>,
+    path: String,
+    at: usize,
+    value: &'a DeValue<'a>,
+}
+
+impl<'a> Node<'a> {
+    fn new(notes: &'a Notes<'a>, path: String, value: &'a Spanned<DeValue<'a>>) -> Self {
+        Self { notes, path, at: value.span().start, value: value.get_ref() }
+    }
+
+    /// Notes what is wrong with this value, and what to write.
+    pub(super) fn problem(&self, message: impl AsRef<str>, hint: impl Into<String>) {
+        let problem = self.notes.note(self.at, &self.path, message.as_ref(), some(hint));
+        self.notes.problems.borrow_mut().push(problem);
+    }
+
+    /// Notes what is legal here, but unwise.
+    pub(super) fn warning(&self, message: impl AsRef<str>, hint: impl Into<String>) {
+        let warning = self.notes.note(self.at, &self.path, message.as_ref(), some(hint));
+        self.notes.warnings.borrow_mut().push(warning);
+    }
+
+    /// A text.
+    pub(super) fn text(&self) -> Option<&'a str> {
+        self.value.as_str().or_else(|| self.wrong("a text in quotes"))
+    }
+
+    /// Whether this is a text, without a word about it when not.
+    pub(super) fn as_text(&self) -> Option<&'a str> {
+        self.value.as_str()
+    }
+
+    /// `true` or `false`.
+    pub(super) fn flag(&self) -> Option<bool> {
+        self.value.as_bool().or_else(|| self.wrong("true or false, without quotes"))
+    }
+
+    /// The members of a list, numbered from 1 as webhooks are everywhere.
+    pub(super) fn list(&self) -> Option<Vec<Self>> {
+        let list = self.value.as_array().or_else(|| self.wrong("a list in [ ]"))?;
+        let member = |(i, value)| Self::new(self.notes, format!("{}[{}]", self.path, i + 1), value);
+        Some((0_usize..).zip(list.iter()).map(member).collect())
+    }
+
+    /// Whether this is a list.
+    pub(super) fn is_list(&self) -> bool {
+        self.value.is_array()
+    }
+
+    /// The table, without a word about it when this is none.
+    pub(super) fn as_table(&self) -> Option<Section<'a>> {
+        let table = self.value.as_table()?;
+        Some(Section { node: self.clone(), table, asked: Vec::new() })
+    }
+
+    /// A table.
+    pub(super) fn table(&self) -> Option<Section<'a>> {
+        self.as_table().or_else(|| self.wrong("a table"))
+    }
+
+    /// A text that means something: what `read` makes of it, or the problem it names (what is wrong, what to write).
+    pub(super) fn parse<T>(
+        &self,
+        read: impl FnOnce(&str) -> Result<T, (String, String)>,
+    ) -> Option<T> {
+        read(self.text()?).map_err(|(message, hint)| self.problem(message, hint)).ok()
+    }
+
+    /// One of a few words.
+    pub(super) fn word<T: Copy>(&self, words: &[(&str, T)]) -> Option<T> {
+        let text = self.text()?;
+        if let Some((_, meaning)) = words.iter().find(|(word, _)| *word == text) {
+            return Some(*meaning);
+        }
+        let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        let hint = nearest(text, &known).map_or_else(
+            || format!("write {}", either(&known)),
+            |near| format!("did you mean \"{near}\"?"),
+        );
+        self.problem(format!("\"{text}\" is not known here"), hint);
+        None
+    }
+
+    fn wrong<T>(&self, wanted: &str) -> Option<T> {
+        let found = match self.value {
+            DeValue::String(_) => "a text",
+            DeValue::Integer(_) | DeValue::Float(_) => "a number",
+            DeValue::Boolean(_) => "true or false",
+            DeValue::Datetime(_) => "a date",
+            DeValue::Array(_) => "a list",
+            DeValue::Table(_) => "a table",
+        };
+        self.problem(format!("this is {found}"), format!("write {wanted}"));
+        None
+    }
+}
+
+/// A table being read.
+pub(super) struct Section<'a> {
+    /// The table itself, for problems about it.
+    pub(super) node: Node<'a>,
+    table: &'a DeTable<'a>,
+    asked: Vec<&'static str>,
+}
+
+impl<'a> Section<'a> {
+    /// The whole file.
+    pub(super) fn root(notes: &'a Notes<'a>, value: &'a DeValue<'a>) -> Option<Self> {
+        Node { notes, path: String::new(), at: 0, value }.table()
+    }
+
+    /// The value of a key, which is thereby a known one.
+    pub(super) fn get(&mut self, key: &'static str) -> Option<Node<'a>> {
+        self.asked.push(key);
+        self.table.get(key).map(|value| self.child(key, value))
+    }
+
+    /// What `read` makes of the value of a key, or `default` when the key is absent. When the value is bad, a problem
+    /// stands noted and the default stands in until the end of the reading.
+    pub(super) fn or<T>(
+        &mut self,
+        key: &'static str,
+        default: T,
+        read: impl FnOnce(&Node<'a>) -> Option<T>,
+    ) -> T {
+        self.get(key).and_then(|node| read(&node)).unwrap_or(default)
+    }
+
+    /// The value of a key that must be there.
+    pub(super) fn need(&mut self, key: &'static str, hint: &str) -> Option<Node<'a>> {
+        let found = self.get(key);
+        if found.is_none() {
+            self.node.problem(format!("\"{key}\" is missing"), hint);
+        }
+        found
+    }
+
+    /// Every entry of a table whose keys are names, each with the place of its key.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (&'a str, Node<'a>, Node<'a>)> {
+        self.table.iter().map(|(key, value)| {
+            let node = self.child(key.get_ref(), value);
+            (key.get_ref().as_ref(), Node { at: key.span().start, ..node.clone() }, node)
+        })
+    }
+
+    /// Notes every key that nobody asked for.
+    pub(super) fn finish(self) {
+        for (name, key, _) in self.entries() {
+            if self.asked.contains(&name) {
+                continue;
+            }
+            let mut known = self.asked.clone();
+            known.sort_unstable();
+            let hint = nearest(name, &known).map_or_else(
+                || format!("known here: {}", known.join(", ")),
+                |near| format!("did you mean \"{near}\"?"),
+            );
+            let place = Node { path: self.node.path.clone(), ..key };
+            place.problem(format!("unknown key \"{name}\""), hint);
+        }
+    }
+
+    fn child(&self, key: &str, value: &'a Spanned<DeValue<'a>>) -> Node<'a> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        let bare = !key.is_empty() && key.bytes().all(plain);
+        let name = if bare { key.to_owned() } else { format!("\"{}\"", key.escape_debug()) };
+        let dot = if self.node.path.is_empty() { "" } else { "." };
+        Node::new(self.node.notes, format!("{}{dot}{name}", self.node.path), value)
+    }
+}
+
+fn some(hint: impl Into<String>) -> Option<String> {
+    Some(hint.into()).filter(|hint| !hint.is_empty())
+}
+
+/// `"a", "b" or "c"`.
+fn either(words: &[&str]) -> String {
+    let quoted: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
+    match quoted.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        _ => quoted.concat(),
+    }
+}

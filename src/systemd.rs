@@ -1,0 +1,51 @@
+//! What systemd is told: ready, reloading, stopping, one line of status, and that the watchdog may be content. Without
+//! a notify socket every call does nothing.
+
+use std::net::SocketAddr;
+
+use sd_notify::NotifyState;
+
+/// The listener is bound and the configuration is in force. WhatsApp need not be reachable for that.
+pub fn ready(address: SocketAddr, status: &str) {
+    let status = format!("listening on {address}; {status}");
+    send(&[NotifyState::Ready, NotifyState::Status(&status)]);
+}
+
+/// One line for `systemctl status`.
+pub fn status(text: &str) {
+    send(&[NotifyState::Status(text)]);
+}
+
+/// A reload begins. systemd wants the monotonic time in the same datagram.
+pub fn reloading() {
+    match NotifyState::monotonic_usec_now() {
+        Ok(now) => send(&[NotifyState::Reloading, now]),
+        Err(error) => tracing::debug!(%error, "The monotonic clock could not be read."),
+    }
+}
+
+/// A reload is over, whatever came of it.
+pub fn reloaded(status: &str) {
+    send(&[NotifyState::Ready, NotifyState::Status(status)]);
+}
+
+/// The shutdown begins.
+pub fn stopping() {
+    send(&[NotifyState::Stopping]);
+}
+
+/// The program is alive.
+pub fn watchdog() {
+    send(&[NotifyState::Watchdog]);
+}
+
+/// How often systemd wants to hear `watchdog`, when it does.
+pub fn watchdog_interval() -> Option<std::time::Duration> {
+    sd_notify::watchdog_enabled()
+}
+
+fn send(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::debug!(%error, "systemd could not be told.");
+    }
+}

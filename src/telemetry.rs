@@ -1,0 +1,79 @@
+//! Log lines and metrics. Under systemd each line carries its journal priority; elsewhere it is plain text or JSON.
+//! What may be logged is decided where it is logged: no message text, no QR code, no secret.
+
+use std::io::IsTerminal;
+
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::config::LogConfig;
+use crate::model::show_full_numbers;
+
+/// The engine's own `info` lines name chats, and the other crates' say nothing an operator needs.
+const OTHERS: &str =
+    "whatsapp_rust=warn,wacore=warn,wacore_binary=error,fjall=warn,lsm_tree=warn,ureq=warn";
+
+/// Installs the subscriber and the metrics recorder. Call once, first. `$RUST_LOG` has the last word.
+pub fn install(log: &LogConfig) -> PrometheusHandle {
+    if log.full_jids {
+        show_full_numbers();
+    }
+    let ours = || EnvFilter::new(format!("{},{OTHERS}", log.level));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_unset| ours());
+    let registry = tracing_subscriber::registry().with(filter);
+    let writer = std::io::stderr;
+    let installed = if std::env::var_os("JOURNAL_STREAM").is_some() {
+        registry.with(fmt::layer().with_writer(writer).event_format(journal::Format)).try_init()
+    } else if std::env::var("MOONWA_LOG_FORMAT").is_ok_and(|format| format == "json") {
+        registry.with(fmt::layer().with_writer(writer).json().flatten_event(true)).try_init()
+    } else {
+        let ansi = std::io::stderr().is_terminal();
+        registry
+            .with(fmt::layer().with_writer(writer).with_ansi(ansi).with_target(false))
+            .try_init()
+    };
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let handle = recorder.handle();
+    if installed.is_err() || metrics::set_global_recorder(recorder).is_err() {
+        tracing::debug!("Telemetry was installed before.");
+    }
+    handle
+}
+
+/// Lines for systemd's journal: `<priority>` in front, no time (the journal has it), fields after the message.
+mod journal {
+    use std::fmt;
+
+    use tracing::{Event, Level, Subscriber};
+    use tracing_subscriber::fmt::FmtContext;
+    use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
+    use tracing_subscriber::registry::LookupSpan;
+
+    pub(super) struct Format;
+
+    impl<S, N> FormatEvent<S, N> for Format
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+        N: for<'a> FormatFields<'a> + 'static,
+    {
+        fn format_event(
+            &self,
+            context: &FmtContext<'_, S, N>,
+            mut writer: Writer<'_>,
+            event: &Event<'_>,
+        ) -> fmt::Result {
+            let priority = match *event.metadata().level() {
+                Level::ERROR => 3,
+                Level::WARN => 4,
+                Level::INFO => 6,
+                Level::DEBUG | Level::TRACE => 7,
+            };
+            write!(writer, "<{priority}>")?;
+            context.format_fields(writer.by_ref(), event)?;
+            writeln!(writer)
+        }
+    }
+}

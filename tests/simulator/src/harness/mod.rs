@@ -1,0 +1,12 @@
+//! What the end-to-end stories stand on: the real gateway binary as a child process, webhook receivers, a small REST
+//! client, and waiting on conditions. It knows nothing of WhatsApp; that is the rest of this crate.
+
+mod moonwa;
+mod receiver;
+mod rest;
+mod wait;
+
+pub use moonwa::{Moonwa, MoonwaBuilder, api_key};
+pub use receiver::{Answer, Delivery, WebhookReceiver};
+pub use rest::{Reply, Rest};
+pub use wait::{PATIENCE, eventually, eventually_within};

@@ -1,0 +1,396 @@
+//! The real gateway binary as a child process in a directory of its own. Readiness comes over systemd's notify
+//! protocol, so every story tests that too.
+
+use std::net::SocketAddr;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::net::UnixDatagram;
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+use super::rest::Rest;
+use super::wait::{PATIENCE, eventually};
+use crate::Phone;
+
+/// A gateway to be started.
+pub struct MoonwaBuilder {
+    binary: PathBuf,
+    config: String,
+    env: Vec<(String, String)>,
+    dir: TempDir,
+}
+
+/// A running gateway. Dropping it kills the process and removes its directory.
+pub struct Moonwa {
+    binary: PathBuf,
+    env: Vec<(String, String)>,
+    dir: TempDir,
+    child: Child,
+    notify: UnixDatagram,
+    address: SocketAddr,
+    admin: Rest,
+}
+
+impl MoonwaBuilder {
+    /// A device's table with the API key `key-of-<name>` and those webhooks.
+    #[must_use]
+    pub fn device(self, name: &str, webhooks: &[String]) -> Self {
+        let list: Vec<String> = webhooks.iter().map(|url| format!("{url:?}")).collect();
+        self.config(&format!(
+            "\n[device.{name}]\nlabel = \"Device {name}\"\napi_key = \"key-of-{name}-0123456789abcdef\"\nwebhooks = [{}]\n",
+            list.join(", ")
+        ))
+    }
+
+    /// More lines for `moonwa.toml`.
+    #[must_use]
+    pub fn config(mut self, lines: &str) -> Self {
+        self.config.push_str(lines);
+        self
+    }
+
+    /// An environment variable.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.env.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// The simulated WhatsApp to connect to.
+    #[must_use]
+    pub fn whatsapp(self, ws_url: &str) -> Self {
+        self.env("MOONWA_WHATSAPP_URL", ws_url)
+    }
+
+    /// Starts it and waits until it is ready.
+    pub async fn start(self) -> Result<Moonwa> {
+        std::fs::write(self.dir.path().join("moonwa.toml"), &self.config)?;
+        let (child, notify, address, admin) =
+            launch(&self.binary, self.dir.path(), &self.env).await?;
+        Ok(Moonwa {
+            binary: self.binary,
+            env: self.env,
+            dir: self.dir,
+            child,
+            notify,
+            address,
+            admin,
+        })
+    }
+
+    /// Starts it and waits for its end: a gateway that must refuse. Returns its exit status and what it wrote.
+    pub async fn start_refused(self) -> Result<(ExitStatus, String)> {
+        std::fs::write(self.dir.path().join("moonwa.toml"), &self.config)?;
+        let mut child =
+            spawn(&self.binary, self.dir.path(), &self.env, &self.dir.path().join("unheard"))?;
+        let status = timeout(PATIENCE, child.wait()).await.context("it did not refuse")??;
+        Ok((status, std::fs::read_to_string(self.dir.path().join("log"))?))
+    }
+}
+
+impl Moonwa {
+    /// A gateway of that binary, with an empty configuration on a free port.
+    ///
+    /// # Panics
+    /// When there is no temporary directory.
+    pub fn builder(binary: impl Into<PathBuf>) -> MoonwaBuilder {
+        let dir =
+            tempfile::Builder::new().prefix("moonwa-").tempdir().expect("a temporary directory");
+        let config = "[server]\nlisten = \"127.0.0.1:0\"\n\n[store]\npath = \"data\"\n".to_owned();
+        MoonwaBuilder { binary: binary.into(), config, env: Vec::new(), dir }
+    }
+
+    /// Where its HTTP listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its directory: `moonwa.toml`, `data/` and `log`.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id().unwrap_or_default()
+    }
+
+    /// A REST client with the operator's rights.
+    pub fn admin(&self) -> &Rest {
+        &self.admin
+    }
+
+    /// A REST client without any key.
+    pub fn anyone(&self) -> Rest {
+        Rest::new(self.address.to_string())
+    }
+
+    /// A REST client with the key of a device made by `MoonwaBuilder::device`.
+    pub fn key_of(&self, device: &str) -> Rest {
+        self.anyone().with_token(api_key(device))
+    }
+
+    /// Everything it logged so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
+    }
+
+    /// A device as `/v1` shows it to the operator.
+    pub async fn device(&self, name: &str) -> Result<Value> {
+        Ok(self.admin.get(&format!("/v1/devices/{name}")).await?.json())
+    }
+
+    /// Waits until a device is in that state.
+    ///
+    /// # Panics
+    /// When it does not get there in time; the log's end is in the message.
+    pub async fn wait_state(&self, name: &str, state: &str) -> Value {
+        self.wait_device(name, state, |device| device["state"] == state).await
+    }
+
+    /// Waits until `good` holds for a device as `/v1` shows it.
+    ///
+    /// # Panics
+    /// When it does not hold in time.
+    pub async fn wait_device(
+        &self,
+        name: &str,
+        what: &str,
+        good: impl Fn(&Value) -> bool,
+    ) -> Value {
+        let what = format!(
+            "device {name}: {what}\n--- log ---\n{}",
+            self.dir.path().join("log").display()
+        );
+        eventually(&what, || async { self.device(name).await.unwrap_or(Value::Null) }, good).await
+    }
+
+    /// Waits for a live QR code of a device and returns its text.
+    ///
+    /// # Panics
+    /// When none comes in time.
+    pub async fn qr(&self, name: &str) -> String {
+        let path = format!("/v1/devices/{name}/qr");
+        let request = || {
+            let builder =
+                self.admin.request(hyper::Method::GET, &path).header("accept", "application/json");
+            builder.body(http_body_util::Full::default()).expect("a sane request")
+        };
+        let reply = eventually(
+            "a QR code",
+            || async {
+                self.admin
+                    .send(request())
+                    .await
+                    .map(|reply| reply.json()["qr"].clone())
+                    .unwrap_or(Value::Null)
+            },
+            Value::is_string,
+        )
+        .await;
+        reply.as_str().unwrap_or_default().to_owned()
+    }
+
+    /// START SESSION, the scan, and the wait until the device is connected.
+    pub async fn link(&self, name: &str, phone: &Phone) -> Result<()> {
+        self.admin.post(&format!("/v1/devices/{name}/start"), &Value::Null).await?.expect(202);
+        phone.scan(&self.qr(name).await).await?;
+        self.wait_state(name, "connected").await;
+        Ok(())
+    }
+
+    /// Runs a command of the binary beside the gateway; returns its exit code and what it printed.
+    pub async fn command(&self, arguments: &[&str]) -> Result<(i32, String)> {
+        let mut command = Command::new(&self.binary);
+        command
+            .args(arguments)
+            .current_dir(self.dir.path())
+            .env_clear()
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        let output =
+            timeout(PATIENCE, command.output()).await.context("the command did not end")??;
+        let text = [output.stdout, output.stderr].concat();
+        Ok((output.status.code().unwrap_or(-1), String::from_utf8_lossy(&text).into_owned()))
+    }
+
+    /// Sends a text through `/v1` with the device's key and returns the message id.
+    pub async fn send_text(&self, device: &str, to: &str, text: &str) -> Result<String> {
+        let body = serde_json::json!({"to": to, "text": text});
+        let reply =
+            self.key_of(device).post(&format!("/v1/devices/{device}/messages"), &body).await?;
+        let reply = reply.expect(202).json();
+        Ok(reply["id"].as_str().context("no id")?.to_owned())
+    }
+
+    /// Waits until a sent message has that status.
+    ///
+    /// # Panics
+    /// When it does not get there in time.
+    pub async fn wait_status(&self, device: &str, id: &str, status: &str) -> Value {
+        let path = format!("/v1/devices/{device}/messages/{id}");
+        let look = || async {
+            self.admin.get(&path).await.map(|reply| reply.json()).unwrap_or(Value::Null)
+        };
+        eventually(&format!("message {id}: {status}"), look, |message: &Value| {
+            message["status"] == status
+        })
+        .await
+    }
+
+    /// Replaces `moonwa.toml`, as an editor does that renames into place.
+    pub fn edit_config(&self, edit: impl FnOnce(String) -> String) -> Result<()> {
+        let path = self.dir.path().join("moonwa.toml");
+        let text = edit(std::fs::read_to_string(&path)?);
+        let draft = self.dir.path().join(".moonwa.toml.draft");
+        std::fs::write(&draft, text)?;
+        std::fs::rename(draft, path)?;
+        Ok(())
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        let pid = i32::try_from(self.pid()).ok().and_then(Pid::from_raw).context("it has ended")?;
+        kill_process(pid, signal)?;
+        Ok(())
+    }
+
+    /// Stops it as systemd does; it must exit with 0.
+    pub async fn stop(mut self) -> Result<TempDir> {
+        self.terminate().await?;
+        Ok(self.dir)
+    }
+
+    /// Stops it gracefully and starts it again on the same directory.
+    pub async fn restart(&mut self) -> Result<()> {
+        self.terminate().await?;
+        self.relaunch().await
+    }
+
+    /// Kills it with SIGKILL.
+    pub async fn kill(&mut self) -> Result<()> {
+        self.child.start_kill()?;
+        let status = self.child.wait().await?;
+        if status.signal() != Some(9) {
+            bail!("it had ended before it was killed: {status}\n{}", self.log());
+        }
+        Ok(())
+    }
+
+    /// Waits for its end, of its own accord.
+    pub async fn wait_exit(&mut self) -> Result<ExitStatus> {
+        Ok(timeout(PATIENCE, self.child.wait()).await.context("it did not end")??)
+    }
+
+    /// Changes an environment variable for the next start.
+    pub fn set_env(&mut self, name: &str, value: Option<&str>) {
+        self.env.retain(|(known, _)| known != name);
+        if let Some(value) = value {
+            self.env.push((name.to_owned(), value.to_owned()));
+        }
+    }
+
+    /// Starts it again on the same directory, after it has ended.
+    pub async fn relaunch(&mut self) -> Result<()> {
+        let (child, notify, address, admin) =
+            launch(&self.binary, self.dir.path(), &self.env).await?;
+        (self.child, self.notify, self.address, self.admin) = (child, notify, address, admin);
+        Ok(())
+    }
+
+    /// The next message of systemd's notify protocol for which `good` holds.
+    pub async fn notified(&self, what: &str, good: impl Fn(&str) -> bool) -> Result<String> {
+        let wait = async {
+            loop {
+                let text = datagram(&self.notify).await?;
+                if good(&text) {
+                    return anyhow::Ok(text);
+                }
+            }
+        };
+        timeout(PATIENCE, wait).await.with_context(|| format!("systemd was not told: {what}"))?
+    }
+
+    async fn terminate(&mut self) -> Result<()> {
+        self.signal(Signal::TERM)?;
+        let status = timeout(PATIENCE, self.child.wait()).await.context("it did not stop")??;
+        if !status.success() {
+            bail!("it stopped with {status}\n{}", self.log());
+        }
+        Ok(())
+    }
+}
+
+/// The API key `MoonwaBuilder::device` gives a device.
+pub fn api_key(device: &str) -> String {
+    format!("key-of-{device}-0123456789abcdef")
+}
+
+fn spawn(binary: &Path, dir: &Path, env: &[(String, String)], notify: &Path) -> Result<Child> {
+    let log = std::fs::OpenOptions::new().create(true).append(true).open(dir.join("log"))?;
+    let mut command = Command::new(binary);
+    command
+        .arg("run")
+        .current_dir(dir)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        .kill_on_drop(true);
+    // A scrubbed environment: nothing of the tester's machine decides.
+    command
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .env("NOTIFY_SOCKET", notify)
+        .envs(env.iter().cloned());
+    for name in ["LLVM_PROFILE_FILE", "TMPDIR"] {
+        if let Some(value) = std::env::var_os(name) {
+            command.env(name, value);
+        }
+    }
+    command.spawn().with_context(|| format!("starting {}", binary.display()))
+}
+
+async fn launch(
+    binary: &Path,
+    dir: &Path,
+    env: &[(String, String)],
+) -> Result<(Child, UnixDatagram, SocketAddr, Rest)> {
+    let socket = dir.join("notify");
+    if socket.exists() {
+        std::fs::remove_file(&socket)?;
+    }
+    let notify = UnixDatagram::bind(&socket)?;
+    let mut child = spawn(binary, dir, env, &socket)?;
+    let ready = async {
+        loop {
+            let text = datagram(&notify).await?;
+            let address = text.lines().find_map(|line| line.strip_prefix("STATUS=listening on "));
+            if let Some(address) = address.filter(|_| text.contains("READY=1")) {
+                let address = address.split([';', ' ']).next().unwrap_or_default();
+                return anyhow::Ok(address.parse::<SocketAddr>()?);
+            }
+        }
+    };
+    let log = || std::fs::read_to_string(dir.join("log")).unwrap_or_default();
+    let address = tokio::select! {
+        ready = timeout(PATIENCE, ready) => ready.with_context(|| format!("it was not ready in time\n{}", log()))??,
+        status = child.wait() => bail!("it ended before it was ready: {}\n{}", status?, log()),
+    };
+    let control: Value = serde_json::from_slice(&std::fs::read(dir.join("data/control.json"))?)?;
+    let token = control["token"].as_str().context("no token in control.json")?;
+    let admin = Rest::new(address.to_string()).with_token(token);
+    Ok((child, notify, address, admin))
+}
+
+async fn datagram(socket: &UnixDatagram) -> Result<String> {
+    let mut buffer = vec![0; 4096];
+    let size = socket.recv(&mut buffer).await?;
+    buffer.truncate(size);
+    Ok(String::from_utf8_lossy(&buffer).into_owned())
+}

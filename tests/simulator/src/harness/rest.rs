@@ -1,0 +1,106 @@
+//! A small REST client: one request, one answer, nothing clever.
+
+use anyhow::{Context, Result};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use hyper::{HeaderMap, Method, Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::TcpStream;
+
+/// Talks to one HTTP server with one bearer token (or none).
+#[derive(Clone, Debug)]
+pub struct Rest {
+    address: String,
+    token: Option<String>,
+}
+
+/// What came back.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
+}
+
+impl Reply {
+    /// The body as JSON; `Null` when it is none.
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or(Value::Null)
+    }
+
+    /// The body as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// The reply itself when its status is `status`.
+    ///
+    /// # Panics
+    /// On any other status, with the whole reply.
+    #[track_caller]
+    pub fn expect(self, status: u16) -> Self {
+        assert_eq!(self.status.as_u16(), status, "unexpected answer: {}", self.text());
+        self
+    }
+}
+
+impl Rest {
+    /// A client for `host:port`.
+    pub fn new(address: impl Into<String>) -> Self {
+        Self { address: address.into(), token: None }
+    }
+
+    /// The same client with that bearer token.
+    #[must_use]
+    pub fn with_token(&self, token: impl Into<String>) -> Self {
+        Self { address: self.address.clone(), token: Some(token.into()) }
+    }
+
+    /// GET.
+    pub async fn get(&self, path: &str) -> Result<Reply> {
+        self.send(self.request(Method::GET, path).body(Full::default())?).await
+    }
+
+    /// DELETE.
+    pub async fn delete(&self, path: &str) -> Result<Reply> {
+        self.send(self.request(Method::DELETE, path).body(Full::default())?).await
+    }
+
+    /// POST with a JSON body.
+    pub async fn post(&self, path: &str, body: &Value) -> Result<Reply> {
+        self.post_bytes(path, "application/json", body.to_string().into_bytes()).await
+    }
+
+    /// POST with any body.
+    pub async fn post_bytes(&self, path: &str, kind: &str, body: Vec<u8>) -> Result<Reply> {
+        let request = self.request(Method::POST, path).header(CONTENT_TYPE, kind);
+        self.send(request.body(Full::new(body.into()))?).await
+    }
+
+    /// The beginning of a request, for stories that need more than the verbs above.
+    pub fn request(&self, method: Method, path: &str) -> hyper::http::request::Builder {
+        let builder = Request::builder().method(method).uri(path).header(HOST, &self.address);
+        match &self.token {
+            Some(token) => builder.header(AUTHORIZATION, format!("Bearer {token}")),
+            None => builder,
+        }
+    }
+
+    /// Sends a request on a connection of its own and reads the whole answer.
+    pub async fn send(&self, request: Request<Full<Bytes>>) -> Result<Reply> {
+        let stream = TcpStream::connect(&self.address).await.context("connecting to the server")?;
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+        let driver = tokio::spawn(connection);
+        let response = sender.send_request(request).await?;
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await?.to_bytes();
+        driver.abort();
+        Ok(Reply { status: parts.status, headers: parts.headers, body })
+    }
+}
