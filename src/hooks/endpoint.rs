@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::class::Class;
 use super::delivery::{Delivery, Parcel};
-use super::view::{View, shown_url};
+use super::view::View;
 use super::{EndpointReport, pool, profile};
 use crate::config::EndpointConfig;
 use crate::model::UnixMillis;
@@ -181,7 +181,7 @@ impl Machine {
         self.cursor.tries = 0;
         self.view.count("moonwa_webhook_dropped_total", self.current.n, dropped);
         tracing::error!(
-            device = %self.cursor.device, n = self.current.n, url = shown_url(&self.current.url), dropped,
+            device = %self.cursor.device, n = self.current.n, url = self.current.shown_url(), dropped,
             "Events were dropped before this webhook took them."
         );
         self.save_or_log().await;
@@ -317,7 +317,7 @@ impl Machine {
         let cursor = &self.cursor;
         self.view.publish(EndpointReport {
             n: self.current.n,
-            url: shown_url(&self.current.url),
+            url: self.current.shown_url(),
             state: self.state(),
             backlog: tail.0.saturating_sub(cursor.acked.0),
             failing_since: cursor.failing_since,

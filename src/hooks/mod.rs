@@ -21,8 +21,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::watch;
 
-pub use view::shown_url;
-
 use self::class::Class;
 use self::delivery::{Delivery, Parcel};
 use self::endpoint::Command;

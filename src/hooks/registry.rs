@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::EndpointReport;
 use super::delivery::Delivery;
 use super::endpoint::{Command, Machine, Order, Wires};
-use super::view::{View, shown_url};
+use super::view::View;
 use crate::config::{DeviceConfig, EndpointConfig, Start};
 use crate::model::{DeviceName, UnixMillis};
 use crate::store::{Cursor, EndpointId, EndpointState, Seq, StoreError};
@@ -281,7 +281,7 @@ fn wanted(devices: &BTreeMap<DeviceName, DeviceConfig>) -> Wanted {
         for endpoint in &device.webhooks {
             let id = EndpointId::of(name, &endpoint.url);
             if wanted.contains_key(&id) {
-                tracing::warn!(device = %name, n = endpoint.n, url = shown_url(&endpoint.url), "The URL is named twice; once is enough.");
+                tracing::warn!(device = %name, n = endpoint.n, url = endpoint.shown_url(), "The URL is named twice; once is enough.");
                 continue;
             }
             wanted.insert(id, (name.clone(), Arc::new(endpoint.clone())));
