@@ -1,6 +1,7 @@
 //! `moonwa.toml` and nothing else: the file becomes a complete, immutable `Config`, or the list of everything that is
 //! wrong with it. Reading secrets' files is part of that; acting on a change is not.
 
+mod diff;
 mod load;
 mod problem;
 mod raw;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use tracing::Level;
 
+pub use diff::{ConfigDiff, Difference, EndpointKey};
 pub use load::{Context, Loaded, Rejected, Revision};
 pub use problem::{Position, Problem};
 
@@ -256,12 +258,17 @@ impl EndpointConfig {
 
     /// The URL without user info and query, which may be credentials: for logs and people.
     pub fn shown_url(&self) -> String {
-        let (scheme, rest) = self.url.split_once("://").unwrap_or(("", &self.url));
-        let rest = rest.split(['?', '#']).next().unwrap_or_default();
-        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        let host = authority.rsplit('@').next().unwrap_or_default();
-        format!("{scheme}://{host}{path}")
+        shown_url(&self.url)
     }
+}
+
+/// A URL without user info and query.
+fn shown_url(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    format!("{scheme}://{host}{path}")
 }
 
 /// The shape of a webhook body.
