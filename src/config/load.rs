@@ -286,6 +286,16 @@ impl Secrets<'_> {
     }
 }
 
+/// What a load of the file would call its revision; `None` when it cannot be read.
+pub(super) fn revision_on_disk(path: &Path, secret_files: &[PathBuf]) -> Option<Revision> {
+    let text = read_limited(path, LARGEST_FILE).ok()?;
+    let digest = |path: &PathBuf| {
+        let bytes = read_limited(path, LARGEST_SECRET).map(Zeroizing::new).ok();
+        (path.clone(), bytes.map(|bytes| Sha256::digest(bytes).into()))
+    };
+    Some(Revision::of(&text, &secret_files.iter().map(digest).collect()))
+}
+
 /// The bytes of a regular file of a reasonable size. A FIFO is refused without waiting for its writer.
 pub(super) fn read_limited(path: &Path, largest: u64) -> io::Result<Vec<u8>> {
     let flags = i32::try_from(OFlags::NONBLOCK.bits()).map_err(io::Error::other)?;

@@ -3,10 +3,12 @@
 
 mod diff;
 mod load;
+mod mailbox;
 mod problem;
 mod raw;
 mod resolve;
 mod value;
+mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -18,7 +20,11 @@ use tracing::Level;
 
 pub use diff::{ConfigDiff, Difference, EndpointKey};
 pub use load::{Context, Loaded, Rejected, Revision};
+pub use mailbox::{
+    ReloadHandle, ReloadMailbox, ReloadOutcome, ReloadReport, ReloadRequest, Trigger,
+};
 pub use problem::{Position, Problem};
+pub use watch::{Notice, Watcher};
 
 use crate::model::{DeviceName, EventType, KeyHash, Secret};
 
