@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use moonwa::config::{
@@ -338,6 +339,12 @@ fn a_file_that_cannot_be_read_says_why() {
     assert!(said().contains("cannot be read: "), "{}", said());
 }
 
+static GOOD: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
+    let files = files("tests/config/good");
+    let texts = files.iter().map(|file| fs::read(file).unwrap());
+    texts.chain([SAMPLE.into(), uncommented().0.into()]).collect()
+});
+
 #[derive(Clone, Debug)]
 enum Mutation {
     Flip(prop::sample::Index, u8),
@@ -389,11 +396,7 @@ proptest! {
         file in any::<prop::sample::Index>(),
         mutations in prop::collection::vec(mutation(), 1..4),
     ) {
-        let mut good: Vec<Vec<u8>> =
-            files("tests/config/good").iter().map(|file| fs::read(file).unwrap()).collect();
-        good.push(SAMPLE.into());
-        good.push(uncommented().0.into());
-        let mut text = file.get(&good).clone();
+        let mut text = file.get(&*GOOD).clone();
         for mutation in &mutations {
             mutate(&mut text, mutation);
         }

@@ -175,8 +175,13 @@ fn read(text: &[u8], secrets: &Secrets<'_>) -> (Option<Config>, Vec<Problem>, Ve
     };
     let (tree, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
-        let offset = error.span().map_or(text.len(), |span| span.start);
-        notes.syntax(offset, &error.message().replace('\n', " "));
+        let span = error.span().unwrap_or(text.len()..text.len());
+        let key = text.get(span.clone()).filter(|_| error.message() == "duplicate key");
+        let message = key.map_or_else(
+            || error.message().replace('\n', " "),
+            |key| format!("the key \"{key}\" stands here a second time"),
+        );
+        notes.syntax(span.start, &message);
     }
     // What a broken text means is a guess: nothing further is said about it.
     let tree = DeValue::Table(tree.into_inner());
@@ -279,6 +284,16 @@ impl Secrets<'_> {
         }
         Some(Zeroizing::new(text.to_owned()))
     }
+}
+
+/// What a load of the file would call its revision; `None` when it cannot be read.
+pub(super) fn revision_on_disk(path: &Path, secret_files: &[PathBuf]) -> Option<Revision> {
+    let text = read_limited(path, LARGEST_FILE).ok()?;
+    let digest = |path: &PathBuf| {
+        let bytes = read_limited(path, LARGEST_SECRET).map(Zeroizing::new).ok();
+        (path.clone(), bytes.map(|bytes| Sha256::digest(bytes).into()))
+    };
+    Some(Revision::of(&text, &secret_files.iter().map(digest).collect()))
 }
 
 /// The bytes of a regular file of a reasonable size. A FIFO is refused without waiting for its writer.

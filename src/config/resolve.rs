@@ -139,7 +139,7 @@ impl Reader<'_, '_> {
     fn admin(mut self, mut table: Section<'_>) -> (AdminConfig, Self) {
         let default = AdminConfig::default();
         let config = AdminConfig {
-            token: table.or("token", None, |node| Some(self.key(node, "admin.token"))),
+            token: table.or("token", None, |node| Some(self.key(node))),
             editable: table.or("editable", default.editable, Node::flag),
         };
         table.finish();
@@ -169,14 +169,13 @@ impl Reader<'_, '_> {
         let label = table.or("label", name.to_string(), |node| node.parse(value::label));
         let enabled = table.or("enabled", true, Node::flag);
         let mut keys = Vec::new();
-        let owner = format!("device.{name}");
         if let Some(node) = table.get("api_key") {
             let scopes = KeyConfig::program_scopes();
-            let hash = self.key(&node, &format!("{owner}.api_key"));
+            let hash = self.key(&node);
             keys.extend(hash.map(|hash| KeyConfig { id: "default".to_owned(), hash, scopes }));
         }
         for node in table.get("keys").and_then(|node| node.list()).unwrap_or_default() {
-            let Some(key) = node.table().and_then(|table| self.further_key(table, &owner)) else {
+            let Some(key) = node.table().and_then(|table| self.further_key(table)) else {
                 continue;
             };
             if keys.iter().any(|known| known.id == key.id) {
@@ -191,13 +190,13 @@ impl Reader<'_, '_> {
             country_code: table
                 .or("country_code", None, |node| node.parse(value::country_code).map(Some)),
             pace: table.or("pace", None, |node| node.parse(value::pace).map(Some)),
-            webhooks: table.or("webhooks", Vec::new(), |node| self.webhooks(&node.list()?)),
+            webhooks: table.or("webhooks", Vec::new(), |node| self.webhooks(node)),
         };
         table.finish();
         config
     }
 
-    fn further_key(&mut self, mut table: Section<'_>, owner: &str) -> Option<KeyConfig> {
+    fn further_key(&mut self, mut table: Section<'_>) -> Option<KeyConfig> {
         let id = table.need("id", "write a name for the log, such as id = \"crm\"");
         let id = id.and_then(|node| {
             node.parse(|text| match DeviceName::parse(text) {
@@ -208,9 +207,8 @@ impl Reader<'_, '_> {
                 )),
             })
         });
-        let named = id.as_deref().unwrap_or("?");
         let hash = table.need("hash", "\"moonwa key new\" prints one");
-        let hash = hash.and_then(|node| self.key(&node, &format!("{owner}.keys ({named})")));
+        let hash = hash.and_then(|node| self.key(&node));
         let scopes = table.or("scopes", KeyConfig::program_scopes(), |node| {
             let scopes: BTreeSet<Scope> =
                 each(node, |node| node.word(&value::SCOPES))?.into_iter().collect();
@@ -224,8 +222,12 @@ impl Reader<'_, '_> {
     }
 
     /// An API key or the admin token: hashed, or in clear.
-    fn key(&mut self, node: &Node<'_>, owner: &str) -> Option<KeyHash> {
-        let make = "\"moonwa key new DEVICE\" makes a key and prints the line to write here";
+    fn key(&mut self, node: &Node<'_>) -> Option<KeyHash> {
+        let make = if node.path().starts_with("device.") {
+            "\"moonwa key new DEVICE\" makes a key and prints the line to write here"
+        } else {
+            "\"printf %s TOKEN | sha256sum\" makes the hash to write after sha256:"
+        };
         let found = self.secrets.find(node)?;
         let hash = if found.text.starts_with("sha256:") {
             let hash = KeyHash::parse(&found.text);
@@ -247,19 +249,20 @@ impl Reader<'_, '_> {
             }
             KeyHash::of(&found.text)
         };
-        if let Some(other) = self.hashes.insert(hash.to_string(), owner.to_owned()) {
+        if let Some(other) = self.hashes.insert(hash.to_string(), node.path().to_owned()) {
             node.problem(format!("{other} has the same key"), "give each one its own");
         }
         Some(hash)
     }
 
-    fn webhooks(&self, nodes: &[Node<'_>]) -> Option<Vec<EndpointConfig>> {
+    fn webhooks(&self, list: &Node<'_>) -> Option<Vec<EndpointConfig>> {
+        let nodes = list.list()?;
         if let Some(extra) = nodes.get(MOST_WEBHOOKS) {
             let message = format!("{} URLs, at most {MOST_WEBHOOKS}", nodes.len());
-            extra.problem(message, "remove some, or let one receiver pass events on");
+            extra.within(list).problem(message, "remove some, or let one receiver pass events on");
         }
         let mut endpoints: Vec<EndpointConfig> = Vec::new();
-        for (n, node) in (1..).zip(nodes) {
+        for (n, node) in (1..).zip(&nodes) {
             let Some(endpoint) = self.endpoint(n, node) else { continue };
             if let Some(same) = endpoints.iter().find(|known| known.url == endpoint.url) {
                 let message = format!("the same URL as webhook {}", same.n);
@@ -369,6 +372,11 @@ impl Reader<'_, '_> {
 /// Exact names, `group.*`, or `*`.
 fn events(node: &Node<'_>) -> Option<EventFilter> {
     let names: Vec<&str> = EventType::ALL.iter().map(|kind| kind.as_str()).collect();
+    let known: Vec<&str> = names
+        .iter()
+        .copied()
+        .chain(["message.*", "poll.*", "group.*", "call.*", "device.*"])
+        .collect();
     let mut wanted = BTreeSet::new();
     let nodes = node.list()?;
     if nodes.is_empty() {
@@ -381,7 +389,7 @@ fn events(node: &Node<'_>) -> Option<EventFilter> {
         let matching: Vec<EventType> =
             EventType::ALL.into_iter().filter(|kind| fits(kind.as_str())).collect();
         if matching.is_empty() {
-            let hint = nearest(text, &names).map_or_else(
+            let hint = nearest(text, &known).map_or_else(
                 || format!("write \"*\", \"message.*\", or some of {}", names.join(", ")),
                 |near| format!("did you mean \"{near}\"?"),
             );
@@ -398,7 +406,7 @@ fn suggested_name(key: &str) -> String {
     let slug: String = letters.collect::<String>().to_ascii_lowercase();
     let slug = slug.trim_matches('-');
     DeviceName::parse(slug).map_or_else(
-        |_| "such as [device.admin-toko]".to_owned(),
+        |_| "write a name such as [device.admin-toko]".to_owned(),
         |name| format!("write [device.{name}] and label = \"{}\"", key.escape_debug()),
     )
 }
