@@ -208,14 +208,34 @@ async fn the_terminal_shows_the_same_qr() -> Result<()> {
     let ann = sim.phone("628111000123", "Ann").await;
     let moonwa = gateway(&sim).device("toko", &[]).start().await?;
     let mut command = moonwa.begin(&["link", "toko"])?;
-    let shown = eventually("a code in the terminal", || async { moonwa.printed() }, |text| text.contains('█')).await;
+    let shown = eventually(
+        "a code in the terminal",
+        || async { moonwa.printed() },
+        |text| text.contains('█'),
+    )
+    .await;
     let qr = moonwa.qr("toko").await;
-    let picture = moonwa.admin().request(hyper::Method::GET, "/v1/devices/toko/qr").header("accept", "text/plain");
-    let picture = moonwa.admin().send(picture.body(http_body_util::Full::default())?).await?.expect(200).text();
-    assert!(shown.contains(picture.trim_end()), "the terminal shows the live code:\n{shown}\n---\n{picture}");
+    let picture = moonwa
+        .admin()
+        .request(hyper::Method::GET, "/v1/devices/toko/qr")
+        .header("accept", "text/plain");
+    let picture = moonwa
+        .admin()
+        .send(picture.body(http_body_util::Full::default())?)
+        .await?
+        .expect(200)
+        .text();
+    assert!(
+        shown.contains(picture.trim_end()),
+        "the terminal shows the live code:\n{shown}\n---\n{picture}"
+    );
     ann.scan(&qr).await?;
     assert!(command.wait().await?.success(), "{}", moonwa.printed());
-    assert!(moonwa.printed().contains(&format!("toko is linked: {}", ann.number())), "{}", moonwa.printed());
+    assert!(
+        moonwa.printed().contains(&format!("toko is linked: {}", ann.number())),
+        "{}",
+        moonwa.printed()
+    );
     moonwa.stop().await?;
     Ok(())
 }

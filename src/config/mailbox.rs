@@ -56,6 +56,19 @@ pub struct ReloadReport {
     pub changed: Vec<String>,
 }
 
+/// What a reload would do, as far as it can be known without doing it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ReloadPlan {
+    /// What a reload would say.
+    pub outcome: ReloadOutcome,
+    /// Why it would be rejected.
+    pub problems: Vec<Problem>,
+    /// What would change, for people.
+    pub lines: Vec<String>,
+    /// What would change, for programs.
+    pub diff: Option<serde_json::Value>,
+}
+
 /// Asks for reloads. Clones write to the same mailbox.
 #[derive(Clone, Debug)]
 pub struct ReloadHandle {
@@ -68,7 +81,25 @@ pub struct ReloadHandle {
 pub struct ReloadRequest {
     /// Who asks.
     pub trigger: Trigger,
-    reply: Option<oneshot::Sender<Arc<ReloadReport>>>,
+    reply: Reply,
+}
+
+/// What whoever asked waits for.
+#[derive(Debug)]
+enum Reply {
+    Nothing,
+    Report(oneshot::Sender<Arc<ReloadReport>>),
+    Plan(oneshot::Sender<ReloadPlan>),
+}
+
+impl ReloadRequest {
+    /// The place for the answer when only a plan is asked for; otherwise the request itself.
+    pub fn into_plan(self) -> Result<oneshot::Sender<ReloadPlan>, Self> {
+        match self.reply {
+            Reply::Plan(reply) => Ok(reply),
+            reply => Err(Self { reply, ..self }),
+        }
+    }
 }
 
 /// Where the worker reads.
@@ -89,15 +120,23 @@ impl ReloadHandle {
     /// Asks for a reload without waiting for it. Does nothing when one is asked for already: that one has not read the
     /// file yet.
     pub fn nudge(&self, trigger: Trigger) {
-        drop(self.requests.try_send(ReloadRequest { trigger, reply: None }));
+        drop(self.requests.try_send(ReloadRequest { trigger, reply: Reply::Nothing }));
     }
 
     /// Asks for a reload and waits for its report; `None` when moonwa is stopping.
     pub async fn reload(&self) -> Option<Arc<ReloadReport>> {
         let (reply, report) = oneshot::channel();
-        let request = ReloadRequest { trigger: Trigger::Api, reply: Some(reply) };
+        let request = ReloadRequest { trigger: Trigger::Api, reply: Reply::Report(reply) };
         self.requests.send(request).await.ok()?;
         report.await.ok()
+    }
+
+    /// Asks what a reload would do; `None` when moonwa is stopping.
+    pub async fn plan(&self) -> Option<ReloadPlan> {
+        let (reply, plan) = oneshot::channel();
+        let reply = Reply::Plan(reply);
+        self.requests.send(ReloadRequest { trigger: Trigger::Api, reply }).await.ok()?;
+        plan.await.ok()
     }
 
     /// How the last reload went; latest wins.
@@ -116,7 +155,7 @@ impl ReloadMailbox {
     pub fn publish(&self, request: ReloadRequest, report: ReloadReport) {
         let report = Arc::new(report);
         self.last.send_replace(report.clone());
-        if let Some(reply) = request.reply {
+        if let Reply::Report(reply) = request.reply {
             // Whoever asked may have gone away since.
             drop(reply.send(report));
         }

@@ -23,7 +23,7 @@ pub use diff::{ConfigDiff, Difference, EndpointKey};
 pub use find::{NotFound, find, keep_last_good, last_good, new_key};
 pub use load::{Context, Loaded, Rejected, Revision};
 pub use mailbox::{
-    ReloadHandle, ReloadMailbox, ReloadOutcome, ReloadReport, ReloadRequest, Trigger,
+    ReloadHandle, ReloadMailbox, ReloadOutcome, ReloadPlan, ReloadReport, ReloadRequest, Trigger,
 };
 pub use problem::{Position, Problem};
 pub use watch::{Notice, Watcher};

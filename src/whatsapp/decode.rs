@@ -72,11 +72,8 @@ pub(super) fn message(
         details.insert("view_once".to_owned(), Value::Bool(true));
     }
     let from_me = info.source.is_from_me;
-    let event = event.unwrap_or(if from_me {
-        EventType::MessageSent
-    } else {
-        EventType::MessageReceived
-    });
+    let event =
+        event.unwrap_or(if from_me { EventType::MessageSent } else { EventType::MessageReceived });
     let at = UnixMillis::from_millis(
         u64::try_from(info.timestamp.timestamp_millis()).unwrap_or_default(),
     );
@@ -167,9 +164,7 @@ fn place_or_card(m: &wa::Message) -> Option<Body> {
             .detail("longitude", place.degrees_longitude);
         return Some(body);
     }
-    let card = |card: &wa::message::ContactMessage| {
-        json!({ "name": card.display_name, "vcard": card.vcard })
-    };
+    let card = |card: &wa::message::ContactMessage| json!({ "name": card.display_name, "vcard": card.vcard });
     if let Some(contact) = m.contact_message.as_option() {
         return Some(Body::new("contact").detail("contacts", vec![card(contact)]));
     }

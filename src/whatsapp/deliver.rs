@@ -12,9 +12,7 @@ use wa_rs::{IqError, Jid};
 use super::link::Parts;
 use super::media::{self, Wanted};
 use super::{encode, history};
-use crate::model::{
-    Content, MessageId, PhoneNumber, Recipient, SendRequest, SentMessage,
-};
+use crate::model::{Content, MessageId, PhoneNumber, Recipient, SendRequest, SentMessage};
 
 /// How long the engine may take to write one message to the socket, lookups of the receiver's devices included.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -181,7 +179,11 @@ async fn quote(
     group: bool,
 ) -> Result<encode::Quote, Failure> {
     if let Some(found) = history::find(&parts.store, &parts.name, id).await? {
-        return Ok(encode::Quote { id: id.clone(), author: Some(found.from.jid), text: found.text });
+        return Ok(encode::Quote {
+            id: id.clone(),
+            author: Some(found.from.jid),
+            text: found.text,
+        });
     }
     let ours = parts.store.queue().get(&parts.name, id).await?;
     let text = ours.as_ref().and_then(|row| match &row.request.content {

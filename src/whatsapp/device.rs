@@ -261,7 +261,9 @@ impl Device {
                 self.when_down(reply);
             }
             Command::PairCode(phone, reply) => self.pair_code(phone, reply),
-            Command::PasskeyResponse(assertion, id, reply) => self.passkey(Some((assertion, id)), reply),
+            Command::PasskeyResponse(assertion, id, reply) => {
+                self.passkey(Some((assertion, id)), reply)
+            }
             Command::PasskeyConfirm(reply) => self.passkey(None, reply),
             Command::Enable(enabled) => self.enable(enabled),
             Command::Quit => {}
@@ -357,7 +359,8 @@ impl Device {
 
     /// WhatsApp takes the request once it has offered QR codes on this connection.
     fn ask_pair_code(&mut self) {
-        let (Some(client), Some((phone, _)), true) = (&self.client, &self.pair, self.qr_seen) else {
+        let (Some(client), Some((phone, _)), true) = (&self.client, &self.pair, self.qr_seen)
+        else {
             return;
         };
         let (client, parts, generation) =
@@ -369,12 +372,13 @@ impl Device {
         self.parts.tasks.spawn("pair code", async move {
             // A new request means that the old code is not wanted any more.
             client.cancel_pair_code().await;
-            let outcome = client.pair_with_code(options).await.map(drop).map_err(|error| {
-                match error.backoff() {
-                    Some(wait) => WhatsAppError::TooFast(Some(UnixMillis::now().after(wait))),
-                    None => WhatsAppError::Refused(error.to_string()),
-                }
-            });
+            let outcome =
+                client.pair_with_code(options).await.map(drop).map_err(|error| {
+                    match error.backoff() {
+                        Some(wait) => WhatsAppError::TooFast(Some(UnixMillis::now().after(wait))),
+                        None => WhatsAppError::Refused(error.to_string()),
+                    }
+                });
             drop(parts.signals.send((generation, Signal::PairCodeAsked(outcome))));
         });
     }
@@ -422,16 +426,22 @@ impl Device {
         match signal {
             Signal::Up(client) => self.client = Some(client),
             Signal::Qr(code, ttl) => {
-                self.show_code(|linking, expires_at| {
-                    linking.qr = Some(Shown { code, expires_at });
-                }, ttl);
+                self.show_code(
+                    |linking, expires_at| {
+                        linking.qr = Some(Shown { code, expires_at });
+                    },
+                    ttl,
+                );
                 if !std::mem::replace(&mut self.qr_seen, true) {
                     self.ask_pair_code();
                 }
             }
-            Signal::PairCode(code, ttl) => self.show_code(|linking, expires_at| {
-                linking.pair_code = Some(Shown { code, expires_at });
-            }, ttl),
+            Signal::PairCode(code, ttl) => self.show_code(
+                |linking, expires_at| {
+                    linking.pair_code = Some(Shown { code, expires_at });
+                },
+                ttl,
+            ),
             Signal::PairCodeAsked(outcome) => {
                 if let Some((_, reply)) = self.pair.take() {
                     drop(reply.send(outcome));

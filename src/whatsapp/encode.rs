@@ -1,11 +1,11 @@
 //! What callers want to say, as WhatsApp says it. Pure: files are uploaded and the message that is answered is looked up
 //! before. One small function per kind.
 
+use wa_rs::Jid;
 use wa_rs::buffa::MessageField;
 use wa_rs::upload::UploadResponse;
 use wa_rs::wacore::proto_helpers::{MessageBuilderExt, build_reaction_message};
 use wa_rs::waproto::whatsapp as wa;
-use wa_rs::Jid;
 
 use crate::model::{Content, MediaKind, MessageId, Recipient, SendRequest, UnixMillis};
 

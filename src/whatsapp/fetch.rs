@@ -228,7 +228,9 @@ mod tests {
 
     #[test]
     fn private_ranges_open_only_when_named() {
-        for ip in ["127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "100.64.0.1", "::1", "fd12::1"] {
+        for ip in
+            ["127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "100.64.0.1", "::1", "fd12::1"]
+        {
             assert!(!may(ip, &[]), "{ip}");
         }
         assert!(may("10.1.2.3", &["10.0.0.0/8"]));
@@ -304,9 +306,14 @@ mod tests {
     fn the_cap_holds_with_and_without_a_length() {
         let local = || vec!["127.0.0.0/8".parse().unwrap()];
         let mut sink = Vec::new();
-        let url = serve("HTTP/1.1 200 OK\r\nContent-Type: image/png; x=y\r\nConnection: close\r\n\r\n0123456789");
+        let url = serve(
+            "HTTP/1.1 200 OK\r\nContent-Type: image/png; x=y\r\nConnection: close\r\n\r\n0123456789",
+        );
         let mime = Fetcher::new(10, local()).fetch(&url, &mut sink).unwrap();
-        assert_eq!((mime.as_deref(), sink.as_slice()), (Some("image/png"), b"0123456789".as_slice()));
+        assert_eq!(
+            (mime.as_deref(), sink.as_slice()),
+            (Some("image/png"), b"0123456789".as_slice())
+        );
 
         let long = serve("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n01234567890");
         let outcome = Fetcher::new(10, local()).fetch(&long, &mut Vec::new());
@@ -318,7 +325,9 @@ mod tests {
 
     #[test]
     fn a_redirect_into_a_closed_network_is_denied() {
-        let url = serve("HTTP/1.1 302 Found\r\nLocation: http://169.254.169.254/latest\r\nContent-Length: 0\r\n\r\n");
+        let url = serve(
+            "HTTP/1.1 302 Found\r\nLocation: http://169.254.169.254/latest\r\nContent-Length: 0\r\n\r\n",
+        );
         let fetcher = Fetcher::new(10, vec!["127.0.0.0/8".parse().unwrap()]);
         let outcome = fetcher.fetch(&url, &mut Vec::new());
         assert!(matches!(outcome, Err(FetchError::Denied)), "{outcome:?}");

@@ -85,10 +85,11 @@ impl DeviceHandle {
     /// Whether a number is on WhatsApp. `None`: it is not.
     pub async fn lookup(&self, phone: &PhoneNumber) -> Result<Option<Lookup>, WhatsAppError> {
         let client = self.client()?;
-        let found = timely(deliver::lookup(&client, phone)).await?.map_err(|error| match error {
-            wa_rs::features::ContactError::Iq(error) => error.into(),
-            error => WhatsAppError::Refused(error.to_string()),
-        })?;
+        let found =
+            timely(deliver::lookup(&client, phone)).await?.map_err(|error| match error {
+                wa_rs::features::ContactError::Iq(error) => error.into(),
+                error => WhatsAppError::Refused(error.to_string()),
+            })?;
         let Some(found) = found else { return Ok(None) };
         let jid = found.pn_jid.as_ref().unwrap_or(&found.jid);
         Ok(Some(Lookup {

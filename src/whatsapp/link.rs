@@ -265,10 +265,9 @@ impl Observer {
         let Some(id) = MessageId::parse(id) else { return };
         let status = match error {
             None => MessageStatus::Accepted,
-            Some(code) => MessageStatus::Failed {
-                code: code.to_owned(),
-                detail: refusal(code).to_owned(),
-            },
+            Some(code) => {
+                MessageStatus::Failed { code: code.to_owned(), detail: refusal(code).to_owned() }
+            }
         };
         if error == Some("463") {
             self.tell(Signal::SendingLocked);

@@ -81,8 +81,7 @@ pub(super) async fn upload(
     wanted: Wanted<'_>,
 ) -> Result<encode::File, Failure> {
     let Wanted { kind, source, mime, filename } = wanted;
-    let (worker, source, mime) =
-        (Arc::clone(parts), source.clone(), mime.map(str::to_owned));
+    let (worker, source, mime) = (Arc::clone(parts), source.clone(), mime.map(str::to_owned));
     let name = filename.map(str::to_owned).or_else(|| match (&source, kind) {
         (MediaSource::Url(url), MediaKind::Document) => last_segment(url),
         _ => None,
@@ -181,9 +180,10 @@ fn last_segment(url: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(name.len());
     let mut rest = name.as_bytes();
     while let Some((&first, tail)) = rest.split_first() {
-        let escaped = tail.get(..2).filter(|_| first == b'%').and_then(|hex| {
-            data_encoding::HEXLOWER_PERMISSIVE.decode(hex).ok()?.first().copied()
-        });
+        let escaped = tail
+            .get(..2)
+            .filter(|_| first == b'%')
+            .and_then(|hex| data_encoding::HEXLOWER_PERMISSIVE.decode(hex).ok()?.first().copied());
         bytes.push(escaped.unwrap_or(first));
         rest = if escaped.is_some() { tail.get(2..).unwrap_or_default() } else { tail };
     }

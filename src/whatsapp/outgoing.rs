@@ -18,9 +18,7 @@ use super::ledger::{Entry, status_event};
 use super::link::Parts;
 use super::pace::Pacer;
 use crate::config::Pace;
-use crate::model::{
-    Content, Jid, MediaSource, MessageId, MessageStatus, SentMessage, UnixMillis,
-};
+use crate::model::{Content, Jid, MediaSource, MessageId, MessageStatus, SentMessage, UnixMillis};
 
 /// How many rows are read at once.
 const PAGE: usize = 512;

@@ -56,8 +56,8 @@ impl StatusCell {
             if status.state == state {
                 return false;
             }
-            noticed = (status.state.as_str(), status.state.reason())
-                != (state.as_str(), state.reason());
+            noticed =
+                (status.state.as_str(), status.state.reason()) != (state.as_str(), state.reason());
             if status.state.as_str() != state.as_str() {
                 status.since = now;
             }
