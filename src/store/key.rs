@@ -3,20 +3,19 @@
 //! one length byte):
 //!
 //! ```text
-//! state/   meta    'f'                         -> format version
-//!          rows    00 | key                    -> the gateway's own rows
+//! both     meta    'f'                         -> format version
+//!                  'z'                         -> number of the last commit, and of the last one known to be synced
+//! state/   rows    00 | key                    -> the gateway's own rows
 //!                  dev | key                   -> a device's rows: session/, fleet
 //!          queue   'm' dev id                  -> the message (JSON)
 //!                  'q' dev order               -> id, while it is queued
 //!                  't' dev order               -> id, all of them
 //!                  'k' dev hash(key)           -> hash(request), id
 //!                  'n' dev                     -> how many are queued, newest order
-//! outbox/  meta    'f'                         -> format version
-//!                  'g' generation              -> bytes, opened, newest
+//! outbox/  meta    'g' generation              -> bytes, opened, newest
 //!                  't' dev                     -> newest seq
 //!                  'c' endpoint                -> its cursor (JSON)
 //!                  'n' endpoint                -> its dead letters: count, bytes
-//!                  'z'                         -> nothing: marks a commit that was not synced at once
 //!          dead    part(endpoint) seq          -> a dead letter
 //!          log.N   'e' dev seq                 -> an event
 //!                  'd' dev id                  -> its seq

@@ -8,12 +8,15 @@ mod error;
 mod failpoint;
 mod generation;
 mod guard;
+mod journal;
 mod key;
 mod log;
 mod message;
 mod reader;
 mod salvage;
 mod space;
+#[cfg(test)]
+mod tests;
 mod txn;
 mod writer;
 
@@ -173,13 +176,9 @@ fn open(options: &StoreOptions) -> Result<Store, StoreError> {
     let outbox = Arc::new(Outbox::open(&path.join("outbox"), limits)?);
     let tails = Tails::load(&outbox)?;
     let databases = Databases { state: Arc::clone(&state), outbox: Arc::clone(&outbox) };
-    let threads = || -> std::io::Result<_> {
-        let readers = Readers::start(&databases)?;
-        let state = Writer::start("store-state", state, Arc::clone(&guard), options.power_safe)?;
-        let outbox = Writer::start("store-outbox", outbox, guard, options.power_safe)?;
-        Ok((readers, state, outbox))
-    };
-    let (readers, state, outbox) = threads().map_err(StoreError::io(path))?;
+    let readers = Readers::start(&databases).map_err(StoreError::io(path))?;
+    let state = Writer::start("store-state", state, Arc::clone(&guard), options.power_safe)?;
+    let outbox = Writer::start("store-outbox", outbox, guard, options.power_safe)?;
     Ok(Store(Arc::new(Inner {
         log: EventLog::new(outbox.clone(), readers.clone(), tails),
         cursors: Cursors::new(outbox.clone(), readers.clone()),

@@ -50,8 +50,8 @@ impl Space {
 
     /// The rows of this space whose keys start with `prefix`, as a space of their own.
     #[must_use]
-    pub fn under(&self, prefix: &[u8]) -> Self {
-        Self { prefix: self.full(prefix).into(), ..self.clone() }
+    pub fn under(self, prefix: &[u8]) -> Self {
+        Self { prefix: self.full(prefix).into(), ..self }
     }
 
     /// One row.

@@ -1,6 +1,7 @@
 //! The one thread that writes a database. It merges whatever waits into one batch, syncs once and answers everybody;
 //! a lonely job is written at once. It also syncs what was written lazily, tidies up, and proves that it is alive.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -11,6 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 use super::database::Base;
 use super::guard::{Guard, Room};
+use super::journal::Mark;
 use super::key::Key;
 use super::txn::{Group, Txn};
 use super::{StoreError, failpoint};
@@ -105,8 +107,10 @@ impl<D: Tidy> Writer<D> {
         base: Arc<D>,
         guard: Arc<Guard>,
         power_safe: bool,
-    ) -> std::io::Result<Self> {
+    ) -> Result<Self, StoreError> {
         let (orders, queue) = channel();
+        let row = base.meta().get(Key::new(Mark::KEY)).map_err(StoreError::database)?;
+        let commit = row.and_then(|row| Mark::parse(&row)).map_or(0, |mark| mark.commit);
         let health = Arc::new(Health {
             started: Instant::now(),
             beat: AtomicU64::new(0),
@@ -117,11 +121,16 @@ impl<D: Tidy> Writer<D> {
             guard,
             power_safe,
             health: Arc::clone(&health),
+            // Opening synced everything.
+            mark: Mark { commit, synced: commit },
             unsynced_since: None,
             probed: Instant::now(),
             tidied: Instant::now(),
         };
-        std::thread::Builder::new().name(name.to_owned()).spawn(move || thread.serve(&queue))?;
+        std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || thread.serve(&queue))
+            .map_err(StoreError::io(Path::new(name)))?;
         Ok(Self { orders, places: Arc::new(Semaphore::new(WAITING)), health })
     }
 
@@ -178,6 +187,7 @@ struct Thread<D> {
     guard: Arc<Guard>,
     power_safe: bool,
     health: Arc<Health>,
+    mark: Mark,
     unsynced_since: Option<Instant>,
     probed: Instant,
     tidied: Instant,
@@ -218,7 +228,8 @@ impl<D: Tidy> Thread<D> {
     }
 
     fn patience(&self) -> Duration {
-        self.unsynced_since.map_or(TICK, |since| TICK.saturating_sub(since.elapsed()))
+        let since = self.unsynced_since.filter(|_| self.power_safe);
+        since.map_or(TICK, |since| TICK.saturating_sub(since.elapsed()))
     }
 
     fn commit(&mut self, jobs: Vec<Job<D>>) {
@@ -246,33 +257,33 @@ impl<D: Tidy> Thread<D> {
         if group.is_empty() {
             return Ok(());
         }
-        let mode = if lazy {
-            // Salvage must know which commits a power cut may take.
-            let meta = self.base.meta().clone();
-            group.run(|txn| {
-                txn.put(&meta, Key::new(b'z'), Vec::new());
-                Ok(())
-            })?;
-            PersistMode::Buffer
+        // Salvage must know which commits a power cut may take.
+        self.mark.commit += 1;
+        let (meta, mark) = (self.base.meta().clone(), self.mark);
+        group.run(|txn| {
+            txn.put(&meta, Key::new(Mark::KEY), mark.into_bytes());
+            Ok(())
+        })?;
+        let mode = if lazy { PersistMode::Buffer } else { PersistMode::SyncData };
+        group.commit(self.base.db(), mode).inspect_err(|error| self.health.fail(error.clone()))?;
+        if lazy {
+            self.unsynced_since.get_or_insert_with(Instant::now);
         } else {
-            PersistMode::SyncData
-        };
-        let outcome = group.commit(self.base.db(), mode);
-        match (&outcome, lazy) {
-            (Err(error), _) => self.health.fail(error.clone()),
-            (Ok(()), true) => {
-                self.unsynced_since.get_or_insert_with(Instant::now);
-            }
-            (Ok(()), false) => self.unsynced_since = None,
+            self.synced();
         }
-        outcome
+        Ok(())
+    }
+
+    fn synced(&mut self) {
+        self.mark.synced = self.mark.commit;
+        self.unsynced_since = None;
     }
 
     fn look_after(&mut self) {
-        if self.unsynced_since.is_some_and(|since| since.elapsed() >= TICK) {
-            let mode = if self.power_safe { PersistMode::SyncData } else { PersistMode::Buffer };
-            self.persist(mode).ok();
-            self.unsynced_since = None;
+        if self.power_safe && self.unsynced_since.is_some_and(|since| since.elapsed() >= TICK) {
+            if self.persist(PersistMode::SyncData).is_ok() {
+                self.synced();
+            }
         } else if self.probed.elapsed() >= TICK {
             // fjall has no question for "poisoned?": a flush that writes nothing is one.
             self.persist(PersistMode::Buffer).ok();
