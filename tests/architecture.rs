@@ -51,7 +51,11 @@ fn imports(text: &str) -> Vec<String> {
             None => vec![rest],
         };
         for item in list {
-            let word: String = item.trim().chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+            let word: String = item
+                .trim()
+                .chars()
+                .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
+                .collect();
             named.push(word);
         }
     }
@@ -73,7 +77,9 @@ fn a_module_imports_only_from_lower_floors() {
             }
             // `app` runs what `cli` asks for, and answers with its exit code and its two voices.
             let answer = module == "app" && other == "cli";
-            if floor(&other).is_some_and(|other| other > own || (other == own && own != 4)) && !answer {
+            if floor(&other).is_some_and(|other| other > own || (other == own && own != 4))
+                && !answer
+            {
                 wrong.push(format!("{}: {module} imports {other}", path.display()));
             }
         }
@@ -85,9 +91,10 @@ fn a_module_imports_only_from_lower_floors() {
 fn the_engine_and_the_database_have_one_room_each() {
     for (path, text) in sources() {
         for (word, room) in [("wa_rs", "whatsapp"), ("fjall", "store")] {
-            let named = text.lines().filter(|line| !line.trim_start().starts_with("//")).any(|line| {
-                line.match_indices(&format!("{word}::")).next().is_some()
-            });
+            let named = text
+                .lines()
+                .filter(|line| !line.trim_start().starts_with("//"))
+                .any(|line| line.match_indices(&format!("{word}::")).next().is_some());
             assert!(!named || path.starts_with(room), "{} names {word}", path.display());
         }
     }
@@ -97,7 +104,11 @@ fn the_engine_and_the_database_have_one_room_each() {
 fn tasks_and_blocking_work_have_their_owners() {
     for (path, text) in sources() {
         let spawns = text.contains("tokio::spawn(") || text.contains("task::spawn(");
-        assert!(!spawns || path == Path::new("task.rs"), "{} spawns a task of its own", path.display());
+        assert!(
+            !spawns || path == Path::new("task.rs"),
+            "{} spawns a task of its own",
+            path.display()
+        );
         assert!(!text.contains("spawn_blocking("), "{} blocks a runtime thread", path.display());
     }
 }
@@ -105,7 +116,8 @@ fn tasks_and_blocking_work_have_their_owners() {
 #[test]
 fn no_file_is_a_barn() {
     for (path, text) in sources() {
-        let lines = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default().lines().count();
+        let lines =
+            text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default().lines().count();
         assert!(lines <= 400, "{} has {lines} lines", path.display());
     }
 }
