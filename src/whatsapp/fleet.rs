@@ -214,7 +214,8 @@ impl Fleet {
         let handle = DeviceHandle { parts, mailbox, live: live.subscribe(), pace };
         self.tasks.spawn("device", async move {
             crew.run(woke).await;
-            drop(went.send(()));
+            // Nobody waits when the whole process ends.
+            went.send(()).ok();
         });
         self.lock().insert(name.clone(), Entry { handle, gone });
         awake
@@ -232,7 +233,7 @@ struct Crew {
 impl Crew {
     async fn run(mut self, woke: oneshot::Sender<()>) {
         self.device.wake().await;
-        drop(woke.send(()));
+        woke.send(()).ok();
         loop {
             let working = async {
                 tokio::select! {

@@ -349,7 +349,7 @@ impl EventHandler for Observer {
             }
             Event::Receipt(receipt) => self.receipt(receipt),
             _ => {
-                for event in super::decode::occasion(&self.parts.name, &event) {
+                if let Some(event) = super::decode::occasion(&self.parts.name, &event) {
                     self.note(Entry::Event(event));
                 }
             }
