@@ -21,7 +21,7 @@ use super::raw::{Node, Notes, Section};
 use super::{Config, resolve};
 
 /// A configuration larger than this is a mistake.
-const LARGEST_FILE: u64 = 1 << 20;
+pub(super) const LARGEST_FILE: u64 = 1 << 20;
 /// So is a secret larger than this.
 const LARGEST_SECRET: u64 = 64 << 10;
 

@@ -2,6 +2,7 @@
 //! wrong with it. Reading secrets' files is part of that; acting on a change is not.
 
 mod diff;
+mod edit;
 mod load;
 mod mailbox;
 mod problem;
@@ -9,6 +10,7 @@ mod raw;
 mod resolve;
 mod value;
 mod watch;
+mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -19,12 +21,14 @@ use ipnet::IpNet;
 use tracing::Level;
 
 pub use diff::{ConfigDiff, Difference, EndpointKey};
+pub use edit::{DeviceEdit, Edit, EndpointEdit};
 pub use load::{Context, Loaded, Rejected, Revision};
 pub use mailbox::{
     ReloadHandle, ReloadMailbox, ReloadOutcome, ReloadReport, ReloadRequest, Trigger,
 };
 pub use problem::{Position, Problem};
 pub use watch::{Notice, Watcher};
+pub use write::EditError;
 
 use crate::model::{DeviceName, EventType, KeyHash, Secret};
 
