@@ -1,5 +1,7 @@
 //! The admin page's edits: what a person would have changed by hand and nothing else, on the disk whole or not at all.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
+
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
@@ -83,10 +85,10 @@ fn changed(text: &str, edit: &Edit) -> (String, String) {
         if i < old.len() && j < new.len() && old[i] == new[j] {
             (i, j) = (i + 1, j + 1);
         } else if j == new.len() || (i < old.len() && best[i + 1][j] >= best[i][j + 1]) {
-            diff += &format!("-{}\n", old[i]);
+            diff.extend(["-", old[i], "\n"]);
             i += 1;
         } else {
-            diff += &format!("+{}\n", new[j]);
+            diff.extend(["+", new[j], "\n"]);
             j += 1;
         }
     }

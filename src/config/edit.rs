@@ -61,22 +61,22 @@ pub struct EndpointEdit {
 /// A key and its new value; `None` removes it.
 type Change = (&'static str, Option<Value>);
 
-fn text(text: &String) -> Option<Value> {
+fn text(text: &str) -> Option<Value> {
     (!text.is_empty()).then(|| text.into())
 }
 
-fn texts(list: &Vec<String>) -> Option<Value> {
+fn texts(list: &[String]) -> Option<Value> {
     (!list.is_empty()).then(|| list.iter().map(String::as_str).collect::<Array>().into())
 }
 
 impl DeviceEdit {
     fn changes(&self) -> Vec<Change> {
         let changes = [
-            ("label", self.label.as_ref().map(text)),
+            ("label", self.label.as_deref().map(text)),
             ("enabled", self.enabled.map(|on| Some(on.into()))),
             ("api_key", self.api_key.map(|hash| Some(hash.to_string().into()))),
-            ("country_code", self.country_code.as_ref().map(text)),
-            ("pace", self.pace.as_ref().map(text)),
+            ("country_code", self.country_code.as_deref().map(text)),
+            ("pace", self.pace.as_deref().map(text)),
         ];
         changes.into_iter().filter_map(|(key, change)| Some((key, change?))).collect()
     }
@@ -86,13 +86,13 @@ impl EndpointEdit {
     fn changes(&self) -> Vec<Change> {
         let changes = [
             ("url", Some(Some(self.url.as_str().into()))),
-            ("secret", self.secret.as_ref().map(text)),
-            ("events", self.events.as_ref().map(texts)),
-            ("format", self.format.as_ref().map(text)),
-            ("compat", self.compat.as_ref().map(texts)),
-            ("timeout", self.timeout.as_ref().map(text)),
+            ("secret", self.secret.as_deref().map(text)),
+            ("events", self.events.as_deref().map(texts)),
+            ("format", self.format.as_deref().map(text)),
+            ("compat", self.compat.as_deref().map(texts)),
+            ("timeout", self.timeout.as_deref().map(text)),
             ("paused", self.paused.map(|on| Some(on.into()))),
-            ("start", self.start.as_ref().map(text)),
+            ("start", self.start.as_deref().map(text)),
         ];
         changes.into_iter().filter_map(|(key, change)| Some((key, change?))).collect()
     }
