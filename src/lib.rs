@@ -23,9 +23,15 @@
 //! - **receipt**: server ack, delivered, read, played. **nudge**: "look in the store"; it carries nothing and may be lost.
 
 pub mod api;
+pub mod app;
+pub mod cli;
 pub mod config;
+pub mod control;
 pub mod hooks;
 pub mod model;
+pub mod reload;
 pub mod store;
+pub mod systemd;
 pub mod task;
+pub mod telemetry;
 pub mod whatsapp;

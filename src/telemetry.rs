@@ -9,12 +9,20 @@ use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// What is logged when `MOONWA_LOG` says nothing. The engine's own `info` lines name chats, so it starts at `warn`.
-const DEFAULT_FILTER: &str = "info,whatsapp_rust=warn,wacore=warn,wacore_binary=error,fjall=warn,lsm_tree=warn,ureq=warn";
+use crate::config::LogConfig;
+use crate::model::show_full_numbers;
 
-/// Installs the subscriber and the metrics recorder. Call once, first.
-pub fn install() -> PrometheusHandle {
-    let filter = EnvFilter::try_from_env("MOONWA_LOG").unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
+/// Other crates stay silent but for the database: the engine logs pair codes and chats under target names of its own,
+/// and what its errors mean for a device is in the device's state.
+const OTHERS: &str = "off,fjall=warn,lsm_tree=warn";
+
+/// Installs the subscriber and the metrics recorder. Call once, first. `$RUST_LOG` has the last word.
+pub fn install(log: &LogConfig) -> PrometheusHandle {
+    if log.full_jids {
+        show_full_numbers();
+    }
+    let ours = || EnvFilter::new(format!("{OTHERS},moonwa={}", log.level));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_unset| ours());
     let registry = tracing_subscriber::registry().with(filter);
     let writer = std::io::stderr;
     let installed = if std::env::var_os("JOURNAL_STREAM").is_some() {
@@ -23,7 +31,9 @@ pub fn install() -> PrometheusHandle {
         registry.with(fmt::layer().with_writer(writer).json().flatten_event(true)).try_init()
     } else {
         let ansi = std::io::stderr().is_terminal();
-        registry.with(fmt::layer().with_writer(writer).with_ansi(ansi).with_target(false)).try_init()
+        registry
+            .with(fmt::layer().with_writer(writer).with_ansi(ansi).with_target(false))
+            .try_init()
     };
     let recorder = PrometheusBuilder::new().build_recorder();
     let handle = recorder.handle();
@@ -38,8 +48,8 @@ mod journal {
     use std::fmt;
 
     use tracing::{Event, Level, Subscriber};
-    use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
     use tracing_subscriber::fmt::FmtContext;
+    use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
     use tracing_subscriber::registry::LookupSpan;
 
     pub(super) struct Format;

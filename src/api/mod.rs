@@ -2,16 +2,52 @@
 //! becomes a value, the route's access is checked once, one exhaustive match handles it. What the operations do is
 //! decided on the floors below.
 
+mod asset;
+mod auth;
+mod body;
+mod compat;
+mod config;
+mod content;
+mod delivery;
+mod device;
+mod form;
+mod handle;
+mod health;
+mod journal;
+mod lookup;
+mod message;
+mod multipart;
+mod origin;
+mod problem;
+mod qr;
+mod route;
+mod server;
+mod session;
+mod spool;
+mod sse;
+mod stall;
+mod throttle;
+
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+pub use config::{ConfigControl, ConfigReport, ReloadOutcome, ReportedProblem};
+pub use route::openapi_operations;
+pub use session::LoginLink;
 
 use crate::config::Config;
 use crate::hooks::Webhooks;
+use crate::model::KeyHash;
 use crate::store::Store;
 use crate::task::Tasks;
 use crate::whatsapp::Fleet;
+
+/// Open event streams at once. Fewer than connections, so that open admin pages cannot use up what messages need.
+const MAX_STREAMS: usize = 64;
 
 /// The handles a request may use.
 #[derive(Clone)]
@@ -26,11 +62,40 @@ pub struct Api {
     pub store: Store,
     /// Who owns the connections' tasks.
     pub tasks: Tasks,
+    /// What the last reload did, and how to ask for one.
+    pub control: ConfigControl,
+    /// The hash of the command line's own token: whoever can read `control.json` is the operator.
+    pub operator: KeyHash,
+    /// The link that logs a person in once; printed by whoever starts the gateway on a terminal.
+    pub link: LoginLink,
+    /// What `/metrics` shows; without it the route answers 404.
+    pub metrics: Option<PrometheusHandle>,
 }
 
 impl Api {
     /// Serves until the tasks' stop token is cancelled, then drains for at most five seconds.
-    pub async fn serve(self, _listener: TcpListener) {
-        todo!()
+    pub async fn serve(self, listener: TcpListener) {
+        server::run(Arc::new(State::new(self)), listener).await;
+    }
+}
+
+/// What all requests share: the handles, and what the HTTP side itself remembers.
+struct State {
+    api: Api,
+    routes: route::Routes,
+    sessions: session::AdminSessions,
+    throttle: throttle::Throttle,
+    streams: Arc<Semaphore>,
+}
+
+impl State {
+    fn new(api: Api) -> Self {
+        Self {
+            sessions: session::AdminSessions::new(api.link.clone()),
+            routes: route::Routes::new(),
+            throttle: throttle::Throttle::default(),
+            streams: Arc::new(Semaphore::new(MAX_STREAMS)),
+            api,
+        }
     }
 }

@@ -3,6 +3,7 @@
 
 mod diff;
 mod edit;
+mod find;
 mod load;
 mod mailbox;
 mod problem;
@@ -22,6 +23,7 @@ use tracing::Level;
 
 pub use diff::{ConfigDiff, Difference, EndpointKey};
 pub use edit::{DeviceEdit, Edit, EndpointEdit};
+pub use find::{NotFound, find, keep_last_good, last_good, new_key};
 pub use load::{Context, Loaded, Rejected, Revision};
 pub use mailbox::{
     ReloadHandle, ReloadMailbox, ReloadOutcome, ReloadReport, ReloadRequest, Trigger,

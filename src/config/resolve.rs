@@ -223,16 +223,13 @@ impl Reader<'_, '_> {
 
     /// An API key or the admin token: hashed, or in clear.
     fn key(&mut self, node: &Node<'_>) -> Option<KeyHash> {
-        let make = if node.path().starts_with("device.") {
-            "\"moonwa key new DEVICE\" makes a key and prints the line to write here"
-        } else {
-            "\"printf %s TOKEN | sha256sum\" makes the hash to write after sha256:"
-        };
+        let whose = if node.path().starts_with("device.") { "DEVICE" } else { "admin" };
+        let make = format!("\"moonwa key new {whose}\" makes one and prints what to write here");
         let found = self.secrets.find(node)?;
         let hash = if found.text.starts_with("sha256:") {
             let hash = KeyHash::parse(&found.text);
             if hash.is_none() {
-                node.problem("this hash is not sha256: with 64 hexadecimal digits", make);
+                node.problem("this hash is not sha256: with 64 hexadecimal digits", &make);
             }
             hash?
         } else if found.text.len() < SHORTEST_KEY {

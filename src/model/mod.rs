@@ -8,7 +8,7 @@ mod message;
 mod secret;
 mod time;
 
-pub use address::{AddressError, Jid, PhoneNumber, Recipient, mask};
+pub use address::{AddressError, Jid, PhoneNumber, Recipient, mask, show_full_numbers};
 pub use device::{
     Account, Degradation, DeviceName, DeviceNameError, DeviceState, DeviceStatus, Disconnect,
     Linking, LoggedOut, Passkey, Pending, Shown, StatusWord, Stop,

@@ -1,8 +1,16 @@
 //! How far each endpoint has got in its device's log, and the events it refused for good.
 
 use bytes::Bytes;
+use fjall::Readable;
+use sha2::{Digest, Sha256};
 
-use super::{Seq, StoreError};
+use super::database::{Outbox, bytes};
+use super::guard::Room;
+use super::key::{Key, Parts};
+use super::reader::Readers;
+use super::txn::Txn;
+use super::writer::{Promise, Writer};
+use super::{Seq, StoreError, failpoint};
 use crate::model::{DeviceName, EventId, UnixMillis};
 
 /// An endpoint, across edits of everything but its device and URL.
@@ -11,8 +19,11 @@ pub struct EndpointId(String);
 
 impl EndpointId {
     /// The endpoint of a device at a URL.
-    pub fn of(_device: &DeviceName, _url: &str) -> Self {
-        todo!()
+    pub fn of(device: &DeviceName, url: &str) -> Self {
+        // A device name has no `\n`, so the two cannot run into each other.
+        let digest: [u8; 32] = Sha256::digest(format!("{device}\n{url}").as_bytes()).into();
+        let half = digest.first_chunk::<16>().copied().unwrap_or_default();
+        Self(format!("ep_{}", data_encoding::BASE32_NOPAD.encode(&half).to_ascii_lowercase()))
     }
 
     /// The id.
@@ -20,6 +31,11 @@ impl EndpointId {
         &self.0
     }
 }
+
+/// Dead letters kept for one endpoint.
+const LETTERS: u64 = 1000;
+/// Bytes of dead letters kept in all.
+const LETTER_BYTES: u64 = 16 * 1024 * 1024;
 
 /// What an endpoint's machine remembers across restarts.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -87,52 +103,233 @@ pub struct DeadLetter {
 }
 
 /// All cursors and dead letters.
-pub struct Cursors {}
+pub struct Cursors {
+    writer: Writer<Outbox>,
+    readers: Readers,
+}
 
 impl Cursors {
+    pub(super) fn new(writer: Writer<Outbox>, readers: Readers) -> Self {
+        Self { writer, readers }
+    }
+
     /// An endpoint's cursor, when it has one.
-    pub async fn load(&self, _endpoint: &EndpointId) -> Result<Option<Cursor>, StoreError> {
-        todo!()
+    pub async fn load(&self, endpoint: &EndpointId) -> Result<Option<Cursor>, StoreError> {
+        let key = cursor_key(endpoint);
+        self.readers
+            .run(move |databases| {
+                let row = databases.outbox.meta.get(key).map_err(StoreError::database)?;
+                row.map(|row| from_json(&row)).transpose()
+            })
+            .await
     }
 
     /// Every endpoint with a cursor.
     pub async fn all(&self) -> Result<Vec<(EndpointId, Cursor)>, StoreError> {
-        todo!()
+        self.readers
+            .run(move |databases| {
+                let now = databases.outbox.db.snapshot();
+                let mut all = Vec::new();
+                for guard in now.prefix(&databases.outbox.meta, *b"c") {
+                    let (key, value) = guard.into_inner().map_err(StoreError::database)?;
+                    let id = std::str::from_utf8(key.get(1..).unwrap_or_default());
+                    let id = id.map_err(|_not_text| damaged("an endpoint"))?;
+                    all.push((EndpointId(id.to_owned()), from_json(&value)?));
+                }
+                Ok(all)
+            })
+            .await
     }
 
     /// Saves a cursor: survives `kill -9` at once, a power cut within a second.
-    pub async fn save(&self, _endpoint: &EndpointId, _cursor: &Cursor) -> Result<(), StoreError> {
-        todo!()
+    pub async fn save(&self, endpoint: &EndpointId, cursor: &Cursor) -> Result<(), StoreError> {
+        let (key, value) = (cursor_key(endpoint), to_json(cursor)?);
+        self.writer
+            .run(Promise::Lazy, Room::Essential, move |outbox, txn| {
+                failpoint("cursor.before");
+                txn.put(&outbox.meta, key, value);
+                Ok(())
+            })
+            .await
     }
 
     /// Forgets an endpoint and its dead letters.
-    pub async fn forget(&self, _endpoint: &EndpointId) -> Result<(), StoreError> {
-        todo!()
+    pub async fn forget(&self, endpoint: &EndpointId) -> Result<(), StoreError> {
+        let endpoint = endpoint.clone();
+        self.writer
+            .run(Promise::Durable, Room::Essential, move |outbox, txn| {
+                txn.remove(&outbox.meta, cursor_key(&endpoint));
+                txn.remove(&outbox.meta, count_key(&endpoint));
+                for (key, _) in txn.scan(&outbox.dead, letters(&endpoint).as_ref(), usize::MAX)? {
+                    txn.remove(&outbox.dead, key);
+                }
+                Ok(())
+            })
+            .await
     }
 
     /// Keeps a dead letter and moves the cursor, together, durable before `Ok`. The oldest go beyond 1,000 per
     /// endpoint or 16 MiB in all.
     pub async fn park(
         &self,
-        _endpoint: &EndpointId,
-        _letter: DeadLetter,
-        _cursor: &Cursor,
+        endpoint: &EndpointId,
+        letter: DeadLetter,
+        cursor: &Cursor,
     ) -> Result<(), StoreError> {
-        todo!()
+        let (endpoint, cursor) = (endpoint.clone(), to_json(cursor)?);
+        let value = Key::default().part(to_json(&letter)?).rest(&letter.body).into_bytes();
+        self.writer
+            .run(Promise::Durable, Room::Essential, move |outbox, txn| {
+                txn.put(&outbox.meta, cursor_key(&endpoint), cursor);
+                take(outbox, txn, &endpoint, letters(&endpoint).number(letter.seq.0))?;
+                let mut kept = Kept::load(outbox, txn, &endpoint)?;
+                kept.letters += 1;
+                kept.bytes += value.len() as u64;
+                txn.put(&outbox.dead, letters(&endpoint).number(letter.seq.0), value);
+                kept.save(outbox, txn, &endpoint);
+                evict(outbox, txn, &endpoint)
+            })
+            .await
     }
 
     /// Up to `limit` dead letters after `after`, oldest first.
     pub async fn dead_letters(
         &self,
-        _endpoint: &EndpointId,
-        _after: Seq,
-        _limit: usize,
+        endpoint: &EndpointId,
+        after: Seq,
+        limit: usize,
     ) -> Result<Vec<DeadLetter>, StoreError> {
-        todo!()
+        let (from, to) = (after.0.saturating_add(1), u64::MAX);
+        let (from, to) = (letters(endpoint).number(from), letters(endpoint).number(to));
+        self.readers
+            .run(move |databases| {
+                let now = databases.outbox.db.snapshot();
+                let mut found = Vec::new();
+                for guard in now.range(&databases.outbox.dead, from..=to).take(limit) {
+                    found.push(letter(&guard.value().map_err(StoreError::database)?)?);
+                }
+                Ok(found)
+            })
+            .await
     }
 
     /// Removes a dead letter (it was delivered after all).
-    pub async fn bury(&self, _endpoint: &EndpointId, _seq: Seq) -> Result<(), StoreError> {
-        todo!()
+    pub async fn bury(&self, endpoint: &EndpointId, seq: Seq) -> Result<(), StoreError> {
+        let endpoint = endpoint.clone();
+        self.writer
+            .run(Promise::Durable, Room::Essential, move |outbox, txn| {
+                take(outbox, txn, &endpoint, letters(&endpoint).number(seq.0))
+            })
+            .await
     }
+}
+
+/// How many dead letters an endpoint has, and their bytes.
+struct Kept {
+    letters: u64,
+    bytes: u64,
+}
+
+impl Kept {
+    fn load(outbox: &Outbox, txn: &Txn<'_>, endpoint: &EndpointId) -> Result<Self, StoreError> {
+        let row = txn.get(&outbox.meta, count_key(endpoint))?;
+        row.map_or(Ok(Self { letters: 0, bytes: 0 }), |row| Self::parse(&row))
+    }
+
+    fn parse(row: &[u8]) -> Result<Self, StoreError> {
+        let mut parts = Parts::of(row);
+        let (letters, bytes) = (parts.number(), parts.number());
+        match (letters, bytes) {
+            (Some(letters), Some(bytes)) => Ok(Self { letters, bytes }),
+            _ => Err(damaged("a count of dead letters")),
+        }
+    }
+
+    fn save(&self, outbox: &Outbox, txn: &mut Txn<'_>, endpoint: &EndpointId) {
+        let row = Key::default().number(self.letters).number(self.bytes);
+        txn.put(&outbox.meta, count_key(endpoint), row.into_bytes());
+    }
+}
+
+/// Removes a letter, if it is there, and counts it off.
+fn take(
+    outbox: &Outbox,
+    txn: &mut Txn<'_>,
+    endpoint: &EndpointId,
+    key: impl Into<Vec<u8>>,
+) -> Result<(), StoreError> {
+    let key = key.into();
+    if let Some(value) = txn.get(&outbox.dead, &key)? {
+        let mut kept = Kept::load(outbox, txn, endpoint)?;
+        kept.letters = kept.letters.saturating_sub(1);
+        kept.bytes = kept.bytes.saturating_sub(value.len() as u64);
+        kept.save(outbox, txn, endpoint);
+        txn.remove(&outbox.dead, key);
+    }
+    Ok(())
+}
+
+/// Removes the oldest letters beyond the caps.
+fn evict(outbox: &Outbox, txn: &mut Txn<'_>, parked: &EndpointId) -> Result<(), StoreError> {
+    while Kept::load(outbox, txn, parked)?.letters > LETTERS {
+        let Some((key, _)) = first(outbox, txn, parked)? else { break };
+        take(outbox, txn, parked, key)?;
+    }
+    loop {
+        let mut total = 0;
+        let mut oldest: Option<(UnixMillis, EndpointId, Vec<u8>)> = None;
+        for (key, row) in txn.scan(&outbox.meta, b"n", usize::MAX)? {
+            total += Kept::parse(&row)?.bytes;
+            let id = std::str::from_utf8(key.get(1..).unwrap_or_default());
+            let id = EndpointId(id.map_err(|_not_text| damaged("an endpoint"))?.to_owned());
+            if let Some((key, value)) = first(outbox, txn, &id)? {
+                let at = letter(&value)?.parked_at;
+                if oldest.as_ref().is_none_or(|(least, ..)| at < *least) {
+                    oldest = Some((at, id, key));
+                }
+            }
+        }
+        match oldest {
+            Some((_, id, key)) if total > LETTER_BYTES => take(outbox, txn, &id, key)?,
+            _ => return Ok(()),
+        }
+    }
+}
+
+fn first(
+    outbox: &Outbox,
+    txn: &Txn<'_>,
+    endpoint: &EndpointId,
+) -> Result<Option<(Vec<u8>, Bytes)>, StoreError> {
+    Ok(txn.scan(&outbox.dead, letters(endpoint).as_ref(), 1)?.pop())
+}
+
+fn cursor_key(endpoint: &EndpointId) -> Vec<u8> {
+    Key::new(b'c').rest(endpoint.as_str()).into_bytes()
+}
+
+fn count_key(endpoint: &EndpointId) -> Vec<u8> {
+    Key::new(b'n').rest(endpoint.as_str()).into_bytes()
+}
+
+fn letters(endpoint: &EndpointId) -> Key {
+    Key::default().part(endpoint.as_str())
+}
+
+fn letter(value: &[u8]) -> Result<DeadLetter, StoreError> {
+    let mut parts = Parts::of(value);
+    let head = parts.part().ok_or_else(|| damaged("a dead letter"))?;
+    Ok(DeadLetter { body: bytes(parts.rest()), ..from_json(head)? })
+}
+
+fn damaged(what: &str) -> StoreError {
+    StoreError::Damaged(what.to_owned())
+}
+
+pub(super) fn to_json(value: &impl serde::Serialize) -> Result<Vec<u8>, StoreError> {
+    serde_json::to_vec(value).map_err(|error| StoreError::json(&error))
+}
+
+pub(super) fn from_json<T: serde::de::DeserializeOwned>(row: &[u8]) -> Result<T, StoreError> {
+    serde_json::from_slice(row).map_err(|error| StoreError::json(&error))
 }

@@ -1,6 +1,6 @@
 //! Why the store could not do it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// An error of the store. Cheap to clone: one failed group commit answers everybody who waited for it.
@@ -26,7 +26,39 @@ pub enum StoreError {
     /// A row is not what was written.
     #[error("a row in the store is damaged: {0}")]
     Damaged(String),
+    /// A journal is damaged where no power cut can have damaged it.
+    #[error(
+        "{path} is damaged in the middle (byte {at}), which no power cut does; restore a backup or remove that database"
+    , path = path.display())]
+    Journal {
+        /// The journal.
+        path: PathBuf,
+        /// Where the damage starts.
+        at: u64,
+    },
+    /// The store was written by a newer moonwa.
+    #[error("{path} was written by a newer moonwa (format {found})", path = path.display())]
+    Newer {
+        /// The database.
+        path: PathBuf,
+        /// Its format.
+        found: u64,
+    },
     /// The store was closed.
     #[error("the store is closed")]
     Closed,
+}
+
+impl StoreError {
+    pub(super) fn database(error: fjall::Error) -> Self {
+        Self::Database(Arc::new(error))
+    }
+
+    pub(super) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        move |error| Self::Io { path: path.to_owned(), source: Arc::new(error) }
+    }
+
+    pub(super) fn json(error: &serde_json::Error) -> Self {
+        Self::Damaged(error.to_string())
+    }
 }

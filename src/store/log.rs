@@ -1,10 +1,22 @@
 //! The durable, ordered log of events, in generations that are dropped whole. It knows nothing of endpoints beyond
 //! their cursors.
 
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use bytes::Bytes;
+use fjall::{Keyspace, Readable, Snapshot};
 use tokio::sync::watch;
 
-use super::StoreError;
+use super::database::{Outbox, bytes};
+use super::generation::{Generation, find_in, newest};
+use super::guard::Room;
+use super::key::{Key, Parts, after_prefix};
+use super::reader::Readers;
+use super::txn::Txn;
+use super::writer::{Promise, Writer};
+use super::{StoreError, failpoint};
 use crate::model::{DeviceName, EventId, EventType, UnixMillis};
 
 /// An event's place in its device's log, from 1.
@@ -64,41 +76,270 @@ pub struct Page {
 }
 
 /// The log of all devices.
-pub struct EventLog {}
+pub struct EventLog {
+    writer: Writer<Outbox>,
+    readers: Readers,
+    tails: Tails,
+}
+
+/// The newest place of every device, for those who wait for more.
+#[derive(Clone, Default)]
+pub(super) struct Tails(Arc<Mutex<BTreeMap<DeviceName, watch::Sender<Seq>>>>);
+
+impl Tails {
+    /// The tails as they are on disk.
+    pub(super) fn load(outbox: &Outbox) -> Result<Self, StoreError> {
+        let tails = Self::default();
+        for guard in outbox.meta.prefix(*b"t") {
+            let (key, value) = guard.into_inner().map_err(StoreError::database)?;
+            let mut parts = Parts::of(&key);
+            parts.tag();
+            let (Some(device), Some(seq)) = (parts.device(), Parts::of(&value).number()) else {
+                return Err(StoreError::Damaged("a tail of the log".to_owned()));
+            };
+            tails.advance(&device, Seq(seq));
+        }
+        Ok(tails)
+    }
+
+    fn advance(&self, device: &DeviceName, seq: Seq) {
+        self.with(device, |tail| tail.send_replace(seq));
+    }
+
+    fn with<T>(&self, device: &DeviceName, f: impl FnOnce(&watch::Sender<Seq>) -> T) -> T {
+        let mut tails = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = || watch::Sender::new(Seq(0));
+        f(tails.entry(device.clone()).or_insert_with(fresh))
+    }
+}
 
 impl EventLog {
+    pub(super) fn new(writer: Writer<Outbox>, readers: Readers, tails: Tails) -> Self {
+        Self { writer, readers, tails }
+    }
+
     /// Appends events in order, all or none, durable before `Ok`. Ids seen before are skipped.
-    pub async fn append(&self, _events: Vec<NewEvent>) -> Result<(), StoreError> {
-        todo!()
+    pub async fn append(&self, events: Vec<NewEvent>) -> Result<(), StoreError> {
+        let tails = self.tails.clone();
+        self.writer
+            .run(Promise::Durable, Room::Promise, move |outbox, txn| {
+                append(outbox, txn, events, tails)
+            })
+            .await
     }
 
     /// Up to `limit` events after `after`.
     pub async fn read_after(
         &self,
-        _device: &DeviceName,
-        _after: Seq,
-        _limit: usize,
+        device: &DeviceName,
+        after: Seq,
+        limit: usize,
     ) -> Result<Page, StoreError> {
-        todo!()
+        let device = device.clone();
+        self.readers.run(move |databases| page(&databases.outbox, &device, after, limit)).await
     }
 
     /// The place of the newest event; `Seq(0)` when there is none. Changes wake the receiver: a nudge that may
     /// coalesce but is never lost.
-    pub fn tail(&self, _device: &DeviceName) -> watch::Receiver<Seq> {
-        todo!()
+    pub fn tail(&self, device: &DeviceName) -> watch::Receiver<Seq> {
+        self.tails.with(device, watch::Sender::subscribe)
     }
 
-    /// The place before the first event stored at or after `at` (for replays), or before the oldest one kept.
-    pub async fn before(&self, _device: &DeviceName, _at: UnixMillis) -> Result<Seq, StoreError> {
-        todo!()
+    /// The place before the first event stored at or after `at` (for replays), or before the oldest one kept. Exact
+    /// unless the clock went back meanwhile.
+    pub async fn before(&self, device: &DeviceName, at: UnixMillis) -> Result<Seq, StoreError> {
+        let device = device.clone();
+        self.readers
+            .run(move |databases| {
+                let view = Reading::of(&databases.outbox);
+                let Some(first) = view.first_kept(&device)? else {
+                    return view.tail(&device);
+                };
+                // The first seq that is stored at or after `at` lies in low..=high; high is past the end.
+                let (mut low, mut high) = (first.0, view.tail(&device)?.0.saturating_add(1));
+                while low < high {
+                    let middle = low + (high - low) / 2;
+                    let old = view.event(&device, middle)?.is_some_and(|event| event.stored < at);
+                    if old { low = middle + 1 } else { high = middle }
+                }
+                Ok(Seq(low.saturating_sub(1)))
+            })
+            .await
     }
 
     /// The place of an event that is still kept.
-    pub async fn find(
-        &self,
-        _device: &DeviceName,
-        _id: &EventId,
-    ) -> Result<Option<Seq>, StoreError> {
-        todo!()
+    pub async fn find(&self, device: &DeviceName, id: &EventId) -> Result<Option<Seq>, StoreError> {
+        let key = id_key(device, id);
+        self.readers
+            .run(move |databases| {
+                let view = Reading::of(&databases.outbox);
+                find_in(&view.generations, |rows| view.get(rows, &key))
+            })
+            .await
     }
+}
+
+/// What the committer thread does for `append`.
+fn append(
+    outbox: &Arc<Outbox>,
+    txn: &mut Txn<'_>,
+    events: Vec<NewEvent>,
+    tails: Tails,
+) -> Result<(), StoreError> {
+    failpoint("append.before");
+    let now = UnixMillis::now();
+    let mut moved = BTreeMap::new();
+    for event in events {
+        let seen = id_key(&event.device, &event.id);
+        if find_in(&outbox.generations(), |rows| txn.get(rows, &seen))?.is_some() {
+            continue;
+        }
+        let tail_key = Key::new(b't').device(&event.device);
+        let tail = match txn.get(&outbox.meta, &tail_key)? {
+            Some(row) => number(&row)?,
+            None => 0,
+        };
+        let seq = tail.saturating_add(1);
+        let value = encode(&event, now);
+        let (generation, mut row) = newest(outbox, txn, now)?;
+        row.bytes += (seen.as_ref().len() + value.len() + event.device.as_str().len() + 24) as u64;
+        row.newest = now;
+        let rows = &generation.rows;
+        txn.put(rows, event_key(&event.device, seq), value);
+        txn.put(rows, seen, Bytes::copy_from_slice(&seq.to_be_bytes()));
+        txn.put(&outbox.meta, tail_key, Bytes::copy_from_slice(&seq.to_be_bytes()));
+        generation.save(outbox, txn, row);
+        moved.insert(event.device, Seq(seq));
+    }
+    txn.after_commit(move || {
+        failpoint("append.synced");
+        for (device, seq) in moved {
+            tails.advance(&device, seq);
+        }
+    });
+    Ok(())
+}
+
+/// The log at one moment.
+struct Reading<'a> {
+    outbox: &'a Outbox,
+    now: Snapshot,
+    generations: Vec<Generation>,
+}
+
+impl<'a> Reading<'a> {
+    fn of(outbox: &'a Outbox) -> Self {
+        // In this order: an event that the snapshot has and no generation holds was dropped, and is counted so.
+        let now = outbox.db.snapshot();
+        Self { outbox, now, generations: outbox.generations() }
+    }
+
+    fn get(&self, rows: &Keyspace, key: &Key) -> Result<Option<Bytes>, StoreError> {
+        let value = self.now.get(rows, key).map_err(StoreError::database)?;
+        Ok(value.map(|value| bytes(&value)))
+    }
+
+    fn tail(&self, device: &DeviceName) -> Result<Seq, StoreError> {
+        let row = self.get(&self.outbox.meta, &Key::new(b't').device(device))?;
+        row.map_or(Ok(Seq(0)), |row| number(&row).map(Seq))
+    }
+
+    fn event(&self, device: &DeviceName, seq: u64) -> Result<Option<StoredEvent>, StoreError> {
+        let key = event_key(device, seq);
+        for generation in self.generations.iter().rev() {
+            if let Some(value) = self.get(&generation.rows, &key)? {
+                return decode(Seq(seq), &value).map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    fn first_kept(&self, device: &DeviceName) -> Result<Option<Seq>, StoreError> {
+        let mut first = None;
+        self.each_after(device, 0, |key, _| {
+            first = Some(Seq(key));
+            Ok(ControlFlow::Break(()))
+        })?;
+        Ok(first)
+    }
+
+    /// Shows events after a place, oldest first, until told to stop.
+    fn each_after(
+        &self,
+        device: &DeviceName,
+        after: u64,
+        mut show: impl FnMut(u64, &[u8]) -> Result<ControlFlow<()>, StoreError>,
+    ) -> Result<(), StoreError> {
+        let Some(from) = after.checked_add(1) else { return Ok(()) };
+        let prefix = Key::new(b'e').device(device);
+        let (from, to) = (event_key(device, from).into_bytes(), after_prefix(prefix.as_ref()));
+        for generation in &self.generations {
+            let rows = match &to {
+                Some(to) => self.now.range(&generation.rows, from.clone()..to.clone()),
+                None => self.now.range(&generation.rows, from.clone()..),
+            };
+            for guard in rows {
+                let (key, value) = guard.into_inner().map_err(StoreError::database)?;
+                let seq = number(key.get(prefix.as_ref().len()..).unwrap_or_default())?;
+                if show(seq, &value)?.is_break() {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn page(
+    outbox: &Outbox,
+    device: &DeviceName,
+    after: Seq,
+    limit: usize,
+) -> Result<Page, StoreError> {
+    let view = Reading::of(outbox);
+    let mut page = Page::default();
+    let mut first = None;
+    view.each_after(device, after.0, |seq, value| {
+        first.get_or_insert(seq);
+        if page.events.len() >= limit {
+            return Ok(ControlFlow::Break(()));
+        }
+        page.events.push(decode(Seq(seq), value)?);
+        Ok(ControlFlow::Continue(()))
+    })?;
+    // Places have no gaps, so whatever lies between was dropped.
+    let first = match first {
+        Some(first) => first,
+        None => view.tail(device)?.0.saturating_add(1),
+    };
+    page.dropped = first.saturating_sub(after.0.saturating_add(1));
+    Ok(page)
+}
+
+fn event_key(device: &DeviceName, seq: u64) -> Key {
+    Key::new(b'e').device(device).number(seq)
+}
+
+fn id_key(device: &DeviceName, id: &EventId) -> Key {
+    Key::new(b'd').device(device).rest(id.as_str())
+}
+
+pub(super) fn number(row: &[u8]) -> Result<u64, StoreError> {
+    Parts::of(row).number().ok_or_else(|| StoreError::Damaged("a number".to_owned()))
+}
+
+fn encode(event: &NewEvent, stored: UnixMillis) -> Vec<u8> {
+    let head = Key::default().number(stored.millis()).number(event.at.millis());
+    head.part(event.kind.as_str()).part(event.id.as_str()).rest(&event.body).into_bytes()
+}
+
+fn decode(seq: Seq, value: &[u8]) -> Result<StoredEvent, StoreError> {
+    let mut parts = Parts::of(value);
+    let mut event = || {
+        let (stored, at) = (parts.number()?, parts.number()?);
+        let (kind, id) = (EventType::parse(parts.text()?)?, EventId::parse(parts.text()?)?);
+        let (stored, at) = (UnixMillis::from_millis(stored), UnixMillis::from_millis(at));
+        Some(StoredEvent { seq, id, kind, at, stored, body: bytes(parts.rest()) })
+    };
+    event().ok_or_else(|| StoreError::Damaged(format!("event {}", seq.0)))
 }

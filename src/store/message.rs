@@ -1,10 +1,26 @@
 //! The send queue: every message a caller was promised, how far it got, and the idempotency keys under which they
 //! came. Rows live in `state/`.
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use data_encoding::HEXLOWER;
+use fjall::Readable;
+use sha2::{Digest, Sha256};
 use tokio::sync::{broadcast, watch};
 
 use super::StoreError;
-use crate::model::{DeviceName, IdempotencyKey, MessageId, MessageStatus, SentMessage};
+use super::cursor::{from_json, to_json};
+use super::database::State;
+use super::guard::Room;
+use super::key::{Key, Parts};
+use super::log::number;
+use super::reader::Readers;
+use super::txn::Txn;
+use super::writer::{Promise, Writer};
+use crate::model::{DeviceName, IdempotencyKey, MessageId, MessageStatus, SentMessage, UnixMillis};
 
 /// What came of queueing a message.
 #[derive(Clone, Debug)]
@@ -19,65 +35,320 @@ pub enum Enqueued {
     Full,
 }
 
+/// How long a message is kept after its last change, and with it its idempotency key.
+const KEEP: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Messages removed at once when they are too old.
+const SWEEP: usize = 500;
+/// Changes a slow receiver may lag behind.
+const CHANGES: usize = 256;
+
 /// The queue of all devices.
-pub struct SendQueue {}
+pub struct SendQueue {
+    writer: Writer<State>,
+    readers: Readers,
+    nudges: Nudges,
+    changes: broadcast::Sender<SentMessage>,
+}
+
+/// A counter per device that only says "look in the store".
+#[derive(Clone, Default)]
+struct Nudges(Arc<Mutex<BTreeMap<DeviceName, watch::Sender<u64>>>>);
+
+impl Nudges {
+    fn with<T>(&self, device: &DeviceName, f: impl FnOnce(&watch::Sender<u64>) -> T) -> T {
+        let mut nudges = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        f(nudges.entry(device.clone()).or_default())
+    }
+}
+
+/// A message as its row has it.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Row {
+    /// Its place among the device's messages.
+    order: u64,
+    /// The hash of its idempotency key, which goes when it goes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
+    message: SentMessage,
+}
 
 impl SendQueue {
-    /// Puts a message on disk (and its idempotency key, in one batch), durable before `Ok`.
+    pub(super) fn new(writer: Writer<State>, readers: Readers) -> Self {
+        let changes = broadcast::Sender::new(CHANGES);
+        Self { writer, readers, nudges: Nudges::default(), changes }
+    }
+
+    /// Puts a message on disk (and its idempotency key, in one batch), durable before `Ok`. A message id that is there
+    /// already is the same as a key that is.
     pub async fn enqueue(
         &self,
-        _message: SentMessage,
-        _key: Option<IdempotencyKey>,
-        _limit: usize,
+        message: SentMessage,
+        key: Option<IdempotencyKey>,
+        limit: usize,
     ) -> Result<Enqueued, StoreError> {
-        todo!()
+        let nudges = self.nudges.clone();
+        self.writer
+            .run(Promise::Durable, Room::Promise, move |state, txn| {
+                let device = message.device.clone();
+                let outcome = enqueue(state, txn, message, key.as_ref(), limit)?;
+                if matches!(outcome, Enqueued::Queued(_)) {
+                    txn.after_commit(move || {
+                        nudges.with(&device, |n| n.send_modify(|n| *n = n.wrapping_add(1)));
+                    });
+                }
+                Ok(outcome)
+            })
+            .await
     }
 
     /// Messages of a device still `Queued`, oldest first.
     pub async fn queued(
         &self,
-        _device: &DeviceName,
-        _limit: usize,
+        device: &DeviceName,
+        limit: usize,
     ) -> Result<Vec<SentMessage>, StoreError> {
-        todo!()
+        self.listed(b'q', device, limit, false).await
     }
 
     /// One message.
     pub async fn get(
         &self,
-        _device: &DeviceName,
-        _id: &MessageId,
+        device: &DeviceName,
+        id: &MessageId,
     ) -> Result<Option<SentMessage>, StoreError> {
-        todo!()
+        let key = message_key(device, id);
+        self.readers
+            .run(move |databases| {
+                let row = databases.state.queue.get(key).map_err(StoreError::database)?;
+                row.map(|row| Ok(from_json::<Row>(&row)?.message)).transpose()
+            })
+            .await
     }
 
     /// The newest messages of a device, newest first.
     pub async fn recent(
         &self,
-        _device: &DeviceName,
-        _limit: usize,
+        device: &DeviceName,
+        limit: usize,
     ) -> Result<Vec<SentMessage>, StoreError> {
-        todo!()
+        self.listed(b't', device, limit, true).await
     }
 
     /// Moves a message on. `None` when it is unknown or the status is no progress; else the message as it is now.
     /// Durable before `Ok`.
     pub async fn advance(
         &self,
-        _device: &DeviceName,
-        _id: &MessageId,
-        _status: MessageStatus,
+        device: &DeviceName,
+        id: &MessageId,
+        status: MessageStatus,
     ) -> Result<Option<SentMessage>, StoreError> {
-        todo!()
+        let (device, id, changes) = (device.clone(), id.clone(), self.changes.clone());
+        self.writer
+            .run(Promise::Durable, Room::Essential, move |state, txn| {
+                let moved = advance(state, txn, &device, &id, status)?;
+                if let Some(message) = moved.clone() {
+                    // An error only means that nobody listens.
+                    txn.after_commit(move || drop(changes.send(message)));
+                }
+                Ok(moved)
+            })
+            .await
     }
 
     /// Wakes whenever something was queued for the device.
-    pub fn nudge(&self, _device: &DeviceName) -> watch::Receiver<u64> {
-        todo!()
+    pub fn nudge(&self, device: &DeviceName) -> watch::Receiver<u64> {
+        self.nudges.with(device, watch::Sender::subscribe)
     }
 
     /// Every change of a status, for `?wait=` and the admin page. A slow receiver misses some: look in the store.
     pub fn changes(&self) -> broadcast::Receiver<SentMessage> {
-        todo!()
+        self.changes.subscribe()
     }
+
+    /// Forgets every message of a device, durable before `Ok`.
+    pub async fn forget(&self, device: &DeviceName) -> Result<(), StoreError> {
+        let device = device.clone();
+        self.writer
+            .run(Promise::Durable, Room::Essential, move |state, txn| {
+                for tag in *b"mqtkn" {
+                    let prefix = Key::new(tag).device(&device);
+                    for (key, _) in txn.scan(&state.queue, prefix.as_ref(), usize::MAX)? {
+                        txn.remove(&state.queue, key);
+                    }
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    async fn listed(
+        &self,
+        tag: u8,
+        device: &DeviceName,
+        limit: usize,
+        newest_first: bool,
+    ) -> Result<Vec<SentMessage>, StoreError> {
+        let device = device.clone();
+        self.readers
+            .run(move |databases| {
+                let (state, now) = (&databases.state, databases.state.db.snapshot());
+                let mut index = now.prefix(&state.queue, Key::new(tag).device(&device));
+                let mut found = Vec::new();
+                while found.len() < limit {
+                    let next = if newest_first { index.next_back() } else { index.next() };
+                    let Some(guard) = next else { break };
+                    let id = guard.value().map_err(StoreError::database)?;
+                    let key = Key::new(b'm').device(&device).rest(&id);
+                    let row = now.get(&state.queue, key).map_err(StoreError::database)?;
+                    let row = row.ok_or_else(|| StoreError::Damaged("a queued message".into()))?;
+                    found.push(from_json::<Row>(&row)?.message);
+                }
+                Ok(found)
+            })
+            .await
+    }
+}
+
+fn enqueue(
+    state: &State,
+    txn: &mut Txn<'_>,
+    message: SentMessage,
+    key: Option<&IdempotencyKey>,
+    limit: usize,
+) -> Result<Enqueued, StoreError> {
+    let (queue, device) = (&state.queue, &message.device);
+    let request: [u8; 32] = Sha256::digest(to_json(&message.request)?).into();
+    let hash: Option<[u8; 32]> = key.map(|key| Sha256::digest(key.as_str()).into());
+    let key = hash.map(|hash| Key::new(b'k').device(device).rest(hash));
+    if let Some(key) = &key
+        && let Some(known) = txn.get(queue, key)?
+    {
+        let Some((before, id)) = known.split_first_chunk::<32>() else {
+            return Err(StoreError::Damaged("an idempotency key".to_owned()));
+        };
+        if *before != request {
+            return Ok(Enqueued::Conflict);
+        }
+        let row = txn.get(queue, Key::new(b'm').device(device).rest(id))?;
+        let row = row.ok_or_else(|| StoreError::Damaged("a message with a key".to_owned()))?;
+        return Ok(Enqueued::Known(from_json::<Row>(&row)?.message));
+    }
+    let place = message_key(device, &message.id);
+    if let Some(row) = txn.get(queue, &place)? {
+        let known = from_json::<Row>(&row)?.message;
+        let same = known.request == message.request;
+        return Ok(if same { Enqueued::Known(known) } else { Enqueued::Conflict });
+    }
+    let mut counts = Counts::load(state, txn, device)?;
+    if counts.waiting >= limit as u64 {
+        return Ok(Enqueued::Full);
+    }
+    // In the order they came, also when the clock goes back.
+    let order = order_at(UnixMillis::now()).max(counts.last.saturating_add(1));
+    counts.last = order;
+    let id = Bytes::copy_from_slice(message.id.as_str().as_bytes());
+    if let Some(key) = key {
+        txn.put(queue, key, [request.as_slice(), &id].concat());
+    }
+    txn.put(queue, Key::new(b't').device(device).number(order), id.clone());
+    if message.status == MessageStatus::Queued {
+        txn.put(queue, Key::new(b'q').device(device).number(order), id);
+        counts.waiting += 1;
+    }
+    counts.save(state, txn, device);
+    let key = hash.map(|hash| HEXLOWER.encode(&hash));
+    let row = Row { order, key, message };
+    txn.put(queue, place, to_json(&row)?);
+    Ok(Enqueued::Queued(row.message))
+}
+
+fn advance(
+    state: &State,
+    txn: &mut Txn<'_>,
+    device: &DeviceName,
+    id: &MessageId,
+    status: MessageStatus,
+) -> Result<Option<SentMessage>, StoreError> {
+    let key = message_key(device, id);
+    let Some(row) = txn.get(&state.queue, &key)? else { return Ok(None) };
+    let mut row: Row = from_json(&row)?;
+    if !row.message.status.may_become(&status) {
+        return Ok(None);
+    }
+    if row.message.status == MessageStatus::Queued {
+        txn.remove(&state.queue, Key::new(b'q').device(device).number(row.order));
+        let mut counts = Counts::load(state, txn, device)?;
+        counts.waiting = counts.waiting.saturating_sub(1);
+        counts.save(state, txn, device);
+    }
+    row.message.status = status;
+    row.message.updated = UnixMillis::now();
+    txn.put(&state.queue, key, to_json(&row)?);
+    Ok(Some(row.message))
+}
+
+/// Removes messages that nothing has happened to for a week, oldest first. Queued ones stay: they are promises.
+pub(super) fn sweep(state: &State, txn: &mut Txn<'_>, now: UnixMillis) -> Result<(), StoreError> {
+    let young = order_at(now.before(KEEP));
+    for (counts, _) in txn.scan(&state.queue, b"n", usize::MAX)? {
+        let mut parts = Parts::of(&counts);
+        parts.tag();
+        let Some(device) = parts.device() else { continue };
+        let prefix = Key::new(b't').device(&device);
+        for (index, id) in txn.scan(&state.queue, prefix.as_ref(), SWEEP)? {
+            // Nothing changed before it was made, so the rest is too young.
+            if number(index.get(prefix.as_ref().len()..).unwrap_or_default())? > young {
+                break;
+            }
+            let key = Key::new(b'm').device(&device).rest(&id);
+            let Some(row) = txn.get(&state.queue, &key)? else { continue };
+            let row: Row = from_json(&row)?;
+            if row.message.status == MessageStatus::Queued || now.since(row.message.updated) <= KEEP
+            {
+                continue;
+            }
+            txn.remove(&state.queue, index);
+            txn.remove(&state.queue, key);
+            if let Some(hash) = row.key.and_then(|key| HEXLOWER.decode(key.as_bytes()).ok()) {
+                txn.remove(&state.queue, Key::new(b'k').device(&device).rest(hash));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What is known of a device's messages without reading them.
+#[derive(Default)]
+struct Counts {
+    /// How many are queued.
+    waiting: u64,
+    /// The place of the newest.
+    last: u64,
+}
+
+impl Counts {
+    fn load(state: &State, txn: &Txn<'_>, device: &DeviceName) -> Result<Self, StoreError> {
+        let Some(row) = txn.get(&state.queue, Key::new(b'n').device(device))? else {
+            return Ok(Self::default());
+        };
+        let mut parts = Parts::of(&row);
+        match (parts.number(), parts.number()) {
+            (Some(waiting), Some(last)) => Ok(Self { waiting, last }),
+            _ => Err(StoreError::Damaged("a count of messages".to_owned())),
+        }
+    }
+
+    fn save(&self, state: &State, txn: &mut Txn<'_>, device: &DeviceName) {
+        let row = Key::default().number(self.waiting).number(self.last);
+        txn.put(&state.queue, Key::new(b'n').device(device), row.into_bytes());
+    }
+}
+
+/// Places are clock times with room for a thousand messages each, so that age can be told without the message.
+fn order_at(time: UnixMillis) -> u64 {
+    time.millis().saturating_mul(1000)
+}
+
+fn message_key(device: &DeviceName, id: &MessageId) -> Key {
+    Key::new(b'm').device(device).rest(id.as_str())
 }

@@ -3,22 +3,46 @@
 //! are async and never touch the disk themselves. What the rows mean is decided elsewhere.
 
 mod cursor;
+mod database;
 mod error;
+mod failpoint;
+mod generation;
+mod guard;
+mod journal;
+mod key;
 mod log;
 mod message;
+mod reader;
+mod salvage;
 mod space;
+#[cfg(test)]
+mod tests;
+mod txn;
+mod writer;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::oneshot;
+
 pub use cursor::{Cursor, Cursors, DeadLetter, EndpointId, EndpointState};
 pub use error::StoreError;
+pub use failpoint::failpoint;
+pub use guard::free_space;
+pub use key::{Key, Parts};
 pub use log::{EventLog, NewEvent, Page, Seq, StoredEvent};
 pub use message::{Enqueued, SendQueue};
-pub use space::{Batch, Space};
+pub use space::{Batch, Space, View};
 
-use crate::model::DeviceName;
+use crate::model::{DeviceName, UnixMillis};
+use database::{Outbox, State};
+use generation::Limits;
+use guard::Guard;
+use log::Tails;
+use reader::{Databases, Readers};
+use txn::Txn;
+use writer::{Tidy, Writer};
 
 /// How to open the store.
 #[derive(Clone, Debug)]
@@ -37,62 +61,154 @@ pub struct StoreOptions {
 #[derive(Clone)]
 pub struct Store(Arc<Inner>);
 
-struct Inner {}
+struct Inner {
+    state: Writer<State>,
+    outbox: Writer<Outbox>,
+    readers: Readers,
+    log: EventLog,
+    cursors: Cursors,
+    queue: SendQueue,
+    spool: PathBuf,
+}
 
 impl Store {
     /// Opens both databases, repairing a torn journal tail. Refused by name when another process has them.
-    pub async fn open(_options: StoreOptions) -> Result<Self, StoreError> {
-        todo!()
+    pub async fn open(options: StoreOptions) -> Result<Self, StoreError> {
+        let path = options.path.clone();
+        let (opened, ready) = oneshot::channel();
+        std::thread::Builder::new()
+            .name("store-open".to_owned())
+            // An asker that went away drops the store, which ends its threads.
+            .spawn(move || drop(opened.send(open(&options))))
+            .map_err(StoreError::io(&path))?;
+        ready.await.map_err(|_panicked| StoreError::Closed)?
     }
 
     /// The rows of one device in `state/`: keys are prefixed, so devices cannot see each other.
-    pub fn space(&self, _device: &DeviceName) -> Space {
-        todo!()
+    pub fn space(&self, device: &DeviceName) -> Space {
+        self.rows(Key::of(device).into_bytes())
     }
 
     /// Rows of the gateway itself in `state/`.
     pub fn own_space(&self) -> Space {
-        todo!()
+        // No device name has the length 0.
+        self.rows(vec![0])
     }
 
     /// Every device with rows in `state/`, also those no longer in the file.
     pub async fn devices(&self) -> Result<Vec<DeviceName>, StoreError> {
-        todo!()
+        self.0
+            .readers
+            .run(|databases| {
+                let rows = &databases.state.rows;
+                let mut devices = Vec::new();
+                let mut from = vec![1];
+                // One seek per device, however many rows it has.
+                while let Some(guard) = rows.range(from.clone()..).next() {
+                    let key = guard.key().map_err(StoreError::database)?;
+                    let device = Parts::of(&key).device();
+                    let device =
+                        device.ok_or_else(|| StoreError::Damaged("a device".to_owned()))?;
+                    let next = key::after_prefix(Key::of(&device).as_ref());
+                    devices.push(device);
+                    let Some(next) = next else { break };
+                    from = next;
+                }
+                devices.sort();
+                Ok(devices)
+            })
+            .await
     }
 
     /// The event log.
     pub fn log(&self) -> &EventLog {
-        todo!()
+        &self.0.log
     }
 
     /// The endpoints' cursors and dead letters.
     pub fn cursors(&self) -> &Cursors {
-        todo!()
+        &self.0.cursors
     }
 
     /// The send queue.
     pub fn queue(&self) -> &SendQueue {
-        todo!()
+        &self.0.queue
     }
 
     /// A directory for media on their way; emptied of leftovers at open.
     pub fn spool(&self) -> PathBuf {
-        todo!()
+        self.0.spool.clone()
     }
 
     /// Resolves once the store can no longer keep a promise (poisoned by an I/O error): the process must end and be
     /// started again.
     pub async fn failed(&self) -> StoreError {
-        todo!()
+        tokio::select! {
+            error = self.0.state.failed() => error,
+            error = self.0.outbox.failed() => error,
+        }
     }
 
-    /// Whether both committer threads completed a no-op within the last `patience`.
-    pub fn is_alive(&self, _patience: Duration) -> bool {
-        todo!()
+    /// Whether both committer threads came by within the last `patience` and their databases take writes.
+    pub fn is_alive(&self, patience: Duration) -> bool {
+        self.0.state.is_alive(patience) && self.0.outbox.is_alive(patience)
     }
 
     /// Writes what is buffered and ends the threads. The store must not be used after it.
     pub async fn close(&self) -> Result<(), StoreError> {
-        todo!()
+        self.0.readers.close().await;
+        let state = self.0.state.close().await;
+        self.0.outbox.close().await.and(state)
+    }
+
+    fn rows(&self, prefix: Vec<u8>) -> Space {
+        Space::new(prefix, self.0.state.clone(), self.0.readers.clone())
+    }
+}
+
+fn open(options: &StoreOptions) -> Result<Store, StoreError> {
+    let path = &options.path;
+    std::fs::create_dir_all(path).map_err(StoreError::io(path))?;
+    let guard = Arc::new(Guard::of(path));
+    guard.make_room();
+    let state = Arc::new(State::open(&path.join("state"))?);
+    failpoint("open.middle");
+    let limits = Limits { keep: options.keep, max_size: options.max_size };
+    let outbox = Arc::new(Outbox::open(&path.join("outbox"), limits)?);
+    let tails = Tails::load(&outbox)?;
+    let databases = Databases { state: Arc::clone(&state), outbox: Arc::clone(&outbox) };
+    let readers = Readers::start(&databases).map_err(StoreError::io(path))?;
+    let state = Writer::start("store-state", state, Arc::clone(&guard), options.power_safe)?;
+    let outbox = Writer::start("store-outbox", outbox, guard, options.power_safe)?;
+    Ok(Store(Arc::new(Inner {
+        log: EventLog::new(outbox.clone(), readers.clone(), tails),
+        cursors: Cursors::new(outbox.clone(), readers.clone()),
+        queue: SendQueue::new(state.clone(), readers.clone()),
+        // Only the holder of the databases' locks may empty it.
+        spool: empty_spool(path)?,
+        state,
+        outbox,
+        readers,
+    })))
+}
+
+fn empty_spool(path: &Path) -> Result<PathBuf, StoreError> {
+    let spool = path.join("spool");
+    if spool.exists() {
+        std::fs::remove_dir_all(&spool).map_err(StoreError::io(&spool))?;
+    }
+    std::fs::create_dir(&spool).map_err(StoreError::io(&spool))?;
+    Ok(spool)
+}
+
+impl Tidy for State {
+    fn tidy(self: &Arc<Self>, txn: &mut Txn<'_>, now: UnixMillis) -> Result<(), StoreError> {
+        message::sweep(self, txn, now)
+    }
+}
+
+impl Tidy for Outbox {
+    fn tidy(self: &Arc<Self>, txn: &mut Txn<'_>, now: UnixMillis) -> Result<(), StoreError> {
+        generation::retire(self, txn, now)
     }
 }

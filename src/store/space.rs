@@ -1,16 +1,30 @@
 //! A prefix-scoped view of `state/`: get, scan, write and read-modify-write, each off the runtime threads.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
+use fjall::Readable;
 
 use super::StoreError;
+use super::database::{State, bytes};
+use super::guard::Room;
+use super::reader::Readers;
+use super::txn::Txn;
+use super::writer::{Promise, Writer};
 
 /// The rows of one owner. Clones share it.
 #[derive(Clone)]
-pub struct Space {}
+pub struct Space {
+    prefix: Arc<[u8]>,
+    writer: Writer<State>,
+    readers: Readers,
+}
 
 /// Puts and removals that happen together or not at all.
 #[derive(Default)]
-pub struct Batch {}
+pub struct Batch {
+    changes: Vec<(Vec<u8>, Option<Bytes>)>,
+}
 
 impl Batch {
     /// An empty batch.
@@ -19,37 +33,182 @@ impl Batch {
     }
 
     /// Sets a row.
-    pub fn put(&mut self, _key: impl Into<Vec<u8>>, _value: impl Into<Bytes>) {
-        todo!()
+    pub fn put(&mut self, key: impl Into<Vec<u8>>, value: impl Into<Bytes>) {
+        self.changes.push((key.into(), Some(value.into())));
     }
 
     /// Removes a row.
-    pub fn remove(&mut self, _key: impl Into<Vec<u8>>) {
-        todo!()
+    pub fn remove(&mut self, key: impl Into<Vec<u8>>) {
+        self.changes.push((key.into(), None));
     }
 }
 
 impl Space {
+    pub(super) fn new(prefix: Vec<u8>, writer: Writer<State>, readers: Readers) -> Self {
+        Self { prefix: prefix.into(), writer, readers }
+    }
+
+    /// The rows of this space whose keys start with `prefix`, as a space of their own.
+    #[must_use]
+    pub fn under(self, prefix: &[u8]) -> Self {
+        Self { prefix: self.full(prefix).into(), ..self }
+    }
+
     /// One row.
-    pub async fn get(&self, _key: impl Into<Vec<u8>>) -> Result<Option<Bytes>, StoreError> {
-        todo!()
+    pub async fn get(&self, key: impl Into<Vec<u8>>) -> Result<Option<Bytes>, StoreError> {
+        let key = self.full(&key.into());
+        self.readers
+            .run(move |databases| {
+                let value = databases.state.rows.get(key).map_err(StoreError::database)?;
+                Ok(value.map(|value| bytes(&value)))
+            })
+            .await
+    }
+
+    /// Several rows as they were at one moment, in the order asked for.
+    pub async fn get_all(&self, keys: Vec<Vec<u8>>) -> Result<Vec<Option<Bytes>>, StoreError> {
+        let keys: Vec<Vec<u8>> = keys.iter().map(|key| self.full(key)).collect();
+        self.readers
+            .run(move |databases| {
+                let (state, now) = (&databases.state, databases.state.db.snapshot());
+                let mut values = Vec::with_capacity(keys.len());
+                for key in keys {
+                    let value = now.get(&state.rows, key).map_err(StoreError::database)?;
+                    values.push(value.map(|value| bytes(&value)));
+                }
+                Ok(values)
+            })
+            .await
     }
 
     /// Every row whose key starts with `prefix`, in key order, without the space's own prefix.
     pub async fn scan(
         &self,
-        _prefix: impl Into<Vec<u8>>,
+        prefix: impl Into<Vec<u8>>,
     ) -> Result<Vec<(Vec<u8>, Bytes)>, StoreError> {
-        todo!()
+        self.rows(prefix.into(), usize::MAX).await
+    }
+
+    /// Whether any row's key starts with `prefix`.
+    pub async fn has(&self, prefix: impl Into<Vec<u8>>) -> Result<bool, StoreError> {
+        Ok(!self.rows(prefix.into(), 1).await?.is_empty())
+    }
+
+    /// The row with the greatest key that starts with `prefix`.
+    pub async fn last(
+        &self,
+        prefix: impl Into<Vec<u8>>,
+    ) -> Result<Option<(Vec<u8>, Bytes)>, StoreError> {
+        let (own, prefix) = (self.prefix.len(), self.full(&prefix.into()));
+        self.readers
+            .run(move |databases| {
+                let now = databases.state.db.snapshot();
+                let Some(last) = now.prefix(&databases.state.rows, prefix).next_back() else {
+                    return Ok(None);
+                };
+                let (key, value) = last.into_inner().map_err(StoreError::database)?;
+                Ok(Some((key.get(own..).unwrap_or_default().to_vec(), bytes(&value))))
+            })
+            .await
     }
 
     /// Applies a batch, durable before `Ok`.
-    pub async fn write(&self, _batch: Batch) -> Result<(), StoreError> {
-        todo!()
+    pub async fn write(&self, batch: Batch) -> Result<(), StoreError> {
+        self.update(move |view| {
+            for (key, value) in batch.changes {
+                match value {
+                    Some(value) => view.put(key, value),
+                    None => view.remove(key),
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Reads and changes rows in one step that no other write can come between, durable before `Ok`. When `job`
+    /// fails, nothing changes.
+    pub async fn update<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut View<'_, '_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let prefix = Arc::clone(&self.prefix);
+        self.writer
+            .run(Promise::Durable, Room::Essential, move |state, txn| {
+                job(&mut View { prefix: &prefix, state, txn })
+            })
+            .await
     }
 
     /// Removes every row of this space, durable before `Ok`.
     pub async fn erase(&self) -> Result<(), StoreError> {
-        todo!()
+        self.update(|view| {
+            for (key, _) in view.scan(b"")? {
+                view.remove(key);
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn rows(
+        &self,
+        prefix: Vec<u8>,
+        limit: usize,
+    ) -> Result<Vec<(Vec<u8>, Bytes)>, StoreError> {
+        let (own, prefix) = (self.prefix.len(), self.full(&prefix));
+        self.readers
+            .run(move |databases| {
+                // Without the snapshot a scan could see half a batch.
+                let now = databases.state.db.snapshot();
+                let mut rows = Vec::new();
+                for guard in now.prefix(&databases.state.rows, prefix).take(limit) {
+                    let (key, value) = guard.into_inner().map_err(StoreError::database)?;
+                    rows.push((key.get(own..).unwrap_or_default().to_vec(), bytes(&value)));
+                }
+                Ok(rows)
+            })
+            .await
+    }
+
+    fn full(&self, key: &[u8]) -> Vec<u8> {
+        [&self.prefix, key].concat()
+    }
+}
+
+/// A space as the committer thread sees it, inside `Space::update`.
+pub struct View<'a, 'g> {
+    prefix: &'a [u8],
+    state: &'a State,
+    txn: &'a mut Txn<'g>,
+}
+
+impl View<'_, '_> {
+    /// One row.
+    pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Bytes>, StoreError> {
+        self.txn.get(&self.state.rows, self.full(key.as_ref()))
+    }
+
+    /// Every row whose key starts with `prefix`, in key order.
+    pub fn scan(&self, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Bytes)>, StoreError> {
+        let rows = self.txn.scan(&self.state.rows, &self.full(prefix), usize::MAX)?;
+        let own = self.prefix.len();
+        let bare =
+            |(key, value): (Vec<u8>, Bytes)| (key.get(own..).unwrap_or_default().to_vec(), value);
+        Ok(rows.into_iter().map(bare).collect())
+    }
+
+    /// Sets a row.
+    pub fn put(&mut self, key: impl AsRef<[u8]>, value: impl Into<Bytes>) {
+        self.txn.put(&self.state.rows, self.full(key.as_ref()), value);
+    }
+
+    /// Removes a row.
+    pub fn remove(&mut self, key: impl AsRef<[u8]>) {
+        self.txn.remove(&self.state.rows, self.full(key.as_ref()));
+    }
+
+    fn full(&self, key: &[u8]) -> Vec<u8> {
+        [self.prefix, key].concat()
     }
 }

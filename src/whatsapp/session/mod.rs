@@ -1,2 +1,169 @@
 //! The engine's storage for one device, on a `store::Space`: five traits, every batch one atomic, durable write. What
 //! the rows mean is the engine's business.
+//!
+//! Every row's key starts with one letter; a part that is not the last carries its length:
+//!
+//! ```text
+//! D                               the device (JSON)
+//! i address   s address           identity, session        k address          sender key
+//! p number    P number            pre-key, signed pre-key
+//! a id        L                   app-state key (JSON), id of the newest
+//! v name      m name mac          collection version (JSON), value mac of a mutation
+//! g group device                  whether that device has the group's sender key
+//! G device group                  the same pairs by device
+//! l lid       n phone             LID mapping (JSON), newest LID of a phone number
+//! b address message               base key
+//! d user      j group             device list (JSON), group metadata
+//! t jid                           trusted-contact token (JSON)
+//! S chat message                  sent message, with its time
+//! I chat sender message           received message the durability hook has not taken, with its time
+//! M chat sender message           message secret, expiry, time of its message
+//! ```
+
+mod app_sync;
+mod device;
+#[cfg(test)]
+mod durability;
+mod protocol;
+mod secret;
+mod signal;
+#[cfg(test)]
+mod tests;
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use wa_rs::wacore::store::error::{Result, StoreError as EngineError};
+use wa_rs::wacore::store::traits::DeviceStore;
+
+use crate::store::{Batch, Key, Space, StoreError, View};
+
+/// One device's rows, as the engine wants to see them.
+pub struct SessionStore {
+    space: Space,
+}
+
+impl SessionStore {
+    /// The session in a device's space. It keeps to keys that start with `wa/`.
+    pub fn new(space: Space) -> Self {
+        Self { space: space.under(b"wa/") }
+    }
+
+    /// Whether the device was linked and not unlinked since.
+    pub async fn is_linked(&self) -> Result<bool> {
+        Ok(self.load().await?.is_some_and(|device| device.pn.is_some()))
+    }
+
+    /// Forgets the credentials and everything that belongs to them, durable before `Ok`.
+    pub async fn erase(&self) -> Result<()> {
+        self.space.erase().await.map_err(failed)
+    }
+
+    async fn get(&self, key: Key) -> Result<Option<Bytes>> {
+        self.space.get(key).await.map_err(failed)
+    }
+
+    async fn get_json<T: DeserializeOwned>(&self, key: Key) -> Result<Option<T>> {
+        self.get(key).await?.map(|row| from_json(&row)).transpose()
+    }
+
+    async fn get_array<const N: usize>(&self, key: Key) -> Result<Option<[u8; N]>> {
+        let Some(row) = self.get(key).await? else { return Ok(None) };
+        let array = <[u8; N]>::try_from(row.as_ref());
+        array.map(Some).map_err(|_wrong_length| damaged("a key of the wrong length"))
+    }
+
+    async fn put(&self, key: Key, value: impl Into<Bytes>) -> Result<()> {
+        let mut batch = Batch::new();
+        batch.put(key, value);
+        self.write(batch).await
+    }
+
+    async fn put_all(&self, rows: impl IntoIterator<Item = (Key, Bytes)>) -> Result<()> {
+        let mut batch = Batch::new();
+        for (key, value) in rows {
+            batch.put(key, value);
+        }
+        self.write(batch).await
+    }
+
+    async fn remove(&self, key: Key) -> Result<()> {
+        let mut batch = Batch::new();
+        batch.remove(key);
+        self.write(batch).await
+    }
+
+    async fn write(&self, batch: Batch) -> Result<()> {
+        self.space.write(batch).await.map_err(failed)
+    }
+
+    async fn update<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut View<'_, '_>) -> std::result::Result<T, StoreError> + Send + 'static,
+    ) -> Result<T> {
+        self.space.update(job).await.map_err(failed)
+    }
+
+    async fn scan(&self, prefix: Key) -> Result<Vec<(Vec<u8>, Bytes)>> {
+        self.space.scan(prefix).await.map_err(failed)
+    }
+
+    /// Removes the rows under a prefix that are `old`, and says how many. The search runs beside other writes; only
+    /// what it found is looked at again in the write, so a row renewed meanwhile stays.
+    async fn expire(
+        &self,
+        prefix: Key,
+        old: impl Fn(&[u8]) -> bool + Send + 'static,
+    ) -> Result<u32> {
+        let mut found = self.scan(prefix).await?;
+        found.retain(|(_, value)| old(value));
+        if found.is_empty() {
+            return Ok(0);
+        }
+        self.update(move |view| {
+            let mut removed = 0;
+            for (key, _) in found {
+                if view.get(&key)?.is_some_and(|value| old(&value)) {
+                    view.remove(&key);
+                    removed += 1;
+                }
+            }
+            Ok(removed)
+        })
+        .await
+    }
+}
+
+/// The engine hears the cause, never rows.
+fn failed(error: StoreError) -> EngineError {
+    EngineError::Database(Box::new(error))
+}
+
+fn damaged(what: &str) -> EngineError {
+    failed(StoreError::Damaged(what.to_owned()))
+}
+
+fn to_json(value: &impl Serialize) -> Result<Vec<u8>> {
+    serde_json::to_vec(value).map_err(|error| EngineError::Serialization(Box::new(error)))
+}
+
+fn from_json<T: DeserializeOwned>(row: &[u8]) -> Result<T> {
+    serde_json::from_slice(row).map_err(|error| EngineError::Serialization(Box::new(error)))
+}
+
+fn key(tag: u8, rest: impl AsRef<[u8]>) -> Key {
+    Key::new(tag).rest(rest)
+}
+
+/// A time in front of a value, for `expire`.
+fn stamped(seconds: i64, value: &[u8]) -> Bytes {
+    [&seconds.to_be_bytes(), value].concat().into()
+}
+
+/// The time and the value; a row too short has no time and is old.
+fn unstamp(row: &[u8]) -> (i64, &[u8]) {
+    match row.split_first_chunk::<8>() {
+        Some((seconds, value)) => (i64::from_be_bytes(*seconds), value),
+        None => (i64::MIN, &[]),
+    }
+}

@@ -6,7 +6,7 @@ mod receiver;
 mod rest;
 mod wait;
 
-pub use moonwa::{Moonwa, MoonwaBuilder};
+pub use moonwa::{Moonwa, MoonwaBuilder, api_key};
 pub use receiver::{Answer, Delivery, WebhookReceiver};
 pub use rest::{Reply, Rest};
-pub use wait::{PATIENCE, eventually};
+pub use wait::{PATIENCE, eventually, eventually_within};

@@ -1,7 +1,6 @@
 //! A webhook receiver on a free port: it records every request and answers as the story says.
 
 use std::collections::VecDeque;
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -62,7 +61,7 @@ impl Delivery {
 /// How a request is answered.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// The status.
+    /// The status; 0 closes the connection without an answer, `Answer::NEVER` keeps it open without one.
     pub status: u16,
     /// Headers to add.
     pub headers: Vec<(String, String)>,
@@ -70,7 +69,13 @@ pub struct Answer {
     pub body: String,
 }
 
+/// Chooses an answer for each request.
+type Choose = Box<dyn FnMut() -> Answer + Send>;
+
 impl Answer {
+    /// The status of an answer that never comes.
+    pub const NEVER: u16 = 1;
+
     /// An empty answer with that status.
     pub fn status(status: u16) -> Self {
         Self { status, headers: Vec::new(), body: String::new() }
@@ -94,6 +99,7 @@ struct Book {
     deliveries: Vec<Delivery>,
     script: VecDeque<Answer>,
     otherwise: Option<Answer>,
+    choose: Option<Choose>,
 }
 
 /// The receiver. Dropping it closes its port and its connections.
@@ -138,6 +144,11 @@ impl WebhookReceiver {
     /// Every request without a scripted answer is answered so from now on; `None` is 200.
     pub fn otherwise(&self, answer: Option<Answer>) {
         self.lock().otherwise = answer;
+    }
+
+    /// Every request without a scripted answer is answered as `choose` says: a flaky receiver.
+    pub fn choosing(&self, choose: impl FnMut() -> Answer + Send + 'static) {
+        self.lock().choose = Some(Box::new(choose));
     }
 
     /// While true, requests are read and not answered.
@@ -208,6 +219,18 @@ impl Drop for WebhookReceiver {
     }
 }
 
+/// The receiver closed the connection instead of answering.
+#[derive(Debug)]
+struct HungUp;
+
+impl std::fmt::Display for HungUp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("hung up on purpose")
+    }
+}
+
+impl std::error::Error for HungUp {}
+
 async fn serve(listener: TcpListener, book: Arc<Mutex<Book>>, held: watch::Receiver<bool>) {
     let mut connections = tokio::task::JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
@@ -227,7 +250,7 @@ async fn answer(
     request: Request<Incoming>,
     book: Arc<Mutex<Book>>,
     mut held: watch::Receiver<bool>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+) -> Result<Response<Full<Bytes>>, HungUp> {
     let (parts, body) = request.into_parts();
     let Ok(body) = body.collect().await else { return Ok(Response::new(Full::default())) };
     // An abandoned receiver answers nobody.
@@ -236,11 +259,9 @@ async fn answer(
     }
     let answer = {
         let mut book = book.lock().unwrap_or_else(PoisonError::into_inner);
-        let answer = book
-            .script
-            .pop_front()
-            .or_else(|| book.otherwise.clone())
-            .unwrap_or_else(|| Answer::status(200));
+        let scripted = book.script.pop_front().or_else(|| book.otherwise.clone());
+        let answer = scripted.or_else(|| book.choose.as_mut().map(|choose| choose()));
+        let answer = answer.unwrap_or_else(|| Answer::status(200));
         let path = parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
         book.deliveries.push(Delivery {
             path,
@@ -250,6 +271,11 @@ async fn answer(
         });
         answer
     };
+    match answer.status {
+        0 => return Err(HungUp),
+        Answer::NEVER => std::future::pending::<()>().await,
+        _ => {}
+    }
     let mut response = Response::builder().status(answer.status);
     for (name, value) in &answer.headers {
         response = response.header(name, value);

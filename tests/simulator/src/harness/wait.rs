@@ -13,13 +13,31 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 ///
 /// # Panics
 /// When it does not hold within `PATIENCE`; the message names `what` and the last value.
-pub async fn eventually<T, F, Fut>(what: &str, mut look: F, good: impl Fn(&T) -> bool) -> T
+pub async fn eventually<T, F, Fut>(what: &str, look: F, good: impl Fn(&T) -> bool) -> T
 where
     T: Debug,
     F: FnMut() -> Fut,
     Fut: Future<Output = T>,
 {
-    let deadline = Instant::now() + PATIENCE;
+    eventually_within(PATIENCE, what, look, good).await
+}
+
+/// The same with another deadline, for what takes its time by nature.
+///
+/// # Panics
+/// When it does not hold within `patience`.
+pub async fn eventually_within<T, F, Fut>(
+    patience: Duration,
+    what: &str,
+    mut look: F,
+    good: impl Fn(&T) -> bool,
+) -> T
+where
+    T: Debug,
+    F: FnMut() -> Fut,
+    Fut: Future<Output = T>,
+{
+    let deadline = Instant::now() + patience;
     let mut tick = interval(Duration::from_millis(15));
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -28,6 +46,6 @@ where
         if good(&seen) {
             return seen;
         }
-        assert!(Instant::now() < deadline, "{what}: not within {PATIENCE:?}; last seen: {seen:#?}");
+        assert!(Instant::now() < deadline, "{what}: not within {patience:?}; last seen: {seen:#?}");
     }
 }

@@ -1,0 +1,138 @@
+//! The files of the admin page, embedded. A table of extensions says what is served and as what; names come from the
+//! embedded list only, so no path of a request ever reaches the file system.
+
+use data_encoding::HEXLOWER;
+use hyper::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH,
+};
+use hyper::http::request::Parts;
+use hyper::{Method, StatusCode};
+
+use super::body::{self, Response};
+use super::origin;
+use super::problem::{Code, Problem};
+use crate::config::Config;
+
+/// Without `interpolate-folder-path` a debug binary looks for the folder where it was started.
+#[derive(rust_embed::RustEmbed)]
+#[folder = "$CARGO_MANIFEST_DIR/web"]
+struct Files;
+
+const TYPES: &[(&str, &str)] = &[
+    ("html", "text/html; charset=utf-8"),
+    ("js", "text/javascript; charset=utf-8"),
+    ("css", "text/css; charset=utf-8"),
+    ("svg", "image/svg+xml"),
+    ("png", "image/png"),
+    ("json", "application/json"),
+    ("webmanifest", "application/manifest+json"),
+];
+
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+    img-src 'self' data: blob:; media-src 'self' blob:; connect-src 'self'; manifest-src 'self'; \
+    base-uri 'none'; form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'";
+
+/// Answers with a file of the page.
+pub(super) fn serve(head: &Parts, config: &Config, path: &str) -> Result<Response, Problem> {
+    let name = match path.strip_prefix('/') {
+        Some("") => "index.html",
+        Some(name) => name,
+        None => return Err(Code::NotFound.into()),
+    };
+    let (content_type, file) = find(name).ok_or(Code::NotFound)?;
+    origin::host_allowed(head, config)?;
+    let mut response = match head.method {
+        Method::GET | Method::HEAD => {
+            let tag = format!("\"{}\"", HEXLOWER.encode(&file.metadata.sha256_hash()));
+            let mut response = if matches(head, &tag) {
+                body::empty(StatusCode::NOT_MODIFIED)
+            } else {
+                body::bytes_of(StatusCode::OK, content_type, file.data.into_owned())
+            };
+            if let Ok(tag) = HeaderValue::from_str(&tag) {
+                response.headers_mut().insert(ETAG, tag);
+            }
+            response
+        }
+        Method::OPTIONS => body::empty(StatusCode::NO_CONTENT),
+        _ => {
+            let allow = Some("GET, HEAD, OPTIONS".to_owned());
+            return Err(Problem { allow, ..Code::MethodNotAllowed.into() });
+        }
+    };
+    let headers = response.headers_mut();
+    headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS"));
+    // Names carry no hash: a browser has to ask, and gets a 304.
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    let opener = HeaderName::from_static("cross-origin-opener-policy");
+    headers.insert(opener, HeaderValue::from_static("same-origin"));
+    Ok(response)
+}
+
+fn find(name: &str) -> Option<(&'static str, rust_embed::EmbeddedFile)> {
+    let extension = name.rsplit_once('.')?.1;
+    let (_, content_type) = TYPES.iter().find(|(known, _)| *known == extension)?;
+    // A debug build reads the folder, so a name has to be on the list before it is used.
+    let listed = Files::iter().any(|file| file == name);
+    listed.then(|| Files::get(name)).flatten().map(|file| (*content_type, file))
+}
+
+fn matches(head: &Parts, tag: &str) -> bool {
+    let values = head.headers.get_all(IF_NONE_MATCH).into_iter();
+    values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|line| line.split(','))
+        .any(|one| one.trim() == "*" || one.trim().trim_start_matches("W/") == tag)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::auth::tests::config;
+    use super::*;
+
+    fn ask(path: &str, headers: &[(&str, &str)]) -> Result<Response, Problem> {
+        let mut request = hyper::Request::get(path).header("host", "localhost");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        serve(&request.body(()).unwrap().into_parts().0, &config(), path)
+    }
+
+    #[test]
+    fn a_file_is_served_once_and_then_confirmed() {
+        let response = ask("/openapi.json", &[]).unwrap();
+        assert_eq!(response.headers()["content-type"], "application/json");
+        assert_eq!(response.headers()["cache-control"], "no-cache");
+        let tag = response.headers()["etag"].to_str().unwrap().to_owned();
+        let again = ask("/openapi.json", &[("if-none-match", &format!("W/{tag}, \"x\""))]).unwrap();
+        assert_eq!(again.status(), StatusCode::NOT_MODIFIED);
+        let changed = ask("/openapi.json", &[("if-none-match", "\"x\"")]).unwrap();
+        assert_eq!(changed.status(), StatusCode::OK);
+    }
+
+    #[test]
+    fn only_listed_names_exist() {
+        for path in [
+            "/../Cargo.toml",
+            "/nothing.js",
+            "//etc/passwd",
+            "/openapi.json/",
+            "/./openapi.json",
+            "/%6fpenapi.json",
+        ] {
+            assert_eq!(
+                ask(path, &[]).map(|r| r.status()).unwrap_err().code,
+                Code::NotFound,
+                "{path}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_embedded_file_has_a_type() {
+        for name in Files::iter() {
+            assert!(find(&name).is_some(), "{name} is embedded but not served");
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! Who a request speaks for, and whether that is enough for a route. Device keys and the admin token are compared as
+//! hashes in constant time, with the same work for keys nobody has.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use hyper::header::AUTHORIZATION;
+use hyper::http::request::Parts;
+
+use super::problem::{Code, Problem};
+use super::route::Access;
+use super::{State, origin, session};
+use crate::config::{Config, KeyConfig, Scope};
+use crate::model::{DeviceName, KeyHash};
+
+/// Who a request speaks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Principal {
+    /// Nobody in particular.
+    Nobody,
+    /// The admin of the gateway, by token or in a browser's session.
+    Admin {
+        /// The session's id.
+        session: Option<String>,
+    },
+    /// A program with a device's key.
+    Key {
+        /// The device it belongs to.
+        device: DeviceName,
+        /// The key's name.
+        id: String,
+        /// What it may do.
+        scopes: BTreeSet<Scope>,
+    },
+}
+
+impl Principal {
+    /// The word for it.
+    pub(super) fn role(&self) -> &'static str {
+        match self {
+            Self::Nobody => "none",
+            Self::Admin { .. } => "admin",
+            Self::Key { .. } => "key",
+        }
+    }
+
+    /// The one device it may reach, when it is bound to one.
+    pub(super) fn device(&self) -> Option<&DeviceName> {
+        match self {
+            Self::Key { device, .. } => Some(device),
+            Self::Nobody | Self::Admin { .. } => None,
+        }
+    }
+
+    /// The names of what it may do.
+    pub(super) fn scopes(&self) -> Vec<&'static str> {
+        let all = [Scope::Send, Scope::Read, Scope::Admin];
+        all.into_iter().filter(|scope| self.may(*scope)).map(scope_name).collect()
+    }
+
+    /// Whether it has a scope.
+    pub(super) fn may(&self, scope: Scope) -> bool {
+        match self {
+            Self::Nobody => false,
+            Self::Admin { .. } => true,
+            Self::Key { scopes, .. } => scopes.contains(&scope),
+        }
+    }
+
+    /// Whether it may see anything of that device.
+    pub(super) fn reaches(&self, name: &DeviceName) -> bool {
+        match self {
+            Self::Nobody => false,
+            Self::Admin { .. } => true,
+            Self::Key { device, .. } => device == name,
+        }
+    }
+}
+
+/// The contract's word for a scope.
+pub(super) fn scope_name(scope: Scope) -> &'static str {
+    match scope {
+        Scope::Send => "send",
+        Scope::Read => "read",
+        Scope::Admin => "admin",
+    }
+}
+
+/// The key or token in a request's headers.
+pub(super) fn presented(head: &Parts) -> Option<&str> {
+    let bearer = head.headers.get(AUTHORIZATION).and_then(|value| {
+        let (scheme, key) = value.to_str().ok()?.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
+    });
+    bearer.or_else(|| head.headers.get("x-api-key")?.to_str().ok())
+}
+
+/// The device a key belongs to. Looks at every key, also after a match.
+pub(super) fn key_of<'a>(config: &'a Config, key: &str) -> Option<(&'a DeviceName, &'a KeyConfig)> {
+    let hash = KeyHash::of(key);
+    let all = config.devices.iter().flat_map(|(name, d)| d.keys.iter().map(move |k| (name, k)));
+    all.fold(
+        None,
+        |found, candidate| if candidate.1.hash == hash { Some(candidate) } else { found },
+    )
+}
+
+/// Who sent a request. A key that is not valid is an error, not nobody.
+pub(super) fn identify(
+    state: &State,
+    config: &Config,
+    head: &Parts,
+    client: IpAddr,
+) -> Result<Principal, Problem> {
+    if let Some(key) = presented(head) {
+        if let Some((device, key)) = key_of(config, key) {
+            let (id, scopes) = (key.id.clone(), key.scopes.clone());
+            return Ok(Principal::Key { device: device.clone(), id, scopes });
+        }
+        if state.api.operator.matches(key) {
+            return Ok(Principal::Admin { session: None });
+        }
+        // A person may have chosen the admin token: guessing it must be slow, so it is not even compared.
+        if let Some(wait) = state.throttle.wait(client) {
+            return Err(Problem::from(Code::TooManyAttempts).retry_after(wait));
+        }
+        if config.admin.token.is_some_and(|hash| hash.matches(key)) {
+            return Ok(Principal::Admin { session: None });
+        }
+        state.throttle.failed(client);
+        return Err(Problem::new(Code::Unauthorized, "the key is not valid"));
+    }
+    let Some(id) = session::cookie(&head.headers).and_then(|c| state.sessions.touch(c)) else {
+        return Ok(Principal::Nobody);
+    };
+    origin::host_allowed(head, config)?;
+    origin::same_site(head)?;
+    Ok(Principal::Admin { session: Some(id) })
+}
+
+/// Whether `who` may use a route. `device` is the one named in the path.
+pub(super) fn check(who: &Principal, access: Access, device: Option<&str>) -> Result<(), Problem> {
+    let scope = match access {
+        Access::Public | Access::BodyKey => return Ok(()),
+        _ if *who == Principal::Nobody => return Err(Code::Unauthorized.into()),
+        Access::AnyKey => return Ok(()),
+        Access::Gateway if matches!(who, Principal::Admin { .. }) => return Ok(()),
+        Access::Gateway => {
+            return Err(Problem::new(Code::Forbidden, "only the admin may do this, no device key"));
+        }
+        Access::Read => Scope::Read,
+        Access::Send => Scope::Send,
+        Access::Admin => Scope::Admin,
+    };
+    if !who.may(scope) {
+        let detail = format!("the key lacks the scope {:?}", scope_name(scope));
+        return Err(Problem::new(Code::Forbidden, detail));
+    }
+    // The same answer whether or not the device exists: a key learns nothing about others.
+    match (device, who.device()) {
+        (Some(asked), Some(own)) if asked != own.as_str() => {
+            Err(Problem::new(Code::Forbidden, "the key belongs to another device"))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::{
+        AdminConfig, DeviceConfig, Durability, MediaConfig, OutboxConfig, ServerConfig, StoreConfig,
+    };
+
+    /// A configuration with the devices `toko` (keys `full`, `send`) and `gudang` (key `other`).
+    pub(in super::super) fn config() -> Config {
+        let key = |id: &str, scopes: &[Scope]| KeyConfig {
+            id: id.into(),
+            hash: KeyHash::of(id),
+            scopes: scopes.iter().copied().collect(),
+        };
+        let device = |label: &str, keys| DeviceConfig {
+            label: label.into(),
+            enabled: true,
+            keys,
+            country_code: Some("62".into()),
+            pace: None,
+            webhooks: Vec::new(),
+        };
+        let toko = device(
+            "Toko",
+            vec![key("full", &[Scope::Send, Scope::Read]), key("send", &[Scope::Send])],
+        );
+        let gudang =
+            device("Gudang", vec![key("other", &[Scope::Send, Scope::Read, Scope::Admin])]);
+        Config {
+            server: ServerConfig {
+                listen: "127.0.0.1:0".parse().unwrap(),
+                hosts: Vec::new(),
+                trusted_proxies: Vec::new(),
+                base_path: "/".into(),
+            },
+            admin: AdminConfig { token: Some(KeyHash::of("admin-token")), editable: true },
+            store: StoreConfig { path: "data".into(), durability: Durability::Crash },
+            outbox: OutboxConfig { keep: Duration::from_hours(72), max_size: 1 << 20 },
+            media: MediaConfig { max_size: 1 << 20, allow_nets: Vec::new() },
+            devices: BTreeMap::from([
+                (DeviceName::parse("toko").unwrap(), toko),
+                (DeviceName::parse("gudang").unwrap(), gudang),
+            ]),
+        }
+    }
+
+    fn key(name: &str) -> Principal {
+        let config = config();
+        let (device, key) = key_of(&config, name).unwrap();
+        Principal::Key { device: device.clone(), id: key.id.clone(), scopes: key.scopes.clone() }
+    }
+
+    fn code(who: &Principal, access: Access, device: Option<&str>) -> Option<Code> {
+        check(who, access, device).err().map(|problem| problem.code)
+    }
+
+    #[test]
+    fn a_key_belongs_to_its_device() {
+        assert_eq!(key("full").device().map(DeviceName::as_str), Some("toko"));
+        assert_eq!(key("other").device().map(DeviceName::as_str), Some("gudang"));
+        assert!(key_of(&config(), "admin-token").is_none());
+        assert!(key_of(&config(), "").is_none());
+        assert_eq!(key("full").scopes(), ["send", "read"]);
+    }
+
+    #[test]
+    fn access_is_a_property_of_the_route() {
+        let admin = Principal::Admin { session: None };
+        for access in [Access::AnyKey, Access::Read, Access::Send, Access::Admin, Access::Gateway] {
+            assert_eq!(
+                code(&Principal::Nobody, access, None),
+                Some(Code::Unauthorized),
+                "{access:?}"
+            );
+            assert_eq!(code(&admin, access, Some("toko")), None, "{access:?}");
+        }
+        assert_eq!(code(&key("send"), Access::Send, Some("toko")), None);
+        assert_eq!(code(&key("send"), Access::Read, Some("toko")), Some(Code::Forbidden));
+        assert_eq!(code(&key("full"), Access::Admin, Some("toko")), Some(Code::Forbidden));
+        assert_eq!(code(&key("other"), Access::Admin, Some("gudang")), None);
+        assert_eq!(code(&key("other"), Access::Gateway, None), Some(Code::Forbidden));
+        assert_eq!(code(&key("send"), Access::AnyKey, None), None);
+    }
+
+    #[test]
+    fn a_key_reaches_no_other_device_whether_it_exists_or_not() {
+        let there = check(&key("full"), Access::Send, Some("gudang"));
+        let not_there = check(&key("full"), Access::Send, Some("nothing"));
+        assert!(there.is_err());
+        assert_eq!(there, not_there);
+    }
+
+    #[test]
+    fn keys_come_in_two_headers() {
+        let head = |name: &str, value: &str| {
+            hyper::Request::get("/").header(name, value).body(()).unwrap().into_parts().0
+        };
+        assert_eq!(presented(&head("authorization", "Bearer abc")), Some("abc"));
+        assert_eq!(presented(&head("authorization", "bearer  abc ")), Some("abc"));
+        assert_eq!(presented(&head("x-api-key", "abc")), Some("abc"));
+        assert_eq!(presented(&head("authorization", "Basic abc")), None);
+    }
+}

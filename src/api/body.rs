@@ -1,0 +1,184 @@
+//! Bodies, in and out: one response body type for every handler, and reading a request body within limits of size and
+//! time. hyper bounds neither.
+
+use std::convert::Infallible;
+use std::io;
+use std::pin::pin;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::{Stream, TryStreamExt};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Empty, Full, StreamBody};
+use hyper::StatusCode;
+use hyper::body::{Body as HttpBody, Frame};
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::time::{Instant, timeout_at};
+
+use super::problem::{Code, Problem};
+
+/// What every response carries.
+pub(super) type Body = UnsyncBoxBody<Bytes, io::Error>;
+/// What every handler returns when it went well.
+pub(super) type Response = hyper::Response<Body>;
+
+/// The largest JSON or form body.
+pub(super) const MAX_JSON: usize = 64 * 1024;
+/// How long a whole body may take.
+const WHOLE: Duration = Duration::from_secs(30);
+/// How long a client may pause within a body.
+pub(super) const CHUNK: Duration = Duration::from_secs(10);
+
+/// A response without a body.
+pub(super) fn empty(status: StatusCode) -> Response {
+    with_status(status, Empty::new().map_err(never).boxed_unsync())
+}
+
+/// A JSON response.
+pub(super) fn json<T: Serialize + ?Sized>(status: StatusCode, value: &T) -> Response {
+    match serde_json::to_vec(value) {
+        Ok(bytes) => bytes_of(status, "application/json", bytes),
+        Err(error) => {
+            tracing::error!(%error, "An answer could not be written as JSON.");
+            empty(StatusCode::INTERNAL_SERVER_ERROR)
+        }
+    }
+}
+
+/// A JSON response with status 200.
+#[expect(clippy::unnecessary_wraps, reason = "what handlers return")]
+pub(super) fn ok<T: Serialize + ?Sized>(value: &T) -> Result<Response, Problem> {
+    Ok(json(StatusCode::OK, value))
+}
+
+/// A response of a fixed type.
+pub(super) fn bytes_of(
+    status: StatusCode,
+    content_type: &'static str,
+    bytes: impl Into<Bytes>,
+) -> Response {
+    let mut response = with_status(status, Full::new(bytes.into()).map_err(never).boxed_unsync());
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+/// A response whose body comes in pieces; an error breaks the connection, so that nobody takes half for the whole.
+pub(super) fn stream(
+    pieces: impl Stream<Item = Result<Bytes, io::Error>> + Send + 'static,
+) -> Response {
+    with_status(StatusCode::OK, StreamBody::new(pieces.map_ok(Frame::data)).boxed_unsync())
+}
+
+fn with_status(status: StatusCode, body: Body) -> Response {
+    let mut response = hyper::Response::new(body);
+    *response.status_mut() = status;
+    response
+}
+
+fn never(never: Infallible) -> io::Error {
+    match never {}
+}
+
+/// Reads a whole body of at most `max` bytes.
+pub(super) async fn read_limited<B>(body: B, max: usize) -> Result<Bytes, Problem>
+where
+    B: HttpBody<Data = Bytes>,
+{
+    let too_large = || Problem::new(Code::TooLarge, format!("a body has at most {max} bytes here"));
+    // Before the first read: a client that waits for `100 Continue` is told without sending anything.
+    if body.size_hint().lower() > max as u64 {
+        return Err(too_large());
+    }
+    let whole = Instant::now() + WHOLE;
+    let mut body = pin!(body);
+    let mut read = BytesMut::new();
+    loop {
+        let patience = whole.min(Instant::now() + CHUNK);
+        let frame = match timeout_at(patience, body.frame()).await {
+            Ok(None) => return Ok(read.freeze()),
+            Ok(Some(Ok(frame))) => frame,
+            Ok(Some(Err(_))) => {
+                return Err(Problem::new(Code::InvalidRequest, "the body broke off"));
+            }
+            Err(_) => return Err(Code::Timeout.into()),
+        };
+        if let Ok(data) = frame.into_data() {
+            if read.len() + data.len() > max {
+                return Err(too_large());
+            }
+            read.extend_from_slice(&data);
+        }
+    }
+}
+
+/// Reads JSON. What is wrong is said with its place, in bytes from the start.
+pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        let place = offset(bytes, error.line(), error.column());
+        let text = error.to_string();
+        // serde_json ends its texts with a line and a column; one-line bodies make those useless.
+        let what = text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what);
+        Problem::new(Code::InvalidRequest, format!("{what}, at byte {place} of the JSON body"))
+    })
+}
+
+/// The byte at a line and column of `serde_json`, both from 1; a column counts bytes.
+fn offset(bytes: &[u8], line: usize, column: usize) -> usize {
+    let before: usize =
+        bytes.split_inclusive(|b| *b == b'\n').take(line.saturating_sub(1)).map(<[u8]>::len).sum();
+    (before + column).min(bytes.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::stream;
+    use serde_json::Value;
+
+    use super::*;
+
+    type Piece = Result<Frame<Bytes>, io::Error>;
+
+    fn piece(size: usize) -> Piece {
+        Ok(Frame::data(Bytes::from(vec![b'x'; size])))
+    }
+
+    #[tokio::test]
+    async fn a_body_may_be_exactly_as_large_as_the_limit() {
+        let body = |last| StreamBody::new(stream::iter([piece(40), piece(last)]));
+        assert_eq!(read_limited(body(60), 100).await.map(|b| b.len()), Ok(100));
+        assert_eq!(read_limited(body(61), 100).await.unwrap_err().code, Code::TooLarge);
+        assert_eq!(
+            read_limited(Full::new(Bytes::from_static(b"12345")), 4).await.unwrap_err().code,
+            Code::TooLarge
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_client_is_dropped_after_ten_seconds() {
+        let started = Instant::now();
+        let silent = StreamBody::new(stream::pending::<Piece>());
+        assert_eq!(read_limited(silent, 100).await.unwrap_err().code, Code::Timeout);
+        assert_eq!(started.elapsed().as_secs(), 10);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_drip_is_dropped_after_thirty_seconds() {
+        let started = Instant::now();
+        let drip = stream::unfold((), |()| async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            Some((piece(1), ()))
+        });
+        assert_eq!(read_limited(StreamBody::new(drip), 100).await.unwrap_err().code, Code::Timeout);
+        assert_eq!(started.elapsed().as_secs(), 30);
+    }
+
+    #[test]
+    fn broken_json_says_where() {
+        let problem = parse::<Value>(b"{\"a\":\n tru}").unwrap_err();
+        assert_eq!(problem.detail.as_deref(), Some("expected ident, at byte 10 of the JSON body"));
+        assert!(parse::<Value>(b"{\"a\":\"\xff\"}").is_err());
+        assert!(parse::<Value>("[".repeat(100_000).as_bytes()).is_err(), "the stack must survive");
+    }
+}

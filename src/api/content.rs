@@ -1,0 +1,447 @@
+//! The body of `POST …/messages` and its reading into a `SendRequest`: one place says what is valid. Nothing is sent or
+//! stored here.
+
+use std::path::PathBuf;
+
+use base64::Engine as _;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+use serde::Deserialize;
+use serde_json::Number;
+
+use super::problem::{Issue, Problem};
+use crate::model::{Content, Jid, MediaKind, MediaSource, MessageId, Recipient, SendRequest};
+
+/// Longer texts are refused by WhatsApp.
+const LONGEST_TEXT: usize = 65_536;
+const POLL_OPTIONS: std::ops::RangeInclusive<usize> = 2..=12;
+
+/// The body, as callers write it. Exactly one of the contents must be there.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct SendBody {
+    pub(super) to: String,
+    pub(super) text: Option<String>,
+    pub(super) image: Option<MediaBody>,
+    pub(super) video: Option<MediaBody>,
+    pub(super) audio: Option<MediaBody>,
+    pub(super) voice: Option<MediaBody>,
+    pub(super) document: Option<MediaBody>,
+    pub(super) sticker: Option<MediaBody>,
+    pub(super) location: Option<LocationBody>,
+    pub(super) contact: Option<ContactBody>,
+    pub(super) poll: Option<PollBody>,
+    pub(super) reaction: Option<ReactionBody>,
+    pub(super) reply_to: Option<String>,
+    pub(super) mentions: Vec<String>,
+    pub(super) view_once: bool,
+}
+
+/// A file: by URL, inline, or uploaded beside.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct MediaBody {
+    pub(super) url: Option<String>,
+    pub(super) base64: Option<String>,
+    /// Where a multipart upload was put; no caller can say so.
+    #[serde(skip)]
+    pub(super) spool: Option<PathBuf>,
+    pub(super) mime: Option<String>,
+    pub(super) filename: Option<String>,
+    pub(super) caption: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LocationBody {
+    latitude: Number,
+    longitude: Number,
+    name: Option<String>,
+    address: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ContactBody {
+    name: String,
+    vcard: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PollBody {
+    question: String,
+    options: Vec<String>,
+    selectable: Option<u32>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReactionBody {
+    message: String,
+    emoji: String,
+    author: Option<String>,
+}
+
+/// A valid request; bytes that came inline still have to find a place.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Draft {
+    pub(super) request: SendRequest,
+    pub(super) inline: Option<Vec<u8>>,
+}
+
+/// Collects what is wrong, so that callers hear of everything at once.
+#[derive(Default)]
+struct Issues(Vec<Issue>);
+
+impl Issues {
+    fn add(&mut self, path: &str, msg: impl ToString) {
+        self.0.push(Issue::new(path, msg));
+    }
+
+    fn message(&mut self, path: &str, text: &str) -> Option<MessageId> {
+        let id = MessageId::parse(text);
+        if id.is_none() {
+            self.add(path, "not a message id");
+        }
+        id
+    }
+
+    fn text(&mut self, path: &str, text: &str) {
+        if text.trim().is_empty() {
+            self.add(path, "must not be empty");
+        } else if text.chars().count() > LONGEST_TEXT {
+            self.add(path, format!("has at most {LONGEST_TEXT} characters"));
+        }
+    }
+}
+
+impl SendBody {
+    /// The medium of that kind.
+    pub(super) fn set_media(&mut self, kind: MediaKind, media: MediaBody) {
+        *match kind {
+            MediaKind::Image => &mut self.image,
+            MediaKind::Video => &mut self.video,
+            MediaKind::Audio => &mut self.audio,
+            MediaKind::Voice => &mut self.voice,
+            MediaKind::Document => &mut self.document,
+            MediaKind::Sticker => &mut self.sticker,
+        } = Some(media);
+    }
+
+    /// Reads it, or says everything that is wrong.
+    pub(super) fn draft(mut self, country_code: Option<&str>) -> Result<Draft, Problem> {
+        let mut issues = Issues::default();
+        let to = Recipient::parse(&self.to, country_code);
+        if self.to.is_empty() {
+            issues.add("to", "required");
+        } else if let Err(error) = to {
+            issues.add("to", error);
+        }
+        let reply_to = self.reply_to.as_deref().and_then(|id| issues.message("reply_to", id));
+        let mut mentions = Vec::new();
+        for (n, mention) in self.mentions.iter().enumerate() {
+            match Recipient::parse(mention, country_code) {
+                Ok(mention) => mentions.push(mention),
+                Err(error) => issues.add(&format!("mentions[{n}]"), error),
+            }
+        }
+        let mut inline = None;
+        let mut contents = self.contents(&mut issues, &mut inline);
+        if contents.len() != 1 {
+            issues.add(
+                "",
+                "give exactly one of text, image, video, audio, voice, document, sticker, \
+                 location, contact, poll, reaction",
+            );
+        }
+        let view_once = self.view_once;
+        let once = |content: &Content| match content {
+            Content::Media { media, .. } => {
+                !matches!(media, MediaKind::Document | MediaKind::Sticker)
+            }
+            _ => false,
+        };
+        if view_once && !contents.iter().all(once) {
+            issues.add("view_once", "only for image, video, audio and voice");
+        }
+        match (to, contents.pop()) {
+            (Ok(to), Some(content)) if issues.0.is_empty() => {
+                let request = SendRequest { to, content, reply_to, mentions, view_once };
+                Ok(Draft { request, inline })
+            }
+            _ => Err(Problem::invalid(issues.0)),
+        }
+    }
+
+    fn contents(&mut self, issues: &mut Issues, inline: &mut Option<Vec<u8>>) -> Vec<Content> {
+        let mut contents = Vec::new();
+        if let Some(text) = self.text.take() {
+            issues.text("text", &text);
+            contents.push(Content::Text { text });
+        }
+        let media = [
+            ("image", MediaKind::Image, self.image.take()),
+            ("video", MediaKind::Video, self.video.take()),
+            ("audio", MediaKind::Audio, self.audio.take()),
+            ("voice", MediaKind::Voice, self.voice.take()),
+            ("document", MediaKind::Document, self.document.take()),
+            ("sticker", MediaKind::Sticker, self.sticker.take()),
+        ];
+        for (name, kind, media) in media {
+            contents.extend(media.map(|media| media.content(name, kind, issues, inline)));
+        }
+        contents.extend(self.location.take().map(|location| location.content(issues)));
+        contents.extend(self.contact.take().map(|contact| {
+            issues.text("contact.name", &contact.name);
+            if !contact.vcard.trim_start().starts_with("BEGIN:VCARD") {
+                issues.add("contact.vcard", "must begin with BEGIN:VCARD");
+            }
+            Content::Contact { name: contact.name, vcard: contact.vcard }
+        }));
+        contents.extend(self.poll.take().map(|poll| poll.content(issues)));
+        contents.extend(self.reaction.take().and_then(|reaction| reaction.content(issues)));
+        contents
+    }
+}
+
+impl MediaBody {
+    fn content(
+        self,
+        name: &str,
+        media: MediaKind,
+        issues: &mut Issues,
+        inline: &mut Option<Vec<u8>>,
+    ) -> Content {
+        let source = match (self.url, self.base64, self.spool) {
+            (Some(url), None, None) => {
+                if !is_web(&url) {
+                    issues.add(&format!("{name}.url"), "must begin with http:// or https://");
+                }
+                MediaSource::Url(url)
+            }
+            (None, Some(text), None) => {
+                match decode(&text) {
+                    Some(bytes) if !bytes.is_empty() => *inline = Some(bytes),
+                    _ => issues.add(&format!("{name}.base64"), "not valid base64"),
+                }
+                MediaSource::Spool(PathBuf::new())
+            }
+            (None, None, Some(path)) => MediaSource::Spool(path),
+            _ => {
+                issues.add(name, "give either url or base64");
+                MediaSource::Spool(PathBuf::new())
+            }
+        };
+        let captioned = matches!(media, MediaKind::Image | MediaKind::Video | MediaKind::Document);
+        if self.caption.is_some() && !captioned {
+            issues.add(&format!("{name}.caption"), "this kind of message has no caption");
+        }
+        if self.filename.is_some() && media != MediaKind::Document {
+            issues.add(&format!("{name}.filename"), "only documents show a file name");
+        }
+        let Self { mime, filename, caption, .. } = self;
+        Content::Media { media, source, mime, filename, caption }
+    }
+}
+
+/// Whether this can be fetched at all. Whether it may be is decided where it is.
+pub(super) fn is_web(url: &str) -> bool {
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))
+        && !url.chars().any(|c| c.is_whitespace() || c.is_control())
+}
+
+fn decode(text: &str) -> Option<Vec<u8>> {
+    let lenient =
+        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    // Browsers hand out `data:` URLs; their type is not believed.
+    let text = text.split_once(";base64,").map_or(text, |(_, data)| data);
+    GeneralPurpose::new(&base64::alphabet::STANDARD, lenient).decode(text).ok()
+}
+
+impl LocationBody {
+    fn content(self, issues: &mut Issues) -> Content {
+        for (path, value, most) in [
+            ("location.latitude", &self.latitude, 90.0),
+            ("location.longitude", &self.longitude, 180.0),
+        ] {
+            if !value.as_f64().is_some_and(|degrees| degrees.abs() <= most) {
+                issues.add(path, format!("lies between -{most} and {most}"));
+            }
+        }
+        Content::Location {
+            latitude: self.latitude.to_string(),
+            longitude: self.longitude.to_string(),
+            name: self.name,
+            address: self.address,
+        }
+    }
+}
+
+impl PollBody {
+    fn content(self, issues: &mut Issues) -> Content {
+        issues.text("poll.question", &self.question);
+        let mut distinct: Vec<&str> = self.options.iter().map(|option| option.trim()).collect();
+        distinct.sort_unstable();
+        distinct.dedup();
+        let count = self.options.len();
+        if !POLL_OPTIONS.contains(&count) || distinct.len() != count || distinct.contains(&"") {
+            issues.add("poll.options", "2 to 12 different answers");
+        }
+        let selectable = self.selectable.unwrap_or(1);
+        if usize::try_from(selectable).map_or(true, |n| n > count) {
+            issues.add(
+                "poll.selectable",
+                "0 for any number, or at most as many as there are answers",
+            );
+        }
+        Content::Poll { question: self.question, options: self.options, selectable }
+    }
+}
+
+impl ReactionBody {
+    fn content(self, issues: &mut Issues) -> Option<Content> {
+        // One emoji can be many code points; 40 is more than any has.
+        if self.emoji.chars().count() > 40 {
+            issues.add("reaction.emoji", "one emoji, or empty to take the reaction back");
+        }
+        let author = match self.author.as_deref().map(Jid::parse) {
+            Some(Err(error)) => {
+                issues.add("reaction.author", error);
+                None
+            }
+            Some(Ok(author)) => Some(author),
+            None => None,
+        };
+        let message = issues.message("reaction.message", &self.message)?;
+        Some(Content::Reaction { message, author, emoji: self.emoji })
+    }
+}
+
+/// The word for what a message is.
+pub(super) fn kind_of(content: &Content) -> &'static str {
+    match content {
+        Content::Text { .. } => "text",
+        Content::Media { media, .. } => media_name(*media),
+        Content::Location { .. } => "location",
+        Content::Contact { .. } => "contact",
+        Content::Poll { .. } => "poll",
+        Content::Reaction { .. } => "reaction",
+        Content::Edit { .. } => "edit",
+        Content::Revoke { .. } => "revoke",
+    }
+}
+
+/// The word for a kind of media.
+pub(super) fn media_name(kind: MediaKind) -> &'static str {
+    match kind {
+        MediaKind::Image => "image",
+        MediaKind::Video => "video",
+        MediaKind::Audio => "audio",
+        MediaKind::Voice => "voice",
+        MediaKind::Document => "document",
+        MediaKind::Sticker => "sticker",
+    }
+}
+
+/// The kind of media of that word.
+pub(super) fn media_kind(name: &str) -> Option<MediaKind> {
+    let all = [
+        MediaKind::Image,
+        MediaKind::Video,
+        MediaKind::Audio,
+        MediaKind::Voice,
+        MediaKind::Document,
+        MediaKind::Sticker,
+    ];
+    all.into_iter().find(|kind| media_name(*kind) == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::body;
+    use super::*;
+
+    fn draft(body: &Value) -> Result<Draft, Problem> {
+        body::parse::<SendBody>(body.to_string().as_bytes())?.draft(Some("62"))
+    }
+
+    fn wrong(body: &Value) -> Vec<String> {
+        draft(body).unwrap_err().issues.into_iter().map(|issue| issue.path).collect()
+    }
+
+    #[test]
+    fn text_needs_a_receiver_and_a_text() {
+        let text = draft(&json!({ "to": "0812-3456-789", "text": "Halo" })).unwrap();
+        assert_eq!(text.request.to.jid().as_str(), "628123456789@s.whatsapp.net");
+        assert_eq!(text.request.content, Content::Text { text: "Halo".into() });
+        assert_eq!(wrong(&json!({ "text": "Halo" })), ["to"]);
+        assert_eq!(wrong(&json!({ "to": "x", "text": " " })), ["to", "text"]);
+        assert_eq!(wrong(&json!({ "to": "628123456789" })), [""]);
+        let both = json!({ "to": "628123456789", "text": "a", "image": { "url": "https://a/b" } });
+        assert_eq!(wrong(&both), [""]);
+    }
+
+    #[test]
+    fn unknown_fields_are_named() {
+        for body in [
+            json!({ "to": "628123456789", "txt": "Halo" }),
+            json!({ "to": "628123456789", "image": { "txt": "https://a/b" } }),
+        ] {
+            let detail = draft(&body).unwrap_err().detail.unwrap();
+            assert!(detail.contains("unknown field `txt`"), "{detail}");
+        }
+    }
+
+    #[test]
+    fn media_comes_from_one_place() {
+        let media = |media: Value| json!({ "to": "628123456789", "image": media });
+        let by_url = draft(&media(json!({ "url": "https://a/b.png", "caption": "c" }))).unwrap();
+        assert!(matches!(
+            by_url.request.content,
+            Content::Media { source: MediaSource::Url(_), caption: Some(_), .. }
+        ));
+        let inline = draft(&media(json!({ "base64": "aGFsbw" }))).unwrap();
+        assert_eq!(inline.inline.as_deref(), Some(&b"halo"[..]));
+        let data = draft(&media(json!({ "base64": "data:image/png;base64,aGFsbw==" }))).unwrap();
+        assert_eq!(data.inline, inline.inline);
+        assert_eq!(wrong(&media(json!({ "url": "ftp://a" }))), ["image.url"]);
+        assert_eq!(wrong(&media(json!({ "url": "file:///etc/passwd" }))), ["image.url"]);
+        assert_eq!(wrong(&media(json!({ "base64": "*" }))), ["image.base64"]);
+        assert_eq!(wrong(&media(json!({}))), ["image"]);
+        assert_eq!(wrong(&media(json!({ "url": "https://a/b", "base64": "aGFsbw" }))), ["image"]);
+        let spool = media(json!({ "spool": "/etc/passwd" }));
+        assert!(draft(&spool).unwrap_err().detail.unwrap().contains("unknown field `spool`"));
+        let voice =
+            json!({ "to": "628123456789", "voice": { "url": "https://a/b", "caption": "c" } });
+        assert_eq!(wrong(&voice), ["voice.caption"]);
+    }
+
+    #[test]
+    fn the_other_kinds_are_checked() {
+        let to = "628123456789";
+        assert!(
+            draft(&json!({ "to": to, "location": { "latitude": -6.2, "longitude": 106.8 } }))
+                .is_ok()
+        );
+        assert_eq!(
+            wrong(&json!({ "to": to, "location": { "latitude": 91, "longitude": 181 } })),
+            ["location.latitude", "location.longitude"]
+        );
+        let poll =
+            |options: Value| json!({ "to": to, "poll": { "question": "q", "options": options } });
+        assert!(draft(&poll(json!(["a", "b"]))).is_ok());
+        assert_eq!(wrong(&poll(json!(["a", "a"]))), ["poll.options"]);
+        assert_eq!(wrong(&poll(json!([]))), ["poll.options", "poll.selectable"]);
+        let reaction = json!({ "to": to, "reaction": { "message": "a b", "emoji": "👍" } });
+        assert_eq!(wrong(&reaction), ["reaction.message", ""]);
+        assert!(
+            draft(&json!({ "to": to, "contact": { "name": "n", "vcard": "BEGIN:VCARD\n" } }))
+                .is_ok()
+        );
+        assert_eq!(wrong(&json!({ "to": to, "text": "a", "view_once": true })), ["view_once"]);
+    }
+}

@@ -1,0 +1,96 @@
+//! Webhooks as callers see them: how each does, what it refused, and trying again.
+
+use hyper::StatusCode;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::body::{self, MAX_JSON, Response};
+use super::handle::Call;
+use super::problem::{Code, Problem};
+use crate::hooks::{EndpointReport, ReplayFrom};
+use crate::model::{DeviceName, EventId, UnixMillis};
+use crate::store::Seq;
+
+const LISTED: usize = 100;
+
+/// The device and the number of the webhook in the path.
+fn endpoint(call: &Call) -> Result<(DeviceName, usize), Problem> {
+    let (name, _) = call.device()?;
+    let n = call.params.get("n").parse().map_err(|_| Code::WebhookNotFound)?;
+    Ok((name, n))
+}
+
+fn reports(call: &Call, name: &DeviceName) -> Vec<EndpointReport> {
+    call.state.api.webhooks.reports().borrow().get(name).cloned().unwrap_or_default()
+}
+
+/// `GET …/webhooks`.
+pub(super) fn list(call: &Call) -> Result<Response, Problem> {
+    let (name, _) = call.device()?;
+    let webhooks = reports(call, &name).into_iter().map(|report| {
+        let attempts = call.state.api.webhooks.attempts(&name, report.n).unwrap_or_default();
+        let mut webhook = json!(report);
+        if let Value::Object(fields) = &mut webhook {
+            fields.insert("attempts".into(), json!(attempts));
+        }
+        webhook
+    });
+    body::ok(&json!({ "webhooks": webhooks.collect::<Vec<_>>() }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReplayBody {
+    from: String,
+}
+
+/// `POST …/replay`.
+pub(super) async fn replay(call: &mut Call) -> Result<Response, Problem> {
+    let ReplayBody { from } = call.json(MAX_JSON).await?;
+    let from = EventId::parse(&from)
+        .map(ReplayFrom::Event)
+        .or_else(|| UnixMillis::parse(&from).map(ReplayFrom::Time))
+        .ok_or_else(|| Problem::field("from", "an event id (evt_…) or an RFC 3339 time"))?;
+    let (name, n) = endpoint(call)?;
+    let cursor = call.state.api.webhooks.replay(&name, n, from).await?;
+    Ok(body::json(StatusCode::ACCEPTED, &json!({ "cursor": cursor })))
+}
+
+/// `POST …/test`.
+pub(super) async fn test(call: &Call) -> Result<Response, Problem> {
+    let (name, n) = endpoint(call)?;
+    body::ok(&call.state.api.webhooks.test(&name, n).await?)
+}
+
+/// `POST …/pause`.
+pub(super) async fn pause(call: &Call) -> Result<Response, Problem> {
+    let (name, n) = endpoint(call)?;
+    call.state.api.webhooks.pause(&name, n).await?;
+    body::ok(&json!({ "webhooks": reports(call, &name) }))
+}
+
+/// `POST …/resume`.
+pub(super) async fn resume(call: &Call) -> Result<Response, Problem> {
+    let (name, n) = endpoint(call)?;
+    call.state.api.webhooks.resume(&name, n).await?;
+    body::ok(&json!({ "webhooks": reports(call, &name) }))
+}
+
+/// `GET …/dead-letters`.
+pub(super) async fn dead_letters(call: &Call) -> Result<Response, Problem> {
+    let (name, n) = endpoint(call)?;
+    let after = match call.query("after")? {
+        Some(text) => Seq(text.parse().map_err(|_| Problem::field("after", "a number"))?),
+        None => Seq(0),
+    };
+    let letters = call.state.api.webhooks.dead_letters(&name, n, after, LISTED).await?;
+    let next = (letters.len() == LISTED).then(|| letters.last().map(|letter| letter.seq)).flatten();
+    body::ok(&json!({ "dead_letters": letters, "next": next }))
+}
+
+/// `POST …/dead-letters/{event}/retry`.
+pub(super) async fn retry(call: &Call) -> Result<Response, Problem> {
+    let (name, n) = endpoint(call)?;
+    let event = EventId::parse(call.params.get("event")).ok_or(Code::EventNotFound)?;
+    body::ok(&call.state.api.webhooks.retry(&name, n, &event).await?)
+}

@@ -1,0 +1,121 @@
+//! The events of one device, the same as its webhooks get: page by page, or as a stream that goes on where the client
+//! left off. Reading moves no cursor.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use tokio::select;
+use tokio::sync::watch;
+use tokio::time::{Instant, interval_at};
+
+use super::State;
+use super::body::{self, Response};
+use super::handle::Call;
+use super::problem::{Code, Problem};
+use super::sse::{self, Events, Gone};
+use crate::config::Config;
+use crate::model::{DeviceName, EventId};
+use crate::store::{Seq, StoredEvent};
+
+const LISTED: usize = 100;
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// `GET …/events`.
+pub(super) async fn read(call: &Call) -> Result<Response, Problem> {
+    let (name, _) = call.device()?;
+    let after = match call.header("last-event-id") {
+        Some(id) => Some(id.to_owned()),
+        None => call.query("after")?,
+    };
+    let after = match after {
+        Some(text) => Some(place(call, &name, &text).await?),
+        None => None,
+    };
+    if call.accepts("text/event-stream") {
+        return follow(call, name, after);
+    }
+    let page = call.state.api.store.log().read_after(&name, after.unwrap_or_default(), LISTED);
+    let page = page.await?;
+    let cursor = page.events.last().map(|event| event.seq).or(after).unwrap_or_default();
+    let more = page.events.len() == LISTED;
+    let events = page.events.iter().map(raw).collect::<Result<Vec<_>, _>>()?;
+    body::ok(&Listed { events, dropped: page.dropped, cursor, next: more.then_some(cursor) })
+}
+
+#[derive(serde::Serialize)]
+struct Listed {
+    events: Vec<Box<RawValue>>,
+    /// Events after the asked place that are not kept any more.
+    dropped: u64,
+    cursor: Seq,
+    next: Option<Seq>,
+}
+
+/// The event as it was stored: the bytes that were signed.
+fn raw(event: &StoredEvent) -> Result<Box<RawValue>, Problem> {
+    serde_json::from_slice(&event.body).map_err(|error| {
+        tracing::error!(event = %event.id, %error, "A stored event is not JSON.");
+        Code::Internal.into()
+    })
+}
+
+/// Where a client left off: a place in the log, or an event.
+async fn place(call: &Call, name: &DeviceName, text: &str) -> Result<Seq, Problem> {
+    if let Ok(seq) = text.parse() {
+        return Ok(Seq(seq));
+    }
+    let id = EventId::parse(text)
+        .ok_or_else(|| Problem::field("after", "a place in the log (a number) or an event id"))?;
+    let found = call.state.api.store.log().find(name, &id).await?;
+    found.ok_or_else(|| Code::EventNotFound.into())
+}
+
+fn follow(call: &Call, device: DeviceName, after: Option<Seq>) -> Result<Response, Problem> {
+    let mut tail = call.state.api.store.log().tail(&device);
+    let after = after.unwrap_or_else(|| *tail.borrow_and_update());
+    let state = Arc::clone(&call.state);
+    let config = Arc::clone(&call.config);
+    sse::open(call, move |events| tell(state, config, device, after, tail, events))
+}
+
+async fn tell(
+    state: Arc<State>,
+    config: Arc<Config>,
+    device: DeviceName,
+    mut after: Seq,
+    mut tail: watch::Receiver<Seq>,
+    events: Events,
+) -> Result<(), Gone> {
+    let mut keep_alive = interval_at(Instant::now() + KEEP_ALIVE, KEEP_ALIVE);
+    loop {
+        tail.borrow_and_update();
+        let page = state.api.store.log().read_after(&device, after, LISTED).await;
+        let page = page.map_err(|error| {
+            tracing::warn!(%device, %error, "An event stream could not read the log.");
+            Gone
+        })?;
+        if page.dropped > 0 {
+            let dropped: Value = json!({ "dropped": page.dropped });
+            events.send("dropped", None, &dropped.to_string()).await?;
+        }
+        for event in &page.events {
+            let Ok(text) = str::from_utf8(&event.body) else { continue };
+            events.send(event.kind.as_str(), Some(event.seq.0), text).await?;
+            after = event.seq;
+        }
+        // The key that opened the stream may have been taken away: clients come back by themselves and show theirs.
+        if !Arc::ptr_eq(&config, &state.api.config.load_full()) {
+            return Ok(());
+        }
+        if page.events.is_empty() {
+            select! {
+                biased;
+                () = events.closed() => return Err(Gone),
+                changed = tail.changed() => changed.map_err(|_| Gone)?,
+                _ = keep_alive.tick() => events.keep_alive().await?,
+            }
+        }
+    }
+}

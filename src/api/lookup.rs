@@ -1,0 +1,97 @@
+//! Questions to WhatsApp: is this number there, which groups, and the files of received messages.
+
+use std::io;
+
+use futures_util::stream::poll_fn;
+use hyper::header::{
+    CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue,
+};
+use serde_json::json;
+
+use super::body::{self, Response};
+use super::handle::Call;
+use super::problem::{Code, Problem};
+use crate::model::{Jid, MessageId, PhoneNumber};
+
+/// `GET …/contacts/{phone}`.
+pub(super) async fn contact(call: &Call) -> Result<Response, Problem> {
+    let (_, config) = call.device()?;
+    let phone = PhoneNumber::parse(call.params.get("phone"), config.country_code.as_deref())
+        .map_err(|error| Problem::field("phone", error))?;
+    let found = call.handle()?.lookup(&phone).await?;
+    body::ok(&json!({
+        "phone": phone,
+        "on_whatsapp": found.is_some(),
+        "jid": found.as_ref().map(|found| &found.jid),
+        "lid": found.as_ref().and_then(|found| found.lid.as_ref()),
+        "name": found.as_ref().and_then(|found| found.name.as_ref()),
+    }))
+}
+
+/// `GET …/groups`.
+pub(super) async fn groups(call: &Call) -> Result<Response, Problem> {
+    body::ok(&json!({ "groups": call.handle()?.groups().await? }))
+}
+
+/// `GET …/groups/{group}`.
+pub(super) async fn group(call: &Call) -> Result<Response, Problem> {
+    let group = Jid::parse(call.params.get("group")).ok().filter(Jid::is_group);
+    let group = group.ok_or_else(|| Problem::field("group", "a group id ends in @g.us"))?;
+    body::ok(&call.handle()?.group(&group).await?)
+}
+
+/// `GET …/media/{message}`: decrypted as it streams. What strangers sent is never shown as a page of ours.
+pub(super) async fn media(call: &Call) -> Result<Response, Problem> {
+    let message = MessageId::parse(call.params.get("message")).ok_or(Code::MessageNotFound)?;
+    let mut media = call.handle()?.media(&message).await?;
+    let mut chunks = std::mem::replace(&mut media.chunks, tokio::sync::mpsc::channel(1).1);
+    let pieces = poll_fn(move |cx| {
+        chunks.poll_recv(cx).map(|piece| piece.map(|piece| piece.map_err(io::Error::other)))
+    });
+    let mut response = body::stream(pieces);
+    let headers = response.headers_mut();
+    let kind = media.mime.as_deref().and_then(|mime| HeaderValue::from_str(mime).ok());
+    let unknown = HeaderValue::from_static("application/octet-stream");
+    headers.insert(CONTENT_TYPE, kind.unwrap_or(unknown));
+    let policy = HeaderValue::from_static("default-src 'none'; sandbox");
+    headers.insert(CONTENT_SECURITY_POLICY, policy);
+    if let Some(size) = media.size {
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(size));
+    }
+    let name = disposition(media.filename.as_deref());
+    if let Ok(name) = HeaderValue::from_str(&name) {
+        headers.insert(CONTENT_DISPOSITION, name);
+    }
+    Ok(response)
+}
+
+/// A download under the sender's file name (RFC 6266), of which nothing is believed.
+fn disposition(filename: Option<&str>) -> String {
+    let Some(name) = filename.filter(|name| !name.is_empty()) else {
+        return "attachment".to_owned();
+    };
+    let encoded: String = name
+        .bytes()
+        .map(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'_' => {
+                char::from(byte).to_string()
+            }
+            other => format!("%{other:02X}"),
+        })
+        .collect();
+    format!("attachment; filename*=UTF-8''{encoded}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_strangers_file_name_is_only_a_name() {
+        assert_eq!(disposition(None), "attachment");
+        assert_eq!(
+            disposition(Some("Faktur \"Mei\".pdf\r\nX: y")),
+            "attachment; filename*=UTF-8''Faktur%20%22Mei%22.pdf%0D%0AX%3A%20y"
+        );
+    }
+}

@@ -1,0 +1,335 @@
+//! Messages: queued here, sent by the device, followed until they arrive. Everything a caller was promised is on disk
+//! before the answer.
+
+use std::time::Duration;
+
+use hyper::StatusCode;
+use hyper::header::{HeaderValue, LOCATION};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt as _;
+use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::time::{Instant, timeout_at};
+
+use super::State;
+use super::body::{self, MAX_JSON, Response};
+use super::content::{SendBody, kind_of};
+use super::handle::Call;
+use super::multipart;
+use super::problem::{Code, Problem};
+use super::spool::{self, Spooled};
+use crate::model::{
+    Content, DeviceName, DeviceState, IdempotencyKey, Jid, MediaSource, MessageId, MessageStatus,
+    Recipient, SendRequest, SentMessage, UnixMillis,
+};
+use crate::store::Enqueued;
+
+/// Messages of one device that may wait.
+const WAITING: usize = 1_000;
+/// A JSON body may carry a small file as base64; larger ones are uploaded as multipart, which is not held in memory.
+const MAX_INLINE: usize = 4 * 1024 * 1024;
+/// The longest `?wait=`.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+const LISTED: usize = 100;
+
+/// What a message looks like to callers.
+pub(super) fn render(message: &SentMessage) -> Value {
+    let (code, detail) = match &message.status {
+        MessageStatus::Failed { code, detail } => (Some(code), Some(detail)),
+        _ => (None, None),
+    };
+    json!({
+        "id": message.id,
+        "device": message.device,
+        "to": message.request.to.jid(),
+        "kind": kind_of(&message.request.content),
+        "status": message.status.as_str(),
+        "code": code,
+        "detail": detail,
+        "created": message.created,
+        "updated": message.updated,
+    })
+}
+
+/// Refuses a message for a device that cannot send it soon: it would only wait, and nobody would know.
+fn check_state(state: &DeviceState) -> Result<(), Problem> {
+    match state {
+        DeviceState::Connected | DeviceState::Degraded(_) | DeviceState::Reconnecting { .. } => {
+            Ok(())
+        }
+        other => {
+            let detail = format!("the device is {}", other.as_str().replace('_', " "));
+            Err(Problem::new(Code::DeviceNotConnected, detail))
+        }
+    }
+}
+
+/// The caller's `Idempotency-Key`.
+pub(super) fn idempotency_key(call: &Call) -> Result<Option<IdempotencyKey>, Problem> {
+    let Some(value) = call.head.headers.get("idempotency-key") else { return Ok(None) };
+    let key = value.to_str().ok().and_then(IdempotencyKey::parse);
+    let wrong = || Problem::field("Idempotency-Key", "1 to 255 visible ASCII characters");
+    key.map(Some).ok_or_else(wrong)
+}
+
+/// Puts a message on disk and gives it its id.
+pub(super) async fn enqueue(
+    state: &State,
+    device: &DeviceName,
+    request: SendRequest,
+    key: Option<IdempotencyKey>,
+) -> Result<SentMessage, Problem> {
+    let now = UnixMillis::now();
+    let message = SentMessage {
+        id: MessageId::random(),
+        device: device.clone(),
+        request,
+        status: MessageStatus::Queued,
+        created: now,
+        updated: now,
+    };
+    match state.api.store.queue().enqueue(message, key, WAITING).await? {
+        Enqueued::Queued(message) | Enqueued::Known(message) => Ok(message),
+        Enqueued::Conflict => Err(Code::IdempotencyConflict.into()),
+        Enqueued::Full => Err(Problem::from(Code::QueueFull).retry_after(Duration::from_secs(60))),
+    }
+}
+
+/// Follows a message until `done` or out of patience; the answer is how it is then. `changes` must have been
+/// subscribed before the message was queued.
+pub(super) async fn follow(
+    state: &State,
+    mut changes: broadcast::Receiver<SentMessage>,
+    mut message: SentMessage,
+    done: fn(&MessageStatus) -> bool,
+    patience: Duration,
+) -> Result<SentMessage, Problem> {
+    let deadline = Instant::now() + patience;
+    let queue = state.api.store.queue();
+    while !done(&message.status) {
+        match timeout_at(deadline, changes.recv()).await {
+            Ok(Ok(changed)) if changed.id == message.id && changed.device == message.device => {
+                message = changed;
+            }
+            Ok(Ok(_)) => {}
+            Ok(Err(RecvError::Closed)) => return Err(Code::ShuttingDown.into()),
+            missed @ (Ok(Err(RecvError::Lagged(_))) | Err(_)) => {
+                let stored = queue.get(&message.device, &message.id).await?;
+                message = stored.unwrap_or(message);
+                if missed.is_err() {
+                    break;
+                }
+            }
+        }
+    }
+    Ok(message)
+}
+
+/// `POST …/messages`.
+pub(super) async fn send(call: &mut Call) -> Result<Response, Problem> {
+    let key = idempotency_key(call)?;
+    let wait = call.query("wait")?.map(|text| parse_wait(&text)).transpose()?;
+    check_state(&call.handle()?.status().state)?;
+    let (name, config) = call.device()?;
+    let country_code = config.country_code.clone();
+    let (body, upload) = if call.has_type("multipart/form-data") {
+        multipart::send_body(call).await?
+    } else {
+        (call.json::<SendBody>(MAX_INLINE).await?, None)
+    };
+    let mut draft = body.draft(country_code.as_deref())?;
+    let changes = call.state.api.store.queue().changes();
+    let mut upload = upload;
+    if let Some(bytes) = draft.inline.take() {
+        let (spooled, mut file) = Spooled::create(&call.state).await?;
+        file.write_all(&bytes).await.map_err(spool::failed)?;
+        file.flush().await.map_err(spool::failed)?;
+        upload = Some(spooled);
+    }
+    if let Some(upload) = &mut upload {
+        if let Some(key) = &key {
+            upload.settle(&name, key).await?;
+        }
+        if let Content::Media { source, .. } = &mut draft.request.content {
+            *source = MediaSource::Spool(upload.path().to_owned());
+        }
+    }
+    let message = enqueue(&call.state, &name, draft.request, key).await?;
+    if message.status == MessageStatus::Queued
+        && let Some(upload) = upload
+    {
+        upload.keep();
+    }
+    let Some(wait) = wait else { return queued_answer(call, &message) };
+    let message = follow(&call.state, changes, message, MessageStatus::is_settled, wait).await?;
+    let settled = message.status.is_settled();
+    Ok(body::json(if settled { StatusCode::OK } else { StatusCode::ACCEPTED }, &render(&message)))
+}
+
+fn queued_answer(call: &Call, message: &SentMessage) -> Result<Response, Problem> {
+    let answer = json!({ "id": message.id, "status": message.status.as_str() });
+    let mut response = body::json(StatusCode::ACCEPTED, &answer);
+    let base = call.config.server.base_path.trim_end_matches('/');
+    let place = format!("{base}/v1/devices/{}/messages/{}", message.device, message.id);
+    if let Ok(place) = HeaderValue::from_str(&place) {
+        response.headers_mut().insert(LOCATION, place);
+    }
+    Ok(response)
+}
+
+/// `10s`, `500ms` or `10`.
+fn parse_wait(text: &str) -> Result<Duration, Problem> {
+    let wait = match text.strip_suffix("ms") {
+        Some(millis) => millis.parse().ok().map(Duration::from_millis),
+        None => text.strip_suffix('s').unwrap_or(text).parse().ok().map(Duration::from_secs),
+    };
+    wait.filter(|wait| *wait <= LONGEST_WAIT)
+        .ok_or_else(|| Problem::field("wait", "write 10s, at most 60s"))
+}
+
+fn message_id(call: &Call) -> Result<MessageId, Problem> {
+    MessageId::parse(call.params.get("message")).ok_or_else(|| Code::MessageNotFound.into())
+}
+
+async fn stored(call: &Call) -> Result<SentMessage, Problem> {
+    let (name, _) = call.device()?;
+    let message = call.state.api.store.queue().get(&name, &message_id(call)?).await?;
+    message.ok_or_else(|| Code::MessageNotFound.into())
+}
+
+/// `GET …/messages/{message}`.
+pub(super) async fn show(call: &Call) -> Result<Response, Problem> {
+    body::ok(&render(&stored(call).await?))
+}
+
+/// `GET …/messages`, newest first.
+pub(super) async fn list(call: &Call) -> Result<Response, Problem> {
+    let (name, _) = call.device()?;
+    let messages = call.state.api.store.queue().recent(&name, LISTED).await?;
+    body::ok(&json!({ "messages": messages.iter().map(render).collect::<Vec<_>>() }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EditBody {
+    text: String,
+}
+
+/// `PATCH …/messages/{message}`: new text for a message sent earlier.
+pub(super) async fn edit(call: &mut Call) -> Result<Response, Problem> {
+    let EditBody { text } = call.json(MAX_JSON).await?;
+    if text.trim().is_empty() {
+        return Err(Problem::field("text", "must not be empty"));
+    }
+    let original = stored(call).await?;
+    follow_up(call, original.request.to, Content::Edit { message: original.id, text }).await
+}
+
+/// `DELETE …/messages/{message}`: takes it back for everyone. `?chat=` and `?author=` name somebody else's message,
+/// which a group's admin may remove.
+pub(super) async fn revoke(call: &Call) -> Result<Response, Problem> {
+    let message = message_id(call)?;
+    let read = |name| -> Result<Option<Jid>, Problem> {
+        let jid = call.query(name)?.map(|text| Jid::parse(&text)).transpose();
+        jid.map_err(|error| Problem::field(name, error))
+    };
+    let to = match read("chat")? {
+        Some(chat) => Recipient::Jid(chat),
+        None => stored(call).await?.request.to,
+    };
+    follow_up(call, to, Content::Revoke { message, author: read("author")? }).await
+}
+
+async fn follow_up(call: &Call, to: Recipient, content: Content) -> Result<Response, Problem> {
+    let (name, _) = call.device()?;
+    check_state(&call.handle()?.status().state)?;
+    let request =
+        SendRequest { to, content, reply_to: None, mentions: Vec::new(), view_once: false };
+    let message = enqueue(&call.state, &name, request, idempotency_key(call)?).await?;
+    queued_answer(call, &message)
+}
+
+/// `POST …/messages/{message}/read`.
+pub(super) async fn mark_read(call: &Call) -> Result<Response, Problem> {
+    call.handle()?.mark_read(&message_id(call)?).await?;
+    Ok(body::empty(StatusCode::NO_CONTENT))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TypingBody {
+    to: String,
+    #[serde(default = "yes")]
+    on: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// `POST …/typing`.
+pub(super) async fn typing(call: &mut Call) -> Result<Response, Problem> {
+    let TypingBody { to, on } = call.json(MAX_JSON).await?;
+    let (_, config) = call.device()?;
+    let to = Recipient::parse(&to, config.country_code.as_deref())
+        .map_err(|error| Problem::field("to", error))?;
+    call.handle()?.typing(&to.jid(), on).await?;
+    Ok(body::empty(StatusCode::NO_CONTENT))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Disconnect, LoggedOut, Pending, Stop};
+
+    #[test]
+    fn a_device_that_comes_back_by_itself_takes_messages() {
+        let retry_at = UnixMillis::default();
+        let why = Disconnect::Closed;
+        assert!(check_state(&DeviceState::Reconnecting { attempt: 1, retry_at, why }).is_ok());
+        assert!(check_state(&DeviceState::Connected).is_ok());
+        for state in [
+            DeviceState::Pending(Pending::NotStarted),
+            DeviceState::Linking(crate::model::Linking::default()),
+            DeviceState::LoggedOut(LoggedOut::ByPhone),
+            DeviceState::Stopped(Stop::ByUser),
+        ] {
+            assert_eq!(check_state(&state).unwrap_err().code, Code::DeviceNotConnected);
+        }
+    }
+
+    #[test]
+    fn waits_are_short_and_have_a_unit_or_none() {
+        assert_eq!(parse_wait("10s"), Ok(Duration::from_secs(10)));
+        assert_eq!(parse_wait("250ms"), Ok(Duration::from_millis(250)));
+        assert_eq!(parse_wait("5"), Ok(Duration::from_secs(5)));
+        for bad in ["", "-1", "61s", "1m", "s", "99999999999999999999"] {
+            assert!(parse_wait(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_message_is_the_contracts_json() {
+        let at = UnixMillis::from_secs(1_795_420_800);
+        let message = SentMessage {
+            id: MessageId::parse("3EB0AA").unwrap(),
+            device: DeviceName::parse("toko").unwrap(),
+            request: SendRequest {
+                to: Recipient::parse("628123456789", None).unwrap(),
+                content: Content::Text { text: "Halo".into() },
+                reply_to: None,
+                mentions: Vec::new(),
+                view_once: false,
+            },
+            status: MessageStatus::Failed { code: "463".into(), detail: "why".into() },
+            created: at,
+            updated: at,
+        };
+        assert_eq!(
+            render(&message).to_string(),
+            "{\"id\":\"3EB0AA\",\"device\":\"toko\",\"to\":\"628123456789@s.whatsapp.net\",\
+             \"kind\":\"text\",\"status\":\"failed\",\"code\":\"463\",\"detail\":\"why\",\
+             \"created\":\"2026-11-23T08:00:00Z\",\"updated\":\"2026-11-23T08:00:00Z\"}"
+        );
+    }
+}

@@ -1,0 +1,151 @@
+//! Where a request comes from: the client behind trusted proxies, the `Host` it used, and whether a browser sent it
+//! from another site. Pure functions of the head and the configuration.
+
+use std::net::IpAddr;
+
+use hyper::Method;
+use hyper::header::{HOST, ORIGIN};
+use hyper::http::request::Parts;
+
+use super::problem::{Code, Problem};
+use crate::config::Config;
+
+fn header<'a>(head: &'a Parts, name: &str) -> Option<&'a str> {
+    head.headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// Whether a peer's `X-Forwarded-*` headers are believed.
+pub(super) fn is_trusted(peer: IpAddr, config: &Config) -> bool {
+    config.server.trusted_proxies.iter().any(|net| net.contains(&peer.to_canonical()))
+}
+
+/// The client's address: the peer, or behind trusted proxies the right-most address that is none of them.
+pub(super) fn client(head: &Parts, peer: IpAddr, config: &Config) -> IpAddr {
+    let mut client = peer.to_canonical();
+    let hops = head.headers.get_all("x-forwarded-for").into_iter();
+    let hops: Vec<&str> =
+        hops.filter_map(|v| v.to_str().ok()).flat_map(|line| line.split(',')).collect();
+    for hop in hops.into_iter().rev() {
+        if !is_trusted(client, config) {
+            break;
+        }
+        let Ok(hop) = hop.trim().parse::<IpAddr>() else { break };
+        client = hop.to_canonical();
+    }
+    client
+}
+
+/// Whether the browser speaks https, by a trusted proxy's word.
+pub(super) fn is_https(head: &Parts, peer: IpAddr, config: &Config) -> bool {
+    is_trusted(peer, config) && header(head, "x-forwarded-proto") == Some("https")
+}
+
+/// The host the client asked for, without a port.
+fn host(head: &Parts) -> Option<&str> {
+    let authority = match head.uri.authority() {
+        Some(authority) => authority.as_str(),
+        None => header(head, HOST.as_str())?,
+    };
+    let end = match authority.rfind(']') {
+        Some(bracket) => bracket + 1,
+        None => authority.find(':').unwrap_or(authority.len()),
+    };
+    authority.get(..end)
+}
+
+/// Refuses names the admin page does not answer to: a site that points its own name at this machine (DNS rebinding)
+/// would otherwise be the page's neighbour. An address literal cannot be rebound, so every one of them is fine.
+pub(super) fn host_allowed(head: &Parts, config: &Config) -> Result<(), Problem> {
+    let host = host(head).unwrap_or_default();
+    let literal = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().is_ok();
+    let named = || config.server.hosts.iter().any(|name| name.eq_ignore_ascii_case(host));
+    if literal || host.eq_ignore_ascii_case("localhost") || named() {
+        return Ok(());
+    }
+    let detail = format!("add {host:?} to server.hosts in moonwa.toml");
+    Err(Problem::new(Code::HostNotAllowed, detail))
+}
+
+/// Refuses what a browser sends on behalf of another site. Needed wherever the browser adds the credential by itself;
+/// bearer keys are exempt, because it does not add those.
+pub(super) fn same_site(head: &Parts) -> Result<(), Problem> {
+    if matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS) {
+        return Ok(());
+    }
+    let fine = match (header(head, "sec-fetch-site"), header(head, ORIGIN.as_str())) {
+        (Some(site), _) => matches!(site, "same-origin" | "none"),
+        (None, Some(origin)) => {
+            let own = head.uri.authority().map(|a| a.as_str()).or(header(head, HOST.as_str()));
+            origin.split_once("://").is_some_and(|(_, host)| Some(host) == own)
+        }
+        // Neither header: no browser.
+        (None, None) => true,
+    };
+    if fine { Ok(()) } else { Err(Code::CrossSite.into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::auth::tests::config;
+    use super::*;
+
+    fn head(headers: &[(&str, &str)]) -> Parts {
+        let mut request = hyper::Request::post("/login");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.body(()).unwrap().into_parts().0
+    }
+
+    #[test]
+    fn only_trusted_proxies_name_the_client() {
+        let mut config = config();
+        config.server.trusted_proxies = vec!["10.0.0.0/8".parse().unwrap()];
+        let head =
+            head(&[("x-forwarded-for", "1.1.1.1, 203.0.113.9"), ("x-forwarded-for", "10.0.0.2")]);
+        let from = |peer: &str| client(&head, peer.parse().unwrap(), &config).to_string();
+        assert_eq!(from("10.0.0.1"), "203.0.113.9", "the right-most untrusted hop");
+        assert_eq!(from("::ffff:10.0.0.1"), "203.0.113.9");
+        assert_eq!(from("192.0.2.7"), "192.0.2.7", "a stranger's header is not believed");
+    }
+
+    #[test]
+    fn the_page_answers_to_its_own_names_only() {
+        let mut config = config();
+        config.server.hosts = vec!["wa.example.com".into()];
+        for good in [
+            "localhost",
+            "LOCALHOST:8080",
+            "127.0.0.1:8080",
+            "[::1]:8080",
+            "[::1]",
+            "192.168.1.5",
+            "wa.Example.com:443",
+        ] {
+            assert_eq!(host_allowed(&head(&[("host", good)]), &config), Ok(()), "{good}");
+        }
+        for bad in [
+            "evil.example",
+            "127.0.0.1.evil.example",
+            "wa.example.com.evil.example",
+            "",
+            "localhost.evil",
+        ] {
+            assert!(host_allowed(&head(&[("host", bad)]), &config).is_err(), "{bad}");
+        }
+        assert!(host_allowed(&head(&[]), &config).is_err());
+    }
+
+    #[test]
+    fn another_site_cannot_make_a_browser_act() {
+        let host = ("host", "127.0.0.1:8080");
+        assert!(same_site(&head(&[host, ("sec-fetch-site", "same-origin")])).is_ok());
+        assert!(same_site(&head(&[host, ("sec-fetch-site", "none")])).is_ok());
+        assert!(same_site(&head(&[host, ("sec-fetch-site", "same-site")])).is_err());
+        assert!(same_site(&head(&[host, ("sec-fetch-site", "cross-site")])).is_err());
+        assert!(same_site(&head(&[host, ("origin", "http://127.0.0.1:8080")])).is_ok());
+        assert!(same_site(&head(&[host, ("origin", "http://evil.example")])).is_err());
+        assert!(same_site(&head(&[host, ("origin", "null")])).is_err());
+        assert!(same_site(&head(&[host])).is_ok());
+    }
+}

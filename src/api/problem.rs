@@ -1,0 +1,264 @@
+//! What goes wrong, as callers see it: RFC 9457 `application/problem+json` with a stable `code` from one table. A
+//! problem with status 5xx never carries internals; those go to the log.
+
+use std::time::Duration;
+
+use hyper::StatusCode;
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use serde_json::{Map, Value, json};
+
+use super::body::{self, Response};
+use crate::hooks::HookError;
+use crate::model::UnixMillis;
+use crate::store::StoreError;
+use crate::whatsapp::WhatsAppError;
+
+/// Where the codes are explained.
+const TYPES: &str = "https://github.com/moonwa/moonwa/blob/main/README.md#errors";
+
+macro_rules! codes {
+    ($($name:ident = $code:literal, $status:ident, $title:literal;)*) => {
+        /// The stable codes.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(super) enum Code { $(#[doc = $title] $name,)* }
+
+        impl Code {
+            /// All of them, in the order of the table.
+            #[cfg(test)]
+            pub(super) const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// The code's row: its name, its status and its title.
+            pub(super) const fn row(self) -> (&'static str, StatusCode, &'static str) {
+                match self { $(Self::$name => ($code, StatusCode::$status, $title),)* }
+            }
+        }
+    };
+}
+
+codes! {
+    InvalidRequest = "invalid_request", BAD_REQUEST, "The request is not valid.";
+    Unauthorized = "unauthorized", UNAUTHORIZED, "A valid API key or login is needed.";
+    Forbidden = "forbidden", FORBIDDEN, "This key may not do that.";
+    CrossSite = "cross_site", FORBIDDEN, "The request came from another site.";
+    NotFound = "not_found", NOT_FOUND, "There is nothing here.";
+    DeviceNotFound = "device_not_found", NOT_FOUND, "There is no such device in moonwa.toml.";
+    MessageNotFound = "message_not_found", NOT_FOUND, "There is no such message, group or file.";
+    NoQr = "no_qr", NOT_FOUND, "No QR code is live.";
+    WebhookNotFound = "webhook_not_found", NOT_FOUND, "The device has no such webhook.";
+    EventNotFound = "event_not_found", NOT_FOUND, "There is no such event any more.";
+    MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "This method does not work here.";
+    Timeout = "timeout", REQUEST_TIMEOUT, "The request body came too slowly.";
+    Conflict = "conflict", CONFLICT, "The request does not fit the present state.";
+    IdempotencyConflict = "idempotency_conflict", CONFLICT, "The Idempotency-Key was used for another request.";
+    DeviceNotConnected = "device_not_connected", CONFLICT, "The device is not connected.";
+    AlreadyLinked = "already_linked", CONFLICT, "The device is linked already.";
+    Disabled = "disabled", CONFLICT, "The device is disabled in moonwa.toml.";
+    NotAsked = "not_asked", CONFLICT, "WhatsApp did not ask for this step.";
+    MediaExpired = "media_expired", GONE, "WhatsApp no longer has the file.";
+    TooLarge = "too_large", PAYLOAD_TOO_LARGE, "The request is too large.";
+    UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The body has the wrong type.";
+    HostNotAllowed = "host_not_allowed", MISDIRECTED_REQUEST, "The admin page does not answer to this Host name.";
+    NotOnWhatsApp = "not_on_whatsapp", UNPROCESSABLE_ENTITY, "The number is not on WhatsApp.";
+    WhatsAppRefused = "whatsapp_refused", UNPROCESSABLE_ENTITY, "WhatsApp refused.";
+    MediaUnavailable = "media_unavailable", UNPROCESSABLE_ENTITY, "The file could not be fetched.";
+    TooManyAttempts = "too_many_attempts", TOO_MANY_REQUESTS, "Too many attempts.";
+    QueueFull = "queue_full", TOO_MANY_REQUESTS, "Too many messages are waiting to be sent.";
+    Internal = "internal", INTERNAL_SERVER_ERROR, "Something went wrong in moonwa; the log says what.";
+    TooManyStreams = "too_many_streams", SERVICE_UNAVAILABLE, "Too many event streams are open.";
+    ShuttingDown = "shutting_down", SERVICE_UNAVAILABLE, "moonwa is shutting down.";
+    StoreFailed = "store_failed", SERVICE_UNAVAILABLE, "The store cannot keep a promise now.";
+    DiskFull = "disk_full", INSUFFICIENT_STORAGE, "The disk is full.";
+    WhatsAppTimeout = "whatsapp_timeout", GATEWAY_TIMEOUT, "WhatsApp did not answer in time.";
+}
+
+/// One field that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub(super) struct Issue {
+    pub(super) path: String,
+    pub(super) msg: String,
+}
+
+impl Issue {
+    /// A problem with the field at `path`.
+    pub(super) fn new(path: impl Into<String>, msg: impl ToString) -> Self {
+        Self { path: path.into(), msg: msg.to_string() }
+    }
+}
+
+/// Why a request was not done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Problem {
+    pub(super) code: Code,
+    pub(super) detail: Option<String>,
+    pub(super) issues: Vec<Issue>,
+    pub(super) retry_after: Option<Duration>,
+    pub(super) allow: Option<String>,
+}
+
+impl From<Code> for Problem {
+    fn from(code: Code) -> Self {
+        Self { code, detail: None, issues: Vec::new(), retry_after: None, allow: None }
+    }
+}
+
+impl Problem {
+    /// A problem with something to say about this very request.
+    pub(super) fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self { detail: Some(detail.into()), ..code.into() }
+    }
+
+    /// A request with wrong fields.
+    pub(super) fn invalid(issues: Vec<Issue>) -> Self {
+        let detail = issues.iter().map(|i| format!("{}: {}", i.path, i.msg)).collect::<Vec<_>>();
+        Self { issues, ..Self::new(Code::InvalidRequest, detail.join("; ")) }
+    }
+
+    /// A request with one wrong field.
+    pub(super) fn field(path: &str, msg: impl ToString) -> Self {
+        Self::invalid(vec![Issue::new(path, msg)])
+    }
+
+    /// Says when to try again.
+    pub(super) fn retry_after(self, wait: Duration) -> Self {
+        Self { retry_after: Some(wait), ..self }
+    }
+
+    /// The status.
+    pub(super) fn status(&self) -> StatusCode {
+        self.code.row().1
+    }
+
+    /// Seconds a client should wait, as the header says them: whole, at least 1.
+    pub(super) fn retry_secs(&self) -> Option<u64> {
+        self.retry_after.map(|wait| wait.as_secs().max(1))
+    }
+
+    /// The body of RFC 9457.
+    fn json(&self, instance: &str) -> Value {
+        let (code, status, title) = self.code.row();
+        let mut body = Map::new();
+        body.insert("type".into(), TYPES.into());
+        body.insert("title".into(), title.into());
+        body.insert("status".into(), status.as_u16().into());
+        body.insert("code".into(), code.into());
+        body.insert("detail".into(), json!(self.detail));
+        body.insert("instance".into(), instance.into());
+        if !self.issues.is_empty() {
+            body.insert("errors".into(), json!(self.issues));
+        }
+        if let Some(secs) = self.retry_secs() {
+            body.insert("retry_after".into(), secs.into());
+        }
+        Value::Object(body)
+    }
+
+    /// The answer. `instance` is the request's id.
+    pub(super) fn render(&self, instance: &str) -> Response {
+        let mut response = body::json(self.status(), &self.json(instance));
+        response
+            .headers_mut()
+            .insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        self.add_headers(&mut response);
+        response
+    }
+
+    /// The headers that belong to it, whatever the body looks like.
+    pub(super) fn add_headers(&self, response: &mut Response) {
+        let headers = response.headers_mut();
+        if let Some(secs) = self.retry_secs() {
+            headers.insert(RETRY_AFTER, HeaderValue::from(secs));
+        }
+        if let Some(allow) = self.allow.as_deref().and_then(|a| HeaderValue::from_str(a).ok()) {
+            headers.insert(ALLOW, allow);
+        }
+        if self.code == Code::Unauthorized {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::DiskFull => Code::DiskFull.into(),
+            StoreError::Closed => Code::ShuttingDown.into(),
+            error => {
+                tracing::error!(%error, "The store failed a request.");
+                Code::StoreFailed.into()
+            }
+        }
+    }
+}
+
+impl From<WhatsAppError> for Problem {
+    fn from(error: WhatsAppError) -> Self {
+        let code = match error {
+            WhatsAppError::NotConnected => Code::DeviceNotConnected,
+            WhatsAppError::AlreadyLinked => Code::AlreadyLinked,
+            WhatsAppError::Disabled => Code::Disabled,
+            WhatsAppError::NotAsked => Code::NotAsked,
+            WhatsAppError::Timeout => Code::WhatsAppTimeout,
+            WhatsAppError::NotFound => Code::MessageNotFound,
+            WhatsAppError::Expired => Code::MediaExpired,
+            WhatsAppError::TooLarge => return Self::new(Code::TooLarge, error.to_string()),
+            WhatsAppError::Refused(why) => return Self::new(Code::WhatsAppRefused, why),
+            WhatsAppError::Media(why) => return Self::new(Code::MediaUnavailable, why),
+            WhatsAppError::TooFast(until) => {
+                let wait = until.map_or(Duration::from_mins(1), |u| u.since(UnixMillis::now()));
+                return Self::from(Code::TooManyAttempts).retry_after(wait);
+            }
+            WhatsAppError::Store(error) => return error.into(),
+        };
+        code.into()
+    }
+}
+
+impl From<HookError> for Problem {
+    fn from(error: HookError) -> Self {
+        match error {
+            HookError::NoEndpoint => Code::WebhookNotFound.into(),
+            HookError::NoEvent => Code::EventNotFound.into(),
+            HookError::Store(error) => error.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_snake_case_and_errors() {
+        let mut seen = BTreeSet::new();
+        for code in Code::ALL {
+            let (name, status, title) = code.row();
+            assert!(seen.insert(name), "{name} is there twice");
+            assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{name}");
+            assert!(status.is_client_error() || status.is_server_error(), "{name}");
+            assert!(title.ends_with('.'), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_body_is_rfc_9457_in_a_fixed_order() {
+        let problem =
+            Problem::field("to", "required").retry_after(Duration::from_millis(10)).json("r1");
+        assert_eq!(
+            problem.to_string(),
+            format!(
+                "{{\"type\":\"{TYPES}\",\"title\":\"The request is not valid.\",\"status\":400,\
+                 \"code\":\"invalid_request\",\"detail\":\"to: required\",\"instance\":\"r1\",\
+                 \"errors\":[{{\"path\":\"to\",\"msg\":\"required\"}}],\"retry_after\":1}}"
+            )
+        );
+    }
+
+    #[test]
+    fn a_broken_store_tells_callers_nothing_about_itself() {
+        let problem = Problem::from(StoreError::Damaged("row 17 of /var/lib".into()));
+        assert!(problem.status().is_server_error());
+        assert!(!problem.json("r1").to_string().contains("row 17"));
+    }
+}

@@ -1,0 +1,328 @@
+//! The table of everything that can be asked for: method, path, who may, which operation. Adding a line without
+//! handling its operation does not compile. Files of the page are not here: they come from the embedded list.
+
+use hyper::Method;
+
+use super::form;
+use super::problem::{Code, Problem};
+
+/// Who may use a route. With a `{device}` in the path, a device's key reaches that device only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    /// Anybody.
+    Public,
+    /// The device key in the body or the headers, checked by the operation: the frozen face.
+    BodyKey,
+    /// Any valid key, or the admin.
+    AnyKey,
+    /// Keys with the scope `read`.
+    Read,
+    /// Keys with the scope `send`.
+    Send,
+    /// Keys with the scope `admin`.
+    Admin,
+    /// The admin of the gateway only; no device key.
+    Gateway,
+}
+
+/// What is to be done. The metric's label is its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Op {
+    Health,
+    Ready,
+    Metrics,
+    Session,
+    LoginByLink,
+    Login,
+    Logout,
+    Events,
+    ConfigReport,
+    ConfigReload,
+    ListDevices,
+    ShowDevice,
+    StartDevice,
+    StopDevice,
+    ReconnectDevice,
+    LogoutDevice,
+    LinkingQr,
+    PairCode,
+    PasskeyResponse,
+    PasskeyConfirm,
+    SendMessage,
+    ListMessages,
+    ShowMessage,
+    EditMessage,
+    RevokeMessage,
+    MarkRead,
+    Typing,
+    Contact,
+    ListGroups,
+    ShowGroup,
+    Media,
+    DeviceEvents,
+    ListWebhooks,
+    ReplayWebhook,
+    TestWebhook,
+    PauseWebhook,
+    ResumeWebhook,
+    DeadLetters,
+    RetryDeadLetter,
+    InviteLogin,
+    ForgetDevice,
+    CompatHello,
+    CompatSendText,
+    CompatSendMedia,
+    CompatGroups,
+    CompatMembers,
+}
+
+/// The methods the table uses. `HEAD` goes with `Get`; `OPTIONS` is answered from the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Verb {
+    Get,
+    Post,
+    Patch,
+    Delete,
+}
+
+impl Verb {
+    fn of(method: &Method) -> Option<Self> {
+        match *method {
+            Method::GET | Method::HEAD => Some(Self::Get),
+            Method::POST => Some(Self::Post),
+            Method::PATCH => Some(Self::Patch),
+            Method::DELETE => Some(Self::Delete),
+            _ => None,
+        }
+    }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+/// One line of the table.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Route {
+    pub(super) verb: Verb,
+    pub(super) path: &'static str,
+    pub(super) access: Access,
+    pub(super) op: Op,
+}
+
+const fn get(path: &'static str, access: Access, op: Op) -> Route {
+    Route { verb: Verb::Get, path, access, op }
+}
+
+const fn post(path: &'static str, access: Access, op: Op) -> Route {
+    Route { verb: Verb::Post, path, access, op }
+}
+
+const fn patch(path: &'static str, access: Access, op: Op) -> Route {
+    Route { verb: Verb::Patch, path, access, op }
+}
+
+const fn delete(path: &'static str, access: Access, op: Op) -> Route {
+    Route { verb: Verb::Delete, path, access, op }
+}
+
+/// Every route.
+#[rustfmt::skip]
+pub(super) static ROUTES: &[Route] = &[
+    get   ("/healthz",                                                       Access::Public,  Op::Health),
+    get   ("/readyz",                                                        Access::Public,  Op::Ready),
+    get   ("/metrics",                                                       Access::AnyKey,  Op::Metrics),
+    get   ("/login",                                                         Access::Public,  Op::LoginByLink),
+    post  ("/login",                                                         Access::Public,  Op::Login),
+    post  ("/logout",                                                        Access::Public,  Op::Logout),
+    post  ("/v1/login-links",                                                Access::Gateway, Op::InviteLogin),
+    post  ("/v1/forgotten/{device}",                                         Access::Gateway, Op::ForgetDevice),
+    get   ("/v1/session",                                                    Access::Public,  Op::Session),
+    get   ("/v1/events",                                                     Access::Read,    Op::Events),
+    get   ("/v1/config",                                                     Access::Gateway, Op::ConfigReport),
+    post  ("/v1/config/reload",                                              Access::Gateway, Op::ConfigReload),
+    get   ("/v1/devices",                                                    Access::Read,    Op::ListDevices),
+    get   ("/v1/devices/{device}",                                           Access::Read,    Op::ShowDevice),
+    post  ("/v1/devices/{device}/start",                                     Access::Admin,   Op::StartDevice),
+    post  ("/v1/devices/{device}/stop",                                      Access::Admin,   Op::StopDevice),
+    post  ("/v1/devices/{device}/reconnect",                                 Access::Admin,   Op::ReconnectDevice),
+    post  ("/v1/devices/{device}/logout",                                    Access::Admin,   Op::LogoutDevice),
+    get   ("/v1/devices/{device}/qr",                                        Access::Admin,   Op::LinkingQr),
+    post  ("/v1/devices/{device}/pair-code",                                 Access::Admin,   Op::PairCode),
+    post  ("/v1/devices/{device}/passkey",                                   Access::Admin,   Op::PasskeyResponse),
+    post  ("/v1/devices/{device}/passkey/confirm",                           Access::Admin,   Op::PasskeyConfirm),
+    post  ("/v1/devices/{device}/messages",                                  Access::Send,    Op::SendMessage),
+    get   ("/v1/devices/{device}/messages",                                  Access::Read,    Op::ListMessages),
+    get   ("/v1/devices/{device}/messages/{message}",                        Access::Read,    Op::ShowMessage),
+    patch ("/v1/devices/{device}/messages/{message}",                        Access::Send,    Op::EditMessage),
+    delete("/v1/devices/{device}/messages/{message}",                        Access::Send,    Op::RevokeMessage),
+    post  ("/v1/devices/{device}/messages/{message}/read",                   Access::Send,    Op::MarkRead),
+    post  ("/v1/devices/{device}/typing",                                    Access::Send,    Op::Typing),
+    get   ("/v1/devices/{device}/contacts/{phone}",                          Access::Read,    Op::Contact),
+    get   ("/v1/devices/{device}/groups",                                    Access::Read,    Op::ListGroups),
+    get   ("/v1/devices/{device}/groups/{group}",                            Access::Read,    Op::ShowGroup),
+    get   ("/v1/devices/{device}/media/{message}",                           Access::Read,    Op::Media),
+    get   ("/v1/devices/{device}/events",                                    Access::Read,    Op::DeviceEvents),
+    get   ("/v1/devices/{device}/webhooks",                                  Access::Read,    Op::ListWebhooks),
+    post  ("/v1/devices/{device}/webhooks/{n}/replay",                       Access::Admin,   Op::ReplayWebhook),
+    post  ("/v1/devices/{device}/webhooks/{n}/test",                         Access::Admin,   Op::TestWebhook),
+    post  ("/v1/devices/{device}/webhooks/{n}/pause",                        Access::Admin,   Op::PauseWebhook),
+    post  ("/v1/devices/{device}/webhooks/{n}/resume",                       Access::Admin,   Op::ResumeWebhook),
+    get   ("/v1/devices/{device}/webhooks/{n}/dead-letters",                 Access::Read,    Op::DeadLetters),
+    post  ("/v1/devices/{device}/webhooks/{n}/dead-letters/{event}/retry",   Access::Admin,   Op::RetryDeadLetter),
+    get   ("/api",                                                           Access::Public,  Op::CompatHello),
+    post  ("/api/send-message",                                              Access::BodyKey, Op::CompatSendText),
+    post  ("/api/send-media",                                                Access::BodyKey, Op::CompatSendMedia),
+    post  ("/api/fetch-group",                                               Access::BodyKey, Op::CompatGroups),
+    post  ("/api/fetch-group-members",                                       Access::BodyKey, Op::CompatMembers),
+];
+
+/// `METHOD /path` of every route, for the comparison with `openapi.json`.
+pub fn openapi_operations() -> Vec<String> {
+    ROUTES.iter().map(|route| format!("{} {}", route.verb.as_str(), route.path)).collect()
+}
+
+/// The values of a path's `{names}`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Params(Vec<(&'static str, String)>);
+
+impl Params {
+    /// The value of a name; empty when the route has none of it.
+    pub(super) fn get(&self, name: &str) -> &str {
+        self.0.iter().find(|(n, _)| *n == name).map_or("", |(_, value)| value.as_str())
+    }
+}
+
+/// What a request asked for.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// A route.
+    Route(&'static Route, Params),
+    /// `OPTIONS`: the methods the path knows.
+    Options(String),
+    /// Nothing in the table; perhaps a file of the page.
+    Nothing,
+}
+
+/// The table, ready to be searched.
+pub(super) struct Routes(matchit::Router<Vec<&'static Route>>);
+
+impl Routes {
+    #[expect(clippy::expect_used, reason = "the table is constant and a test builds it")]
+    pub(super) fn new() -> Self {
+        let mut router = matchit::Router::new();
+        for (place, route) in ROUTES.iter().enumerate() {
+            if ROUTES.iter().take(place).any(|earlier| earlier.path == route.path) {
+                continue;
+            }
+            let same = ROUTES.iter().filter(|other| other.path == route.path).collect();
+            router.insert(route.path, same).expect("paths do not conflict");
+        }
+        Self(router)
+    }
+
+    /// Finds the route of a request; `path` is below the base path and still percent-encoded.
+    pub(super) fn find(&self, method: &Method, path: &str) -> Result<Found, Problem> {
+        // One slash at the end is forgiven: `/api/` is how people write `/api`.
+        let path = path.strip_suffix('/').filter(|p| !p.is_empty()).unwrap_or(path);
+        let Ok(matched) = self.0.at(path) else { return Ok(Found::Nothing) };
+        let allowed = || {
+            let mut verbs: Vec<&str> = matched.value.iter().map(|r| r.verb.as_str()).collect();
+            if verbs.contains(&"GET") {
+                verbs.push("HEAD");
+            }
+            verbs.push("OPTIONS");
+            verbs.join(", ")
+        };
+        if *method == Method::OPTIONS {
+            return Ok(Found::Options(allowed()));
+        }
+        let verb = Verb::of(method);
+        let Some(route) = matched.value.iter().find(|route| Some(route.verb) == verb) else {
+            let problem = Problem::from(Code::MethodNotAllowed);
+            return Err(Problem { allow: Some(allowed()), ..problem });
+        };
+        let values = matched.params.iter().map(|(_, value)| form::decode(value));
+        // matchit gives the values in the order of the pattern, whose names live as long as the table.
+        let params = names(route.path).zip(values).map(|(name, value)| Some((name, value?)));
+        match params.collect::<Option<Vec<_>>>() {
+            Some(params) => Ok(Found::Route(route, Params(params))),
+            None => Err(Problem::new(Code::InvalidRequest, "the path is not valid UTF-8")),
+        }
+    }
+}
+
+fn names(path: &'static str) -> impl Iterator<Item = &'static str> {
+    path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn find(method: &Method, path: &str) -> Result<Found, Problem> {
+        Routes::new().find(method, path)
+    }
+
+    #[test]
+    fn every_operation_and_every_path_is_there_once() {
+        let mut ops = BTreeSet::new();
+        let mut paths = BTreeSet::new();
+        for route in ROUTES {
+            assert!(ops.insert(route.op), "{:?}", route.op);
+            assert!(paths.insert((route.verb, route.path)), "{}", route.path);
+        }
+    }
+
+    #[test]
+    fn what_changes_something_is_never_public_by_accident() {
+        let public: Vec<_> = ROUTES
+            .iter()
+            .filter(|r| r.access == Access::Public)
+            .map(|r| (r.verb, r.path))
+            .collect();
+        let expected = [
+            (Verb::Get, "/healthz"),
+            (Verb::Get, "/readyz"),
+            (Verb::Get, "/login"),
+            (Verb::Post, "/login"),
+            (Verb::Post, "/logout"),
+            (Verb::Get, "/v1/session"),
+            (Verb::Get, "/api"),
+        ];
+        assert_eq!(public, expected);
+    }
+
+    #[test]
+    fn paths_give_their_values_decoded() {
+        let Ok(Found::Route(route, params)) =
+            find(&Method::GET, "/v1/devices/admin-toko/messages/3EB0%41")
+        else {
+            panic!("not found")
+        };
+        assert_eq!(route.op, Op::ShowMessage);
+        assert_eq!((params.get("device"), params.get("message")), ("admin-toko", "3EB0A"));
+        assert_eq!(params.get("event"), "");
+        assert!(find(&Method::GET, "/v1/devices/%ff").is_err());
+    }
+
+    #[test]
+    fn wrong_methods_are_told_the_right_ones() {
+        let problem = find(&Method::PUT, "/v1/devices/x/messages").unwrap_err();
+        assert_eq!(problem.code, Code::MethodNotAllowed);
+        assert_eq!(problem.allow.as_deref(), Some("POST, GET, HEAD, OPTIONS"));
+        assert!(matches!(find(&Method::HEAD, "/v1/devices"), Ok(Found::Route(..))));
+        assert!(
+            matches!(find(&Method::OPTIONS, "/api/send-message"), Ok(Found::Options(a)) if a == "POST, OPTIONS")
+        );
+        assert!(matches!(find(&Method::GET, "/v1/nothing"), Ok(Found::Nothing)));
+        assert!(matches!(find(&Method::GET, "/api/"), Ok(Found::Route(..))));
+    }
+}

@@ -1,0 +1,168 @@
+//! The accept loop: limits, timers and a graceful end. What is inside a request is decided elsewhere.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::io;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::select;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+use super::stall::Stall;
+use super::throttle::block;
+use super::{State, handle, origin};
+
+/// Connections at once.
+const CONNECTIONS: usize = 256;
+/// Connections of one client at once; trusted proxies are many clients.
+const PER_CLIENT: usize = 32;
+/// For the whole head, and for an idle connection.
+const HEAD: Duration = Duration::from_secs(10);
+/// What a stop waits for.
+const DRAIN: Duration = Duration::from_secs(5);
+/// The longest pause after an accept that failed.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Accepts and serves until the stop token is cancelled.
+pub(super) async fn run(state: Arc<State>, listener: TcpListener) {
+    let stop = state.api.tasks.stop().clone();
+    let permits = Arc::new(Semaphore::new(CONNECTIONS));
+    let clients = Clients::default();
+    let graceful = GracefulShutdown::new();
+    let builder = builder();
+    let mut pause = Duration::from_millis(10);
+    loop {
+        let accepted = select! {
+            biased;
+            () = stop.cancelled() => break,
+            // The permit is part of the raced future: a full house must not hide the stop signal.
+            accepted = admit(&permits, &listener) => accepted,
+        };
+        let (permit, stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // EMFILE and friends heal by themselves; spinning would make them worse.
+                tracing::warn!(%error, "A connection could not be accepted.");
+                pause = (pause * 2).min(LONGEST_PAUSE);
+                if timeout(pause, stop.cancelled()).await.is_ok() {
+                    break;
+                }
+                continue;
+            }
+        };
+        pause = Duration::from_millis(10);
+        let trusted = origin::is_trusted(peer, &state.api.config.load());
+        let Some(place) = clients.enter(peer, trusted) else {
+            tracing::debug!(client = %peer, "Too many connections from one client.");
+            continue;
+        };
+        let service = {
+            let state = Arc::clone(&state);
+            service_fn(move |request| {
+                let state = Arc::clone(&state);
+                async move { Ok::<_, Infallible>(handle::handle(state, request, peer).await) }
+            })
+        };
+        let connection = builder.serve_connection(TokioIo::new(Stall::new(stream)), service);
+        let connection = graceful.watch(connection);
+        state.api.tasks.spawn("http connection", async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(client = %peer, %error, "A connection ended early.");
+            }
+            drop((permit, place));
+        });
+    }
+    // New clients get "refused", not "hang".
+    drop(listener);
+    let open = graceful.count();
+    if timeout(DRAIN, graceful.shutdown()).await.is_err() {
+        tracing::warn!(open, "Connections were still open at the deadline.");
+    }
+}
+
+fn builder() -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .max_headers(64)
+        .max_header_size(16 * 1024)
+        .max_buf_size(32 * 1024);
+    builder
+}
+
+/// Waits for a free place first: what is not accepted waits in the kernel, where it costs nothing.
+async fn admit(
+    permits: &Arc<Semaphore>,
+    listener: &TcpListener,
+) -> io::Result<(OwnedSemaphorePermit, TcpStream, IpAddr)> {
+    let permit = Arc::clone(permits).acquire_owned().await.map_err(io::Error::other)?;
+    let (stream, peer) = listener.accept().await?;
+    // Small answers must not wait for Nagle; failing to say so costs milliseconds only.
+    stream.set_nodelay(true).ok();
+    Ok((permit, stream, peer.ip().to_canonical()))
+}
+
+/// How many connections each client has.
+#[derive(Clone, Default)]
+struct Clients(Arc<Mutex<BTreeMap<IpAddr, usize>>>);
+
+/// A client's place; given back when dropped.
+struct Place(Clients, Option<IpAddr>);
+
+impl Clients {
+    fn enter(&self, peer: IpAddr, trusted: bool) -> Option<Place> {
+        if trusted {
+            return Some(Place(self.clone(), None));
+        }
+        let client = block(peer);
+        let mut clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = clients.entry(client).or_default();
+        (*count < PER_CLIENT).then(|| {
+            *count += 1;
+            Place(self.clone(), Some(client))
+        })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let Some(client) = self.1 else { return };
+        let mut clients = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = clients.get_mut(&client) {
+            *count -= 1;
+            if *count == 0 {
+                clients.remove(&client);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_client_cannot_take_every_place() {
+        let clients = Clients::default();
+        let peer = "192.0.2.1".parse().unwrap();
+        let mut places: Vec<_> =
+            (0..PER_CLIENT).filter_map(|_| clients.enter(peer, false)).collect();
+        assert_eq!(places.len(), PER_CLIENT);
+        assert!(clients.enter(peer, false).is_none());
+        assert!(clients.enter(peer, true).is_some(), "a trusted proxy is many clients");
+        assert!(clients.enter("192.0.2.2".parse().unwrap(), false).is_some());
+        places.pop();
+        assert!(clients.enter(peer, false).is_some());
+        drop(places);
+        assert!(clients.0.lock().unwrap().is_empty(), "nothing is kept of who left");
+    }
+}

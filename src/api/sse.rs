@@ -1,0 +1,279 @@
+//! Server-sent events. `GET /v1/events` tells a page everything it shows: a snapshot first, so that a reconnect needs
+//! no replay, then what changes. Status is read from watch channels: a slow browser sees fewer steps and costs nothing.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream::poll_fn;
+use hyper::StatusCode;
+use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use serde::Serialize;
+use serde_json::json;
+use tokio::select;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{broadcast, mpsc, watch};
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+
+use super::auth::Principal;
+use super::body::{self, Response};
+use super::handle::Call;
+use super::problem::{Code, Problem};
+use super::{ConfigReport, State, device, message};
+use crate::config::{Config, Scope};
+use crate::hooks::EndpointReport;
+use crate::model::{DeviceName, DeviceStatus, SentMessage};
+
+/// Shorter than proxies wait for a silent server.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Counters move with every message; more often than this nobody can read them.
+const PACE: Duration = Duration::from_millis(200);
+
+/// The sending half of an event stream; dropping it ends the stream.
+pub(super) struct Events {
+    pieces: mpsc::Sender<Bytes>,
+}
+
+/// The client is gone.
+pub(super) struct Gone;
+
+impl Events {
+    /// Sends one event.
+    pub(super) async fn send(&self, name: &str, id: Option<u64>, data: &str) -> Result<(), Gone> {
+        self.piece(event(name, id, data)).await
+    }
+
+    /// Sends one event with JSON.
+    async fn json<T: Serialize>(&self, name: &str, data: &T) -> Result<(), Gone> {
+        let data = serde_json::to_string(data).map_err(|error| {
+            tracing::error!(%error, "An event could not be written as JSON.");
+            Gone
+        })?;
+        self.send(name, None, &data).await
+    }
+
+    /// Sends a comment, which keeps proxies patient and finds out whether the client is still there.
+    pub(super) async fn keep_alive(&self) -> Result<(), Gone> {
+        self.piece(": keep-alive\n\n".to_owned()).await
+    }
+
+    async fn piece(&self, piece: String) -> Result<(), Gone> {
+        self.pieces.send(piece.into()).await.map_err(|mpsc::error::SendError(_)| Gone)
+    }
+
+    /// Resolves when the client is gone.
+    pub(super) async fn closed(&self) {
+        self.pieces.closed().await;
+    }
+}
+
+fn event(name: &str, id: Option<u64>, data: &str) -> String {
+    let mut text = String::with_capacity(data.len() + 48);
+    // Writing to a string cannot fail.
+    if let Some(id) = id {
+        writeln!(text, "id: {id}").ok();
+    }
+    writeln!(text, "event: {name}").ok();
+    for line in data.lines() {
+        writeln!(text, "data: {line}").ok();
+    }
+    text.push('\n');
+    text
+}
+
+/// Opens an event stream that `produce` feeds until it ends, the client leaves or moonwa stops.
+pub(super) fn open<F, P>(call: &Call, produce: F) -> Result<Response, Problem>
+where
+    F: FnOnce(Events) -> P,
+    P: Future<Output = Result<(), Gone>> + Send + 'static,
+{
+    let permit = Arc::clone(&call.state.streams)
+        .try_acquire_owned()
+        .map_err(|_| Problem::from(Code::TooManyStreams).retry_after(Duration::from_secs(10)))?;
+    let (pieces, mut received) = mpsc::channel::<Bytes>(8);
+    let produced = produce(Events { pieces });
+    let stop = call.state.api.tasks.stop().clone();
+    call.state.api.tasks.spawn("event stream", async move {
+        stop.run_until_cancelled(produced).await;
+        drop(permit);
+    });
+    let pieces =
+        poll_fn(move |cx| received.poll_recv(cx).map(|piece| piece.map(Ok::<_, io::Error>)));
+    let mut response = body::stream(pieces);
+    *response.status_mut() = StatusCode::OK;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    // nginx holds back what it buffers.
+    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    Ok(response)
+}
+
+/// `GET /v1/events`.
+pub(super) fn events(call: &Call) -> Result<Response, Problem> {
+    let watcher = Watcher {
+        state: Arc::clone(&call.state),
+        config: Arc::clone(&call.config),
+        who: call.who.clone(),
+        statuses: call.state.api.fleet.statuses(),
+        webhooks: call.state.api.webhooks.reports(),
+        report: call.state.api.control.report.clone(),
+        messages: call.state.api.store.queue().changes(),
+    };
+    open(call, |events| watcher.run(events))
+}
+
+type Reports = Arc<BTreeMap<DeviceName, Vec<EndpointReport>>>;
+
+/// What one open page has been told.
+struct Watcher {
+    state: Arc<State>,
+    config: Arc<Config>,
+    who: Principal,
+    statuses: watch::Receiver<Arc<BTreeMap<DeviceName, DeviceStatus>>>,
+    webhooks: watch::Receiver<Reports>,
+    report: watch::Receiver<ConfigReport>,
+    messages: broadcast::Receiver<SentMessage>,
+}
+
+impl Watcher {
+    async fn run(mut self, events: Events) -> Result<(), Gone> {
+        events.piece("retry: 3000\n\n".to_owned()).await?;
+        let mut statuses = self.statuses.borrow_and_update().clone();
+        let mut webhooks = self.webhooks.borrow_and_update().clone();
+        self.report.mark_unchanged();
+        self.snapshot(&events).await?;
+        let mut keep_alive = interval_at(Instant::now() + KEEP_ALIVE, KEEP_ALIVE);
+        keep_alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            select! {
+                biased;
+                () = events.closed() => return Err(Gone),
+                changed = self.statuses.changed() => {
+                    changed.map_err(|_| Gone)?;
+                    let now = self.statuses.borrow_and_update().clone();
+                    self.tell_statuses(&events, &statuses, &now).await?;
+                    statuses = now;
+                }
+                changed = self.webhooks.changed() => {
+                    changed.map_err(|_| Gone)?;
+                    let now = self.webhooks.borrow_and_update().clone();
+                    self.tell_webhooks(&events, &webhooks, &now).await?;
+                    webhooks = now;
+                }
+                changed = self.report.changed() => {
+                    changed.map_err(|_| Gone)?;
+                    self.tell_config(&events).await?;
+                }
+                message = self.messages.recv() => {
+                    self.tell_message(&events, message).await?;
+                    // Messages are told one by one; only what coalesces is paced.
+                    continue;
+                }
+                _ = keep_alive.tick() => {
+                    if let Principal::Admin { session: Some(id) } = &self.who
+                        && !self.state.sessions.is_open(id)
+                    {
+                        return Ok(());
+                    }
+                    events.keep_alive().await?;
+                }
+            }
+            tokio::time::sleep(PACE).await;
+        }
+    }
+
+    async fn snapshot(&mut self, events: &Events) -> Result<(), Gone> {
+        let devices = device::view_all(&self.state, &self.config, &self.who);
+        let admin = matches!(self.who, Principal::Admin { .. });
+        let config = admin.then(|| self.report.borrow().clone());
+        events.json("snapshot", &json!({ "devices": devices, "config": config })).await
+    }
+
+    async fn tell_statuses(
+        &mut self,
+        events: &Events,
+        before: &BTreeMap<DeviceName, DeviceStatus>,
+        now: &BTreeMap<DeviceName, DeviceStatus>,
+    ) -> Result<(), Gone> {
+        self.catch_up(events).await?;
+        for (name, status) in now {
+            if self.who.reaches(name) && before.get(name) != Some(status) {
+                let device = device::view(&self.state, &self.config, &self.who, name);
+                if !device.is_null() {
+                    events.json("device", &device).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn tell_webhooks(
+        &self,
+        events: &Events,
+        before: &BTreeMap<DeviceName, Vec<EndpointReport>>,
+        now: &BTreeMap<DeviceName, Vec<EndpointReport>>,
+    ) -> Result<(), Gone> {
+        for (name, webhooks) in now {
+            if self.who.reaches(name) && before.get(name) != Some(webhooks) {
+                events.json("webhooks", &json!({ "device": name, "webhooks": webhooks })).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn tell_config(&mut self, events: &Events) -> Result<(), Gone> {
+        self.catch_up(events).await?;
+        if matches!(self.who, Principal::Admin { .. }) {
+            let report = self.report.borrow_and_update().clone();
+            events.json("config", &report).await?;
+        }
+        Ok(())
+    }
+
+    /// After an edit of the file: a snapshot for a browser's session. A key has to show itself again, because the edit
+    /// may have taken it away; clients of event streams reconnect by themselves.
+    async fn catch_up(&mut self, events: &Events) -> Result<(), Gone> {
+        let config = self.state.api.config.load_full();
+        if Arc::ptr_eq(&config, &self.config) {
+            return Ok(());
+        }
+        if !matches!(self.who, Principal::Admin { session: Some(_) }) {
+            return Err(Gone);
+        }
+        self.config = config;
+        self.snapshot(events).await
+    }
+
+    async fn tell_message(
+        &self,
+        events: &Events,
+        message: Result<SentMessage, RecvError>,
+    ) -> Result<(), Gone> {
+        match message {
+            Ok(sent) if self.who.reaches(&sent.device) && self.who.may(Scope::Read) => {
+                events.json("message", &message::render(&sent)).await
+            }
+            Ok(_) => Ok(()),
+            // The page asks for the messages it is waiting for.
+            Err(RecvError::Lagged(_)) => events.json("messages_missed", &json!({})).await,
+            Err(RecvError::Closed) => Err(Gone),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_framed_line_by_line() {
+        assert_eq!(event("device", None, "{}"), "event: device\ndata: {}\n\n");
+        assert_eq!(
+            event("x", Some(7), "a\nb\r\nc"),
+            "id: 7\nevent: x\ndata: a\ndata: b\ndata: c\n\n"
+        );
+    }
+}

@@ -1,0 +1,285 @@
+//! The gateway's life: everything that can fail is done first, then systemd hears READY, then it runs until a signal,
+//! and what was opened is closed in reverse order under one deadline. What the parts do is decided in them.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use arc_swap::ArcSwap;
+use tokio::net::TcpListener;
+use tokio::runtime::Builder;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::{MissedTickBehavior, interval};
+use tracing::{error, info, warn};
+
+use crate::api::{Api, LoginLink};
+use crate::cli::{Exit, complain, say};
+use crate::config::{self, Config, Loaded};
+use crate::control::Control;
+use crate::hooks::Webhooks;
+use crate::model::{KeyHash, Secret, StatusWord};
+use crate::reload::{Reloader, Trigger};
+use crate::store::{Store, StoreOptions};
+use crate::task::Tasks;
+use crate::whatsapp::{Fleet, FleetOptions};
+use crate::{systemd, telemetry};
+
+/// The variable that points a `simulator` build at a simulated WhatsApp.
+const WHATSAPP_URL: &str = "MOONWA_WHATSAPP_URL";
+/// systemd gives up after 30 s; the engine's own flushes take up to 15.
+const SHUTDOWN: Duration = Duration::from_secs(20);
+/// A committer thread that did nothing for so long is stuck.
+const STUCK: Duration = Duration::from_secs(20);
+/// How often the loop looks whether all is well.
+const TICK: Duration = Duration::from_secs(5);
+
+/// `moonwa run`: until a signal, or until the store cannot keep its promises.
+pub fn run(config: Option<&Path>, fallback_last_good: bool) -> Exit {
+    let path = match config::find(config) {
+        Ok(path) => path,
+        Err(problem) => {
+            complain(&format!("moonwa: {problem}"));
+            return Exit::Config;
+        }
+    };
+    let loaded = match load(&path, fallback_last_good) {
+        Ok(loaded) => loaded,
+        Err(problems) => {
+            complain(&problems);
+            return Exit::Config;
+        }
+    };
+    let whatsapp_url = match simulated_whatsapp() {
+        Ok(url) => url,
+        Err(problem) => {
+            complain(&format!("moonwa: {problem}"));
+            return Exit::Config;
+        }
+    };
+    let metrics = telemetry::install(&loaded.config.log);
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(std::thread::available_parallelism().map_or(2, |cores| cores.get().min(4)))
+        .max_blocking_threads(16)
+        .enable_all()
+        .build();
+    let outcome = runtime
+        .context("the runtime could not be started")
+        .and_then(|runtime| runtime.block_on(gateway(path, loaded, whatsapp_url, metrics)));
+    match outcome {
+        Ok(()) => Exit::Clean,
+        Err(failure) => {
+            error!("moonwa ends: {failure:#}");
+            systemd::status(&format!("failed: {failure:#}"));
+            Exit::Failure
+        }
+    }
+}
+
+fn load(path: &Path, fallback_last_good: bool) -> Result<Loaded, String> {
+    Config::load(path).or_else(|rejected| {
+        if !fallback_last_good {
+            return Err(rejected.to_string());
+        }
+        complain(&rejected.to_string());
+        let kept = config::last_good(path).map_err(|_absent| rejected.to_string())?;
+        complain("moonwa: starting with the last configuration that worked");
+        Ok(kept)
+    })
+}
+
+/// Where the simulated WhatsApp is, in builds that may talk to one.
+fn simulated_whatsapp() -> Result<Option<String>> {
+    let Some(url) = std::env::var_os(WHATSAPP_URL) else { return Ok(None) };
+    if !cfg!(feature = "simulator") {
+        bail!(
+            "{WHATSAPP_URL} is set, but this is a release build: it verifies WhatsApp's certificate and talks to no \
+             simulator. Unset the variable, or build with --features simulator for tests."
+        );
+    }
+    let url = url.into_string().ok().context("the URL of the simulated WhatsApp is not UTF-8")?;
+    let host =
+        url.strip_prefix("ws://").and_then(|rest| rest.split('/').next()).unwrap_or_default();
+    match host.parse::<SocketAddr>() {
+        Ok(address) if address.ip().is_loopback() => Ok(Some(url)),
+        _ => bail!(
+            "{WHATSAPP_URL} must be ws:// on a loopback address, such as ws://127.0.0.1:7711/ws/chat"
+        ),
+    }
+}
+
+/// Everything between the first file and the last.
+async fn gateway(
+    path: PathBuf,
+    loaded: Loaded,
+    whatsapp_url: Option<String>,
+    metrics: metrics_exporter_prometheus::PrometheusHandle,
+) -> Result<()> {
+    for warning in &loaded.warnings {
+        warn!("{warning}");
+    }
+    if whatsapp_url.is_some() {
+        warn!(
+            "This build talks to a SIMULATED WhatsApp and checks no certificate. Never use it for a real account."
+        );
+    }
+    let signals = Signals::new()?;
+    let config = &loaded.config;
+    let store = Store::open(StoreOptions {
+        path: config.store.path.clone(),
+        power_safe: config.store.durability == config::Durability::Power,
+        keep: config.outbox.keep,
+        max_size: config.outbox.max_size,
+    })
+    .await?;
+    let listener = TcpListener::bind(config.server.listen)
+        .await
+        .with_context(|| format!("cannot listen on {} (server.listen)", config.server.listen))?;
+    let address = listener.local_addr()?;
+
+    let tasks = Tasks::new();
+    let options = FleetOptions {
+        whatsapp_url,
+        max_media: config.media.max_size,
+        allow_nets: config.media.allow_nets.clone(),
+    };
+    let fleet = Fleet::start(store.clone(), tasks.clone(), options).await?;
+    let webhooks = Webhooks::start(store.clone(), tasks.clone());
+    // Endpoints first: a device that connects at once must find its webhooks' cursors in place.
+    webhooks.reconcile(&config.devices).await?;
+    fleet.reconcile(&config.devices).await;
+
+    let operator = Control {
+        address: reachable(address),
+        base_path: config.server.base_path.clone(),
+        token: Secret::new(format!(
+            "mwc_{}",
+            data_encoding::BASE64URL_NOPAD.encode(&rand::random::<[u8; 32]>())
+        )),
+    };
+    operator.write(&config.store.path).context("control.json cannot be written")?;
+    let link = LoginLink::new();
+    announce(config, &operator, &link);
+
+    let live = Arc::new(ArcSwap::from_pointee(config.clone()));
+    let (reloader, control) =
+        Reloader::new(path, loaded, live.clone(), fleet.clone(), webhooks.clone());
+    let api = Api {
+        config: live,
+        fleet: fleet.clone(),
+        webhooks,
+        store: store.clone(),
+        tasks: tasks.clone(),
+        control,
+        operator: KeyHash::of(operator.token.expose()),
+        link,
+        metrics: Some(metrics),
+    };
+    tasks.spawn("http", api.serve(listener));
+    let hangups = reloader.mailbox();
+    tasks.spawn("reload", reloader.run(tasks.stop().clone()));
+
+    systemd::ready(address, &summary(&fleet));
+    info!(%address, "moonwa is ready.");
+    let outcome =
+        run_until_told(signals, &store, &fleet, address, || hangups.ask(Trigger::Signal)).await;
+
+    systemd::stopping();
+    info!("moonwa stops.");
+    let left = tasks.shutdown(SHUTDOWN).await;
+    if left > 0 {
+        warn!(left, "Tasks were still running at the deadline.");
+    }
+    fleet.shutdown().await;
+    store.close().await.context("closing the store")?;
+    outcome
+}
+
+/// The signals of a service. SIGTERM comes from systemd, SIGINT from a person's Ctrl-C, SIGHUP from `systemctl reload`.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+}
+
+async fn run_until_told(
+    mut signals: Signals,
+    store: &Store,
+    fleet: &Fleet,
+    address: SocketAddr,
+    reload: impl Fn(),
+) -> Result<()> {
+    let mut statuses = fleet.statuses();
+    let period = systemd::watchdog_interval().map_or(TICK, |asked| (asked / 3).min(TICK));
+    let mut tick = interval(period);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = signals.terminate.recv() => return Ok(()),
+            _ = signals.interrupt.recv() => return Ok(()),
+            _ = signals.hangup.recv() => reload(),
+            failure = store.failed() => return Err(failure).context("the store can keep no promise; a restart opens it anew"),
+            // The watchdog means something: the runtime ticks, and both writers do.
+            _ = tick.tick() => if store.is_alive(STUCK) { systemd::watchdog() } else { error!("The store's writers are stuck.") },
+            Ok(()) = statuses.changed() => systemd::status(&format!("listening on {address}; {}", summary(fleet))),
+        }
+    }
+}
+
+/// `3 devices, 2 connected`, for one line of status.
+fn summary(fleet: &Fleet) -> String {
+    let statuses = fleet.statuses().borrow().clone();
+    let connected =
+        statuses.values().filter(|status| status.state.word() == StatusWord::Connected).count();
+    format!("{} devices, {connected} connected", statuses.len())
+}
+
+/// Where a client on this machine reaches a listener.
+fn reachable(bound: SocketAddr) -> SocketAddr {
+    let mut address = bound;
+    if bound.ip().is_unspecified() {
+        address.set_ip(if bound.is_ipv4() {
+            [127, 0, 0, 1].into()
+        } else {
+            [0, 0, 0, 0, 0, 0, 0, 1].into()
+        });
+    }
+    address
+}
+
+/// Tells a person on a terminal where the admin page is. The login link is a secret: it goes to no log.
+fn announce(config: &Config, operator: &Control, link: &LoginLink) {
+    let page = format!("http://{}{}", operator.address, operator.base_path);
+    if !config.server.listen.ip().is_loopback() && config.server.trusted_proxies.is_empty() {
+        warn!(listen = %config.server.listen, "moonwa answers beyond this machine without TLS; put a reverse proxy before it.");
+    }
+    let on_terminal = std::io::IsTerminal::is_terminal(&std::io::stdout());
+    if on_terminal && config.admin.token.is_none() {
+        say(&format!(
+            "\n  Admin page (this link logs in once):\n  {page}login?t={}\n",
+            link.secret()
+        ));
+    } else {
+        let how = if config.admin.token.is_some() {
+            ""
+        } else {
+            " (set admin.token in moonwa.toml to log in: moonwa key new admin)"
+        };
+        say(&format!("Admin page: {page}{how}"));
+    }
+    if on_terminal {
+        say(&format!("  Process {}; Ctrl-C stops it.\n", process::id()));
+    }
+}

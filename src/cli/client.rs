@@ -1,0 +1,232 @@
+//! Commands that ask the running gateway: they find it through `control.json` and speak `/v1`.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+
+use super::{Exit, say};
+use crate::config::{self, Config};
+use crate::control::Control;
+
+/// The gateway that runs here.
+struct Gateway {
+    agent: ureq::Agent,
+    base: String,
+    token: String,
+}
+
+impl Gateway {
+    fn find(config: Option<&Path>) -> Result<Self> {
+        let path = config::find(config)?;
+        let loaded = Config::load(&path)?;
+        let store = loaded.config.store.path.clone();
+        let control = Control::find(&loaded.config).with_context(|| {
+            let file = store.join("control.json");
+            format!(
+                "no running moonwa found: {} cannot be read (is it running, and as this user?)",
+                file.display()
+            )
+        })?;
+        let agent = ureq::Agent::config_builder()
+            .timeout_global(Some(Duration::from_secs(40)))
+            .http_status_as_error(false)
+            .proxy(None)
+            .build()
+            .new_agent();
+        let base = format!("http://{}{}", control.address, control.base_path);
+        Ok(Self { agent, base, token: format!("Bearer {}", control.token.expose()) })
+    }
+
+    fn get(&self, path: &str, accept: &str) -> Result<(u16, String)> {
+        let request = self.agent.get(format!("{}{path}", self.base));
+        let answer = request.header("authorization", &self.token).header("accept", accept).call();
+        self.read(answer)
+    }
+
+    fn post(&self, path: &str, body: &Value) -> Result<Value> {
+        let request =
+            self.agent.post(format!("{}{path}", self.base)).header("authorization", &self.token);
+        let answer = request.header("content-type", "application/json").send(body.to_string());
+        let (status, text) = self.read(answer)?;
+        understood(status, &text)
+    }
+
+    fn device(&self, name: &str) -> Result<Value> {
+        let (status, text) = self.get(&format!("v1/devices/{name}"), "application/json")?;
+        understood(status, &text)
+    }
+
+    fn read(
+        &self,
+        answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+    ) -> Result<(u16, String)> {
+        let mut answer =
+            answer.with_context(|| format!("moonwa at {} does not answer", self.base))?;
+        let text = answer.body_mut().read_to_string()?;
+        Ok((answer.status().as_u16(), text))
+    }
+}
+
+fn understood(status: u16, text: &str) -> Result<Value> {
+    let body: Value = serde_json::from_str(text).unwrap_or(Value::Null);
+    if (200..300).contains(&status) {
+        return Ok(body);
+    }
+    let said = ["detail", "title"].iter().find_map(|key| body.get(*key).and_then(Value::as_str));
+    bail!("{} ({status})", said.unwrap_or("moonwa refused"))
+}
+
+fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value.get(key).and_then(Value::as_str).unwrap_or("-")
+}
+
+/// `moonwa link`: until the device is linked, or the codes ran out.
+pub(super) fn link(config: Option<&Path>, device: &str, phone: Option<&str>) -> Result<Exit> {
+    let gateway = Gateway::find(config)?;
+    let before = gateway.device(device)?;
+    if before.get("phone").is_some_and(Value::is_string) && text(&before, "state") != "logged_out" {
+        say(&format!("{device} is linked already: {}", text(&before, "phone")));
+        return Ok(Exit::Clean);
+    }
+    match phone {
+        Some(phone) => {
+            gateway.post(&format!("v1/devices/{device}/pair-code"), &json!({ "phone": phone }))?
+        }
+        None => gateway.post(&format!("v1/devices/{device}/start"), &json!({}))?,
+    };
+    let mut shown = String::new();
+    let began = Instant::now();
+    loop {
+        let now = gateway.device(device)?;
+        match text(&now, "state") {
+            "connected" | "degraded" => {
+                say(&format!("{device} is linked: {}", text(&now, "phone")));
+                return Ok(Exit::Clean);
+            }
+            "linking" => show_code(&gateway, device, &now, phone.is_some(), &mut shown)?,
+            // A link that was just made reconnects once; a start takes a moment.
+            "reconnecting" => {}
+            "pending" if shown.is_empty() && began.elapsed() < Duration::from_secs(10) => {}
+            _ if text(&now, "reason") == "qr_expired" => {
+                bail!("nobody scanned the codes in time; run `moonwa link {device}` again")
+            }
+            state => bail!("{device} is {state} ({})", text(&now, "reason")),
+        }
+        std::thread::sleep(Duration::from_millis(500));
+    }
+}
+
+/// Shows what is new since the last look.
+fn show_code(
+    gateway: &Gateway,
+    device: &str,
+    now: &Value,
+    by_phone: bool,
+    shown: &mut String,
+) -> Result<()> {
+    if by_phone {
+        let code = now.get("linking").map_or("-", |linking| text(linking, "pair_code"));
+        if code != "-" && code != shown {
+            say(&format!(
+                "On the phone: Linked devices, Link a device, Link with phone number instead. Code: {code}"
+            ));
+            code.clone_into(shown);
+        }
+        return Ok(());
+    }
+    let (status, picture) = gateway.get(&format!("v1/devices/{device}/qr"), "text/plain")?;
+    if status == 200 && picture != *shown {
+        say(&picture);
+        say(
+            "On the phone: WhatsApp, Linked devices, Link a device. The code changes by itself; Ctrl-C ends.",
+        );
+        *shown = picture;
+    }
+    Ok(())
+}
+
+/// `moonwa status`: a line per device and per webhook.
+pub(super) fn status(config: Option<&Path>, as_json: bool) -> Result<Exit> {
+    let gateway = Gateway::find(config)?;
+    let (status, body) = gateway.get("v1/devices", "application/json")?;
+    let devices = understood(status, &body)?;
+    if as_json {
+        say(&serde_json::to_string_pretty(&devices)?);
+        return Ok(Exit::Clean);
+    }
+    for device in devices.get("devices").and_then(Value::as_array).into_iter().flatten() {
+        let reason = device
+            .get("reason")
+            .and_then(Value::as_str)
+            .map(|why| format!(" ({why})"))
+            .unwrap_or_default();
+        say(&format!(
+            "{:<24} {:<13} {}{reason} since {} {}",
+            text(device, "name"),
+            text(device, "status"),
+            text(device, "state"),
+            text(device, "since"),
+            text(device, "phone"),
+        ));
+        for hook in device.get("webhooks").and_then(Value::as_array).into_iter().flatten() {
+            let number = |key: &str| hook.get(key).and_then(Value::as_u64).unwrap_or_default();
+            let failing = match hook.get("failing_since").and_then(Value::as_str) {
+                Some(since) => format!(", failing since {since}: {}", text(hook, "last_error")),
+                None => String::new(),
+            };
+            say(&format!(
+                "  {}. {} {}, backlog {}{failing}",
+                number("n"),
+                text(hook, "url"),
+                text(hook, "state"),
+                number("backlog"),
+            ));
+        }
+    }
+    Ok(Exit::Clean)
+}
+
+/// `moonwa send`: one text, until WhatsApp has it or refuses it.
+pub(super) fn send(config: Option<&Path>, device: &str, to: &str, message: &str) -> Result<Exit> {
+    let gateway = Gateway::find(config)?;
+    let path = format!("v1/devices/{device}/messages?wait=30s");
+    let sent = gateway.post(&path, &json!({ "to": to, "text": message }))?;
+    match text(&sent, "status") {
+        "failed" => bail!("{}: {}", text(&sent, "code"), text(&sent, "detail")),
+        status => say(&format!("{status} {}", text(&sent, "id"))),
+    }
+    Ok(Exit::Clean)
+}
+
+/// `moonwa logout`.
+pub(super) fn logout(config: Option<&Path>, device: &str) -> Result<Exit> {
+    Gateway::find(config)?.post(&format!("v1/devices/{device}/logout"), &json!({}))?;
+    say(&format!("{device} is logged out."));
+    Ok(Exit::Clean)
+}
+
+/// `moonwa forget`.
+pub(super) fn forget(config: Option<&Path>, device: &str) -> Result<Exit> {
+    Gateway::find(config)?.post(&format!("v1/forgotten/{device}"), &json!({}))?;
+    say(&format!("The credentials of {device} are deleted."));
+    Ok(Exit::Clean)
+}
+
+/// `moonwa plan`: what a reload would change.
+pub(super) fn plan(config: Option<&Path>, as_json: bool) -> Result<Exit> {
+    let report = Gateway::find(config)?.post("v1/config/plan", &json!({}))?;
+    if as_json {
+        say(&serde_json::to_string_pretty(&report)?);
+    } else {
+        for line in report.get("lines").and_then(Value::as_array).into_iter().flatten() {
+            say(line.as_str().unwrap_or_default());
+        }
+    }
+    Ok(match text(&report, "outcome") {
+        "unchanged" => Exit::Clean,
+        "rejected" => Exit::Config,
+        _ => Exit::Changes,
+    })
+}

@@ -1,0 +1,179 @@
+//! Commands that need no running gateway: `init`, `check`, `key new` and `doctor`.
+
+use std::fs;
+use std::io::{ErrorKind, Write};
+use std::net::TcpListener;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use super::{Exit, complain, say};
+use crate::config::{self, Config};
+use crate::model::{DeviceName, KeyHash, UnixMillis};
+use crate::store;
+
+/// `moonwa init`: the sample, where there is nothing yet.
+pub(super) fn init(config: Option<&Path>) -> Result<Exit> {
+    let path = config.unwrap_or(Path::new("moonwa.toml"));
+    let opened = fs::OpenOptions::new().write(true).create_new(true).mode(0o640).open(path);
+    let mut file = match opened {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            bail!("{} exists already and was left as it is", path.display())
+        }
+        Err(error) => return Err(error).with_context(|| path.display().to_string()),
+    };
+    file.write_all(config::SAMPLE.as_bytes())?;
+    say(&format!("Wrote {}. Look it over, then run: moonwa", path.display()));
+    Ok(Exit::Clean)
+}
+
+/// `moonwa check`: every problem and every warning.
+pub(super) fn check(config: Option<&Path>) -> Result<Exit> {
+    let path = match config::find(config) {
+        Ok(path) => path,
+        Err(problem) => {
+            complain(&format!("moonwa: {problem}"));
+            return Ok(Exit::Config);
+        }
+    };
+    match Config::load(&path) {
+        Ok(loaded) => {
+            for warning in &loaded.warnings {
+                complain(&format!("warning: {warning}"));
+            }
+            let (devices, hooks) =
+                loaded.config.devices.values().fold((0, 0), |(devices, hooks), device| {
+                    (devices + 1, hooks + device.webhooks.len())
+                });
+            say(&format!("{}: good. {devices} devices, {hooks} webhooks.", path.display()));
+            Ok(Exit::Clean)
+        }
+        Err(rejected) => {
+            complain(&rejected.to_string());
+            Ok(Exit::Config)
+        }
+    }
+}
+
+/// `moonwa key new`: the key, once, and the line that lets it in.
+pub(super) fn new_key(device: &str) -> Result<Exit> {
+    let key = config::new_key();
+    let hash = KeyHash::of(key.expose());
+    // "admin" is no device here: the token of the admin page is made the same way.
+    let line = if device == "admin" {
+        format!("[admin]\ntoken = \"{hash}\"")
+    } else {
+        let name = DeviceName::parse(device)?;
+        format!("[device.{name}]\napi_key = \"{hash}\"")
+    };
+    say(&format!("The key (it is shown once and stored nowhere):\n\n  {}\n", key.expose()));
+    say(&format!("For moonwa.toml:\n\n{line}"));
+    Ok(Exit::Clean)
+}
+
+/// One line of `moonwa doctor`: what was looked at, whether it is well, and what to do.
+struct Finding {
+    good: bool,
+    text: String,
+}
+
+/// `moonwa doctor`: looks at everything that is usually the matter.
+pub(super) fn doctor(config: Option<&Path>) -> Result<Exit> {
+    let mut findings = Vec::new();
+    let mut note = |good: bool, text: String| findings.push(Finding { good, text });
+    let path = match config::find(config) {
+        Ok(path) => path,
+        Err(problem) => bail!("{problem}"),
+    };
+    match Config::load(&path) {
+        Err(rejected) => note(false, format!("configuration: {rejected}")),
+        Ok(loaded) => {
+            note(true, format!("configuration: {} is good", path.display()));
+            let mode = fs::metadata(&path)?.mode();
+            note(
+                mode & 0o004 == 0,
+                format!("configuration: mode {:o}; it may hold secrets: chmod o-r", mode & 0o777),
+            );
+            look_at_store(&loaded.config, &mut note);
+            look_at_listener(&loaded.config, &mut note);
+        }
+    }
+    // A Raspberry Pi has no clock battery; with a wrong clock TLS fails and receivers refuse signatures.
+    let built = UnixMillis::from_secs(BUILT_AFTER);
+    note(UnixMillis::now() >= built, format!("clock: it is {}", UnixMillis::now()));
+    let resolved = std::net::ToSocketAddrs::to_socket_addrs(&("web.whatsapp.com", 443));
+    let names = match resolved {
+        Ok(mut found) => found.next().is_some(),
+        Err(_unresolved) => false,
+    };
+    note(
+        names,
+        "name service: web.whatsapp.com; if this fails, look at /etc/resolv.conf and the firewall"
+            .to_owned(),
+    );
+    for finding in &findings {
+        say(&format!("{} {}", if finding.good { "ok  " } else { "LOOK" }, finding.text));
+    }
+    Ok(if findings.iter().all(|finding| finding.good) { Exit::Clean } else { Exit::Failure })
+}
+
+/// A clock before this is wrong: moonwa did not exist yet (2026-11-01).
+const BUILT_AFTER: u64 = 1_793_491_200;
+
+fn look_at_store(config: &Config, note: &mut impl FnMut(bool, String)) {
+    let directory = &config.store.path;
+    if let Err(error) = fs::create_dir_all(directory) {
+        return note(false, format!("store: {} cannot be made: {error}", directory.display()));
+    }
+    match sync_time(directory) {
+        Ok(took) => note(
+            took < Duration::from_millis(250),
+            format!(
+                "store: a write to the disk takes {} ms; every message waits for one",
+                took.as_millis()
+            ),
+        ),
+        Err(error) => {
+            note(false, format!("store: {} cannot be written: {error}", directory.display()))
+        }
+    }
+    match store::free_space(directory) {
+        Ok(free) => note(
+            free > 512 << 20,
+            format!("store: {} MiB free; below 128 MiB nothing is accepted", free >> 20),
+        ),
+        Err(error) => note(
+            false,
+            format!("store: the free space of {} is unknown: {error}", directory.display()),
+        ),
+    }
+}
+
+/// The slowest of ten small synchronous writes.
+fn sync_time(directory: &Path) -> std::io::Result<Duration> {
+    let path = directory.join(".doctor");
+    let mut file = fs::File::create(&path)?;
+    let mut slowest = Duration::ZERO;
+    for _round in 0..10 {
+        let began = Instant::now();
+        file.write_all(&[0; 512])?;
+        file.sync_data()?;
+        slowest = slowest.max(began.elapsed());
+    }
+    fs::remove_file(path)?;
+    Ok(slowest)
+}
+
+fn look_at_listener(config: &Config, note: &mut impl FnMut(bool, String)) {
+    let address = config.server.listen;
+    match TcpListener::bind(address) {
+        Ok(_free) => note(true, format!("listen: {address} is free")),
+        Err(error) if error.kind() == ErrorKind::AddrInUse => {
+            note(true, format!("listen: {address} is in use; that is well if it is this moonwa"));
+        }
+        Err(error) => note(false, format!("listen: {address}: {error}")),
+    }
+}

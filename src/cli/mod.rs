@@ -1,0 +1,160 @@
+//! The command line: what each command does and how it exits. `run` hands over to `app`; the commands that concern a
+//! running gateway ask it over HTTP, with the token it left beside its store.
+
+mod client;
+mod local;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::app;
+
+/// How the program ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// All well.
+    Clean,
+    /// It failed while running.
+    Failure,
+    /// `plan` found changes.
+    Changes,
+    /// The command line is wrong.
+    Usage,
+    /// The configuration is wrong.
+    Config,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        match exit {
+            Exit::Clean => Self::SUCCESS,
+            Exit::Failure => Self::from(1),
+            Exit::Changes => Self::from(2),
+            Exit::Usage => Self::from(64),
+            Exit::Config => Self::from(78),
+        }
+    }
+}
+
+#[derive(Parser)]
+#[command(name = "moonwa", version, about = "A WhatsApp gateway for people who self-host.")]
+struct Arguments {
+    /// The configuration file [default: ./moonwa.toml, then /etc/moonwa/moonwa.toml]
+    #[arg(long, global = true, env = "MOONWA_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the gateway (the default)
+    Run {
+        /// Start with the last configuration that worked when the file is broken
+        #[arg(long)]
+        fallback_last_good: bool,
+    },
+    /// Write the commented sample moonwa.toml; never over an existing file
+    Init,
+    /// Validate the configuration; exit 0, or 78 with every problem
+    Check,
+    /// Show what a reload would change; exit 0 nothing, 2 changes, 78 invalid
+    Plan {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Link a device: show its QR code, or a pair code for a phone number, until it is linked
+    Link {
+        /// The device's name in moonwa.toml
+        device: String,
+        /// Show a code to type on the phone of this number instead of a QR code
+        #[arg(long, value_name = "NUMBER")]
+        phone: Option<String>,
+    },
+    /// A line per device and per webhook
+    Status {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Send one text message
+    Send {
+        /// The device's name in moonwa.toml
+        device: String,
+        /// A phone number with its country code, or a group id
+        to: String,
+        /// The text
+        text: String,
+    },
+    /// API keys
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// Unlink a device from its phone and forget its credentials
+    Logout {
+        /// The device's name in moonwa.toml
+        device: String,
+    },
+    /// Delete the stored credentials of a device that is no longer in moonwa.toml
+    Forget {
+        /// The device's former name
+        device: String,
+    },
+    /// Check the store, the disk, the clock and the file modes, and say what to do
+    Doctor,
+}
+
+#[derive(Subcommand)]
+enum KeyCommand {
+    /// Make an API key: prints it once, with the line for moonwa.toml
+    New {
+        /// The device's name in moonwa.toml
+        device: String,
+    },
+}
+
+/// Reads the arguments and does what they say.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Clean };
+            return if error.print().is_ok() { exit.into() } else { Exit::Failure.into() };
+        }
+    };
+    let config = arguments.config.as_deref();
+    let command = arguments.command.unwrap_or(Command::Run { fallback_last_good: false });
+    let done = match command {
+        Command::Run { fallback_last_good } => Ok(app::run(config, fallback_last_good)),
+        Command::Init => local::init(config),
+        Command::Check => local::check(config),
+        Command::Key(KeyCommand::New { device }) => local::new_key(&device),
+        Command::Doctor => local::doctor(config),
+        Command::Plan { json } => client::plan(config, json),
+        Command::Link { device, phone } => client::link(config, &device, phone.as_deref()),
+        Command::Status { json } => client::status(config, json),
+        Command::Send { device, to, text } => client::send(config, &device, &to, &text),
+        Command::Logout { device } => client::logout(config, &device),
+        Command::Forget { device } => client::forget(config, &device),
+    };
+    match done {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            complain(&format!("moonwa: {error:#}"));
+            Exit::Failure.into()
+        }
+    }
+}
+
+/// Writes a line to standard output. A closed pipe ends the output, not the program's duty.
+pub(crate) fn say(line: &str) {
+    let _closed = writeln!(std::io::stdout(), "{line}");
+}
+
+/// Writes a line to standard error.
+pub(crate) fn complain(line: &str) {
+    let _closed = writeln!(std::io::stderr(), "{line}");
+}

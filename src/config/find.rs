@@ -1,0 +1,75 @@
+//! Which file is meant, the copy of the last one that worked, and fresh API keys.
+
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use data_encoding::{BASE32_NOPAD, BASE64URL_NOPAD};
+
+use super::{Config, Loaded, Rejected};
+use crate::model::Secret;
+
+/// Where a file is looked for when none is named.
+const PLACES: [&str; 2] = ["moonwa.toml", "/etc/moonwa/moonwa.toml"];
+const LAST_GOOD: &str = "last-good.toml";
+
+/// No configuration was named and none was found.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("no moonwa.toml here and none in /etc/moonwa; \"moonwa init\" writes a commented one")]
+pub struct NotFound;
+
+/// The file that is meant: the one named, else the first that exists.
+pub fn find(named: Option<&Path>) -> Result<PathBuf, NotFound> {
+    match named {
+        Some(path) => Ok(path.to_owned()),
+        None => PLACES.iter().map(PathBuf::from).find(|path| path.exists()).ok_or(NotFound),
+    }
+}
+
+/// Keeps a copy of a file that works, for `--fallback-last-good`. Its owner alone may read it: secrets may be in it.
+pub fn keep_last_good(path: &Path, config: &Config) -> io::Result<()> {
+    let text = fs::read(path)?;
+    let draft = config.store.path.join(".last-good.draft");
+    let mut file =
+        fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+    file.write_all(&text)?;
+    fs::rename(draft, config.store.path.join(LAST_GOOD))
+}
+
+/// The copy that `keep_last_good` left. A broken file cannot say where its store is, so the copy is looked for where
+/// stores are by default.
+pub fn last_good(path: &Path) -> Result<Loaded, Rejected> {
+    let beside = path.parent().unwrap_or(Path::new("")).join("data");
+    let state = std::env::var_os("STATE_DIRECTORY").map_or(beside, PathBuf::from);
+    let copy = state.join(LAST_GOOD);
+    let context = super::Context {
+        dir: path.parent().map(Path::to_owned).unwrap_or_default(),
+        ..super::Context::of(&copy)
+    };
+    let text = fs::read(&copy).unwrap_or_default();
+    Config::parse(text, &context)
+}
+
+/// A fresh API key: `mw_`, eight characters to tell it by, and 256 random bits.
+pub fn new_key() -> Secret {
+    let id = BASE32_NOPAD.encode(&rand::random::<[u8; 5]>()).to_ascii_lowercase();
+    Secret::new(format!("mw_{id}_{}", BASE64URL_NOPAD.encode(&rand::random::<[u8; 32]>())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_long_and_differ() {
+        let (one, two) = (new_key(), new_key());
+        assert_eq!(one.expose().len(), "mw_".len() + 8 + 1 + 43);
+        assert_ne!(one, two);
+    }
+
+    #[test]
+    fn a_named_file_is_taken_as_it_is() {
+        assert_eq!(find(Some(Path::new("/no/such/file"))).unwrap(), Path::new("/no/such/file"));
+    }
+}

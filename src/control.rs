@@ -1,0 +1,88 @@
+//! `control.json`: how the command line finds the gateway that runs on this machine. The gateway writes it beside its
+//! store at start, readable by its own user only; whoever can read it is the operator.
+
+use std::fs;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::Config;
+use crate::model::Secret;
+
+const FILE: &str = "control.json";
+
+/// Where the gateway listens and the token it accepts from the command line.
+#[derive(Debug)]
+pub struct Control {
+    /// The address to connect to.
+    pub address: SocketAddr,
+    /// The path the API lives under.
+    pub base_path: String,
+    /// The token.
+    pub token: Secret,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Row {
+    address: SocketAddr,
+    base_path: String,
+    token: String,
+}
+
+impl Control {
+    /// Writes the file into the store's directory, mode 0600, in one step.
+    pub fn write(&self, directory: &Path) -> std::io::Result<()> {
+        let row = Row {
+            address: self.address,
+            base_path: self.base_path.clone(),
+            token: self.token.expose().to_owned(),
+        };
+        let draft = directory.join(".control.json.draft");
+        let mut file = fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&draft)?;
+        file.write_all(&serde_json::to_vec(&row)?)?;
+        fs::rename(draft, directory.join(FILE))
+    }
+
+    /// Finds the gateway of a configuration: in its store, or where systemd keeps the state of the packaged service.
+    pub fn find(config: &Config) -> std::io::Result<Self> {
+        Self::read(&config.store.path)
+            .or_else(|absent| Self::read(Path::new("/var/lib/moonwa")).or(Err(absent)))
+    }
+
+    /// Reads the file of the gateway whose store is there.
+    pub fn read(directory: &Path) -> std::io::Result<Self> {
+        let row: Row = serde_json::from_slice(&fs::read(directory.join(FILE))?)?;
+        Ok(Self { address: row.address, base_path: row.base_path, token: Secret::new(row.token) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn the_file_is_for_its_owner_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let control = Control {
+            address: "127.0.0.1:8080".parse().unwrap(),
+            base_path: "/".into(),
+            token: Secret::new("mwc_1"),
+        };
+        control.write(dir.path()).unwrap();
+        control.write(dir.path()).unwrap();
+        let mode = fs::metadata(dir.path().join(FILE)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let read = Control::read(dir.path()).unwrap();
+        assert_eq!((read.address, read.token), (control.address, control.token));
+    }
+}

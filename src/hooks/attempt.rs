@@ -1,0 +1,253 @@
+//! One POST and what came back. It blocks, so it runs on the delivery threads only; what the outcome means for the
+//! queue is decided elsewhere.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::io::{ErrorKind, Read};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use ureq::http::{self, HeaderMap, HeaderName, HeaderValue, header};
+use ureq::unversioned::transport::{ConnectionDetails, Connector, DefaultConnector, Transport};
+use ureq::{Agent, Error, Timeout};
+
+use super::backoff::{Hint, retry_after};
+use super::class::{Class, is_overload};
+use super::resolver::PolicyResolver;
+use super::signature;
+use crate::config::{EndpointConfig, Format};
+use crate::model::{EventId, UnixMillis};
+
+const RESOLVE: Duration = Duration::from_secs(3);
+const CONNECT: Duration = Duration::from_secs(5);
+/// Connections kept open: a reused one that dies sooner than this was dead before, so the request is made again.
+const STALE: Duration = Duration::from_secs(1);
+/// How much of an answer is read: for the log.
+const ANSWER: u64 = 4 * 1024;
+/// How much of an answer is read when it can be a reply: WhatsApp's longest text and its JSON.
+const REPLY: u64 = 96 * 1024;
+
+/// What to post, and where.
+#[derive(Clone, Debug)]
+pub(super) struct Post {
+    /// The endpoint.
+    pub(super) endpoint: Arc<EndpointConfig>,
+    /// The event.
+    pub(super) event: EventId,
+    /// The exact bytes.
+    pub(super) body: Bytes,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    pub(super) class: Class,
+    pub(super) at: UnixMillis,
+    pub(super) took: Duration,
+    pub(super) status: Option<u16>,
+    /// For people.
+    pub(super) error: Option<String>,
+    pub(super) hint: Hint,
+    /// The beginning of the answer.
+    pub(super) answer: Vec<u8>,
+}
+
+impl Outcome {
+    /// Something on this side failed; nothing is known about the receiver.
+    pub(super) fn failed_here(at: UnixMillis, error: impl Into<String>) -> Self {
+        Self {
+            class: Class::Endpoint,
+            at,
+            took: Duration::ZERO,
+            status: None,
+            error: Some(error.into()),
+            hint: Hint::default(),
+            answer: Vec::new(),
+        }
+    }
+}
+
+/// The HTTP clients of all deliveries, one per timeout: for a request with settings of its own, ureq would read all
+/// root certificates again whenever it opens a connection.
+pub(super) struct Agents {
+    resolver: PolicyResolver,
+    /// `None` once shut down.
+    by_timeout: Mutex<Option<BTreeMap<Duration, Agent>>>,
+}
+
+impl Agents {
+    pub(super) fn new() -> Self {
+        let by_timeout = Mutex::new(Some(BTreeMap::new()));
+        Self { resolver: PolicyResolver::new(), by_timeout }
+    }
+
+    /// Interrupts requests under way and refuses new ones.
+    pub(super) fn shutdown(&self) {
+        let agents = self.lock().take();
+        agents.into_iter().flatten().for_each(|(_, agent)| agent.shutdown());
+    }
+
+    fn get(&self, timeout: Duration) -> Result<Agent, Error> {
+        let mut agents = self.lock();
+        let stopped = || Error::Io(ErrorKind::NotConnected.into());
+        let agents = agents.as_mut().ok_or_else(stopped)?;
+        let fresh = || agent(timeout, self.resolver.clone());
+        Ok(agents.entry(timeout).or_insert_with(fresh).clone())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<BTreeMap<Duration, Agent>>> {
+        self.by_timeout.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// ureq's defaults are made for downloads: no timeouts, ten redirects, a proxy from the environment (which would
+/// bypass the resolver's rule), large buffers.
+fn agent(timeout: Duration, resolver: PolicyResolver) -> Agent {
+    let config = Agent::config_builder()
+        .timeout_global(Some(timeout))
+        .timeout_resolve(Some(RESOLVE))
+        .timeout_connect(Some(CONNECT))
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .http_status_as_error(false)
+        .proxy(None)
+        .user_agent(concat!("moonwa/", env!("CARGO_PKG_VERSION")))
+        .accept_encoding("identity")
+        .input_buffer_size(16 * 1024)
+        .output_buffer_size(16 * 1024)
+        .max_response_header_size(16 * 1024)
+        .max_idle_connections(8)
+        .max_idle_connections_per_host(2)
+        .max_idle_age(Duration::from_secs(15))
+        .build();
+    Agent::with_parts(config, Fresh.chain(DefaultConnector::default()), resolver)
+}
+
+thread_local! {
+    /// Whether the request under way on this thread opened a connection of its own.
+    static OPENED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Notices that a connection is opened; opens nothing.
+#[derive(Debug)]
+struct Fresh;
+
+impl<In: Transport> Connector<In> for Fresh {
+    type Out = In;
+
+    fn connect(
+        &self,
+        _details: &ConnectionDetails<'_>,
+        chained: Option<In>,
+    ) -> Result<Option<In>, Error> {
+        OPENED.set(true);
+        Ok(chained)
+    }
+}
+
+/// Posts, signed as of now.
+pub(super) fn post(agents: &Agents, post: &Post) -> Outcome {
+    let at = UnixMillis::now();
+    let started = Instant::now();
+    let mut result = headers(post, at).and_then(|headers| {
+        let agent = agents.get(post.endpoint.timeout)?;
+        let first = send(&agent, post, &headers);
+        match first {
+            // The receiver closed the idle connection as we reused it: that says nothing about the receiver.
+            Err(error) if !OPENED.get() && is_hang_up(&error) && started.elapsed() < STALE => {
+                send(&agent, post, &headers)
+            }
+            other => other,
+        }
+    });
+    let asked = result.as_ref().ok().and_then(|answer| answer.headers().get(header::RETRY_AFTER));
+    let retry_after = asked.and_then(|value| retry_after(value.to_str().ok()?, at));
+    let answer =
+        result.as_mut().map(|answer| read(answer, post.endpoint.format)).unwrap_or_default();
+    let status = result.as_ref().map(|answer| answer.status().as_u16());
+    Outcome {
+        class: Class::of(status),
+        at,
+        took: started.elapsed(),
+        status: status.ok(),
+        error: match status {
+            Ok(200..=299) => None,
+            Ok(status) => Some(format!("the receiver answered {status}")),
+            Err(error) => Some(describe(error, post.endpoint.timeout)),
+        },
+        hint: Hint { retry_after, overload: is_overload(status) },
+        answer,
+    }
+}
+
+fn headers(post: &Post, at: UnixMillis) -> Result<HeaderMap, Error> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in &post.endpoint.headers {
+        let name = HeaderName::try_from(name).map_err(http::Error::from)?;
+        let value = HeaderValue::try_from(value).map_err(http::Error::from)?;
+        headers.insert(name, value);
+    }
+    // Framing is ours: a body without its length arrives empty at PHP behind FPM.
+    headers.remove(header::TRANSFER_ENCODING);
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(post.body.len()));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let endpoint = &post.endpoint;
+    signature::sign(&mut headers, &endpoint.secrets, &endpoint.compat, &post.event, at, &post.body);
+    Ok(headers)
+}
+
+fn send(
+    agent: &Agent,
+    post: &Post,
+    headers: &HeaderMap,
+) -> Result<http::Response<ureq::Body>, Error> {
+    OPENED.set(false);
+    let mut request = agent.post(&post.endpoint.url);
+    for (name, value) in headers {
+        request = request.header(name, value);
+    }
+    request.send(&post.body[..])
+}
+
+/// The beginning of the answer. The status has decided by now, so an answer that breaks off is as good as a short one.
+fn read(answer: &mut http::Response<ureq::Body>, format: Format) -> Vec<u8> {
+    let limit = match format {
+        Format::Standard => ANSWER,
+        Format::Moonwa => REPLY,
+    };
+    let mut bytes = Vec::new();
+    match answer.body_mut().as_reader().take(limit).read_to_end(&mut bytes) {
+        Ok(_) | Err(_) => bytes,
+    }
+}
+
+/// Whether the other side closed the connection.
+fn is_hang_up(error: &Error) -> bool {
+    let Error::Io(error) = error else { return false };
+    matches!(
+        error.kind(),
+        ErrorKind::UnexpectedEof
+            | ErrorKind::ConnectionReset
+            | ErrorKind::ConnectionAborted
+            | ErrorKind::BrokenPipe
+    )
+}
+
+/// The error for people. Never the URL: it may hold credentials.
+fn describe(error: &Error, timeout: Duration) -> String {
+    match error {
+        Error::Timeout(Timeout::Resolve) => format!("the name was not resolved within {RESOLVE:?}"),
+        Error::Timeout(Timeout::Connect) => format!("no connection within {CONNECT:?}"),
+        Error::Timeout(_) => format!("no answer within {timeout:?}"),
+        Error::BadUri(_) => "the URL cannot be posted to".to_owned(),
+        Error::Http(error) => format!("a header of the endpoint is not valid: {error}"),
+        // What rustls refuses comes wrapped: an untrusted certificate, no cipher in common, no TLS at all.
+        Error::Io(error) if error.kind() == ErrorKind::InvalidData => format!(
+            "no TLS: {error} (the receiver must offer TLS 1.2 or 1.3 with a modern cipher, and a certificate of a public authority)"
+        ),
+        Error::Io(error) => error.to_string(),
+        Error::Other(error) => error.to_string(),
+        error => error.to_string(),
+    }
+}

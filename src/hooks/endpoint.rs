@@ -1,0 +1,340 @@
+//! The state machine of one endpoint: the only owner of its cursor. It reads the log from there, posts one event at a
+//! time, and moves on once the event is delivered, parked or not wanted. What an outcome means and how long to wait
+//! comes from the tables beside it.
+
+mod verdict;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::select;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::class::Class;
+use super::delivery::{Delivery, Parcel};
+use super::view::View;
+use super::{EndpointReport, pool, profile};
+use crate::config::EndpointConfig;
+use crate::model::UnixMillis;
+use crate::store::{Cursor, EndpointId, EndpointState, Seq, StoreError, StoredEvent};
+
+/// Events held in memory per endpoint.
+const PAGE: usize = 64;
+/// Unwanted events passed before the cursor is saved for their sake alone.
+const LAZY: u64 = 64;
+/// The longest wait that is taken over from before a restart: the clock may have jumped meanwhile.
+const LONGEST: Duration = Duration::from_hours(1);
+/// The wait after the store failed to give a page.
+const STORE_PAUSE: Duration = Duration::from_secs(5);
+
+/// What a person asks of an endpoint.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Command {
+    Pause,
+    Resume,
+    /// Go on after this place, wherever the cursor is.
+    Rewind(Seq),
+}
+
+/// A command, and where to say that it is done.
+pub(super) struct Order {
+    pub(super) command: Command,
+    pub(super) done: oneshot::Sender<Result<(), StoreError>>,
+}
+
+/// The machine. `new` makes one, `run` is its life.
+pub(super) struct Machine {
+    id: EndpointId,
+    cursor: Cursor,
+    current: Arc<EndpointConfig>,
+    wires: Wires,
+    delivery: Delivery,
+    view: Arc<View>,
+    page: VecDeque<StoredEvent>,
+    /// Unwanted events passed since the cursor was saved.
+    unsaved: u64,
+    /// When the back-off ends, by a clock that does not jump.
+    not_before: Option<Instant>,
+    /// Parked in a row for reasons that may be theirs. In memory only: a restart forgives.
+    grudge: Vec<Seq>,
+    /// Tries left in which doubt is the endpoint's, after several events in a row were taken back. Then events can be
+    /// parked again: the first of them may be poison after all.
+    probes: u32,
+    /// The cursor was moved while a request was under way, whose outcome then moves nothing.
+    rewound: bool,
+}
+
+/// Everything that may wake the machine.
+pub(super) struct Wires {
+    pub(super) config: watch::Receiver<Arc<EndpointConfig>>,
+    pub(super) orders: mpsc::Receiver<Order>,
+    pub(super) tail: watch::Receiver<Seq>,
+    /// moonwa stops.
+    pub(super) shutdown: CancellationToken,
+    /// The endpoint stops: it is not in the file any more, or moonwa stops.
+    pub(super) stop: CancellationToken,
+}
+
+enum Plan {
+    Post(StoredEvent, Bytes),
+    Wait,
+}
+
+impl Machine {
+    pub(super) fn new(
+        id: EndpointId,
+        cursor: Cursor,
+        mut wires: Wires,
+        delivery: Delivery,
+        view: Arc<View>,
+    ) -> Self {
+        let current = wires.config.borrow_and_update().clone();
+        let left = cursor.next_try.map(|at| at.since(UnixMillis::now()).min(LONGEST));
+        Self {
+            id,
+            cursor,
+            current,
+            wires,
+            delivery,
+            view,
+            page: VecDeque::new(),
+            unsaved: 0,
+            not_before: left.map(|left| Instant::now() + left),
+            grudge: Vec::new(),
+            probes: 0,
+            rewound: false,
+        }
+    }
+
+    /// Delivers until told to stop.
+    pub(super) async fn run(mut self) {
+        while !self.wires.stop.is_cancelled() {
+            if self.wires.config.has_changed().unwrap_or(false) {
+                self.adopt().await;
+            }
+            match self.plan().await {
+                Plan::Post(event, body) => self.post(event, body).await,
+                Plan::Wait => self.idle().await,
+            }
+        }
+        if self.unsaved > 0 {
+            self.save_or_log().await;
+        }
+    }
+
+    /// What to do now: the next wanted event, or nothing.
+    async fn plan(&mut self) -> Plan {
+        loop {
+            if self.state() != EndpointState::Active || self.is_backing_off() {
+                break;
+            }
+            while let Some(event) = self.page.front().cloned() {
+                let wanted = self.current.events.wants(event.kind);
+                let body =
+                    wanted.then(|| profile::body(self.current.format, &event.body)).flatten();
+                if let Some(body) = body {
+                    return Plan::Post(event, body);
+                }
+                self.advance(event.seq);
+                self.unsaved += 1;
+            }
+            if self.unsaved >= LAZY {
+                self.save_or_log().await;
+            }
+            // Seen before it is read: an event appended in between wakes `idle` at once.
+            let tail = *self.wires.tail.borrow_and_update();
+            if tail <= self.cursor.acked || self.wires.stop.is_cancelled() || !self.read().await {
+                break;
+            }
+        }
+        self.publish();
+        Plan::Wait
+    }
+
+    /// Fills the page. Whether there is anything to do now.
+    async fn read(&mut self) -> bool {
+        let log = self.delivery.store.log();
+        let page = match log.read_after(&self.cursor.device, self.cursor.acked, PAGE).await {
+            Ok(page) => page,
+            Err(error) => {
+                tracing::warn!(device = %self.cursor.device, n = self.current.n, %error, "The event log cannot be read.");
+                self.hold(STORE_PAUSE);
+                return false;
+            }
+        };
+        self.page = page.events.into();
+        if page.dropped > 0 {
+            self.lose(page.dropped).await;
+        }
+        page.dropped > 0 || !self.page.is_empty()
+    }
+
+    /// Retention was faster than this endpoint: counts what it never got.
+    async fn lose(&mut self, dropped: u64) {
+        let first = self.page.front().map(|event| event.seq.0.saturating_sub(1));
+        self.cursor.acked = Seq(first.unwrap_or(self.cursor.acked.0.saturating_add(dropped)));
+        self.cursor.dropped = self.cursor.dropped.saturating_add(dropped);
+        self.cursor.tries = 0;
+        self.view.count("moonwa_webhook_dropped_total", self.current.n, dropped);
+        tracing::error!(
+            device = %self.cursor.device, n = self.current.n, url = self.current.shown_url(), dropped,
+            "Events were dropped before this webhook took them."
+        );
+        self.save_or_log().await;
+    }
+
+    async fn idle(&mut self) {
+        let Wires { config, orders, tail, stop, .. } = &mut self.wires;
+        select! {
+            biased;
+            () = stop.cancelled() => {}
+            Some(order) = orders.recv() => self.obey(order).await,
+            Ok(()) = config.changed() => self.adopt().await,
+            Ok(()) = tail.changed() => self.publish(),
+            () = until(self.not_before) => {}
+        }
+    }
+
+    async fn post(&mut self, event: StoredEvent, body: Bytes) {
+        self.rewound = false;
+        let failing = self.cursor.failures > 0;
+        let (delivery, endpoint) = (self.delivery.clone(), self.current.clone());
+        let source = event.body.clone();
+        let parcel =
+            Parcel { id: self.id.clone(), endpoint, event: event.id.clone(), source, body };
+        let underway = delivery.deliver(&parcel, failing);
+        tokio::pin!(underway);
+        let outcome = loop {
+            select! {
+                biased;
+                outcome = &mut underway => break outcome,
+                () = self.wires.stop.cancelled() => {
+                    if !self.wires.shutdown.is_cancelled() {
+                        return;
+                    }
+                    // An answer that still arrives spares the receiver a second copy.
+                    match tokio::time::timeout(pool::GRACE * 2, &mut underway).await {
+                        Ok(outcome) if outcome.class == Class::Delivered => break outcome,
+                        Ok(_) | Err(_) => return,
+                    }
+                }
+                Some(order) = self.wires.orders.recv() => self.obey(order).await,
+            }
+        };
+        self.view.record(&parcel.endpoint, &event.id, &outcome);
+        if !self.rewound {
+            self.judge(&event, &outcome).await;
+        }
+    }
+
+    async fn obey(&mut self, order: Order) {
+        match order.command {
+            Command::Pause => self.cursor.state = EndpointState::Paused,
+            Command::Resume => {
+                self.cursor.state = EndpointState::Active;
+                self.cursor.failures = 0;
+                self.at_once();
+            }
+            Command::Rewind(seq) => {
+                self.cursor.acked = seq;
+                self.cursor.tries = 0;
+                self.page.clear();
+                self.grudge.clear();
+                self.rewound = true;
+                self.at_once();
+            }
+        }
+        let saved = self.save().await;
+        self.publish();
+        // Whoever asked may have gone away.
+        drop(order.done.send(saved));
+    }
+
+    /// Takes over the file's new values. An edit is a reason to try at once, and to forget a 410; a new place in the
+    /// list is not an edit.
+    async fn adopt(&mut self) {
+        let next = self.wires.config.borrow_and_update().clone();
+        let edited = EndpointConfig { n: self.current.n, ..(*next).clone() } != *self.current;
+        self.current = next;
+        if edited {
+            self.at_once();
+            if self.cursor.state == EndpointState::Gone {
+                self.cursor.state = EndpointState::Active;
+            }
+            self.save_or_log().await;
+        }
+        self.publish();
+    }
+
+    fn advance(&mut self, seq: Seq) {
+        self.cursor.acked = seq;
+        self.cursor.tries = 0;
+        if self.page.front().is_some_and(|event| event.seq == seq) {
+            self.page.pop_front();
+        }
+    }
+
+    fn state(&self) -> EndpointState {
+        if self.current.paused { EndpointState::Paused } else { self.cursor.state }
+    }
+
+    fn is_backing_off(&self) -> bool {
+        self.not_before.is_some_and(|at| at > Instant::now())
+    }
+
+    fn hold(&mut self, wait: Duration) {
+        let wait = wait.mul_f64(self.delivery.scale);
+        self.not_before = Some(Instant::now() + wait);
+        self.cursor.next_try = Some(UnixMillis::now().after(wait));
+    }
+
+    fn at_once(&mut self) {
+        self.not_before = None;
+        self.cursor.next_try = None;
+    }
+
+    async fn save(&mut self) -> Result<(), StoreError> {
+        self.delivery.store.cursors().save(&self.id, &self.cursor).await?;
+        self.unsaved = 0;
+        Ok(())
+    }
+
+    /// A cursor that cannot be saved means duplicates after a restart, never a loss: deliveries go on.
+    async fn save_or_log(&mut self) -> bool {
+        let saved = self.save().await;
+        if let Err(error) = &saved {
+            tracing::warn!(device = %self.cursor.device, n = self.current.n, %error, "A webhook's cursor could not be saved.");
+        }
+        saved.is_ok()
+    }
+
+    fn publish(&self) {
+        let tail = *self.wires.tail.borrow();
+        let cursor = &self.cursor;
+        self.view.publish(EndpointReport {
+            n: self.current.n,
+            url: self.current.shown_url(),
+            state: self.state(),
+            backlog: tail.0.saturating_sub(cursor.acked.0),
+            failing_since: cursor.failing_since,
+            next_try: cursor.next_try,
+            last_status: cursor.last_status,
+            last_error: cursor.last_error.clone(),
+            cursor: cursor.acked.0,
+            delivered: cursor.delivered,
+            parked: cursor.parked,
+            dropped: cursor.dropped,
+        });
+    }
+}
+
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,144 @@
+//! What the body of a request looks like. `standard` is the log's own bytes; `moonwa` is the body programs written
+//! for docs.moonwa.id expect.
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use crate::config::Format;
+use crate::model::{Event, EventData, Jid, MessageData, PhoneNumber, UnixMillis};
+
+/// The body for an event whose JSON is `source`; `None`: this format has no words for it, so it is passed over.
+pub(super) fn body(format: Format, source: &Bytes) -> Option<Bytes> {
+    match format {
+        Format::Standard => Some(source.clone()),
+        Format::Moonwa => moonwa(source),
+    }
+}
+
+/// The message an event tells of, when it does.
+pub(super) fn message(source: &[u8]) -> Option<(Event, MessageData)> {
+    let mut event: Event = serde_json::from_slice(source).ok()?;
+    let other = EventData::Other(serde_json::Value::Null);
+    match std::mem::replace(&mut event.data, other) {
+        EventData::Message(message) => Some((event, *message)),
+        EventData::Status(_) | EventData::Device(_) | EventData::Other(_) => None,
+    }
+}
+
+/// The first four keys are frozen; the others came later and may grow.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Moonwa<'a> {
+    message: &'a str,
+    from: &'a str,
+    is_group: bool,
+    is_me: bool,
+    id: &'a str,
+    message_id: &'a str,
+    device: &'a str,
+    timestamp: UnixMillis,
+    chat: &'a str,
+    sender: Option<&'a str>,
+    sender_lid: Option<&'a str>,
+    name: Option<&'a str>,
+}
+
+fn moonwa(source: &[u8]) -> Option<Bytes> {
+    let (event, message) = message(source)?;
+    let text = message.text.as_deref().filter(|_| message.kind == "text")?;
+    let chat_phone = Jid::parse(&message.chat).ok().and_then(|chat| chat.phone());
+    let body = Moonwa {
+        message: text,
+        from: answer_to(&message, chat_phone.as_ref().map(PhoneNumber::as_str)),
+        is_group: message.group.is_some(),
+        is_me: message.from_me,
+        id: event.id.as_str(),
+        message_id: &message.id,
+        device: event.device.as_str(),
+        timestamp: event.timestamp,
+        chat: &message.chat,
+        sender: message.from.phone.as_deref(),
+        sender_lid: message.from.lid.as_deref(),
+        name: message.from.name.as_deref(),
+    };
+    serde_json::to_vec(&body).ok().map(Bytes::from)
+}
+
+/// What a program writes as `receiver` to answer: the group, the person's number, or their address while the number
+/// is not known.
+fn answer_to<'a>(message: &'a MessageData, chat_phone: Option<&'a str>) -> &'a str {
+    if let Some(group) = &message.group {
+        return group;
+    }
+    let sender = message.from.phone.as_deref().filter(|_| !message.from_me);
+    chat_phone.or(sender).unwrap_or(&message.chat)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(kind: &str, data: &str) -> Bytes {
+        let id = crate::model::EventId::derive(&[kind, data]);
+        Bytes::from(format!(
+            r#"{{"id":"{id}","type":"{kind}","timestamp":"2026-11-23T08:00:00Z","device":"toko","data":{data}}}"#
+        ))
+    }
+
+    fn text(chat: &str, group: &str, from_me: bool, phone: &str) -> Bytes {
+        event(
+            "message.received",
+            &format!(
+                r#"{{"id":"3EB0","chat":"{chat}","from":{{"jid":"77@lid","phone":{phone},"lid":"77@lid","name":"Budi"}},
+                "from_me":{from_me},"group":{group},"kind":"text","text":"halo","mentions":[],"reply_to":null,"media":null}}"#
+            ),
+        )
+    }
+
+    fn sent(source: &Bytes) -> serde_json::Value {
+        serde_json::from_slice(&body(Format::Moonwa, source).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn standard_is_the_very_bytes() {
+        let source = Bytes::from_static(b"{ \"any\":  1 }");
+        assert_eq!(body(Format::Standard, &source), Some(source));
+    }
+
+    #[test]
+    fn the_four_frozen_keys_come_first() {
+        let source = text("628123456789@s.whatsapp.net", "null", false, "\"628123456789\"");
+        let bytes = body(Format::Moonwa, &source).unwrap();
+        let frozen = r#"{"message":"halo","from":"628123456789","isGroup":false,"isMe":false,"#;
+        assert!(bytes.starts_with(frozen.as_bytes()), "{bytes:?}");
+    }
+
+    #[test]
+    fn from_can_be_answered_to() {
+        let lid = text("77@lid", "null", false, "\"628123456789\"");
+        assert_eq!(sent(&lid)["from"], "628123456789");
+        let unknown = text("77@lid", "null", false, "null");
+        assert_eq!(sent(&unknown)["from"], "77@lid");
+        let group = text("1203@g.us", "\"1203@g.us\"", false, "\"628123456789\"");
+        assert_eq!(sent(&group)["from"], "1203@g.us");
+        assert_eq!(sent(&group)["isGroup"], true);
+        assert_eq!(sent(&group)["sender"], "628123456789");
+        let mine = text("628999999999@s.whatsapp.net", "null", true, "\"628123456789\"");
+        assert_eq!(sent(&mine)["from"], "628999999999");
+        assert_eq!(sent(&mine)["isMe"], true);
+    }
+
+    #[test]
+    fn what_is_no_text_is_passed_over() {
+        let image = event(
+            "message.received",
+            r#"{"id":"1","chat":"77@lid","from":{"jid":"77@lid","phone":null,"lid":null,"name":null},"from_me":false,
+            "group":null,"kind":"image","text":"caption","mentions":[],"reply_to":null,"media":null}"#,
+        );
+        assert_eq!(body(Format::Moonwa, &image), None);
+        let state =
+            event("device.state", r#"{"status":"CONNECTED","state":"connected","reason":null}"#);
+        assert_eq!(body(Format::Moonwa, &state), None);
+        assert_eq!(body(Format::Moonwa, &Bytes::from_static(b"not json")), None);
+    }
+}

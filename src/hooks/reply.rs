@@ -1,0 +1,233 @@
+//! The reply in a receiver's answer (`moonwa` format): it becomes a row in the send queue, under a key derived from
+//! the event, so that an event delivered twice is answered once.
+
+use bytes::Bytes;
+use serde::Deserialize;
+
+use super::profile;
+use crate::model::{
+    Content, EventId, IdempotencyKey, MediaKind, MediaSource, MessageId, MessageStatus, Recipient,
+    SendRequest, SentMessage, UnixMillis,
+};
+use crate::store::{EndpointId, Enqueued, Store, StoreError};
+
+/// Messages of a device that may wait. A receiver whose replies find no room gets the event again later.
+const QUEUE_LIMIT: usize = 1_000;
+
+/// Why a reply was not queued.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ReplyError {
+    /// The store failed.
+    #[error("the reply could not be stored: {0}")]
+    Store(#[from] StoreError),
+    /// Too many messages wait.
+    #[error("the reply found the send queue full")]
+    Full,
+}
+
+/// Queues what `answer` says about the event whose JSON is `source`. Returns how many messages that are.
+pub(super) async fn queue(
+    store: &Store,
+    endpoint: &EndpointId,
+    event: &EventId,
+    source: &Bytes,
+    answer: &[u8],
+) -> Result<usize, ReplyError> {
+    let contents = contents(answer);
+    if contents.is_empty() {
+        return Ok(0);
+    }
+    let Some((to, device)) = chat(source) else { return Ok(0) };
+    for (part, content) in contents.iter().enumerate() {
+        let now = UnixMillis::now();
+        let request = SendRequest {
+            to: to.clone(),
+            content: content.clone(),
+            reply_to: None,
+            mentions: Vec::new(),
+            view_once: false,
+        };
+        let message = SentMessage {
+            id: MessageId::random(),
+            device: device.clone(),
+            request,
+            status: MessageStatus::Queued,
+            created: now,
+            updated: now,
+        };
+        // Each endpoint may answer, each once.
+        let key = format!("reply:{event}:{}:{part}", endpoint.as_str());
+        match store.queue().enqueue(message, IdempotencyKey::parse(&key), QUEUE_LIMIT).await? {
+            // A conflict: the event was delivered before and answered differently then. That answer stands.
+            Enqueued::Queued(_) | Enqueued::Known(_) | Enqueued::Conflict => {}
+            Enqueued::Full => return Err(ReplyError::Full),
+        }
+    }
+    Ok(contents.len())
+}
+
+/// Where the event came from, and to which device.
+fn chat(source: &[u8]) -> Option<(Recipient, crate::model::DeviceName)> {
+    let (event, message) = profile::message(source)?;
+    Some((Recipient::parse(&message.chat, None).ok()?, event.device))
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    data: Data,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Data {
+    Reply(Reply),
+    /// The same object as a JSON string: what PHP programs send that encode twice.
+    Encoded(String),
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "message_type", content = "message", rename_all = "lowercase")]
+enum Reply {
+    Text { message: String },
+    Media(Media),
+}
+
+#[derive(Deserialize)]
+struct Media {
+    url: String,
+    #[serde(rename = "media_type")]
+    kind: MediaType,
+    #[serde(default)]
+    caption: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum MediaType {
+    Image,
+    Video,
+    Audio,
+    File,
+}
+
+/// What is to be sent. Nothing, for any answer that is not a reply: receivers answer `ok`, HTML or nothing at all.
+fn contents(answer: &[u8]) -> Vec<Content> {
+    let reply = match serde_json::from_slice::<Answer>(answer).map(|answer| answer.data) {
+        Ok(Data::Reply(reply)) => Some(reply),
+        Ok(Data::Encoded(text)) => serde_json::from_str(&text).ok(),
+        Err(_) => None,
+    };
+    match reply {
+        Some(Reply::Text { message }) if !message.is_empty() => {
+            vec![Content::Text { text: message }]
+        }
+        Some(Reply::Media(media)) if !media.url.is_empty() => media.contents(),
+        Some(_) | None => Vec::new(),
+    }
+}
+
+impl Media {
+    fn contents(self) -> Vec<Content> {
+        let caption = self.caption.filter(|caption| !caption.is_empty());
+        let (media, filename) = match self.kind {
+            MediaType::Image => (MediaKind::Image, None),
+            MediaType::Video => (MediaKind::Video, None),
+            MediaType::Audio => (MediaKind::Audio, None),
+            MediaType::File => (MediaKind::Document, file_name(&self.url)),
+        };
+        // Sound carries no caption: it follows as a message of its own.
+        let (caption, follows) = match media {
+            MediaKind::Audio => (None, caption),
+            _ => (caption, None),
+        };
+        let source = MediaSource::Url(self.url);
+        let first = Content::Media { media, source, mime: None, filename, caption };
+        std::iter::once(first).chain(follows.map(|text| Content::Text { text })).collect()
+    }
+}
+
+/// The last segment of a URL's path.
+fn file_name(url: &str) -> Option<String> {
+    let path = url.split(['?', '#']).next()?;
+    let (_, path) = path
+        .split_once("://")
+        .map_or(("", path), |(_, rest)| rest.split_once('/').unwrap_or_default());
+    path.rsplit('/').next().filter(|name| !name.is_empty()).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(answer: &str) -> Vec<String> {
+        contents(answer.as_bytes())
+            .into_iter()
+            .map(|content| match content {
+                Content::Text { text } => text,
+                other => panic!("not a text: {other:?}"),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_reply_is_an_object_or_the_object_as_a_string() {
+        let object =
+            r#"{"status":"success","data":{"message_type":"text","message":{"message":"pong"}}}"#;
+        let string = r#"{"status":"success","data":"{\"message_type\":\"text\",\"message\":{\"message\":\"pong\"}}"}"#;
+        assert_eq!(texts(object), ["pong"]);
+        assert_eq!(texts(string), ["pong"]);
+    }
+
+    #[test]
+    fn everything_else_is_no_reply() {
+        for answer in [
+            "",
+            "ok",
+            "<html>",
+            "null",
+            "[]",
+            r#"{"status":"success","data":false}"#,
+            r#"{"status":"success"}"#,
+            r#"{"status":"success","data":null}"#,
+            r#"{"data":"false"}"#,
+            r#"{"data":{}}"#,
+            r#"{"data":{"message_type":"text","message":{"message":""}}}"#,
+            r#"{"data":{"message_type":"dance","message":{"message":"x"}}}"#,
+            r#"{"data":{"message_type":"text","message":"x"}}"#,
+        ] {
+            assert_eq!(contents(answer.as_bytes()), [], "{answer}");
+        }
+    }
+
+    #[test]
+    fn media_comes_by_url() {
+        let answer = |kind: &str| {
+            contents(
+                format!(
+                    r#"{{"data":{{"message_type":"media","message":
+                    {{"url":"https://a.example/x/list.pdf?v=1","media_type":"{kind}","caption":"here"}}}}}}"#
+                )
+                .as_bytes(),
+            )
+        };
+        let file = answer("file");
+        assert!(
+            matches!(&file[..], [Content::Media { media: MediaKind::Document, filename: Some(name), caption: Some(_), .. }] if name == "list.pdf"),
+            "{file:?}"
+        );
+        let audio = answer("audio");
+        assert!(
+            matches!(&audio[..], [Content::Media { media: MediaKind::Audio, caption: None, .. }, Content::Text { text }] if text == "here"),
+            "{audio:?}"
+        );
+        assert!(matches!(&answer("image")[..], [Content::Media { media: MediaKind::Image, .. }]));
+        assert_eq!(answer("hologram"), []);
+    }
+
+    #[test]
+    fn a_file_is_named_by_its_url() {
+        assert_eq!(file_name("https://a.example/x/list.pdf?v=1").as_deref(), Some("list.pdf"));
+        assert_eq!(file_name("https://a.example/"), None);
+        assert_eq!(file_name("https://a.example"), None);
+    }
+}

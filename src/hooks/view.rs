@@ -1,0 +1,135 @@
+//! What people see of an endpoint: its report, its last attempts, a line in the log for every failure, and the
+//! counters. Nothing here is read back by the machine.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use super::attempt::Outcome;
+use super::class::Class;
+use super::{Attempt, EndpointReport};
+use crate::config::EndpointConfig;
+use crate::model::{DeviceName, EventId};
+
+/// Attempts remembered per endpoint.
+const ATTEMPTS: usize = 100;
+/// Bytes of an answer remembered per attempt.
+const ANSWER: usize = 256;
+
+/// The public side of one endpoint.
+pub(super) struct View {
+    device: DeviceName,
+    seen: Mutex<Seen>,
+    changed: Arc<Notify>,
+}
+
+#[derive(Default)]
+struct Seen {
+    report: Option<EndpointReport>,
+    attempts: VecDeque<Attempt>,
+}
+
+impl View {
+    /// Nothing seen yet; `changed` is told of every new report.
+    pub(super) fn new(device: DeviceName, changed: Arc<Notify>) -> Self {
+        Self { device, seen: Mutex::default(), changed }
+    }
+
+    /// Shows a new report.
+    pub(super) fn publish(&self, report: EndpointReport) {
+        self.seen().report = Some(report);
+        self.changed.notify_one();
+    }
+
+    /// The last report.
+    pub(super) fn report(&self) -> Option<EndpointReport> {
+        self.seen().report.clone()
+    }
+
+    /// The last attempts, newest first.
+    pub(super) fn attempts(&self) -> Vec<Attempt> {
+        self.seen().attempts.iter().rev().cloned().collect()
+    }
+
+    /// Remembers, counts and, when it failed, logs an attempt.
+    pub(super) fn record(
+        &self,
+        endpoint: &EndpointConfig,
+        event: &EventId,
+        outcome: &Outcome,
+    ) -> Attempt {
+        let attempt = Attempt {
+            event: event.clone(),
+            at: outcome.at,
+            took_ms: u64::try_from(outcome.took.as_millis()).unwrap_or(u64::MAX),
+            class: outcome.class.as_str(),
+            status: outcome.status,
+            error: outcome.error.clone(),
+            answer: beginning(&outcome.answer, ANSWER),
+        };
+        let labels = [("device", self.device.to_string()), ("n", endpoint.n.to_string())];
+        metrics::histogram!("moonwa_webhook_attempt_seconds", &labels)
+            .record(outcome.took.as_secs_f64());
+        let [device, n] = labels;
+        let labels = [device, n, ("class", attempt.class.to_owned())];
+        metrics::counter!("moonwa_webhook_deliveries_total", &labels).increment(1);
+        if outcome.class != Class::Delivered {
+            tracing::warn!(
+                device = %self.device,
+                n = endpoint.n,
+                url = endpoint.shown_url(),
+                event = %event,
+                class = attempt.class,
+                status = attempt.status,
+                error = attempt.error.as_deref().unwrap_or_default(),
+                took_ms = attempt.took_ms,
+                "A webhook was not delivered.",
+            );
+        }
+        let mut seen = self.seen();
+        if seen.attempts.len() == ATTEMPTS {
+            seen.attempts.pop_front();
+        }
+        seen.attempts.push_back(attempt.clone());
+        attempt
+    }
+
+    /// Counts events that were parked or dropped.
+    pub(super) fn count(&self, what: &'static str, n: usize, by: u64) {
+        let labels = [("device", self.device.to_string()), ("n", n.to_string())];
+        metrics::counter!(what, &labels).increment(by);
+    }
+
+    /// Shows the backlog and whether it grows for a reason.
+    pub(super) fn gauge(&self, report: &EndpointReport) {
+        let labels = [("device", self.device.to_string()), ("n", report.n.to_string())];
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a gauge is a float, and no backlog is that long"
+        )]
+        metrics::gauge!("moonwa_webhook_backlog", &labels).set(report.backlog as f64);
+        let failing = if report.failing_since.is_some() { 1.0 } else { 0.0 };
+        metrics::gauge!("moonwa_webhook_failing", &labels).set(failing);
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The beginning of an answer as text.
+pub(super) fn beginning(answer: &[u8], limit: usize) -> String {
+    String::from_utf8_lossy(answer.get(..limit).unwrap_or(answer)).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_may_be_cut_anywhere() {
+        assert_eq!(beginning("é".as_bytes(), 1), "\u{fffd}");
+        assert_eq!(beginning(b"ok", 256), "ok");
+    }
+}

@@ -1,0 +1,155 @@
+//! Watches the free disk space, because fjall does not survive a full disk: new promises stop first, the writes that
+//! keep a session alive stop last, and a ballast file is there to be given up.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{FallocateFlags, fallocate, statvfs};
+
+use super::StoreError;
+
+const MIB: u64 = 1024 * 1024;
+/// Below it nothing new is promised: twice the journal of one database.
+const PROMISES: u64 = 128 * MIB;
+/// Below it nothing is written at all.
+const ESSENTIALS: u64 = 32 * MIB;
+/// What is kept aside.
+const BALLAST: u64 = 16 * MIB;
+
+/// What a write is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Room {
+    /// Something new, which can be refused.
+    Promise,
+    /// What must go on: session keys, cursors, settling what was promised.
+    Essential,
+}
+
+/// The watch over one file system.
+pub(super) struct Guard {
+    path: PathBuf,
+    free: Box<dyn Fn(&Path) -> std::io::Result<u64> + Send + Sync>,
+    seen: Mutex<(Option<Instant>, u64)>,
+}
+
+impl Guard {
+    /// Watches the file system of `path`.
+    pub(super) fn of(path: &Path) -> Self {
+        Self::with(path, free_space)
+    }
+
+    /// Makes room before the databases open: recovery itself may need to write.
+    pub(super) fn make_room(&self) {
+        if self.free_now() < ESSENTIALS && std::fs::remove_file(self.ballast()).is_ok() {
+            tracing::warn!("The disk is nearly full; gave up the ballast file.");
+        }
+    }
+
+    /// Whether there is room for a write.
+    pub(super) fn check(&self, room: Room) -> Result<(), StoreError> {
+        let needed = match room {
+            Room::Promise => PROMISES,
+            Room::Essential => ESSENTIALS,
+        };
+        if self.free_lately() < needed { Err(StoreError::DiskFull) } else { Ok(()) }
+    }
+
+    /// Puts the ballast back once there is plenty.
+    pub(super) fn look_after(&self) {
+        let ballast = self.ballast();
+        if self.free_lately() < PROMISES + 2 * BALLAST || ballast.exists() {
+            return;
+        }
+        let made = File::create(&ballast)
+            .and_then(|file| Ok(fallocate(&file, FallocateFlags::empty(), 0, BALLAST)?));
+        if made.is_err() {
+            // Some file systems cannot reserve; the limits alone must do then. The empty file stops further tries.
+            tracing::debug!("No ballast file: the file system cannot reserve space.");
+        }
+    }
+
+    fn with(
+        path: &Path,
+        free: impl Fn(&Path) -> std::io::Result<u64> + Send + Sync + 'static,
+    ) -> Self {
+        Self { path: path.to_owned(), free: Box::new(free), seen: Mutex::new((None, 0)) }
+    }
+
+    fn ballast(&self) -> PathBuf {
+        self.path.join("ballast")
+    }
+
+    /// A file system that cannot be asked is not in the way.
+    fn free_now(&self) -> u64 {
+        (self.free)(&self.path).unwrap_or(u64::MAX)
+    }
+
+    /// Plenty of space cannot vanish within a second; little can, so it is looked up every time.
+    fn free_lately(&self) -> u64 {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = seen.0.is_some_and(|at| at.elapsed() < Duration::from_secs(1));
+        if !fresh || seen.1 < 8 * PROMISES {
+            *seen = (Some(Instant::now()), self.free_now());
+        }
+        seen.1
+    }
+}
+
+/// Bytes a program may still write there.
+pub fn free_space(path: &Path) -> std::io::Result<u64> {
+    let stat = statvfs(path)?;
+    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+
+    fn guard(path: &Path, free: &Arc<AtomicU64>) -> Guard {
+        let free = Arc::clone(free);
+        Guard::with(path, move |_| Ok(free.load(Ordering::Relaxed)))
+    }
+
+    #[test]
+    fn promises_stop_first_and_essentials_last() {
+        let dir = tempfile::tempdir().unwrap();
+        let free = Arc::new(AtomicU64::new(PROMISES));
+        let guard = guard(dir.path(), &free);
+        assert!(guard.check(Room::Promise).is_ok());
+        free.store(PROMISES - 1, Ordering::Relaxed);
+        assert!(matches!(guard.check(Room::Promise), Err(StoreError::DiskFull)));
+        assert!(guard.check(Room::Essential).is_ok());
+        free.store(ESSENTIALS - 1, Ordering::Relaxed);
+        assert!(matches!(guard.check(Room::Essential), Err(StoreError::DiskFull)));
+        free.store(PROMISES, Ordering::Relaxed);
+        assert!(guard.check(Room::Promise).is_ok());
+    }
+
+    #[test]
+    fn the_ballast_goes_when_it_is_needed_and_comes_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let free = Arc::new(AtomicU64::new(10 * PROMISES));
+        let guard = guard(dir.path(), &free);
+        guard.look_after();
+        let ballast = dir.path().join("ballast");
+        assert_eq!(ballast.metadata().unwrap().len(), BALLAST);
+        guard.make_room();
+        assert!(ballast.exists(), "given up with plenty of room");
+        free.store(ESSENTIALS - 1, Ordering::Relaxed);
+        guard.make_room();
+        assert!(!ballast.exists());
+        guard.look_after();
+        assert!(!ballast.exists(), "put back on a full disk");
+    }
+
+    #[test]
+    fn the_real_file_system_answers() {
+        assert!(free_space(Path::new("/")).is_ok());
+    }
+}

@@ -1,0 +1,166 @@
+//! Reads fjall's journal format (3.1), commit by commit, without believing a length in it. For `salvage` only; the
+//! marks it looks for are the committer's.
+//!
+//! ```text
+//! commit  1, items: u32, seqno: u64, item × items, 3, xxh3 of the items: u64, "FJL\x03"
+//! item    2, type: u8, compression: u8, keyspace: u64, key length: u16, value length: u32, stored length: u32, key, value
+//!         4, keyspace: u64
+//! ```
+
+use std::io::{self, ErrorKind, Read};
+
+use xxhash_rust::xxh3::Xxh3;
+
+use super::key::{Key, Parts};
+
+const START: u8 = 1;
+const ITEM: u8 = 2;
+const END: u8 = 3;
+const CLEAR: u8 = 4;
+const TRAILER: &[u8] = b"FJL\x03";
+
+/// What every commit carries: its number, and the newest one that was surely synced when it was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Mark {
+    pub(super) commit: u64,
+    pub(super) synced: u64,
+}
+
+impl Mark {
+    /// The key of the mark's row; no other row has it.
+    pub(super) const KEY: u8 = b'z';
+
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        Key::default().number(self.commit).number(self.synced).into_bytes()
+    }
+
+    pub(super) fn parse(row: &[u8]) -> Option<Self> {
+        let mut parts = Parts::of(row);
+        let mark = Self { commit: parts.number()?, synced: parts.number()? };
+        parts.rest().is_empty().then_some(mark)
+    }
+}
+
+/// What lies at a place in a journal.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Batch {
+    /// A commit with a matching checksum.
+    Whole {
+        /// Its bytes.
+        length: u64,
+        /// Its mark; commits of fjall itself have none.
+        mark: Option<Mark>,
+    },
+    /// A commit that has an end but not that content: fjall does not open such a journal.
+    Refused,
+    /// No commit, or the beginning of one: fjall cuts the journal here.
+    Broken,
+}
+
+/// Reads one commit.
+pub(super) fn read_batch(from: &mut impl Read) -> io::Result<Batch> {
+    match (Reader { from, length: 0 }).batch() {
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(Batch::Broken),
+        batch => batch,
+    }
+}
+
+struct Reader<'a, R> {
+    from: &'a mut R,
+    length: u64,
+}
+
+impl<R: Read> Reader<'_, R> {
+    fn batch(&mut self) -> io::Result<Batch> {
+        if self.array()? != [START] {
+            return Ok(Batch::Broken);
+        }
+        let items = number(&self.array::<4>()?);
+        self.array::<8>()?;
+        let mut hash = Xxh3::new();
+        let mut mark = None;
+        let mut tag = self.array()?;
+        let mut left = items;
+        while matches!(tag, [ITEM | CLEAR]) {
+            if left == 0 {
+                return Ok(Batch::Refused);
+            }
+            left -= 1;
+            hash.update(&tag);
+            match tag {
+                [CLEAR] => hash.update(&self.array::<8>()?),
+                _ => mark = self.item(&mut hash)?.or(mark),
+            }
+            tag = self.array()?;
+        }
+        if tag != [END] {
+            return Ok(Batch::Broken);
+        }
+        let checksum = self.array::<8>()?;
+        if self.array::<4>()? != TRAILER {
+            return Ok(Batch::Broken);
+        }
+        let good = left == 0 && number(&checksum) == hash.digest();
+        Ok(if good { Batch::Whole { length: self.length, mark } } else { Batch::Refused })
+    }
+
+    fn item(&mut self, hash: &mut Xxh3) -> io::Result<Option<Mark>> {
+        let head = self.array::<20>()?;
+        hash.update(&head);
+        let [_, _, _, _, _, _, _, _, _, _, k0, k1, _, _, _, _, v0, v1, v2, v3] = head;
+        let key = self.bytes(number(&[k0, k1]), hash)?;
+        let value = self.bytes(number(&[v0, v1, v2, v3]), hash)?;
+        Ok(if key == [Mark::KEY] { Mark::parse(&value) } else { None })
+    }
+
+    /// Reads so many bytes; keeps the beginning, which is all of a mark.
+    fn bytes(&mut self, length: u64, hash: &mut Xxh3) -> io::Result<Vec<u8>> {
+        let (mut kept, mut left) = (Vec::new(), length);
+        let mut buffer = [0; 4096];
+        while left > 0 {
+            let most = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
+            let part = buffer.get_mut(..most).unwrap_or_default();
+            self.from.read_exact(part)?;
+            hash.update(part);
+            if kept.is_empty() {
+                kept.extend_from_slice(part);
+            }
+            left -= most as u64;
+        }
+        self.length += length;
+        Ok(kept)
+    }
+
+    fn array<const N: usize>(&mut self) -> io::Result<[u8; N]> {
+        let mut array = [0; N];
+        self.from.read_exact(&mut array)?;
+        self.length += N as u64;
+        Ok(array)
+    }
+}
+
+/// fjall writes its numbers with the low byte first.
+fn number(low_first: &[u8]) -> u64 {
+    low_first.iter().rev().fold(0, |number, byte| (number << 8) | u64::from(*byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic_or_believe(bytes: Vec<u8>) {
+            let whole = matches!(read_batch(&mut bytes.as_slice()), Ok(Batch::Whole { .. }));
+            prop_assert!(!whole);
+        }
+
+        #[test]
+        fn a_mark_survives(commit: u64, synced: u64) {
+            let mark = Mark { commit, synced };
+            prop_assert_eq!(Mark::parse(&mark.into_bytes()), Some(mark));
+        }
+    }
+}

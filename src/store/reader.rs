@@ -1,0 +1,91 @@
+//! Two threads that read both databases, so that a slow disk never holds up a runtime thread. They never write.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::oneshot;
+
+use super::StoreError;
+use super::database::{Outbox, State};
+
+const THREADS: usize = 2;
+
+/// Both databases.
+#[derive(Clone)]
+pub(super) struct Databases {
+    pub(super) state: Arc<State>,
+    pub(super) outbox: Arc<Outbox>,
+}
+
+type Job = Box<dyn FnOnce(&Databases) + Send>;
+
+/// A read, or the end.
+enum Order {
+    Read(Job),
+    Close(oneshot::Sender<()>),
+}
+
+/// A handle to the threads. Clones share them; they end with the last one.
+#[derive(Clone)]
+pub(super) struct Readers(Sender<Order>);
+
+impl Readers {
+    /// Starts the threads.
+    pub(super) fn start(databases: &Databases) -> std::io::Result<Self> {
+        let (orders, queue) = channel();
+        let queue = Arc::new(Mutex::new(queue));
+        for n in 0..THREADS {
+            let (databases, queue) = (databases.clone(), Arc::clone(&queue));
+            std::thread::Builder::new()
+                .name(format!("store-read-{n}"))
+                .spawn(move || serve(databases, &queue))?;
+        }
+        Ok(Self(orders))
+    }
+
+    /// Runs a read.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Databases) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        let job = Box::new(move |databases: &Databases| {
+            // Nobody waits any more when the asker was dropped.
+            answer.send(read(databases)).ok();
+        });
+        self.0.send(Order::Read(job)).map_err(|_closed| StoreError::Closed)?;
+        answered.await.map_err(|_closed| StoreError::Closed)?
+    }
+
+    /// Ends the threads after what is waiting; both have let go of the databases then.
+    pub(super) async fn close(&self) {
+        for _ in 0..THREADS {
+            let (done, ended) = oneshot::channel();
+            if self.0.send(Order::Close(done)).is_ok() {
+                ended.await.ok();
+            }
+        }
+    }
+}
+
+fn serve(databases: Databases, queue: &Mutex<Receiver<Order>>) {
+    loop {
+        let order = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        match order {
+            Ok(Order::Read(job)) => {
+                // A read that panics answers `Closed`; the thread must outlive it.
+                let read = AssertUnwindSafe(|| job(&databases));
+                if std::panic::catch_unwind(read).is_err() {
+                    tracing::error!("A read of the store panicked.");
+                }
+            }
+            Ok(Order::Close(done)) => {
+                drop(databases);
+                done.send(()).ok();
+                return;
+            }
+            Err(_) => return,
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Repairs what a crash can leave behind and fjall refuses to open, or would "repair" by dropping promises in silence:
+//! a database that was only half made, and a journal whose last commit a power cut tore. Damage that no power cut can
+//! explain is named and left alone.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use super::StoreError;
+use super::journal::{Batch, read_batch};
+
+/// Looks after a database before fjall opens it.
+pub(super) fn before_open(path: &Path) -> Result<(), StoreError> {
+    let lock = path.join("lock");
+    let lock = match OpenOptions::new().read(true).write(true).open(&lock) {
+        Ok(file) => file,
+        // A database that has no lock file has nothing else either.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(StoreError::io(&lock)(error)),
+    };
+    if lock.try_lock().is_err() {
+        // Somebody lives here; opening will say so.
+        return Ok(());
+    }
+    let Some(journal) = newest_journal(path).map_err(StoreError::io(path))? else { return Ok(()) };
+    if is_finished(path) { mend(&journal) } else { clear(path, &journal) }
+}
+
+/// fjall writes this file last when it makes a database.
+fn is_finished(path: &Path) -> bool {
+    std::fs::read(path.join("version")).is_ok_and(|version| version.starts_with(b"FJL"))
+}
+
+/// Removes a database whose making was interrupted, so that it can be made again. Only when nothing was ever written.
+fn clear(path: &Path, journal: &Path) -> Result<(), StoreError> {
+    let mut first = [0];
+    let read = File::open(journal).and_then(|mut file| file.read(&mut first));
+    read.map_err(StoreError::io(journal))?;
+    if first != [0] {
+        return Err(StoreError::Journal { path: path.join("version"), at: 0 });
+    }
+    tracing::warn!(path = %path.display(), "A database was left half made; making it again.");
+    std::fs::remove_file(journal).map_err(StoreError::io(journal))?;
+    match std::fs::remove_file(path.join("version")) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(StoreError::io(&path.join("version"))(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Cuts a torn last commit off a journal, keeping a copy of the journal as it was.
+fn mend(journal: &Path) -> Result<(), StoreError> {
+    let Some(tear) = find_tear(journal).map_err(StoreError::io(journal))? else { return Ok(()) };
+    if tear.promised {
+        return Err(StoreError::Journal { path: journal.to_owned(), at: tear.at });
+    }
+    // One name per place of the tear: a second try must not overwrite the first copy with less.
+    let copy = journal.with_extension(format!("jnl.torn-{}", tear.at));
+    let cut = || -> io::Result<()> {
+        std::fs::copy(journal, &copy)?;
+        let file = OpenOptions::new().write(true).open(journal)?;
+        file.set_len(tear.at)?;
+        file.sync_all()
+    };
+    cut().map_err(StoreError::io(journal))?;
+    tracing::warn!(
+        journal = %journal.display(), copy = %copy.display(), at = tear.at,
+        "The last commit was torn by a power cut and is gone; it was never promised to anybody."
+    );
+    Ok(())
+}
+
+/// Where a journal stops making sense in a way fjall must not see.
+struct Tear {
+    /// The end of the last good commit.
+    at: u64,
+    /// Whether a later commit proves that what is damaged had been synced.
+    promised: bool,
+}
+
+fn find_tear(journal: &Path) -> io::Result<Option<Tear>> {
+    let mut file = BufReader::new(File::open(journal)?);
+    let (mut at, mut commit) = (0, None);
+    let refused = loop {
+        match read_batch(&mut file)? {
+            Batch::Whole { length, mark } => {
+                at += length;
+                commit = mark.map(|mark| mark.commit).or(commit);
+            }
+            Batch::Refused => break true,
+            Batch::Broken => break false,
+        }
+    };
+    file.seek(SeekFrom::Start(at))?;
+    let later = later_marks(&mut file)?;
+    let Some(first) = later.first() else {
+        // What was cut short is dropped by fjall itself.
+        return Ok(refused.then_some(Tear { at, promised: false }));
+    };
+    let damaged = commit.map_or(first.commit.saturating_sub(1), |commit| commit + 1);
+    Ok(Some(Tear { at, promised: later.iter().any(|mark| mark.synced >= damaged) }))
+}
+
+/// The marks of the whole commits that lie somewhere behind a damaged one.
+fn later_marks(file: &mut impl Read) -> io::Result<Vec<super::journal::Mark>> {
+    let mut rest = Vec::new();
+    file.read_to_end(&mut rest)?;
+    let end = rest.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    rest.truncate(end);
+    let mut marks = Vec::new();
+    let mut from = 1;
+    while let Some(mut batch) = rest.get(from..).filter(|batch| !batch.is_empty()) {
+        from += match read_batch(&mut batch)? {
+            Batch::Whole { length, mark } => {
+                marks.extend(mark);
+                usize::try_from(length).unwrap_or(usize::MAX)
+            }
+            Batch::Refused | Batch::Broken => 1,
+        };
+    }
+    Ok(marks)
+}
+
+fn newest_journal(path: &Path) -> io::Result<Option<PathBuf>> {
+    let mut newest: Option<(u64, PathBuf)> = None;
+    for entry in std::fs::read_dir(path)? {
+        let file = entry?.path();
+        let stem = file.file_name().and_then(|name| name.to_str()?.strip_suffix(".jnl"));
+        if let Some(number) = stem.and_then(|stem| stem.parse().ok())
+            && newest.as_ref().is_none_or(|(most, _)| number > *most)
+        {
+            newest = Some((number, file));
+        }
+    }
+    Ok(newest.map(|(_, file)| file))
+}

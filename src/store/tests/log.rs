@@ -1,0 +1,151 @@
+use std::time::Duration;
+
+use super::*;
+use crate::model::{EventId, EventType};
+
+fn event(device: &DeviceName, n: u64) -> NewEvent {
+    NewEvent {
+        device: device.clone(),
+        id: id(device, n),
+        kind: EventType::MessageReceived,
+        at: UnixMillis::from_secs(n),
+        body: format!("{{\"n\":{n}}}").into(),
+    }
+}
+
+fn id(device: &DeviceName, n: u64) -> EventId {
+    EventId::derive(&[device.as_str(), &n.to_string()])
+}
+
+fn seqs(page: &Page) -> Vec<u64> {
+    page.events.iter().map(|event| event.seq.0).collect()
+}
+
+#[tokio::test]
+async fn events_come_back_in_order_and_survive() {
+    let opened = open().await;
+    let (a, b) = (device("a"), device("b"));
+    let log = opened.store.log();
+    log.append(vec![event(&a, 1), event(&b, 1), event(&a, 2)]).await.unwrap();
+    log.append(vec![event(&a, 3)]).await.unwrap();
+
+    let opened = opened.reopen().await;
+    let log = opened.store.log();
+    let page = log.read_after(&a, Seq(0), 2).await.unwrap();
+    assert_eq!((seqs(&page), page.dropped), (vec![1, 2], 0));
+    let page = log.read_after(&a, Seq(2), 64).await.unwrap();
+    assert_eq!(seqs(&page), [3]);
+    let last = &page.events[0];
+    assert_eq!((&last.id, last.kind), (&id(&a, 3), EventType::MessageReceived));
+    assert_eq!((last.at, &last.body[..]), (UnixMillis::from_secs(3), &b"{\"n\":3}"[..]));
+    assert_eq!(*log.tail(&a).borrow(), Seq(3));
+    assert_eq!(*log.tail(&b).borrow(), Seq(1));
+    assert_eq!(*log.tail(&device("c")).borrow(), Seq(0));
+    let page = log.read_after(&a, Seq(3), 64).await.unwrap();
+    assert_eq!((seqs(&page), page.dropped), (vec![], 0));
+}
+
+#[tokio::test]
+async fn appending_twice_is_appending_once() {
+    let opened = open().await;
+    let a = device("a");
+    let log = opened.store.log();
+    log.append(vec![event(&a, 1), event(&a, 1), event(&a, 2)]).await.unwrap();
+    let together = [log.append(vec![event(&a, 2), event(&a, 3)]), log.append(vec![event(&a, 3)])];
+    assert!(futures_util::future::join_all(together).await.iter().all(Result::is_ok));
+    let opened = opened.reopen().await;
+    let log = opened.store.log();
+    log.append(vec![event(&a, 3), event(&a, 4)]).await.unwrap();
+    assert_eq!(seqs(&log.read_after(&a, Seq(0), 64).await.unwrap()), [1, 2, 3, 4]);
+    assert_eq!(log.find(&a, &id(&a, 3)).await.unwrap(), Some(Seq(3)));
+    assert_eq!(log.find(&a, &id(&a, 9)).await.unwrap(), None);
+    assert_eq!(log.find(&device("b"), &id(&a, 3)).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_tail_wakes_whoever_waits() {
+    let opened = open().await;
+    let a = device("a");
+    let mut tail = opened.store.log().tail(&a);
+    let append = opened.store.log().append(vec![event(&a, 1)]);
+    let (seen, appended) =
+        futures_util::future::join(tail.wait_for(|seq| *seq == Seq(1)), append).await;
+    assert!(seen.is_ok() && appended.is_ok());
+}
+
+#[tokio::test]
+async fn too_much_drops_the_oldest_and_counts_every_one() {
+    let opened = open().await.reopen_with(|options| options.max_size = 64 * 1024).await;
+    let (a, b) = (device("a"), device("b"));
+    let log = opened.store.log();
+    let big = |n| NewEvent { body: vec![b'x'; 1000].into(), ..event(&a, n) };
+    log.append(vec![event(&b, 1)]).await.unwrap();
+    for n in 1..=200 {
+        log.append(vec![big(n)]).await.unwrap();
+    }
+    let page = log.read_after(&a, Seq(0), 1000).await.unwrap();
+    let kept = page.events.len() as u64;
+    assert!((30..=75).contains(&kept), "{kept} of 200 kept");
+    assert_eq!(page.dropped + kept, 200);
+    assert_eq!(seqs(&page), (201 - kept..=200).collect::<Vec<_>>());
+    let halfway = log.read_after(&a, Seq(50), 1).await.unwrap();
+    assert_eq!(halfway.dropped, page.dropped - 50);
+    // A device whose every event is gone still knows how many it had.
+    let other = log.read_after(&b, Seq(0), 10).await.unwrap();
+    assert_eq!((seqs(&other), other.dropped), (vec![], 1));
+    assert_eq!(log.find(&a, &id(&a, 1)).await.unwrap(), None);
+
+    let opened = opened.reopen().await;
+    let log = opened.store.log();
+    let again = log.read_after(&a, Seq(0), 1000).await.unwrap();
+    assert_eq!((again.dropped, seqs(&again)), (page.dropped, seqs(&page)));
+    log.append(vec![event(&b, 2)]).await.unwrap();
+    assert_eq!(seqs(&log.read_after(&b, Seq(1), 10).await.unwrap()), [2]);
+    let folders = std::fs::read_dir(opened.dir.path().join("outbox/keyspaces")).unwrap().count();
+    assert!(folders <= 3 + 10, "{folders} keyspaces: dropped ones were not deleted");
+}
+
+#[tokio::test]
+async fn too_old_is_dropped_too() {
+    let opened = open().await;
+    let a = device("a");
+    opened.store.log().append(vec![event(&a, 1)]).await.unwrap();
+    opened.store.close().await.unwrap();
+    let limits = Limits { keep: Duration::from_secs(3600), max_size: 1 << 30 };
+    let outbox = Arc::new(Outbox::open(&opened.dir.path().join("outbox"), limits).unwrap());
+    let retire = |now: UnixMillis| {
+        let mut group = txn::Group::default();
+        group.run(|txn| generation::retire(&outbox, txn, now)).unwrap();
+        group.commit(&outbox.db, fjall::PersistMode::Buffer).unwrap();
+        outbox.generations().len()
+    };
+    let now = UnixMillis::now();
+    assert_eq!(retire(now.after(Duration::from_secs(3500))), 1);
+    assert_eq!(retire(now.after(Duration::from_secs(3700))), 0);
+    drop(outbox);
+    let store = Store::open(options(opened.dir.path())).await.unwrap();
+    let page = store.log().read_after(&a, Seq(0), 10).await.unwrap();
+    assert_eq!((seqs(&page), page.dropped), (vec![], 1));
+    store.log().append(vec![event(&a, 2)]).await.unwrap();
+    assert_eq!(seqs(&store.log().read_after(&a, Seq(1), 10).await.unwrap()), [2]);
+}
+
+#[tokio::test]
+async fn a_replay_finds_the_place_before_a_time() {
+    let opened = open().await;
+    let a = device("a");
+    let log = opened.store.log();
+    assert_eq!(log.before(&a, UnixMillis::from_secs(0)).await.unwrap(), Seq(0));
+    log.append(vec![event(&a, 1), event(&a, 2)]).await.unwrap();
+    let first = log.read_after(&a, Seq(0), 1).await.unwrap().events[0].stored;
+    // The next one is stored at a later millisecond.
+    while UnixMillis::now() <= first {
+        tokio::task::yield_now().await;
+    }
+    log.append(vec![event(&a, 3)]).await.unwrap();
+    let third = log.read_after(&a, Seq(2), 1).await.unwrap().events[0].stored;
+    assert_eq!(log.before(&a, UnixMillis::from_secs(0)).await.unwrap(), Seq(0));
+    assert_eq!(log.before(&a, first).await.unwrap(), Seq(0));
+    assert_eq!(log.before(&a, third).await.unwrap(), Seq(2));
+    assert_eq!(log.before(&a, third.after(Duration::from_secs(60))).await.unwrap(), Seq(3));
+}

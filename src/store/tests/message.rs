@@ -1,0 +1,137 @@
+use std::time::Duration;
+
+use super::*;
+use crate::model::{
+    Content, IdempotencyKey, MessageId, MessageStatus, Recipient, SendRequest, SentMessage,
+};
+
+fn message(id: &str, text: &str) -> SentMessage {
+    SentMessage {
+        id: MessageId::parse(id).unwrap(),
+        device: device("a"),
+        request: SendRequest {
+            to: Recipient::parse("628123456789", None).unwrap(),
+            content: Content::Text { text: text.to_owned() },
+            reply_to: None,
+            mentions: vec![],
+            view_once: false,
+        },
+        status: MessageStatus::Queued,
+        created: UnixMillis::now(),
+        updated: UnixMillis::now(),
+    }
+}
+
+fn key(text: &str) -> Option<IdempotencyKey> {
+    IdempotencyKey::parse(text)
+}
+
+fn ids(messages: &[SentMessage]) -> Vec<&str> {
+    messages.iter().map(|message| message.id.as_str()).collect()
+}
+
+#[tokio::test]
+async fn messages_leave_in_the_order_they_came_and_survive() {
+    let opened = open().await;
+    let a = device("a");
+    let nudge = opened.store.queue().nudge(&a);
+    for n in 1..=5 {
+        let put = opened.store.queue().enqueue(message(&format!("M{n}"), "hi"), None, 5).await;
+        assert!(matches!(put.unwrap(), Enqueued::Queued(_)));
+    }
+    assert!(nudge.has_changed().unwrap());
+    let full = opened.store.queue().enqueue(message("M6", "hi"), None, 5).await.unwrap();
+    assert!(matches!(full, Enqueued::Full));
+
+    let opened = opened.reopen().await;
+    let queue = opened.store.queue();
+    assert_eq!(ids(&queue.queued(&a, 3).await.unwrap()), ["M1", "M2", "M3"]);
+    assert_eq!(ids(&queue.recent(&a, 2).await.unwrap()), ["M5", "M4"]);
+    let first = MessageId::parse("M1").unwrap();
+    let sent = queue.advance(&a, &first, MessageStatus::Sent).await.unwrap().unwrap();
+    assert_eq!(sent.status, MessageStatus::Sent);
+    assert_eq!(ids(&queue.queued(&a, 9).await.unwrap()), ["M2", "M3", "M4", "M5"]);
+    assert_eq!(queue.get(&a, &first).await.unwrap(), Some(sent));
+    assert_eq!(queue.get(&device("b"), &first).await.unwrap(), None);
+    let room = queue.enqueue(message("M6", "hi"), None, 5).await.unwrap();
+    assert!(matches!(room, Enqueued::Queued(_)));
+
+    queue.forget(&a).await.unwrap();
+    assert_eq!(queue.recent(&a, 9).await.unwrap(), []);
+    assert_eq!(queue.queued(&a, 9).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_status_only_moves_forward_and_is_told() {
+    let opened = open().await;
+    let (a, queue) = (device("a"), opened.store.queue());
+    let mut changes = queue.changes();
+    queue.enqueue(message("M1", "hi"), None, 9).await.unwrap();
+    let id = MessageId::parse("M1").unwrap();
+    assert!(queue.advance(&a, &id, MessageStatus::Read).await.unwrap().is_some());
+    assert!(queue.advance(&a, &id, MessageStatus::Delivered).await.unwrap().is_none());
+    let unknown = MessageId::parse("M2").unwrap();
+    assert!(queue.advance(&a, &unknown, MessageStatus::Read).await.unwrap().is_none());
+    assert_eq!(changes.recv().await.unwrap().status, MessageStatus::Read);
+    assert!(changes.try_recv().is_err());
+    assert_eq!(queue.get(&a, &id).await.unwrap().unwrap().status, MessageStatus::Read);
+}
+
+#[tokio::test]
+async fn an_idempotency_key_stands_for_one_request() {
+    let opened = open().await;
+    let queue = opened.store.queue();
+    let put = |id: &str, text: &str, k: &str| queue.enqueue(message(id, text), key(k), 9);
+    assert!(matches!(put("M1", "hi", "k1").await.unwrap(), Enqueued::Queued(_)));
+    let opened = opened.reopen().await;
+    let queue = opened.store.queue();
+    let put = |id: &str, text: &str, k: &str| queue.enqueue(message(id, text), key(k), 1);
+    // Also with a full queue: nothing is added.
+    let again = put("M2", "hi", "k1").await.unwrap();
+    assert!(matches!(again, Enqueued::Known(known) if known.id.as_str() == "M1"));
+    assert!(matches!(put("M3", "ho", "k1").await.unwrap(), Enqueued::Conflict));
+    assert!(matches!(put("M4", "hi", "k2").await.unwrap(), Enqueued::Full));
+    assert!(matches!(put("M1", "hi", "k3").await.unwrap(), Enqueued::Known(_)));
+    assert!(matches!(put("M1", "ho", "k3").await.unwrap(), Enqueued::Conflict));
+    assert_eq!(queue.recent(&device("a"), 9).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn the_same_key_at_the_same_time_queues_once() {
+    let opened = open().await;
+    let queue = opened.store.queue();
+    let puts = (0..20).map(|n| queue.enqueue(message(&format!("M{n}"), "hi"), key("k"), 99));
+    let outcomes = futures_util::future::join_all(puts).await;
+    let queued = outcomes.iter().filter(|o| matches!(o, Ok(Enqueued::Queued(_)))).count();
+    let known = outcomes.iter().filter(|o| matches!(o, Ok(Enqueued::Known(_)))).count();
+    assert_eq!((queued, known), (1, 19));
+}
+
+#[tokio::test]
+async fn a_week_after_its_last_change_a_message_goes_with_its_key() {
+    let opened = open().await;
+    let queue = opened.store.queue();
+    let old = |id: &str| SentMessage { created: UnixMillis::from_secs(1), ..message(id, "hi") };
+    queue.enqueue(old("M1"), key("k"), 9).await.unwrap();
+    queue.enqueue(old("M2"), None, 9).await.unwrap();
+    let id = MessageId::parse("M1").unwrap();
+    queue.advance(&device("a"), &id, MessageStatus::Accepted).await.unwrap();
+    opened.store.close().await.unwrap();
+
+    let state = State::open(&opened.dir.path().join("state")).unwrap();
+    let sweep = |days: u64| {
+        let mut group = txn::Group::default();
+        let then = UnixMillis::now().after(Duration::from_secs(days * 24 * 3600));
+        group.run(|txn| message::sweep(&state, txn, then)).unwrap();
+        group.commit(&state.db, fjall::PersistMode::Buffer).unwrap();
+        state.queue.len().unwrap()
+    };
+    // Two messages, their two places, one queued, one key, one count.
+    assert_eq!(sweep(6), 7);
+    assert_eq!(sweep(8), 4);
+    drop(state);
+    let store = Store::open(options(opened.dir.path())).await.unwrap();
+    assert_eq!(ids(&store.queue().recent(&device("a"), 9).await.unwrap()), ["M2"]);
+    let reused = store.queue().enqueue(message("M3", "ho"), key("k"), 9).await.unwrap();
+    assert!(matches!(reused, Enqueued::Queued(_)));
+}

@@ -1,0 +1,197 @@
+use std::fs::{File, OpenOptions};
+use std::io::{BufReader, Seek, SeekFrom, Write};
+use std::path::PathBuf;
+
+use fjall::{Database, PersistMode};
+
+use super::*;
+use crate::store::journal::{Batch as Commit, Mark, read_batch};
+
+const PAGE: usize = 4096;
+
+fn journal(database: &Path) -> PathBuf {
+    let file = |entry: std::io::Result<std::fs::DirEntry>| entry.unwrap().path();
+    let is_journal = |path: &PathBuf| path.extension().is_some_and(|end| end == "jnl");
+    std::fs::read_dir(database).unwrap().map(file).filter(is_journal).max().unwrap()
+}
+
+/// Where every commit starts, and where the last one ends.
+fn commits(journal: &Path) -> Vec<u64> {
+    let mut file = BufReader::new(File::open(journal).unwrap());
+    let mut starts = vec![0];
+    while let Commit::Whole { length, .. } = read_batch(&mut file).unwrap() {
+        starts.push(starts.last().unwrap() + length);
+    }
+    starts
+}
+
+fn zero(journal: &Path, at: u64, length: usize) {
+    let mut file = OpenOptions::new().write(true).open(journal).unwrap();
+    file.seek(SeekFrom::Start(at)).unwrap();
+    file.write_all(&vec![0; length]).unwrap();
+}
+
+fn value(n: u8) -> Vec<u8> {
+    (0..3 * PAGE).map(|i| u8::try_from(i % 251).unwrap().wrapping_mul(n) | 1).collect()
+}
+
+/// A database with commits as the committer marks them, and where they start.
+fn marked(path: &Path, marks: &[(u64, u64)]) -> Vec<u64> {
+    drop(State::open(path).unwrap());
+    let state = State::open(path).unwrap();
+    for (n, (commit, synced)) in (1..).zip(marks) {
+        let mut batch = state.db.batch().durability(Some(PersistMode::SyncAll));
+        batch.insert(&state.rows, vec![0, n], value(n));
+        batch.insert(
+            &state.meta,
+            [Mark::KEY],
+            Mark { commit: *commit, synced: *synced }.into_bytes(),
+        );
+        batch.commit().unwrap();
+    }
+    drop(state);
+    let starts = commits(&journal(path));
+    starts[starts.len() - marks.len() - 1..].to_vec()
+}
+
+fn rows(path: &Path) -> Vec<u8> {
+    let state = State::open(path).unwrap();
+    let keys = state.rows.iter().map(|guard| guard.key().unwrap()[1]);
+    keys.inspect(|n| assert_eq!(state.rows.get([0, *n]).unwrap().unwrap(), value(*n))).collect()
+}
+
+#[test]
+fn fjall_refuses_what_a_power_cut_does_to_the_last_commit_and_salvage_cuts_it_off() {
+    let dir = tempfile::tempdir().unwrap();
+    let starts = marked(dir.path(), &[(1, 0), (2, 1)]);
+    let journal = journal(dir.path());
+    zero(&journal, starts[1] + PAGE as u64, PAGE);
+    let damaged = std::fs::read(&journal).unwrap();
+
+    let refused = Database::builder(dir.path()).open().err().unwrap();
+    assert!(matches!(refused, fjall::Error::JournalRecovery(_)), "{refused}");
+
+    assert_eq!(rows(dir.path()), [1]);
+    let copy = journal.with_extension(format!("jnl.torn-{}", starts[1]));
+    assert!(std::fs::read(copy).unwrap() == damaged, "the copy is not the journal as it was");
+}
+
+#[tokio::test]
+async fn a_torn_store_opens_and_goes_on() {
+    let opened = open().await;
+    let space = opened.store.own_space();
+    for key in ["one", "two"] {
+        let mut batch = Batch::new();
+        batch.put(key, value(7));
+        space.write(batch).await.unwrap();
+    }
+    opened.store.close().await.unwrap();
+    let journal = journal(&opened.dir.path().join("state"));
+    let starts = commits(&journal);
+    zero(&journal, starts[starts.len() - 2] + PAGE as u64, PAGE);
+    let store = Store::open(options(opened.dir.path())).await.unwrap();
+    let space = store.own_space();
+    assert_eq!((space.has("one").await.unwrap(), space.has("two").await.unwrap()), (true, false));
+    let mut batch = Batch::new();
+    batch.put("three", "3");
+    space.write(batch).await.unwrap();
+    store.close().await.unwrap();
+    let store = Store::open(options(opened.dir.path())).await.unwrap();
+    assert_eq!(store.own_space().scan("").await.unwrap().len(), 2);
+}
+
+#[test]
+fn wherever_the_last_commit_is_torn_the_others_survive() {
+    for page in 0..=3 {
+        for length in [1, PAGE, 4 * PAGE] {
+            let dir = tempfile::tempdir().unwrap();
+            let starts = marked(dir.path(), &[(1, 0), (2, 1)]);
+            zero(&journal(dir.path()), starts[1] + (page * PAGE) as u64, length);
+            assert_eq!(rows(dir.path()), [1], "page {page}, {length} bytes");
+        }
+    }
+}
+
+#[test]
+fn a_short_journal_keeps_every_whole_commit() {
+    let dir = tempfile::tempdir().unwrap();
+    let starts = marked(dir.path(), &[(1, 0), (2, 1)]);
+    for end in [starts[2], starts[2] - 1, starts[1] + 5000, starts[1] + 1] {
+        let file = OpenOptions::new().write(true).open(journal(dir.path())).unwrap();
+        file.set_len(end).unwrap();
+        let expected: &[u8] = if end == starts[2] { &[1, 2] } else { &[1] };
+        assert_eq!(rows(dir.path()), expected, "cut at {end}");
+    }
+}
+
+#[test]
+fn damage_that_no_power_cut_explains_is_named_and_left_alone() {
+    // A page of zeros inside a value, and one over a commit's beginning, where fjall would just stop reading.
+    for offset in [PAGE as u64, 0] {
+        let dir = tempfile::tempdir().unwrap();
+        let starts = marked(dir.path(), &[(1, 0), (2, 1), (3, 2)]);
+        let journal = journal(dir.path());
+        zero(&journal, starts[1] + offset, 100);
+        let damaged = std::fs::read(&journal).unwrap();
+        let error = State::open(dir.path()).err().unwrap();
+        let named = matches!(&error, StoreError::Journal { at, .. } if *at == starts[1]);
+        assert!(named, "{error}");
+        assert!(std::fs::read(&journal).unwrap() == damaged, "it was changed");
+    }
+}
+
+#[test]
+fn lazy_commits_after_the_tear_may_go_with_it() {
+    // The second was not synced when the third and fourth were written: a power cut may take any of them.
+    let dir = tempfile::tempdir().unwrap();
+    let starts = marked(dir.path(), &[(1, 0), (2, 1), (3, 1), (4, 1)]);
+    zero(&journal(dir.path()), starts[1] + PAGE as u64, PAGE);
+    assert_eq!(rows(dir.path()), [1]);
+    // The fourth knows that the second was.
+    let dir = tempfile::tempdir().unwrap();
+    let starts = marked(dir.path(), &[(1, 0), (2, 1), (3, 1), (4, 3)]);
+    zero(&journal(dir.path()), starts[1] + PAGE as u64, PAGE);
+    assert!(matches!(State::open(dir.path()), Err(StoreError::Journal { .. })));
+}
+
+#[test]
+fn a_database_that_was_half_made_is_made_again() {
+    for version in [None, Some(b"".as_slice())] {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("keyspaces")).unwrap();
+        std::fs::write(dir.path().join("lock"), "").unwrap();
+        File::create(dir.path().join("0.jnl")).unwrap().set_len(64 * 1024 * 1024).unwrap();
+        if let Some(version) = version {
+            std::fs::write(dir.path().join("version"), version).unwrap();
+        }
+        assert!(Database::builder(dir.path()).open().is_err(), "fjall can do it alone now");
+        assert_eq!(rows(dir.path()), []);
+    }
+}
+
+#[test]
+fn a_database_that_lost_its_version_is_not_thrown_away() {
+    let dir = tempfile::tempdir().unwrap();
+    marked(dir.path(), &[(1, 0)]);
+    let version = dir.path().join("version");
+    let kept = std::fs::read(&version).unwrap();
+    std::fs::remove_file(&version).unwrap();
+    assert!(State::open(dir.path()).is_err());
+    std::fs::write(&version, kept).unwrap();
+    assert_eq!(rows(dir.path()), [1]);
+}
+
+#[tokio::test]
+async fn a_journal_in_use_is_left_alone() {
+    let opened = open().await;
+    let mut batch = Batch::new();
+    batch.put("x", value(1));
+    opened.store.own_space().write(batch).await.unwrap();
+    let journal = journal(&opened.dir.path().join("state"));
+    let starts = commits(&journal);
+    // What a scan could see while the owner is writing.
+    zero(&journal, starts[starts.len() - 2] + PAGE as u64, PAGE);
+    let before = journal.metadata().unwrap().len();
+    assert!(matches!(Store::open(options(opened.dir.path())).await, Err(StoreError::Locked(_))));
+    assert_eq!(journal.metadata().unwrap().len(), before);
+}

@@ -1,0 +1,117 @@
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::*;
+
+#[tokio::test]
+async fn devices_cannot_see_each_other_and_rows_survive() {
+    let opened = open().await;
+    let (a, ab) = (device("a"), device("ab"));
+    for (owner, value) in [(&a, "1"), (&ab, "2")] {
+        let mut batch = Batch::new();
+        batch.put("x/1", value);
+        batch.put("x/2", value);
+        batch.put("y", value);
+        opened.store.space(owner).write(batch).await.unwrap();
+    }
+    let mut batch = Batch::new();
+    batch.put("x/own", "3");
+    opened.store.own_space().write(batch).await.unwrap();
+
+    let opened = opened.reopen().await;
+    let space = opened.store.space(&a);
+    assert_eq!(space.get("y").await.unwrap(), Some(Bytes::from("1")));
+    assert_eq!(opened.store.space(&ab).get("y").await.unwrap(), Some(Bytes::from("2")));
+    let rows = space.scan("x/").await.unwrap();
+    assert_eq!(rows, [(b"x/1".to_vec(), "1".into()), (b"x/2".to_vec(), Bytes::from("1"))]);
+    assert_eq!(space.clone().under(b"x/").scan("").await.unwrap().len(), 2);
+    assert_eq!(space.last("x/").await.unwrap(), Some((b"x/2".to_vec(), "1".into())));
+    assert_eq!(opened.store.devices().await.unwrap(), [a.clone(), ab.clone()]);
+
+    space.erase().await.unwrap();
+    assert!(!space.has("").await.unwrap());
+    assert!(opened.store.space(&ab).has("").await.unwrap());
+    assert!(opened.store.own_space().has("").await.unwrap());
+    assert_eq!(opened.store.devices().await.unwrap(), [ab]);
+}
+
+#[tokio::test]
+async fn updates_at_the_same_time_lose_nothing() {
+    let opened = open().await;
+    let space = opened.store.space(&device("a"));
+    let add = |space: Space| async move {
+        space
+            .update(|view| {
+                let old = view.get("n")?.map_or(0, |row| row[0]);
+                view.put("n", vec![old + 1]);
+                Ok(old + 1)
+            })
+            .await
+            .unwrap()
+    };
+    let mut seen = futures_util::future::join_all((0..200).map(|_| add(space.clone()))).await;
+    seen.sort_unstable();
+    assert_eq!(seen, (1..=200).collect::<Vec<u8>>());
+}
+
+#[tokio::test]
+async fn a_failed_update_changes_nothing_even_in_a_group_that_succeeds() {
+    let opened = open().await;
+    let space = opened.store.space(&device("a"));
+    let failing = space.update(|view| {
+        view.put("bad", "1");
+        Err::<(), _>(StoreError::Damaged("on purpose".to_owned()))
+    });
+    let good = space.update(|view| {
+        view.put("good", "1");
+        assert_eq!(view.get("bad")?, None);
+        assert_eq!(view.scan(b"")?.len(), 1);
+        view.remove("good");
+        assert_eq!(view.scan(b"")?.len(), 0);
+        view.put("good", "2");
+        Ok(())
+    });
+    let (failed, good) = futures_util::future::join(failing, good).await;
+    assert!(failed.is_err() && good.is_ok());
+    assert_eq!(space.scan("").await.unwrap(), [(b"good".to_vec(), Bytes::from("2"))]);
+}
+
+#[tokio::test]
+async fn a_second_process_is_refused_by_name() {
+    let opened = open().await;
+    let error = Store::open(options(opened.dir.path())).await.err().unwrap();
+    assert!(matches!(error, StoreError::Locked(path) if path.starts_with(opened.dir.path())));
+}
+
+#[tokio::test]
+async fn a_closed_store_says_so_and_a_live_one_is_alive() {
+    let opened = open().await;
+    assert!(opened.store.is_alive(Duration::from_secs(20)));
+    let space = opened.store.space(&device("a"));
+    opened.store.close().await.unwrap();
+    assert!(matches!(space.get("x").await, Err(StoreError::Closed)));
+    assert!(matches!(space.write(Batch::new()).await, Err(StoreError::Closed)));
+}
+
+#[tokio::test]
+async fn leftovers_in_the_spool_go_at_open() {
+    let opened = open().await;
+    let spool = opened.store.spool();
+    std::fs::write(spool.join("half-a-film"), "x").unwrap();
+    let opened = opened.reopen().await;
+    assert_eq!(opened.store.spool(), spool);
+    assert_eq!(std::fs::read_dir(spool).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn a_newer_format_is_refused() {
+    let opened = open().await;
+    let path = opened.dir.path().join("state");
+    opened.store.close().await.unwrap();
+    let state = State::open(&path).unwrap();
+    state.meta.insert(b"f", 99_u64.to_be_bytes().as_slice()).unwrap();
+    drop(state);
+    let error = Store::open(options(opened.dir.path())).await.err().unwrap();
+    assert!(matches!(error, StoreError::Newer { found: 99, .. }), "{error}");
+}

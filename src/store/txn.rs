@@ -1,0 +1,144 @@
+//! What the committer thread sees while it merges the jobs of one group: the database with everything on top that
+//! the group has changed so far. One value per row at the end, so the batch never writes a row twice under one number.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use fjall::{Keyspace, PersistMode};
+
+use super::StoreError;
+
+/// A row's keyspace (by its number) and key.
+type Row = (u64, Vec<u8>);
+/// `None` removes the row.
+type Changes = BTreeMap<Row, Option<Bytes>>;
+/// Done once the group is committed, before anybody hears of it.
+type Hook = Box<dyn FnOnce() + Send>;
+
+/// The changes of a group of jobs.
+#[derive(Default)]
+pub(super) struct Group {
+    keyspaces: BTreeMap<u64, Keyspace>,
+    changes: Changes,
+    hooks: Vec<Hook>,
+}
+
+impl Group {
+    /// Lets one job change rows; its changes count only when it succeeds.
+    pub(super) fn run<T>(
+        &mut self,
+        job: impl FnOnce(&mut Txn<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut txn = Txn { group: self, own: Changes::new(), hooks: Vec::new() };
+        let outcome = job(&mut txn);
+        let (own, hooks) = (txn.own, txn.hooks);
+        if outcome.is_ok() {
+            self.changes.extend(own);
+            self.hooks.extend(hooks);
+        }
+        outcome
+    }
+
+    /// Whether there is nothing to write.
+    pub(super) fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+
+    /// Writes everything as one batch, then runs the hooks.
+    pub(super) fn commit(self, db: &fjall::Database, mode: PersistMode) -> Result<(), StoreError> {
+        let mut batch = db.batch().durability(Some(mode));
+        for ((keyspace, key), value) in self.changes {
+            let Some(keyspace) = self.keyspaces.get(&keyspace) else {
+                return Err(StoreError::Damaged("a row without a keyspace".to_owned()));
+            };
+            match value {
+                Some(value) => batch.insert(keyspace, key, value.as_ref()),
+                None => batch.remove(keyspace, key),
+            }
+        }
+        batch.commit().map_err(StoreError::database)?;
+        for hook in self.hooks {
+            hook();
+        }
+        Ok(())
+    }
+}
+
+/// One job's view of a group.
+pub(super) struct Txn<'a> {
+    group: &'a mut Group,
+    own: Changes,
+    hooks: Vec<Hook>,
+}
+
+impl Txn<'_> {
+    /// One row.
+    pub(super) fn get(
+        &self,
+        keyspace: &Keyspace,
+        key: impl AsRef<[u8]>,
+    ) -> Result<Option<Bytes>, StoreError> {
+        let row = (keyspace.id(), key.as_ref().to_vec());
+        if let Some(value) = self.own.get(&row).or_else(|| self.group.changes.get(&row)) {
+            return Ok(value.clone());
+        }
+        let value = keyspace.get(row.1).map_err(StoreError::database)?;
+        Ok(value.map(|value| Bytes::copy_from_slice(&value)))
+    }
+
+    /// Up to `limit` rows whose key starts with `prefix`, in key order.
+    pub(super) fn scan(
+        &self,
+        keyspace: &Keyspace,
+        prefix: &[u8],
+        limit: usize,
+    ) -> Result<Vec<(Vec<u8>, Bytes)>, StoreError> {
+        let id = keyspace.id();
+        let mut changed: BTreeMap<&[u8], Option<&Bytes>> = BTreeMap::new();
+        for changes in [&self.group.changes, &self.own] {
+            let from = (id, prefix.to_vec());
+            let here = changes
+                .range(from..)
+                .take_while(|((space, key), _)| *space == id && key.starts_with(prefix));
+            changed.extend(here.map(|((_, key), value)| (key.as_slice(), value.as_ref())));
+        }
+        let mut rows = BTreeMap::new();
+        for guard in keyspace.prefix(prefix) {
+            if rows.len() >= limit {
+                break;
+            }
+            let (key, value) = guard.into_inner().map_err(StoreError::database)?;
+            if !changed.contains_key(key.as_ref()) {
+                rows.insert(key.to_vec(), Bytes::copy_from_slice(&value));
+            }
+        }
+        let live = changed.into_iter().filter_map(|(key, value)| Some((key, value?)));
+        rows.extend(live.map(|(key, value)| (key.to_vec(), value.clone())));
+        Ok(rows.into_iter().take(limit).collect())
+    }
+
+    /// Sets a row.
+    pub(super) fn put(
+        &mut self,
+        keyspace: &Keyspace,
+        key: impl Into<Vec<u8>>,
+        value: impl Into<Bytes>,
+    ) {
+        self.change(keyspace, key.into(), Some(value.into()));
+    }
+
+    /// Removes a row.
+    pub(super) fn remove(&mut self, keyspace: &Keyspace, key: impl Into<Vec<u8>>) {
+        self.change(keyspace, key.into(), None);
+    }
+
+    /// Does something once the group is committed, in the committer thread, before anybody hears of it.
+    pub(super) fn after_commit(&mut self, hook: impl FnOnce() + Send + 'static) {
+        self.hooks.push(Box::new(hook));
+    }
+
+    fn change(&mut self, keyspace: &Keyspace, key: Vec<u8>, value: Option<Bytes>) {
+        self.group.keyspaces.entry(keyspace.id()).or_insert_with(|| keyspace.clone());
+        self.own.insert((keyspace.id(), key), value);
+    }
+}

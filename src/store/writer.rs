@@ -1,0 +1,322 @@
+//! The one thread that writes a database. It merges whatever waits into one batch, syncs once and answers everybody;
+//! a lonely job is written at once. It also syncs what was written lazily, tidies up, and proves that it is alive.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
+
+use fjall::PersistMode;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
+
+use super::database::Base;
+use super::guard::{Guard, Room};
+use super::journal::Mark;
+use super::key::Key;
+use super::txn::{Group, Txn};
+use super::{StoreError, failpoint};
+use crate::model::UnixMillis;
+
+/// Jobs in one batch.
+const GROUP: usize = 256;
+/// Jobs that wait before callers do.
+const WAITING: usize = 1024;
+/// How long the thread sleeps with nothing to do, and how old a lazy write may get before it is synced.
+const TICK: Duration = Duration::from_secs(1);
+/// How often old rows are looked for.
+const TIDY: Duration = Duration::from_secs(60);
+
+/// What `Ok` promises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Promise {
+    /// It survives a power cut.
+    Durable,
+    /// It survives `kill -9`, and a power cut within a second.
+    Lazy,
+}
+
+/// What the thread does beside its jobs.
+pub(super) trait Tidy: Base {
+    /// Removes what is too old; called about once a minute.
+    fn tidy(self: &Arc<Self>, txn: &mut Txn<'_>, now: UnixMillis) -> Result<(), StoreError>;
+}
+
+type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+type Run<D> = Box<dyn FnOnce(Result<&Arc<D>, StoreError>, &mut Group) -> Answer + Send>;
+
+struct Job<D> {
+    promise: Promise,
+    room: Room,
+    run: Run<D>,
+    _place: OwnedSemaphorePermit,
+}
+
+enum Order<D> {
+    Job(Job<D>),
+    Close(oneshot::Sender<Result<(), StoreError>>),
+}
+
+/// A handle to the thread. Clones share it.
+pub(super) struct Writer<D> {
+    orders: Sender<Order<D>>,
+    places: Arc<Semaphore>,
+    health: Arc<Health>,
+}
+
+impl<D> Clone for Writer<D> {
+    fn clone(&self) -> Self {
+        Self {
+            orders: self.orders.clone(),
+            places: Arc::clone(&self.places),
+            health: Arc::clone(&self.health),
+        }
+    }
+}
+
+/// Whether the thread lives and the database still takes writes.
+struct Health {
+    started: Instant,
+    beat: AtomicU64,
+    failed: watch::Sender<Option<StoreError>>,
+}
+
+impl Health {
+    fn beat(&self) {
+        let since = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.beat.store(since, Ordering::Relaxed);
+    }
+
+    fn fail(&self, error: StoreError) {
+        self.failed.send_if_modified(|failed| {
+            let first = failed.is_none();
+            failed.get_or_insert(error);
+            first
+        });
+    }
+
+    fn failure(&self) -> Option<StoreError> {
+        self.failed.borrow().clone()
+    }
+}
+
+impl<D: Tidy> Writer<D> {
+    /// Starts the thread.
+    pub(super) fn start(
+        name: &str,
+        base: Arc<D>,
+        guard: Arc<Guard>,
+        power_safe: bool,
+    ) -> Result<Self, StoreError> {
+        let (orders, queue) = channel();
+        let row = base.meta().get(Key::new(Mark::KEY)).map_err(StoreError::database)?;
+        let commit = row.and_then(|row| Mark::parse(&row)).map_or(0, |mark| mark.commit);
+        let health = Arc::new(Health {
+            started: Instant::now(),
+            beat: AtomicU64::new(0),
+            failed: watch::Sender::new(None),
+        });
+        let thread = Thread {
+            base,
+            guard,
+            power_safe,
+            health: Arc::clone(&health),
+            // Opening synced everything.
+            mark: Mark { commit, synced: commit },
+            unsynced_since: None,
+            probed: Instant::now(),
+            tidied: Instant::now(),
+        };
+        std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || thread.serve(&queue))
+            .map_err(StoreError::io(Path::new(name)))?;
+        Ok(Self { orders, places: Arc::new(Semaphore::new(WAITING)), health })
+    }
+
+    /// Runs a job and waits for its promise. The job sees everything done before it.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        promise: Promise,
+        room: Room,
+        job: impl FnOnce(&Arc<D>, &mut Txn<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let place = Arc::clone(&self.places);
+        let place = place.acquire_owned().await.map_err(|_closed| StoreError::Closed)?;
+        let (answer, answered) = oneshot::channel();
+        let run: Run<D> = Box::new(move |base, group| {
+            let outcome = base.and_then(|base| group.run(|txn| job(base, txn)));
+            // Nobody waits any more when the asker was dropped; the promise holds all the same.
+            Box::new(move |commit| drop(answer.send(commit.and(outcome))))
+        });
+        let order = Order::Job(Job { promise, room, run, _place: place });
+        self.orders.send(order).map_err(|_closed| self.closed())?;
+        answered.await.map_err(|_closed| self.closed())?
+    }
+
+    /// Whether the thread came by within `patience` and the database takes writes.
+    pub(super) fn is_alive(&self, patience: Duration) -> bool {
+        let now = u64::try_from(self.health.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let silent = now.saturating_sub(self.health.beat.load(Ordering::Relaxed));
+        self.health.failure().is_none() && Duration::from_millis(silent) <= patience
+    }
+
+    /// Resolves when no promise can be kept any more.
+    pub(super) async fn failed(&self) -> StoreError {
+        let mut failed = self.health.failed.subscribe();
+        match failed.wait_for(Option::is_some).await {
+            Ok(error) => error.clone().unwrap_or(StoreError::Closed),
+            Err(_) => StoreError::Closed,
+        }
+    }
+
+    /// Syncs everything and ends the thread; it has let go of the database then.
+    pub(super) async fn close(&self) -> Result<(), StoreError> {
+        let (done, ended) = oneshot::channel();
+        self.orders.send(Order::Close(done)).map_err(|_closed| self.closed())?;
+        ended.await.map_err(|_closed| self.closed())?
+    }
+
+    fn closed(&self) -> StoreError {
+        self.health.failure().unwrap_or(StoreError::Closed)
+    }
+}
+
+struct Thread<D> {
+    base: Arc<D>,
+    guard: Arc<Guard>,
+    power_safe: bool,
+    health: Arc<Health>,
+    mark: Mark,
+    unsynced_since: Option<Instant>,
+    probed: Instant,
+    tidied: Instant,
+}
+
+impl<D: Tidy> Thread<D> {
+    fn serve(mut self, queue: &Receiver<Order<D>>) {
+        let _loud = Loud(Arc::clone(&self.health));
+        loop {
+            let mut jobs = Vec::new();
+            let mut close = None;
+            match queue.recv_timeout(self.patience()) {
+                Ok(first) => {
+                    for order in std::iter::once(first).chain(queue.try_iter()) {
+                        match order {
+                            Order::Job(job) => jobs.push(job),
+                            Order::Close(done) => close = Some(done),
+                        }
+                        if jobs.len() >= GROUP || close.is_some() {
+                            break;
+                        }
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            if !jobs.is_empty() {
+                self.commit(jobs);
+            }
+            if let Some(done) = close {
+                let outcome = self.persist(PersistMode::SyncAll);
+                drop(self.base);
+                done.send(outcome).ok();
+                return;
+            }
+            self.look_after();
+        }
+    }
+
+    fn patience(&self) -> Duration {
+        let since = self.unsynced_since.filter(|_| self.power_safe);
+        since.map_or(TICK, |since| TICK.saturating_sub(since.elapsed()))
+    }
+
+    fn commit(&mut self, jobs: Vec<Job<D>>) {
+        let mut group = Group::default();
+        let mut lazy = true;
+        let mut answers = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            let fit = match self.health.failure() {
+                Some(error) => Err(error),
+                None => self.guard.check(job.room),
+            };
+            lazy &= job.promise == Promise::Lazy;
+            answers.push((job.run)(fit.map(|()| &self.base), &mut group));
+        }
+        if D::MAY_BE_HELD {
+            failpoint::hold_commit();
+        }
+        let outcome = self.write(group, lazy || !self.power_safe);
+        for answer in answers {
+            answer(outcome.clone());
+        }
+    }
+
+    fn write(&mut self, mut group: Group, lazy: bool) -> Result<(), StoreError> {
+        if group.is_empty() {
+            return Ok(());
+        }
+        // Salvage must know which commits a power cut may take.
+        self.mark.commit += 1;
+        let (meta, mark) = (self.base.meta().clone(), self.mark);
+        group.run(|txn| {
+            txn.put(&meta, Key::new(Mark::KEY), mark.into_bytes());
+            Ok(())
+        })?;
+        let mode = if lazy { PersistMode::Buffer } else { PersistMode::SyncData };
+        group.commit(self.base.db(), mode).inspect_err(|error| self.health.fail(error.clone()))?;
+        if lazy {
+            self.unsynced_since.get_or_insert_with(Instant::now);
+        } else {
+            self.synced();
+        }
+        Ok(())
+    }
+
+    fn synced(&mut self) {
+        self.mark.synced = self.mark.commit;
+        self.unsynced_since = None;
+    }
+
+    fn look_after(&mut self) {
+        if self.power_safe && self.unsynced_since.is_some_and(|since| since.elapsed() >= TICK) {
+            if self.persist(PersistMode::SyncData).is_ok() {
+                self.synced();
+            }
+        } else if self.probed.elapsed() >= TICK {
+            // fjall has no question for "poisoned?": a flush that writes nothing is one.
+            self.persist(PersistMode::Buffer).ok();
+        }
+        if self.tidied.elapsed() >= TIDY && self.health.failure().is_none() {
+            self.tidied = Instant::now();
+            let mut group = Group::default();
+            let outcome = group
+                .run(|txn| self.base.tidy(txn, UnixMillis::now()))
+                .and_then(|()| self.write(group, !self.power_safe));
+            if let Err(error) = outcome {
+                tracing::warn!(%error, "Old rows could not be removed.");
+            }
+        }
+        self.guard.look_after();
+        self.health.beat();
+    }
+
+    fn persist(&mut self, mode: PersistMode) -> Result<(), StoreError> {
+        self.probed = Instant::now();
+        self.base.db().persist(mode).map_err(StoreError::database).inspect_err(|error| {
+            self.health.fail(error.clone());
+        })
+    }
+}
+
+/// A panic of the thread is a failed store: nobody could keep a promise any more.
+struct Loud(Arc<Health>);
+
+impl Drop for Loud {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.fail(StoreError::Database(Arc::from(Box::from("a committer thread panicked"))));
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! The sandbox's own small page: the shop's phone, a customer's phone, and what arrived at the webhook.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_TYPE, HOST};
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use moonwa_simulator::{InboxItem, ItemKind, Phone};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use super::{DEVICE, Sandbox};
+
+const LARGEST_BODY: usize = 64 << 10;
+
+/// Serves the page until the listener fails.
+pub async fn serve(listener: TcpListener, sandbox: Arc<Sandbox>) -> Result<()> {
+    let mut connections = tokio::task::JoinSet::new();
+    loop {
+        let (stream, _) = listener.accept().await?;
+        let sandbox = sandbox.clone();
+        let service = service_fn(move |request| answer(request, sandbox.clone()));
+        connections.spawn(async move {
+            // A browser that hangs up is no failure.
+            let _ended = hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
+        });
+        while connections.try_join_next().is_some() {}
+    }
+}
+
+async fn answer(
+    request: Request<Incoming>,
+    sandbox: Arc<Sandbox>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let reply = |status: StatusCode, kind: &str, body: Bytes| {
+        let built = Response::builder()
+            .status(status)
+            .header(CONTENT_TYPE, kind)
+            .header("cache-control", "no-store");
+        built.body(Full::new(body)).unwrap_or_default()
+    };
+    Ok(match act(request, &sandbox).await {
+        Ok(Served::File(kind, text)) => {
+            reply(StatusCode::OK, kind, Bytes::from_static(text.as_bytes()))
+        }
+        Ok(Served::Json(value)) => {
+            reply(StatusCode::OK, "application/json", value.to_string().into())
+        }
+        Err(error) => {
+            let body = json!({"error": format!("{error:#}")}).to_string();
+            reply(StatusCode::BAD_REQUEST, "application/json", body.into())
+        }
+    })
+}
+
+enum Served {
+    File(&'static str, &'static str),
+    Json(Value),
+}
+
+async fn act(request: Request<Incoming>, sandbox: &Sandbox) -> Result<Served> {
+    // Another site in the same browser must not drive the sandbox.
+    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    if host != sandbox.page.to_string() {
+        bail!("open it as http://{}/", sandbox.page);
+    }
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let body = Limited::new(request.into_body(), LARGEST_BODY).collect().await;
+    let body = body.map_err(|_| anyhow::anyhow!("too large"))?.to_bytes();
+    let body: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
+    let done = Ok(Served::Json(json!({"done": true})));
+    match (method, path.as_str()) {
+        (Method::GET, "/") => {
+            Ok(Served::File("text/html; charset=utf-8", include_str!("page.html")))
+        }
+        (Method::GET, "/page.js") => {
+            Ok(Served::File("text/javascript; charset=utf-8", include_str!("page.js")))
+        }
+        (Method::GET, "/page.css") => {
+            Ok(Served::File("text/css; charset=utf-8", include_str!("page.css")))
+        }
+        (Method::GET, "/state") => Ok(Served::Json(state(sandbox).await?)),
+        (Method::POST, "/scan") => {
+            sandbox.scan().await?;
+            done
+        }
+        (Method::POST, "/unlink") => {
+            for device in sandbox.shop.devices() {
+                sandbox.shop.unlink(device.id).await?;
+            }
+            done
+        }
+        (Method::POST, "/write") => {
+            let text = body["text"]
+                .as_str()
+                .filter(|text| !text.trim().is_empty())
+                .context("write something")?;
+            sandbox.customer.send_text(&sandbox.shop, text).await?;
+            done
+        }
+        (Method::POST, "/read") => {
+            sandbox.customer.read(body["id"].as_str().context("which message?")?).await?;
+            done
+        }
+        (Method::POST, "/reply") => {
+            let text = body["text"]
+                .as_str()
+                .filter(|text| !text.trim().is_empty())
+                .context("write something")?;
+            sandbox.moonwa.send_text(DEVICE, sandbox.customer.number(), text).await?;
+            done
+        }
+        (Method::POST, "/login") => Ok(Served::Json(json!({"url": sandbox.login_link().await?}))),
+        _ => bail!("nothing is at {path}"),
+    }
+}
+
+async fn state(sandbox: &Sandbox) -> Result<Value> {
+    let posts: Vec<Value> = sandbox
+        .hook
+        .deliveries()
+        .iter()
+        .rev()
+        .take(20)
+        .map(|post| json!({"id": post.id(), "answered": post.answered, "body": post.json()}))
+        .collect();
+    let sent = sandbox.moonwa.admin().get(&format!("/v1/devices/{DEVICE}/messages")).await?.json();
+    Ok(json!({
+        "device": sandbox.moonwa.device(DEVICE).await?,
+        "has_qr": sandbox.has_qr().await,
+        "linked": sandbox.shop.devices().len(),
+        "shop": chat(&sandbox.shop),
+        "customer": chat(&sandbox.customer),
+        "sent": sent["messages"],
+        "posts": posts,
+        "curl": sandbox.curl(),
+    }))
+}
+
+/// A phone as the page shows it: whose it is and the texts in its inbox.
+fn chat(phone: &Phone) -> Value {
+    let texts = phone.inbox().into_iter().filter_map(|item: InboxItem| match item.kind {
+        ItemKind::Message(message) => {
+            Some(json!({"id": message.id, "text": message.text, "from_me": message.from_me}))
+        }
+        _ => None,
+    });
+    json!({"number": phone.number(), "texts": texts.collect::<Vec<_>>()})
+}

@@ -1,0 +1,192 @@
+//! Synchronised settings: the phone's key, the push name as a real patch, and the patches which
+//! companions upload.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result};
+use buffa::{Message as _, MessageField};
+use wacore_appstate::hash::{HashState, generate_patch_mac};
+use wacore_appstate::{encode_record, expand_app_state_keys};
+use wacore_binary::Node;
+use wacore_binary::builder::NodeBuilder;
+use waproto::whatsapp as wa;
+use waproto::whatsapp::message::{
+    AppStateSyncKey, AppStateSyncKeyData, AppStateSyncKeyFingerprint, AppStateSyncKeyId,
+    AppStateSyncKeyShare, ProtocolMessage, protocol_message,
+};
+
+use crate::util::{bytes, children, empty, iq_error, iq_result, leaf, now, random, text};
+use crate::world::{Address, World};
+
+const NAMES: [&str; 5] =
+    ["critical_block", "critical_unblock_low", "regular_low", "regular_high", "regular"];
+
+/// An account's settings.
+pub(crate) struct AppState {
+    key_id: [u8; 6],
+    key: [u8; 32],
+    collections: BTreeMap<String, Vec<Vec<u8>>>,
+}
+
+impl AppState {
+    /// Settings with a push name and nothing else.
+    pub(crate) fn new(name: &str) -> Result<Self> {
+        let mut state = Self { key_id: random(), key: random(), collections: BTreeMap::new() };
+        let patch = state.push_name(name)?;
+        state.collections.insert("critical_block".to_owned(), vec![patch]);
+        Ok(state)
+    }
+
+    fn push_name(&self, name: &str) -> Result<Vec<u8>> {
+        let keys = expand_app_state_keys(&self.key);
+        let value = wa::SyncActionValue {
+            timestamp: Some(i64::try_from(now())? * 1000),
+            push_name_setting: MessageField::some(wa::sync_action_value::PushNameSetting {
+                name: Some(name.to_owned()),
+            }),
+            ..Default::default()
+        };
+        let (mutation, _) = encode_record(
+            wa::syncd_mutation::SyncdOperation::SET,
+            br#"["setting_pushName"]"#,
+            &value,
+            &keys,
+            &self.key_id,
+            &random(),
+            1,
+        );
+        let mutations = vec![mutation];
+        let mut hash = HashState { version: 1, ..Default::default() };
+        hash.update_hash(&mutations, |_, _| Ok(None)).1?;
+        let mut patch = wa::SyncdPatch {
+            version: MessageField::some(wa::SyncdVersion { version: Some(1) }),
+            mutations,
+            snapshot_mac: Some(hash.generate_snapshot_mac("critical_block", &keys.snapshot_mac)),
+            key_id: MessageField::some(wa::KeyId { id: Some(self.key_id.to_vec()) }),
+            ..Default::default()
+        };
+        let mac = generate_patch_mac(&patch, "critical_block", &keys.patch_mac, 1);
+        patch.patch_mac = Some(mac);
+        Ok(patch.encode_to_vec())
+    }
+
+    fn share(&self) -> wa::Message {
+        let key = AppStateSyncKey {
+            key_id: MessageField::some(AppStateSyncKeyId { key_id: Some(self.key_id.to_vec()) }),
+            key_data: MessageField::some(AppStateSyncKeyData {
+                key_data: Some(self.key.to_vec()),
+                fingerprint: MessageField::some(AppStateSyncKeyFingerprint {
+                    raw_id: Some(1),
+                    current_index: Some(0),
+                    device_indexes: vec![0, 1],
+                }),
+                timestamp: i64::try_from(now()).ok(),
+            }),
+        };
+        wa::Message {
+            protocol_message: MessageField::some(ProtocolMessage {
+                r#type: Some(protocol_message::Type::APP_STATE_SYNC_KEY_SHARE),
+                app_state_sync_key_share: MessageField::some(AppStateSyncKeyShare {
+                    keys: vec![key],
+                }),
+                ..Default::default()
+            }),
+            ..Default::default()
+        }
+    }
+}
+
+impl World {
+    /// Gives a companion the key for the settings, once.
+    pub(crate) fn share_app_state_key(&mut self, to: &Address) {
+        let Some(account) = self.accounts.get(&to.pn) else { return };
+        if !account.phone.online || to.device == 0 {
+            return;
+        }
+        let message = account.app_state.share();
+        let Some(device) = self.device(to) else { return };
+        if std::mem::replace(&mut device.has_app_state_key, true) {
+            return;
+        }
+        if let Err(error) = self.send_peer(to, &message) {
+            self.violation(Some(to), "app state key", format!("{error:#}"));
+        }
+    }
+
+    /// `w:sync:app:state`: patches asked for and uploaded.
+    pub(crate) fn app_state_iq(&mut self, who: &Address, node: &Node) -> Node {
+        let Some(sync) = node.get_optional_child("sync") else {
+            return iq_error(node, 400, "bad-request");
+        };
+        let mut collections = Vec::new();
+        for asked in children(sync) {
+            match self.collection(who, asked) {
+                Ok(collection) => collections.push(collection),
+                Err(error) => {
+                    self.violation(Some(who), "app state", format!("{error:#}"));
+                    return iq_error(node, 400, "bad-request");
+                }
+            }
+        }
+        iq_result(node, vec![NodeBuilder::new("sync").children(collections).build()])
+    }
+
+    fn collection(&mut self, who: &Address, asked: &Node) -> Result<Node> {
+        let name = text(asked, "name");
+        let version: usize = text(asked, "version").parse().unwrap_or(0);
+        if !NAMES.contains(&name.as_str()) {
+            anyhow::bail!("an unknown collection {name}");
+        }
+        let account = self.accounts.get_mut(&who.pn).context("no such account")?;
+        let patches = account.app_state.collections.entry(name.clone()).or_default();
+        let mut builder = NodeBuilder::new("collection").attr("name", name.as_str());
+        if let Some(patch) = asked.get_optional_child("patch") {
+            if version != patches.len() {
+                let text = format!("{name}: version {version}, but there are {}", patches.len());
+                self.violation(Some(who), "app state version", text);
+                let error = NodeBuilder::new("error").attr("code", "409").attr("text", "conflict");
+                return Ok(builder.attr("type", "error").children([error.build()]).build());
+            }
+            // An upload carries no version; the server numbers the patches.
+            let mut stored = wa::SyncdPatch::decode_from_slice(&bytes(patch))?;
+            let next = patches.len() as u64 + 1;
+            stored.version = MessageField::some(wa::SyncdVersion { version: Some(next) });
+            patches.push(stored.encode_to_vec());
+            let collection = builder.attr("version", patches.len()).attr("type", "result").build();
+            self.notify_app_state(who, &name);
+            return Ok(collection);
+        }
+        builder = builder.attr("version", patches.len()).attr("type", "result");
+        let newer: Vec<Node> =
+            patches.iter().skip(version).map(|p| leaf("patch", p.as_slice())).collect();
+        if newer.is_empty() {
+            return Ok(builder.children([empty("patches")]).build());
+        }
+        Ok(builder.children([NodeBuilder::new("patches").children(newer).build()]).build())
+    }
+
+    fn notify_app_state(&mut self, who: &Address, name: &str) {
+        for device in self.device_ids(&who.pn) {
+            if device == 0 || device == who.device {
+                continue;
+            }
+            let id = self.id();
+            let version = self
+                .accounts
+                .get(&who.pn)
+                .and_then(|a| a.app_state.collections.get(name))
+                .map_or(0, Vec::len);
+            let node = NodeBuilder::new("notification")
+                .attr("from", wacore_binary::SERVER_JID)
+                .attr("type", "server_sync")
+                .attr("id", id)
+                .attr("t", now())
+                .children([NodeBuilder::new("collection")
+                    .attr("name", name.to_owned())
+                    .attr("version", version)
+                    .build()])
+                .build();
+            self.deliver(&Address::new(&who.pn, device), node);
+        }
+    }
+}

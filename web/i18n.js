@@ -1,0 +1,63 @@
+// Words, numbers and times in the reader's language. The server sends codes; every sentence a person reads is here.
+import { now } from "./api.js";
+
+let words = {};
+let lang = "en";
+
+/** @returns {string} the language in use */
+export const language = () => lang;
+
+/** @param {string} [wanted] `en` or `id`; else the saved choice, the browser's, English */
+export async function speak(wanted) {
+  if (wanted) localStorage.setItem("lang", wanted);
+  const tags = [localStorage.getItem("lang"), ...navigator.languages, "en"].map((tag) => tag?.slice(0, 2));
+  lang = tags.find((tag) => tag === "en" || tag === "id");
+  words = (await import(`./lang/${lang}.js`)).default;
+  document.documentElement.lang = lang;
+}
+
+/** @param {string} key @returns {boolean} */
+export const has = (key) => key in words;
+
+/**
+ * A sentence. With a count `n`, `key.one` is taken where the language has a singular.
+ * @param {string} key
+ * @param {Record<string, string|number>} [values] for the `{names}` in it
+ * @returns {string}
+ */
+export function t(key, values = {}) {
+  const one = "n" in values && new Intl.PluralRules(lang).select(Number(values.n)) === "one";
+  const text = words[one && has(`${key}.one`) ? `${key}.one` : key] ?? key;
+  return text.replace(/\{(\w+)\}/g, (_, name) => {
+    const value = values[name] ?? "";
+    return typeof value === "number" ? value.toLocaleString(lang) : value;
+  });
+}
+
+const STEPS = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
+
+/** @param {string} iso @returns {string} "12 s ago", "in 3 min" */
+export function relative(iso) {
+  const seconds = Math.round((Date.parse(iso) - now()) / 1000);
+  const [unit, size] = STEPS.find(([, size]) => Math.abs(seconds) >= size) ?? STEPS[3];
+  return new Intl.RelativeTimeFormat(lang, { numeric: "auto", style: "short" }).format(Math.trunc(seconds / size), unit);
+}
+
+/** @param {string} iso @param {Intl.DateTimeFormatOptions} [shape] @returns {string} */
+export const clock = (iso, shape = { dateStyle: "medium", timeStyle: "medium" }) =>
+  new Intl.DateTimeFormat(lang, shape).format(new Date(iso));
+
+/** @param {string} digits a number, or an address that starts with one @returns {string} "+62 812-3456-7890" */
+export function phone(digits) {
+  const bare = digits.replace(/[:@].*$/, "");
+  if (digits.endsWith("@g.us") || !/^\d{7,15}$/.test(bare)) return digits;
+  const local = /^62(\d{3})(\d{3,4})(\d{3,5})$/.exec(bare);
+  return local ? `+62 ${local.slice(1).join("-")}` : `+${bare}`;
+}
+
+/**
+ * Words for a code, or the code itself where it has none yet.
+ * @param {string} family @param {string} code @param {Record<string, string|number>} [values]
+ * @returns {string}
+ */
+export const say = (family, code, values) => (has(`${family}.${code}`) ? t(`${family}.${code}`, values) : code);

@@ -1,0 +1,41 @@
+// How a state looks and what is said about it, wherever a device or a webhook appears.
+import { el, icon } from "../dom.js";
+import { clock, has, relative, say, t } from "../i18n.js";
+
+const LOOK = { CONNECTED: ["ok", "ok"], PENDING: ["wait", "clock"], DISCONNECTED: ["bad", "off"] };
+
+/** @param {string} look @param {string} sign @param {string} text @returns {HTMLElement} */
+export const pill = (look, sign, text) => el("span", `pill ${look}`, icon(sign), el("span", "", text));
+
+/** @param {import("../state.js").Device} device @returns {HTMLElement} the documented word, with an icon */
+export function badge({ status, state }) {
+  const [look, sign] = state === "degraded" ? ["wait", "alert"] : LOOK[status] ?? ["", "info"];
+  return pill(look, sign, status);
+}
+
+/** @param {import("../state.js").Device} device @returns {?string} why, in a sentence */
+export function why({ reason, state, detail, retry_at, until }) {
+  if (!reason) return has(`state.${state}`) ? t(`state.${state}`) : null;
+  const when = until && clock(until, { dateStyle: "medium", timeStyle: "short" });
+  const text = say("r", when && has(`r.${reason}.until`) ? `${reason}.until` : reason, { detail, until: when });
+  return state === "reconnecting" && retry_at ? `${text} ${t("r.next", { when: relative(retry_at) })}` : text;
+}
+
+/** @param {import("../state.js").Webhook[]} webhooks @returns {HTMLElement} all of a device's webhooks in one word */
+export function health(webhooks) {
+  const waiting = webhooks.reduce((sum, { backlog }) => sum + backlog, 0);
+  const failing = webhooks.filter(({ failing_since }) => failing_since).length;
+  const paused = webhooks.filter(({ state }) => state !== "active").length;
+  if (!webhooks.length) return el("span", "muted", t("w.none"));
+  if (failing) return pill("bad", "alert", t("w.failing", { n: failing, waiting }));
+  if (paused) return pill("wait", "pause", t("w.paused_n", { n: paused, waiting }));
+  return pill("ok", "ok", t("w.fine", { n: webhooks.length }));
+}
+
+/** @param {import("../state.js").Webhook} webhook @returns {HTMLElement} */
+export function hookState({ state, failing_since, delivered }) {
+  if (state === "paused") return pill("wait", "pause", t("w.paused"));
+  if (state === "gone") return pill("bad", "stop", t("w.gone"));
+  if (failing_since) return pill("bad", "alert", t("w.bad"));
+  return delivered ? pill("ok", "ok", t("w.ok")) : pill("", "clock", t("w.idle"));
+}
