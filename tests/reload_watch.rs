@@ -1,5 +1,12 @@
 //! However a file is saved, the change is noticed, once the file is whole.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on fails"
+)]
+
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::symlink;
@@ -13,7 +20,7 @@ use moonwa::model::UnixMillis;
 
 const DEADLINE: Duration = Duration::from_secs(20);
 /// Without the other's help, each way must do alone.
-const EVENTS: Notice = Notice { events: true, poll: Duration::from_secs(3600) };
+const EVENTS: Notice = Notice { events: true, poll: Duration::from_hours(1) };
 const POLLING: Notice = Notice { events: false, poll: Duration::from_millis(50) };
 
 /// A watched file, which begins as a good configuration.

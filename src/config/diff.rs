@@ -103,9 +103,10 @@ impl ConfigDiff {
         });
         let (needs_restart, live) =
             gateway_keys(old, new).into_iter().partition(|key| NEED_RESTART.contains(key));
-        let reconnects = old.devices.iter().filter_map(|(name, was)| {
-            new.devices.get(name)?.needs_reconnect(was).then(|| name.clone())
+        let reconnects = old.devices.iter().filter(|(name, was)| {
+            new.devices.get(*name).is_some_and(|device| device.needs_reconnect(was))
         });
+        let reconnects = reconnects.map(|(name, _)| name.clone());
         let (gone, all) = (devices.removed.len(), old.devices.len());
         let diff = Self {
             reconnects: reconnects.collect(),
@@ -368,10 +369,10 @@ mod tests {
             for (name, (enabled, label, urls)) in devices {
                 let url = |host: &&str| format!("\"https://{host}.example\"");
                 let urls: Vec<String> = urls.iter().map(url).collect();
-                text += &format!(
-                    "[device.{name}]\nlabel = \"L{label}\"\nenabled = {enabled}\nwebhooks = [{}]\n",
-                    urls.join(", ")
-                );
+                let (head, urls) =
+                    (format!("[device.{name}]\nenabled = {enabled}\n"), urls.join(", "));
+                let keys = format!("label = \"L{label}\"\nwebhooks = [{urls}]\n");
+                text.extend([head, keys]);
             }
             config(&text)
         })

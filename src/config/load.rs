@@ -21,9 +21,15 @@ use super::raw::{Node, Notes, Section};
 use super::{Config, resolve};
 
 /// A configuration larger than this is a mistake.
-const LARGEST_FILE: u64 = 1 << 20;
+pub(super) const LARGEST_FILE: u64 = 1 << 20;
 /// So is a secret larger than this.
 const LARGEST_SECRET: u64 = 64 << 10;
+
+/// How a secret may stand in the file.
+const WAYS: &str = "write a text, { file = \"…\" }, { env = \"…\" } or { credential = \"…\" }";
+
+/// Looks a variable up.
+type Environment = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
 /// What a configuration's text is read against.
 pub struct Context {
@@ -32,7 +38,7 @@ pub struct Context {
     /// The directory that relative paths in the file start from.
     pub dir: PathBuf,
     /// The environment: `$STATE_DIRECTORY`, `$CREDENTIALS_DIRECTORY` and the variables that the file names.
-    pub env: Box<dyn Fn(&str) -> Option<String> + Send + Sync>,
+    pub env: Environment,
     /// Whether everybody on the machine may read the file.
     pub world_readable: bool,
 }
@@ -214,8 +220,6 @@ impl Secrets<'_> {
             }
             return Some(Found { text: Zeroizing::new(text.to_owned()), plain: true });
         }
-        const WAYS: &str =
-            "write a text, { file = \"…\" }, { env = \"…\" } or { credential = \"…\" }";
         let Some(mut table) = node.as_table() else {
             node.problem("this is no text and names no place to find one", WAYS);
             return None;

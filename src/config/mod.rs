@@ -2,6 +2,7 @@
 //! wrong with it. Reading secrets' files is part of that; acting on a change is not.
 
 mod diff;
+mod edit;
 mod find;
 mod load;
 mod mailbox;
@@ -10,6 +11,7 @@ mod raw;
 mod resolve;
 mod value;
 mod watch;
+mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -20,6 +22,7 @@ use ipnet::IpNet;
 use tracing::Level;
 
 pub use diff::{ConfigDiff, Difference, EndpointKey};
+pub use edit::{DeviceEdit, Edit, EndpointEdit};
 pub use find::{NotFound, find, keep_last_good, last_good, new_key};
 pub use load::{Context, Loaded, Rejected, Revision};
 pub use mailbox::{
@@ -27,6 +30,7 @@ pub use mailbox::{
 };
 pub use problem::{Position, Problem};
 pub use watch::{Notice, Watcher};
+pub use write::EditError;
 
 use crate::model::{DeviceName, EventType, KeyHash, Secret};
 

@@ -28,7 +28,7 @@ const SECRET_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
 pub(super) fn config(mut root: Section<'_>, secrets: &Secrets<'_>) -> Config {
     let default = Config::default();
     let reader = Reader { secrets, hashes: BTreeMap::new() };
-    let server = root.or("server", default.server, |node| server(node.table()?));
+    let server = root.or("server", default.server, |node| node.table().map(server));
     let (admin, reader) = match root.get("admin").and_then(|node| node.table()) {
         Some(table) => reader.admin(table),
         None => (default.admin, reader),
@@ -39,16 +39,16 @@ pub(super) fn config(mut root: Section<'_>, secrets: &Secrets<'_>) -> Config {
         server,
         admin,
         store,
-        log: root.or("log", default.log, |node| log(node.table()?)),
-        outbox: root.or("outbox", default.outbox, |node| outbox(node.table()?)),
-        media: root.or("media", default.media, |node| media(node.table()?)),
+        log: root.or("log", default.log, |node| node.table().map(log)),
+        outbox: root.or("outbox", default.outbox, |node| node.table().map(outbox)),
+        media: root.or("media", default.media, |node| node.table().map(media)),
         devices: root.or("device", default.devices, |node| Some(reader.devices(&node.table()?))),
     };
     root.finish();
     config
 }
 
-fn server(mut table: Section<'_>) -> Option<ServerConfig> {
+fn server(mut table: Section<'_>) -> ServerConfig {
     let default = ServerConfig::default();
     let config = ServerConfig {
         listen: table.or("listen", default.listen, |node| node.parse(value::listen)),
@@ -59,7 +59,7 @@ fn server(mut table: Section<'_>) -> Option<ServerConfig> {
         base_path: table.or("base_path", default.base_path, |node| node.parse(value::base_path)),
     };
     table.finish();
-    Some(config)
+    config
 }
 
 fn store(table: Option<Section<'_>>, secrets: &Secrets<'_>, state: Option<&str>) -> StoreConfig {
@@ -84,17 +84,17 @@ fn store(table: Option<Section<'_>>, secrets: &Secrets<'_>, state: Option<&str>)
     config
 }
 
-fn log(mut table: Section<'_>) -> Option<LogConfig> {
+fn log(mut table: Section<'_>) -> LogConfig {
     let default = LogConfig::default();
     let config = LogConfig {
         level: table.or("level", default.level, |node| node.word(&value::LEVELS)),
         full_jids: table.or("full_jids", default.full_jids, Node::flag),
     };
     table.finish();
-    Some(config)
+    config
 }
 
-fn outbox(mut table: Section<'_>) -> Option<OutboxConfig> {
+fn outbox(mut table: Section<'_>) -> OutboxConfig {
     let default = OutboxConfig::default();
     let (second, year) = (Duration::from_secs(1), Duration::from_hours(24 * 365));
     let config = OutboxConfig {
@@ -106,10 +106,10 @@ fn outbox(mut table: Section<'_>) -> Option<OutboxConfig> {
         }),
     };
     table.finish();
-    Some(config)
+    config
 }
 
-fn media(mut table: Section<'_>) -> Option<MediaConfig> {
+fn media(mut table: Section<'_>) -> MediaConfig {
     let default = MediaConfig::default();
     let config = MediaConfig {
         // WhatsApp takes no file larger than 2 GiB.
@@ -121,7 +121,7 @@ fn media(mut table: Section<'_>) -> Option<MediaConfig> {
         }),
     };
     table.finish();
-    Some(config)
+    config
 }
 
 /// Every member of a list that can be read.
@@ -223,16 +223,13 @@ impl Reader<'_, '_> {
 
     /// An API key or the admin token: hashed, or in clear.
     fn key(&mut self, node: &Node<'_>) -> Option<KeyHash> {
-        let make = if node.path().starts_with("device.") {
-            "\"moonwa key new DEVICE\" makes a key and prints the line to write here"
-        } else {
-            "\"printf %s TOKEN | sha256sum\" makes the hash to write after sha256:"
-        };
+        let whose = if node.path().starts_with("device.") { "DEVICE" } else { "admin" };
+        let make = format!("\"moonwa key new {whose}\" makes one and prints what to write here");
         let found = self.secrets.find(node)?;
         let hash = if found.text.starts_with("sha256:") {
             let hash = KeyHash::parse(&found.text);
             if hash.is_none() {
-                node.problem("this hash is not sha256: with 64 hexadecimal digits", make);
+                node.problem("this hash is not sha256: with 64 hexadecimal digits", &make);
             }
             hash?
         } else if found.text.len() < SHORTEST_KEY {
@@ -289,7 +286,8 @@ impl Reader<'_, '_> {
             secrets: table.or("secret", Vec::new(), |node| self.signing_secrets(node)),
             events: table.or("events", default.events, events),
             format: table.or("format", Format::Standard, |node| node.word(&value::FORMATS)),
-            headers: table.or("headers", BTreeMap::new(), |node| self.headers(&node.table()?)),
+            headers: table
+                .or("headers", BTreeMap::new(), |node| Some(self.headers(&node.table()?))),
             timeout: table.or("timeout", default.timeout, |node| {
                 node.parse(|text| value::duration(text, second, longest))
             }),
@@ -324,16 +322,15 @@ impl Reader<'_, '_> {
     fn signing_secret(&self, node: &Node<'_>) -> Option<Secret> {
         let found = self.secrets.find(node)?;
         let make = "\"openssl rand -base64 32\" makes one to write after whsec_";
-        let length = match found.text.strip_prefix("whsec_") {
-            Some(encoded) => match STANDARD.decode(encoded) {
-                Ok(bytes) => bytes.len(),
-                Err(_) => {
-                    node.problem("what follows whsec_ is not base64", make);
-                    return None;
-                }
-            },
+        let length = if let Some(encoded) = found.text.strip_prefix("whsec_") {
+            let Ok(bytes) = STANDARD.decode(encoded) else {
+                node.problem("what follows whsec_ is not base64", make);
+                return None;
+            };
+            bytes.len()
+        } else {
             // A secret from before moonwa: used as it is, however long.
-            None => found.text.len().min(*SECRET_BYTES.end()),
+            found.text.len().min(*SECRET_BYTES.end())
         };
         if !SECRET_BYTES.contains(&length) {
             let limits = format!("{} to {}", SECRET_BYTES.start(), SECRET_BYTES.end());
@@ -351,7 +348,7 @@ impl Reader<'_, '_> {
         Some(Secret::new(found.text.as_str()))
     }
 
-    fn headers(&self, table: &Section<'_>) -> Option<BTreeMap<String, String>> {
+    fn headers(&self, table: &Section<'_>) -> BTreeMap<String, String> {
         let mut headers = BTreeMap::new();
         for (name, place, node) in table.entries() {
             let name = value::header_name(name).map_err(|(what, hint)| place.problem(what, hint));
@@ -365,7 +362,7 @@ impl Reader<'_, '_> {
                 place.problem(format!("the header \"{name}\" twice"), "keep one of them");
             }
         }
-        Some(headers)
+        headers
     }
 }
 

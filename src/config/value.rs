@@ -259,8 +259,8 @@ mod tests {
         let read = |text| duration(text, Duration::ZERO, DAY * 30).ok();
         assert_eq!(read("72h"), Some(DAY * 3));
         assert_eq!(read("15s"), Some(Duration::from_secs(15)));
-        assert_eq!(read("10m"), Some(Duration::from_secs(600)));
-        assert_eq!(read("10 min"), Some(Duration::from_secs(600)));
+        assert_eq!(read("10m"), Some(Duration::from_mins(10)));
+        assert_eq!(read("10 min"), Some(Duration::from_mins(10)));
         assert_eq!(read("500ms"), Some(Duration::from_millis(500)));
         assert_eq!(read("2d"), Some(DAY * 2));
         for bad in

@@ -227,7 +227,12 @@ impl Moonwa {
     pub fn begin(&self, arguments: &[&str]) -> Result<Child> {
         let output = std::fs::File::create(self.dir.path().join("command"))?;
         let mut command = Command::new(&self.binary);
-        command.args(arguments).current_dir(self.dir.path()).env_clear().stdin(Stdio::null()).kill_on_drop(true);
+        command
+            .args(arguments)
+            .current_dir(self.dir.path())
+            .env_clear()
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
         Ok(command.stdout(output.try_clone()?).stderr(output).spawn()?)
     }
 
@@ -353,7 +358,12 @@ pub fn api_key(device: &str) -> String {
 
 /// A file with keys in clear is for its owner only; moonwa refuses any other.
 fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
-    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)?;
     file.write_all(text.as_bytes())
 }
 
