@@ -1,15 +1,40 @@
-//! All devices: desired state from the configuration, observed state from one actor each.
+//! All devices: desired state from the configuration, observed state from one actor each. An actor that panics is started
+//! again; the others do not notice.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use bytes::Bytes;
-use tokio::sync::{mpsc, watch};
+use futures_util::FutureExt;
+use futures_util::future::join_all;
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
+use super::WhatsAppError;
+use super::deliver::Known;
+use super::device::{Command, Device};
+use super::fetch::Fetcher;
+use super::handle::DeviceHandle;
+use super::history;
+use super::ledger::Ledger;
+use super::link::Parts;
+use super::net::Net;
+use super::outgoing::Outgoing;
+use super::status::{AllStatuses, StatusCell};
 use crate::config::DeviceConfig;
-use crate::model::{DeviceName, DeviceStatus, Jid, MessageId, PhoneNumber, UnixMillis};
+use crate::model::{DeviceName, DeviceState, DeviceStatus, Disconnect, Pending, UnixMillis};
 use crate::store::Store;
 use crate::task::Tasks;
+
+/// How long a device may take to go down.
+const LEAVING: Duration = Duration::from_secs(25);
+/// How long a reconcile waits for new devices to look at their credentials.
+const WAKING: Duration = Duration::from_secs(5);
+/// How often old rows are looked for.
+const PRUNE: Duration = Duration::from_secs(12 * 3600);
+
+/// How many files are fetched and encrypted at once.
+const HEAVY: usize = 4;
 
 /// What a fleet is started with.
 #[derive(Clone, Debug)]
@@ -23,215 +48,219 @@ pub struct FleetOptions {
 }
 
 /// All devices.
-pub struct Fleet {}
+pub struct Fleet {
+    store: Store,
+    tasks: Tasks,
+    max_media: u64,
+    net: Net,
+    fetcher: Fetcher,
+    heavy: Arc<Semaphore>,
+    statuses: watch::Sender<AllStatuses>,
+    devices: Mutex<BTreeMap<DeviceName, Entry>>,
+    /// One reconcile at a time: a device must be down before it is started again.
+    turn: tokio::sync::Mutex<()>,
+}
+
+struct Entry {
+    handle: DeviceHandle,
+    gone: oneshot::Receiver<()>,
+}
 
 impl Fleet {
     /// A fleet without devices.
     pub async fn start(
-        _store: Store,
-        _tasks: Tasks,
-        _options: FleetOptions,
+        store: Store,
+        tasks: Tasks,
+        options: FleetOptions,
     ) -> Result<Arc<Self>, WhatsAppError> {
-        todo!()
+        let net = Net::new(options.whatsapp_url, options.max_media, store.own_space())?;
+        Ok(Arc::new(Self {
+            store,
+            tasks,
+            max_media: options.max_media,
+            net,
+            fetcher: Fetcher::new(options.max_media, options.allow_nets),
+            heavy: Arc::new(Semaphore::new(HEAVY)),
+            statuses: watch::Sender::default(),
+            devices: Mutex::default(),
+            turn: tokio::sync::Mutex::default(),
+        }))
     }
 
     /// Makes the fleet match the file: starts what is new, stops what is gone (credentials stay), and touches a
     /// connection only where the change needs it.
-    pub async fn reconcile(&self, _devices: &BTreeMap<DeviceName, DeviceConfig>) {
-        todo!()
+    pub async fn reconcile(&self, devices: &BTreeMap<DeviceName, DeviceConfig>) {
+        let _turn = self.turn.lock().await;
+        let gone: Vec<DeviceName> =
+            self.names().into_iter().filter(|name| !devices.contains_key(name)).collect();
+        self.end(gone, true).await;
+        let mut waking = Vec::new();
+        for (name, config) in devices {
+            match self.device(name) {
+                Some(handle) => {
+                    drop(handle.mailbox.send(Command::Enable(config.enabled)));
+                    handle.pace.send_if_modified(|pace| {
+                        std::mem::replace(pace, config.pace) != config.pace
+                    });
+                }
+                None => waking.push(self.begin(name, config)),
+            }
+        }
+        // Until a device knows whether it is linked its state means little.
+        drop(tokio::time::timeout(WAKING, join_all(waking)).await);
     }
 
     /// A device that is in the file.
-    pub fn device(&self, _name: &DeviceName) -> Option<DeviceHandle> {
-        todo!()
+    pub fn device(&self, name: &DeviceName) -> Option<DeviceHandle> {
+        self.lock().get(name).map(|entry| entry.handle.clone())
     }
 
     /// Every device's status; latest wins.
     pub fn statuses(&self) -> watch::Receiver<Arc<BTreeMap<DeviceName, DeviceStatus>>> {
-        todo!()
+        self.statuses.subscribe()
     }
 
     /// Deletes the stored credentials of a device that is not in the file.
-    pub async fn forget(&self, _name: &DeviceName) -> Result<(), WhatsAppError> {
-        todo!()
+    pub async fn forget(&self, name: &DeviceName) -> Result<(), WhatsAppError> {
+        let _turn = self.turn.lock().await;
+        if self.device(name).is_some() {
+            return Err(WhatsAppError::Refused(format!(
+                "{name} is in the file; log it out instead"
+            )));
+        }
+        if !self.store.devices().await?.contains(name) {
+            return Err(WhatsAppError::NotFound);
+        }
+        self.store.space(name).erase().await?;
+        Ok(())
     }
 
     /// Stops every device, flushing Signal state.
     pub async fn shutdown(&self) {
-        todo!()
+        let _turn = self.turn.lock().await;
+        self.end(self.names(), false).await;
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<DeviceName, Entry>> {
+        self.devices.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn names(&self) -> Vec<DeviceName> {
+        self.lock().keys().cloned().collect()
+    }
+
+    /// Takes devices out of the fleet and waits until they are down.
+    async fn end(&self, names: Vec<DeviceName>, retire: bool) {
+        let entries: Vec<Entry> = {
+            let mut devices = self.lock();
+            names.iter().filter_map(|name| devices.remove(name)).collect()
+        };
+        join_all(entries.into_iter().map(async |entry| {
+            drop(entry.handle.mailbox.send(Command::Quit));
+            if tokio::time::timeout(LEAVING, entry.gone).await.is_err() {
+                tracing::error!(device = %entry.handle.parts.name, "The device did not go down in time.");
+            }
+            if retire {
+                entry.handle.parts.status.retire();
+            }
+        }))
+        .await;
+    }
+
+    /// Starts a device; the receiver resolves once it knows whether it is linked.
+    fn begin(&self, name: &DeviceName, config: &DeviceConfig) -> oneshot::Receiver<()> {
+        let (ledger, entries) = mpsc::unbounded_channel();
+        let (signals, heard) = mpsc::unbounded_channel();
+        let (mailbox, commands) = mpsc::unbounded_channel();
+        let live = watch::Sender::new(None);
+        let pace = watch::Sender::new(config.pace);
+        // Which of the two it is becomes known with the first look at the store; a linked device must never look unlinked.
+        let first = if config.enabled {
+            DeviceState::Reconnecting {
+                attempt: 0,
+                retry_at: UnixMillis::now(),
+                why: Disconnect::Starting,
+            }
+        } else {
+            DeviceState::Pending(Pending::NotStarted)
+        };
+        let status = StatusCell::new(name.clone(), first, self.statuses.clone(), ledger.clone());
+        let parts = Arc::new(Parts {
+            name: name.clone(),
+            store: self.store.clone(),
+            tasks: self.tasks.clone(),
+            net: self.net.clone(),
+            max_media: self.max_media,
+            fetcher: self.fetcher.clone(),
+            heavy: Arc::clone(&self.heavy),
+            status,
+            ledger,
+            signals,
+        });
+        let known = Known::default();
+        let crew = Crew {
+            ledger: Ledger { store: self.store.clone(), device: name.clone(), entries },
+            outgoing: Outgoing::new(
+                Arc::clone(&parts),
+                live.subscribe(),
+                pace.subscribe(),
+                known.clone(),
+            ),
+            parts: Arc::clone(&parts),
+            device: Device::new(Arc::clone(&parts), commands, heard, live.clone(), config.enabled),
+        };
+        let (went, gone) = oneshot::channel();
+        let (woke, awake) = oneshot::channel();
+        let handle = DeviceHandle { parts, mailbox, live: live.subscribe(), pace };
+        self.tasks.spawn("device", async move {
+            crew.run(woke).await;
+            // Nobody waits when the whole process ends.
+            went.send(()).ok();
+        });
+        self.lock().insert(name.clone(), Entry { handle, gone });
+        awake
     }
 }
 
-/// One device. Clones talk to the same actor.
-#[derive(Clone)]
-pub struct DeviceHandle {}
+/// What works for one device, side by side on one task.
+struct Crew {
+    parts: Arc<Parts>,
+    device: Device,
+    outgoing: Outgoing,
+    ledger: Ledger,
+}
 
-impl DeviceHandle {
-    /// What it is doing.
-    pub fn status(&self) -> DeviceStatus {
-        todo!()
-    }
-
-    /// The same, with every change.
-    pub fn watch(&self) -> watch::Receiver<DeviceStatus> {
-        todo!()
-    }
-
-    /// START SESSION: connects a linked device, begins linking an unlinked one. Idempotent while linking.
-    pub async fn start(&self) -> Result<(), WhatsAppError> {
-        todo!()
-    }
-
-    /// Stops it (or cancels the linking) until `start`.
-    pub async fn stop(&self) -> Result<(), WhatsAppError> {
-        todo!()
-    }
-
-    /// Drops the connection and makes a new one now.
-    pub async fn reconnect(&self) -> Result<(), WhatsAppError> {
-        todo!()
-    }
-
-    /// Unlinks on WhatsApp's side and forgets the credentials.
-    pub async fn logout(&self) -> Result<(), WhatsAppError> {
-        todo!()
-    }
-
-    /// A code to type on the phone of that number; begins linking when need be. It is also in the status.
-    pub async fn pair_code(&self, _phone: &PhoneNumber) -> Result<(), WhatsAppError> {
-        todo!()
-    }
-
-    /// Answers WhatsApp's passkey request with a browser's assertion.
-    pub async fn passkey_response(
-        &self,
-        _assertion_json: String,
-        _credential_id: String,
-    ) -> Result<(), WhatsAppError> {
-        todo!()
-    }
-
-    /// Confirms the passkey code.
-    pub async fn passkey_confirm(&self) -> Result<(), WhatsAppError> {
-        todo!()
-    }
-
-    /// Whether a number is on WhatsApp. `None`: it is not.
-    pub async fn lookup(&self, _phone: &PhoneNumber) -> Result<Option<Lookup>, WhatsAppError> {
-        todo!()
-    }
-
-    /// The groups the account is in.
-    pub async fn groups(&self) -> Result<Vec<GroupSummary>, WhatsAppError> {
-        todo!()
-    }
-
-    /// One group with its members.
-    pub async fn group(&self, _id: &Jid) -> Result<GroupSummary, WhatsAppError> {
-        todo!()
-    }
-
-    /// The media of a received message, decrypted as it streams.
-    pub async fn media(&self, _message: &MessageId) -> Result<MediaStream, WhatsAppError> {
-        todo!()
-    }
-
-    /// Marks a received message as read.
-    pub async fn mark_read(&self, _message: &MessageId) -> Result<(), WhatsAppError> {
-        todo!()
-    }
-
-    /// Shows "typing…" in a chat, or stops showing it.
-    pub async fn typing(&self, _chat: &Jid, _on: bool) -> Result<(), WhatsAppError> {
-        todo!()
+impl Crew {
+    async fn run(mut self, woke: oneshot::Sender<()>) {
+        self.device.wake().await;
+        woke.send(()).ok();
+        loop {
+            let working = async {
+                tokio::select! {
+                    () = self.device.run() => {}
+                    () = self.outgoing.run() => {}
+                    () = self.ledger.run() => {}
+                    () = prune(&self.parts) => {}
+                }
+            };
+            if AssertUnwindSafe(Box::pin(working)).catch_unwind().await.is_ok() {
+                break;
+            }
+            tracing::error!(device = %self.parts.name, "The device's actor panicked and is started again.");
+            self.device.recover();
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        self.device.leave().await;
+        self.ledger.drain().await;
     }
 }
 
-/// A number that is on WhatsApp.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Lookup {
-    /// Its address.
-    pub jid: Jid,
-    /// Its LID, when known.
-    pub lid: Option<Jid>,
-    /// Its name, when known.
-    pub name: Option<String>,
-}
-
-/// A group.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct GroupSummary {
-    /// Its id.
-    pub id: Jid,
-    /// Its subject.
-    pub name: String,
-    /// Its members; empty in lists.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub members: Vec<GroupMember>,
-}
-
-/// A member of a group.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct GroupMember {
-    /// The address.
-    pub jid: Jid,
-    /// The phone number, when known.
-    pub phone: Option<PhoneNumber>,
-    /// The LID, when known.
-    pub lid: Option<Jid>,
-    /// Whether they are an admin.
-    pub admin: bool,
-}
-
-/// A file on its way to a caller.
-pub struct MediaStream {
-    /// Its type, as the sender said.
-    pub mime: Option<String>,
-    /// A document's name.
-    pub filename: Option<String>,
-    /// Bytes, when known.
-    pub size: Option<u64>,
-    /// The decrypted bytes; an error ends the stream.
-    pub chunks: mpsc::Receiver<Result<Bytes, WhatsAppError>>,
-}
-
-/// Why WhatsApp, or a device's state, said no.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum WhatsAppError {
-    /// The device is not connected.
-    #[error("the device is not connected")]
-    NotConnected,
-    /// The device is linked already.
-    #[error("the device is linked already")]
-    AlreadyLinked,
-    /// The device is disabled in the file.
-    #[error("the device is disabled in moonwa.toml")]
-    Disabled,
-    /// There is nothing to answer or confirm now.
-    #[error("WhatsApp did not ask for this step")]
-    NotAsked,
-    /// WhatsApp did not answer in time.
-    #[error("WhatsApp did not answer in time")]
-    Timeout,
-    /// WhatsApp said no.
-    #[error("WhatsApp refused: {0}")]
-    Refused(String),
-    /// There is no such message, group or file.
-    #[error("not found")]
-    NotFound,
-    /// WhatsApp no longer has the file.
-    #[error("WhatsApp no longer has the file")]
-    Expired,
-    /// The file is larger than `media.max_size`.
-    #[error("the file is larger than media.max_size")]
-    TooLarge,
-    /// The URL could not be fetched, or must not be.
-    #[error("{0}")]
-    Media(String),
-    /// Wait that long.
-    #[error("too many attempts; try again later")]
-    TooFast(Option<UnixMillis>),
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] crate::store::StoreError),
+async fn prune(parts: &Parts) {
+    let space = parts.store.space(&parts.name);
+    loop {
+        if let Err(error) = history::prune(&space).await {
+            tracing::warn!(device = %parts.name, %error, "Old rows could not be removed.");
+        }
+        tokio::time::sleep(PRUNE).await;
+    }
 }

@@ -1,10 +1,28 @@
 //! The linked devices. The only directory that says `wa_rs`; nothing of that crate leaks out of it. What comes in is
 //! written to the store's log, what goes out is read from its send queue; HTTP and webhooks are elsewhere.
 
+mod backoff;
+mod decode;
+mod deliver;
+mod device;
+mod encode;
+mod error;
+mod fetch;
 mod fleet;
+mod handle;
+mod history;
+mod image;
+mod inbound;
+mod ledger;
+mod link;
+mod media;
+mod net;
+mod outgoing;
+mod pace;
+mod probe;
 pub mod session;
+mod status;
 
-pub use fleet::{
-    DeviceHandle, Fleet, FleetOptions, GroupMember, GroupSummary, Lookup, MediaStream,
-    WhatsAppError,
-};
+pub use error::WhatsAppError;
+pub use fleet::{Fleet, FleetOptions};
+pub use handle::{DeviceHandle, GroupMember, GroupSummary, Lookup, MediaStream};

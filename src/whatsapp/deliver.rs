@@ -1,0 +1,211 @@
+//! One message on its way out: the receiver is looked up, the message built and handed to the engine under the id its
+//! caller was promised. What the outcome means for the queue is decided in `outgoing`.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use wa_rs::client::Client;
+use wa_rs::send::{SendError, SendOptions};
+use wa_rs::{IqError, Jid};
+
+use super::link::Parts;
+use super::media::{self, Wanted};
+use super::{encode, history};
+use crate::model::{Content, MessageId, PhoneNumber, Recipient, SendRequest, SentMessage};
+
+/// How long the engine may take to write one message to the socket, lookups of the receiver's devices included.
+const PATIENCE: Duration = Duration::from_secs(90);
+/// How many receivers are remembered.
+const KNOWN_MAX: usize = 10_000;
+
+/// Why a message was not sent.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// The connection went away: not the message's fault.
+    Offline,
+    /// It may work the next time.
+    Later(String),
+    /// It will never work.
+    Never {
+        /// A stable code.
+        code: &'static str,
+        /// For people.
+        detail: String,
+    },
+}
+
+impl Failure {
+    fn never(code: &'static str, detail: impl ToString) -> Self {
+        Self::Never { code, detail: detail.to_string() }
+    }
+}
+
+impl From<IqError> for Failure {
+    fn from(error: IqError) -> Self {
+        match error {
+            IqError::Timeout | IqError::ParseError(_) => Self::Later(error.to_string()),
+            IqError::ServerError { code: 429 | 500..=599, .. } => Self::Later(error.to_string()),
+            IqError::ServerError { .. } => Self::never("refused", error),
+            _ => Self::Offline,
+        }
+    }
+}
+
+impl From<SendError> for Failure {
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::NotLoggedIn | SendError::Client(_) => Self::Offline,
+            SendError::Iq(error) => error.into(),
+            SendError::InvalidRequest(why) => Self::never("invalid_request", why),
+            error => Self::Later(error.to_string()),
+        }
+    }
+}
+
+impl From<crate::store::StoreError> for Failure {
+    fn from(error: crate::store::StoreError) -> Self {
+        Self::Later(error.to_string())
+    }
+}
+
+/// Numbers that were found on WhatsApp, with their addresses.
+#[derive(Clone, Default)]
+pub(super) struct Known(Arc<Mutex<BTreeMap<PhoneNumber, Jid>>>);
+
+impl Known {
+    fn get(&self, phone: &PhoneNumber) -> Option<Jid> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(phone).cloned()
+    }
+
+    fn put(&self, phone: PhoneNumber, jid: Jid) {
+        let mut map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if map.len() >= KNOWN_MAX {
+            map.clear();
+        }
+        map.insert(phone, jid);
+    }
+}
+
+/// Sends one message.
+pub(super) async fn deliver(
+    parts: &Arc<Parts>,
+    client: &Client,
+    known: &Known,
+    row: &SentMessage,
+) -> Result<(), Failure> {
+    let to = address(client, known, &row.request.to).await?;
+    let prepared = prepare(parts, client, &to, &row.request).await?;
+    let message = encode::message(&to, &row.request, prepared)
+        .map_err(|error| Failure::never("invalid_request", error))?;
+    let options = SendOptions::default().with_message_id(row.id.as_str());
+    let sending = client.send_message_with_options(to, message, options);
+    match tokio::time::timeout(PATIENCE, sending).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(error.into()),
+        Err(_) => Err(Failure::Later("the send took too long".to_owned())),
+    }
+}
+
+async fn address(client: &Client, known: &Known, to: &Recipient) -> Result<Jid, Failure> {
+    let phone = match to {
+        Recipient::Jid(jid) => {
+            return jid.as_str().parse().map_err(|error| Failure::never("invalid_request", error));
+        }
+        Recipient::Phone(phone) => phone,
+    };
+    if let Some(jid) = known.get(phone) {
+        return Ok(jid);
+    }
+    let found = match lookup(client, phone).await {
+        Ok(found) => found,
+        Err(wa_rs::features::ContactError::Iq(error)) => return Err(error.into()),
+        Err(error) => return Err(Failure::never("invalid_request", error)),
+    };
+    let Some(found) = found else {
+        return Err(Failure::never("not_on_whatsapp", "this number is not on WhatsApp"));
+    };
+    known.put(phone.clone(), found.jid.clone());
+    Ok(found.jid)
+}
+
+/// Asks WhatsApp about a number; `None` when it is not there.
+pub(super) async fn lookup(
+    client: &Client,
+    phone: &PhoneNumber,
+) -> Result<Option<wa_rs::IsOnWhatsAppResult>, wa_rs::features::ContactError> {
+    let answers = client.contacts().is_on_whatsapp(&[Jid::pn(phone.as_str())]).await?;
+    Ok(answers.into_iter().find(|answer| answer.is_registered))
+}
+
+async fn prepare(
+    parts: &Arc<Parts>,
+    client: &Client,
+    to: &Jid,
+    request: &SendRequest,
+) -> Result<encode::Prepared, Failure> {
+    let mut prepared = encode::Prepared::default();
+    let group = request.to.jid().is_group();
+    if let Some(id) = &request.reply_to {
+        prepared.quote = Some(quote(parts, client, to, id, group).await?);
+    }
+    match &request.content {
+        Content::Edit { .. } if group => prepared.own = own(client, to).await,
+        Content::Reaction { message, author: None, .. } => {
+            let found = history::find(&parts.store, &parts.name, message).await?;
+            prepared.author = found.filter(|found| !found.from_me).map(|found| found.from.jid);
+        }
+        Content::Media { media, source, mime, filename, .. } => {
+            let wanted = Wanted {
+                kind: *media,
+                source,
+                mime: mime.as_deref(),
+                filename: filename.as_deref(),
+            };
+            prepared.file = Some(media::upload(parts, client, wanted).await?);
+        }
+        _ => {}
+    }
+    Ok(prepared)
+}
+
+/// What is known of the message that is answered. An unknown one is answered by its id alone, which WhatsApp's clients
+/// resolve themselves when they have it.
+async fn quote(
+    parts: &Parts,
+    client: &Client,
+    to: &Jid,
+    id: &MessageId,
+    group: bool,
+) -> Result<encode::Quote, Failure> {
+    if let Some(found) = history::find(&parts.store, &parts.name, id).await? {
+        return Ok(encode::Quote {
+            id: id.clone(),
+            author: Some(found.from.jid),
+            text: found.text,
+        });
+    }
+    let ours = parts.store.queue().get(&parts.name, id).await?;
+    let text = ours.as_ref().and_then(|row| match &row.request.content {
+        Content::Text { text } => Some(text.clone()),
+        Content::Media { caption, .. } => caption.clone(),
+        _ => None,
+    });
+    let author = match (ours.is_some(), group) {
+        (true, true) => own(client, to).await,
+        (true, false) => client.pn().map(|jid| jid.to_non_ad_string()),
+        (false, false) => Some(to.to_string()),
+        (false, true) => None,
+    };
+    Ok(encode::Quote { id: id.clone(), author, text })
+}
+
+/// Our own address in a group.
+async fn own(client: &Client, chat: &Jid) -> Option<String> {
+    let by_lid = match client.groups().query_info(chat).await {
+        Ok(group) => group.addressing_mode == wa_rs::types::message::AddressingMode::Lid,
+        Err(_) => false,
+    };
+    let jid = if by_lid { client.lid() } else { client.pn() };
+    jid.map(|jid| jid.to_non_ad_string())
+}

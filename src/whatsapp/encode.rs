@@ -1,0 +1,292 @@
+//! What callers want to say, as WhatsApp says it. Pure: files are uploaded and the message that is answered is looked up
+//! before. One small function per kind.
+
+use wa_rs::Jid;
+use wa_rs::buffa::MessageField;
+use wa_rs::upload::UploadResponse;
+use wa_rs::wacore::proto_helpers::{MessageBuilderExt, build_reaction_message};
+use wa_rs::waproto::whatsapp as wa;
+
+use crate::model::{Content, MediaKind, MessageId, Recipient, SendRequest, UnixMillis};
+
+/// What had to be found out or done before a message can be built.
+#[derive(Default)]
+pub(super) struct Prepared {
+    /// The file, when there is one.
+    pub(super) file: Option<File>,
+    /// The message it answers.
+    pub(super) quote: Option<Quote>,
+    /// Our own address in a group, for changing what we wrote there.
+    pub(super) own: Option<String>,
+    /// Who wrote the message a reaction is for, when it was not us.
+    pub(super) author: Option<String>,
+}
+
+/// An uploaded file.
+pub(super) struct File {
+    pub(super) upload: UploadResponse,
+    pub(super) mime: String,
+    pub(super) filename: Option<String>,
+    pub(super) size: Option<(u32, u32)>,
+}
+
+/// The message that is answered.
+pub(super) struct Quote {
+    pub(super) id: MessageId,
+    pub(super) author: Option<String>,
+    pub(super) text: Option<String>,
+}
+
+/// Why a message cannot be built.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub(super) enum EncodeError {
+    /// A coordinate is no number.
+    #[error("latitude and longitude must be numbers")]
+    Coordinates,
+    /// The file was not uploaded.
+    #[error("there is no file")]
+    NoFile,
+}
+
+/// Builds the message for `to`.
+pub(super) fn message(
+    to: &Jid,
+    request: &SendRequest,
+    prepared: Prepared,
+) -> Result<wa::Message, EncodeError> {
+    let context = context(request, prepared.quote.as_ref());
+    let view_once = request.view_once.then_some(true);
+    let now = i64::try_from(UnixMillis::now().millis()).unwrap_or(i64::MAX);
+    let mut message = match &request.content {
+        Content::Text { text } => match context {
+            Some(context) => wa::Message::text_with_context(text.clone(), context),
+            None => wa::Message::text(text.clone()),
+        },
+        Content::Media { media, caption, .. } => {
+            let file = prepared.file.ok_or(EncodeError::NoFile)?;
+            attachment(*media, file, caption.clone(), context, view_once)
+        }
+        Content::Location { latitude, longitude, name, address } => {
+            place(latitude, longitude, name.clone(), address.clone(), context)?
+        }
+        Content::Contact { name, vcard } => card(name, vcard, context),
+        Content::Poll { question, options, selectable } => {
+            poll(question, options, *selectable, context)
+        }
+        Content::Reaction { message, author, emoji } => {
+            let author = author.as_ref().map(ToString::to_string).or(prepared.author);
+            build_reaction_message(key(to, message, author), emoji.clone(), now)
+        }
+        Content::Edit { message, text } => {
+            let key = key_of_own(to, message, prepared.own);
+            edit(key, wa::Message::text(text.clone()), now)
+        }
+        Content::Revoke { message, author } => {
+            let key = match author {
+                Some(author) => key(to, message, Some(author.to_string())),
+                None => key_of_own(to, message, None),
+            };
+            revoke(key)
+        }
+    };
+    if matches!(request.content, Content::Poll { .. }) {
+        // Votes are encrypted to this; the engine keeps it.
+        let secret: [u8; 32] = rand::random();
+        message.message_context_info = MessageField::some(wa::MessageContextInfo {
+            message_secret: Some(secret.to_vec()),
+            ..Default::default()
+        });
+    }
+    Ok(message)
+}
+
+fn context(request: &SendRequest, quote: Option<&Quote>) -> Option<wa::ContextInfo> {
+    if quote.is_none() && request.mentions.is_empty() {
+        return None;
+    }
+    let mentioned_jid = request.mentions.iter().map(Recipient::jid).map(String::from).collect();
+    let mut context = wa::ContextInfo { mentioned_jid, ..Default::default() };
+    if let Some(quote) = quote {
+        context.stanza_id = Some(quote.id.to_string());
+        context.participant.clone_from(&quote.author);
+        let text = quote.text.clone().unwrap_or_default();
+        context.quoted_message = MessageField::some(wa::Message::text(text));
+    }
+    Some(context)
+}
+
+fn field(context: Option<wa::ContextInfo>) -> MessageField<wa::ContextInfo> {
+    context.into()
+}
+
+fn attachment(
+    kind: MediaKind,
+    file: File,
+    caption: Option<String>,
+    context: Option<wa::ContextInfo>,
+    view_once: Option<bool>,
+) -> wa::Message {
+    use wa_rs::media::{self, AudioOptions, DocumentOptions, ImageOptions, VideoOptions};
+    let File { upload, mime, filename, size } = file;
+    let mimetype = Some(mime);
+    let context_info = context.map(Box::new);
+    match kind {
+        MediaKind::Image => {
+            let options = ImageOptions { caption, mimetype, context_info, ..Default::default() };
+            let mut message = media::image_message(upload, options);
+            if let Some(image) = message.image_message.as_option_mut() {
+                (image.width, image.height) = size.unzip();
+                image.view_once = view_once;
+            }
+            message
+        }
+        MediaKind::Video => {
+            let options = VideoOptions { caption, mimetype, context_info, ..Default::default() };
+            let mut message = media::video_message(upload, options);
+            if let Some(video) = message.video_message.as_option_mut() {
+                video.view_once = view_once;
+            }
+            message
+        }
+        MediaKind::Audio | MediaKind::Voice => {
+            let ptt = Some(kind == MediaKind::Voice);
+            let options = AudioOptions { mimetype, ptt, context_info, ..Default::default() };
+            let mut message = media::audio_message(upload, options);
+            if let Some(audio) = message.audio_message.as_option_mut() {
+                audio.view_once = view_once;
+            }
+            message
+        }
+        MediaKind::Document => {
+            let title = filename.clone();
+            let options = DocumentOptions {
+                mimetype,
+                file_name: filename,
+                title,
+                caption,
+                context_info,
+                ..Default::default()
+            };
+            media::document_message(upload, options)
+        }
+        MediaKind::Sticker => wa::Message {
+            sticker_message: MessageField::some(wa::message::StickerMessage {
+                url: Some(upload.url),
+                direct_path: Some(upload.direct_path),
+                media_key: Some(upload.media_key.to_vec()),
+                file_sha256: Some(upload.file_sha256.to_vec()),
+                file_enc_sha256: Some(upload.file_enc_sha256.to_vec()),
+                file_length: Some(upload.file_length),
+                media_key_timestamp: Some(upload.media_key_timestamp),
+                mimetype,
+                width: size.map(|(width, _)| width),
+                height: size.map(|(_, height)| height),
+                context_info: field(context_info.map(|context| *context)),
+                ..Default::default()
+            }),
+            ..Default::default()
+        },
+    }
+}
+
+fn place(
+    latitude: &str,
+    longitude: &str,
+    name: Option<String>,
+    address: Option<String>,
+    context: Option<wa::ContextInfo>,
+) -> Result<wa::Message, EncodeError> {
+    let degrees = |text: &str, most: f64| {
+        text.trim()
+            .parse::<f64>()
+            .ok()
+            .filter(|value| value.abs() <= most)
+            .ok_or(EncodeError::Coordinates)
+    };
+    Ok(wa::Message {
+        location_message: MessageField::some(wa::message::LocationMessage {
+            degrees_latitude: Some(degrees(latitude, 90.0)?),
+            degrees_longitude: Some(degrees(longitude, 180.0)?),
+            name,
+            address,
+            context_info: field(context),
+            ..Default::default()
+        }),
+        ..Default::default()
+    })
+}
+
+fn card(name: &str, vcard: &str, context: Option<wa::ContextInfo>) -> wa::Message {
+    wa::Message {
+        contact_message: MessageField::some(wa::message::ContactMessage {
+            display_name: Some(name.to_owned()),
+            vcard: Some(vcard.to_owned()),
+            context_info: field(context),
+            ..Default::default()
+        }),
+        ..Default::default()
+    }
+}
+
+fn poll(
+    question: &str,
+    options: &[String],
+    selectable: u32,
+    context: Option<wa::ContextInfo>,
+) -> wa::Message {
+    use wa::message::poll_creation_message::Option as Choice;
+    let options = options
+        .iter()
+        .map(|name| Choice { option_name: Some(name.clone()), ..Default::default() })
+        .collect();
+    let poll = MessageField::some(wa::message::PollCreationMessage {
+        name: Some(question.to_owned()),
+        options,
+        selectable_options_count: Some(selectable),
+        context_info: field(context),
+        ..Default::default()
+    });
+    // WhatsApp's own clients use the third form where one answer may be chosen.
+    if selectable == 1 {
+        wa::Message { poll_creation_message_v3: poll, ..Default::default() }
+    } else {
+        wa::Message { poll_creation_message: poll, ..Default::default() }
+    }
+}
+
+/// The key of somebody's message; ours when `author` is `None`.
+fn key(to: &Jid, id: &MessageId, author: Option<String>) -> wa::MessageKey {
+    let in_group = to.to_string().ends_with("@g.us");
+    wa::MessageKey {
+        remote_jid: Some(to.to_string()),
+        from_me: Some(author.is_none()),
+        id: Some(id.to_string()),
+        participant: author.filter(|_| in_group),
+    }
+}
+
+fn key_of_own(to: &Jid, id: &MessageId, own: Option<String>) -> wa::MessageKey {
+    wa::MessageKey { participant: own, ..key(to, id, None) }
+}
+
+fn edit(key: wa::MessageKey, new: wa::Message, now: i64) -> wa::Message {
+    protocol(wa::message::ProtocolMessage {
+        key: MessageField::some(key),
+        r#type: Some(wa::message::protocol_message::Type::MESSAGE_EDIT),
+        edited_message: MessageField::some(new),
+        timestamp_ms: Some(now),
+        ..Default::default()
+    })
+}
+
+fn revoke(key: wa::MessageKey) -> wa::Message {
+    protocol(wa::message::ProtocolMessage {
+        key: MessageField::some(key),
+        r#type: Some(wa::message::protocol_message::Type::REVOKE),
+        ..Default::default()
+    })
+}
+
+fn protocol(protocol: wa::message::ProtocolMessage) -> wa::Message {
+    wa::Message { protocol_message: MessageField::some(protocol), ..Default::default() }
+}

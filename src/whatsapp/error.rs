@@ -1,0 +1,62 @@
+//! Why a device could not do what it was asked. The words are fit for a person; causes are the variants.
+
+use crate::model::UnixMillis;
+
+/// Why WhatsApp, or a device's state, said no.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum WhatsAppError {
+    /// The device is not connected.
+    #[error("the device is not connected")]
+    NotConnected,
+    /// The device is linked already.
+    #[error("the device is linked already")]
+    AlreadyLinked,
+    /// The device is disabled in the file.
+    #[error("the device is disabled in moonwa.toml")]
+    Disabled,
+    /// There is nothing to answer or confirm now.
+    #[error("WhatsApp did not ask for this step")]
+    NotAsked,
+    /// WhatsApp did not answer in time.
+    #[error("WhatsApp did not answer in time")]
+    Timeout,
+    /// WhatsApp said no.
+    #[error("WhatsApp refused: {0}")]
+    Refused(String),
+    /// There is no such message, group or file.
+    #[error("not found")]
+    NotFound,
+    /// WhatsApp no longer has the file.
+    #[error("WhatsApp no longer has the file")]
+    Expired,
+    /// The file is larger than `media.max_size`.
+    #[error("the file is larger than media.max_size")]
+    TooLarge,
+    /// The URL could not be fetched, or must not be.
+    #[error("{0}")]
+    Media(String),
+    /// Wait that long.
+    #[error("too many attempts; try again later")]
+    TooFast(Option<UnixMillis>),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] crate::store::StoreError),
+}
+
+impl From<wa_rs::IqError> for WhatsAppError {
+    fn from(error: wa_rs::IqError) -> Self {
+        match error {
+            wa_rs::IqError::Timeout => Self::Timeout,
+            wa_rs::IqError::ServerError { code: 404, .. } => Self::NotFound,
+            wa_rs::IqError::ServerError { code: 429, .. } => Self::TooFast(None),
+            wa_rs::IqError::ServerError { code, text, .. } => {
+                Self::Refused(format!("{code} {text}"))
+            }
+            wa_rs::IqError::UnexpectedResponseType { .. } | wa_rs::IqError::ParseError(_) => {
+                Self::Refused(error.to_string())
+            }
+            // Everything else is a socket that went away while we waited.
+            _ => Self::NotConnected,
+        }
+    }
+}

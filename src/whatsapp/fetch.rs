@@ -1,0 +1,335 @@
+//! Fetching a file that an API caller named by URL. The caller may hold no more than a device key, so the addresses that
+//! are really connected to are checked, on every redirect: nothing on this machine or its network, unless the file opens
+//! a range. What the bytes are is decided elsewhere.
+
+use std::io::{Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+use ipnet::IpNet;
+use ureq::http::Uri;
+use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
+
+/// How long a fetch may take in all.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Why a file was not fetched.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum FetchError {
+    /// Not http or https.
+    #[error("only http and https URLs can be fetched")]
+    Scheme,
+    /// The host is in a range that must not be fetched from.
+    #[error("the URL points into a network that is not open to callers (media.allow_nets)")]
+    Denied,
+    /// The server said no.
+    #[error("the server of the URL answered {0}")]
+    Status(u16),
+    /// The file is larger than allowed.
+    #[error("the file is larger than media.max_size")]
+    TooLarge,
+    /// The server could not be reached, or broke off.
+    #[error("the URL could not be fetched: {0}")]
+    Network(String),
+    /// The file could not be written here.
+    #[error("the file could not be written: {0}")]
+    Disk(#[from] std::io::Error),
+}
+
+impl FetchError {
+    /// Whether another try may help.
+    pub(super) fn is_passing(&self) -> bool {
+        matches!(self, Self::Status(429 | 500..=599) | Self::Network(_) | Self::Disk(_))
+    }
+}
+
+/// Fetches with the callers' policy.
+#[derive(Clone, Debug)]
+pub(super) struct Fetcher {
+    agent: ureq::Agent,
+    max: u64,
+}
+
+impl Fetcher {
+    /// A fetcher for files up to `max` bytes.
+    pub(super) fn new(max: u64, allow: Vec<IpNet>) -> Self {
+        let config = ureq::Agent::config_builder()
+            .timeout_global(Some(PATIENCE))
+            .timeout_resolve(Some(Duration::from_secs(5)))
+            .timeout_connect(Some(Duration::from_secs(10)))
+            .max_redirects(3)
+            .http_status_as_error(false)
+            .proxy(None)
+            .user_agent(concat!("moonwa/", env!("CARGO_PKG_VERSION")))
+            // Idle sockets to strangers' hosts are worth nothing.
+            .max_idle_connections(0)
+            .build();
+        let resolver = Policy { allow, inner: DefaultResolver::default() };
+        Self { agent: ureq::Agent::with_parts(config, DefaultConnector::default(), resolver), max }
+    }
+
+    /// Fetches `url` into `sink`; returns the type the server claims. Blocks.
+    pub(super) fn fetch(
+        &self,
+        url: &str,
+        sink: &mut impl Write,
+    ) -> Result<Option<String>, FetchError> {
+        if !(url.starts_with("http://") || url.starts_with("https://")) {
+            return Err(FetchError::Scheme);
+        }
+        let response = self.agent.get(url).call().map_err(network)?;
+        let status = response.status();
+        if !status.is_success() {
+            return Err(FetchError::Status(status.as_u16()));
+        }
+        let claimed = response.headers().get("content-type").and_then(|v| v.to_str().ok());
+        let mime = claimed.map(|v| v.split(';').next().unwrap_or_default().trim().to_owned());
+        let body = response.into_body();
+        if body.content_length().is_some_and(|length| length > self.max) {
+            return Err(FetchError::TooLarge);
+        }
+        // One byte more than allowed tells "just fits" from "cut off".
+        let mut reader = body.into_reader().take(self.max.saturating_add(1));
+        if copy(&mut reader, sink)? > self.max {
+            return Err(FetchError::TooLarge);
+        }
+        Ok(mime.filter(|mime| !mime.is_empty()))
+    }
+}
+
+/// Copies all, telling a failing source from a failing sink.
+fn copy(source: &mut impl Read, sink: &mut impl Write) -> Result<u64, FetchError> {
+    let mut buffer = [0; 16 << 10];
+    let mut total = 0;
+    loop {
+        let count = match source.read(&mut buffer) {
+            Ok(0) => return Ok(total),
+            Ok(count) => count,
+            Err(error) => return Err(FetchError::Network(error.to_string())),
+        };
+        sink.write_all(buffer.get(..count).unwrap_or_default())?;
+        total += count as u64;
+    }
+}
+
+fn network(error: ureq::Error) -> FetchError {
+    match error {
+        ureq::Error::Io(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            FetchError::Denied
+        }
+        error => FetchError::Network(error.to_string()),
+    }
+}
+
+/// Resolves names as the system does, and keeps the addresses that may be connected to.
+#[derive(Debug)]
+struct Policy {
+    allow: Vec<IpNet>,
+    inner: DefaultResolver,
+}
+
+impl Resolver for Policy {
+    fn resolve(
+        &self,
+        uri: &Uri,
+        config: &ureq::config::Config,
+        timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        let found = self.inner.resolve(uri, config, timeout)?;
+        let mut kept = self.empty();
+        for address in found.iter().filter(|address| may_connect(address.ip(), &self.allow)) {
+            kept.push(*address);
+        }
+        if kept.is_empty() {
+            return Err(std::io::Error::from(std::io::ErrorKind::PermissionDenied).into());
+        }
+        Ok(kept)
+    }
+}
+
+/// Whether a caller's URL may be fetched from there.
+fn may_connect(ip: IpAddr, allow: &[IpNet]) -> bool {
+    let ip = ip.to_canonical();
+    match ip {
+        IpAddr::V4(v4) if is_never_v4(v4) => false,
+        IpAddr::V6(v6) if is_never_v6(v6) => false,
+        _ if is_private(ip) => allow.iter().any(|net| net.contains(&ip)),
+        _ => true,
+    }
+}
+
+/// This machine and the networks around it: closed, unless the file opens them.
+fn is_private(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(v4) => {
+            let [a, b, ..] = v4.octets();
+            v4.is_loopback() || v4.is_private() || (a == 100 && (64..128).contains(&b))
+        }
+        IpAddr::V6(v6) => {
+            let [a, ..] = v6.segments();
+            v6.is_loopback() || (a & 0xfe00) == 0xfc00 || (a & 0xffc0) == 0xfec0
+        }
+    }
+}
+
+/// Cloud metadata, link-local and what is no host at all.
+fn is_never_v4(ip: Ipv4Addr) -> bool {
+    const METADATA: [Ipv4Addr; 2] =
+        [Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(168, 63, 129, 16)];
+    let [a, b, c, _] = ip.octets();
+    METADATA.contains(&ip)
+        || ip.is_link_local()
+        || ip.is_multicast()
+        || ip.is_broadcast()
+        || ip.is_documentation()
+        || a == 0
+        || a >= 240
+        || (a == 198 && (18..20).contains(&b))
+        || (a == 192 && b == 0 && c == 0)
+        || (a == 192 && b == 88 && c == 99)
+}
+
+/// The same, and the prefixes that carry a v4 address in disguise.
+fn is_never_v6(ip: Ipv6Addr) -> bool {
+    const METADATA: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
+    let [a, b, c, d, e, f, ..] = ip.segments();
+    ip == METADATA
+        || ip.is_multicast()
+        || ip.is_unspecified()
+        || (a & 0xffc0) == 0xfe80
+        || (a == 0x2001 && b < 0x200)
+        || (a == 0x2001 && b == 0xdb8)
+        || (a == 0x3fff && b < 0x1000)
+        || a == 0x2002
+        || (a == 0x64 && b == 0xff9b)
+        || (a == 0x100 && b == 0)
+        || a == 0x5f00
+        || ([a, b, c, d, e, f] == [0; 6] && !ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn may(ip: &str, allow: &[&str]) -> bool {
+        let allow: Vec<IpNet> = allow.iter().map(|net| net.parse().unwrap()).collect();
+        may_connect(ip.parse().unwrap(), &allow)
+    }
+
+    #[test]
+    fn the_public_internet_is_open() {
+        for ip in ["1.1.1.1", "8.8.8.8", "157.240.1.1", "2606:4700::1111", "::ffff:1.1.1.1"] {
+            assert!(may(ip, &[]), "{ip}");
+        }
+    }
+
+    #[test]
+    fn private_ranges_open_only_when_named() {
+        for ip in
+            ["127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "100.64.0.1", "::1", "fd12::1"]
+        {
+            assert!(!may(ip, &[]), "{ip}");
+        }
+        assert!(may("10.1.2.3", &["10.0.0.0/8"]));
+        assert!(may("::ffff:10.1.2.3", &["10.0.0.0/8"]));
+        assert!(!may("10.1.2.3", &["10.9.0.0/16"]));
+        assert!(may("fd12::1", &["fd12::/16"]));
+    }
+
+    #[test]
+    fn metadata_and_disguises_never_open() {
+        let all = ["0.0.0.0/0", "::/0"];
+        for ip in [
+            "169.254.169.254",
+            "100.100.100.200",
+            "168.63.129.16",
+            "fd00:ec2::254",
+            "fe80::1",
+            "0.0.0.0",
+            "255.255.255.255",
+            "224.0.0.1",
+            "192.0.2.1",
+            "198.18.0.1",
+            "::ffff:169.254.169.254",
+            "64:ff9b::a9fe:a9fe",
+            "2002:a9fe:a9fe::1",
+            "::a9fe:a9fe",
+            "::",
+        ] {
+            assert!(!may(ip, &all), "{ip}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_mapped_address_is_judged_as_what_it_is(bits: u32) {
+            let v4 = Ipv4Addr::from(bits);
+            let mapped = IpAddr::V6(v4.to_ipv6_mapped());
+            prop_assert_eq!(may_connect(mapped, &[]), may_connect(IpAddr::V4(v4), &[]));
+        }
+    }
+
+    #[test]
+    fn a_url_on_this_machine_is_denied_before_anything_is_sent() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let url = format!("http://{}/x.jpg", listener.local_addr().unwrap());
+        let outcome = Fetcher::new(10, Vec::new()).fetch(&url, &mut Vec::new());
+        assert!(matches!(outcome, Err(FetchError::Denied)), "{outcome:?}");
+        assert!(listener.accept().is_err(), "nothing may have connected");
+        let file = Fetcher::new(10, Vec::new()).fetch("file:///etc/passwd", &mut Vec::new());
+        assert!(matches!(file, Err(FetchError::Scheme)));
+    }
+
+    fn serve(answer: &'static str) -> String {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/x.jpg", listener.local_addr().unwrap());
+        std::thread::Builder::new()
+            .spawn(move || {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut asked = Vec::new();
+                while !asked.ends_with(b"\r\n\r\n") {
+                    let mut byte = [0];
+                    stream.read_exact(&mut byte).unwrap();
+                    asked.extend(byte);
+                }
+                stream.write_all(answer.as_bytes()).unwrap();
+            })
+            .unwrap();
+        url
+    }
+
+    #[test]
+    fn the_cap_holds_with_and_without_a_length() {
+        let local = || vec!["127.0.0.0/8".parse().unwrap()];
+        let mut sink = Vec::new();
+        let url = serve(
+            "HTTP/1.1 200 OK\r\nContent-Type: image/png; x=y\r\nConnection: close\r\n\r\n0123456789",
+        );
+        let mime = Fetcher::new(10, local()).fetch(&url, &mut sink).unwrap();
+        assert_eq!(
+            (mime.as_deref(), sink.as_slice()),
+            (Some("image/png"), b"0123456789".as_slice())
+        );
+
+        let long = serve("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n01234567890");
+        let outcome = Fetcher::new(10, local()).fetch(&long, &mut Vec::new());
+        assert!(matches!(outcome, Err(FetchError::TooLarge)), "{outcome:?}");
+        let said = serve("HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n01234567890");
+        let outcome = Fetcher::new(10, local()).fetch(&said, &mut Vec::new());
+        assert!(matches!(outcome, Err(FetchError::TooLarge)), "{outcome:?}");
+    }
+
+    #[test]
+    fn a_redirect_into_a_closed_network_is_denied() {
+        let url = serve(
+            "HTTP/1.1 302 Found\r\nLocation: http://169.254.169.254/latest\r\nContent-Length: 0\r\n\r\n",
+        );
+        let fetcher = Fetcher::new(10, vec!["127.0.0.0/8".parse().unwrap()]);
+        let outcome = fetcher.fetch(&url, &mut Vec::new());
+        assert!(matches!(outcome, Err(FetchError::Denied)), "{outcome:?}");
+    }
+}

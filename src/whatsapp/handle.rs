@@ -1,0 +1,262 @@
+//! What the rest of moonwa may ask of one device. Changes of state go through the actor; questions go straight to the
+//! client that is connected right now, on the caller's own task.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::{mpsc, oneshot, watch};
+use wa_rs::client::Client;
+
+use super::WhatsAppError;
+use super::device::{Command, Reply};
+use super::link::Parts;
+use super::{deliver, history, media};
+use crate::config::Pace;
+use crate::model::{DeviceStatus, Jid, MessageId, PhoneNumber};
+
+/// How long a question to WhatsApp may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a pair code may take: a connection may have to be made first.
+const PAIR_PATIENCE: Duration = Duration::from_secs(60);
+
+/// One device. Clones talk to the same actor.
+#[derive(Clone)]
+pub struct DeviceHandle {
+    pub(super) parts: Arc<Parts>,
+    pub(super) mailbox: mpsc::UnboundedSender<Command>,
+    pub(super) live: watch::Receiver<Option<Arc<Client>>>,
+    pub(super) pace: watch::Sender<Option<Pace>>,
+}
+
+impl DeviceHandle {
+    /// What it is doing.
+    pub fn status(&self) -> DeviceStatus {
+        self.parts.status.watch().borrow().clone()
+    }
+
+    /// The same, with every change.
+    pub fn watch(&self) -> watch::Receiver<DeviceStatus> {
+        self.parts.status.watch()
+    }
+
+    /// START SESSION: connects a linked device, begins linking an unlinked one. Idempotent while linking.
+    pub async fn start(&self) -> Result<(), WhatsAppError> {
+        self.tell(Command::Start, PATIENCE).await
+    }
+
+    /// Stops it (or cancels the linking) until `start`.
+    pub async fn stop(&self) -> Result<(), WhatsAppError> {
+        self.tell(Command::Stop, PATIENCE).await
+    }
+
+    /// Drops the connection and makes a new one now.
+    pub async fn reconnect(&self) -> Result<(), WhatsAppError> {
+        self.tell(Command::Reconnect, PATIENCE).await
+    }
+
+    /// Unlinks on WhatsApp's side and forgets the credentials.
+    pub async fn logout(&self) -> Result<(), WhatsAppError> {
+        self.tell(Command::Logout, PATIENCE).await
+    }
+
+    /// A code to type on the phone of that number; begins linking when need be. It is also in the status.
+    pub async fn pair_code(&self, phone: &PhoneNumber) -> Result<(), WhatsAppError> {
+        let phone = phone.clone();
+        self.tell(|reply| Command::PairCode(phone, reply), PAIR_PATIENCE).await
+    }
+
+    /// Answers WhatsApp's passkey request with a browser's assertion.
+    pub async fn passkey_response(
+        &self,
+        assertion_json: String,
+        credential_id: String,
+    ) -> Result<(), WhatsAppError> {
+        let command = |reply| Command::PasskeyResponse(assertion_json, credential_id, reply);
+        self.tell(command, PATIENCE).await
+    }
+
+    /// Confirms the passkey code.
+    pub async fn passkey_confirm(&self) -> Result<(), WhatsAppError> {
+        self.tell(Command::PasskeyConfirm, PATIENCE).await
+    }
+
+    /// Whether a number is on WhatsApp. `None`: it is not.
+    pub async fn lookup(&self, phone: &PhoneNumber) -> Result<Option<Lookup>, WhatsAppError> {
+        let client = self.client()?;
+        let found =
+            timely(deliver::lookup(&client, phone)).await?.map_err(|error| match error {
+                wa_rs::features::ContactError::Iq(error) => error.into(),
+                error => WhatsAppError::Refused(error.to_string()),
+            })?;
+        let Some(found) = found else { return Ok(None) };
+        let jid = found.pn_jid.as_ref().unwrap_or(&found.jid);
+        Ok(Some(Lookup {
+            jid: outside(jid)?,
+            lid: found.lid.as_ref().and_then(|lid| outside(lid).ok()),
+            name: found.verified_name.and_then(|verified| verified.name),
+        }))
+    }
+
+    /// The groups the account is in.
+    pub async fn groups(&self) -> Result<Vec<GroupSummary>, WhatsAppError> {
+        let client = self.client()?;
+        let groups = timely(client.groups().get_participating()).await?.map_err(group_error)?;
+        let mut list = Vec::with_capacity(groups.len());
+        for group in groups.into_values() {
+            let id = outside(&group.id)?;
+            list.push(GroupSummary { id, name: group.subject, members: Vec::new() });
+        }
+        list.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
+        Ok(list)
+    }
+
+    /// One group with its members.
+    pub async fn group(&self, id: &Jid) -> Result<GroupSummary, WhatsAppError> {
+        let client = self.client()?;
+        let jid = inside(id)?;
+        let group = timely(client.groups().get_metadata(&jid)).await?.map_err(group_error)?;
+        let members = group.participants.iter().map(member).collect::<Result<_, _>>()?;
+        Ok(GroupSummary { id: outside(&group.id)?, name: group.subject, members })
+    }
+
+    /// The media of a received message, decrypted as it streams.
+    pub async fn media(&self, message: &MessageId) -> Result<MediaStream, WhatsAppError> {
+        let space = self.parts.store.space(&self.parts.name);
+        let row = history::media(&space, message).await?;
+        media::download(&self.parts, &*self.client()?, row).await
+    }
+
+    /// Marks a received message as read.
+    pub async fn mark_read(&self, message: &MessageId) -> Result<(), WhatsAppError> {
+        let client = self.client()?;
+        let found = history::find(&self.parts.store, &self.parts.name, message).await?;
+        let found = found.filter(|found| !found.from_me).ok_or(WhatsAppError::NotFound)?;
+        let chat = Jid::parse(&found.chat).map_err(|_| WhatsAppError::NotFound)?;
+        let sender = Jid::parse(&found.from.jid).map_err(|_| WhatsAppError::NotFound)?;
+        let ids = [message.as_str()];
+        // In a chat of two the receipt goes to the address the message came from.
+        let sent = if chat.is_group() {
+            let (chat, sender) = (inside(&chat)?, inside(&sender)?);
+            timely(client.mark_as_read(&chat, Some(&sender), &ids)).await?
+        } else {
+            timely(client.mark_as_read(&inside(&sender)?, None, &ids)).await?
+        };
+        sent.map_err(|_| WhatsAppError::NotConnected)
+    }
+
+    /// Shows "typing…" in a chat, or stops showing it.
+    pub async fn typing(&self, chat: &Jid, on: bool) -> Result<(), WhatsAppError> {
+        let client = self.client()?;
+        let chat = inside(chat)?;
+        let states = client.chatstate();
+        let sent = if on {
+            timely(states.send_composing(&chat)).await?
+        } else {
+            timely(states.send_paused(&chat)).await?
+        };
+        sent.map_err(|_| WhatsAppError::NotConnected)
+    }
+
+    fn client(&self) -> Result<Arc<Client>, WhatsAppError> {
+        self.live.borrow().clone().ok_or(WhatsAppError::NotConnected)
+    }
+
+    async fn tell(
+        &self,
+        command: impl FnOnce(Reply) -> Command,
+        patience: Duration,
+    ) -> Result<(), WhatsAppError> {
+        let (reply, answer) = oneshot::channel();
+        self.mailbox.send(command(reply)).map_err(|_| WhatsAppError::NotConnected)?;
+        match tokio::time::timeout(patience, answer).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) => Err(WhatsAppError::NotConnected),
+            Err(_) => Err(WhatsAppError::Timeout),
+        }
+    }
+}
+
+async fn timely<T>(question: impl Future<Output = T>) -> Result<T, WhatsAppError> {
+    tokio::time::timeout(PATIENCE, question).await.map_err(|_| WhatsAppError::Timeout)
+}
+
+fn inside(jid: &Jid) -> Result<wa_rs::Jid, WhatsAppError> {
+    jid.as_str().parse().map_err(|_| WhatsAppError::NotFound)
+}
+
+fn outside(jid: &wa_rs::Jid) -> Result<Jid, WhatsAppError> {
+    Jid::parse(&jid.to_non_ad_string()).map_err(|error| WhatsAppError::Refused(error.to_string()))
+}
+
+fn group_error(error: wa_rs::GroupError) -> WhatsAppError {
+    match error {
+        wa_rs::GroupError::Iq(error) => match error {
+            // WhatsApp also says "forbidden" and "gone" of groups one is not in.
+            wa_rs::IqError::ServerError { code: 401 | 403 | 410, .. } => WhatsAppError::NotFound,
+            error => error.into(),
+        },
+        error => WhatsAppError::Refused(error.to_string()),
+    }
+}
+
+fn member(participant: &wa_rs::GroupParticipant) -> Result<GroupMember, WhatsAppError> {
+    let jid = &participant.jid;
+    let phone = participant.phone_number.as_ref().or(jid.is_pn().then_some(jid));
+    let lid = participant.lid.as_ref().or(jid.is_lid().then_some(jid));
+    Ok(GroupMember {
+        jid: outside(jid)?,
+        phone: phone.and_then(|phone| PhoneNumber::parse(&phone.user, None).ok()),
+        lid: lid.and_then(|lid| outside(lid).ok()),
+        admin: participant.is_admin(),
+    })
+}
+
+/// A number that is on WhatsApp.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Lookup {
+    /// Its address.
+    pub jid: Jid,
+    /// Its LID, when known.
+    pub lid: Option<Jid>,
+    /// Its name, when known.
+    pub name: Option<String>,
+}
+
+/// A group.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct GroupSummary {
+    /// Its id.
+    pub id: Jid,
+    /// Its subject.
+    pub name: String,
+    /// Its members; empty in lists.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub members: Vec<GroupMember>,
+}
+
+/// A member of a group.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct GroupMember {
+    /// The address.
+    pub jid: Jid,
+    /// The phone number, when known.
+    pub phone: Option<PhoneNumber>,
+    /// The LID, when known.
+    pub lid: Option<Jid>,
+    /// Whether they are an admin.
+    pub admin: bool,
+}
+
+/// A file on its way to a caller.
+pub struct MediaStream {
+    /// Its type, as the sender said.
+    pub mime: Option<String>,
+    /// A document's name.
+    pub filename: Option<String>,
+    /// Bytes, when known.
+    pub size: Option<u64>,
+    /// The decrypted bytes; an error ends the stream.
+    pub chunks: mpsc::Receiver<Result<Bytes, WhatsAppError>>,
+}

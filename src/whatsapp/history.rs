@@ -1,0 +1,107 @@
+//! What is kept of messages beyond their events: for a week, how to download a file. Looking a message up by its id goes
+//! through the newest events of the log, which are the ones people answer, read and react to.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use wa_rs::wacore::download::MediaType;
+
+use super::WhatsAppError;
+use crate::model::{
+    DeviceName, Event, EventData, EventType, MediaKind, MessageData, MessageId, UnixMillis,
+};
+use crate::store::{Batch, Seq, Space, Store, StoreError};
+
+/// Where the rows are, in the device's space.
+const MEDIA: &[u8] = b"media/";
+/// WhatsApp's hosts do not keep files much longer either.
+const KEEP: Duration = Duration::from_secs(7 * 24 * 3600);
+/// How many events are looked through, in pages.
+const PAGE: u64 = 512;
+const PAGES: u64 = 10;
+
+/// Where a received file is and how it is decrypted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct MediaRow {
+    pub(super) at: UnixMillis,
+    pub(super) kind: MediaKind,
+    pub(super) direct_path: String,
+    pub(super) media_key: Option<String>,
+    pub(super) file_sha256: Option<String>,
+    pub(super) file_enc_sha256: Option<String>,
+    pub(super) size: Option<u64>,
+    pub(super) mime: Option<String>,
+    pub(super) filename: Option<String>,
+}
+
+/// Adds the row of a message's file to a batch.
+pub(super) fn put(batch: &mut Batch, id: &str, row: &MediaRow) {
+    match serde_json::to_vec(row) {
+        Ok(json) => batch.put([MEDIA, id.as_bytes()].concat(), json),
+        Err(error) => tracing::error!(%error, "A file's keys could not be serialised."),
+    }
+}
+
+/// The row of a message's file.
+pub(super) async fn media(space: &Space, id: &MessageId) -> Result<MediaRow, WhatsAppError> {
+    let key = [MEDIA, id.as_str().as_bytes()].concat();
+    let row = space.get(key).await?.ok_or(WhatsAppError::NotFound)?;
+    serde_json::from_slice(&row)
+        .map_err(|error| StoreError::Damaged(format!("media: {error}")).into())
+}
+
+/// Forgets rows older than a week.
+pub(super) async fn prune(space: &Space) -> Result<(), StoreError> {
+    let horizon = UnixMillis::now().before(KEEP);
+    let mut batch = Batch::new();
+    let mut old = 0_usize;
+    for (key, value) in space.scan(MEDIA).await? {
+        let at = serde_json::from_slice::<MediaRow>(&value).map(|row| row.at).unwrap_or_default();
+        if at < horizon {
+            batch.remove(key);
+            old += 1;
+        }
+    }
+    if old == 0 { Ok(()) } else { space.write(batch).await }
+}
+
+/// A message that came in or was sent from the phone, as its event told it.
+pub(super) async fn find(
+    store: &Store,
+    device: &DeviceName,
+    id: &MessageId,
+) -> Result<Option<MessageData>, StoreError> {
+    let mut end = store.log().tail(device).borrow().0;
+    for _ in 0..PAGES {
+        let start = end.saturating_sub(PAGE);
+        let limit = usize::try_from(end - start).unwrap_or(0);
+        if limit == 0 {
+            break;
+        }
+        let page = store.log().read_after(device, Seq(start), limit).await?;
+        for stored in page.events.iter().rev().filter(|stored| is_message(stored.kind)) {
+            let Ok(event) = serde_json::from_slice::<Event>(&stored.body) else { continue };
+            match event.data {
+                EventData::Message(data) if data.id == id.as_str() => return Ok(Some(*data)),
+                _ => {}
+            }
+        }
+        end = start;
+    }
+    Ok(None)
+}
+
+fn is_message(kind: EventType) -> bool {
+    matches!(kind, EventType::MessageReceived | EventType::MessageSent)
+}
+
+/// The engine's word for a kind of file.
+pub(super) fn media_type(kind: MediaKind) -> MediaType {
+    match kind {
+        MediaKind::Image => MediaType::Image,
+        MediaKind::Video => MediaType::Video,
+        MediaKind::Audio | MediaKind::Voice => MediaType::Audio,
+        MediaKind::Document => MediaType::Document,
+        MediaKind::Sticker => MediaType::Sticker,
+    }
+}

@@ -1,0 +1,120 @@
+//! Messages in: decoded and on disk before WhatsApp gets its ack. When the disk says no, so do we, and WhatsApp sends
+//! them again; the events' ids make that harmless.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use wa_rs::client::Client;
+use wa_rs::types::events::InboundMessage;
+use wa_rs::types::message::MessageInfo;
+use wa_rs::{InboundDurabilityHook, Jid, anyhow};
+
+use super::link::Parts;
+use super::{decode, history, ledger};
+use crate::model::{Person, UnixMillis};
+use crate::store::{Batch, StoreError};
+
+/// The engine's way to hand over messages before it acks them.
+pub(super) struct Inbox {
+    parts: Arc<Parts>,
+}
+
+impl Inbox {
+    /// The inbox of a device.
+    pub(super) fn new(parts: &Arc<Parts>) -> Self {
+        Self { parts: Arc::clone(parts) }
+    }
+}
+
+#[async_trait]
+impl InboundDurabilityHook for Inbox {
+    async fn on_messages(
+        &self,
+        client: Arc<Client>,
+        batch: &[InboundMessage],
+    ) -> anyhow::Result<()> {
+        keep(&self.parts, &client, batch).await?;
+        Ok(())
+    }
+}
+
+/// Keeps messages that came past the hook (channels, recoveries): acked already, so an error is all there is to say.
+pub(super) async fn keep_late(parts: &Parts, client: &Client, batch: &[InboundMessage]) {
+    if let Err(error) = keep(parts, client, batch).await {
+        tracing::error!(device = %parts.name, %error, "Messages could not be written.");
+    }
+}
+
+async fn keep(parts: &Parts, client: &Client, batch: &[InboundMessage]) -> Result<(), StoreError> {
+    let mut events = Vec::with_capacity(batch.len());
+    let mut files = Batch::new();
+    let mut any_file = false;
+    for InboundMessage { message, info, .. } in batch {
+        let from = person(client, info).await;
+        let chat = chat(client, info).await;
+        let Some(decoded) = decode::message(&parts.name, info, message, from, chat) else {
+            continue;
+        };
+        if let Some(row) = &decoded.media {
+            history::put(&mut files, &info.id, row);
+            any_file = true;
+        }
+        events.extend(ledger::row(&decoded.event));
+    }
+    if events.is_empty() {
+        return Ok(());
+    }
+    let space = parts.store.space(&parts.name);
+    let files = async { if any_file { space.write(files).await } else { Ok(()) } };
+    let (kept, filed) = tokio::join!(parts.store.log().append(events), files);
+    kept?;
+    filed?;
+    parts.status.heard(UnixMillis::now());
+    Ok(())
+}
+
+/// Who wrote a message, under every address known.
+async fn person(client: &Client, info: &MessageInfo) -> Person {
+    let sender = &info.source.sender;
+    let (lid, phone) = both(client, sender, info.source.sender_alt.as_ref()).await;
+    Person {
+        jid: sender.to_non_ad_string(),
+        phone,
+        lid,
+        name: Some(info.push_name.clone()).filter(|name| !name.is_empty()),
+    }
+}
+
+/// The conversation: people are shown by their number where it is known, because that is what a receiver answers to.
+async fn chat(client: &Client, info: &MessageInfo) -> String {
+    let source = &info.source;
+    if !source.chat.is_lid() {
+        return source.chat.to_non_ad_string();
+    }
+    let alt = if source.is_from_me { &source.recipient_alt } else { &source.sender_alt };
+    match both(client, &source.chat, alt.as_ref()).await {
+        (_, Some(phone)) => format!("{phone}@s.whatsapp.net"),
+        _ => source.chat.to_non_ad_string(),
+    }
+}
+
+/// The LID and the phone number of a person, as far as known.
+pub(super) async fn both(
+    client: &Client,
+    jid: &Jid,
+    alt: Option<&Jid>,
+) -> (Option<String>, Option<String>) {
+    let known = [Some(jid), alt];
+    let user = |wanted: fn(&Jid) -> bool| {
+        known.into_iter().flatten().find(|jid| wanted(jid)).map(|jid| jid.user.to_string())
+    };
+    let (lid, phone) = (user(Jid::is_lid), user(Jid::is_pn));
+    if (lid.is_some() && phone.is_some()) || (lid.is_none() && phone.is_none()) {
+        return (lid, phone);
+    }
+    // The engine's own map, from memory or our store; never a question to WhatsApp.
+    match client.get_lid_pn_entry(jid).await {
+        Ok(Some(entry)) => (Some(entry.lid.to_string()), Some(entry.phone_number.to_string())),
+        _ => (lid, phone),
+    }
+}

@@ -1,0 +1,125 @@
+//! Writes down what happened outside of a message's arrival: how far sent messages got, the device's states, groups and
+//! calls. The only place that awaits the disk for these, so the device's actor and WhatsApp's stream never do.
+
+use futures_util::future::join_all;
+use tokio::sync::mpsc;
+
+use crate::model::{
+    DeviceName, Event, EventData, EventId, EventType, MessageId, MessageStatus, SentMessage,
+    StatusData, UnixMillis,
+};
+use crate::store::{NewEvent, Store};
+
+/// As many entries as one write takes.
+const BATCH: usize = 256;
+
+/// Something to be written down.
+#[derive(Debug)]
+pub(super) enum Entry {
+    /// Messages we sent got further.
+    Advance {
+        /// Which.
+        ids: Vec<MessageId>,
+        /// How far.
+        status: MessageStatus,
+    },
+    /// Something happened.
+    Event(Event),
+}
+
+/// The writer of one device.
+pub(super) struct Ledger {
+    pub(super) store: Store,
+    pub(super) device: DeviceName,
+    pub(super) entries: mpsc::UnboundedReceiver<Entry>,
+}
+
+impl Ledger {
+    /// Writes until nobody is left to send entries.
+    pub(super) async fn run(&mut self) {
+        while let Some(first) = self.entries.recv().await {
+            self.write(first).await;
+        }
+    }
+
+    /// Writes what is waiting now.
+    pub(super) async fn drain(&mut self) {
+        while let Ok(first) = self.entries.try_recv() {
+            self.write(first).await;
+        }
+    }
+
+    async fn write(&mut self, first: Entry) {
+        let mut batch = vec![first];
+        while batch.len() < BATCH {
+            match self.entries.try_recv() {
+                Ok(entry) => batch.push(entry),
+                Err(_) => break,
+            }
+        }
+        // Advances wait for the disk together: the store commits them as a group.
+        let written = join_all(batch.into_iter().map(|entry| self.settle(entry))).await;
+        let events: Vec<NewEvent> = written.into_iter().flatten().filter_map(|e| row(&e)).collect();
+        if events.is_empty() {
+            return;
+        }
+        if let Err(error) = self.store.log().append(events).await {
+            tracing::error!(device = %self.device, %error, "Events could not be written.");
+        }
+    }
+
+    async fn settle(&self, entry: Entry) -> Vec<Event> {
+        let (ids, status) = match entry {
+            Entry::Event(event) => return vec![event],
+            Entry::Advance { ids, status } => (ids, status),
+        };
+        let queue = self.store.queue();
+        let moved = join_all(ids.iter().map(|id| queue.advance(&self.device, id, status.clone())));
+        let mut events = Vec::new();
+        for outcome in moved.await {
+            match outcome {
+                Ok(Some(message)) => events.push(status_event(&message)),
+                // Not ours, or a receipt that says less than we know.
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::error!(device = %self.device, %error, "A status could not be written.");
+                }
+            }
+        }
+        events
+    }
+}
+
+/// The event that says how far `message` got.
+pub(super) fn status_event(message: &SentMessage) -> Event {
+    let kind = EventType::MessageStatus;
+    let to = message.request.to.jid().as_str().to_owned();
+    let status = message.status.as_str().to_owned();
+    let code = match &message.status {
+        MessageStatus::Failed { code, .. } => Some(code.clone()),
+        _ => None,
+    };
+    let device = message.device.clone();
+    let id = message.id.as_str();
+    Event {
+        id: EventId::derive(&[device.as_str(), &to, "", id, kind.as_str(), &status]),
+        kind,
+        timestamp: UnixMillis::now(),
+        data: EventData::Status(StatusData { id: id.to_owned(), to, status, code }),
+        device,
+    }
+}
+
+/// The row the log keeps. `None` never happens: our own types always serialise.
+pub(super) fn row(event: &Event) -> Option<NewEvent> {
+    let body = serde_json::to_vec(event)
+        .inspect_err(|error| tracing::error!(%error, "An event could not be serialised."))
+        .ok()?;
+    Some(NewEvent {
+        device: event.device.clone(),
+        id: event.id.clone(),
+        kind: event.kind,
+        at: event.timestamp,
+        body: body.into(),
+    })
+}

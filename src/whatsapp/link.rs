@@ -1,0 +1,371 @@
+//! One client of the engine, from its start until it is down and flushed. A client is never used twice: the engine's
+//! `disconnect` is terminal, and one that was reconnected goes deaf. Whether another one follows is the actor's decision.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use wa_rs::bot::Bot;
+use wa_rs::client::Client;
+use wa_rs::store::traits::Backend;
+use wa_rs::types::events::{Event, EventHandler, EventInterest, EventKind};
+use wa_rs::wacore::store::DevicePropsOverride;
+use wa_rs::waproto::whatsapp::device_props::PlatformType;
+
+use super::fetch::Fetcher;
+use super::inbound::Inbox;
+use super::ledger::Entry;
+use super::net::Net;
+use super::session::SessionStore;
+use super::status::StatusCell;
+use crate::model::{DeviceName, MessageId, MessageStatus, Passkey, Secret, UnixMillis};
+use crate::store::Store;
+use crate::task::Tasks;
+
+/// How long a client may take to flush and go down; then it is dropped as it is.
+const CLOSING: Duration = Duration::from_secs(20);
+
+/// What every part of a device uses.
+pub(super) struct Parts {
+    pub(super) name: DeviceName,
+    pub(super) store: Store,
+    pub(super) tasks: Tasks,
+    pub(super) net: Net,
+    pub(super) max_media: u64,
+    pub(super) fetcher: Fetcher,
+    /// Permits for work with whole files, shared by all devices.
+    pub(super) heavy: Arc<tokio::sync::Semaphore>,
+    pub(super) status: StatusCell,
+    pub(super) ledger: mpsc::UnboundedSender<Entry>,
+    pub(super) signals: mpsc::UnboundedSender<(u64, Signal)>,
+}
+
+impl Parts {
+    /// The engine's storage for this device.
+    pub(super) fn backend(&self) -> Arc<dyn Backend> {
+        Arc::new(SessionStore::new(self.store.space(&self.name)))
+    }
+}
+
+/// What a client tells the actor.
+pub(super) enum Signal {
+    /// The client exists.
+    Up(Arc<Client>),
+    /// A QR code is live for that long.
+    Qr(Secret, Duration),
+    /// A pair code is live for that long.
+    PairCode(Secret, Duration),
+    /// The QR codes ran out.
+    QrExhausted,
+    /// The scan was confirmed, and the credentials are on disk.
+    Paired,
+    /// The scan was refused.
+    PairFailed,
+    /// A passkey step is due.
+    Passkey(Passkey),
+    /// The engine is ready.
+    Ready,
+    /// The account's own name became known.
+    Named,
+    /// The account unlinked us (its code).
+    LoggedOut(u16),
+    /// Another program uses the same credentials.
+    Replaced,
+    /// The account is banned.
+    Banned(Option<UnixMillis>),
+    /// This version is refused.
+    Outdated,
+    /// The server failed or refused (its code).
+    Server(u16),
+    /// A send was refused with 463.
+    SendingLocked,
+    /// Until when sending is locked, when WhatsApp says so.
+    LockedUntil(Option<UnixMillis>),
+    /// The client is down and flushed. `reached`: it had heard from WhatsApp.
+    Ended {
+        /// Whether WhatsApp was reached at all.
+        reached: bool,
+    },
+    /// The credentials are gone from the disk, or not.
+    Erased(bool),
+    /// A pair code was asked for; the outcome.
+    PairCodeAsked(Result<(), super::WhatsAppError>),
+}
+
+/// The actor's end of a running client.
+pub(super) struct Link {
+    stop: CancellationToken,
+    farewell: Arc<AtomicBool>,
+}
+
+impl Link {
+    /// Starts a client.
+    pub(super) fn open(parts: &Arc<Parts>, generation: u64) -> Self {
+        let link = Self { stop: CancellationToken::new(), farewell: Arc::default() };
+        let running = Running {
+            parts: Arc::clone(parts),
+            generation,
+            stop: link.stop.clone(),
+            farewell: Arc::clone(&link.farewell),
+            reached: false,
+        };
+        parts.tasks.spawn("whatsapp link", running.run());
+        link
+    }
+
+    /// Begins to close it; `Signal::Ended` follows.
+    pub(super) fn close(&self) {
+        self.stop.cancel();
+    }
+
+    /// The same, and unlinks on WhatsApp's side first.
+    pub(super) fn say_farewell(&self) {
+        self.farewell.store(true, Ordering::Relaxed);
+        self.stop.cancel();
+    }
+}
+
+struct Running {
+    parts: Arc<Parts>,
+    generation: u64,
+    stop: CancellationToken,
+    farewell: Arc<AtomicBool>,
+    reached: bool,
+}
+
+impl Drop for Running {
+    /// Also when the engine panics: the actor must not wait for ever.
+    fn drop(&mut self) {
+        let ended = Signal::Ended { reached: self.reached };
+        drop(self.parts.signals.send((self.generation, ended)));
+    }
+}
+
+impl Running {
+    async fn run(mut self) {
+        let parts = Arc::clone(&self.parts);
+        let observer = Arc::new(Observer {
+            parts: Arc::clone(&parts),
+            generation: self.generation,
+            client: OnceLock::new(),
+        });
+        let props =
+            DevicePropsOverride::new().with_os("Linux").with_platform_type(PlatformType::CHROME);
+        let mut builder = Bot::builder()
+            .with_backend_arc(parts.backend())
+            .with_transport_factory(parts.net.transport())
+            .with_http_client(parts.net.http())
+            .with_device_props(props)
+            .with_inbound_durability_hook(Inbox::new(&parts));
+        if let Some(version) = parts.net.version() {
+            builder = builder.with_version(version);
+        }
+        let bot = match builder.build().await {
+            Ok(bot) => bot,
+            Err(error) => {
+                tracing::error!(device = %parts.name, %error, "A client could not be built.");
+                return;
+            }
+        };
+        let client = bot.client();
+        // One connection per client: when and whether to try again is decided, and shown, by the actor.
+        client.enable_auto_reconnect.store(false, Ordering::Relaxed);
+        drop(observer.client.set(Arc::downgrade(&client)));
+        let subscription = client.subscribe(interest(), observer);
+        drop(parts.signals.send((self.generation, Signal::Up(Arc::clone(&client)))));
+
+        let mut engine = Box::pin(bot.run());
+        let over = tokio::select! {
+            () = &mut engine => true,
+            () = self.stop.cancelled() => false,
+        };
+        self.reached = client.stats().frames_received > 0;
+        let closing = async {
+            if self.farewell.load(Ordering::Relaxed) {
+                client.logout().await;
+            } else {
+                // Also after the engine ended by itself: this flushes what is only in memory.
+                client.disconnect().await;
+            }
+            if !over {
+                engine.await;
+            }
+        };
+        if tokio::time::timeout(CLOSING, closing).await.is_err() {
+            tracing::error!(device = %parts.name, "A client did not go down in time and was dropped.");
+        }
+        drop(subscription);
+    }
+}
+
+fn interest() -> EventInterest {
+    EventInterest::of(&[
+        EventKind::Connected,
+        EventKind::SelfPushNameUpdated,
+        EventKind::PairSuccess,
+        EventKind::PairError,
+        EventKind::PairingQrCode,
+        EventKind::PairingCode,
+        EventKind::PairingQrCodesExhausted,
+        EventKind::PairPasskeyRequest,
+        EventKind::PairPasskeyConfirmation,
+        EventKind::PairPasskeyError,
+        EventKind::QrScannedWithoutMultidevice,
+        EventKind::LoggedOut,
+        EventKind::StreamReplaced,
+        EventKind::TemporaryBan,
+        EventKind::ClientOutdated,
+        EventKind::ConnectFailure,
+        EventKind::Messages,
+        EventKind::ServerAck,
+        EventKind::Receipt,
+        EventKind::GroupUpdate,
+        EventKind::IncomingCall,
+        EventKind::MissedCall,
+    ])
+}
+
+/// Hears the engine's events. Called on the engine's own tasks: it hands on and never waits.
+struct Observer {
+    parts: Arc<Parts>,
+    generation: u64,
+    client: OnceLock<std::sync::Weak<Client>>,
+}
+
+impl Observer {
+    fn client(&self) -> Option<Arc<Client>> {
+        self.client.get().and_then(std::sync::Weak::upgrade)
+    }
+
+    fn tell(&self, signal: Signal) {
+        drop(self.parts.signals.send((self.generation, signal)));
+    }
+
+    fn note(&self, entry: Entry) {
+        drop(self.parts.ledger.send(entry));
+    }
+
+    /// The engine confirms a scan before its new identity is on disk; a crash now would orphan the link.
+    fn keep_credentials(&self) {
+        let Some(client) = self.client() else { return };
+        // WhatsApp closes the stream next (515), and this very client must follow: the bootstrap after a link is armed in it.
+        client.enable_auto_reconnect.store(true, Ordering::Relaxed);
+        let (parts, generation) = (Arc::clone(&self.parts), self.generation);
+        self.parts.tasks.spawn("keep credentials", async move {
+            if let Err(error) = client.persistence_manager().flush().await {
+                tracing::error!(device = %parts.name, %error, "New credentials could not be written.");
+            }
+            drop(parts.signals.send((generation, Signal::Paired)));
+        });
+    }
+
+    fn acked(&self, id: &str, error: Option<&str>) {
+        let Some(id) = MessageId::parse(id) else { return };
+        let status = match error {
+            None => MessageStatus::Accepted,
+            Some(code) => {
+                MessageStatus::Failed { code: code.to_owned(), detail: refusal(code).to_owned() }
+            }
+        };
+        if error == Some("463") {
+            self.tell(Signal::SendingLocked);
+        }
+        self.note(Entry::Advance { ids: vec![id], status });
+    }
+
+    fn receipt(&self, receipt: &wa_rs::types::events::Receipt) {
+        use wa_rs::types::presence::ReceiptType;
+        let status = match receipt.r#type {
+            // `inactive` is a delivery to a client nobody looks at.
+            ReceiptType::Delivered | ReceiptType::Inactive => MessageStatus::Delivered,
+            ReceiptType::Read => MessageStatus::Read,
+            ReceiptType::Played => MessageStatus::Played,
+            _ => return,
+        };
+        if receipt.source.is_from_me {
+            return;
+        }
+        let ids = receipt.message_ids.iter().filter_map(|id| MessageId::parse(id)).collect();
+        self.note(Entry::Advance { ids, status });
+    }
+}
+
+impl EventHandler for Observer {
+    fn handle_event(&self, event: Arc<Event>) {
+        match &*event {
+            Event::Connected(_) => self.tell(Signal::Ready),
+            Event::SelfPushNameUpdated(_) => self.tell(Signal::Named),
+            Event::PairSuccess(_) => self.keep_credentials(),
+            Event::PairError(error) => {
+                tracing::warn!(device = %self.parts.name, error = %error.error, "The link was refused.");
+                self.tell(Signal::PairFailed);
+            }
+            Event::QrScannedWithoutMultidevice(_) => self.tell(Signal::PairFailed),
+            Event::PairingQrCode(qr) => {
+                self.tell(Signal::Qr(Secret::new(qr.code.clone()), qr.timeout));
+            }
+            Event::PairingCode(code) => {
+                self.tell(Signal::PairCode(Secret::new(code.code.clone()), code.timeout));
+            }
+            Event::PairingQrCodesExhausted(end) if end.disconnected => {
+                self.tell(Signal::QrExhausted);
+            }
+            Event::PairPasskeyRequest(ask) => {
+                let options = Secret::new(ask.request_options_json.clone());
+                self.tell(Signal::Passkey(Passkey::Request(options)));
+            }
+            Event::PairPasskeyConfirmation(confirm) => {
+                self.tell(Signal::Passkey(Passkey::Confirm(Secret::new(confirm.code.clone()))));
+            }
+            Event::PairPasskeyError(error) => {
+                tracing::warn!(device = %self.parts.name, error = %error.error, "The passkey step failed.");
+                self.tell(Signal::PairFailed);
+            }
+            Event::LoggedOut(out) => {
+                self.tell(Signal::LoggedOut(u16::try_from(out.reason.code()).unwrap_or(0)));
+            }
+            Event::StreamReplaced(_) => self.tell(Signal::Replaced),
+            Event::TemporaryBan(ban) => {
+                let until = ban.expire.to_std().ok().map(|left| UnixMillis::now().after(left));
+                self.tell(Signal::Banned(until));
+            }
+            Event::ClientOutdated(_) => self.tell(Signal::Outdated),
+            Event::ConnectFailure(failure) => match failure.reason.code() {
+                402 => self.tell(Signal::Banned(None)),
+                code => self.tell(Signal::Server(u16::try_from(code).unwrap_or(0))),
+            },
+            Event::Messages(batch) if !batch.hook_committed => {
+                if let Some(client) = self.client() {
+                    let (parts, batch) = (Arc::clone(&self.parts), Arc::clone(&batch.messages));
+                    self.parts.tasks.spawn("keep messages", async move {
+                        super::inbound::keep_late(&parts, &client, &batch).await;
+                    });
+                }
+            }
+            Event::ServerAck(ack) if ack.class.as_deref() == Some("message") => {
+                self.acked(&ack.id, ack.error.as_deref());
+            }
+            Event::Receipt(receipt) => self.receipt(receipt),
+            _ => {
+                if let Some(event) = super::decode::occasion(&self.parts.name, &event) {
+                    self.note(Entry::Event(event));
+                }
+            }
+        }
+    }
+}
+
+/// What WhatsApp's codes for a refused message mean.
+fn refusal(code: &str) -> &'static str {
+    match code {
+        "400" => "WhatsApp found the message malformed",
+        "403" => "sending to this chat is not allowed",
+        "404" => "the receiver does not exist",
+        "463" => "WhatsApp does not let this account write to new contacts at the moment",
+        "479" => "WhatsApp found an address in the message malformed",
+        "503" => "WhatsApp was not available",
+        _ => "WhatsApp refused the message",
+    }
+}

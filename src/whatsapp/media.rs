@@ -1,0 +1,348 @@
+//! Files on their way to and from WhatsApp. Everything streams through unlinked files in the store's spool: no file is
+//! ever whole in memory, and a crash leaves nothing behind. Blocking work has threads of its own.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use data_encoding::HEXLOWER;
+use tokio::sync::{mpsc, oneshot};
+use wa_rs::client::Client;
+use wa_rs::download::DownloadParams;
+use wa_rs::http::HttpStatusError;
+use wa_rs::wacore::upload::{EncryptedMediaInfo, UploadSource, encrypt_media_streaming};
+
+use super::deliver::Failure;
+use super::fetch::FetchError;
+use super::handle::MediaStream;
+use super::history::{MediaRow, media_type};
+use super::link::Parts;
+use super::{WhatsAppError, encode, image};
+use crate::model::{MediaKind, MediaSource};
+
+/// How much is read at once on the way to a caller.
+const CHUNK: usize = 64 << 10;
+
+/// A file to be sent, as the request describes it.
+pub(super) struct Wanted<'a> {
+    pub(super) kind: MediaKind,
+    pub(super) source: &'a MediaSource,
+    pub(super) mime: Option<&'a str>,
+    pub(super) filename: Option<&'a str>,
+}
+
+/// A file that is encrypted and ready to go.
+struct Ready {
+    cipher: Arc<File>,
+    length: u64,
+    info: EncryptedMediaInfo,
+    mime: String,
+    size: Option<(u32, u32)>,
+}
+
+/// Why a file could not be made ready.
+#[derive(Debug, thiserror::Error)]
+enum MediaError {
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    #[error("the file is not {wanted}: it looks like {found}")]
+    Mismatch { wanted: &'static str, found: String },
+    #[error("the file is larger than media.max_size")]
+    TooLarge,
+    #[error("the file could not be read or written: {0}")]
+    Disk(#[from] std::io::Error),
+    #[error("the file could not be encrypted: {0}")]
+    Cipher(String),
+}
+
+impl From<MediaError> for Failure {
+    fn from(error: MediaError) -> Self {
+        let detail = error.to_string();
+        let code = match error {
+            MediaError::Fetch(error) if error.is_passing() => return Self::Later(detail),
+            MediaError::Disk(_) => return Self::Later(detail),
+            MediaError::Fetch(FetchError::TooLarge) | MediaError::TooLarge => "media_too_large",
+            MediaError::Fetch(FetchError::Denied | FetchError::Scheme) => "media_url_denied",
+            MediaError::Fetch(_) => "media_fetch_failed",
+            MediaError::Mismatch { .. } => "media_type_mismatch",
+            MediaError::Cipher(_) => "media_failed",
+        };
+        Self::Never { code, detail }
+    }
+}
+
+/// Fetches or opens a file, encrypts it and uploads it.
+pub(super) async fn upload(
+    parts: &Arc<Parts>,
+    client: &Client,
+    wanted: Wanted<'_>,
+) -> Result<encode::File, Failure> {
+    let Wanted { kind, source, mime, filename } = wanted;
+    let (worker, source, mime) = (Arc::clone(parts), source.clone(), mime.map(str::to_owned));
+    let name = filename.map(str::to_owned).or_else(|| match (&source, kind) {
+        (MediaSource::Url(url), MediaKind::Document) => last_segment(url),
+        _ => None,
+    });
+    // Fetching and encrypting are heavy: few at a time, whatever the number of devices.
+    let permit = Arc::clone(&parts.heavy).acquire_owned().await;
+    let ready = on_thread(move || make_ready(&worker, kind, &source, mime)).await?;
+    drop(permit);
+    let Ready { cipher, length, info, mime, size } = ready;
+    let source = Cipher { file: cipher, length };
+    let upload = client
+        .upload_stream(source, info, media_type(kind))
+        .await
+        .map_err(|error| Failure::Later(format!("the upload failed: {error}")))?;
+    Ok(encode::File { upload, mime, filename: name, size })
+}
+
+fn make_ready(
+    parts: &Parts,
+    kind: MediaKind,
+    source: &MediaSource,
+    mime: Option<String>,
+) -> Result<Ready, MediaError> {
+    let spool = parts.store.spool();
+    let (mut plain, claimed) = match source {
+        MediaSource::Url(url) => {
+            let mut file = scratch(&spool)?;
+            let claimed = parts.fetcher.fetch(url, &mut file)?;
+            (file, claimed)
+        }
+        MediaSource::Spool(path) => (File::open(path)?, None),
+    };
+    if plain.metadata()?.len() > parts.max_media {
+        return Err(MediaError::TooLarge);
+    }
+    let mut head = Vec::new();
+    plain.seek(SeekFrom::Start(0))?;
+    (&plain).take(image::HEAD as u64).read_to_end(&mut head)?;
+    let mime = decide_type(kind, mime, image::sniff(&head), claimed)?;
+    let size = match kind {
+        MediaKind::Image | MediaKind::Sticker => image::dimensions(&mut plain),
+        _ => None,
+    };
+    plain.seek(SeekFrom::Start(0))?;
+    let cipher = scratch(&spool)?;
+    let info = encrypt_media_streaming(
+        std::io::BufReader::with_capacity(CHUNK, plain),
+        std::io::BufWriter::with_capacity(CHUNK, &cipher),
+        media_type(kind),
+    )
+    .map_err(|error| MediaError::Cipher(error.to_string()))?;
+    let length = cipher.metadata()?.len();
+    Ok(Ready { cipher: Arc::new(cipher), length, info, mime, size })
+}
+
+/// A caller's word counts most, then the bytes, then the server's word. An error page must not become a picture.
+fn decide_type(
+    kind: MediaKind,
+    said: Option<String>,
+    sniffed: Option<&'static str>,
+    claimed: Option<String>,
+) -> Result<String, MediaError> {
+    if let Some(said) = said {
+        return Ok(said);
+    }
+    let (wanted, family) = match kind {
+        MediaKind::Document => {
+            let found = sniffed.map(str::to_owned).or(claimed);
+            return Ok(found.unwrap_or_else(|| "application/octet-stream".to_owned()));
+        }
+        MediaKind::Image => ("a picture", "image/"),
+        MediaKind::Sticker => ("a WebP picture", "image/webp"),
+        MediaKind::Video => ("a video", "video/"),
+        MediaKind::Audio | MediaKind::Voice => ("audio", "audio/"),
+    };
+    match sniffed {
+        Some(found) if found.starts_with(family) => Ok(found.to_owned()),
+        // A container of either: the caller knows that there is only sound in it.
+        Some("video/mp4") if family == "audio/" => Ok("audio/mp4".to_owned()),
+        Some("video/webm") if family == "audio/" => Ok("audio/webm".to_owned()),
+        Some(found) => Err(MediaError::Mismatch { wanted, found: found.to_owned() }),
+        None => match claimed {
+            Some(claimed) if claimed.starts_with(family) => Ok(claimed),
+            claimed => {
+                let found = claimed.unwrap_or_else(|| "something else".to_owned());
+                Err(MediaError::Mismatch { wanted, found })
+            }
+        },
+    }
+}
+
+/// The name at the end of a URL's path.
+fn last_segment(url: &str) -> Option<String> {
+    let path = url.split(['?', '#']).next()?.split_once("://")?.1;
+    let (_, name) = path.rsplit_once('/')?;
+    let mut bytes = Vec::with_capacity(name.len());
+    let mut rest = name.as_bytes();
+    while let Some((&first, tail)) = rest.split_first() {
+        let escaped = tail
+            .get(..2)
+            .filter(|_| first == b'%')
+            .and_then(|hex| data_encoding::HEXLOWER_PERMISSIVE.decode(hex).ok()?.first().copied());
+        bytes.push(escaped.unwrap_or(first));
+        rest = if escaped.is_some() { tail.get(2..).unwrap_or_default() } else { tail };
+    }
+    let name: String = String::from_utf8_lossy(&bytes)
+        .chars()
+        .filter(|c| !c.is_control() && !matches!(c, '/' | '\\'))
+        .take(255)
+        .collect();
+    (!name.is_empty()).then_some(name)
+}
+
+/// Downloads and decrypts a received file, then streams it. The first byte leaves after the last one was verified.
+pub(super) async fn download(
+    parts: &Arc<Parts>,
+    client: &Client,
+    row: MediaRow,
+) -> Result<MediaStream, WhatsAppError> {
+    if row.size.is_some_and(|size| size > parts.max_media) {
+        return Err(WhatsAppError::TooLarge);
+    }
+    let params = params(&row).ok_or(WhatsAppError::NotFound)?;
+    let spool = parts.store.spool();
+    let sink = on_thread(move || scratch(&spool))
+        .await
+        .map_err(|error| WhatsAppError::Media(error.to_string()))?;
+    let file = client.download_to_writer(&params, sink).await.map_err(|error| {
+        let refused = error.chain().find_map(|cause| cause.downcast_ref::<HttpStatusError>());
+        match refused.map(|refused| refused.status) {
+            Some(404 | 410) => WhatsAppError::Expired,
+            Some(status) => WhatsAppError::Refused(status.to_string()),
+            None => WhatsAppError::Media(format!("the download failed: {error}")),
+        }
+    })?;
+    let (chunks, stream) = mpsc::channel(4);
+    parts.tasks.spawn("media stream", send_chunks(file, chunks));
+    let MediaRow { mime, filename, size, .. } = row;
+    Ok(MediaStream { mime, filename, size, chunks: stream })
+}
+
+async fn send_chunks(file: File, chunks: mpsc::Sender<Result<Bytes, WhatsAppError>>) {
+    use tokio::io::AsyncReadExt;
+    let mut file = tokio::fs::File::from_std(file);
+    loop {
+        let mut chunk = Vec::with_capacity(CHUNK);
+        let read = (&mut file).take(CHUNK as u64).read_to_end(&mut chunk).await;
+        let (item, last) = match read {
+            Ok(0) => return,
+            Ok(_) => (Ok(Bytes::from(chunk)), false),
+            Err(error) => (Err(WhatsAppError::Media(error.to_string())), true),
+        };
+        // A caller who hung up does not want the rest.
+        if chunks.send(item).await.is_err() || last {
+            return;
+        }
+    }
+}
+
+fn params(row: &MediaRow) -> Option<DownloadParams> {
+    let bytes = |hex: &Option<String>| HEXLOWER.decode(hex.as_ref()?.as_bytes()).ok();
+    Some(DownloadParams {
+        direct_path: row.direct_path.clone(),
+        media_key: bytes(&row.media_key),
+        file_sha256: bytes(&row.file_sha256)?,
+        file_enc_sha256: bytes(&row.file_enc_sha256),
+        file_length: row.size.unwrap_or_default(),
+        media_type: media_type(row.kind),
+    })
+}
+
+/// A nameless file in the spool.
+fn scratch(spool: &Path) -> std::io::Result<File> {
+    let path = spool.join(format!("scratch-{:032x}", rand::random::<u128>()));
+    let file = File::options().read(true).write(true).create_new(true).open(&path)?;
+    std::fs::remove_file(&path)?;
+    Ok(file)
+}
+
+/// The encrypted file, read at any place by any attempt.
+struct Cipher {
+    file: Arc<File>,
+    length: u64,
+}
+
+impl UploadSource for Cipher {
+    fn len(&self) -> u64 {
+        self.length
+    }
+
+    fn reader_from(&self, offset: u64) -> std::io::Result<Box<dyn Read + Send>> {
+        Ok(Box::new(At { file: Arc::clone(&self.file), offset }))
+    }
+}
+
+struct At {
+    file: Arc<File>,
+    offset: u64,
+}
+
+impl Read for At {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.file.read_at(buffer, self.offset)?;
+        self.offset += count as u64;
+        Ok(count)
+    }
+}
+
+/// Runs blocking work on a thread of its own.
+async fn on_thread<T, E>(work: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, E>
+where
+    T: Send + 'static,
+    E: From<std::io::Error> + Send + 'static,
+{
+    let (done, outcome) = oneshot::channel();
+    std::thread::Builder::new()
+        .name("whatsapp media".to_owned())
+        .stack_size(512 << 10)
+        .spawn(move || drop(done.send(work())))?;
+    // The sender only vanishes when the work panicked.
+    outcome.await.unwrap_or_else(|_| Err(std::io::Error::other("the work was lost").into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_page_is_no_picture() {
+        let html = || Some("text/html".to_owned());
+        assert!(decide_type(MediaKind::Image, None, None, html()).is_err());
+        assert!(decide_type(MediaKind::Image, None, Some("application/pdf"), None).is_err());
+        assert_eq!(
+            decide_type(MediaKind::Image, None, Some("image/png"), html()).ok().as_deref(),
+            Some("image/png")
+        );
+        assert_eq!(
+            decide_type(MediaKind::Document, None, None, html()).ok().as_deref(),
+            Some("text/html")
+        );
+        assert_eq!(
+            decide_type(MediaKind::Audio, None, Some("video/mp4"), None).ok().as_deref(),
+            Some("audio/mp4")
+        );
+        let said = Some("image/x-own".to_owned());
+        assert_eq!(
+            decide_type(MediaKind::Image, said, None, None).ok().as_deref(),
+            Some("image/x-own")
+        );
+    }
+
+    #[test]
+    fn a_document_is_named_by_its_url() {
+        for (url, name) in [
+            ("https://x.example/a/b/Harga%20Baru.pdf?x=1#y", Some("Harga Baru.pdf")),
+            ("https://x.example/a/%2e%2e%2fetc", Some("..etc")),
+            ("https://x.example/a/%zz", Some("%zz")),
+            ("https://x.example/", None),
+            ("https://x.example", None),
+        ] {
+            assert_eq!(last_segment(url).as_deref(), name, "{url}");
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! How the engine reaches the network: the WebSocket, and one HTTP client with timeouts, a cap and a memory for the
+//! version of WhatsApp's web client. Media of API callers do not come through here (`fetch`).
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use wa_rs::anyhow;
+use wa_rs::http::UreqHttpClient;
+use wa_rs::transport::TokioWebSocketTransportFactory;
+use wa_rs::wacore::net::{
+    HttpClient, HttpRequest, HttpResponse, StreamingHttpResponse, UploadBody,
+};
+
+use super::WhatsAppError;
+use crate::store::{Batch, Space};
+
+/// The page that names the version of WhatsApp's web client.
+const VERSION_PAGE: &str = "https://web.whatsapp.com/sw.js";
+/// Where the last good version is kept.
+const VERSION_KEY: &[u8] = b"whatsapp/version";
+/// What a simulated WhatsApp is told: it accepts any version, and there is no page to ask.
+const SIMULATED_VERSION: (u32, u32, u32) = (2, 3000, 1_047_769_893);
+/// History comes in blobs of this size at most; the cap for media must not cut them.
+const HISTORY_MAX: u64 = 64 << 20;
+
+/// The way to WhatsApp, shared by all devices.
+#[derive(Clone)]
+pub(super) struct Net {
+    url: Option<String>,
+    http: HttpGate,
+}
+
+impl Net {
+    /// The way to WhatsApp, or to a simulated one at `url`.
+    pub(super) fn new(
+        url: Option<String>,
+        max_media: u64,
+        memory: Space,
+    ) -> Result<Self, WhatsAppError> {
+        if let Some(url) = &url {
+            if !cfg!(feature = "simulator") {
+                return Err(WhatsAppError::Refused(
+                    "this build only talks to WhatsApp itself".to_owned(),
+                ));
+            }
+            if !is_loopback(url) {
+                return Err(WhatsAppError::Refused(
+                    "a simulated WhatsApp must be on a loopback address".to_owned(),
+                ));
+            }
+        }
+        let cap = max_media.max(HISTORY_MAX).saturating_add(1 << 20);
+        let inner = UreqHttpClient::with_agent(agent()).with_max_body_bytes(cap);
+        let http = HttpGate { inner: Arc::new(inner), simulated: url.is_some(), memory };
+        Ok(Self { url, http })
+    }
+
+    /// What opens the WebSocket.
+    pub(super) fn transport(&self) -> TokioWebSocketTransportFactory {
+        let factory = TokioWebSocketTransportFactory::new();
+        match &self.url {
+            Some(url) => factory.with_url(url.clone()),
+            None => factory,
+        }
+    }
+
+    /// What the engine fetches and uploads with.
+    pub(super) fn http(&self) -> HttpGate {
+        self.http.clone()
+    }
+
+    /// The version to claim, when it need not be fetched.
+    pub(super) fn version(&self) -> Option<(u32, u32, u32)> {
+        self.url.is_some().then_some(SIMULATED_VERSION)
+    }
+}
+
+fn agent() -> ureq::Agent {
+    ureq::Agent::config_builder()
+        .timeout_resolve(Some(Duration::from_secs(5)))
+        .timeout_connect(Some(Duration::from_secs(10)))
+        .timeout_send_body(Some(Duration::from_secs(300)))
+        .timeout_recv_response(Some(Duration::from_secs(30)))
+        .timeout_recv_body(Some(Duration::from_secs(300)))
+        .max_redirects(3)
+        .max_idle_connections(8)
+        .max_idle_connections_per_host(2)
+        .input_buffer_size(16 << 10)
+        .output_buffer_size(16 << 10)
+        .http_status_as_error(false)
+        .proxy(None)
+        .build()
+        .into()
+}
+
+/// Whether the host of a `ws://` URL is this machine.
+fn is_loopback(url: &str) -> bool {
+    let Some(rest) = url.strip_prefix("ws://") else { return false };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    if authority.contains('@') {
+        return false;
+    }
+    let host = match authority.strip_prefix('[') {
+        Some(v6) => v6.split(']').next().unwrap_or_default(),
+        None => authority.split(':').next().unwrap_or_default(),
+    };
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// The engine's HTTP client: remembers the last good version, so that a failing page does not keep devices offline.
+#[derive(Clone)]
+pub(super) struct HttpGate {
+    inner: Arc<UreqHttpClient>,
+    simulated: bool,
+    memory: Space,
+}
+
+impl HttpGate {
+    /// A simulated media host on this machine has no certificate: plain HTTP reaches it.
+    fn route(&self, mut request: HttpRequest) -> HttpRequest {
+        if self.simulated
+            && let Some(rest) = request.url.strip_prefix("https://")
+            && is_loopback(&format!("ws://{rest}"))
+        {
+            request.url = format!("http://{rest}");
+        }
+        request
+    }
+
+    async fn version_page(&self, request: HttpRequest) -> anyhow::Result<HttpResponse> {
+        let fetched = self.inner.execute(request).await;
+        if let Ok(page) = &fetched
+            && let Ok(text) = std::str::from_utf8(&page.body)
+            && let Some((_, _, revision)) = wa_rs::version::parse_sw_js(text)
+        {
+            let mut batch = Batch::new();
+            batch.put(VERSION_KEY, revision.to_string().into_bytes());
+            if let Err(error) = self.memory.write(batch).await {
+                tracing::warn!(%error, "The version of WhatsApp's client could not be remembered.");
+            }
+            return fetched;
+        }
+        let Some(known) = self.memory.get(VERSION_KEY).await? else { return fetched };
+        tracing::warn!("WhatsApp's version page failed; using the last good version.");
+        let revision = String::from_utf8_lossy(&known);
+        let body = format!("\"client_revision\":{revision},").into_bytes();
+        Ok(HttpResponse { status_code: 200, body })
+    }
+}
+
+#[async_trait]
+impl HttpClient for HttpGate {
+    async fn execute(&self, request: HttpRequest) -> anyhow::Result<HttpResponse> {
+        if request.url == VERSION_PAGE {
+            return self.version_page(request).await;
+        }
+        self.inner.execute(self.route(request)).await
+    }
+
+    fn supports_streaming(&self) -> bool {
+        true
+    }
+
+    fn execute_streaming(&self, request: HttpRequest) -> anyhow::Result<StreamingHttpResponse> {
+        self.inner.execute_streaming(self.route(request))
+    }
+
+    fn supports_upload_streaming(&self) -> bool {
+        true
+    }
+
+    fn execute_upload(
+        &self,
+        request: HttpRequest,
+        body: UploadBody,
+        content_length: u64,
+    ) -> anyhow::Result<HttpResponse> {
+        self.inner.execute_upload(self.route(request), body, content_length)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_machine_can_pretend_to_be_whatsapp() {
+        for good in [
+            "ws://127.0.0.1:9/ws/chat",
+            "ws://127.8.8.8",
+            "ws://localhost:80/x",
+            "ws://[::1]:9/ws/chat",
+        ] {
+            assert!(is_loopback(good), "{good}");
+        }
+        for bad in [
+            "wss://127.0.0.1/",
+            "ws://example.com/",
+            "ws://127.0.0.1@example.com/",
+            "ws://127.0.0.1.example.com/",
+            "ws://[::2]/",
+            "ws://0.0.0.0/",
+            "ws://localhost.example.com/",
+            "",
+        ] {
+            assert!(!is_loopback(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_version_from_memory_reads_like_the_page() {
+        let page = "\"client_revision\":1047769893,";
+        assert_eq!(wa_rs::version::parse_sw_js(page), Some((2, 3000, 1_047_769_893)));
+    }
+}

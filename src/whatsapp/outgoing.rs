@@ -1,0 +1,246 @@
+//! The way out of the send queue: rows come from the store, at most one per chat is on its way, and none waits for
+//! another chat's. After a crash, rows still `Queued` go out again under their ids, which receivers recognise; rows that
+//! were `Sent` without an ack do not, because the next connection may still bring the ack or a receipt.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use wa_rs::client::Client;
+
+use super::deliver::{Failure, Known, deliver};
+use super::ledger::{Entry, status_event};
+use super::link::Parts;
+use super::pace::Pacer;
+use crate::config::Pace;
+use crate::model::{Content, Jid, MediaSource, MessageId, MessageStatus, SentMessage, UnixMillis};
+
+/// How many rows are read at once.
+const PAGE: usize = 512;
+/// How many messages are on their way at once.
+const IN_FLIGHT: usize = 16;
+/// How often a message that WhatsApp did not take is tried.
+const TRIES: u32 = 5;
+/// A message older than this is not worth sending any more.
+const EXPIRES: Duration = Duration::from_secs(24 * 3600);
+/// How often the queue is looked at without being nudged.
+const LOOK: Duration = Duration::from_secs(60);
+
+/// The sender of one device.
+pub(super) struct Outgoing {
+    parts: Arc<Parts>,
+    live: watch::Receiver<Option<Arc<Client>>>,
+    pace: watch::Receiver<Option<Pace>>,
+    known: Known,
+    backlog: Vec<SentMessage>,
+    more: bool,
+    busy: BTreeSet<Jid>,
+    tries: BTreeMap<MessageId, (u32, Instant)>,
+}
+
+struct Landed {
+    row: SentMessage,
+    outcome: Result<(), Failure>,
+}
+
+type Flying = FuturesUnordered<BoxFuture<'static, Landed>>;
+
+impl Outgoing {
+    /// A sender that sends while `live` has a client.
+    pub(super) fn new(
+        parts: Arc<Parts>,
+        live: watch::Receiver<Option<Arc<Client>>>,
+        pace: watch::Receiver<Option<Pace>>,
+        known: Known,
+    ) -> Self {
+        Self {
+            parts,
+            live,
+            pace,
+            known,
+            backlog: Vec::new(),
+            more: true,
+            busy: BTreeSet::new(),
+            tries: BTreeMap::new(),
+        }
+    }
+
+    /// Sends until it is dropped.
+    pub(super) async fn run(&mut self) {
+        // After a panic nothing of the last run is on its way any more.
+        self.busy.clear();
+        self.more = true;
+        let mut nudge = self.parts.store.queue().nudge(&self.parts.name);
+        let mut pacer = Pacer::new(*self.pace.borrow_and_update());
+        let mut flying = Flying::new();
+        loop {
+            nudge.borrow_and_update();
+            if self.more && flying.len() < IN_FLIGHT {
+                self.read().await;
+            }
+            let client = self.live.borrow_and_update().clone();
+            let wake = match &client {
+                Some(client) => self.launch(client, &pacer, &mut flying),
+                None => None,
+            };
+            let wake = wake.unwrap_or_else(|| Instant::now() + LOOK);
+            tokio::select! {
+                Some(landed) = flying.next(), if !flying.is_empty() => self.land(landed),
+                changed = nudge.changed() => match changed {
+                    Ok(()) => self.more = true,
+                    Err(_) => return,
+                },
+                changed = self.live.changed() => if changed.is_err() { return },
+                changed = self.pace.changed() => match changed {
+                    Ok(()) => pacer = Pacer::new(*self.pace.borrow_and_update()),
+                    Err(_) => return,
+                },
+                () = tokio::time::sleep_until(wake) => self.more = true,
+            }
+        }
+    }
+
+    /// Reads what is queued; what became too old fails.
+    async fn read(&mut self) {
+        let rows = match self.parts.store.queue().queued(&self.parts.name, PAGE).await {
+            Ok(rows) => rows,
+            Err(error) => {
+                tracing::error!(device = %self.parts.name, %error, "The send queue could not be read.");
+                return;
+            }
+        };
+        self.more = false;
+        let horizon = UnixMillis::now().before(EXPIRES);
+        let (old, fresh): (Vec<_>, Vec<_>) =
+            rows.into_iter().partition(|row| row.created < horizon);
+        for row in old {
+            let detail = "not sent within 24 hours".to_owned();
+            fail(&self.parts, &row, "expired", detail).await;
+        }
+        self.tries.retain(|id, _| fresh.iter().any(|row| row.id == *id));
+        self.backlog = fresh;
+    }
+
+    /// Starts what may start. Returns when to look again, when that is sooner than the next event.
+    fn launch(
+        &mut self,
+        client: &Arc<Client>,
+        pacer: &Pacer,
+        flying: &mut Flying,
+    ) -> Option<Instant> {
+        let now = Instant::now();
+        let mut wake: Option<Instant> = None;
+        let mut sooner = |at: Instant| wake = Some(wake.map_or(at, |wake| wake.min(at)));
+        // A chat whose oldest row cannot go yet must not be overtaken by its next one.
+        let mut blocked: BTreeSet<Jid> = BTreeSet::new();
+        let mut at = 0;
+        while let Some(row) = self.backlog.get(at) {
+            if flying.len() >= IN_FLIGHT {
+                break;
+            }
+            let chat = row.request.to.jid();
+            let later = self.tries.get(&row.id).map(|(_, at)| *at).filter(|at| *at > now);
+            if let Some(at) = later {
+                sooner(at);
+                blocked.insert(chat.clone());
+            }
+            if self.busy.contains(&chat) || blocked.contains(&chat) {
+                blocked.insert(chat);
+                at += 1;
+                continue;
+            }
+            if let Err(wait) = pacer.take() {
+                sooner(now + wait);
+                break;
+            }
+            self.busy.insert(chat);
+            let row = self.backlog.remove(at);
+            flying.push(self.fly(Arc::clone(client), row));
+        }
+        wake
+    }
+
+    fn fly(&self, client: Arc<Client>, row: SentMessage) -> BoxFuture<'static, Landed> {
+        let (parts, known) = (Arc::clone(&self.parts), self.known.clone());
+        let tried = self.tries.get(&row.id).map_or(0, |(tried, _)| *tried);
+        Box::pin(async move {
+            let outcome = deliver(&parts, &client, &known, &row).await;
+            match &outcome {
+                Ok(()) => {
+                    advance(&parts, &row, MessageStatus::Sent).await;
+                    parts.status.spoke(UnixMillis::now());
+                    clear_spool(&row).await;
+                }
+                Err(Failure::Never { code, detail }) => {
+                    fail(&parts, &row, code, detail.clone()).await;
+                }
+                Err(Failure::Later(why)) if tried + 1 >= TRIES => {
+                    fail(&parts, &row, "send_failed", why.clone()).await;
+                }
+                Err(Failure::Later(_) | Failure::Offline) => {}
+            }
+            Landed { row, outcome }
+        })
+    }
+
+    fn land(&mut self, landed: Landed) {
+        let Landed { row, outcome } = landed;
+        self.busy.remove(&row.request.to.jid());
+        let wait = match outcome {
+            Ok(()) | Err(Failure::Never { .. }) => None,
+            Err(Failure::Offline) => Some((0, Duration::from_secs(1))),
+            Err(Failure::Later(why)) => {
+                tracing::warn!(device = %self.parts.name, id = %row.id, why, "A message was not sent; trying again.");
+                Some((1, Duration::from_secs(5)))
+            }
+        };
+        match wait {
+            Some((counts, wait)) => {
+                let entry = self.tries.entry(row.id.clone()).or_insert((0, Instant::now()));
+                entry.0 += counts;
+                entry.1 = Instant::now() + wait;
+                // Back to its place: the oldest first.
+                if entry.0 < TRIES {
+                    self.backlog.insert(0, row);
+                } else {
+                    self.tries.remove(&row.id);
+                }
+            }
+            None => drop(self.tries.remove(&row.id)),
+        }
+        if self.backlog.is_empty() {
+            self.more = true;
+        }
+    }
+}
+
+async fn fail(parts: &Parts, row: &SentMessage, code: &str, detail: String) {
+    tracing::warn!(device = %parts.name, id = %row.id, code, "A message was not sent.");
+    advance(parts, row, MessageStatus::Failed { code: code.to_owned(), detail }).await;
+    clear_spool(row).await;
+}
+
+async fn advance(parts: &Parts, row: &SentMessage, status: MessageStatus) {
+    match parts.store.queue().advance(&parts.name, &row.id, status).await {
+        Ok(Some(message)) => drop(parts.ledger.send(Entry::Event(status_event(&message)))),
+        // The ack was faster.
+        Ok(None) => {}
+        Err(error) => {
+            tracing::error!(device = %parts.name, id = %row.id, %error, "A status could not be written.");
+        }
+    }
+}
+
+/// An uploaded file is not needed once its message is settled.
+async fn clear_spool(row: &SentMessage) {
+    if let Content::Media { source: MediaSource::Spool(path), .. } = &row.request.content
+        && let Err(error) = tokio::fs::remove_file(path).await
+    {
+        tracing::warn!(%error, "A spooled file could not be removed.");
+    }
+}

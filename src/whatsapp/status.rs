@@ -1,0 +1,184 @@
+//! What a device shows of itself: one `DeviceStatus` per device and one map of all, latest wins. A change of state that
+//! people would notice also becomes a `device.state` event; a new QR code does not.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+
+use super::ledger::Entry;
+use crate::model::{
+    Account, DeviceData, DeviceName, DeviceState, DeviceStatus, Event, EventData, EventId,
+    EventType, UnixMillis,
+};
+
+/// Every device's status.
+pub(super) type AllStatuses = Arc<BTreeMap<DeviceName, DeviceStatus>>;
+
+/// Where a device's status is published.
+#[derive(Clone)]
+pub(super) struct StatusCell {
+    name: DeviceName,
+    own: watch::Sender<DeviceStatus>,
+    all: watch::Sender<AllStatuses>,
+    ledger: mpsc::UnboundedSender<Entry>,
+}
+
+impl StatusCell {
+    /// Publishes `state` as the device's first one, without an event.
+    pub(super) fn new(
+        name: DeviceName,
+        state: DeviceState,
+        all: watch::Sender<AllStatuses>,
+        ledger: mpsc::UnboundedSender<Entry>,
+    ) -> Self {
+        let status = DeviceStatus::new(state, UnixMillis::now());
+        let own = watch::Sender::new(status.clone());
+        all.send_modify(|map| drop(Arc::make_mut(map).insert(name.clone(), status)));
+        Self { name, own, all, ledger }
+    }
+
+    /// The status with every change.
+    pub(super) fn watch(&self) -> watch::Receiver<DeviceStatus> {
+        self.own.subscribe()
+    }
+
+    /// The state now.
+    pub(super) fn state(&self) -> DeviceState {
+        self.own.borrow().state.clone()
+    }
+
+    /// Moves to `state`; nothing happens when it is the state already.
+    pub(super) fn set(&self, state: DeviceState) {
+        let now = UnixMillis::now();
+        let mut noticed = false;
+        let changed = self.own.send_if_modified(|status| {
+            if status.state == state {
+                return false;
+            }
+            noticed =
+                (status.state.as_str(), status.state.reason()) != (state.as_str(), state.reason());
+            if status.state.as_str() != state.as_str() {
+                status.since = now;
+            }
+            status.state = state.clone();
+            true
+        });
+        if changed {
+            self.copy();
+        }
+        if noticed {
+            tracing::info!(
+                device = %self.name,
+                state = state.as_str(),
+                reason = state.reason().unwrap_or_default(),
+                "The device's state changed."
+            );
+            self.tell(&state, now);
+        }
+    }
+
+    /// Whose account it is; `None` once the credentials are gone.
+    pub(super) fn set_account(&self, account: Option<Account>) {
+        self.amend(|status| std::mem::replace(&mut status.account, account.clone()) != account);
+    }
+
+    /// When WhatsApp last proved to be there. Shown to the nearest few seconds: a busy device would otherwise wake
+    /// every open admin page with every stanza.
+    pub(super) fn proven(&self, at: UnixMillis) {
+        self.amend(|status| newer(&mut status.proof_at, at, 5));
+    }
+
+    /// A message came in.
+    pub(super) fn heard(&self, at: UnixMillis) {
+        self.amend(|status| newer(&mut status.last_in, at, 1));
+    }
+
+    /// A message went out.
+    pub(super) fn spoke(&self, at: UnixMillis) {
+        self.amend(|status| newer(&mut status.last_out, at, 1));
+    }
+
+    /// The device left the file.
+    pub(super) fn retire(&self) {
+        self.all.send_modify(|map| drop(Arc::make_mut(map).remove(&self.name)));
+    }
+
+    fn amend(&self, change: impl FnOnce(&mut DeviceStatus) -> bool) {
+        if self.own.send_if_modified(change) {
+            self.copy();
+        }
+    }
+
+    fn copy(&self) {
+        let status = self.own.borrow().clone();
+        self.all.send_modify(|map| drop(Arc::make_mut(map).insert(self.name.clone(), status)));
+    }
+
+    fn tell(&self, state: &DeviceState, now: UnixMillis) {
+        let reason = state.reason().map(str::to_owned);
+        let id = EventId::derive(&[
+            self.name.as_str(),
+            state.as_str(),
+            reason.as_deref().unwrap_or_default(),
+            &now.millis().to_string(),
+            EventType::DeviceState.as_str(),
+        ]);
+        let data = DeviceData { status: state.word(), state: state.as_str().to_owned(), reason };
+        let event = Event {
+            id,
+            kind: EventType::DeviceState,
+            timestamp: now,
+            device: self.name.clone(),
+            data: EventData::Device(data),
+        };
+        // The ledger only goes away with the device; then there is nobody to tell.
+        drop(self.ledger.send(Entry::Event(event)));
+    }
+}
+
+fn newer(slot: &mut Option<UnixMillis>, at: UnixMillis, seconds: u64) -> bool {
+    if slot.is_some_and(|old| at.secs() < old.secs().saturating_add(seconds)) {
+        return false;
+    }
+    *slot = Some(at);
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Linking, Pending, Secret, Shown};
+
+    fn cell() -> (StatusCell, mpsc::UnboundedReceiver<Entry>) {
+        let (ledger, entries) = mpsc::unbounded_channel();
+        let name = DeviceName::parse("toko").unwrap();
+        let state = DeviceState::Pending(Pending::NotStarted);
+        (StatusCell::new(name, state, watch::Sender::default(), ledger), entries)
+    }
+
+    #[test]
+    fn a_new_qr_is_published_but_is_no_event() {
+        let (cell, mut entries) = cell();
+        cell.set(DeviceState::Linking(Linking::default()));
+        assert!(matches!(entries.try_recv(), Ok(Entry::Event(_))));
+        let qr = Shown { code: Secret::new("2@x"), expires_at: UnixMillis::from_secs(1) };
+        cell.set(DeviceState::Linking(Linking { qr: Some(qr), ..Linking::default() }));
+        assert!(entries.try_recv().is_err());
+        let all = cell.all.borrow().clone();
+        assert!(matches!(
+            all.values().next().map(|status| &status.state),
+            Some(DeviceState::Linking(Linking { qr: Some(_), .. }))
+        ));
+    }
+
+    #[test]
+    fn a_proof_moves_forward_in_steps() {
+        let (cell, _entries) = cell();
+        cell.proven(UnixMillis::from_secs(100));
+        cell.proven(UnixMillis::from_secs(102));
+        assert_eq!(cell.own.borrow().proof_at, Some(UnixMillis::from_secs(100)));
+        cell.proven(UnixMillis::from_secs(105));
+        assert_eq!(cell.own.borrow().proof_at, Some(UnixMillis::from_secs(105)));
+    }
+}

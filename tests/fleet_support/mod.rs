@@ -1,0 +1,194 @@
+//! One gateway without its faces: a store, a fleet with one device, and looking at what they did.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use moonwa::config::DeviceConfig;
+use moonwa::model::{
+    Content, DeviceName, DeviceState, EventType, IdempotencyKey, Linking, MessageId, MessageStatus,
+    Recipient, SendRequest, SentMessage, UnixMillis,
+};
+use moonwa::store::{Enqueued, Seq, Store, StoreOptions};
+use moonwa::task::Tasks;
+use moonwa::whatsapp::{DeviceHandle, Fleet, FleetOptions};
+use moonwa_simulator::{Phone, Simulator};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::time::timeout;
+
+const PATIENCE: Duration = Duration::from_secs(40);
+
+pub struct Gateway {
+    pub fleet: Arc<Fleet>,
+    pub store: Store,
+    tasks: Tasks,
+    directory: TempDir,
+}
+
+pub fn name() -> DeviceName {
+    DeviceName::parse("toko").expect("a name")
+}
+
+pub fn config() -> DeviceConfig {
+    DeviceConfig {
+        label: "Toko".into(),
+        enabled: true,
+        keys: Vec::new(),
+        country_code: None,
+        pace: None,
+        webhooks: Vec::new(),
+    }
+}
+
+impl Gateway {
+    pub async fn start(sim: &Simulator) -> Result<Self> {
+        Self::open(sim, tempfile::tempdir()?).await
+    }
+
+    async fn open(sim: &Simulator, directory: TempDir) -> Result<Self> {
+        let options = StoreOptions {
+            path: directory.path().to_owned(),
+            power_safe: false,
+            keep: Duration::from_secs(3600),
+            max_size: 64 << 20,
+        };
+        let store = Store::open(options).await?;
+        let tasks = Tasks::new();
+        let options = FleetOptions {
+            whatsapp_url: Some(sim.ws_url()),
+            max_media: 8 << 20,
+            allow_nets: vec!["127.0.0.0/8".parse()?],
+        };
+        let fleet = Fleet::start(store.clone(), tasks.clone(), options).await?;
+        fleet.reconcile(&BTreeMap::from([(name(), config())])).await;
+        Ok(Self { fleet, store, tasks, directory })
+    }
+
+    pub fn device(&self) -> DeviceHandle {
+        self.fleet.device(&name()).expect("the device")
+    }
+
+    pub async fn stop(self) {
+        self.close().await;
+    }
+
+    async fn close(self) -> TempDir {
+        self.fleet.shutdown().await;
+        assert_eq!(self.tasks.shutdown(PATIENCE).await, 0, "every task ends");
+        self.store.close().await.expect("the store closes");
+        self.directory
+    }
+
+    pub async fn restart(self, sim: &Simulator) -> Result<Self> {
+        let directory = self.close().await;
+        Self::open(sim, directory).await
+    }
+
+    pub async fn expect_state(&self, good: impl Fn(&DeviceState) -> bool) -> DeviceState {
+        let mut watch = self.device().watch();
+        let found = timeout(PATIENCE, watch.wait_for(|status| good(&status.state))).await;
+        match found {
+            Ok(status) => status.expect("the device lives").state.clone(),
+            Err(_) => panic!("last seen: {:?}", self.device().status()),
+        }
+    }
+
+    pub async fn qr(&self) -> String {
+        let shown = self
+            .expect_state(|state| {
+                matches!(state, DeviceState::Linking(Linking { qr: Some(_), .. }))
+            })
+            .await;
+        let DeviceState::Linking(Linking { qr: Some(qr), .. }) = shown else { unreachable!() };
+        qr.code.expose().to_owned()
+    }
+
+    pub async fn link(&self, phone: &Phone) -> Result<()> {
+        self.device().start().await?;
+        phone.scan(&self.qr().await).await?;
+        self.expect_state(|state| matches!(state, DeviceState::Connected)).await;
+        Ok(())
+    }
+
+    pub async fn send(&self, request: SendRequest) -> Result<SentMessage> {
+        let now = UnixMillis::now();
+        let row = SentMessage {
+            id: MessageId::random(),
+            device: name(),
+            request,
+            status: MessageStatus::Queued,
+            created: now,
+            updated: now,
+        };
+        match self.store.queue().enqueue(row, None::<IdempotencyKey>, 1000).await? {
+            Enqueued::Queued(row) => Ok(row),
+            other => anyhow::bail!("{other:?}"),
+        }
+    }
+
+    pub async fn message_status(&self, id: &MessageId) -> Option<MessageStatus> {
+        let row = self.store.queue().get(&name(), id).await.expect("the queue answers");
+        row.map(|row| row.status)
+    }
+
+    pub async fn expect_status(&self, id: &MessageId, status: MessageStatus) {
+        eventually("a status", || self.message_status(id), |seen| *seen == Some(status.clone()))
+            .await;
+    }
+
+    pub async fn expect_settled(&self, id: &MessageId) -> MessageStatus {
+        let settled =
+            |seen: &Option<MessageStatus>| seen.as_ref().is_some_and(MessageStatus::is_settled);
+        eventually("an outcome", || self.message_status(id), settled).await.expect("settled")
+    }
+
+    pub async fn events(&self) -> Vec<Value> {
+        let page = self.store.log().read_after(&name(), Seq(0), 10_000).await.expect("the log");
+        page.events.iter().map(|event| serde_json::from_slice(&event.body).expect("JSON")).collect()
+    }
+
+    pub async fn expect_event(&self, kind: EventType, good: impl Fn(&Value) -> bool) -> Value {
+        let wanted = |event: &Value| event["type"] == kind.as_str() && good(&event["data"]);
+        let events =
+            eventually(kind.as_str(), || self.events(), |events| events.iter().any(wanted)).await;
+        let mut found: Vec<Value> = events.into_iter().filter(wanted).collect();
+        let ids: BTreeSet<String> = found.iter().map(|event| event["id"].to_string()).collect();
+        assert_eq!(ids.len(), found.len(), "an event is stored once");
+        found.pop().expect("found")
+    }
+}
+
+pub fn to(number: &str, content: Content) -> SendRequest {
+    SendRequest {
+        to: Recipient::parse(number, None).context("a receiver").expect("a receiver"),
+        content,
+        reply_to: None,
+        mentions: Vec::new(),
+        view_once: false,
+    }
+}
+
+pub fn text_to(number: &str, text: &str) -> SendRequest {
+    to(number, Content::Text { text: text.into() })
+}
+
+pub async fn eventually<T, F, Fut>(what: &str, mut look: F, good: impl Fn(&T) -> bool) -> T
+where
+    T: std::fmt::Debug,
+    F: FnMut() -> Fut,
+    Fut: Future<Output = T>,
+{
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    let mut tick = tokio::time::interval(Duration::from_millis(15));
+    loop {
+        tick.tick().await;
+        let seen = look().await;
+        if good(&seen) {
+            return seen;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "{what}: last seen: {seen:#?}");
+    }
+}
