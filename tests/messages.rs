@@ -168,7 +168,7 @@ async fn pictures_go_both_ways_through_the_media_host() -> Result<()> {
     let got =
         bob.wait_inbox(0, |item| item.message().is_some_and(|message| message.id == id)).await?;
     let got = got.message().cloned().unwrap_or_else(|| unreachable!("the condition says so"));
-    assert_eq!(bob.media(&got).await?, text.as_bytes());
+    assert_eq!(bob.media(&got.message)?, text.as_bytes());
     moonwa.stop().await?;
     Ok(())
 }
