@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn the_ballast_goes_when_it_is_needed_and_comes_back() {
         let dir = tempfile::tempdir().unwrap();
-        let free = Arc::new(AtomicU64::new(10 * PROMISES));
+        let free = Arc::new(AtomicU64::new(4 * PROMISES));
         let guard = guard(dir.path(), &free);
         guard.look_after();
         let ballast = dir.path().join("ballast");

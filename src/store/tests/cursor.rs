@@ -66,8 +66,8 @@ async fn a_dead_letter_keeps_its_body_and_moves_the_cursor() {
     let opened = open().await;
     let one = endpoint("1");
     for seq in [5, 6, 9] {
-        let parked = opened.store.cursors().park(&one, letter(seq, seq, 10), &cursor(seq));
-        parked.await.unwrap();
+        let cursors = opened.store.cursors();
+        cursors.park(&one, letter(seq, seq, 10), &cursor(seq)).await.unwrap();
     }
     let opened = opened.reopen().await;
     let cursors = opened.store.cursors();

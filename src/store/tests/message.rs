@@ -122,7 +122,7 @@ async fn a_week_after_its_last_change_a_message_goes_with_its_key() {
     let sweep = |days: u64| {
         let mut group = txn::Group::default();
         let then = UnixMillis::now().after(Duration::from_secs(days * 24 * 3600));
-        group.run(|txn| message::sweep(&state, txn, then)).unwrap();
+        group.run(|txn| crate::store::message::sweep(&state, txn, then)).unwrap();
         group.commit(&state.db, fjall::PersistMode::Buffer).unwrap();
         state.queue.len().unwrap()
     };

@@ -95,6 +95,18 @@ async fn a_closed_store_says_so_and_a_live_one_is_alive() {
 }
 
 #[tokio::test]
+async fn a_store_that_cannot_keep_promises_says_so() {
+    let opened = open().await;
+    let space = opened.store.space(&device("a"));
+    let broken = space.update(|_| -> Result<(), StoreError> { panic!("on purpose") });
+    assert!(broken.await.is_err());
+    let error = tokio::time::timeout(Duration::from_secs(60), opened.store.failed()).await;
+    assert!(matches!(error, Ok(StoreError::Database(_))));
+    assert!(!opened.store.is_alive(Duration::from_secs(60)));
+    assert!(matches!(space.write(Batch::new()).await, Err(StoreError::Database(_))));
+}
+
+#[tokio::test]
 async fn leftovers_in_the_spool_go_at_open() {
     let opened = open().await;
     let spool = opened.store.spool();

@@ -17,6 +17,7 @@ use wa_rs::wacore::libsignal::protocol::{
     process_sender_key_distribution_message,
 };
 use wa_rs::wacore::store::SignalStoreCache;
+use wa_rs::wacore::store::traits::SignalStore;
 
 use super::SessionStore;
 use crate::model::DeviceName;
@@ -141,7 +142,7 @@ async fn child() {
     let incoming: Vec<Vec<u8>> =
         text.lines().map(|line| HEXLOWER.decode(line.as_bytes()).unwrap()).collect();
 
-    if cache.get_session(&contact(), &session).await.unwrap().is_none() {
+    if !session.has_session(contact().as_str()).await.unwrap() {
         say("new");
         cache.put_session(&contact(), fresh_session()).await;
         create_sender_key_distribution_message(&our_group(), &mut keys, &mut rng).await.unwrap();
