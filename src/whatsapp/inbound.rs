@@ -91,8 +91,12 @@ async fn chat(client: &Client, info: &MessageInfo) -> String {
     if !source.chat.is_lid() {
         return source.chat.to_non_ad_string();
     }
-    let alt = if source.is_from_me { &source.recipient_alt } else { &source.sender_alt };
-    match both(client, &source.chat, alt.as_ref()).await {
+    let alt = if source.is_from_me {
+        source.recipient_alt.as_ref().or(info.peer_recipient_pn.as_ref())
+    } else {
+        source.sender_alt.as_ref()
+    };
+    match both(client, &source.chat, alt).await {
         (_, Some(phone)) => format!("{phone}@s.whatsapp.net"),
         _ => source.chat.to_non_ad_string(),
     }
