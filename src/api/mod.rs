@@ -36,7 +36,6 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 pub use config::{ConfigControl, ConfigReport, ReloadOutcome, ReportedProblem};
-pub use route::openapi_operations;
 pub use session::LoginLink;
 
 use crate::config::Config;
