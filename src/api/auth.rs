@@ -172,7 +172,8 @@ pub(super) mod tests {
 
     use super::*;
     use crate::config::{
-        AdminConfig, DeviceConfig, Durability, MediaConfig, OutboxConfig, ServerConfig, StoreConfig,
+        AdminConfig, DeviceConfig, Durability, LogConfig, MediaConfig, OutboxConfig, ServerConfig,
+        StoreConfig,
     };
 
     /// A configuration with the devices `toko` (keys `full`, `send`) and `gudang` (key `other`).
@@ -204,6 +205,7 @@ pub(super) mod tests {
                 base_path: "/".into(),
             },
             admin: AdminConfig { token: Some(KeyHash::of("admin-token")), editable: true },
+            log: LogConfig::default(),
             store: StoreConfig { path: "data".into(), durability: Durability::Crash },
             outbox: OutboxConfig { keep: Duration::from_hours(72), max_size: 1 << 20 },
             media: MediaConfig { max_size: 1 << 20, allow_nets: Vec::new() },

@@ -113,7 +113,7 @@ where
     }
 }
 
-/// Reads JSON. What is wrong is said with its place, in bytes from the start.
+/// Reads JSON. What is wrong is said with its place: the byte, counted from 1.
 pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     serde_json::from_slice(bytes).map_err(|error| {
         let place = offset(bytes, error.line(), error.column());
@@ -177,7 +177,7 @@ mod tests {
     #[test]
     fn broken_json_says_where() {
         let problem = parse::<Value>(b"{\"a\":\n tru}").unwrap_err();
-        assert_eq!(problem.detail.as_deref(), Some("expected ident, at byte 10 of the JSON body"));
+        assert_eq!(problem.detail.as_deref(), Some("expected ident, at byte 11 of the JSON body"));
         assert!(parse::<Value>(b"{\"a\":\"\xff\"}").is_err());
         assert!(parse::<Value>("[".repeat(100_000).as_bytes()).is_err(), "the stack must survive");
     }

@@ -167,7 +167,7 @@ impl Fields {
 }
 
 const RECEIVER: &[&str] = &["receiver", "to", "phone", "number", "data.receiver"];
-const MESSAGE: &[&str] = &["data.message", "message", "text", "data.text", "data"];
+const MESSAGE: &[&str] = &["data.message", "message", "text", "data.text"];
 const URL: &[&str] = &["data.url", "url", "media_url", "data.media_url"];
 const MEDIA_TYPE: &[&str] = &["data.media_type", "media_type", "type"];
 const CAPTION: &[&str] = &["data.caption", "caption"];

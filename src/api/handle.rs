@@ -293,9 +293,8 @@ mod tests {
 
     #[test]
     fn a_request_id_cannot_forge_a_log_line() {
-        let head = |id: &str| {
-            hyper::Request::get("/").header(REQUEST_ID, id).body(()).unwrap().into_parts().0
-        };
+        let head =
+            |id: &str| Request::get("/").header(REQUEST_ID, id).body(()).unwrap().into_parts().0;
         assert_eq!(request_id(&head("abc-1_X")), "abc-1_X");
         assert_eq!(request_id(&head("a b")).len(), 16);
         assert_eq!(request_id(&head(&"a".repeat(65))).len(), 16);

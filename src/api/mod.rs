@@ -35,7 +35,6 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
-pub use route::openapi_operations;
 pub use session::LoginLink;
 
 use crate::config::{Config, ReloadHandle};

@@ -58,7 +58,6 @@ codes! {
     TooLarge = "too_large", PAYLOAD_TOO_LARGE, "The request is too large.";
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The body has the wrong type.";
     HostNotAllowed = "host_not_allowed", MISDIRECTED_REQUEST, "The admin page does not answer to this Host name.";
-    NotOnWhatsApp = "not_on_whatsapp", UNPROCESSABLE_ENTITY, "The number is not on WhatsApp.";
     WhatsAppRefused = "whatsapp_refused", UNPROCESSABLE_ENTITY, "WhatsApp refused.";
     MediaUnavailable = "media_unavailable", UNPROCESSABLE_ENTITY, "The file could not be fetched.";
     TooManyAttempts = "too_many_attempts", TOO_MANY_REQUESTS, "Too many attempts.";

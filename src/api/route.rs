@@ -184,11 +184,6 @@ pub(super) static ROUTES: &[Route] = &[
     post  ("/api/fetch-group-members",                                       Access::BodyKey, Op::CompatMembers),
 ];
 
-/// `METHOD /path` of every route, for the comparison with `openapi.json`.
-pub fn openapi_operations() -> Vec<String> {
-    ROUTES.iter().map(|route| format!("{} {}", route.verb.as_str(), route.path)).collect()
-}
-
 /// The values of a path's `{names}`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Params(Vec<(&'static str, String)>);
@@ -300,6 +295,31 @@ mod tests {
             (Verb::Get, "/api"),
         ];
         assert_eq!(public, expected);
+    }
+
+    #[test]
+    fn openapi_lists_the_same_operations() {
+        let text = include_str!("../../web/openapi.json");
+        let document: serde_json::Value = serde_json::from_str(text).unwrap();
+        let mut described = BTreeSet::new();
+        for (path, methods) in document["paths"].as_object().unwrap() {
+            for method in methods.as_object().unwrap().keys() {
+                described.insert(format!("{} {path}", method.to_uppercase()));
+            }
+        }
+        let routes: BTreeSet<_> =
+            ROUTES.iter().map(|route| format!("{} {}", route.verb.as_str(), route.path)).collect();
+        assert_eq!(described, routes);
+    }
+
+    #[test]
+    fn openapi_names_only_what_it_has() {
+        let text = include_str!("../../web/openapi.json");
+        let document: serde_json::Value = serde_json::from_str(text).unwrap();
+        for (at, start) in text.match_indices("\"#/") {
+            let pointer = text[at + start.len() - 1..].split('"').next().unwrap();
+            assert!(document.pointer(pointer).is_some(), "{pointer} does not exist");
+        }
     }
 
     #[test]
