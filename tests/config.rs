@@ -317,10 +317,10 @@ fn the_revision_covers_the_secrets_files() {
     let (file, secret) = (dir.path().join("moonwa.toml"), dir.path().join("key"));
     fs::write(&file, "[device.a]\napi_key = { file = \"key\" }\n").unwrap();
     let missing = Config::load(&file).unwrap_err();
-    assert_eq!(missing.secret_files, [secret.clone()]);
+    assert_eq!(missing.secret_files, std::slice::from_ref(&secret));
     fs::write(&secret, "a key that is long enough\n").unwrap();
     let first = Config::load(&file).unwrap();
-    assert_eq!(first.secret_files, [secret.clone()]);
+    assert_eq!(first.secret_files, std::slice::from_ref(&secret));
     assert_eq!(first.revision, Config::load(&file).unwrap().revision);
     fs::write(&secret, "another key, long enough\n").unwrap();
     let second = Config::load(&file).unwrap();
@@ -400,7 +400,7 @@ proptest! {
         file in any::<prop::sample::Index>(),
         mutations in prop::collection::vec(mutation(), 1..4),
     ) {
-        let mut text = file.get(&*GOOD).clone();
+        let mut text = file.get(&GOOD).clone();
         for mutation in &mutations {
             mutate(&mut text, mutation);
         }

@@ -3,6 +3,7 @@
 
 mod diff;
 mod edit;
+mod endpoint;
 mod find;
 mod load;
 mod mailbox;
