@@ -66,9 +66,9 @@ async fn keep(parts: &Parts, client: &Client, batch: &[InboundMessage]) -> Resul
     }
     let space = parts.store.space(&parts.name);
     let files = async { if any_file { space.write(files).await } else { Ok(()) } };
-    let (kept, filed) = tokio::join!(parts.store.log().append(events), files);
-    kept?;
-    filed?;
+    let (appended, written) = tokio::join!(parts.store.log().append(events), files);
+    appended?;
+    written?;
     parts.status.heard(UnixMillis::now());
     Ok(())
 }

@@ -1,13 +1,11 @@
 //! Every kind of message out and in, files both ways, groups, lookups and WhatsApp's bad moods, against the simulated
 //! WhatsApp in one process.
 
-mod fleet_support;
-
 use std::io::{Read, Write};
 use std::net::TcpListener;
 
+use crate::support::{Gateway, eventually, text_to, to};
 use anyhow::Result;
-use fleet_support::{Gateway, eventually, text_to, to};
 use moonwa::model::{
     Content, Degradation, DeviceState, EventType, Jid, MediaKind, MediaSource, MessageId,
     MessageStatus, PhoneNumber, Recipient, SendRequest, Stop,
