@@ -1,6 +1,16 @@
 //! Nothing is acknowledged to WhatsApp before it is on disk, and what was not acknowledged comes again under the same
 //! id: the real binary, held and killed at the worst moments.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::print_stdout,
+    reason = "what a test does not expect shall end it loudly"
+)]
+
 use std::fs;
 
 use anyhow::Result;

@@ -1,6 +1,16 @@
 //! Messages in to the webhook and out to the phone, across restarts and broken connections: the real binary against the
 //! simulated WhatsApp.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::print_stdout,
+    reason = "what a test does not expect shall end it loudly"
+)]
+
 use anyhow::Result;
 use moonwa_simulator::harness::{Moonwa, MoonwaBuilder, WebhookReceiver, eventually};
 use moonwa_simulator::{Fault, Simulator};
