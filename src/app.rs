@@ -17,11 +17,11 @@ use tracing::{error, info, warn};
 
 use crate::api::{Api, LoginLink};
 use crate::cli::{Exit, complain, say};
-use crate::config::{self, Config, Loaded};
+use crate::config::{self, Config, Loaded, Trigger};
 use crate::control::Control;
 use crate::hooks::Webhooks;
 use crate::model::{KeyHash, Secret, StatusWord};
-use crate::reload::{Reloader, Trigger};
+use crate::reload::Reloader;
 use crate::store::{Store, StoreOptions};
 use crate::task::Tasks;
 use crate::whatsapp::{Fleet, FleetOptions};
@@ -160,11 +160,13 @@ async fn gateway(
         )),
     };
     operator.write(&config.store.path).context("control.json cannot be written")?;
+    config::keep_last_good(&path, config)
+        .context("no copy of the configuration can be kept in the store")?;
     let link = LoginLink::new();
     announce(config, &operator, &link);
 
     let live = Arc::new(ArcSwap::from_pointee(config.clone()));
-    let (reloader, control) =
+    let (reloader, reload) =
         Reloader::new(path, loaded, live.clone(), fleet.clone(), webhooks.clone());
     let api = Api {
         config: live,
@@ -172,19 +174,18 @@ async fn gateway(
         webhooks,
         store: store.clone(),
         tasks: tasks.clone(),
-        control,
+        reload: reload.clone(),
         operator: KeyHash::of(operator.token.expose()),
         link,
         metrics: Some(metrics),
     };
     tasks.spawn("http", api.serve(listener));
-    let hangups = reloader.mailbox();
     tasks.spawn("reload", reloader.run(tasks.stop().clone()));
 
     systemd::ready(address, &summary(&fleet));
     info!(%address, "moonwa is ready.");
     let outcome =
-        run_until_told(signals, &store, &fleet, address, || hangups.ask(Trigger::Signal)).await;
+        run_until_told(signals, &store, &fleet, address, || reload.nudge(Trigger::Signal)).await;
 
     systemd::stopping();
     info!("moonwa stops.");

@@ -1,4 +1,4 @@
-//! A change of `moonwa.toml`, from the trigger to the report: everything that can fail happens before anything live is
+//! A change of `moonwa.toml`, from the request to the report: everything that can fail happens before anything live is
 //! touched, so a file with a mistake changes nothing. What differs is computed in `config`; devices and webhooks make
 //! themselves match.
 
@@ -6,52 +6,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::api::{ConfigControl, ConfigReport, ReloadOutcome, ReportedProblem};
-use crate::config::{Config, Loaded, Problem, Rejected, Revision};
+use crate::config::{
+    self, Config, ConfigDiff, Loaded, Notice, Problem, Rejected, ReloadHandle, ReloadMailbox,
+    ReloadOutcome, ReloadPlan, ReloadReport, ReloadRequest, Revision, Trigger, Watcher,
+};
 use crate::hooks::Webhooks;
 use crate::model::UnixMillis;
 use crate::systemd;
 use crate::whatsapp::Fleet;
-
-/// Who asked for a reload.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trigger {
-    /// The start of the program.
-    Start,
-    /// The file changed.
-    File,
-    /// SIGHUP.
-    Signal,
-    /// A person or program, over HTTP.
-    Api,
-}
-
-impl Trigger {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Start => "start",
-            Self::File => "file",
-            Self::Signal => "signal",
-            Self::Api => "api",
-        }
-    }
-}
-
-/// Asks for a reload without waiting for it. Two asks that nobody has read yet are one.
-#[derive(Clone)]
-pub struct Mailbox(mpsc::Sender<Trigger>);
-
-impl Mailbox {
-    /// Asks.
-    pub fn ask(&self, trigger: Trigger) {
-        // Full means that a reload is due anyway.
-        let _due_anyway = self.0.try_send(trigger);
-    }
-}
 
 /// Owns reloads: one at a time, in one task.
 pub struct Reloader {
@@ -60,196 +26,211 @@ pub struct Reloader {
     live: Arc<ArcSwap<Config>>,
     fleet: Arc<Fleet>,
     webhooks: Arc<Webhooks>,
-    report: watch::Sender<ConfigReport>,
-    asked: mpsc::Receiver<Trigger>,
-    mailbox: Mailbox,
-    calls: mpsc::Receiver<oneshot::Sender<ConfigReport>>,
+    mailbox: ReloadMailbox,
+    watcher: Option<Watcher>,
+}
+
+/// What reading the file said, before anything live is touched.
+enum Read {
+    Unchanged,
+    Rejected(Rejected),
+    Good(Box<Loaded>, ConfigDiff),
 }
 
 impl Reloader {
-    /// The reloader of a gateway that has just started with `loaded`, and how the API reaches it.
+    /// The reloader of a gateway that has just started with `loaded`, and the handle by which others ask.
     pub fn new(
         path: PathBuf,
         loaded: Loaded,
         live: Arc<ArcSwap<Config>>,
         fleet: Arc<Fleet>,
         webhooks: Arc<Webhooks>,
-    ) -> (Self, ConfigControl) {
-        let first =
-            report(loaded.revision, Trigger::Start, ReloadOutcome::Applied, &[], Vec::new());
-        let (report, seen) = watch::channel(first);
-        let (ask, asked) = mpsc::channel(1);
-        let (call, calls) = mpsc::channel(8);
-        let control = ConfigControl { report: seen, reload: call };
-        let reloader = Self {
-            path,
-            revision: loaded.revision,
-            live,
-            fleet,
-            webhooks,
-            report,
-            asked,
-            mailbox: Mailbox(ask),
-            calls,
+    ) -> (Self, ReloadHandle) {
+        let revision = loaded.revision;
+        let first = ReloadReport {
+            at: UnixMillis::now(),
+            trigger: Trigger::Start,
+            outcome: ReloadOutcome::Applied,
+            revision,
+            rejected: None,
+            problems: Vec::new(),
+            warnings: loaded.warnings,
+            changed: Vec::new(),
         };
-        (reloader, control)
-    }
-
-    /// Where signals ask.
-    pub fn mailbox(&self) -> Mailbox {
-        self.mailbox.clone()
+        let (handle, mailbox) = ReloadHandle::new(first);
+        let watched = Watcher::start(
+            path.clone(),
+            revision,
+            loaded.secret_files,
+            Notice::default(),
+            handle.clone(),
+        );
+        let watcher = watched
+            .inspect_err(|error| warn!(%error, "The file is not watched; `systemctl reload moonwa` still works."))
+            .ok();
+        metrics::gauge!("moonwa_config_last_reload_successful").set(1.0);
+        (Self { path, revision, live, fleet, webhooks, mailbox, watcher }, handle)
     }
 
     /// Reloads whenever asked, until told to stop.
     pub async fn run(mut self, stop: CancellationToken) {
         loop {
-            tokio::select! {
+            let request = tokio::select! {
                 () = stop.cancelled() => return,
-                Some(trigger) = self.asked.recv() => { self.reload(trigger).await; }
-                Some(answer) = self.calls.recv() => {
-                    let report = self.reload(Trigger::Api).await;
-                    // A caller that hung up can read the report later.
-                    let _gone = answer.send(report);
+                request = self.mailbox.next() => request,
+            };
+            match request.map(ReloadRequest::into_plan) {
+                None => return,
+                Some(Ok(reply)) => {
+                    // Whoever asked may have gone away since.
+                    let _gone = reply.send(self.plan().await);
+                }
+                Some(Err(request)) => {
+                    systemd::reloading();
+                    let report = self.reload(request.trigger).await;
+                    tell(&report);
+                    self.mailbox.publish(request, report);
                 }
             }
         }
     }
 
-    async fn reload(&mut self, trigger: Trigger) -> ConfigReport {
-        systemd::reloading();
-        let done = self.attempt(trigger).await;
-        let line = match done.outcome {
-            ReloadOutcome::Applied => format!("configuration {} applied", short(&done.revision)),
-            ReloadOutcome::Unchanged => {
-                format!("configuration {} unchanged", short(&done.revision))
-            }
-            ReloadOutcome::Rejected => {
-                format!(
-                    "configuration rejected, {} problems; the old one stays",
-                    done.problems.len()
-                )
-            }
+    /// Everything that can fail.
+    async fn read(&self) -> Read {
+        let loaded = match read_off_the_runtime(self.path.clone()).await {
+            Ok(loaded) if loaded.revision == self.revision => return Read::Unchanged,
+            Ok(loaded) => loaded,
+            Err(rejected) => return Read::Rejected(rejected),
         };
-        systemd::reloaded(&line);
-        info!(trigger = trigger.as_str(), "{line}");
-        self.report.send_replace(done.clone());
-        done
+        let diff = ConfigDiff::between(&self.live.load_full(), &loaded.config);
+        let problems = diff.refusals(&self.path.display().to_string());
+        if problems.is_empty() {
+            return Read::Good(Box::new(loaded), diff);
+        }
+        Read::Rejected(Rejected {
+            problems,
+            revision: Some(loaded.revision),
+            secret_files: loaded.secret_files,
+        })
     }
 
-    async fn attempt(&mut self, trigger: Trigger) -> ConfigReport {
-        let path = self.path.clone();
-        let loaded = match read_off_the_runtime(path).await {
-            Ok(loaded) => loaded,
-            Err(rejected) => return self.rejected(trigger, &rejected.problems),
+    async fn plan(&self) -> ReloadPlan {
+        let plan = |outcome, problems, lines, diff| ReloadPlan { outcome, problems, lines, diff };
+        match self.read().await {
+            Read::Unchanged => plan(ReloadOutcome::Unchanged, Vec::new(), Vec::new(), None),
+            Read::Rejected(rejected) => {
+                let lines = rejected.problems.iter().map(Problem::to_string).collect();
+                plan(ReloadOutcome::Rejected, rejected.problems, lines, None)
+            }
+            Read::Good(_, diff) if diff.is_empty() => {
+                plan(ReloadOutcome::Unchanged, Vec::new(), Vec::new(), Some(diff.to_json()))
+            }
+            Read::Good(_, diff) => {
+                plan(ReloadOutcome::Applied, Vec::new(), diff.lines(), Some(diff.to_json()))
+            }
+        }
+    }
+
+    async fn reload(&mut self, trigger: Trigger) -> ReloadReport {
+        let report = |outcome, revision| ReloadReport {
+            at: UnixMillis::now(),
+            trigger,
+            outcome,
+            revision,
+            rejected: None,
+            problems: Vec::new(),
+            warnings: Vec::new(),
+            changed: Vec::new(),
         };
-        if loaded.revision == self.revision {
-            return report(self.revision, trigger, ReloadOutcome::Unchanged, &[], Vec::new());
+        match self.read().await {
+            Read::Unchanged => report(ReloadOutcome::Unchanged, self.revision),
+            Read::Rejected(rejected) => {
+                self.follow(rejected.revision, rejected.secret_files);
+                let failed = report(ReloadOutcome::Rejected, self.revision);
+                ReloadReport { rejected: rejected.revision, problems: rejected.problems, ..failed }
+            }
+            Read::Good(loaded, diff) => {
+                let Loaded { config, warnings, revision, secret_files } = *loaded;
+                self.revision = revision;
+                self.follow(Some(revision), secret_files);
+                self.apply(config).await;
+                ReloadReport {
+                    warnings,
+                    changed: diff.lines(),
+                    ..report(ReloadOutcome::Applied, revision)
+                }
+            }
         }
-        let old = self.live.load_full();
-        let refused = restart_needed(&old, &loaded.config, &self.path);
-        if !refused.is_empty() {
-            return self.rejected(trigger, &refused);
+    }
+
+    fn follow(&self, known: Option<Revision>, secret_files: Vec<PathBuf>) {
+        if let Some(watcher) = &self.watcher {
+            watcher.follow(known, secret_files);
         }
-        let changed = changed_tables(&old, &loaded.config);
-        // Nothing above this line touched anything live.
-        for warning in &loaded.warnings {
-            warn!("{warning}");
+    }
+
+    /// Nothing here can refuse any more.
+    async fn apply(&self, config: Config) {
+        let devices = config.devices.clone();
+        if let Err(problem) = config::keep_last_good(&self.path, &config) {
+            warn!(%problem, "No copy of the configuration could be kept for --fallback-last-good.");
         }
-        self.revision = loaded.revision;
-        let devices = loaded.config.devices.clone();
-        self.live.store(Arc::new(loaded.config));
+        self.live.store(Arc::new(config));
         if let Err(failure) = self.webhooks.reconcile(&devices).await {
             error!(%failure, "The webhooks' cursors could not be kept; the store is failing.");
         }
         self.fleet.reconcile(&devices).await;
-        report(self.revision, trigger, ReloadOutcome::Applied, &[], changed)
-    }
-
-    fn rejected(&self, trigger: Trigger, problems: &[Problem]) -> ConfigReport {
-        for problem in problems {
-            error!("{problem}");
-        }
-        report(self.revision, trigger, ReloadOutcome::Rejected, problems, Vec::new())
     }
 }
 
 /// A file on a network mount may hang: it is read on a thread of its own.
 async fn read_off_the_runtime(path: PathBuf) -> Result<Loaded, Rejected> {
     let (answer, loaded) = oneshot::channel();
-    let reader = std::thread::Builder::new().name("config".to_owned());
-    let started = reader.spawn(move || answer.send(Config::load(&path)).is_ok());
-    match (started, loaded.await) {
-        (Ok(_thread), Ok(loaded)) => loaded,
-        (Err(_), _) | (_, Err(_)) => {
-            Err(Rejected { problems: Vec::new(), revision: None, secret_files: Vec::new() })
+    let started = std::thread::Builder::new().name("config".to_owned()).spawn({
+        let path = path.clone();
+        move || answer.send(Config::load(&path)).is_ok()
+    });
+    let failed = |message: String| {
+        let file = path.display().to_string();
+        let problem = Problem { file, at: None, key: String::new(), message, hint: None };
+        Rejected { problems: vec![problem], revision: None, secret_files: Vec::new() }
+    };
+    if let Err(error) = started {
+        return Err(failed(format!("cannot be read: {error}")));
+    }
+    loaded.await.unwrap_or_else(|gone| Err(failed(format!("cannot be read: {gone}"))))
+}
+
+/// Says how a reload went: to systemd, the log and the metrics.
+fn tell(report: &ReloadReport) {
+    let revision = report.revision.to_string();
+    let revision = revision.get(..12).unwrap_or_default();
+    let line = match report.outcome {
+        ReloadOutcome::Applied => format!("configuration {revision} applied"),
+        ReloadOutcome::Unchanged => format!("configuration {revision} unchanged"),
+        ReloadOutcome::Rejected => {
+            format!(
+                "configuration rejected, {} problems; {revision} stays in force",
+                report.problems.len()
+            )
         }
+    };
+    systemd::reloaded(&line);
+    for problem in &report.problems {
+        error!("{problem}");
     }
-}
-
-/// The tables and keys that differ, as a person would name them.
-fn changed_tables(old: &Config, new: &Config) -> Vec<String> {
-    let mut changed = Vec::new();
-    let sections = [
-        ("server", old.server != new.server),
-        ("admin", old.admin != new.admin),
-        ("store", old.store != new.store),
-        ("log", old.log != new.log),
-        ("outbox", old.outbox != new.outbox),
-        ("media", old.media != new.media),
-    ];
-    changed.extend(
-        sections.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name.to_owned()),
-    );
-    let names: std::collections::BTreeSet<_> =
-        old.devices.keys().chain(new.devices.keys()).collect();
-    let differs =
-        |name: &&&crate::model::DeviceName| old.devices.get(**name) != new.devices.get(**name);
-    changed.extend(names.iter().filter(differs).map(|name| format!("device.{name}")));
-    changed
-}
-
-fn short(revision: &str) -> &str {
-    revision.get(..12).unwrap_or(revision)
-}
-
-fn report(
-    revision: Revision,
-    trigger: Trigger,
-    outcome: ReloadOutcome,
-    problems: &[Problem],
-    changed: Vec<String>,
-) -> ConfigReport {
-    let problems = problems.iter().map(|problem| ReportedProblem {
-        path: problem.key.clone(),
-        line: problem.at.map(|at| at.line),
-        column: problem.at.map(|at| at.column),
-        message: problem.to_string(),
-    });
-    ConfigReport {
-        revision: revision.to_string(),
-        trigger: trigger.as_str().to_owned(),
-        outcome,
-        at: UnixMillis::now(),
-        problems: problems.collect(),
-        changed,
+    for warning in &report.warnings {
+        warn!("{warning}");
     }
-}
-
-/// What cannot change while moonwa runs, said so that a person knows what to do.
-fn restart_needed(old: &Config, new: &Config, path: &std::path::Path) -> Vec<Problem> {
-    let keys = [
-        ("server.listen", old.server.listen != new.server.listen),
-        ("store.path", old.store.path != new.store.path),
-        ("store.durability", old.store.durability != new.store.durability),
-        ("outbox", old.outbox != new.outbox),
-        ("media", old.media != new.media),
-    ];
-    let refused = keys.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| Problem {
-        file: path.display().to_string(),
-        at: None,
-        key: key.to_owned(),
-        message: "cannot change while moonwa runs".to_owned(),
-        hint: Some("restart moonwa to apply it".to_owned()),
-    });
-    refused.collect()
+    for change in &report.changed {
+        info!("{change}");
+    }
+    info!(trigger = ?report.trigger, "{line}");
+    let good = report.outcome != ReloadOutcome::Rejected;
+    metrics::gauge!("moonwa_config_last_reload_successful").set(if good { 1.0 } else { 0.0 });
+    if good {
+        #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit")]
+        metrics::gauge!("moonwa_config_last_reload_success_timestamp_seconds")
+            .set(report.at.secs() as f64);
+    }
 }

@@ -12,16 +12,16 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::config::LogConfig;
 use crate::model::show_full_numbers;
 
-/// The engine's own `info` lines name chats, and the other crates' say nothing an operator needs.
-const OTHERS: &str =
-    "whatsapp_rust=warn,wacore=warn,wacore_binary=error,fjall=warn,lsm_tree=warn,ureq=warn";
+/// Other crates stay silent but for the database: the engine logs pair codes and chats under target names of its own,
+/// and what its errors mean for a device is in the device's state.
+const OTHERS: &str = "off,fjall=warn,lsm_tree=warn";
 
 /// Installs the subscriber and the metrics recorder. Call once, first. `$RUST_LOG` has the last word.
 pub fn install(log: &LogConfig) -> PrometheusHandle {
     if log.full_jids {
         show_full_numbers();
     }
-    let ours = || EnvFilter::new(format!("{},{OTHERS}", log.level));
+    let ours = || EnvFilter::new(format!("{OTHERS},moonwa={}", log.level));
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_unset| ours());
     let registry = tracing_subscriber::registry().with(filter);
     let writer = std::io::stderr;

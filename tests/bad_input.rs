@@ -42,7 +42,7 @@ async fn the_frozen_face_answers_as_documented() -> Result<()> {
     assert_eq!(face(&anyone, &wrong).await?, said(400, "Invalid API Key.", "invalid_api_key"));
     let bad_bodies = [
         json!({"api_key": key}),
-        json!({"api_key": key, "receiver": 628_123_456_789_u64, "data": "text"}),
+        json!({"api_key": key, "receiver": true, "data": {"message": "x"}}),
         json!({"api_key": key, "receiver": "0812345678", "data": {"message": "x"}}),
         json!({"api_key": key, "receiver": "not a number", "data": {"message": "x"}}),
         json!({"api_key": key, "receiver": "628123456789", "data": {"message": ""}}),
@@ -138,7 +138,7 @@ async fn v1_answers_with_problems() -> Result<()> {
 #[tokio::test]
 async fn a_foreign_host_or_site_is_refused() -> Result<()> {
     let moonwa = gateway().device("toko", &[]).start().await?;
-    let raw = |text: String| async {
+    let raw = async |text: String| {
         let mut stream = TcpStream::connect(moonwa.address()).await?;
         stream.write_all(text.as_bytes()).await?;
         let mut answer = String::new();
@@ -170,7 +170,7 @@ async fn a_broken_file_is_explained_and_nothing_starts() -> Result<()> {
     assert_eq!(status.code(), Some(78), "{text}");
     for part in [
         "moonwa.toml:8:1",
-        "device.toko.webhook",
+        "device.toko: unknown key",
         "did you mean",
         "moonwa.toml:10:",
         "moonwa.toml:13:",

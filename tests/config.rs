@@ -1,9 +1,12 @@
 //! `moonwa.toml` as people write it: every good file is taken, every mistake is told in words that are kept here, and no
 //! file, however broken, does worse than that. `UPDATE_SNAPSHOTS=1` rewrites the words.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use moonwa::config::{
@@ -84,7 +87,8 @@ fn every_mistake_is_told_in_its_words() {
         else {
             panic!("{} was taken", file.display())
         };
-        let said: String = problems.iter().map(|problem| format!("{problem}\n")).collect();
+        let said =
+            Rejected { problems, revision: None, secret_files: Vec::new() }.to_string() + "\n";
         let snapshot = file.with_extension("snap");
         if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
             fs::write(&snapshot, &said).unwrap();
@@ -134,7 +138,7 @@ fn every_key_means_what_the_manual_says() {
             ),
         ],
         country_code: Some("62".to_owned()),
-        pace: Some(Pace { count: 20, per: Duration::from_secs(60) }),
+        pace: Some(Pace { count: 20, per: Duration::from_mins(1) }),
         webhooks: vec![EndpointConfig::new(1, "https://crm.example/wa".to_owned()), second],
     };
     let all = EndpointConfig {
@@ -234,7 +238,7 @@ fn every_commented_key_of_the_sample_is_its_default_or_an_example() {
             key("crm", hash("2"), &[Scope::Send]),
         ],
         country_code: Some("62".to_owned()),
-        pace: Some(Pace { count: 20, per: Duration::from_secs(60) }),
+        pace: Some(Pace { count: 20, per: Duration::from_mins(1) }),
         webhooks: vec![EndpointConfig {
             secrets: vec![Secret::new(WHSEC)],
             headers: BTreeMap::from([("x-team".to_owned(), "cs".to_owned())]),
@@ -253,11 +257,12 @@ fn every_commented_key_of_the_sample_is_its_default_or_an_example() {
 fn the_sample_names_every_key_there_is() {
     // Whatever a section knows, it lists when it is asked for a key that it does not know.
     let nonsense = "zzzzzzzzzzzz = 1\n";
-    let mut text = nonsense.to_owned();
-    for section in ["server", "admin", "store", "log", "outbox", "media", "device.a"] {
-        text += &format!("[{section}]\n{nonsense}");
-    }
-    text += &format!("[[device.a.webhooks]]\nurl = \"https://a.example\"\n{nonsense}");
+    let sections = ["server", "admin", "store", "log", "outbox", "media", "device.a"];
+    let heads = sections.map(|section| format!("[{section}]\n"));
+    let webhook = "[[device.a.webhooks]]\nurl = \"https://a.example\"\n";
+    let parts = heads.iter().map(String::as_str).chain([webhook]);
+    let text: String =
+        [nonsense].into_iter().chain(parts.flat_map(|part| [part, nonsense])).collect();
     let Rejected { problems, .. } = Config::parse(text, &context("")).unwrap_err();
     assert_eq!(problems.len(), 9);
     for problem in problems {
@@ -312,10 +317,10 @@ fn the_revision_covers_the_secrets_files() {
     let (file, secret) = (dir.path().join("moonwa.toml"), dir.path().join("key"));
     fs::write(&file, "[device.a]\napi_key = { file = \"key\" }\n").unwrap();
     let missing = Config::load(&file).unwrap_err();
-    assert_eq!(missing.secret_files, [secret.clone()]);
+    assert_eq!(missing.secret_files, std::slice::from_ref(&secret));
     fs::write(&secret, "a key that is long enough\n").unwrap();
     let first = Config::load(&file).unwrap();
-    assert_eq!(first.secret_files, [secret.clone()]);
+    assert_eq!(first.secret_files, std::slice::from_ref(&secret));
     assert_eq!(first.revision, Config::load(&file).unwrap().revision);
     fs::write(&secret, "another key, long enough\n").unwrap();
     let second = Config::load(&file).unwrap();
@@ -337,6 +342,12 @@ fn a_file_that_cannot_be_read_says_why() {
     fs::create_dir(&file).unwrap();
     assert!(said().contains("cannot be read: "), "{}", said());
 }
+
+static GOOD: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
+    let files = files("tests/config/good");
+    let texts = files.iter().map(|file| fs::read(file).unwrap());
+    texts.chain([SAMPLE.into(), uncommented().0.into()]).collect()
+});
 
 #[derive(Clone, Debug)]
 enum Mutation {
@@ -389,11 +400,7 @@ proptest! {
         file in any::<prop::sample::Index>(),
         mutations in prop::collection::vec(mutation(), 1..4),
     ) {
-        let mut good: Vec<Vec<u8>> =
-            files("tests/config/good").iter().map(|file| fs::read(file).unwrap()).collect();
-        good.push(SAMPLE.into());
-        good.push(uncommented().0.into());
-        let mut text = file.get(&good).clone();
+        let mut text = file.get(&GOOD).clone();
         for mutation in &mutations {
             mutate(&mut text, mutation);
         }

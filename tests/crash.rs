@@ -202,7 +202,7 @@ fn acked(sim: &Simulator, sent: &BTreeMap<String, u64>) -> BTreeSet<u64> {
     sim.journal()
         .iter()
         .filter(|entry| entry.direction == Direction::In && confirms(&entry.tag))
-        .filter_map(|entry| sent.get(entry.attr("id")?).copied())
+        .filter_map(|entry| sent.get(&entry.attr("id")?).copied())
         .collect()
 }
 

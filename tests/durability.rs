@@ -17,7 +17,7 @@ fn confirmed(sim: &Simulator, cursor: u64, id: &str) -> bool {
         entry.seq > cursor
             && entry.direction == Direction::In
             && matches!(entry.tag.as_str(), "ack" | "receipt")
-            && entry.attr("id") == Some(id)
+            && entry.attr("id").as_deref() == Some(id)
     })
 }
 
@@ -40,8 +40,10 @@ async fn no_ack_before_the_event_is_on_disk() -> Result<()> {
     fs::write(&hold, "")?;
     let cursor = sim.cursor();
     let id = bob.send_text(&ann, "held").await?;
-    sim.wait_journal(cursor, |entry| entry.is_out("message") && entry.attr("id") == Some(&id))
-        .await?;
+    sim.wait_journal(cursor, |entry| {
+        entry.is_out("message") && entry.attr("id").as_deref() == Some(id.as_str())
+    })
+    .await?;
     // The connection is alive and answers what comes after the message; the message itself stays unconfirmed.
     let known = moonwa
         .admin()
@@ -56,7 +58,8 @@ async fn no_ack_before_the_event_is_on_disk() -> Result<()> {
     fs::remove_file(&hold)?;
     hook.expect_text("held").await;
     sim.wait_journal(cursor, |entry| {
-        (entry.is_in("ack") || entry.is_in("receipt")) && entry.attr("id") == Some(&id)
+        (entry.is_in("ack") || entry.is_in("receipt"))
+            && entry.attr("id").as_deref() == Some(id.as_str())
     })
     .await?;
     moonwa.stop().await?;
@@ -87,7 +90,8 @@ async fn killed_between_commit_and_ack_the_message_comes_again_under_the_same_id
     moonwa.relaunch().await?;
     let post = hook.expect_text("stored, not acked").await;
     sim.wait_journal(cursor, |entry| {
-        (entry.is_in("ack") || entry.is_in("receipt")) && entry.attr("id") == Some(&id)
+        (entry.is_in("ack") || entry.is_in("receipt"))
+            && entry.attr("id").as_deref() == Some(id.as_str())
     })
     .await?;
     bob.send_text(&ann, "and on").await?;

@@ -1,9 +1,9 @@
 // Start: session, words, live stream, then the view that the address names.
 import { get, post } from "./api.js";
-import { clone, dress, field, fill, press } from "./dom.js";
+import { clone, dress, field, fill, hear, press } from "./dom.js";
 import { language, speak, t } from "./i18n.js";
 import { connect, hangUp } from "./live.js";
-import { replace, state } from "./state.js";
+import { on, replace, state } from "./state.js";
 import { login } from "./view/login.js";
 import { devices } from "./view/devices.js";
 
@@ -63,6 +63,7 @@ async function enter(session) {
   state.session = session;
   connect();
   // Asked for as well, so that a proxy that holds the stream back cannot hold the page back.
+  if (location.search) history.replaceState(null, "", location.pathname + location.hash);
   const answer = await get("v1/devices");
   if (!state.ready) replace(answer);
   await start();
@@ -104,6 +105,11 @@ async function route(event) {
   }
 }
 
+const said = new Map();
+on("device", ({ name, label, status }) => {
+  if ((said.get(name) ?? status) !== status) hear(`${label || name}: ${status}`);
+  said.set(name, status);
+});
 addEventListener("hashchange", route);
 addEventListener("signed-out", signedOut);
 document.querySelector(".skip").addEventListener("click", (event) => {

@@ -1,5 +1,5 @@
 // Building and filling the page from the templates of index.html. Text only ever enters as text.
-import { clock, relative, say as word, t } from "./i18n.js";
+import { clock, language, relative, say as word, t } from "./i18n.js";
 import { ApiProblem } from "./api.js";
 
 /** @param {string} id @returns {HTMLElement} a copy of a template's element, in the reader's language */
@@ -17,7 +17,10 @@ export function dress(root) {
   each("t-label", (el, key) => { el.setAttribute("aria-label", t(key)); el.title = t(key); });
   each("t-ph", (el, key) => (el.placeholder = t(key)));
   each("t-alt", (el, key) => (el.alt = t(key)));
-  each("i", (el, name) => el.replaceChildren(icon(name)));
+  each("i", (el, name) => {
+    el.querySelector(".i")?.remove();
+    el.prepend(icon(name));
+  });
 }
 
 /** @param {string} name @returns {SVGElement} */
@@ -54,8 +57,9 @@ export function fill(root, values) {
   for (const [name, value] of Object.entries(values)) {
     const target = field(root, name);
     target.hidden = value === null || value === undefined || value === false || value === "";
+    const text = typeof value === "number" ? value.toLocaleString(language()) : value;
     if (value instanceof Node) target.replaceChildren(value);
-    else if (typeof value !== "boolean" && !target.hidden && target.textContent !== String(value)) target.textContent = String(value);
+    else if (typeof text === "string" && target.textContent !== text) target.textContent = text;
   }
   return root;
 }
@@ -88,15 +92,22 @@ export function explain(error) {
 }
 
 let hush = 0;
+const toast = document.getElementById("say");
 
 /** @param {string} text said once, to eyes and to screen readers @param {boolean} [bad] */
 export function tell(text, bad = false) {
-  const place = document.getElementById("say");
-  place.className = bad ? "bad" : "";
-  place.replaceChildren(icon(bad ? "alert" : "ok"), text);
+  toast.className = bad ? "bad" : "";
+  stage().append(toast);
+  toast.replaceChildren(icon(bad ? "alert" : "ok"), text);
   clearTimeout(hush);
-  hush = setTimeout(() => place.replaceChildren(), bad ? 9000 : 5000);
+  hush = setTimeout(() => toast.replaceChildren(), bad ? 9000 : 5000);
 }
+
+/** @param {string} text for screen readers alone: who sees the page sees the change itself */
+export const hear = (text) => (document.getElementById("hear").textContent = text);
+
+/** What lies outside an open dialog is neither seen nor heard. */
+const stage = () => document.querySelector("dialog[open]") ?? document.body;
 
 /** @param {?string} iso @returns {?HTMLElement} a time that keeps itself true */
 export function ago(iso) {
@@ -134,34 +145,37 @@ export function keyed(parent, items, key, make, update = () => {}) {
   for (const gone of old.values()) gone.remove();
 }
 
+/** @param {HTMLElement} dialog @param {(answer: string) => void} closed @returns {HTMLDialogElement} shown, and gone once closed */
+function modal(dialog, closed) {
+  dialog.addEventListener("close", () => {
+    document.body.append(toast);
+    dialog.remove();
+    closed(dialog.returnValue);
+  });
+  document.body.append(dialog);
+  dialog.showModal();
+  return dialog;
+}
+
 /**
  * @param {{title: string, body: string, yes: string, danger?: boolean, extra?: Node}} question
  * @returns {Promise<boolean>} whether the person said yes
  */
 export function ask({ title, body, yes, danger = false, extra = null }) {
-  const dialog = /** @type {HTMLDialogElement} */ (fill(clone("ask"), { title, body, yes, extra }));
-  field(dialog, "yes").className = danger ? "danger solid" : "primary";
-  document.body.append(dialog);
-  dialog.showModal();
-  field(dialog, "no").focus();
-  return new Promise((done) => dialog.addEventListener("close", () => {
-    dialog.remove();
-    done(dialog.returnValue === "yes");
-  }));
+  const root = fill(clone("ask"), { title, body, yes, extra });
+  field(root, "yes").className = danger ? "danger solid" : "primary";
+  return new Promise((done) => {
+    modal(root, (answer) => done(answer === "yes"));
+    field(root, "no").focus();
+  });
 }
 
 /** @param {string} title @param {Node} body @param {() => void} closed @returns {HTMLDialogElement} a form that slides in */
 export function drawer(title, body, closed) {
-  const dialog = /** @type {HTMLDialogElement} */ (fill(clone("drawer"), { title, body }));
-  press(dialog, "close", () => dialog.close());
-  dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
-  dialog.addEventListener("close", () => {
-    dialog.remove();
-    closed();
-  });
-  document.body.append(dialog);
-  dialog.showModal();
-  return dialog;
+  const root = fill(clone("drawer"), { title, body });
+  press(root, "close", () => root.close());
+  root.addEventListener("click", (event) => event.target === root && root.close());
+  return modal(root, closed);
 }
 
 /** @param {string} text @returns {Promise<void>} */
@@ -171,7 +185,7 @@ export async function copy(text) {
     // Plain http on a home network has no clipboard API.
     const area = el("textarea", "sr");
     area.value = text;
-    (document.querySelector("dialog[open]") ?? document.body).append(area);
+    stage().append(area);
     area.select();
     document.execCommand("copy");
     area.remove();

@@ -185,6 +185,7 @@ async fn perform(call: &mut Call, op: Op) -> Result<Response, Problem> {
         Op::ForgetDevice => device::forget(call).await,
         Op::Events => sse::events(call),
         Op::ConfigReport => config::show(call),
+        Op::ConfigPlan => config::plan(call).await,
         Op::ConfigReload => config::reload(call).await,
         Op::ListDevices => device::list(call),
         Op::ShowDevice => device::show(call),

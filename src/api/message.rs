@@ -129,15 +129,18 @@ pub(super) async fn follow(
 pub(super) async fn send(call: &mut Call) -> Result<Response, Problem> {
     let key = idempotency_key(call)?;
     let wait = call.query("wait")?.map(|text| parse_wait(&text)).transpose()?;
-    check_state(&call.handle()?.status().state)?;
     let (name, config) = call.device()?;
     let country_code = config.country_code.clone();
+    let handle = call.handle()?;
     let (body, upload) = if call.has_type("multipart/form-data") {
+        // Nobody uploads a film to learn that the device is not linked.
+        check_state(&handle.status().state)?;
         multipart::send_body(call).await?
     } else {
         (call.json::<SendBody>(MAX_INLINE).await?, None)
     };
     let mut draft = body.draft(country_code.as_deref())?;
+    check_state(&handle.status().state)?;
     let changes = call.state.api.store.queue().changes();
     let mut upload = upload;
     if let Some(bytes) = draft.inline.take() {

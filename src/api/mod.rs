@@ -36,10 +36,9 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
-pub use config::{ConfigControl, ConfigReport, ReloadOutcome, ReportedProblem};
 pub use session::LoginLink;
 
-use crate::config::Config;
+use crate::config::{Config, ReloadHandle};
 use crate::hooks::Webhooks;
 use crate::model::KeyHash;
 use crate::store::Store;
@@ -63,7 +62,7 @@ pub struct Api {
     /// Who owns the connections' tasks.
     pub tasks: Tasks,
     /// What the last reload did, and how to ask for one.
-    pub control: ConfigControl,
+    pub reload: ReloadHandle,
     /// The hash of the command line's own token: whoever can read `control.json` is the operator.
     pub operator: KeyHash,
     /// The link that logs a person in once; printed by whoever starts the gateway on a terminal.

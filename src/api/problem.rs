@@ -13,8 +13,8 @@ use crate::model::UnixMillis;
 use crate::store::StoreError;
 use crate::whatsapp::WhatsAppError;
 
-/// Where the codes are explained.
-const TYPES: &str = "https://github.com/moonwa/moonwa/blob/main/README.md#errors";
+/// What a problem's `type` starts with; its code follows. README.md, "Errors", explains the codes.
+const TYPES: &str = "urn:moonwa:problem:";
 
 macro_rules! codes {
     ($($name:ident = $code:literal, $status:ident, $title:literal;)*) => {
@@ -136,7 +136,7 @@ impl Problem {
     fn json(&self, instance: &str) -> Value {
         let (code, status, title) = self.code.row();
         let mut body = Map::new();
-        body.insert("type".into(), TYPES.into());
+        body.insert("type".into(), format!("{TYPES}{}", self.code.row().0).into());
         body.insert("title".into(), title.into());
         body.insert("status".into(), status.as_u16().into());
         body.insert("code".into(), code.into());
@@ -237,6 +237,8 @@ mod tests {
             assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{name}");
             assert!(status.is_client_error() || status.is_server_error(), "{name}");
             assert!(title.ends_with('.'), "{name}");
+            let line = format!("| {} | `{name}` | {title} |", status.as_u16());
+            assert!(include_str!("../../README.md").contains(&line), "README.md lacks: {line}");
         }
     }
 
@@ -247,7 +249,7 @@ mod tests {
         assert_eq!(
             problem.to_string(),
             format!(
-                "{{\"type\":\"{TYPES}\",\"title\":\"The request is not valid.\",\"status\":400,\
+                "{{\"type\":\"{TYPES}invalid_request\",\"title\":\"The request is not valid.\",\"status\":400,\
                  \"code\":\"invalid_request\",\"detail\":\"to: required\",\"instance\":\"r1\",\
                  \"errors\":[{{\"path\":\"to\",\"msg\":\"required\"}}],\"retry_after\":1}}"
             )

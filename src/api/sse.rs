@@ -22,8 +22,8 @@ use super::auth::Principal;
 use super::body::{self, Response};
 use super::handle::Call;
 use super::problem::{Code, Problem};
-use super::{ConfigReport, State, device, message};
-use crate::config::{Config, Scope};
+use super::{State, config, device, message};
+use crate::config::{Config, ReloadReport, Scope};
 use crate::hooks::EndpointReport;
 use crate::model::{DeviceName, DeviceStatus, SentMessage};
 
@@ -119,7 +119,7 @@ pub(super) fn events(call: &Call) -> Result<Response, Problem> {
         who: call.who.clone(),
         statuses: call.state.api.fleet.statuses(),
         webhooks: call.state.api.webhooks.reports(),
-        report: call.state.api.control.report.clone(),
+        report: call.state.api.reload.reports(),
         messages: call.state.api.store.queue().changes(),
     };
     open(call, |events| watcher.run(events))
@@ -134,7 +134,7 @@ struct Watcher {
     who: Principal,
     statuses: watch::Receiver<Arc<BTreeMap<DeviceName, DeviceStatus>>>,
     webhooks: watch::Receiver<Reports>,
-    report: watch::Receiver<ConfigReport>,
+    report: watch::Receiver<Arc<ReloadReport>>,
     messages: broadcast::Receiver<SentMessage>,
 }
 
@@ -188,7 +188,7 @@ impl Watcher {
     async fn snapshot(&mut self, events: &Events) -> Result<(), Gone> {
         let devices = device::view_all(&self.state, &self.config, &self.who);
         let admin = matches!(self.who, Principal::Admin { .. });
-        let config = admin.then(|| self.report.borrow().clone());
+        let config = admin.then(|| config::render(&self.report.borrow()));
         events.json("snapshot", &json!({ "devices": devices, "config": config })).await
     }
 
@@ -228,7 +228,7 @@ impl Watcher {
         self.catch_up(events).await?;
         if matches!(self.who, Principal::Admin { .. }) {
             let report = self.report.borrow_and_update().clone();
-            events.json("config", &report).await?;
+            events.json("config", &config::render(&report)).await?;
         }
         Ok(())
     }

@@ -21,9 +21,15 @@ use super::raw::{Node, Notes, Section};
 use super::{Config, resolve};
 
 /// A configuration larger than this is a mistake.
-const LARGEST_FILE: u64 = 1 << 20;
+pub(super) const LARGEST_FILE: u64 = 1 << 20;
 /// So is a secret larger than this.
 const LARGEST_SECRET: u64 = 64 << 10;
+
+/// How a secret may stand in the file.
+const WAYS: &str = "write a text, { file = \"…\" }, { env = \"…\" } or { credential = \"…\" }";
+
+/// Looks a variable up.
+type Environment = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
 /// What a configuration's text is read against.
 pub struct Context {
@@ -32,7 +38,7 @@ pub struct Context {
     /// The directory that relative paths in the file start from.
     pub dir: PathBuf,
     /// The environment: `$STATE_DIRECTORY`, `$CREDENTIALS_DIRECTORY` and the variables that the file names.
-    pub env: Box<dyn Fn(&str) -> Option<String> + Send + Sync>,
+    pub env: Environment,
     /// Whether everybody on the machine may read the file.
     pub world_readable: bool,
 }
@@ -175,8 +181,13 @@ fn read(text: &[u8], secrets: &Secrets<'_>) -> (Option<Config>, Vec<Problem>, Ve
     };
     let (tree, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
-        let offset = error.span().map_or(text.len(), |span| span.start);
-        notes.syntax(offset, &error.message().replace('\n', " "));
+        let span = error.span().unwrap_or(text.len()..text.len());
+        let key = text.get(span.clone()).filter(|_| error.message() == "duplicate key");
+        let message = key.map_or_else(
+            || error.message().replace('\n', " "),
+            |key| format!("the key \"{key}\" stands here a second time"),
+        );
+        notes.syntax(span.start, &message);
     }
     // What a broken text means is a guess: nothing further is said about it.
     let tree = DeValue::Table(tree.into_inner());
@@ -209,8 +220,6 @@ impl Secrets<'_> {
             }
             return Some(Found { text: Zeroizing::new(text.to_owned()), plain: true });
         }
-        const WAYS: &str =
-            "write a text, { file = \"…\" }, { env = \"…\" } or { credential = \"…\" }";
         let Some(mut table) = node.as_table() else {
             node.problem("this is no text and names no place to find one", WAYS);
             return None;
@@ -279,6 +288,16 @@ impl Secrets<'_> {
         }
         Some(Zeroizing::new(text.to_owned()))
     }
+}
+
+/// What a load of the file would call its revision; `None` when it cannot be read.
+pub(super) fn revision_on_disk(path: &Path, secret_files: &[PathBuf]) -> Option<Revision> {
+    let text = read_limited(path, LARGEST_FILE).ok()?;
+    let digest = |path: &PathBuf| {
+        let bytes = read_limited(path, LARGEST_SECRET).map(Zeroizing::new).ok();
+        (path.clone(), bytes.map(|bytes| Sha256::digest(bytes).into()))
+    };
+    Some(Revision::of(&text, &secret_files.iter().map(digest).collect()))
 }
 
 /// The bytes of a regular file of a reasonable size. A FIFO is refused without waiting for its writer.

@@ -1,12 +1,18 @@
 //! `moonwa.toml` and nothing else: the file becomes a complete, immutable `Config`, or the list of everything that is
 //! wrong with it. Reading secrets' files is part of that; acting on a change is not.
 
+mod diff;
+mod edit;
+mod endpoint;
 mod find;
 mod load;
+mod mailbox;
 mod problem;
 mod raw;
 mod resolve;
 mod value;
+mod watch;
+mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -16,9 +22,16 @@ use std::time::Duration;
 use ipnet::IpNet;
 use tracing::Level;
 
+pub use diff::{ConfigDiff, Difference, EndpointKey};
+pub use edit::{DeviceEdit, Edit, EndpointEdit};
 pub use find::{NotFound, find, keep_last_good, last_good, new_key};
 pub use load::{Context, Loaded, Rejected, Revision};
+pub use mailbox::{
+    ReloadHandle, ReloadMailbox, ReloadOutcome, ReloadPlan, ReloadReport, ReloadRequest, Trigger,
+};
 pub use problem::{Position, Problem};
+pub use watch::{Notice, Watcher};
+pub use write::EditError;
 
 use crate::model::{DeviceName, EventType, KeyHash, Secret};
 
@@ -258,12 +271,17 @@ impl EndpointConfig {
 
     /// The URL without user info and query, which may be credentials: for logs and people.
     pub fn shown_url(&self) -> String {
-        let (scheme, rest) = self.url.split_once("://").unwrap_or(("", &self.url));
-        let rest = rest.split(['?', '#']).next().unwrap_or_default();
-        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        let host = authority.rsplit('@').next().unwrap_or_default();
-        format!("{scheme}://{host}{path}")
+        shown_url(&self.url)
     }
+}
+
+/// A URL without user info and query.
+fn shown_url(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    format!("{scheme}://{host}{path}")
 }
 
 /// The shape of a webhook body.

@@ -47,7 +47,7 @@ impl Position {
     /// The place of a byte offset in a text. A byte order mark takes no column.
     pub(super) fn of(text: &[u8], offset: usize) -> Self {
         let before = text.get(..offset.min(text.len())).unwrap_or_default();
-        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let line = before.split(|byte| *byte == b'\n').count();
         let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
         let row = String::from_utf8_lossy(before.get(start..).unwrap_or_default());
         Self { line, column: row.trim_start_matches('\u{feff}').chars().count() + 1 }

@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeString, DeTable, DeValue};
 
 use super::problem::{Position, Problem, nearest};
 
@@ -68,6 +68,16 @@ impl<'a> Node<'a> {
     pub(super) fn problem(&self, message: impl AsRef<str>, hint: impl Into<String>) {
         let problem = self.notes.note(self.at, &self.path, message.as_ref(), some(hint));
         self.notes.problems.borrow_mut().push(problem);
+    }
+
+    /// This place, under the key of the list or table that holds it.
+    pub(super) fn within(&self, holder: &Self) -> Self {
+        Self { path: holder.path.clone(), ..self.clone() }
+    }
+
+    /// The key's path.
+    pub(super) fn path(&self) -> &str {
+        &self.path
     }
 
     /// Notes what is legal here, but unwise.
@@ -191,12 +201,15 @@ impl<'a> Section<'a> {
         found
     }
 
-    /// Every entry of a table whose keys are names, each with the place of its key.
-    pub(super) fn entries(&self) -> impl Iterator<Item = (&'a str, Node<'a>, Node<'a>)> {
-        self.table.iter().map(|(key, value)| {
+    /// Every entry in the file's order, each with the place of its key.
+    pub(super) fn entries(&self) -> Vec<(&'a str, Node<'a>, Node<'a>)> {
+        let entry = |(key, value): (&'a Spanned<DeString<'a>>, &'a Spanned<DeValue<'a>>)| {
             let node = self.child(key.get_ref(), value);
             (key.get_ref().as_ref(), Node { at: key.span().start, ..node.clone() }, node)
-        })
+        };
+        let mut entries: Vec<_> = self.table.iter().map(entry).collect();
+        entries.sort_by_key(|(_, key, _)| key.at);
+        entries
     }
 
     /// Notes every key that nobody asked for.
@@ -211,8 +224,7 @@ impl<'a> Section<'a> {
                 || format!("known here: {}", known.join(", ")),
                 |near| format!("did you mean \"{near}\"?"),
             );
-            let place = Node { path: self.node.path.clone(), ..key };
-            place.problem(format!("unknown key \"{name}\""), hint);
+            key.within(&self.node).problem(format!("unknown key \"{name}\""), hint);
         }
     }
 

@@ -5,30 +5,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-
 use super::load::Secrets;
-use super::problem::nearest;
 use super::raw::{Node, Section};
 use super::{
-    AdminConfig, Config, DeviceConfig, EndpointConfig, EventFilter, Format, KeyConfig, LogConfig,
-    MediaConfig, OutboxConfig, Scope, ServerConfig, Start, StoreConfig, value,
+    AdminConfig, Config, DeviceConfig, KeyConfig, LogConfig, MediaConfig, OutboxConfig, Scope,
+    ServerConfig, StoreConfig, endpoint, value,
 };
-use crate::model::{DeviceName, EventType, KeyHash, Secret};
+use crate::model::{DeviceName, KeyHash};
 
-/// As docs.moonwa.id has it.
-const MOST_WEBHOOKS: usize = 4;
 /// Shorter API keys and tokens can be guessed.
 const SHORTEST_KEY: usize = 16;
-/// Standard Webhooks' limits for the key material of a signature, in bytes.
-const SECRET_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
 
 /// The whole file.
 pub(super) fn config(mut root: Section<'_>, secrets: &Secrets<'_>) -> Config {
     let default = Config::default();
     let reader = Reader { secrets, hashes: BTreeMap::new() };
-    let server = root.or("server", default.server, |node| server(node.table()?));
+    let server = root.or("server", default.server, |node| node.table().map(server));
     let (admin, reader) = match root.get("admin").and_then(|node| node.table()) {
         Some(table) => reader.admin(table),
         None => (default.admin, reader),
@@ -39,16 +31,16 @@ pub(super) fn config(mut root: Section<'_>, secrets: &Secrets<'_>) -> Config {
         server,
         admin,
         store,
-        log: root.or("log", default.log, |node| log(node.table()?)),
-        outbox: root.or("outbox", default.outbox, |node| outbox(node.table()?)),
-        media: root.or("media", default.media, |node| media(node.table()?)),
+        log: root.or("log", default.log, |node| node.table().map(log)),
+        outbox: root.or("outbox", default.outbox, |node| node.table().map(outbox)),
+        media: root.or("media", default.media, |node| node.table().map(media)),
         devices: root.or("device", default.devices, |node| Some(reader.devices(&node.table()?))),
     };
     root.finish();
     config
 }
 
-fn server(mut table: Section<'_>) -> Option<ServerConfig> {
+fn server(mut table: Section<'_>) -> ServerConfig {
     let default = ServerConfig::default();
     let config = ServerConfig {
         listen: table.or("listen", default.listen, |node| node.parse(value::listen)),
@@ -59,7 +51,7 @@ fn server(mut table: Section<'_>) -> Option<ServerConfig> {
         base_path: table.or("base_path", default.base_path, |node| node.parse(value::base_path)),
     };
     table.finish();
-    Some(config)
+    config
 }
 
 fn store(table: Option<Section<'_>>, secrets: &Secrets<'_>, state: Option<&str>) -> StoreConfig {
@@ -84,17 +76,17 @@ fn store(table: Option<Section<'_>>, secrets: &Secrets<'_>, state: Option<&str>)
     config
 }
 
-fn log(mut table: Section<'_>) -> Option<LogConfig> {
+fn log(mut table: Section<'_>) -> LogConfig {
     let default = LogConfig::default();
     let config = LogConfig {
         level: table.or("level", default.level, |node| node.word(&value::LEVELS)),
         full_jids: table.or("full_jids", default.full_jids, Node::flag),
     };
     table.finish();
-    Some(config)
+    config
 }
 
-fn outbox(mut table: Section<'_>) -> Option<OutboxConfig> {
+fn outbox(mut table: Section<'_>) -> OutboxConfig {
     let default = OutboxConfig::default();
     let (second, year) = (Duration::from_secs(1), Duration::from_hours(24 * 365));
     let config = OutboxConfig {
@@ -106,10 +98,10 @@ fn outbox(mut table: Section<'_>) -> Option<OutboxConfig> {
         }),
     };
     table.finish();
-    Some(config)
+    config
 }
 
-fn media(mut table: Section<'_>) -> Option<MediaConfig> {
+fn media(mut table: Section<'_>) -> MediaConfig {
     let default = MediaConfig::default();
     let config = MediaConfig {
         // WhatsApp takes no file larger than 2 GiB.
@@ -121,11 +113,11 @@ fn media(mut table: Section<'_>) -> Option<MediaConfig> {
         }),
     };
     table.finish();
-    Some(config)
+    config
 }
 
 /// Every member of a list that can be read.
-fn each<T>(node: &Node<'_>, read: impl Fn(&Node<'_>) -> Option<T>) -> Option<Vec<T>> {
+pub(super) fn each<T>(node: &Node<'_>, read: impl Fn(&Node<'_>) -> Option<T>) -> Option<Vec<T>> {
     Some(node.list()?.iter().filter_map(read).collect())
 }
 
@@ -139,7 +131,7 @@ impl Reader<'_, '_> {
     fn admin(mut self, mut table: Section<'_>) -> (AdminConfig, Self) {
         let default = AdminConfig::default();
         let config = AdminConfig {
-            token: table.or("token", None, |node| Some(self.key(node, "admin.token"))),
+            token: table.or("token", None, |node| Some(self.key(node))),
             editable: table.or("editable", default.editable, Node::flag),
         };
         table.finish();
@@ -169,14 +161,13 @@ impl Reader<'_, '_> {
         let label = table.or("label", name.to_string(), |node| node.parse(value::label));
         let enabled = table.or("enabled", true, Node::flag);
         let mut keys = Vec::new();
-        let owner = format!("device.{name}");
         if let Some(node) = table.get("api_key") {
             let scopes = KeyConfig::program_scopes();
-            let hash = self.key(&node, &format!("{owner}.api_key"));
+            let hash = self.key(&node);
             keys.extend(hash.map(|hash| KeyConfig { id: "default".to_owned(), hash, scopes }));
         }
         for node in table.get("keys").and_then(|node| node.list()).unwrap_or_default() {
-            let Some(key) = node.table().and_then(|table| self.further_key(table, &owner)) else {
+            let Some(key) = node.table().and_then(|table| self.further_key(table)) else {
                 continue;
             };
             if keys.iter().any(|known| known.id == key.id) {
@@ -191,13 +182,14 @@ impl Reader<'_, '_> {
             country_code: table
                 .or("country_code", None, |node| node.parse(value::country_code).map(Some)),
             pace: table.or("pace", None, |node| node.parse(value::pace).map(Some)),
-            webhooks: table.or("webhooks", Vec::new(), |node| self.webhooks(&node.list()?)),
+            webhooks: table
+                .or("webhooks", Vec::new(), |node| endpoint::webhooks(self.secrets, node)),
         };
         table.finish();
         config
     }
 
-    fn further_key(&mut self, mut table: Section<'_>, owner: &str) -> Option<KeyConfig> {
+    fn further_key(&mut self, mut table: Section<'_>) -> Option<KeyConfig> {
         let id = table.need("id", "write a name for the log, such as id = \"crm\"");
         let id = id.and_then(|node| {
             node.parse(|text| match DeviceName::parse(text) {
@@ -208,9 +200,8 @@ impl Reader<'_, '_> {
                 )),
             })
         });
-        let named = id.as_deref().unwrap_or("?");
         let hash = table.need("hash", "\"moonwa key new\" prints one");
-        let hash = hash.and_then(|node| self.key(&node, &format!("{owner}.keys ({named})")));
+        let hash = hash.and_then(|node| self.key(&node));
         let scopes = table.or("scopes", KeyConfig::program_scopes(), |node| {
             let scopes: BTreeSet<Scope> =
                 each(node, |node| node.word(&value::SCOPES))?.into_iter().collect();
@@ -224,13 +215,14 @@ impl Reader<'_, '_> {
     }
 
     /// An API key or the admin token: hashed, or in clear.
-    fn key(&mut self, node: &Node<'_>, owner: &str) -> Option<KeyHash> {
-        let make = "\"moonwa key new DEVICE\" makes a key and prints the line to write here";
+    fn key(&mut self, node: &Node<'_>) -> Option<KeyHash> {
+        let whose = if node.path().starts_with("device.") { "DEVICE" } else { "admin" };
+        let make = format!("\"moonwa key new {whose}\" makes one and prints what to write here");
         let found = self.secrets.find(node)?;
         let hash = if found.text.starts_with("sha256:") {
             let hash = KeyHash::parse(&found.text);
             if hash.is_none() {
-                node.problem("this hash is not sha256: with 64 hexadecimal digits", make);
+                node.problem("this hash is not sha256: with 64 hexadecimal digits", &make);
             }
             hash?
         } else if found.text.len() < SHORTEST_KEY {
@@ -247,149 +239,11 @@ impl Reader<'_, '_> {
             }
             KeyHash::of(&found.text)
         };
-        if let Some(other) = self.hashes.insert(hash.to_string(), owner.to_owned()) {
+        if let Some(other) = self.hashes.insert(hash.to_string(), node.path().to_owned()) {
             node.problem(format!("{other} has the same key"), "give each one its own");
         }
         Some(hash)
     }
-
-    fn webhooks(&self, nodes: &[Node<'_>]) -> Option<Vec<EndpointConfig>> {
-        if let Some(extra) = nodes.get(MOST_WEBHOOKS) {
-            let message = format!("{} URLs, at most {MOST_WEBHOOKS}", nodes.len());
-            extra.problem(message, "remove some, or let one receiver pass events on");
-        }
-        let mut endpoints: Vec<EndpointConfig> = Vec::new();
-        for (n, node) in (1..).zip(nodes) {
-            let Some(endpoint) = self.endpoint(n, node) else { continue };
-            if let Some(same) = endpoints.iter().find(|known| known.url == endpoint.url) {
-                let message = format!("the same URL as webhook {}", same.n);
-                node.problem(message, "list each URL once; \"events\" takes several patterns");
-            }
-            endpoints.push(endpoint);
-        }
-        Some(endpoints)
-    }
-
-    fn endpoint(&self, n: usize, node: &Node<'_>) -> Option<EndpointConfig> {
-        if node.as_text().is_some() {
-            return Some(EndpointConfig::new(n, node.parse(value::url)?));
-        }
-        let Some(mut table) = node.as_table() else {
-            node.problem("this is no webhook", "write a URL in quotes, or { url = \"…\" }");
-            return None;
-        };
-        let url = table.need("url", "write { url = \"https://…\" }");
-        let url = url.and_then(|node| node.parse(value::url));
-        let default = EndpointConfig::new(n, String::new());
-        let (second, longest) = (Duration::from_secs(1), Duration::from_secs(30));
-        let endpoint = EndpointConfig {
-            secrets: table.or("secret", Vec::new(), |node| self.signing_secrets(node)),
-            events: table.or("events", default.events, events),
-            format: table.or("format", Format::Standard, |node| node.word(&value::FORMATS)),
-            headers: table.or("headers", BTreeMap::new(), |node| self.headers(&node.table()?)),
-            timeout: table.or("timeout", default.timeout, |node| {
-                node.parse(|text| value::duration(text, second, longest))
-            }),
-            paused: table.or("paused", false, Node::flag),
-            start: table.or("start", Start::Tail, |node| node.word(&value::STARTS)),
-            compat: BTreeSet::new(),
-            url: url.clone().unwrap_or_default(),
-            n,
-        };
-        let signed = table.get("secret").is_some();
-        let compat = table.or("compat", BTreeSet::new(), |node| {
-            let compat = each(node, |node| node.word(&value::COMPATS))?;
-            if !compat.is_empty() && !signed {
-                node.problem("these headers are signatures", "set \"secret\" as well");
-            }
-            Some(compat.into_iter().collect())
-        });
-        table.finish();
-        url.map(|_| EndpointConfig { compat, ..endpoint })
-    }
-
-    /// One secret, or the new and the old one while rotating.
-    fn signing_secrets(&self, node: &Node<'_>) -> Option<Vec<Secret>> {
-        let nodes = if node.is_list() { node.list()? } else { vec![node.clone()] };
-        if nodes.is_empty() || nodes.len() > 2 {
-            let hint = "write one secret, or the new and the old one while rotating";
-            node.problem(format!("{} secrets", nodes.len()), hint);
-        }
-        Some(nodes.iter().filter_map(|node| self.signing_secret(node)).collect())
-    }
-
-    fn signing_secret(&self, node: &Node<'_>) -> Option<Secret> {
-        let found = self.secrets.find(node)?;
-        let make = "\"openssl rand -base64 32\" makes one to write after whsec_";
-        let length = match found.text.strip_prefix("whsec_") {
-            Some(encoded) => match STANDARD.decode(encoded) {
-                Ok(bytes) => bytes.len(),
-                Err(_) => {
-                    node.problem("what follows whsec_ is not base64", make);
-                    return None;
-                }
-            },
-            // A secret from before moonwa: used as it is, however long.
-            None => found.text.len().min(*SECRET_BYTES.end()),
-        };
-        if !SECRET_BYTES.contains(&length) {
-            let limits = format!("{} to {}", SECRET_BYTES.start(), SECRET_BYTES.end());
-            let hint = format!("{limits} are allowed; {make}");
-            node.problem(format!("a secret of {length} bytes"), hint);
-            return None;
-        }
-        if found.plain && self.secrets.context.world_readable {
-            let hint = "chmod 600 the file, or write { file = \"…\" }";
-            node.warning(
-                "a secret in clear, in a file that everybody on this machine can read",
-                hint,
-            );
-        }
-        Some(Secret::new(found.text.as_str()))
-    }
-
-    fn headers(&self, table: &Section<'_>) -> Option<BTreeMap<String, String>> {
-        let mut headers = BTreeMap::new();
-        for (name, place, node) in table.entries() {
-            let name = value::header_name(name).map_err(|(what, hint)| place.problem(what, hint));
-            let text = self.secrets.find(&node).and_then(|found| {
-                let read = value::header_value(&found.text);
-                read.map_err(|(what, hint)| node.problem(what, hint)).ok()
-            });
-            if let (Ok(name), Some(text)) = (name, text)
-                && headers.insert(name.clone(), text).is_some()
-            {
-                place.problem(format!("the header \"{name}\" twice"), "keep one of them");
-            }
-        }
-        Some(headers)
-    }
-}
-
-/// Exact names, `group.*`, or `*`.
-fn events(node: &Node<'_>) -> Option<EventFilter> {
-    let names: Vec<&str> = EventType::ALL.iter().map(|kind| kind.as_str()).collect();
-    let mut wanted = BTreeSet::new();
-    let nodes = node.list()?;
-    if nodes.is_empty() {
-        node.problem("no events: nothing would ever be delivered", "write \"message.received\"");
-    }
-    for node in &nodes {
-        let Some(text) = node.text() else { continue };
-        let group = text.strip_suffix('*').filter(|group| group.is_empty() || group.ends_with('.'));
-        let fits = |name: &str| group.map_or(name == text, |group| name.starts_with(group));
-        let matching: Vec<EventType> =
-            EventType::ALL.into_iter().filter(|kind| fits(kind.as_str())).collect();
-        if matching.is_empty() {
-            let hint = nearest(text, &names).map_or_else(
-                || format!("write \"*\", \"message.*\", or some of {}", names.join(", ")),
-                |near| format!("did you mean \"{near}\"?"),
-            );
-            node.problem(format!("there is no event \"{text}\""), hint);
-        }
-        wanted.extend(matching);
-    }
-    Some(EventFilter(wanted))
 }
 
 /// A device name made of whatever stands there.
@@ -398,7 +252,7 @@ fn suggested_name(key: &str) -> String {
     let slug: String = letters.collect::<String>().to_ascii_lowercase();
     let slug = slug.trim_matches('-');
     DeviceName::parse(slug).map_or_else(
-        |_| "such as [device.admin-toko]".to_owned(),
+        |_| "write a name such as [device.admin-toko]".to_owned(),
         |name| format!("write [device.{name}] and label = \"{}\"", key.escape_debug()),
     )
 }

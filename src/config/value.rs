@@ -106,13 +106,20 @@ pub(super) fn size(text: &str, least: u64, most: u64) -> Reading<u64> {
             "write a number with kB, KiB, MB, MiB, GB or GiB, such as \"256 MiB\"",
         ),
         Some(bytes) if bytes < least => {
-            bad(format!("{text} is too small"), format!("at least {least} bytes"))
+            bad(format!("{text} is too small"), format!("at least {}", shown_size(least)))
         }
         Some(bytes) if bytes > most => {
-            bad(format!("{text} is too large"), format!("at most {most} bytes"))
+            bad(format!("{text} is too large"), format!("at most {}", shown_size(most)))
         }
         Some(bytes) => Ok(bytes),
     }
+}
+
+/// A limit in the largest unit that divides it.
+fn shown_size(bytes: u64) -> String {
+    let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
+    let fits = units.into_iter().find(|(shift, _)| bytes.trailing_zeros() >= *shift && bytes > 0);
+    fits.map_or_else(|| format!("{bytes} B"), |(shift, unit)| format!("{} {unit}", bytes >> shift))
 }
 
 /// A pace such as `"20/min"`.
@@ -160,14 +167,12 @@ pub(super) fn host(text: &str) -> Reading<String> {
 
 /// A path with `/` at both ends.
 pub(super) fn base_path(text: &str) -> Reading<String> {
-    let inner = text
-        .strip_prefix('/')
-        .and_then(|rest| if rest.is_empty() { Some(rest) } else { rest.strip_suffix('/') });
+    let inner = text.strip_prefix('/').and_then(|rest| rest.strip_suffix('/'));
     let plain =
         |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~');
     let segment =
         |part: &str| !part.is_empty() && part != "." && part != ".." && part.bytes().all(plain);
-    if inner.is_some_and(|inner| inner.is_empty() || inner.split('/').all(segment)) {
+    if text == "/" || inner.is_some_and(|inner| inner.split('/').all(segment)) {
         return Ok(text.to_owned());
     }
     let hint = "write \"/\", or a path that starts and ends with /, such as \"/wa/\"";
@@ -254,8 +259,8 @@ mod tests {
         let read = |text| duration(text, Duration::ZERO, DAY * 30).ok();
         assert_eq!(read("72h"), Some(DAY * 3));
         assert_eq!(read("15s"), Some(Duration::from_secs(15)));
-        assert_eq!(read("10m"), Some(Duration::from_secs(600)));
-        assert_eq!(read("10 min"), Some(Duration::from_secs(600)));
+        assert_eq!(read("10m"), Some(Duration::from_mins(10)));
+        assert_eq!(read("10 min"), Some(Duration::from_mins(10)));
         assert_eq!(read("500ms"), Some(Duration::from_millis(500)));
         assert_eq!(read("2d"), Some(DAY * 2));
         for bad in

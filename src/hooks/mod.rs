@@ -6,6 +6,7 @@ mod backoff;
 mod class;
 mod delivery;
 mod endpoint;
+mod policy;
 mod pool;
 mod profile;
 mod registry;
@@ -19,8 +20,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::sync::watch;
-
-pub use view::shown_url;
 
 use self::class::Class;
 use self::delivery::{Delivery, Parcel};
@@ -52,8 +51,7 @@ impl Webhooks {
     /// As `start`, with every wait multiplied by `scale`: tests of what happens after five minutes need not take them.
     pub fn start_scaled(store: Store, tasks: Tasks, scale: f64) -> Arc<Self> {
         let delivery = Delivery { store, pool: Pool::start(&tasks), scale };
-        let registry = Arc::new(Registry::new(delivery.clone(), tasks.clone()));
-        tasks.spawn("webhook registry", registry.clone().keep_house());
+        let registry = Registry::start(delivery.clone(), tasks);
         Arc::new(Self { registry, delivery })
     }
 
@@ -99,11 +97,10 @@ impl Webhooks {
     /// Posts a made-up event now, beside the queue, and tells what came back.
     pub async fn test(&self, device: &DeviceName, n: usize) -> Result<Attempt, HookError> {
         let handle = self.handle(device, n)?;
-        let event = made_up(device);
-        let source = serde_json::to_vec(&event).map(Bytes::from).map_err(|_| HookError::NoEvent)?;
+        let (event, source) = made_up(device);
         let endpoint = handle.config();
         let body = profile::body(endpoint.format, &source).ok_or(HookError::NoEvent)?;
-        let post = attempt::Post { endpoint, event: event.id, body };
+        let post = attempt::Post { endpoint, event, body };
         // Past the delivery: a reply to a made-up message has nobody to go to.
         let outcome = self.delivery.pool.post(post.clone(), false).await;
         Ok(handle.view.record(&post.endpoint, &post.event, &outcome))
@@ -178,8 +175,9 @@ fn retry_scale() -> f64 {
     asked.filter(|scale| (0.0..=1.0).contains(scale)).unwrap_or(1.0)
 }
 
-/// The event of the Test button. Its sender is WhatsApp's own address, which belongs to nobody.
-fn made_up(device: &DeviceName) -> Event {
+/// The event of the Test button, and its JSON. Its sender is WhatsApp's own address, which belongs to nobody.
+#[expect(clippy::expect_used, reason = "its keys are strings")]
+fn made_up(device: &DeviceName) -> (EventId, Bytes) {
     let now = UnixMillis::now();
     let id = EventId::derive(&["test", device.as_str(), &now.millis().to_string()]);
     let jid = "0@s.whatsapp.net".to_owned();
@@ -197,13 +195,14 @@ fn made_up(device: &DeviceName) -> Event {
         media: None,
         details: None,
     };
-    Event {
-        id,
+    let event = Event {
+        id: id.clone(),
         kind: EventType::MessageReceived,
         timestamp: now,
         device: device.clone(),
         data: EventData::Message(Box::new(message)),
-    }
+    };
+    (id, serde_json::to_vec(&event).expect("an event is JSON").into())
 }
 
 /// From where to deliver again.

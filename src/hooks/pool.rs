@@ -65,10 +65,8 @@ impl Pool {
 
     /// Posts once a thread is free. `failing`: the endpoint failed lately.
     pub(super) async fn post(&self, post: Post, failing: bool) -> Outcome {
-        let probation = match failing {
-            true => self.probation.clone().acquire_owned().await.ok(),
-            false => None,
-        };
+        let probation = self.probation.clone();
+        let probation = if failing { probation.acquire_owned().await.ok() } else { None };
         let (done, outcome) = oneshot::channel();
         let underway = self.underway.token();
         let job = Job { post, done, _underway: underway, _probation: probation };
@@ -85,10 +83,12 @@ fn work(queue: &Mutex<mpsc::Receiver<Job>>, agents: &Agents) {
     let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
     while let Some(job) = next() {
         // A panic in a library must not cost a thread for good.
-        match catch_unwind(AssertUnwindSafe(|| attempt::post(agents, &job.post))) {
+        let outcome = catch_unwind(AssertUnwindSafe(|| attempt::post(agents, &job.post)));
+        if let Ok(outcome) = outcome {
             // Nobody waits any more when the endpoint was removed meanwhile.
-            Ok(outcome) => drop(job.done.send(outcome)),
-            Err(_) => tracing::error!("A delivery thread panicked; it goes on."),
+            drop(job.done.send(outcome));
+        } else {
+            tracing::error!("A delivery thread panicked; it goes on.");
         }
     }
 }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use crate::config::Format;
-use crate::model::{Event, EventData, Jid, MessageData, UnixMillis};
+use crate::model::{Event, EventData, Jid, MessageData, PhoneNumber, UnixMillis};
 
 /// The body for an event whose JSON is `source`; `None`: this format has no words for it, so it is passed over.
 pub(super) fn body(format: Format, source: &Bytes) -> Option<Bytes> {
@@ -49,7 +49,7 @@ fn moonwa(source: &[u8]) -> Option<Bytes> {
     let chat_phone = Jid::parse(&message.chat).ok().and_then(|chat| chat.phone());
     let body = Moonwa {
         message: text,
-        from: answer_to(&message, chat_phone.as_ref().map(|phone| phone.as_str())),
+        from: answer_to(&message, chat_phone.as_ref().map(PhoneNumber::as_str)),
         is_group: message.group.is_some(),
         is_me: message.from_me,
         id: event.id.as_str(),

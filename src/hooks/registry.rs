@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::EndpointReport;
 use super::delivery::Delivery;
 use super::endpoint::{Command, Machine, Order, Wires};
-use super::view::{View, shown_url};
+use super::view::View;
 use crate::config::{DeviceConfig, EndpointConfig, Start};
 use crate::model::{DeviceName, UnixMillis};
 use crate::store::{Cursor, EndpointId, EndpointState, Seq, StoreError};
@@ -60,21 +60,24 @@ impl Handle {
     pub(super) async fn order(&self, command: Command) -> Result<(), StoreError> {
         let (done, answer) = oneshot::channel();
         let sent = self.orders.send(Order { command, done }).await;
-        sent.map_err(|_| StoreError::Closed)?;
+        sent.map_err(|_ended| StoreError::Closed)?;
         answer.await.unwrap_or(Err(StoreError::Closed))
     }
 }
 
 impl Registry {
-    pub(super) fn new(delivery: Delivery, tasks: Tasks) -> Self {
-        Self {
+    /// No endpoints yet; reports are published and old cursors purged from now on.
+    pub(super) fn start(delivery: Delivery, tasks: Tasks) -> Arc<Self> {
+        let registry = Arc::new(Self {
             delivery,
             tasks,
             endpoints: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
             changed: Arc::default(),
             reports: watch::Sender::default(),
-        }
+        });
+        registry.tasks.spawn("webhook registry", registry.clone().keep_house());
+        registry
     }
 
     pub(super) fn reports(&self) -> watch::Receiver<Reports> {
@@ -217,7 +220,7 @@ impl Registry {
     }
 
     /// Publishes reports as they change and purges cursors, until moonwa stops.
-    pub(super) async fn keep_house(self: Arc<Self>) {
+    async fn keep_house(self: Arc<Self>) {
         let stop = self.tasks.stop().clone();
         let mut purge = tokio::time::interval(PURGE);
         // The first tick is at once, before anything was reconciled: there is nothing to purge yet.
@@ -278,7 +281,7 @@ fn wanted(devices: &BTreeMap<DeviceName, DeviceConfig>) -> Wanted {
         for endpoint in &device.webhooks {
             let id = EndpointId::of(name, &endpoint.url);
             if wanted.contains_key(&id) {
-                tracing::warn!(device = %name, n = endpoint.n, url = shown_url(&endpoint.url), "The URL is named twice; once is enough.");
+                tracing::warn!(device = %name, n = endpoint.n, url = endpoint.shown_url(), "The URL is named twice; once is enough.");
                 continue;
             }
             wanted.insert(id, (name.clone(), Arc::new(endpoint.clone())));

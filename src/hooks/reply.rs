@@ -95,7 +95,8 @@ enum Reply {
 #[derive(Deserialize)]
 struct Media {
     url: String,
-    media_type: MediaType,
+    #[serde(rename = "media_type")]
+    kind: MediaType,
     #[serde(default)]
     caption: Option<String>,
 }
@@ -128,7 +129,7 @@ fn contents(answer: &[u8]) -> Vec<Content> {
 impl Media {
     fn contents(self) -> Vec<Content> {
         let caption = self.caption.filter(|caption| !caption.is_empty());
-        let (media, filename) = match self.media_type {
+        let (media, filename) = match self.kind {
             MediaType::Image => (MediaKind::Image, None),
             MediaType::Video => (MediaKind::Video, None),
             MediaType::Audio => (MediaKind::Audio, None),

@@ -28,10 +28,13 @@ pub(super) enum Room {
     Essential,
 }
 
+/// Asks a file system for its free bytes.
+type Free = Box<dyn Fn(&Path) -> std::io::Result<u64> + Send + Sync>;
+
 /// The watch over one file system.
 pub(super) struct Guard {
     path: PathBuf,
-    free: Box<dyn Fn(&Path) -> std::io::Result<u64> + Send + Sync>,
+    free: Free,
     seen: Mutex<(Option<Instant>, u64)>,
 }
 

@@ -36,7 +36,7 @@ pub enum Enqueued {
 }
 
 /// How long a message is kept after its last change, and with it its idempotency key.
-const KEEP: Duration = Duration::from_secs(7 * 24 * 3600);
+const KEEP: Duration = Duration::from_hours(7 * 24);
 /// Messages removed at once when they are too old.
 const SWEEP: usize = 500;
 /// Changes a slow receiver may lag behind.

@@ -25,7 +25,7 @@ const WAITING: usize = 1024;
 /// How long the thread sleeps with nothing to do, and how old a lazy write may get before it is synced.
 const TICK: Duration = Duration::from_secs(1);
 /// How often old rows are looked for.
-const TIDY: Duration = Duration::from_secs(60);
+const TIDY: Duration = Duration::from_mins(1);
 
 /// What `Ok` promises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,9 +52,11 @@ struct Job<D> {
     _place: OwnedSemaphorePermit,
 }
 
+type Closing = oneshot::Sender<Result<(), StoreError>>;
+
 enum Order<D> {
     Job(Job<D>),
-    Close(oneshot::Sender<Result<(), StoreError>>),
+    Close(Closing),
 }
 
 /// A handle to the thread. Clones share it.
@@ -197,23 +199,11 @@ impl<D: Tidy> Thread<D> {
     fn serve(mut self, queue: &Receiver<Order<D>>) {
         let _loud = Loud(Arc::clone(&self.health));
         loop {
-            let mut jobs = Vec::new();
-            let mut close = None;
-            match queue.recv_timeout(self.patience()) {
-                Ok(first) => {
-                    for order in std::iter::once(first).chain(queue.try_iter()) {
-                        match order {
-                            Order::Job(job) => jobs.push(job),
-                            Order::Close(done) => close = Some(done),
-                        }
-                        if jobs.len() >= GROUP || close.is_some() {
-                            break;
-                        }
-                    }
-                }
-                Err(RecvTimeoutError::Timeout) => {}
+            let (jobs, close) = match queue.recv_timeout(self.patience()) {
+                Ok(first) => gather(first, queue),
+                Err(RecvTimeoutError::Timeout) => (Vec::new(), None),
                 Err(RecvTimeoutError::Disconnected) => return,
-            }
+            };
             if !jobs.is_empty() {
                 self.commit(jobs);
             }
@@ -308,6 +298,21 @@ impl<D: Tidy> Thread<D> {
             self.health.fail(error.clone());
         })
     }
+}
+
+/// Everything that waits, up to the end or a full group.
+fn gather<D>(first: Order<D>, queue: &Receiver<Order<D>>) -> (Vec<Job<D>>, Option<Closing>) {
+    let mut jobs = Vec::new();
+    for order in std::iter::once(first).chain(queue.try_iter()) {
+        match order {
+            Order::Job(job) => jobs.push(job),
+            Order::Close(done) => return (jobs, Some(done)),
+        }
+        if jobs.len() >= GROUP {
+            break;
+        }
+    }
+    (jobs, None)
 }
 
 /// A panic of the thread is a failed store: nobody could keep a promise any more.

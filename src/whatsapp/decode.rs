@@ -193,10 +193,7 @@ fn place_or_card(m: &wa::Message) -> Option<Body> {
 fn answer(m: &wa::Message) -> Option<Body> {
     use wa::message::buttons_response_message::Response;
     if let Some(pressed) = m.buttons_response_message.as_option() {
-        let text = match &pressed.response {
-            Some(Response::SelectedDisplayText(text)) => Some(text),
-            None => None,
-        };
+        let text = pressed.response.as_ref().map(|Response::SelectedDisplayText(text)| text);
         return Some(
             Body::new("text").text(text).detail("selected", pressed.selected_button_id.clone()),
         );
@@ -401,3 +398,6 @@ fn other(device: &DeviceName, kind: EventType, key: &[&str; 3], at: i64, data: V
         data: EventData::Other(data),
     }
 }
+
+#[cfg(test)]
+mod tests;

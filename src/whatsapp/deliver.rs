@@ -36,7 +36,7 @@ pub(super) enum Failure {
 }
 
 impl Failure {
-    fn never(code: &'static str, detail: impl ToString) -> Self {
+    fn never(code: &'static str, detail: &dyn ToString) -> Self {
         Self::Never { code, detail: detail.to_string() }
     }
 }
@@ -44,9 +44,10 @@ impl Failure {
 impl From<IqError> for Failure {
     fn from(error: IqError) -> Self {
         match error {
-            IqError::Timeout | IqError::ParseError(_) => Self::Later(error.to_string()),
-            IqError::ServerError { code: 429 | 500..=599, .. } => Self::Later(error.to_string()),
-            IqError::ServerError { .. } => Self::never("refused", error),
+            IqError::Timeout
+            | IqError::ParseError(_)
+            | IqError::ServerError { code: 429 | 500..=599, .. } => Self::Later(error.to_string()),
+            IqError::ServerError { .. } => Self::never("refused", &error),
             _ => Self::Offline,
         }
     }
@@ -57,7 +58,7 @@ impl From<SendError> for Failure {
         match error {
             SendError::NotLoggedIn | SendError::Client(_) => Self::Offline,
             SendError::Iq(error) => error.into(),
-            SendError::InvalidRequest(why) => Self::never("invalid_request", why),
+            SendError::InvalidRequest(why) => Self::never("invalid_request", &why),
             error => Self::Later(error.to_string()),
         }
     }
@@ -97,7 +98,7 @@ pub(super) async fn deliver(
     let to = address(client, known, &row.request.to).await?;
     let prepared = prepare(parts, client, &to, &row.request).await?;
     let message = encode::message(&to, &row.request, prepared)
-        .map_err(|error| Failure::never("invalid_request", error))?;
+        .map_err(|error| Failure::never("invalid_request", &error))?;
     let options = SendOptions::default().with_message_id(row.id.as_str());
     let sending = client.send_message_with_options(to, message, options);
     match tokio::time::timeout(PATIENCE, sending).await {
@@ -110,7 +111,7 @@ pub(super) async fn deliver(
 async fn address(client: &Client, known: &Known, to: &Recipient) -> Result<Jid, Failure> {
     let phone = match to {
         Recipient::Jid(jid) => {
-            return jid.as_str().parse().map_err(|error| Failure::never("invalid_request", error));
+            return jid.as_str().parse().map_err(|error| Failure::never("invalid_request", &error));
         }
         Recipient::Phone(phone) => phone,
     };
@@ -120,10 +121,10 @@ async fn address(client: &Client, known: &Known, to: &Recipient) -> Result<Jid, 
     let found = match lookup(client, phone).await {
         Ok(found) => found,
         Err(wa_rs::features::ContactError::Iq(error)) => return Err(error.into()),
-        Err(error) => return Err(Failure::never("invalid_request", error)),
+        Err(error) => return Err(Failure::never("invalid_request", &error)),
     };
     let Some(found) = found else {
-        return Err(Failure::never("not_on_whatsapp", "this number is not on WhatsApp"));
+        return Err(Failure::never("not_on_whatsapp", &"this number is not on WhatsApp"));
     };
     known.put(phone.clone(), found.jid.clone());
     Ok(found.jid)

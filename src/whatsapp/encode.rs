@@ -290,3 +290,75 @@ fn revoke(key: wa::MessageKey) -> wa::Message {
 fn protocol(protocol: wa::message::ProtocolMessage) -> wa::Message {
     wa::Message { protocol_message: MessageField::some(protocol), ..Default::default() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(content: Content) -> SendRequest {
+        let to = Recipient::parse("628111000111", None).unwrap();
+        SendRequest { to, content, reply_to: None, mentions: Vec::new(), view_once: false }
+    }
+
+    fn build(to: &str, content: Content, prepared: Prepared) -> Result<wa::Message, EncodeError> {
+        message(&to.parse().unwrap(), &request(content), prepared)
+    }
+
+    fn place(latitude: &str) -> Content {
+        let (longitude, name, address) = ("106.8".to_owned(), None, None);
+        Content::Location { latitude: latitude.to_owned(), longitude, name, address }
+    }
+
+    #[test]
+    fn plain_text_stays_plain() {
+        let text = Content::Text { text: "halo".into() };
+        let built = build("628111000111@s.whatsapp.net", text, Prepared::default()).unwrap();
+        assert_eq!(built, wa::Message::text("halo"));
+    }
+
+    #[test]
+    fn a_place_needs_real_coordinates() {
+        for bad in ["north", "", "91", "NaN", "inf"] {
+            let built = build("1@s.whatsapp.net", place(bad), Prepared::default());
+            assert_eq!(built.err(), Some(EncodeError::Coordinates), "{bad}");
+        }
+        assert!(build("1@s.whatsapp.net", place("-6.2"), Prepared::default()).is_ok());
+    }
+
+    #[test]
+    fn a_key_names_the_author_only_in_a_group() {
+        let id = MessageId::parse("3EB0").unwrap();
+        let author = || Some("628222@s.whatsapp.net".to_owned());
+        let reaction = |id: &MessageId| Content::Reaction {
+            message: id.clone(),
+            author: None,
+            emoji: "x".into(),
+        };
+        let key_of = |built: wa::Message| {
+            built.reaction_message.as_option().unwrap().key.as_option().unwrap().clone()
+        };
+        let theirs = || Prepared { author: author(), ..Prepared::default() };
+        let alone = key_of(build("628222@s.whatsapp.net", reaction(&id), theirs()).unwrap());
+        assert_eq!((alone.from_me, alone.participant), (Some(false), None));
+        let group = key_of(build("120@g.us", reaction(&id), theirs()).unwrap());
+        assert_eq!((group.from_me, group.participant), (Some(false), author()));
+        let ours = key_of(build("120@g.us", reaction(&id), Prepared::default()).unwrap());
+        assert_eq!((ours.from_me, ours.participant), (Some(true), None));
+    }
+
+    #[test]
+    fn every_poll_has_a_secret_of_its_own() {
+        let poll = |selectable| {
+            let options = vec!["a".to_owned(), "b".to_owned()];
+            let content = Content::Poll { question: "?".into(), options, selectable };
+            build("1@s.whatsapp.net", content, Prepared::default()).unwrap()
+        };
+        let secret = |m: &wa::Message| {
+            m.message_context_info.as_option().unwrap().message_secret.clone().unwrap()
+        };
+        let (one, many) = (poll(1), poll(2));
+        assert!(one.poll_creation_message_v3.is_set() && many.poll_creation_message.is_set());
+        assert_eq!(secret(&one).len(), 32);
+        assert_ne!(secret(&one), secret(&many));
+    }
+}

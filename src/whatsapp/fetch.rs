@@ -12,7 +12,7 @@ use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 
 /// How long a fetch may take in all.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Why a file was not fetched.
 #[derive(Debug, thiserror::Error)]
@@ -193,7 +193,9 @@ fn is_never_v4(ip: Ipv4Addr) -> bool {
 /// The same, and the prefixes that carry a v4 address in disguise.
 fn is_never_v6(ip: Ipv6Addr) -> bool {
     const METADATA: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
-    let [a, b, c, d, e, f, ..] = ip.segments();
+    let segments = ip.segments();
+    let [a, b, ..] = segments;
+    let v4_compatible = segments.iter().take(6).all(|segment| *segment == 0);
     ip == METADATA
         || ip.is_multicast()
         || ip.is_unspecified()
@@ -205,7 +207,7 @@ fn is_never_v6(ip: Ipv6Addr) -> bool {
         || (a == 0x64 && b == 0xff9b)
         || (a == 0x100 && b == 0)
         || a == 0x5f00
-        || ([a, b, c, d, e, f] == [0; 6] && !ip.is_loopback())
+        || (v4_compatible && !ip.is_loopback())
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ const LEAVING: Duration = Duration::from_secs(25);
 /// How long a reconcile waits for new devices to look at their credentials.
 const WAKING: Duration = Duration::from_secs(5);
 /// How often old rows are looked for.
-const PRUNE: Duration = Duration::from_secs(12 * 3600);
+const PRUNE: Duration = Duration::from_hours(12);
 
 /// How many files are fetched and encrypted at once.
 const HEAVY: usize = 4;
@@ -68,6 +68,7 @@ struct Entry {
 
 impl Fleet {
     /// A fleet without devices.
+    #[expect(clippy::unused_async, reason = "callers need not know that nothing is waited for yet")]
     pub async fn start(
         store: Store,
         tasks: Tasks,

@@ -19,7 +19,7 @@ use crate::model::{DeviceStatus, Jid, MessageId, PhoneNumber};
 /// How long a question to WhatsApp may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a pair code may take: a connection may have to be made first.
-const PAIR_PATIENCE: Duration = Duration::from_secs(60);
+const PAIR_PATIENCE: Duration = Duration::from_mins(1);
 
 /// One device. Clones talk to the same actor.
 #[derive(Clone)]
@@ -133,8 +133,8 @@ impl DeviceHandle {
         let client = self.client()?;
         let found = history::find(&self.parts.store, &self.parts.name, message).await?;
         let found = found.filter(|found| !found.from_me).ok_or(WhatsAppError::NotFound)?;
-        let chat = Jid::parse(&found.chat).map_err(|_| WhatsAppError::NotFound)?;
-        let sender = Jid::parse(&found.from.jid).map_err(|_| WhatsAppError::NotFound)?;
+        let chat = Jid::parse(&found.chat).map_err(|_unreadable| WhatsAppError::NotFound)?;
+        let sender = Jid::parse(&found.from.jid).map_err(|_unreadable| WhatsAppError::NotFound)?;
         let ids = [message.as_str()];
         // In a chat of two the receipt goes to the address the message came from.
         let sent = if chat.is_group() {
@@ -143,7 +143,7 @@ impl DeviceHandle {
         } else {
             timely(client.mark_as_read(&inside(&sender)?, None, &ids)).await?
         };
-        sent.map_err(|_| WhatsAppError::NotConnected)
+        sent.map_err(|_gone| WhatsAppError::NotConnected)
     }
 
     /// Shows "typing…" in a chat, or stops showing it.
@@ -156,7 +156,7 @@ impl DeviceHandle {
         } else {
             timely(states.send_paused(&chat)).await?
         };
-        sent.map_err(|_| WhatsAppError::NotConnected)
+        sent.map_err(|_gone| WhatsAppError::NotConnected)
     }
 
     fn client(&self) -> Result<Arc<Client>, WhatsAppError> {
@@ -169,7 +169,7 @@ impl DeviceHandle {
         patience: Duration,
     ) -> Result<(), WhatsAppError> {
         let (reply, answer) = oneshot::channel();
-        self.mailbox.send(command(reply)).map_err(|_| WhatsAppError::NotConnected)?;
+        self.mailbox.send(command(reply)).map_err(|_gone| WhatsAppError::NotConnected)?;
         match tokio::time::timeout(patience, answer).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => Err(WhatsAppError::NotConnected),
@@ -179,11 +179,11 @@ impl DeviceHandle {
 }
 
 async fn timely<T>(question: impl Future<Output = T>) -> Result<T, WhatsAppError> {
-    tokio::time::timeout(PATIENCE, question).await.map_err(|_| WhatsAppError::Timeout)
+    tokio::time::timeout(PATIENCE, question).await.map_err(|_elapsed| WhatsAppError::Timeout)
 }
 
 fn inside(jid: &Jid) -> Result<wa_rs::Jid, WhatsAppError> {
-    jid.as_str().parse().map_err(|_| WhatsAppError::NotFound)
+    jid.as_str().parse().map_err(|_unreadable| WhatsAppError::NotFound)
 }
 
 fn outside(jid: &wa_rs::Jid) -> Result<Jid, WhatsAppError> {

@@ -15,7 +15,7 @@ use crate::store::{Batch, Seq, Space, Store, StoreError};
 /// Where the rows are, in the device's space.
 const MEDIA: &[u8] = b"media/";
 /// WhatsApp's hosts do not keep files much longer either.
-const KEEP: Duration = Duration::from_secs(7 * 24 * 3600);
+const KEEP: Duration = Duration::from_hours(7 * 24);
 /// How many events are looked through, in pages.
 const PAGE: u64 = 512;
 const PAGES: u64 = 10;

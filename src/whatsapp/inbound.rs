@@ -66,9 +66,9 @@ async fn keep(parts: &Parts, client: &Client, batch: &[InboundMessage]) -> Resul
     }
     let space = parts.store.space(&parts.name);
     let files = async { if any_file { space.write(files).await } else { Ok(()) } };
-    let (kept, filed) = tokio::join!(parts.store.log().append(events), files);
-    kept?;
-    filed?;
+    let (appended, written) = tokio::join!(parts.store.log().append(events), files);
+    appended?;
+    written?;
     parts.status.heard(UnixMillis::now());
     Ok(())
 }
@@ -91,8 +91,12 @@ async fn chat(client: &Client, info: &MessageInfo) -> String {
     if !source.chat.is_lid() {
         return source.chat.to_non_ad_string();
     }
-    let alt = if source.is_from_me { &source.recipient_alt } else { &source.sender_alt };
-    match both(client, &source.chat, alt.as_ref()).await {
+    let alt = if source.is_from_me {
+        source.recipient_alt.as_ref().or(info.peer_recipient_pn.as_ref())
+    } else {
+        source.sender_alt.as_ref()
+    };
+    match both(client, &source.chat, alt).await {
         (_, Some(phone)) => format!("{phone}@s.whatsapp.net"),
         _ => source.chat.to_non_ad_string(),
     }

@@ -27,9 +27,9 @@ const IN_FLIGHT: usize = 16;
 /// How often a message that WhatsApp did not take is tried.
 const TRIES: u32 = 5;
 /// A message older than this is not worth sending any more.
-const EXPIRES: Duration = Duration::from_secs(24 * 3600);
+const EXPIRES: Duration = Duration::from_hours(24);
 /// How often the queue is looked at without being nudged.
-const LOOK: Duration = Duration::from_secs(60);
+const LOOK: Duration = Duration::from_mins(1);
 
 /// The sender of one device.
 pub(super) struct Outgoing {

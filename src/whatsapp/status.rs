@@ -51,36 +51,35 @@ impl StatusCell {
     /// Moves to `state`; nothing happens when it is the state already.
     pub(super) fn set(&self, state: DeviceState) {
         let now = UnixMillis::now();
+        let (name, reason, status) = (state.as_str(), state.reason(), state.word());
         let mut noticed = false;
-        let changed = self.own.send_if_modified(|status| {
-            if status.state == state {
-                return false;
+        let changed = self.own.send_if_modified(|shown| {
+            let old = (shown.state.as_str(), shown.state.reason());
+            noticed = old != (name, reason);
+            if old.0 != name {
+                shown.since = now;
             }
-            noticed =
-                (status.state.as_str(), status.state.reason()) != (state.as_str(), state.reason());
-            if status.state.as_str() != state.as_str() {
-                status.since = now;
-            }
-            status.state = state.clone();
-            true
+            let changed = shown.state != state;
+            shown.state = state;
+            changed
         });
         if changed {
             self.copy();
         }
         if noticed {
-            tracing::info!(
-                device = %self.name,
-                state = state.as_str(),
-                reason = state.reason().unwrap_or_default(),
-                "The device's state changed."
-            );
-            self.tell(&state, now);
+            tracing::info!(device = %self.name, state = name, reason, "The device's state changed.");
+            let reason = reason.map(str::to_owned);
+            self.tell(DeviceData { status, state: name.to_owned(), reason }, now);
         }
     }
 
     /// Whose account it is; `None` once the credentials are gone.
     pub(super) fn set_account(&self, account: Option<Account>) {
-        self.amend(|status| std::mem::replace(&mut status.account, account.clone()) != account);
+        self.amend(|status| {
+            let changed = status.account != account;
+            status.account = account;
+            changed
+        });
     }
 
     /// When WhatsApp last proved to be there. Shown to the nearest few seconds: a busy device would otherwise wake
@@ -115,16 +114,14 @@ impl StatusCell {
         self.all.send_modify(|map| drop(Arc::make_mut(map).insert(self.name.clone(), status)));
     }
 
-    fn tell(&self, state: &DeviceState, now: UnixMillis) {
-        let reason = state.reason().map(str::to_owned);
+    fn tell(&self, data: DeviceData, now: UnixMillis) {
         let id = EventId::derive(&[
             self.name.as_str(),
-            state.as_str(),
-            reason.as_deref().unwrap_or_default(),
+            &data.state,
+            data.reason.as_deref().unwrap_or_default(),
             &now.millis().to_string(),
             EventType::DeviceState.as_str(),
         ]);
-        let data = DeviceData { status: state.word(), state: state.as_str().to_owned(), reason };
         let event = Event {
             id,
             kind: EventType::DeviceState,

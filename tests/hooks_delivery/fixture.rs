@@ -18,26 +18,26 @@ use tempfile::TempDir;
 use crate::receiver::DEADLINE;
 
 /// Seconds of the ladder become milliseconds.
-pub const FAST: f64 = 0.001;
-pub const REAL: f64 = 1.0;
+pub(crate) const FAST: f64 = 0.001;
+pub(crate) const REAL: f64 = 1.0;
 
-pub struct Gate {
-    pub dir: TempDir,
-    pub store: Store,
-    pub tasks: Tasks,
-    pub hooks: Arc<Webhooks>,
+pub(crate) struct Gate {
+    pub(crate) dir: TempDir,
+    pub(crate) store: Store,
+    pub(crate) tasks: Tasks,
+    pub(crate) hooks: Arc<Webhooks>,
 }
 
-pub fn device() -> DeviceName {
+pub(crate) fn device() -> DeviceName {
     DeviceName::parse("toko").unwrap()
 }
 
 impl Gate {
-    pub async fn open(scale: f64) -> Self {
+    pub(crate) async fn open(scale: f64) -> Self {
         Self::open_in(TempDir::new().unwrap(), scale, 64 * 1024 * 1024).await
     }
 
-    pub async fn open_in(dir: TempDir, scale: f64, max_size: u64) -> Self {
+    pub(crate) async fn open_in(dir: TempDir, scale: f64, max_size: u64) -> Self {
         let store = Store::open(options(dir.path(), max_size)).await.unwrap();
         let tasks = Tasks::new();
         let hooks = Webhooks::start_scaled(store.clone(), tasks.clone(), scale);
@@ -45,14 +45,14 @@ impl Gate {
     }
 
     /// Stops everything, as moonwa does; the directory remains.
-    pub async fn close(self) -> TempDir {
+    pub(crate) async fn close(self) -> TempDir {
         assert_eq!(self.tasks.shutdown(Duration::from_secs(5)).await, 0, "tasks were left");
         drop(self.hooks);
         self.store.close().await.unwrap();
         self.dir
     }
 
-    pub async fn configure(&self, webhooks: &[EndpointConfig]) {
+    pub(crate) async fn configure(&self, webhooks: &[EndpointConfig]) {
         let webhooks = webhooks.iter().zip(1..);
         let webhooks = webhooks.map(|(webhook, n)| EndpointConfig { n, ..webhook.clone() });
         let config = DeviceConfig {
@@ -67,7 +67,7 @@ impl Gate {
     }
 
     /// Appends one message per text, and tells their ids.
-    pub async fn say(&self, texts: &[&str]) -> Vec<EventId> {
+    pub(crate) async fn say(&self, texts: &[&str]) -> Vec<EventId> {
         let events: Vec<NewEvent> = texts.iter().map(|text| message(text)).collect();
         let ids = events.iter().map(|event| event.id.clone()).collect();
         self.store.log().append(events).await.unwrap();
@@ -75,11 +75,11 @@ impl Gate {
     }
 
     /// Waits until the first endpoint's report is as wanted.
-    pub async fn report(&self, wanted: impl Fn(&EndpointReport) -> bool) -> EndpointReport {
+    pub(crate) async fn report(&self, wanted: impl Fn(&EndpointReport) -> bool) -> EndpointReport {
         self.report_of(1, wanted).await
     }
 
-    pub async fn report_of(
+    pub(crate) async fn report_of(
         &self,
         n: usize,
         wanted: impl Fn(&EndpointReport) -> bool,
@@ -103,7 +103,7 @@ fn options(path: &Path, max_size: u64) -> StoreOptions {
 }
 
 /// A plain endpoint, new ones from the tail.
-pub fn endpoint(url: &str) -> EndpointConfig {
+pub(crate) fn endpoint(url: &str) -> EndpointConfig {
     EndpointConfig {
         n: 0,
         url: url.to_owned(),
@@ -119,7 +119,7 @@ pub fn endpoint(url: &str) -> EndpointConfig {
 }
 
 /// A message from somebody.
-pub fn message(text: &str) -> NewEvent {
+pub(crate) fn message(text: &str) -> NewEvent {
     let id = EventId::derive(&["toko", text]);
     let chat = "628123456789@s.whatsapp.net".to_owned();
     let phone = Some("628123456789".to_owned());
@@ -146,7 +146,7 @@ pub fn message(text: &str) -> NewEvent {
 }
 
 /// An event of another type.
-pub fn state_event(nonce: &str) -> NewEvent {
+pub(crate) fn state_event(nonce: &str) -> NewEvent {
     let id = EventId::derive(&["toko", "state", nonce]);
     let (kind, at) = (EventType::DeviceState, UnixMillis::now());
     let data = EventData::Other(serde_json::json!({"state": "connected"}));
@@ -155,10 +155,10 @@ pub fn state_event(nonce: &str) -> NewEvent {
     NewEvent { device: device(), id, kind, at, body }
 }
 
-pub fn texts(n: usize) -> Vec<String> {
+pub(crate) fn texts(n: usize) -> Vec<String> {
     (1..=n).map(|n| format!("m{n}")).collect()
 }
 
-pub fn refs(texts: &[String]) -> Vec<&str> {
+pub(crate) fn refs(texts: &[String]) -> Vec<&str> {
     texts.iter().map(String::as_str).collect()
 }

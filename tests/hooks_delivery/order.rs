@@ -111,8 +111,8 @@ async fn what_retention_drops_is_counted_exactly() {
     let receiver = Receiver::start(&gate.tasks, |_| OK).await;
     let paused = EndpointConfig { paused: true, ..endpoint(&receiver.url) };
     gate.configure(std::slice::from_ref(&paused)).await;
-    for text in texts(600) {
-        gate.say(&[&text]).await;
+    for some in texts(600).chunks(50) {
+        gate.say(&refs(some)).await;
     }
     gate.configure(&[EndpointConfig { paused: false, ..paused }]).await;
     let report = gate.report(|report| report.cursor == 600).await;

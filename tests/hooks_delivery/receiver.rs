@@ -15,28 +15,28 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-pub const DEADLINE: Duration = Duration::from_secs(20);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
 /// One request as it arrived.
 #[derive(Clone, Debug)]
-pub struct Hit {
-    pub path: String,
-    pub headers: HeaderMap,
-    pub body: Bytes,
+pub(crate) struct Hit {
+    pub(crate) path: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 impl Hit {
-    pub fn id(&self) -> &str {
+    pub(crate) fn id(&self) -> &str {
         self.headers["webhook-id"].to_str().unwrap()
     }
 
-    pub fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).unwrap()
     }
 }
 
 /// What a script answers.
-pub enum Answer {
+pub(crate) enum Answer {
     Status(u16),
     Header(u16, &'static str, String),
     Body(String),
@@ -48,18 +48,21 @@ pub enum Answer {
     HangUp,
 }
 
-pub const OK: Answer = Answer::Status(200);
+pub(crate) const OK: Answer = Answer::Status(200);
 
 type Script = Box<dyn FnMut(&Hit) -> Answer + Send>;
 
-pub struct Receiver {
-    pub url: String,
+pub(crate) struct Receiver {
+    pub(crate) url: String,
     hits: watch::Receiver<Vec<Hit>>,
     script: Arc<Mutex<Script>>,
 }
 
 impl Receiver {
-    pub async fn start(tasks: &Tasks, script: impl FnMut(&Hit) -> Answer + Send + 'static) -> Self {
+    pub(crate) async fn start(
+        tasks: &Tasks,
+        script: impl FnMut(&Hit) -> Answer + Send + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/hook", listener.local_addr().unwrap());
         let script: Arc<Mutex<Script>> = Arc::new(Mutex::new(Box::new(script)));
@@ -79,16 +82,16 @@ impl Receiver {
     }
 
     /// Answers differently from now on.
-    pub fn script(&self, script: impl FnMut(&Hit) -> Answer + Send + 'static) {
+    pub(crate) fn script(&self, script: impl FnMut(&Hit) -> Answer + Send + 'static) {
         *self.script.lock().unwrap() = Box::new(script);
     }
 
-    pub fn hits(&self) -> Vec<Hit> {
+    pub(crate) fn hits(&self) -> Vec<Hit> {
         self.hits.borrow().clone()
     }
 
     /// Waits until `enough`, and gives what arrived by then.
-    pub async fn until(&self, enough: impl Fn(&[Hit]) -> bool) -> Vec<Hit> {
+    pub(crate) async fn until(&self, enough: impl Fn(&[Hit]) -> bool) -> Vec<Hit> {
         let mut hits = self.hits.clone();
         let found = tokio::time::timeout(DEADLINE, hits.wait_for(|hits| enough(hits))).await;
         match found {

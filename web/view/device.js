@@ -18,7 +18,7 @@ export function device(main, name) {
   let mode = "";
   const settings = async (which) => (await import("./settings.js")).settings(which);
   press(root, "gear", () => settings(name));
-  press(root, "bin", async () => (await import("./settings.js")).remove(state.devices.get(name)));
+  press(root, "bin", async () => (await import("./settings.js")).remove(name));
   fill(root, { label: name, name });
 
   function draw() {

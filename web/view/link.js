@@ -1,7 +1,7 @@
 // START SESSION: the QR and its countdown, the pair code, the passkey steps. A code is a login secret: it is asked for
 // when it is shown, and leaves the page the moment it stops working.
 import { now, of, post } from "../api.js";
-import { clone, copy, field, fill, press, tell } from "../dom.js";
+import { clone, copy, field, fill, hear, press, tell } from "../dom.js";
 import { t } from "../i18n.js";
 import { put } from "../state.js";
 
@@ -66,7 +66,7 @@ export function link(name) {
     }
     if (!live || !linking.has_qr) return only("wait");
     if (shown === until) return undefined;
-    if (!shown) document.getElementById("hear").textContent = t("l.ready");
+    if (!shown) hear(t("l.ready"));
     shown = until;
     image.src = `${of(name, "qr")}?v=${encodeURIComponent(until)}`;
     return only("qr");

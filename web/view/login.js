@@ -12,7 +12,6 @@ export function login(session, enter) {
   fill(root, {
     intro: t(session.token_login ? "login.intro" : "login.link_only"),
     error: expired ? t("login.expired") : null,
-    hint: session.token_login ? t("login.hint") : null,
   });
   press(root, "go", async () => {
     const token = form.elements.token.value.trim();

@@ -76,7 +76,7 @@ export function send(main, wanted) {
     fill(root, {
       what: kind === "text" ? null : file()?.name ?? (value("url").split("/").pop() || t(`k.${kind}`)), text: [text, more].filter(Boolean).join("\n"),
       time: clock(sent?.created ?? new Date().toISOString(), { timeStyle: "short" }), tick: icon(TICK[sent?.status] ?? "clock"), curl: curl(),
-      down: status === "CONNECTED" ? null : t("x.down"),
+      down: status === "CONNECTED" ? null : t("e.device_not_connected"),
     });
     field(root, "text").classList.toggle("muted", !value("text") && kind === "text");
     field(root, "tick").className = sent?.status ?? "";

@@ -1,8 +1,9 @@
 // The form that slides in: + Add Device, and a device's settings. moonwa.toml belongs to the person: the form writes
 // the lines, the person pastes them, and moonwa takes them over at the next save.
+import { of, post } from "../api.js";
 import { ask, clone, copy, drawer, el, field, fill, press } from "../dom.js";
 import { t } from "../i18n.js";
-import { on, state } from "../state.js";
+import { on, put, state } from "../state.js";
 
 /** @param {string} text @returns {string} a TOML basic string */
 const quoted = (text) => JSON.stringify(text).replace(/\u007f/g, "\\u007F");
@@ -74,11 +75,16 @@ export function settings(name) {
   form.elements.label.focus();
 }
 
-/** @param {import("../state.js").Device} device tells how to delete it, and what that means */
-export async function remove({ name, label }) {
+/** @param {string} name unlinks the device, and says what is left to do in the file */
+export async function remove(name) {
+  const { label, phone } = state.devices.get(name);
+  const forget = `moonwa forget ${name}`;
   const yes = await ask({
-    title: t("d.delete_q", { device: label || name }), body: t("d.delete_why"), yes: t("s.copy_cmd"), danger: true,
-    extra: el("pre", "", el("code", "", `moonwa logout ${name}\nmoonwa forget ${name}`)),
+    title: t("d.delete_q", { device: label || name }), body: t("d.delete_why"), yes: t(phone ? "logout" : "s.copy_cmd"), danger: true,
+    extra: el("ol", "steps", el("li", "", t("d.delete_1")), el("li", "", el("span", "", t("d.delete_2"), " ", el("code", "", `[device.${name}]`))),
+      el("li", "", el("span", "", t("d.delete_3"), " ", el("code", "", forget)))),
   });
-  if (yes) await copy(`moonwa logout ${name} && moonwa forget ${name}`);
+  if (!yes) return;
+  if (phone) put(await post(of(name, "logout")));
+  else await copy(forget);
 }

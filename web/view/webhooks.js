@@ -26,8 +26,8 @@ export function webhooks(main, wanted) {
 function update(root, hook) {
   const wrong = hook.failing_since && (hook.last_error ? say("a", hook.last_error) : t("w.answered", { status: String(hook.last_status) }));
   fill(root, {
-    url: hook.url, state: hookState(hook), error: wrong, backlog: hook.backlog.toLocaleString(), delivered: hook.delivered.toLocaleString(),
-    since: ago(hook.failing_since) ?? "–", next: ago(hook.next_try) ?? "–", pause: hook.state === "active", resume: hook.state !== "active",
+    url: hook.url, state: hookState(hook), error: wrong, backlog: hook.backlog, delivered: hook.delivered,
+    since_box: Boolean(hook.failing_since), since: ago(hook.failing_since), next_box: Boolean(hook.next_try), next: ago(hook.next_try), pause: hook.state === "active", resume: hook.state !== "active",
     dead_box: hook.parked > 0, dead_t: t("w.dead", { n: hook.parked }),
   });
 }

@@ -1,7 +1,9 @@
 //! The real gateway binary as a child process in a directory of its own. Readiness comes over systemd's notify
 //! protocol, so every story tests that too.
 
+use std::io::Write;
 use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -12,6 +14,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::net::UnixDatagram;
 use tokio::process::{Child, Command};
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::rest::Rest;
@@ -32,7 +35,7 @@ pub struct Moonwa {
     env: Vec<(String, String)>,
     dir: TempDir,
     child: Child,
-    notify: UnixDatagram,
+    told: Told,
     address: SocketAddr,
     admin: Rest,
 }
@@ -70,15 +73,15 @@ impl MoonwaBuilder {
 
     /// Starts it and waits until it is ready.
     pub async fn start(self) -> Result<Moonwa> {
-        std::fs::write(self.dir.path().join("moonwa.toml"), &self.config)?;
-        let (child, notify, address, admin) =
+        write_private(&self.dir.path().join("moonwa.toml"), &self.config)?;
+        let (child, told, address, admin) =
             launch(&self.binary, self.dir.path(), &self.env).await?;
         Ok(Moonwa {
             binary: self.binary,
             env: self.env,
             dir: self.dir,
             child,
-            notify,
+            told,
             address,
             admin,
         })
@@ -86,7 +89,7 @@ impl MoonwaBuilder {
 
     /// Starts it and waits for its end: a gateway that must refuse. Returns its exit status and what it wrote.
     pub async fn start_refused(self) -> Result<(ExitStatus, String)> {
-        std::fs::write(self.dir.path().join("moonwa.toml"), &self.config)?;
+        write_private(&self.dir.path().join("moonwa.toml"), &self.config)?;
         let mut child =
             spawn(&self.binary, self.dir.path(), &self.env, &self.dir.path().join("unheard"))?;
         let status = timeout(PATIENCE, child.wait()).await.context("it did not refuse")??;
@@ -220,6 +223,24 @@ impl Moonwa {
         Ok((output.status.code().unwrap_or(-1), String::from_utf8_lossy(&text).into_owned()))
     }
 
+    /// Begins a command beside the gateway; what it prints goes to the file `command` in its directory.
+    pub fn begin(&self, arguments: &[&str]) -> Result<Child> {
+        let output = std::fs::File::create(self.dir.path().join("command"))?;
+        let mut command = Command::new(&self.binary);
+        command
+            .args(arguments)
+            .current_dir(self.dir.path())
+            .env_clear()
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        Ok(command.stdout(output.try_clone()?).stderr(output).spawn()?)
+    }
+
+    /// What the command of `begin` has printed so far.
+    pub fn printed(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("command")).unwrap_or_default()
+    }
+
     /// Sends a text through `/v1` with the device's key and returns the message id.
     pub async fn send_text(&self, device: &str, to: &str, text: &str) -> Result<String> {
         let body = serde_json::json!({"to": to, "text": text});
@@ -249,7 +270,7 @@ impl Moonwa {
         let path = self.dir.path().join("moonwa.toml");
         let text = edit(std::fs::read_to_string(&path)?);
         let draft = self.dir.path().join(".moonwa.toml.draft");
-        std::fs::write(&draft, text)?;
+        write_private(&draft, &text)?;
         std::fs::rename(draft, path)?;
         Ok(())
     }
@@ -298,17 +319,17 @@ impl Moonwa {
 
     /// Starts it again on the same directory, after it has ended.
     pub async fn relaunch(&mut self) -> Result<()> {
-        let (child, notify, address, admin) =
+        let (child, told, address, admin) =
             launch(&self.binary, self.dir.path(), &self.env).await?;
-        (self.child, self.notify, self.address, self.admin) = (child, notify, address, admin);
+        (self.child, self.told, self.address, self.admin) = (child, told, address, admin);
         Ok(())
     }
 
     /// The next message of systemd's notify protocol for which `good` holds.
-    pub async fn notified(&self, what: &str, good: impl Fn(&str) -> bool) -> Result<String> {
+    pub async fn notified(&mut self, what: &str, good: impl Fn(&str) -> bool) -> Result<String> {
         let wait = async {
             loop {
-                let text = datagram(&self.notify).await?;
+                let text = self.told.recv().await.context("the notify socket is closed")?;
                 if good(&text) {
                     return anyhow::Ok(text);
                 }
@@ -319,7 +340,10 @@ impl Moonwa {
 
     async fn terminate(&mut self) -> Result<()> {
         self.signal(Signal::TERM)?;
-        let status = timeout(PATIENCE, self.child.wait()).await.context("it did not stop")??;
+        let Ok(status) = timeout(PATIENCE, self.child.wait()).await else {
+            bail!("it did not stop\n{}", self.log());
+        };
+        let status = status?;
         if !status.success() {
             bail!("it stopped with {status}\n{}", self.log());
         }
@@ -330,6 +354,17 @@ impl Moonwa {
 /// The API key `MoonwaBuilder::device` gives a device.
 pub fn api_key(device: &str) -> String {
     format!("key-of-{device}-0123456789abcdef")
+}
+
+/// A file with keys in clear is for its owner only; moonwa refuses any other.
+fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)?;
+    file.write_all(text.as_bytes())
 }
 
 fn spawn(binary: &Path, dir: &Path, env: &[(String, String)], notify: &Path) -> Result<Child> {
@@ -360,16 +395,16 @@ async fn launch(
     binary: &Path,
     dir: &Path,
     env: &[(String, String)],
-) -> Result<(Child, UnixDatagram, SocketAddr, Rest)> {
+) -> Result<(Child, Told, SocketAddr, Rest)> {
     let socket = dir.join("notify");
     if socket.exists() {
         std::fs::remove_file(&socket)?;
     }
-    let notify = UnixDatagram::bind(&socket)?;
+    let mut told = listen(&socket)?;
     let mut child = spawn(binary, dir, env, &socket)?;
     let ready = async {
         loop {
-            let text = datagram(&notify).await?;
+            let text = told.recv().await.context("the notify socket is closed")?;
             let address = text.lines().find_map(|line| line.strip_prefix("STATUS=listening on "));
             if let Some(address) = address.filter(|_| text.contains("READY=1")) {
                 let address = address.split([';', ' ']).next().unwrap_or_default();
@@ -385,12 +420,24 @@ async fn launch(
     let control: Value = serde_json::from_slice(&std::fs::read(dir.join("data/control.json"))?)?;
     let token = control["token"].as_str().context("no token in control.json")?;
     let admin = Rest::new(address.to_string()).with_token(token);
-    Ok((child, notify, address, admin))
+    Ok((child, told, address, admin))
 }
 
-async fn datagram(socket: &UnixDatagram) -> Result<String> {
-    let mut buffer = vec![0; 4096];
-    let size = socket.recv(&mut buffer).await?;
-    buffer.truncate(size);
-    Ok(String::from_utf8_lossy(&buffer).into_owned())
+/// What systemd would hear, in order.
+type Told = mpsc::UnboundedReceiver<String>;
+
+/// Reads the socket all the time, as systemd does: a full one would block the gateway.
+fn listen(path: &Path) -> Result<Told> {
+    let socket = UnixDatagram::bind(path)?;
+    let (tell, told) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        let mut buffer = vec![0; 4096];
+        while let Ok(size) = socket.recv(&mut buffer).await {
+            let text = String::from_utf8_lossy(buffer.get(..size).unwrap_or_default()).into_owned();
+            if tell.send(text).is_err() {
+                return;
+            }
+        }
+    });
+    Ok(told)
 }

@@ -161,6 +161,11 @@ impl WebhookReceiver {
         self.lock().deliveries.clone()
     }
 
+    /// How many requests have arrived so far.
+    pub fn count(&self) -> usize {
+        self.lock().deliveries.len()
+    }
+
     /// The texts of the messages that were taken (2xx), in order of arrival.
     pub fn taken_texts(&self) -> Vec<String> {
         let taken = |delivery: &&Delivery| (200..300).contains(&delivery.answered);

@@ -1,10 +1,8 @@
 //! A fleet against the simulated WhatsApp, in one process: linking, messages both ways, states. The stories with the real
 //! binary are elsewhere; these answer in seconds.
 
-mod fleet_support;
-
+use crate::support::{Gateway, eventually, text_to};
 use anyhow::Result;
-use fleet_support::{Gateway, eventually, text_to};
 use moonwa::model::{DeviceState, EventType, LoggedOut, MessageStatus, Pending, Stop};
 use moonwa_simulator::Simulator;
 

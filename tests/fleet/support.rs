@@ -21,18 +21,18 @@ use tokio::time::timeout;
 
 const PATIENCE: Duration = Duration::from_secs(40);
 
-pub struct Gateway {
-    pub fleet: Arc<Fleet>,
-    pub store: Store,
+pub(crate) struct Gateway {
+    pub(crate) fleet: Arc<Fleet>,
+    pub(crate) store: Store,
     tasks: Tasks,
     directory: TempDir,
 }
 
-pub fn name() -> DeviceName {
+pub(crate) fn name() -> DeviceName {
     DeviceName::parse("toko").expect("a name")
 }
 
-pub fn config() -> DeviceConfig {
+pub(crate) fn config() -> DeviceConfig {
     DeviceConfig {
         label: "Toko".into(),
         enabled: true,
@@ -44,7 +44,7 @@ pub fn config() -> DeviceConfig {
 }
 
 impl Gateway {
-    pub async fn start(sim: &Simulator) -> Result<Self> {
+    pub(crate) async fn start(sim: &Simulator) -> Result<Self> {
         Self::open(sim, tempfile::tempdir()?).await
     }
 
@@ -67,11 +67,11 @@ impl Gateway {
         Ok(Self { fleet, store, tasks, directory })
     }
 
-    pub fn device(&self) -> DeviceHandle {
+    pub(crate) fn device(&self) -> DeviceHandle {
         self.fleet.device(&name()).expect("the device")
     }
 
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.close().await;
     }
 
@@ -82,12 +82,12 @@ impl Gateway {
         self.directory
     }
 
-    pub async fn restart(self, sim: &Simulator) -> Result<Self> {
+    pub(crate) async fn restart(self, sim: &Simulator) -> Result<Self> {
         let directory = self.close().await;
         Self::open(sim, directory).await
     }
 
-    pub async fn expect_state(&self, good: impl Fn(&DeviceState) -> bool) -> DeviceState {
+    pub(crate) async fn expect_state(&self, good: impl Fn(&DeviceState) -> bool) -> DeviceState {
         let mut watch = self.device().watch();
         let found = timeout(PATIENCE, watch.wait_for(|status| good(&status.state))).await;
         match found {
@@ -96,7 +96,7 @@ impl Gateway {
         }
     }
 
-    pub async fn qr(&self) -> String {
+    pub(crate) async fn qr(&self) -> String {
         let shown = self
             .expect_state(|state| {
                 matches!(state, DeviceState::Linking(Linking { qr: Some(_), .. }))
@@ -106,14 +106,14 @@ impl Gateway {
         qr.code.expose().to_owned()
     }
 
-    pub async fn link(&self, phone: &Phone) -> Result<()> {
+    pub(crate) async fn link(&self, phone: &Phone) -> Result<()> {
         self.device().start().await?;
         phone.scan(&self.qr().await).await?;
         self.expect_state(|state| matches!(state, DeviceState::Connected)).await;
         Ok(())
     }
 
-    pub async fn send(&self, request: SendRequest) -> Result<SentMessage> {
+    pub(crate) async fn send(&self, request: SendRequest) -> Result<SentMessage> {
         let now = UnixMillis::now();
         let row = SentMessage {
             id: MessageId::random(),
@@ -129,28 +129,32 @@ impl Gateway {
         }
     }
 
-    pub async fn message_status(&self, id: &MessageId) -> Option<MessageStatus> {
+    pub(crate) async fn message_status(&self, id: &MessageId) -> Option<MessageStatus> {
         let row = self.store.queue().get(&name(), id).await.expect("the queue answers");
         row.map(|row| row.status)
     }
 
-    pub async fn expect_status(&self, id: &MessageId, status: MessageStatus) {
+    pub(crate) async fn expect_status(&self, id: &MessageId, status: MessageStatus) {
         eventually("a status", || self.message_status(id), |seen| *seen == Some(status.clone()))
             .await;
     }
 
-    pub async fn expect_settled(&self, id: &MessageId) -> MessageStatus {
+    pub(crate) async fn expect_settled(&self, id: &MessageId) -> MessageStatus {
         let settled =
             |seen: &Option<MessageStatus>| seen.as_ref().is_some_and(MessageStatus::is_settled);
         eventually("an outcome", || self.message_status(id), settled).await.expect("settled")
     }
 
-    pub async fn events(&self) -> Vec<Value> {
+    pub(crate) async fn events(&self) -> Vec<Value> {
         let page = self.store.log().read_after(&name(), Seq(0), 10_000).await.expect("the log");
         page.events.iter().map(|event| serde_json::from_slice(&event.body).expect("JSON")).collect()
     }
 
-    pub async fn expect_event(&self, kind: EventType, good: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) async fn expect_event(
+        &self,
+        kind: EventType,
+        good: impl Fn(&Value) -> bool,
+    ) -> Value {
         let wanted = |event: &Value| event["type"] == kind.as_str() && good(&event["data"]);
         let events =
             eventually(kind.as_str(), || self.events(), |events| events.iter().any(wanted)).await;
@@ -161,7 +165,7 @@ impl Gateway {
     }
 }
 
-pub fn to(number: &str, content: Content) -> SendRequest {
+pub(crate) fn to(number: &str, content: Content) -> SendRequest {
     SendRequest {
         to: Recipient::parse(number, None).context("a receiver").expect("a receiver"),
         content,
@@ -171,11 +175,11 @@ pub fn to(number: &str, content: Content) -> SendRequest {
     }
 }
 
-pub fn text_to(number: &str, text: &str) -> SendRequest {
+pub(crate) fn text_to(number: &str, text: &str) -> SendRequest {
     to(number, Content::Text { text: text.into() })
 }
 
-pub async fn eventually<T, F, Fut>(what: &str, mut look: F, good: impl Fn(&T) -> bool) -> T
+pub(crate) async fn eventually<T, F, Fut>(what: &str, mut look: F, good: impl Fn(&T) -> bool) -> T
 where
     T: std::fmt::Debug,
     F: FnMut() -> Fut,

@@ -1,0 +1,366 @@
+//! The admin page's edits of `moonwa.toml`, as a person would have made them: comments, order and form of everything else
+//! stay. Pure text to text; writing the file is `write`'s, and whether the result is a good configuration is `load`'s.
+
+use serde::Deserialize;
+use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Table, TableLike, Value};
+
+use crate::model::{DeviceName, KeyHash};
+
+/// One edit.
+#[derive(Clone, Debug)]
+pub enum Edit {
+    /// Changes a device, or adds it.
+    Put(DeviceName, DeviceEdit),
+    /// Removes a device's table.
+    Remove(DeviceName),
+}
+
+/// What to change of a device. What is absent stays; an empty text removes its key.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DeviceEdit {
+    /// `label`.
+    pub label: Option<String>,
+    /// `enabled`.
+    pub enabled: Option<bool>,
+    /// `api_key`: made here, never taken from a request.
+    #[serde(skip)]
+    pub api_key: Option<KeyHash>,
+    /// `country_code`.
+    pub country_code: Option<String>,
+    /// `pace`.
+    pub pace: Option<String>,
+    /// The whole list of webhooks, in its new order.
+    pub webhooks: Option<Vec<EndpointEdit>>,
+}
+
+/// A webhook in the new list. What is absent stays as it is in the old entry; an empty text or list removes its key.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EndpointEdit {
+    /// Which entry of the old list this one is, from 1; a new one when absent.
+    pub n: Option<usize>,
+    /// `url`.
+    pub url: String,
+    /// `secret`.
+    pub secret: Option<String>,
+    /// `events`.
+    pub events: Option<Vec<String>>,
+    /// `format`.
+    pub format: Option<String>,
+    /// `compat`.
+    pub compat: Option<Vec<String>>,
+    /// `timeout`.
+    pub timeout: Option<String>,
+    /// `paused`.
+    pub paused: Option<bool>,
+    /// `start`.
+    pub start: Option<String>,
+}
+
+/// A key and its new value; `None` removes it.
+type Change = (&'static str, Option<Value>);
+
+fn text(text: &str) -> Option<Value> {
+    (!text.is_empty()).then(|| text.into())
+}
+
+fn texts(list: &[String]) -> Option<Value> {
+    (!list.is_empty()).then(|| list.iter().map(String::as_str).collect::<Array>().into())
+}
+
+impl DeviceEdit {
+    fn changes(&self) -> Vec<Change> {
+        let changes = [
+            ("label", self.label.as_deref().map(text)),
+            ("enabled", self.enabled.map(|on| Some(on.into()))),
+            ("api_key", self.api_key.map(|hash| Some(hash.to_string().into()))),
+            ("country_code", self.country_code.as_deref().map(text)),
+            ("pace", self.pace.as_deref().map(text)),
+        ];
+        changes.into_iter().filter_map(|(key, change)| Some((key, change?))).collect()
+    }
+}
+
+impl EndpointEdit {
+    fn changes(&self) -> Vec<Change> {
+        let changes = [
+            ("url", Some(Some(self.url.as_str().into()))),
+            ("secret", self.secret.as_deref().map(text)),
+            ("events", self.events.as_deref().map(texts)),
+            ("format", self.format.as_deref().map(text)),
+            ("compat", self.compat.as_deref().map(texts)),
+            ("timeout", self.timeout.as_deref().map(text)),
+            ("paused", self.paused.map(|on| Some(on.into()))),
+            ("start", self.start.as_deref().map(text)),
+        ];
+        changes.into_iter().filter_map(|(key, change)| Some((key, change?))).collect()
+    }
+
+    /// Whether the webhook is its URL and nothing else, when it was that before.
+    fn is_plain(&self) -> bool {
+        self.changes().iter().all(|(key, value)| *key == "url" || value.is_none())
+    }
+
+    fn to_inline(&self) -> Value {
+        let mut table = InlineTable::new();
+        table.insert("url", self.url.as_str().into());
+        change(&mut table, self.changes());
+        table.into()
+    }
+}
+
+impl Edit {
+    /// The file's text after the edit; `None` when it cannot be parsed or the device to remove is not there.
+    pub fn apply(&self, text: &str) -> Option<String> {
+        let (mark, body) = match text.strip_prefix('\u{feff}') {
+            Some(body) => ("\u{feff}", body),
+            None => ("", text),
+        };
+        let crlf = body.contains("\r\n");
+        let mut document: DocumentMut = body.replace("\r\n", "\n").parse().ok()?;
+        self.change(&mut document)?;
+        let edited = document.to_string();
+        let edited = if crlf { edited.replace('\n', "\r\n") } else { edited };
+        Some(format!("{mark}{edited}"))
+    }
+
+    /// What a person has to write instead, where the file cannot be written: the device's whole new table.
+    pub fn to_paste(&self, text: &str) -> Option<String> {
+        let name = match self {
+            Self::Remove(name) => return Some(format!("# Remove the table [device.{name}].\n")),
+            Self::Put(name, _) => name,
+        };
+        let edited = self.apply(text)?;
+        let edited: DocumentMut = edited.trim_start_matches('\u{feff}').parse().ok()?;
+        let device = edited.get("device")?.get(name.as_str())?.clone().into_table().ok()?;
+        let mut document = DocumentMut::new();
+        let mut devices = Table::new();
+        devices.set_implicit(true);
+        devices.insert(name.as_str(), Item::Table(device));
+        document.insert("device", Item::Table(devices));
+        Some(format!("{}\n", document.to_string().trim()))
+    }
+
+    fn change(&self, document: &mut DocumentMut) -> Option<()> {
+        let is_empty = document.to_string().is_empty();
+        let trailing = document.trailing().as_str().unwrap_or_default();
+        let above = if is_empty { String::new() } else { format!("{trailing}\n") };
+        let mut implicit = Table::new();
+        implicit.set_implicit(true);
+        let devices = document.entry("device").or_insert(Item::Table(implicit));
+        let inline = devices.is_inline_table();
+        let devices = devices.as_table_like_mut()?;
+        match self {
+            Self::Remove(name) => {
+                let removed = devices.remove(name.as_str())?;
+                if let Item::Table(table) = removed {
+                    keep_what_stood_before(document, &table);
+                }
+            }
+            Self::Put(name, edit) => {
+                let is_new = !devices.contains_key(name.as_str());
+                if is_new && inline {
+                    add(devices, name.as_str(), InlineTable::new().into());
+                } else if is_new {
+                    devices.insert(name.as_str(), Item::Table(Table::new()));
+                }
+                let device = devices.get_mut(name.as_str())?.as_table_like_mut()?;
+                change(device, edit.changes());
+                if let Some(webhooks) = &edit.webhooks {
+                    change_webhooks(device, webhooks);
+                }
+                if is_new && !inline {
+                    at_the_end(document, name, above)?;
+                }
+            }
+        }
+        Some(())
+    }
+}
+
+/// Moves a new device to the end of the file, after the comments there: they are about what stands before them.
+fn at_the_end(document: &mut DocumentMut, name: &DeviceName, above: String) -> Option<()> {
+    document.set_trailing("");
+    let table = document.get_mut("device")?.get_mut(name.as_str())?.as_table_mut()?;
+    table.decor_mut().set_prefix(above);
+    move_to(table, Some(isize::MAX));
+    Some(())
+}
+
+/// Sets and removes keys; a value that stays the same keeps its form.
+fn change(table: &mut dyn TableLike, changes: Vec<Change>) {
+    for (key, value) in changes {
+        let Some(mut value) = value else {
+            remove(table, key);
+            continue;
+        };
+        match table.get_mut(key).and_then(Item::as_value_mut) {
+            Some(old) if same(old, &value) => {}
+            Some(old) => {
+                *value.decor_mut() = old.decor().clone();
+                *old = value;
+            }
+            None => add(table, key, value),
+        }
+    }
+}
+
+/// Adds a key at the end. The blank before an inline table's closing bracket moves on to it.
+fn add(table: &mut dyn TableLike, key: &str, mut value: Value) {
+    if let Some(blank) = last_value(table).and_then(take_blank) {
+        value.decor_mut().set_prefix(" ");
+        value.decor_mut().set_suffix(blank);
+    }
+    table.insert(key, Item::Value(value));
+}
+
+/// Removes a key. The blank before an inline table's closing bracket stays.
+fn remove(table: &mut dyn TableLike, key: &str) {
+    let mut gone = table.remove(key);
+    let blank = gone.as_mut().and_then(Item::as_value_mut).and_then(take_blank);
+    if let (Some(blank), Some(last)) = (blank, last_value(table)) {
+        last.decor_mut().set_suffix(blank);
+    }
+}
+
+fn last_value(table: &mut dyn TableLike) -> Option<&mut Value> {
+    table.iter_mut().last().and_then(|(_, item)| item.as_value_mut())
+}
+
+/// What follows a value, when it is blank: comments stay where they are.
+fn take_blank(value: &mut Value) -> Option<String> {
+    let suffix = value.decor().suffix()?.as_str()?.to_owned();
+    let blank = !suffix.is_empty() && suffix.bytes().all(|byte| byte == b' ');
+    blank.then(|| value.decor_mut().set_suffix(""));
+    blank.then_some(suffix)
+}
+
+/// The comments above a removed table are its own up to the last empty line; what stands above that line stays.
+fn keep_what_stood_before(document: &mut DocumentMut, removed: &Table) {
+    let (Some(place), Some(prefix)) = (removed.position(), prefix(removed)) else { return };
+    let Some((kept, _)) = prefix.rsplit_once("\n\n").filter(|(kept, _)| !kept.trim().is_empty())
+    else {
+        return;
+    };
+    let mut next = None;
+    each_table(document.as_table_mut(), &mut |table| {
+        let after = table.position().filter(|at| *at > place);
+        next = after.into_iter().chain(next).min();
+    });
+    if next.is_none() {
+        let trailing = document.trailing().as_str().unwrap_or_default();
+        document.set_trailing(format!("{kept}\n{trailing}"));
+    }
+    each_table(document.as_table_mut(), &mut |table| {
+        if next.is_some() && table.position() == next {
+            let own = self::prefix(table).unwrap_or_default();
+            table.decor_mut().set_prefix(format!("{kept}\n{own}"));
+        }
+    });
+}
+
+fn prefix(table: &Table) -> Option<String> {
+    table.decor().prefix()?.as_str().map(ToOwned::to_owned)
+}
+
+fn each_table(table: &mut Table, visit: &mut dyn FnMut(&mut Table)) {
+    visit(table);
+    for (_, item) in table.iter_mut() {
+        match item {
+            Item::Table(inner) => each_table(inner, visit),
+            Item::ArrayOfTables(list) => {
+                list.iter_mut().for_each(|inner| each_table(inner, visit));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Whether two values mean the same, however they are written.
+fn same(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::String(a), Value::String(b)) => a.value() == b.value(),
+        (Value::Boolean(a), Value::Boolean(b)) => a.value() == b.value(),
+        (Value::Array(a), Value::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| same(a, b))
+        }
+        _ => false,
+    }
+}
+
+fn change_webhooks(device: &mut dyn TableLike, webhooks: &[EndpointEdit]) {
+    if webhooks.is_empty() {
+        device.remove("webhooks");
+        return;
+    }
+    match device.get_mut("webhooks") {
+        Some(Item::ArrayOfTables(tables)) => change_tables(tables, webhooks),
+        Some(Item::Value(Value::Array(array))) => change_array(array, webhooks),
+        _ => {
+            let mut array = Array::new();
+            change_array(&mut array, webhooks);
+            device.insert("webhooks", Item::Value(array.into()));
+        }
+    }
+}
+
+/// `webhooks = ["…", { url = "…" }]`.
+fn change_array(array: &mut Array, webhooks: &[EndpointEdit]) {
+    let old: Vec<Value> = array.iter().cloned().collect();
+    // One entry a line, unless the old list was on one.
+    let in_lines = old.first().map_or(webhooks.len() > 1, |first| {
+        first.decor().prefix().and_then(|prefix| prefix.as_str()).is_some_and(|p| p.contains('\n'))
+    });
+    array.clear();
+    for webhook in webhooks {
+        let was = webhook.n.and_then(|n| old.get(n.checked_sub(1)?));
+        let mut value = match was {
+            Some(Value::InlineTable(table)) => {
+                let mut table = table.clone();
+                change(&mut table, webhook.changes());
+                table.into()
+            }
+            Some(Value::String(url)) if webhook.is_plain() && *url.value() == webhook.url => {
+                Value::String(url.clone())
+            }
+            _ if webhook.is_plain() => webhook.url.as_str().into(),
+            _ => webhook.to_inline(),
+        };
+        match was {
+            Some(was) => *value.decor_mut() = was.decor().clone(),
+            None if in_lines => *value.decor_mut() = toml_edit::Decor::new("\n  ", ""),
+            None if array.is_empty() => *value.decor_mut() = toml_edit::Decor::new("", ""),
+            None => *value.decor_mut() = toml_edit::Decor::new(" ", ""),
+        }
+        array.push_formatted(value);
+    }
+    if in_lines && old.is_empty() {
+        array.set_trailing_comma(true);
+        array.set_trailing("\n");
+    }
+}
+
+/// `[[device.NAME.webhooks]]`.
+fn change_tables(tables: &mut ArrayOfTables, webhooks: &[EndpointEdit]) {
+    let old: Vec<Table> = tables.iter().cloned().collect();
+    let place = old.first().and_then(Table::position);
+    tables.clear();
+    for webhook in webhooks {
+        let was = webhook.n.and_then(|n| old.get(n.checked_sub(1)?));
+        let mut table = was.cloned().unwrap_or_default();
+        change(&mut table, webhook.changes());
+        // Tables are written in the order of their positions first: one for all keeps the list's.
+        move_to(&mut table, place);
+        tables.push(table);
+    }
+}
+
+fn move_to(table: &mut Table, place: Option<isize>) {
+    table.set_position(place);
+    for (_, item) in table.iter_mut() {
+        if let Item::Table(inner) = item {
+            move_to(inner, place);
+        }
+    }
+}

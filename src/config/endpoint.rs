@@ -1,0 +1,161 @@
+//! What the keys of a webhook mean: URLs, signing secrets, events and headers.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::load::Secrets;
+use super::problem::nearest;
+use super::raw::{Node, Section};
+use super::resolve::each;
+use super::{EndpointConfig, EventFilter, Format, Start, value};
+use crate::model::{EventType, Secret};
+
+/// As docs.moonwa.id has it.
+const MOST_WEBHOOKS: usize = 4;
+/// Standard Webhooks' limits for the key material of a signature, in bytes.
+const SECRET_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
+
+/// The webhooks of a device.
+pub(super) fn webhooks(secrets: &Secrets<'_>, list: &Node<'_>) -> Option<Vec<EndpointConfig>> {
+    let nodes = list.list()?;
+    if let Some(extra) = nodes.get(MOST_WEBHOOKS) {
+        let message = format!("{} URLs, at most {MOST_WEBHOOKS}", nodes.len());
+        extra.within(list).problem(message, "remove some, or let one receiver pass events on");
+    }
+    let mut endpoints: Vec<EndpointConfig> = Vec::new();
+    for (n, node) in (1..).zip(&nodes) {
+        let Some(endpoint) = endpoint(secrets, n, node) else { continue };
+        if let Some(same) = endpoints.iter().find(|known| known.url == endpoint.url) {
+            let message = format!("the same URL as webhook {}", same.n);
+            node.problem(message, "list each URL once; \"events\" takes several patterns");
+        }
+        endpoints.push(endpoint);
+    }
+    Some(endpoints)
+}
+
+fn endpoint(secrets: &Secrets<'_>, n: usize, node: &Node<'_>) -> Option<EndpointConfig> {
+    if node.as_text().is_some() {
+        return Some(EndpointConfig::new(n, node.parse(value::url)?));
+    }
+    let Some(mut table) = node.as_table() else {
+        node.problem("this is no webhook", "write a URL in quotes, or { url = \"…\" }");
+        return None;
+    };
+    let url = table.need("url", "write { url = \"https://…\" }");
+    let url = url.and_then(|node| node.parse(value::url));
+    let default = EndpointConfig::new(n, String::new());
+    let (second, longest) = (Duration::from_secs(1), Duration::from_secs(30));
+    let endpoint = EndpointConfig {
+        secrets: table.or("secret", Vec::new(), |node| signing_secrets(secrets, node)),
+        events: table.or("events", default.events, events),
+        format: table.or("format", Format::Standard, |node| node.word(&value::FORMATS)),
+        headers: table
+            .or("headers", BTreeMap::new(), |node| Some(headers(secrets, &node.table()?))),
+        timeout: table.or("timeout", default.timeout, |node| {
+            node.parse(|text| value::duration(text, second, longest))
+        }),
+        paused: table.or("paused", false, Node::flag),
+        start: table.or("start", Start::Tail, |node| node.word(&value::STARTS)),
+        compat: BTreeSet::new(),
+        url: url.clone().unwrap_or_default(),
+        n,
+    };
+    let signed = table.get("secret").is_some();
+    let compat = table.or("compat", BTreeSet::new(), |node| {
+        let compat = each(node, |node| node.word(&value::COMPATS))?;
+        if !compat.is_empty() && !signed {
+            node.problem("these headers are signatures", "set \"secret\" as well");
+        }
+        Some(compat.into_iter().collect())
+    });
+    table.finish();
+    url.map(|_| EndpointConfig { compat, ..endpoint })
+}
+
+/// One secret, or the new and the old one while rotating.
+fn signing_secrets(secrets: &Secrets<'_>, node: &Node<'_>) -> Option<Vec<Secret>> {
+    let nodes = if node.is_list() { node.list()? } else { vec![node.clone()] };
+    if nodes.is_empty() || nodes.len() > 2 {
+        let hint = "write one secret, or the new and the old one while rotating";
+        node.problem(format!("{} secrets", nodes.len()), hint);
+    }
+    Some(nodes.iter().filter_map(|node| signing_secret(secrets, node)).collect())
+}
+
+fn signing_secret(secrets: &Secrets<'_>, node: &Node<'_>) -> Option<Secret> {
+    let found = secrets.find(node)?;
+    let make = "\"openssl rand -base64 32\" makes one to write after whsec_";
+    let length = if let Some(encoded) = found.text.strip_prefix("whsec_") {
+        let Ok(bytes) = STANDARD.decode(encoded) else {
+            node.problem("what follows whsec_ is not base64", make);
+            return None;
+        };
+        bytes.len()
+    } else {
+        // A secret from before moonwa: used as it is, however long.
+        found.text.len().min(*SECRET_BYTES.end())
+    };
+    if !SECRET_BYTES.contains(&length) {
+        let limits = format!("{} to {}", SECRET_BYTES.start(), SECRET_BYTES.end());
+        let hint = format!("{limits} are allowed; {make}");
+        node.problem(format!("a secret of {length} bytes"), hint);
+        return None;
+    }
+    if found.plain && secrets.context.world_readable {
+        let hint = "chmod 600 the file, or write { file = \"…\" }";
+        node.warning("a secret in clear, in a file that everybody on this machine can read", hint);
+    }
+    Some(Secret::new(found.text.as_str()))
+}
+
+fn headers(secrets: &Secrets<'_>, table: &Section<'_>) -> BTreeMap<String, String> {
+    let mut headers = BTreeMap::new();
+    for (name, place, node) in table.entries() {
+        let name = value::header_name(name).map_err(|(what, hint)| place.problem(what, hint));
+        let text = secrets.find(&node).and_then(|found| {
+            let read = value::header_value(&found.text);
+            read.map_err(|(what, hint)| node.problem(what, hint)).ok()
+        });
+        if let (Ok(name), Some(text)) = (name, text)
+            && headers.insert(name.clone(), text).is_some()
+        {
+            place.problem(format!("the header \"{name}\" twice"), "keep one of them");
+        }
+    }
+    headers
+}
+
+/// Exact names, `group.*`, or `*`.
+fn events(node: &Node<'_>) -> Option<EventFilter> {
+    let names: Vec<&str> = EventType::ALL.iter().map(|kind| kind.as_str()).collect();
+    let known: Vec<&str> = names
+        .iter()
+        .copied()
+        .chain(["message.*", "poll.*", "group.*", "call.*", "device.*"])
+        .collect();
+    let mut wanted = BTreeSet::new();
+    let nodes = node.list()?;
+    if nodes.is_empty() {
+        node.problem("no events: nothing would ever be delivered", "write \"message.received\"");
+    }
+    for node in &nodes {
+        let Some(text) = node.text() else { continue };
+        let group = text.strip_suffix('*').filter(|group| group.is_empty() || group.ends_with('.'));
+        let fits = |name: &str| group.map_or(name == text, |group| name.starts_with(group));
+        let matching: Vec<EventType> =
+            EventType::ALL.into_iter().filter(|kind| fits(kind.as_str())).collect();
+        if matching.is_empty() {
+            let hint = nearest(text, &known).map_or_else(
+                || format!("write \"*\", \"message.*\", or some of {}", names.join(", ")),
+                |near| format!("did you mean \"{near}\"?"),
+            );
+            node.problem(format!("there is no event \"{text}\""), hint);
+        }
+        wanted.extend(matching);
+    }
+    Some(EventFilter(wanted))
+}

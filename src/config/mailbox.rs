@@ -1,0 +1,199 @@
+//! The way up: lower floors ask for a reload here, and read how the last one went. The worker that reads the mailbox
+//! lives on a higher floor; this module only carries its letters.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::{Problem, Revision};
+use crate::model::UnixMillis;
+
+/// Who asked for a reload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trigger {
+    /// moonwa started.
+    Start,
+    /// The file, or a secret's file, changed.
+    File,
+    /// SIGHUP.
+    Signal,
+    /// A person or a program, through the API.
+    Api,
+}
+
+/// What became of a reload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReloadOutcome {
+    /// The new configuration is in force.
+    Applied,
+    /// The file says what is in force already.
+    Unchanged,
+    /// The file has problems; what was in force stays.
+    Rejected,
+}
+
+/// What the last edit did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ReloadReport {
+    /// When.
+    pub at: UnixMillis,
+    /// Who asked.
+    pub trigger: Trigger,
+    /// What became of it.
+    pub outcome: ReloadOutcome,
+    /// The revision in force.
+    pub revision: Revision,
+    /// The revision of the file, when it is another and could be read.
+    pub rejected: Option<Revision>,
+    /// Why it was rejected.
+    pub problems: Vec<Problem>,
+    /// What is unwise in the configuration in force.
+    pub warnings: Vec<Problem>,
+    /// What changed, as `ConfigDiff::lines` says it.
+    pub changed: Vec<String>,
+}
+
+/// What a reload would do, as far as it can be known without doing it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ReloadPlan {
+    /// What a reload would say.
+    pub outcome: ReloadOutcome,
+    /// Why it would be rejected.
+    pub problems: Vec<Problem>,
+    /// What would change, for people.
+    pub lines: Vec<String>,
+    /// What would change, for programs.
+    pub diff: Option<serde_json::Value>,
+}
+
+/// Asks for reloads. Clones write to the same mailbox.
+#[derive(Clone, Debug)]
+pub struct ReloadHandle {
+    requests: mpsc::Sender<ReloadRequest>,
+    last: watch::Receiver<Arc<ReloadReport>>,
+}
+
+/// One request; `ReloadMailbox::publish` answers it.
+#[derive(Debug)]
+pub struct ReloadRequest {
+    /// Who asks.
+    pub trigger: Trigger,
+    reply: Reply,
+}
+
+/// What whoever asked waits for.
+#[derive(Debug)]
+enum Reply {
+    Nothing,
+    Report(oneshot::Sender<Arc<ReloadReport>>),
+    Plan(oneshot::Sender<ReloadPlan>),
+}
+
+impl ReloadRequest {
+    /// The place for the answer when only a plan is asked for; otherwise the request itself.
+    pub fn into_plan(self) -> Result<oneshot::Sender<ReloadPlan>, Self> {
+        match self.reply {
+            Reply::Plan(reply) => Ok(reply),
+            reply => Err(Self { reply, ..self }),
+        }
+    }
+}
+
+/// Where the worker reads.
+#[derive(Debug)]
+pub struct ReloadMailbox {
+    requests: mpsc::Receiver<ReloadRequest>,
+    last: watch::Sender<Arc<ReloadReport>>,
+}
+
+impl ReloadHandle {
+    /// A mailbox and a handle to it; `first` is the report of the start.
+    pub fn new(first: ReloadReport) -> (Self, ReloadMailbox) {
+        let (sender, requests) = mpsc::channel(1);
+        let (last, reports) = watch::channel(Arc::new(first));
+        (Self { requests: sender, last: reports }, ReloadMailbox { requests, last })
+    }
+
+    /// Asks for a reload without waiting for it. Does nothing when one is asked for already: that one has not read the
+    /// file yet.
+    pub fn nudge(&self, trigger: Trigger) {
+        drop(self.requests.try_send(ReloadRequest { trigger, reply: Reply::Nothing }));
+    }
+
+    /// Asks for a reload and waits for its report; `None` when moonwa is stopping.
+    pub async fn reload(&self) -> Option<Arc<ReloadReport>> {
+        let (reply, report) = oneshot::channel();
+        let request = ReloadRequest { trigger: Trigger::Api, reply: Reply::Report(reply) };
+        self.requests.send(request).await.ok()?;
+        report.await.ok()
+    }
+
+    /// Asks what a reload would do; `None` when moonwa is stopping.
+    pub async fn plan(&self) -> Option<ReloadPlan> {
+        let (reply, plan) = oneshot::channel();
+        let reply = Reply::Plan(reply);
+        self.requests.send(ReloadRequest { trigger: Trigger::Api, reply }).await.ok()?;
+        plan.await.ok()
+    }
+
+    /// How the last reload went; latest wins.
+    pub fn reports(&self) -> watch::Receiver<Arc<ReloadReport>> {
+        self.last.clone()
+    }
+}
+
+impl ReloadMailbox {
+    /// The next request; `None` when no handle is left.
+    pub async fn next(&mut self) -> Option<ReloadRequest> {
+        self.requests.recv().await
+    }
+
+    /// Tells everybody how a request went, and whoever waits for it.
+    pub fn publish(&self, request: ReloadRequest, report: ReloadReport) {
+        let report = Arc::new(report);
+        self.last.send_replace(report.clone());
+        if let Reply::Report(reply) = request.reply {
+            // Whoever asked may have gone away since.
+            drop(reply.send(report));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(trigger: Trigger) -> ReloadReport {
+        ReloadReport {
+            at: UnixMillis::from_millis(0),
+            trigger,
+            outcome: ReloadOutcome::Unchanged,
+            revision: Revision::parse(&"0".repeat(64)).unwrap(),
+            rejected: None,
+            problems: Vec::new(),
+            warnings: Vec::new(),
+            changed: Vec::new(),
+        }
+    }
+
+    #[tokio::test]
+    async fn nudges_coalesce_and_an_asker_gets_the_report_of_its_own_request() {
+        let (handle, mut mailbox) = ReloadHandle::new(report(Trigger::Start));
+        handle.nudge(Trigger::Signal);
+        handle.nudge(Trigger::File);
+        assert_eq!(mailbox.next().await.unwrap().trigger, Trigger::Signal);
+        let asker = handle.clone();
+        let (answer, ()) = tokio::join!(asker.reload(), async {
+            let request = mailbox.next().await.unwrap();
+            let report = report(request.trigger);
+            mailbox.publish(request, report);
+        });
+        assert_eq!(answer.unwrap().trigger, Trigger::Api);
+        assert_eq!(handle.reports().borrow().trigger, Trigger::Api);
+        drop(mailbox);
+        assert!(handle.reload().await.is_none());
+    }
+}

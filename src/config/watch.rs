@@ -1,0 +1,299 @@
+//! Notices that `moonwa.toml` or a secret's file changed, however it was saved: in place, by rename, by moving a symlink
+//! anywhere on the way, or on a file system that tells nobody. It nudges the reloader and never reads what a file means.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use notify::event::{AccessKind, AccessMode, EventKind};
+use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
+
+use super::load::{Revision, revision_on_disk};
+use super::{ReloadHandle, Trigger};
+
+/// How long a file must stay as it is before it counts as written.
+const QUIET: Duration = Duration::from_millis(300);
+/// How long a missing or empty file counts as one being written.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// As many symlinks as the kernel follows.
+const MOST_LINKS: usize = 40;
+
+/// How changes are noticed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// Whether the kernel is asked to tell.
+    pub events: bool,
+    /// How often the files are looked at all the same: network file systems tell nobody.
+    pub poll: Duration,
+}
+
+impl Default for Notice {
+    fn default() -> Self {
+        Self { events: true, poll: Duration::from_secs(2) }
+    }
+}
+
+/// Watches the configuration until it is dropped.
+#[derive(Debug)]
+pub struct Watcher {
+    followed: Arc<Mutex<Followed>>,
+    wake: SyncSender<()>,
+}
+
+/// What is in force, and so what is no news.
+#[derive(Clone, Debug)]
+struct Followed {
+    known: Option<Revision>,
+    secret_files: Vec<PathBuf>,
+    stopped: bool,
+}
+
+impl Watcher {
+    /// Begins to watch a file that was loaded as `known`, with the secret files it names. A change between that load
+    /// and this call is noticed too.
+    pub fn start(
+        path: PathBuf,
+        known: Revision,
+        secret_files: Vec<PathBuf>,
+        notice: Notice,
+        handle: ReloadHandle,
+    ) -> io::Result<Self> {
+        let followed = Followed { known: Some(known), secret_files, stopped: false };
+        let followed = Arc::new(Mutex::new(followed));
+        // One place is enough: a wake-up says "look", and a second one says nothing more.
+        let (wake, woken) = sync_channel(1);
+        let events = notice.events.then(|| events(wake.clone())).flatten();
+        let watch = Watch {
+            path,
+            followed: followed.clone(),
+            woken,
+            poll: notice.poll,
+            events,
+            watched: BTreeMap::new(),
+        };
+        std::thread::Builder::new()
+            .name("config watch".to_owned())
+            .spawn(move || watch.run(&handle))?;
+        Ok(Self { followed, wake })
+    }
+
+    /// Goes on from what was just loaded, good or bad: its revision is no news, and its secret files are watched from
+    /// now on.
+    pub fn follow(&self, known: Option<Revision>, secret_files: Vec<PathBuf>) {
+        let mut followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
+        followed.known = known;
+        followed.secret_files = secret_files;
+        drop(followed);
+        poke(&self.wake);
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        self.followed.lock().unwrap_or_else(PoisonError::into_inner).stopped = true;
+        poke(&self.wake);
+    }
+}
+
+/// Says "look". When that is said already, once is enough.
+fn poke(wake: &SyncSender<()>) {
+    wake.try_send(()).unwrap_or_default();
+}
+
+/// The kernel's events, when it has any to give.
+fn events(wake: SyncSender<()>) -> Option<RecommendedWatcher> {
+    let tell = move |event: notify::Result<notify::Event>| {
+        let reading = event.is_ok_and(|event| match event.kind {
+            EventKind::Access(AccessKind::Close(AccessMode::Write)) => false,
+            kind => kind.is_access(),
+        });
+        if !reading {
+            poke(&wake);
+        }
+    };
+    notify::recommended_watcher(tell)
+        .inspect_err(
+            |error| tracing::warn!(%error, "No file events: only looking from time to time."),
+        )
+        .ok()
+}
+
+/// How a file looks from outside; absent when it cannot be found.
+type Look = Option<(u64, u64, u64, i64, i64, i64, i64)>;
+
+fn look(path: &Path) -> Look {
+    let file = fs::metadata(path).ok()?;
+    let (mtime, ctime) = ((file.mtime(), file.mtime_nsec()), (file.ctime(), file.ctime_nsec()));
+    Some((file.dev(), file.ino(), file.size(), mtime.0, mtime.1, ctime.0, ctime.1))
+}
+
+/// The thread's side.
+struct Watch {
+    path: PathBuf,
+    followed: Arc<Mutex<Followed>>,
+    woken: Receiver<()>,
+    poll: Duration,
+    events: Option<RecommendedWatcher>,
+    /// What is watched, with the inode it was when the watch was made.
+    watched: BTreeMap<PathBuf, u64>,
+}
+
+impl Watch {
+    fn run(mut self, handle: &ReloadHandle) {
+        let mut settled = None;
+        loop {
+            let now = self.looks();
+            if settled.as_ref() != Some(&now) {
+                let Some(quiet) = self.settle(now) else { return };
+                settled = Some(quiet);
+                self.judge(handle);
+            }
+            let woken = self.woken.recv_timeout(self.poll);
+            if woken == Err(RecvTimeoutError::Disconnected) || self.followed().stopped {
+                return;
+            }
+        }
+    }
+
+    /// Waits until the files stay as they are; `None` when the watch is over.
+    fn settle(&mut self, mut now: BTreeMap<PathBuf, Look>) -> Option<BTreeMap<PathBuf, Look>> {
+        let patience = Instant::now() + PATIENCE;
+        loop {
+            let quiet = Instant::now() + QUIET;
+            while let Some(left) = quiet.checked_duration_since(Instant::now()) {
+                // Other files of the directory may change all the time: only the looks count.
+                let woken = self.woken.recv_timeout(left);
+                if woken == Err(RecvTimeoutError::Disconnected) || self.followed().stopped {
+                    return None;
+                }
+            }
+            let next = self.looks();
+            let complete = next.values().all(|look| look.is_some_and(|(_, _, size, ..)| size > 0));
+            if next == now && (complete || Instant::now() >= patience) {
+                return Some(now);
+            }
+            now = next;
+        }
+    }
+
+    /// Nudges the reloader when what the files hold is news.
+    fn judge(&self, handle: &ReloadHandle) {
+        let secret_files = self.followed().secret_files;
+        let found = revision_on_disk(&self.path, &secret_files);
+        let mut followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
+        if followed.secret_files == secret_files && followed.known != found {
+            followed.known = found;
+            drop(followed);
+            handle.nudge(Trigger::File);
+        }
+    }
+
+    fn followed(&self) -> Followed {
+        self.followed.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How every file looks now, watched from now on.
+    fn looks(&mut self) -> BTreeMap<PathBuf, Look> {
+        let mut paths = self.followed().secret_files;
+        paths.push(self.path.clone());
+        // First the watches, then the looks: a change between the two wakes us.
+        self.rewatch(paths.iter().flat_map(|path| places(path)).collect());
+        paths.into_iter().map(|path| (path.clone(), look(&path))).collect()
+    }
+
+    fn rewatch(&mut self, places: BTreeSet<PathBuf>) {
+        let Some(events) = &mut self.events else { return };
+        let inode = |path: PathBuf| fs::metadata(&path).map(|file| (path, file.ino())).ok();
+        let wanted: BTreeMap<PathBuf, u64> = places.into_iter().filter_map(inode).collect();
+        if wanted == self.watched {
+            return;
+        }
+        for path in self.watched.keys() {
+            // It may be gone, and its watch with it.
+            drop(events.unwatch(path));
+        }
+        self.watched.clear();
+        for (path, inode) in wanted {
+            match events.watch(&path, RecursiveMode::NonRecursive) {
+                Ok(()) => drop(self.watched.insert(path, inode)),
+                Err(error) => tracing::debug!(%error, path = %path.display(), "Not watched."),
+            }
+        }
+    }
+}
+
+/// Every directory in which a change may make the path mean another file: those of the symlinks on the way and of the
+/// file itself. And the file: a bind mount hides its directory.
+fn places(path: &Path) -> BTreeSet<PathBuf> {
+    let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let owned = |path: &Path| -> Vec<OsString> {
+        path.components().map(|part| part.as_os_str().to_owned()).collect()
+    };
+    let mut ahead: VecDeque<OsString> = owned(&whole).into();
+    let (mut at, mut places, mut links) = (PathBuf::new(), BTreeSet::new(), 0);
+    while let Some(part) = ahead.pop_front() {
+        match Path::new(&part).components().next() {
+            Some(Component::ParentDir) => drop(at.pop()),
+            Some(Component::Normal(name)) => {
+                let next = at.join(name);
+                match fs::read_link(&next) {
+                    Ok(target) if links < MOST_LINKS => {
+                        places.insert(at.clone());
+                        links += 1;
+                        for part in owned(&target).into_iter().rev() {
+                            ahead.push_front(part);
+                        }
+                    }
+                    _ => at = next,
+                }
+            }
+            // An absolute symlink starts over at the root.
+            Some(Component::RootDir) => at = PathBuf::from("/"),
+            _ => {}
+        }
+    }
+    places.extend(at.parent().map(Path::to_owned));
+    places.insert(at);
+    places
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn every_directory_on_the_way_is_a_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        for name in ["etc", "etc/..2026", "nix", "nix/store"] {
+            fs::create_dir(root.join(name)).unwrap();
+        }
+        fs::write(root.join("etc/..2026/moonwa.toml"), "x").unwrap();
+        symlink("..2026", root.join("etc/..data")).unwrap();
+        symlink("..data/moonwa.toml", root.join("etc/moonwa.toml")).unwrap();
+        symlink(root.join("etc/moonwa.toml"), root.join("nix/store/moonwa.toml")).unwrap();
+        symlink("store/../store/moonwa.toml", root.join("nix/moonwa.toml")).unwrap();
+        let found: BTreeSet<PathBuf> = places(&root.join("nix/moonwa.toml"))
+            .into_iter()
+            .map(|place| place.strip_prefix(&root).unwrap().to_owned())
+            .collect();
+        let expected = ["nix", "nix/store", "etc", "etc/..2026", "etc/..2026/moonwa.toml"];
+        assert_eq!(found, expected.into_iter().map(PathBuf::from).collect());
+    }
+
+    #[test]
+    fn a_ring_of_symlinks_ends() {
+        let dir = tempfile::tempdir().unwrap();
+        symlink("b", dir.path().join("a")).unwrap();
+        symlink("a", dir.path().join("b")).unwrap();
+        assert!(places(&dir.path().join("a")).contains(&dir.path().canonicalize().unwrap()));
+    }
+}

@@ -1,0 +1,145 @@
+//! What an attempt's outcome does to the cursor: on, wait, park, or back. The waits come from `backoff`.
+
+use super::Machine;
+use crate::hooks::attempt::Outcome;
+use crate::hooks::backoff::{self, Hint};
+use crate::hooks::class::Class;
+use crate::hooks::view::beginning;
+use crate::model::UnixMillis;
+use crate::store::{Cursor, DeadLetter, EndpointState, Seq, StoredEvent};
+
+/// Events parked in a row, for reasons that may be theirs, that tell of a broken endpoint instead.
+const IN_A_ROW: usize = 3;
+/// Tries after that in which no event is parked: the whole ladder.
+const PROBES: u32 = 8;
+/// Bytes of an answer kept with a dead letter.
+const ANSWER: usize = 2 * 1024;
+
+impl Machine {
+    pub(super) async fn judge(&mut self, event: &StoredEvent, outcome: &Outcome) {
+        self.cursor.last_status = outcome.status;
+        self.cursor.last_error.clone_from(&outcome.error);
+        if outcome.class != Class::Delivered {
+            self.cursor.failing_since.get_or_insert(outcome.at);
+        }
+        let roll = rand::random();
+        match outcome.class {
+            Class::Delivered => self.delivered(event.seq),
+            Class::Gone => {
+                self.cursor.state = EndpointState::Gone;
+                self.at_once();
+            }
+            Class::Endpoint => self.back_off(outcome.hint),
+            Class::Ambiguous if self.probes > 0 => {
+                self.probes -= 1;
+                self.back_off(outcome.hint);
+            }
+            Class::Message => {
+                self.cursor.tries += 1;
+                match backoff::message(self.cursor.tries, outcome.hint, roll) {
+                    Some(wait) => self.hold(wait),
+                    None => return self.park(event, outcome).await,
+                }
+            }
+            Class::Ambiguous => {
+                self.cursor.tries += 1;
+                match backoff::ambiguous(self.cursor.tries, outcome.hint, roll) {
+                    Some(wait) => self.hold(wait),
+                    None if self.grudge.len() + 1 >= IN_A_ROW => return self.unpark(outcome).await,
+                    None => return self.park(event, outcome).await,
+                }
+            }
+        }
+        self.save_or_log().await;
+        self.publish();
+    }
+
+    fn delivered(&mut self, seq: Seq) {
+        crate::store::failpoint("post.delivered");
+        self.advance(seq);
+        self.recover();
+        self.cursor.delivered = self.cursor.delivered.saturating_add(1);
+        self.probes = 0;
+        self.grudge.clear();
+    }
+
+    /// The endpoint works.
+    fn recover(&mut self) {
+        self.cursor.failures = 0;
+        self.cursor.failing_since = None;
+        self.at_once();
+    }
+
+    fn back_off(&mut self, hint: Hint) {
+        self.cursor.failures = self.cursor.failures.saturating_add(1);
+        let now = UnixMillis::now();
+        let failing_for = now.since(self.cursor.failing_since.unwrap_or(now));
+        self.hold(backoff::endpoint(self.cursor.failures, failing_for, hint, rand::random()));
+    }
+
+    /// Puts the event aside, with what the receiver said, and goes on with the next one.
+    async fn park(&mut self, event: &StoredEvent, outcome: &Outcome) {
+        let letter = DeadLetter {
+            seq: event.seq,
+            id: event.id.clone(),
+            parked_at: UnixMillis::now(),
+            tries: self.cursor.tries,
+            status: outcome.status,
+            reason: outcome.error.clone().unwrap_or_default(),
+            answer: beginning(&outcome.answer, ANSWER),
+            body: event.body.clone(),
+        };
+        let mut next = Cursor { acked: event.seq, tries: 0, next_try: None, ..self.cursor.clone() };
+        next.parked = next.parked.saturating_add(1);
+        if outcome.class == Class::Message {
+            // The receiver looked at it and said no: it works.
+            next.failures = 0;
+            next.failing_since = None;
+        }
+        match self.delivery.store.cursors().park(&self.id, letter, &next).await {
+            Ok(()) => {
+                self.cursor = next;
+                self.advance(event.seq);
+                self.at_once();
+                self.unsaved = 0;
+                match outcome.class {
+                    Class::Ambiguous => self.grudge.push(event.seq),
+                    _ => self.grudge.clear(),
+                }
+                self.view.count("moonwa_webhook_parked_total", self.current.n, 1);
+                tracing::warn!(
+                    device = %self.cursor.device, n = self.current.n, event = %event.id, tries = self.cursor.tries,
+                    "An event was parked as a dead letter."
+                );
+            }
+            Err(error) => {
+                tracing::warn!(device = %self.cursor.device, n = self.current.n, %error, "A dead letter cannot be kept.");
+                self.back_off(Hint::default());
+            }
+        }
+        self.publish();
+    }
+
+    /// Several events in a row cannot all be poison: takes them back, in order, and blames the endpoint.
+    async fn unpark(&mut self, outcome: &Outcome) {
+        let taken_back = std::mem::take(&mut self.grudge);
+        if let Some(first) = taken_back.first() {
+            self.cursor.acked = Seq(first.0.saturating_sub(1));
+        }
+        let count = u64::try_from(taken_back.len()).unwrap_or_default();
+        self.cursor.parked = self.cursor.parked.saturating_sub(count);
+        self.cursor.tries = 0;
+        self.page.clear();
+        self.probes = PROBES;
+        self.back_off(outcome.hint);
+        // The cursor first: after a crash in between, an event is in both places rather than in none.
+        if self.save_or_log().await {
+            for seq in taken_back {
+                if let Err(error) = self.delivery.store.cursors().bury(&self.id, seq).await {
+                    tracing::warn!(%error, "A dead letter that is delivered again could not be removed.");
+                }
+            }
+        }
+        self.publish();
+    }
+}

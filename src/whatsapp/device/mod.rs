@@ -1,0 +1,362 @@
+//! The actor of one device: it owns at most one client at a time, decides when there is one, and publishes why not. It
+//! never waits for WhatsApp or the disk; whatever takes time runs beside it and reports back.
+
+mod command;
+mod signal;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+use wa_rs::client::Client;
+
+use super::WhatsAppError;
+use super::backoff::Backoff;
+use super::link::{Link, Parts, Signal};
+use super::probe::Probe;
+use crate::model::{
+    Account, DeviceState, Disconnect, Linking, Pending, PhoneNumber, Stop, UnixMillis,
+};
+
+/// How long a connection must hold before its failures are forgotten.
+const STABLE: Duration = Duration::from_secs(30);
+/// How often an unlinked client may fail before the linking is given up.
+const LINK_TRIES: u32 = 5;
+/// How long "sending is locked" is shown when WhatsApp does not say until when.
+const LOCK_SHOWN: Duration = Duration::from_mins(10);
+/// The shortest pause after WhatsApp itself asked for one.
+const SERVER_PAUSE: Duration = Duration::from_secs(5);
+
+/// Where the answer to a command goes.
+pub(super) type Reply = oneshot::Sender<Result<(), WhatsAppError>>;
+
+/// What a device can be told.
+pub(super) enum Command {
+    /// Connect, or begin linking.
+    Start(Reply),
+    /// Disconnect until told otherwise.
+    Stop(Reply),
+    /// A new connection now.
+    Reconnect(Reply),
+    /// Unlink and forget.
+    Logout(Reply),
+    /// Link by a code typed on that phone.
+    PairCode(PhoneNumber, Reply),
+    /// Answer the passkey request.
+    PasskeyResponse(String, String, Reply),
+    /// Confirm the passkey code.
+    PasskeyConfirm(Reply),
+    /// The file says whether it runs.
+    Enable(bool),
+    /// Go down for good.
+    Quit,
+}
+
+/// What is wanted of the device.
+enum Wish {
+    Up,
+    Down,
+}
+
+/// Whether the credentials are to go.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Erasure {
+    No,
+    /// As soon as the client is down.
+    Due,
+    Running,
+}
+
+/// The client that runs now, and what is known of it.
+struct Current {
+    link: Link,
+    client: Option<Arc<Client>>,
+    probe: Probe,
+    online_since: Option<Instant>,
+    /// WhatsApp's own code for the end of this connection.
+    server: Option<u16>,
+    qr_seen: bool,
+}
+
+/// The actor.
+pub(super) struct Device {
+    parts: Arc<Parts>,
+    mailbox: mpsc::UnboundedReceiver<Command>,
+    signals: mpsc::UnboundedReceiver<(u64, Signal)>,
+    /// The client, while messages can be sent through it.
+    live: watch::Sender<Option<Arc<Client>>>,
+    enabled: bool,
+    linked: bool,
+    wish: Wish,
+    current: Option<Current>,
+    generation: u64,
+    locked: Option<(Option<UnixMillis>, Instant)>,
+    why: Disconnect,
+    backoff: Backoff,
+    retry: Option<Instant>,
+    /// The connection that ends next is followed by another at once.
+    again: bool,
+    erasure: Erasure,
+    pair: Option<(PhoneNumber, Reply)>,
+    waiting: Vec<Reply>,
+}
+
+impl Device {
+    /// An actor that has not looked at its credentials yet.
+    pub(super) fn new(
+        parts: Arc<Parts>,
+        mailbox: mpsc::UnboundedReceiver<Command>,
+        signals: mpsc::UnboundedReceiver<(u64, Signal)>,
+        live: watch::Sender<Option<Arc<Client>>>,
+        enabled: bool,
+    ) -> Self {
+        Self {
+            parts,
+            mailbox,
+            signals,
+            live,
+            enabled,
+            linked: false,
+            wish: Wish::Down,
+            current: None,
+            generation: 0,
+            locked: None,
+            why: Disconnect::Starting,
+            backoff: Backoff::default(),
+            retry: None,
+            again: false,
+            erasure: Erasure::No,
+            pair: None,
+            waiting: Vec::new(),
+        }
+    }
+
+    /// Learns whether there are credentials; a linked device connects by itself.
+    pub(super) async fn wake(&mut self) {
+        let account = loop {
+            match self.parts.backend().load().await {
+                Ok(device) => break device.and_then(|device| account(&device)),
+                Err(error) => {
+                    tracing::error!(device = %self.parts.name, %error, "Credentials could not be read.");
+                    tokio::select! {
+                        () = tokio::time::sleep(Duration::from_secs(2)) => {}
+                        () = self.parts.tasks.stop().cancelled() => return,
+                    }
+                }
+            }
+        };
+        self.linked = account.is_some();
+        self.parts.status.set_account(account);
+        if !self.enabled {
+            self.rest(DeviceState::Stopped(Stop::Disabled));
+        } else if self.linked {
+            self.wish = Wish::Up;
+        } else {
+            self.rest(DeviceState::Pending(Pending::NotStarted));
+        }
+    }
+
+    /// The actor's loop; ends when it is told to quit or the gateway stops.
+    pub(super) async fn run(&mut self) {
+        let stop = self.parts.tasks.stop().clone();
+        let mut tick = tokio::time::interval(Duration::from_secs(1));
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            self.settle();
+            let retry = self.retry.filter(|_| self.current.is_none());
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                Some((generation, signal)) = self.signals.recv() => self.observe(generation, signal),
+                command = self.mailbox.recv() => match command {
+                    None | Some(Command::Quit) => return,
+                    Some(command) => self.obey(command),
+                },
+                () = until(retry), if retry.is_some() => self.retry = None,
+                _ = tick.tick(), if self.current.is_some() => self.judge(),
+            }
+        }
+    }
+
+    /// Closes the client, if there is one, and waits until it is down and flushed.
+    pub(super) async fn leave(&mut self) {
+        self.live.send_replace(None);
+        if let Some(current) = self.current.take() {
+            current.link.close();
+            drop(current);
+            while let Some((generation, signal)) = self.signals.recv().await {
+                if generation == self.generation && matches!(signal, Signal::Ended { .. }) {
+                    break;
+                }
+            }
+        }
+        self.parts.status.set(DeviceState::Stopped(Stop::Shutdown));
+    }
+
+    /// The loop panicked: its client is replaced.
+    pub(super) fn recover(&mut self) {
+        if matches!(self.wish, Wish::Up) {
+            self.drop_connection(Disconnect::Crashed);
+        }
+    }
+
+    /// Opens a client when one is wanted and nothing stands in the way.
+    fn settle(&mut self) {
+        let ready = self.current.is_none() && self.erasure == Erasure::No && self.retry.is_none();
+        if !ready || !matches!(self.wish, Wish::Up) {
+            return;
+        }
+        self.generation += 1;
+        self.again = false;
+        let now = UnixMillis::now();
+        self.show_waiting(now);
+        self.current = Some(Current {
+            link: Link::open(&self.parts, self.generation),
+            client: None,
+            probe: Probe::new(now),
+            online_since: None,
+            server: None,
+            qr_seen: false,
+        });
+    }
+
+    fn show_waiting(&self, retry_at: UnixMillis) {
+        let state = if self.linked {
+            let attempt = self.backoff.failures();
+            DeviceState::Reconnecting { attempt, retry_at, why: self.why.clone() }
+        } else {
+            DeviceState::Linking(Linking::default())
+        };
+        self.parts.status.set(state);
+    }
+
+    /// Wants no client any more, for the reason `state` gives.
+    fn rest(&mut self, state: DeviceState) {
+        self.wish = Wish::Down;
+        self.retry = None;
+        self.again = false;
+        self.parts.status.set(state);
+        self.offline();
+        if let Some((_, reply)) = self.pair.take() {
+            drop(reply.send(Err(WhatsAppError::NotConnected)));
+        }
+        self.close();
+    }
+
+    /// Begins to close the client; `Signal::Ended` follows.
+    fn close(&self) {
+        if let Some(current) = &self.current {
+            current.link.close();
+        }
+    }
+
+    fn client(&self) -> Option<Arc<Client>> {
+        self.current.as_ref().and_then(|current| current.client.clone())
+    }
+
+    /// Nothing can be sent for the moment.
+    fn offline(&self) {
+        self.live.send_if_modified(|live| live.take().is_some());
+    }
+
+    /// The client is replaced now.
+    fn drop_connection(&mut self, why: Disconnect) {
+        self.why = why;
+        self.again = true;
+        self.retry = None;
+        self.offline();
+        self.close();
+        self.show_waiting(UnixMillis::now());
+    }
+
+    /// The credentials go, for the reason `state` gives.
+    fn forget(&mut self, state: DeviceState) {
+        self.linked = false;
+        self.erasure = Erasure::Due;
+        self.parts.status.set_account(None);
+        self.rest(state);
+        if self.current.is_none() {
+            self.erase();
+        }
+    }
+
+    /// The client is down and flushed: what follows depends on what is wanted.
+    fn ended(&mut self, reached: bool) {
+        self.offline();
+        let Some(ended) = self.current.take() else { return };
+        if self.erasure == Erasure::Due {
+            return self.erase();
+        }
+        if matches!(self.wish, Wish::Down) {
+            return self.answer_waiting();
+        }
+        if self.again {
+            return;
+        }
+        if ended.online_since.is_some_and(|since| since.elapsed() >= STABLE) {
+            self.backoff.reset();
+        }
+        if !self.linked && self.backoff.failures() >= LINK_TRIES {
+            return self.rest(DeviceState::Pending(Pending::LinkFailed));
+        }
+        // The engine counts a 429 as five failures, and tells nobody else.
+        let throttled = ended.client.is_some_and(|client| client.stats().reconnect_errors >= 5);
+        self.why = match ended.server {
+            Some(code) => Disconnect::Server(code),
+            None if throttled => Disconnect::Server(429),
+            None if reached => Disconnect::Closed,
+            None => Disconnect::Unreachable,
+        };
+        let mut delay = self.backoff.fail();
+        if matches!(self.why, Disconnect::Server(_)) {
+            delay = delay.max(SERVER_PAUSE);
+        }
+        self.retry = Some(Instant::now() + delay);
+        self.show_waiting(UnixMillis::now().after(delay));
+    }
+
+    fn erase(&mut self) {
+        self.erasure = Erasure::Running;
+        let parts = Arc::clone(&self.parts);
+        self.parts.tasks.spawn("erase credentials", async move {
+            let done = parts.store.space(&parts.name).erase().await;
+            if let Err(error) = &done {
+                tracing::error!(device = %parts.name, %error, "Credentials could not be erased; trying again.");
+                tokio::time::sleep(Duration::from_secs(5)).await;
+            }
+            drop(parts.signals.send((0, Signal::Erased(done.is_ok()))));
+        });
+    }
+
+    fn erased(&mut self, done: bool) {
+        if !done {
+            return self.erase();
+        }
+        self.erasure = Erasure::No;
+        self.answer_waiting();
+    }
+
+    fn answer_waiting(&mut self) {
+        for reply in self.waiting.drain(..) {
+            drop(reply.send(Ok(())));
+        }
+    }
+}
+
+/// Whose account the credentials belong to; `None` when there are none.
+fn account(device: &wa_rs::wacore::store::Device) -> Option<Account> {
+    let pn = device.pn.as_ref()?;
+    Some(Account {
+        phone: PhoneNumber::parse(&pn.user, None).ok(),
+        lid: device.lid.as_ref().map(|lid| lid.user.to_string()),
+        name: Some(device.push_name.clone()).filter(|name| !name.is_empty()),
+    })
+}
+
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,218 @@
+//! What a device makes of what its client tells and shows: codes to display, endings, and whether the connection is
+//! alive.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use wa_rs::client::Client;
+
+use super::{Device, LOCK_SHOWN, Wish, account};
+use crate::model::{
+    Degradation, DeviceState, Disconnect, Linking, LoggedOut, Pending, Shown, Stop, UnixMillis,
+};
+use crate::whatsapp::link::Signal;
+use crate::whatsapp::probe::Health;
+
+impl Device {
+    pub(super) fn observe(&mut self, generation: u64, signal: Signal) {
+        if let Signal::Erased(done) = signal {
+            return self.erased(done);
+        }
+        if generation != self.generation {
+            return;
+        }
+        match signal {
+            Signal::Up(client) => self.amend(|current| current.client = Some(client)),
+            Signal::Qr(code, ttl) => {
+                self.show_code(
+                    |linking, expires_at| {
+                        linking.qr = Some(Shown { code, expires_at });
+                    },
+                    ttl,
+                );
+                let first = self
+                    .current
+                    .as_mut()
+                    .is_some_and(|current| !std::mem::replace(&mut current.qr_seen, true));
+                if first {
+                    self.ask_pair_code();
+                }
+            }
+            Signal::PairCode(code, ttl) => self.show_code(
+                |linking, expires_at| {
+                    linking.pair_code = Some(Shown { code, expires_at });
+                },
+                ttl,
+            ),
+            Signal::PairCodeAsked(outcome) => {
+                if let Some((_, reply)) = self.pair.take() {
+                    drop(reply.send(outcome));
+                }
+            }
+            Signal::Passkey(step) => {
+                self.show_code(|linking, _| linking.passkey = Some(step), Duration::ZERO);
+            }
+            Signal::Paired => self.paired(),
+            Signal::Ready => {
+                self.amend(|current| current.probe.announce());
+                self.judge();
+            }
+            Signal::Named => self.show_account(),
+            Signal::SendingLocked => self.ask_lock(),
+            Signal::LockedUntil(until) => {
+                let left = until.map_or(LOCK_SHOWN, |until| until.since(UnixMillis::now()));
+                self.locked = Some((until, Instant::now() + left));
+                self.judge();
+            }
+            Signal::Server(code) => self.amend(|current| current.server = Some(code)),
+            Signal::Ended { reached } => self.ended(reached),
+            Signal::Erased(_) => {}
+            ending => self.conclude(&ending),
+        }
+    }
+
+    /// WhatsApp ended it: no further client follows by itself.
+    fn conclude(&mut self, ending: &Signal) {
+        if matches!(self.wish, Wish::Down) {
+            return;
+        }
+        match ending {
+            Signal::QrExhausted => self.rest(DeviceState::Pending(Pending::QrExpired)),
+            Signal::PairFailed if !self.linked => {
+                self.rest(DeviceState::Pending(Pending::LinkFailed));
+            }
+            Signal::LoggedOut(401) => self.forget(DeviceState::LoggedOut(LoggedOut::ByPhone)),
+            Signal::LoggedOut(code) => {
+                self.forget(DeviceState::LoggedOut(LoggedOut::Refused(*code)));
+            }
+            Signal::Replaced => self.rest(DeviceState::Stopped(Stop::Replaced)),
+            Signal::Banned(until) => self.rest(DeviceState::Stopped(Stop::Banned(*until))),
+            Signal::Outdated => {
+                self.forget_version();
+                self.rest(DeviceState::Stopped(Stop::Outdated));
+            }
+            _ => {}
+        }
+    }
+
+    fn show_code(&self, change: impl FnOnce(&mut Linking, UnixMillis), ttl: Duration) {
+        if self.linked || matches!(self.wish, Wish::Down) {
+            return;
+        }
+        let mut linking = match self.parts.status.state() {
+            DeviceState::Linking(linking) => linking,
+            _ => Linking::default(),
+        };
+        change(&mut linking, UnixMillis::now().after(ttl));
+        self.parts.status.set(DeviceState::Linking(linking));
+    }
+
+    fn paired(&mut self) {
+        self.linked = true;
+        self.why = Disconnect::Starting;
+        self.backoff.reset();
+        self.amend(|current| current.probe.restart(UnixMillis::now()));
+        if matches!(self.wish, Wish::Up) {
+            self.parts.status.set(DeviceState::Linking(Linking::default()));
+        }
+        if let Some((_, reply)) = self.pair.take() {
+            drop(reply.send(Ok(())));
+        }
+    }
+
+    fn ask_lock(&mut self) {
+        let Some(client) = self.client() else { return };
+        let (parts, generation) = (Arc::clone(&self.parts), self.generation);
+        self.parts.tasks.spawn("reach-out lock", async move {
+            let answer = client.mex().fetch_reachout_timelock().await;
+            let until = answer.ok().and_then(|lock| lock.time_enforcement_ends).and_then(|ends| {
+                let secs = ends.parse().ok().map(UnixMillis::from_secs);
+                secs.or_else(|| UnixMillis::parse(&ends))
+            });
+            drop(parts.signals.send((generation, Signal::LockedUntil(until))));
+        });
+    }
+
+    /// A refused version must not be taken from the cache next time.
+    fn forget_version(&self) {
+        let Some(client) = self.client() else { return };
+        self.parts.tasks.spawn("forget version", async move {
+            let persistence = client.persistence_manager();
+            persistence.modify_device(|device| device.app_version_last_fetched_ms = 0).await;
+            if let Err(error) = persistence.flush().await {
+                tracing::warn!(%error, "The refused version could not be forgotten.");
+            }
+        });
+    }
+
+    /// Looks at the client and says what it is worth.
+    pub(super) fn judge(&mut self) {
+        let (Some(client), Wish::Up) = (self.client(), &self.wish) else { return };
+        let now = UnixMillis::now();
+        let heard = match client.stats().last_data_received_ms {
+            0 => None,
+            millis => Some(UnixMillis::from_millis(millis)),
+        };
+        if let Some(at) = heard {
+            self.parts.status.proven(at);
+        }
+        let logged_in = client.is_connected() && client.is_logged_in();
+        // Only an unlinked client waits for a person, and then as long as its codes last.
+        let unbounded = !self.linked;
+        let Some(current) = &mut self.current else { return };
+        match current.probe.judge(now, logged_in, heard, unbounded) {
+            Health::Starting => self.offline(),
+            Health::Dead => self.give_up(),
+            Health::Online => self.online(&client, false),
+            Health::Silent => self.online(&client, true),
+        }
+    }
+
+    fn give_up(&mut self) {
+        tracing::warn!(device = %self.parts.name, "WhatsApp does not answer; connecting anew.");
+        self.offline();
+        self.close();
+        // It takes its time to go down, and must not be judged again meanwhile.
+        self.amend(|current| current.client = None);
+    }
+
+    fn online(&mut self, client: &Arc<Client>, silent: bool) {
+        if self.live.borrow().is_none() {
+            self.amend(|current| {
+                current.online_since.get_or_insert_with(Instant::now);
+            });
+            self.linked = true;
+            self.why = Disconnect::Closed;
+            // Needed once, for the reconnect after a scan.
+            client.enable_auto_reconnect.store(false, Ordering::Relaxed);
+            self.show_account();
+            self.live.send_replace(Some(Arc::clone(client)));
+        }
+        if self.locked.as_ref().is_some_and(|(_, end)| *end <= Instant::now()) {
+            self.locked = None;
+        }
+        self.parts.status.set(match &self.locked {
+            _ if client.persistence_manager().is_saver_halted() => {
+                DeviceState::Degraded(Degradation::Store)
+            }
+            _ if silent => DeviceState::Degraded(Degradation::Unproven),
+            Some((until, _)) => DeviceState::Degraded(Degradation::SendingLocked(*until)),
+            None => DeviceState::Connected,
+        });
+    }
+
+    fn show_account(&self) {
+        if let Some(client) = self.client() {
+            let device = client.persistence_manager().get_device_snapshot();
+            self.parts.status.set_account(account(&device));
+        }
+    }
+
+    fn amend(&mut self, change: impl FnOnce(&mut super::Current)) {
+        if let Some(current) = &mut self.current {
+            change(current);
+        }
+    }
+}
