@@ -22,7 +22,7 @@ use super::problem::{Code, Problem};
 use super::route::{Access, Found, Op, Params};
 use super::{
     State, asset, compat, config, delivery, device, form, health, journal, lookup, message, origin,
-    qr, session, sse,
+    qr, refusal, session, sse,
 };
 use crate::config::{Config, DeviceConfig};
 use crate::model::DeviceName;
@@ -133,7 +133,7 @@ pub(super) async fn handle(
             let outcome = AssertUnwindSafe(Box::pin(run(call, route.access, route.op)));
             let response = match outcome.catch_unwind().await {
                 Ok(Ok(response)) => response,
-                Ok(Err(problem)) if route.access == Access::BodyKey => compat::refuse(&problem),
+                Ok(Err(problem)) if route.access == Access::BodyKey => refusal::refuse(&problem),
                 Ok(Err(problem)) => problem.render(&id),
                 Err(_) => {
                     tracing::error!(request = id, op = ?route.op, "A request handler panicked.");
