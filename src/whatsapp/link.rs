@@ -182,17 +182,21 @@ impl Running {
             () = self.stop.cancelled() => false,
         };
         self.reached = client.stats().frames_received > 0;
-        let closing = async {
+        let goodbye = async {
             if self.farewell.load(Ordering::Relaxed) {
                 client.logout().await;
             } else {
                 // Also after the engine ended by itself: this flushes what is only in memory.
                 client.disconnect().await;
             }
+        };
+        let rest = async {
             if !over {
                 engine.await;
             }
         };
+        // Side by side: a goodbye waits for locks that the engine holds until it is polled again.
+        let closing = async { tokio::join!(goodbye, rest) };
         if tokio::time::timeout(CLOSING, closing).await.is_err() {
             tracing::error!(device = %parts.name, "A client did not go down in time and was dropped.");
         }

@@ -77,6 +77,8 @@ struct Current {
     /// WhatsApp's own code for the end of this connection.
     server: Option<u16>,
     qr_seen: bool,
+    /// It was told to go down: what it still says about codes and endings is about the past.
+    closing: bool,
 }
 
 /// The actor.
@@ -218,6 +220,7 @@ impl Device {
             online_since: None,
             server: None,
             qr_seen: false,
+            closing: false,
         });
     }
 
@@ -245,8 +248,9 @@ impl Device {
     }
 
     /// Begins to close the client; `Signal::Ended` follows.
-    fn close(&self) {
-        if let Some(current) = &self.current {
+    fn close(&mut self) {
+        if let Some(current) = &mut self.current {
+            current.closing = true;
             current.link.close();
         }
     }
