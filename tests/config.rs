@@ -10,7 +10,6 @@
     clippy::print_stdout,
     reason = "what a test does not expect shall end it loudly"
 )]
-
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 use std::collections::{BTreeMap, BTreeSet};

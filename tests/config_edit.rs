@@ -9,7 +9,6 @@
     clippy::print_stdout,
     reason = "what a test does not expect shall end it loudly"
 )]
-
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
 
 use std::fs;

@@ -110,7 +110,7 @@ async fn killed_between_commit_and_ack_the_message_comes_again_under_the_same_id
         .deliveries()
         .iter()
         .filter(|post| post.text() == "stored, not acked")
-        .map(|post| post.id())
+        .map(moonwa_simulator::harness::Delivery::id)
         .collect();
     assert!(ids.iter().all(|known| *known == post.id()), "the same webhook-id: {ids:?}");
     assert_eq!(hook.taken_texts().iter().filter(|text| *text == "stored, not acked").count(), 1);

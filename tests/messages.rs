@@ -311,7 +311,8 @@ async fn a_failing_receiver_is_tried_again_in_order() -> Result<()> {
     }
     hook.expect_text("three").await;
     assert_eq!(hook.taken_texts(), ["one", "two", "three"]);
-    let ids: Vec<String> = hook.deliveries().iter().take(3).map(|delivery| delivery.id()).collect();
+    let ids: Vec<String> =
+        hook.deliveries().iter().take(3).map(moonwa_simulator::harness::Delivery::id).collect();
     assert_eq!(
         ids,
         [ids[0].clone(), ids[0].clone(), ids[0].clone()],

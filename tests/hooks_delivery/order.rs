@@ -41,7 +41,7 @@ async fn order_is_kept_while_every_event_fails_first() {
     let ids = gate.say(&refs(&texts(20))).await;
     let hits = receiver.until(|hits| hits.len() == 40).await;
     let twice: Vec<&str> = ids.iter().flat_map(|id| [id.as_str(), id.as_str()]).collect();
-    assert_eq!(hits.iter().map(|hit| hit.id()).collect::<Vec<_>>(), twice);
+    assert_eq!(hits.iter().map(Hit::id).collect::<Vec<_>>(), twice);
     gate.report(|report| report.delivered == 20 && report.failing_since.is_none()).await;
 }
 

@@ -255,9 +255,8 @@ impl Moonwa {
     /// When it does not get there in time.
     pub async fn wait_status(&self, device: &str, id: &str, status: &str) -> Value {
         let path = format!("/v1/devices/{device}/messages/{id}");
-        let look = || async {
-            self.admin.get(&path).await.map_or(Value::Null, |reply| reply.json())
-        };
+        let look =
+            || async { self.admin.get(&path).await.map_or(Value::Null, |reply| reply.json()) };
         eventually(&format!("message {id}: {status}"), look, |message: &Value| {
             message["status"] == status
         })
