@@ -143,7 +143,7 @@ async fn an_upload_is_sent_and_its_copy_removed() -> Result<()> {
     let got =
         bob.wait_inbox(0, |item| item.message().is_some_and(|message| message.id == id)).await?;
     let got = got.message().cloned().context("a message")?;
-    assert_eq!(bob.media(&got).await?, content);
+    assert_eq!(bob.media(&got.message)?, content);
     let left = async || gateway.spooled();
     eventually("an empty spool", left, |left| *left == 0).await;
 

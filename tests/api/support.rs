@@ -79,7 +79,7 @@ impl Gateway {
         webhooks.reconcile(&loaded.config.devices).await?;
         fleet.reconcile(&loaded.config.devices).await;
         let config = Arc::new(ArcSwap::from_pointee(loaded.config.clone()));
-        let (reloader, control) =
+        let (reloader, reload) =
             Reloader::new(file.clone(), loaded, config.clone(), fleet.clone(), webhooks.clone());
         tasks.spawn("reload", reloader.run(tasks.stop().clone()));
         let link = LoginLink::new();
@@ -89,7 +89,7 @@ impl Gateway {
             webhooks,
             store: store.clone(),
             tasks: tasks.clone(),
-            control,
+            reload,
             operator: KeyHash::of("operator-token"),
             link: link.clone(),
             metrics: None,
