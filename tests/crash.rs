@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use moonwa_simulator::harness::{Answer, Moonwa, PATIENCE, WebhookReceiver, eventually_within};
-use moonwa_simulator::{Direction, Simulator};
+use moonwa_simulator::{Entry, Simulator};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::Value;
@@ -232,11 +232,13 @@ async fn nemesis(
 
 /// The numbers of the messages that the gateway confirmed to WhatsApp.
 fn acked(sim: &Simulator, sent: &BTreeMap<String, u64>) -> BTreeSet<u64> {
-    let confirms = |tag: &str| matches!(tag, "ack" | "receipt");
+    // A request to send it again is a receipt, too, and says the opposite.
+    let again = |entry: &Entry| entry.attr("type").is_some_and(|kind| kind.ends_with("retry"));
     sim.journal()
         .iter()
-        .filter(|entry| entry.direction == Direction::In && confirms(&entry.tag))
-        .filter_map(|entry| sent.get(&entry.attr("id")?).copied())
+        .filter(|entry| entry.is_in("ack") || (entry.is_in("receipt") && !again(entry)))
+        .flat_map(Entry::ids)
+        .filter_map(|id| sent.get(&id).copied())
         .collect()
 }
 
