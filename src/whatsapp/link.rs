@@ -340,7 +340,11 @@ impl EventHandler for Observer {
                 402 => self.tell(Signal::Banned(None)),
                 code => self.tell(Signal::Server(u16::try_from(code).unwrap_or(0))),
             },
-            Event::Messages(batch) if !batch.hook_committed => {
+            Event::Messages(batch) if batch.hook_committed => {
+                // The engine dispatches this once the acks are on their way.
+                crate::store::failpoint("ack.after");
+            }
+            Event::Messages(batch) => {
                 if let Some(client) = self.client() {
                     let (parts, batch) = (Arc::clone(&self.parts), Arc::clone(&batch.messages));
                     self.parts.tasks.spawn("keep messages", async move {
