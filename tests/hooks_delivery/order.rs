@@ -6,7 +6,7 @@ use moonwa::config::{EndpointConfig, EventFilter, Format, Start};
 use moonwa::model::EventType;
 
 use crate::fixture::{FAST, Gate, device, endpoint, message, refs, state_event, texts};
-use crate::receiver::{Answer, OK, Receiver};
+use crate::receiver::{Answer, Hit, OK, Receiver};
 
 #[tokio::test]
 async fn the_logs_bytes_arrive_in_order() {
