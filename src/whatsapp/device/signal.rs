@@ -26,7 +26,7 @@ impl Device {
         let closing = self.current.as_ref().is_some_and(|current| current.closing);
         let counts = matches!(
             signal,
-            Signal::Ended { .. } | Signal::Paired | Signal::PairCodeAsked(_) | Signal::Up(_)
+            Signal::Ended(_) | Signal::Down | Signal::Paired | Signal::PairCodeAsked(_)
         );
         if closing && !counts {
             return;
@@ -75,7 +75,11 @@ impl Device {
                 self.judge();
             }
             Signal::Server(code) => self.amend(|current| current.server = Some(code)),
-            Signal::Ended { reached } => self.ended(reached),
+            Signal::Down => {
+                self.offline();
+                self.amend(|current| current.client = None);
+            }
+            Signal::Ended(ending) => self.ended(ending),
             Signal::Erased(_) => {}
             ending => self.conclude(&ending),
         }
