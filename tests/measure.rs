@@ -1,6 +1,16 @@
 //! Figures, not verdicts: memory, start-up and latency of the real binary. Run by hand in a release build:
 //! `cargo test --release --test measure -- --ignored --nocapture --test-threads 1`.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::print_stdout,
+    reason = "what a test does not expect shall end it loudly"
+)]
+
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};

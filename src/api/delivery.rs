@@ -87,7 +87,15 @@ pub(super) async fn dead_letters(call: &Call) -> Result<Response, Problem> {
     };
     let letters = call.state.api.webhooks.dead_letters(&name, n, after, LISTED).await?;
     let next = (letters.len() == LISTED).then(|| letters.last().map(|letter| letter.seq)).flatten();
-    body::ok(&json!({ "dead_letters": letters, "next": next }))
+    let letters = letters.iter().map(|letter| {
+        let mut shown = json!(letter);
+        if let Value::Object(fields) = &mut shown {
+            // As text: exactly what the receiver refused.
+            fields.insert("body".into(), String::from_utf8_lossy(&letter.body).into());
+        }
+        shown
+    });
+    body::ok(&json!({ "dead_letters": letters.collect::<Vec<_>>(), "next": next }))
 }
 
 /// `POST …/dead-letters/{event}/retry`.

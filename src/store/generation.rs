@@ -1,7 +1,7 @@
 //! The log in slices that are dropped whole: deleting event by event would not give disk back. Decides when a slice is
 //! full and when one is too old or too much; which events a cursor misses then is counted by the reader.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -24,8 +24,18 @@ pub(super) struct Limits {
 impl Limits {
     /// A slice is small enough that dropping one is never a large part of what is kept.
     fn slice(self) -> u64 {
-        (self.max_size / 8).clamp(4 * 1024, 32 * 1024 * 1024)
+        let usual = || (self.max_size / 8).clamp(4 * 1024, 32 * 1024 * 1024);
+        asked_slice().unwrap_or_else(usual)
     }
+}
+
+/// `MOONWA_GENERATION_BYTES` in `simulator` builds: a test must see many slices come and go without writing for hours.
+fn asked_slice() -> Option<u64> {
+    static ASKED: OnceLock<Option<u64>> = OnceLock::new();
+    if !cfg!(feature = "simulator") {
+        return None;
+    }
+    *ASKED.get_or_init(|| std::env::var("MOONWA_GENERATION_BYTES").ok()?.parse().ok())
 }
 
 /// One slice.

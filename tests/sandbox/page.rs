@@ -20,7 +20,7 @@ use super::{DEVICE, Sandbox};
 const LARGEST_BODY: usize = 64 << 10;
 
 /// Serves the page until the listener fails.
-pub async fn serve(listener: TcpListener, sandbox: Arc<Sandbox>) -> Result<()> {
+pub(super) async fn serve(listener: TcpListener, sandbox: Arc<Sandbox>) -> Result<()> {
     let mut connections = tokio::task::JoinSet::new();
     loop {
         let (stream, _) = listener.accept().await?;

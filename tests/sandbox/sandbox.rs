@@ -3,6 +3,16 @@
 //!
 //! `cargo run --example sandbox` and open what it prints. It ends with Ctrl-C and leaves nothing behind.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::print_stdout,
+    reason = "what a test does not expect shall end it loudly"
+)]
+
 #[path = "page.rs"]
 mod page;
 

@@ -54,6 +54,11 @@ impl Entry {
     pub fn attr(&self, key: &str) -> Option<String> {
         self.node.as_ref().and_then(|node| crate::util::attr(node, key))
     }
+
+    /// The id of the stanza, and those in the list of a receipt for many.
+    pub fn ids(&self) -> Vec<String> {
+        self.node.as_ref().map(crate::receipts::receipt_ids).unwrap_or_default()
+    }
 }
 
 /// A broken rule.
