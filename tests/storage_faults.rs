@@ -253,6 +253,9 @@ async fn a_disk_filled_to_the_last_byte_and_freed_heals_by_itself() -> Result<()
         bob.send_text(&ann, &after).await?;
         within_ten_seconds(&hook, &full).await;
         within_ten_seconds(&hook, &after).await;
+        let taken = hook.taken_texts();
+        let place = |text: &str| taken.iter().position(|one| one == text);
+        assert!(place(&full) < place(&after), "out of order: {taken:?}");
     }
     let device = moonwa.device("toko").await?;
     assert_eq!(device["state"], "connected", "{device}");

@@ -165,6 +165,8 @@ pub enum Disconnect {
     Asked,
     /// The gateway's own actor failed and was started again.
     Crashed,
+    /// The disk is full: WhatsApp keeps the messages meanwhile, in order.
+    Store,
 }
 
 /// Why a device needs a new scan.
@@ -237,6 +239,7 @@ impl DeviceState {
                 Disconnect::Server(_) => "server_error",
                 Disconnect::Asked => "asked",
                 Disconnect::Crashed => "crashed",
+                Disconnect::Store => "store_failing",
             }),
             Self::LoggedOut(LoggedOut::ByPhone) => Some("unlinked"),
             Self::LoggedOut(LoggedOut::ByUser) => Some("logged_out"),

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::PoisonError;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{FallocateFlags, fallocate, statvfs};
@@ -36,6 +37,7 @@ pub(super) struct Guard {
     path: PathBuf,
     free: Free,
     seen: Mutex<(Option<Instant>, u64)>,
+    refused: AtomicU64,
 }
 
 impl Guard {
@@ -57,7 +59,21 @@ impl Guard {
             Room::Promise => PROMISES,
             Room::Essential => ESSENTIALS,
         };
-        if self.free_lately() < needed { Err(StoreError::DiskFull) } else { Ok(()) }
+        if self.free_lately() < needed {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+            return Err(StoreError::DiskFull);
+        }
+        Ok(())
+    }
+
+    /// Whether something new can be promised.
+    pub(super) fn has_room(&self) -> bool {
+        self.free_lately() >= PROMISES
+    }
+
+    /// How many writes were refused so far.
+    pub(super) fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
     }
 
     /// Puts the ballast back once there is plenty.
@@ -78,7 +94,12 @@ impl Guard {
         path: &Path,
         free: impl Fn(&Path) -> std::io::Result<u64> + Send + Sync + 'static,
     ) -> Self {
-        Self { path: path.to_owned(), free: Box::new(free), seen: Mutex::new((None, 0)) }
+        Self {
+            path: path.to_owned(),
+            free: Box::new(free),
+            seen: Mutex::new((None, 0)),
+            refused: AtomicU64::new(0),
+        }
     }
 
     fn ballast(&self) -> PathBuf {

@@ -69,6 +69,7 @@ struct Inner {
     cursors: Cursors,
     queue: SendQueue,
     spool: PathBuf,
+    guard: Arc<Guard>,
 }
 
 impl Store {
@@ -149,6 +150,16 @@ impl Store {
         }
     }
 
+    /// Whether there is disk space to promise something new.
+    pub fn has_room(&self) -> bool {
+        self.0.guard.has_room()
+    }
+
+    /// How many writes were refused so far for want of disk space.
+    pub fn refused(&self) -> u64 {
+        self.0.guard.refused()
+    }
+
     /// Whether both committer threads came by within the last `patience` and their databases take writes.
     pub fn is_alive(&self, patience: Duration) -> bool {
         self.0.state.is_alive(patience) && self.0.outbox.is_alive(patience)
@@ -179,13 +190,14 @@ fn open(options: &StoreOptions) -> Result<Store, StoreError> {
     let databases = Databases { state: Arc::clone(&state), outbox: Arc::clone(&outbox) };
     let readers = Readers::start(&databases).map_err(StoreError::io(path))?;
     let state = Writer::start("store-state", state, Arc::clone(&guard), options.power_safe)?;
-    let outbox = Writer::start("store-outbox", outbox, guard, options.power_safe)?;
+    let outbox = Writer::start("store-outbox", outbox, Arc::clone(&guard), options.power_safe)?;
     Ok(Store(Arc::new(Inner {
         log: EventLog::new(outbox.clone(), readers.clone(), tails),
         cursors: Cursors::new(outbox.clone(), readers.clone()),
         queue: SendQueue::new(state.clone(), readers.clone()),
         // Only the holder of the databases' locks may empty it.
         spool: empty_spool(path)?,
+        guard,
         state,
         outbox,
         readers,

@@ -104,10 +104,7 @@ fn find_tear(journal: &Path) -> io::Result<Option<Tear>> {
 
 /// The marks of the whole commits that lie somewhere behind a damaged one.
 fn later_marks(file: &mut impl Read) -> io::Result<Vec<super::journal::Mark>> {
-    let mut rest = Vec::new();
-    file.read_to_end(&mut rest)?;
-    let end = rest.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-    rest.truncate(end);
+    let rest = without_end(file)?;
     let mut marks = Vec::new();
     let mut from = 1;
     while let Some(mut batch) = rest.get(from..).filter(|batch| !batch.is_empty()) {
@@ -120,6 +117,27 @@ fn later_marks(file: &mut impl Read) -> io::Result<Vec<super::journal::Mark>> {
         };
     }
     Ok(marks)
+}
+
+/// What is left of a journal, without the zeros at its end: it is made 64 MiB long and mostly never filled, so they are
+/// compared by the page and never kept.
+fn without_end(file: &mut impl Read) -> io::Result<Vec<u8>> {
+    const ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+    let (mut rest, mut zeros) = (Vec::new(), 0);
+    loop {
+        let mut page = Vec::with_capacity(ZEROS.len());
+        let size = file.take(ZEROS.len() as u64).read_to_end(&mut page)?;
+        if size == 0 {
+            return Ok(rest);
+        }
+        if ZEROS.starts_with(&page) {
+            zeros += size;
+        } else {
+            rest.resize(rest.len() + zeros, 0);
+            rest.append(&mut page);
+            zeros = 0;
+        }
+    }
 }
 
 fn newest_journal(path: &Path) -> io::Result<Option<PathBuf>> {

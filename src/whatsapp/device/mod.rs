@@ -19,6 +19,8 @@ use crate::model::{
     Account, DeviceState, Disconnect, Linking, Pending, PhoneNumber, Stop, UnixMillis,
 };
 
+/// How often a full disk is looked at again.
+const ROOM: Duration = Duration::from_secs(2);
 /// How long a connection must hold before its failures are forgotten.
 const STABLE: Duration = Duration::from_secs(30);
 /// How often an unlinked client may fail before the linking is given up.
@@ -79,6 +81,8 @@ struct Current {
     qr_seen: bool,
     /// It was told to go down: what it still says about codes and endings is about the past.
     closing: bool,
+    /// Writes that the store had refused before.
+    refused: u64,
 }
 
 /// The actor.
@@ -209,6 +213,12 @@ impl Device {
         if !ready || !matches!(self.wish, Wish::Up) {
             return;
         }
+        if self.linked && !self.parts.store.has_room() {
+            self.why = Disconnect::Store;
+            self.show_waiting(UnixMillis::now().after(ROOM));
+            self.retry = Some(Instant::now() + ROOM);
+            return;
+        }
         self.generation += 1;
         self.again = false;
         let now = UnixMillis::now();
@@ -221,6 +231,7 @@ impl Device {
             server: None,
             qr_seen: false,
             closing: false,
+            refused: self.parts.store.refused(),
         });
     }
 

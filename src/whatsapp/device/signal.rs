@@ -162,6 +162,15 @@ impl Device {
     /// Looks at the client and says what it is worth.
     pub(super) fn judge(&mut self) {
         let (Some(client), Wish::Up) = (self.client(), &self.wish) else { return };
+        // What was refused comes again with the next connection only, so there must be one; without room there is
+        // none, or later messages would overtake.
+        let store = &self.parts.store;
+        let refused = self.current.as_ref().is_some_and(|now| store.refused() != now.refused);
+        if self.linked && (refused || !store.has_room()) {
+            tracing::warn!(device = %self.parts.name, "The disk is full; WhatsApp keeps the messages meanwhile.");
+            self.amend(|current| current.client = None);
+            return self.drop_connection(Disconnect::Store);
+        }
         let now = UnixMillis::now();
         let heard = match client.stats().last_data_received_ms {
             0 => None,

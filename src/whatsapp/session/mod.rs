@@ -30,6 +30,8 @@ mod signal;
 #[cfg(test)]
 mod tests;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -41,12 +43,15 @@ use crate::store::{Batch, Key, Space, StoreError, View};
 /// One device's rows, as the engine wants to see them.
 pub struct SessionStore {
     space: Space,
+    /// A message could not be kept, and nothing is written any more. The engine's memory is past that message: if that
+    /// got to the disk, the message would be taken for a known one when it comes again, and be acknowledged unseen.
+    halted: AtomicBool,
 }
 
 impl SessionStore {
     /// The session in a device's space. It keeps to keys that start with `wa/`.
     pub fn new(space: Space) -> Self {
-        Self { space: space.under(b"wa/") }
+        Self { space: space.under(b"wa/"), halted: AtomicBool::new(false) }
     }
 
     /// Whether the device was linked and not unlinked since.
@@ -94,6 +99,7 @@ impl SessionStore {
     }
 
     async fn write(&self, batch: Batch) -> Result<()> {
+        self.check()?;
         self.space.write(batch).await.map_err(failed)
     }
 
@@ -101,7 +107,21 @@ impl SessionStore {
         &self,
         job: impl FnOnce(&mut View<'_, '_>) -> std::result::Result<T, StoreError> + Send + 'static,
     ) -> Result<T> {
+        self.check()?;
         self.space.update(job).await.map_err(failed)
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.halted.load(Ordering::SeqCst) { Err(failed(StoreError::DiskFull)) } else { Ok(()) }
+    }
+
+    /// Writes messages that are not handed over yet.
+    async fn keep(&self, rows: impl IntoIterator<Item = (Key, Bytes)>) -> Result<()> {
+        let kept = self.put_all(rows).await;
+        if kept.is_err() {
+            self.halted.store(true, Ordering::SeqCst);
+        }
+        kept
     }
 
     async fn scan(&self, prefix: Key) -> Result<Vec<(Vec<u8>, Bytes)>> {

@@ -237,7 +237,7 @@ impl ProtocolStore for SessionStore {
         id: &str,
         message: &[u8],
     ) -> Result<()> {
-        self.put(inbound(chat, sender, id), stamped(now(), message)).await
+        self.keep([(inbound(chat, sender, id), stamped(now(), message))]).await
     }
 
     async fn get_pending_inbound(
@@ -263,7 +263,7 @@ impl ProtocolStore for SessionStore {
         let row = |row: &PendingInboundRow<'_>| {
             (inbound(row.chat, row.sender, row.id), stamped(now, row.message))
         };
-        self.put_all(rows.iter().map(row)).await
+        self.keep(rows.iter().map(row)).await
     }
 
     async fn delete_pending_inbound_batch(&self, keys: &[PendingInboundKey<'_>]) -> Result<()> {
