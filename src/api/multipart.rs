@@ -235,7 +235,8 @@ async fn to_spool<B: HttpBody<Data = Bytes>>(
         }
         file.write_all(&piece).await.map_err(spool::failed)?;
     }
-    file.flush().await.map_err(spool::failed)?;
+    // The 202 promises the file as well as the row.
+    file.sync_all().await.map_err(spool::failed)?;
     if size == 0 {
         return Err(Problem::field("file", "must not be empty"));
     }

@@ -20,6 +20,7 @@ mod tests;
 mod txn;
 mod writer;
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -136,7 +137,7 @@ impl Store {
         &self.0.queue
     }
 
-    /// A directory for media on their way; emptied of leftovers at open.
+    /// A directory for media on their way; what is two days old goes at open.
     pub fn spool(&self) -> PathBuf {
         self.0.spool.clone()
     }
@@ -196,7 +197,7 @@ fn open(options: &StoreOptions) -> Result<Store, StoreError> {
         cursors: Cursors::new(outbox.clone(), readers.clone()),
         queue: SendQueue::new(state.clone(), readers.clone()),
         // Only the holder of the databases' locks may empty it.
-        spool: empty_spool(path)?,
+        spool: open_spool(path)?,
         guard,
         state,
         outbox,
@@ -204,12 +205,20 @@ fn open(options: &StoreOptions) -> Result<Store, StoreError> {
     })))
 }
 
-fn empty_spool(path: &Path) -> Result<PathBuf, StoreError> {
+/// Files that a queued message may still need stay: such a message expires after a day, so its file is safe to go after
+/// two.
+fn open_spool(path: &Path) -> Result<PathBuf, StoreError> {
     let spool = path.join("spool");
-    if spool.exists() {
-        std::fs::remove_dir_all(&spool).map_err(StoreError::io(&spool))?;
+    std::fs::create_dir_all(&spool).map_err(StoreError::io(&spool))?;
+    let expired = UnixMillis::now().before(Duration::from_hours(48));
+    for entry in std::fs::read_dir(&spool).map_err(StoreError::io(&spool))?.flatten() {
+        let written = entry.metadata().ok().map(|file| file.mtime());
+        let old = written.and_then(|secs| u64::try_from(secs).ok()).is_some_and(|secs| secs < expired.secs());
+        if old {
+            let file = entry.path();
+            std::fs::remove_file(&file).map_err(StoreError::io(&file))?;
+        }
     }
-    std::fs::create_dir(&spool).map_err(StoreError::io(&spool))?;
     Ok(spool)
 }
 
