@@ -138,8 +138,10 @@ async fn killed_a_hundred_times_it_loses_nothing() -> Result<()> {
             .map_or(1, |device| u64::try_from(device.unconfirmed).unwrap_or(1));
         (device["state"] == "connected", backlog(0), backlog(1), waiting)
     };
-    eventually_within(PATIENCE, "everything delivered", drained, |seen| *seen == (true, 0, 0, 0))
-        .await;
+    eventually_within(PATIENCE * 2, "everything delivered", drained, |seen| {
+        *seen == (true, 0, 0, 0)
+    })
+    .await;
 
     let acked = acked(&sim, &sent);
     assert_eq!(acked.len() as u64, events, "every message was confirmed in the end");
@@ -178,8 +180,9 @@ async fn write(ann: Phone, bob: Phone, pace: Arc<Pace>) -> Result<BTreeMap<Strin
             let unconfirmed = ann.devices().first().map(|device| device.unconfirmed);
             (pace.due(), unconfirmed.unwrap_or_default())
         };
-        eventually_within(PATIENCE, "the gateway keeps up", look, |(due, unconfirmed)| {
-            n < *due && *unconfirmed < 200
+        // Under the nemesis a slow machine may get nothing done; whether it does is asked at the end.
+        eventually_within(PATIENCE * 10, "the gateway keeps up", look, |(due, unconfirmed)| {
+            n < *due && *unconfirmed < 100
         })
         .await;
         let text = format!("event {n} {}", "x".repeat(FILLER));
