@@ -1,5 +1,15 @@
 //! The floors of src/lib.rs hold, the engine and the database are named in one directory each, and no file is a barn.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::print_stdout,
+    reason = "what a test does not expect shall end it loudly"
+)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

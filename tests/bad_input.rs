@@ -1,5 +1,15 @@
 //! What people and programs get wrong: the documented answer each time, no panic, nothing lost.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::print_stdout,
+    reason = "what a test does not expect shall end it loudly"
+)]
+
 use anyhow::Result;
 use moonwa_simulator::Simulator;
 use moonwa_simulator::harness::{Moonwa, MoonwaBuilder, Rest, WebhookReceiver, api_key};

@@ -1,6 +1,15 @@
 //! `moonwa.toml` as people write it: every good file is taken, every mistake is told in words that are kept here, and no
 //! file, however broken, does worse than that. `UPDATE_SNAPSHOTS=1` rewrites the words.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::print_stdout,
+    reason = "what a test does not expect shall end it loudly"
+)]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -6,6 +6,16 @@
 //! `MOONWA_CRASH_EVENTS=10000 MOONWA_CRASH_KILLS=500 cargo test --release --test crash -- --nocapture`.
 //! `MOONWA_CRASH_SEED` repeats a run's choices.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::print_stdout,
+    reason = "what a test does not expect shall end it loudly"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::process::ExitStatusExt;
 use std::sync::Arc;

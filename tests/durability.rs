@@ -1,6 +1,16 @@
 //! Nothing is acknowledged to WhatsApp before it is on disk, and what was not acknowledged comes again under the same
 //! id: the real binary, held and killed at the worst moments.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::print_stdout,
+    reason = "what a test does not expect shall end it loudly"
+)]
+
 use std::fs;
 
 use anyhow::Result;
@@ -100,7 +110,7 @@ async fn killed_between_commit_and_ack_the_message_comes_again_under_the_same_id
         .deliveries()
         .iter()
         .filter(|post| post.text() == "stored, not acked")
-        .map(|post| post.id())
+        .map(moonwa_simulator::harness::Delivery::id)
         .collect();
     assert!(ids.iter().all(|known| *known == post.id()), "the same webhook-id: {ids:?}");
     assert_eq!(hook.taken_texts().iter().filter(|text| *text == "stored, not acked").count(), 1);

@@ -1,6 +1,16 @@
 //! The engine (the WhatsApp library the gateway is built on) against the simulator: what the
 //! gateway relies on, without the gateway.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::print_stdout,
+    reason = "what a test does not expect shall end it loudly"
+)]
+
 #[path = "engine/client.rs"]
 mod client;
 #[path = "engine/control.rs"]

@@ -1,5 +1,15 @@
 //! How a device becomes linked, stays linked and is unlinked: the real binary against the simulated WhatsApp.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::print_stdout,
+    reason = "what a test does not expect shall end it loudly"
+)]
+
 use anyhow::Result;
 use moonwa_simulator::harness::{Moonwa, MoonwaBuilder, WebhookReceiver, eventually};
 use moonwa_simulator::{Fault, Simulator};

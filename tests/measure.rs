@@ -1,6 +1,16 @@
 //! Figures, not verdicts: memory, start-up and latency of the real binary. Run by hand in a release build:
 //! `cargo test --release --test measure -- --ignored --nocapture --test-threads 1`.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::print_stdout,
+    reason = "what a test does not expect shall end it loudly"
+)]
+
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -41,14 +51,20 @@ async fn memory_and_start() -> Result<()> {
     for n in 0..10 {
         moonwa.wait_state(&format!("d{n}"), "connected").await;
     }
-    println!("RSS, ten linked devices after a restart: {:.1} MB", megabytes(moonwa.pid(), "VmRSS")?);
+    println!(
+        "RSS, ten linked devices after a restart: {:.1} MB",
+        megabytes(moonwa.pid(), "VmRSS")?
+    );
     println!("   of it anonymous: {:.1} MB", megabytes(moonwa.pid(), "RssAnon")?);
 
     for round in 1..=3 {
         moonwa.kill().await?;
         let began = Instant::now();
         moonwa.relaunch().await?;
-        println!("start to READY with ten devices, round {round}: {} ms", began.elapsed().as_millis());
+        println!(
+            "start to READY with ten devices, round {round}: {} ms",
+            began.elapsed().as_millis()
+        );
     }
     moonwa.stop().await?;
     Ok(())
@@ -58,7 +74,8 @@ async fn memory_and_start() -> Result<()> {
 #[ignore = "a measurement; run by hand in a release build"]
 async fn message_to_post() -> Result<()> {
     let sim = Simulator::start().await?;
-    let (ann, bob) = (sim.phone("628667000111", "Ann").await, sim.phone("628667000112", "Bob").await);
+    let (ann, bob) =
+        (sim.phone("628667000111", "Ann").await, sim.phone("628667000112", "Bob").await);
     let hook = WebhookReceiver::start().await?;
     let moonwa = gateway(&sim).device("toko", &[hook.url()]).start().await?;
     moonwa.link("toko", &ann).await?;
@@ -76,7 +93,11 @@ async fn message_to_post() -> Result<()> {
         took.push(began.elapsed());
     }
     took.sort();
-    println!("message in to POST answered: p50 {:?}, p99 {:?}", took[took.len() / 2], took[took.len() * 99 / 100]);
+    println!(
+        "message in to POST answered: p50 {:?}, p99 {:?}",
+        took[took.len() / 2],
+        took[took.len() * 99 / 100]
+    );
 
     // A burst, as fast as the phone can encrypt.
     let count = 2000;
@@ -85,11 +106,22 @@ async fn message_to_post() -> Result<()> {
         bob.send_text(&ann, &format!("burst {n}")).await?;
     }
     let sent = began.elapsed();
-    eventually_within(Duration::from_secs(120), "the burst", || async { hook.count() }, |seen| *seen >= 201 + count).await;
+    eventually_within(
+        Duration::from_secs(120),
+        "the burst",
+        || async { hook.count() },
+        |seen| *seen >= 201 + count,
+    )
+    .await;
     let all = began.elapsed();
     println!("a burst of {count}: sent in {sent:?}, all posted after {all:?}");
-    let texts: Vec<String> = hook.taken_texts().into_iter().filter(|text| text.starts_with("burst")).collect();
-    assert_eq!(texts, (0..count).map(|n| format!("burst {n}")).collect::<Vec<_>>(), "in order, once each");
+    let texts: Vec<String> =
+        hook.taken_texts().into_iter().filter(|text| text.starts_with("burst")).collect();
+    assert_eq!(
+        texts,
+        (0..count).map(|n| format!("burst {n}")).collect::<Vec<_>>(),
+        "in order, once each"
+    );
     moonwa.stop().await?;
     Ok(())
 }

@@ -1,6 +1,16 @@
 //! Messages in to the webhook and out to the phone, across restarts and broken connections: the real binary against the
 //! simulated WhatsApp.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::print_stdout,
+    reason = "what a test does not expect shall end it loudly"
+)]
+
 use anyhow::Result;
 use moonwa_simulator::harness::{Moonwa, MoonwaBuilder, WebhookReceiver, eventually};
 use moonwa_simulator::{Fault, Simulator};
@@ -301,7 +311,8 @@ async fn a_failing_receiver_is_tried_again_in_order() -> Result<()> {
     }
     hook.expect_text("three").await;
     assert_eq!(hook.taken_texts(), ["one", "two", "three"]);
-    let ids: Vec<String> = hook.deliveries().iter().take(3).map(|delivery| delivery.id()).collect();
+    let ids: Vec<String> =
+        hook.deliveries().iter().take(3).map(moonwa_simulator::harness::Delivery::id).collect();
     assert_eq!(
         ids,
         [ids[0].clone(), ids[0].clone(), ids[0].clone()],

@@ -1,6 +1,15 @@
 //! What can be said about the admin page without a browser: both languages have the same words and every word is used,
 //! nothing in it needs a looser content policy than the strict one, every name points at something, and it stays small.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::print_stdout,
+    reason = "what a test does not expect shall end it loudly"
+)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::collections::{BTreeMap, BTreeSet};

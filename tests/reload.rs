@@ -1,6 +1,16 @@
 //! An edit of `moonwa.toml` while the gateway runs: live within a second, all or nothing, and never at the cost of a
 //! linked phone.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::print_stdout,
+    reason = "what a test does not expect shall end it loudly"
+)]
+
 use anyhow::Result;
 use moonwa_simulator::harness::{Moonwa, MoonwaBuilder, WebhookReceiver, eventually};
 use moonwa_simulator::{Direction, Simulator};
@@ -13,19 +23,28 @@ fn gateway(sim: &Simulator) -> MoonwaBuilder {
 
 /// Waits for a reload with that outcome after `revision`, and returns its report.
 async fn reloaded(moonwa: &Moonwa, outcome: &str, good: impl Fn(&Value) -> bool) -> Value {
-    let look = || async { moonwa.admin().get("/v1/config").await.map(|reply| reply.json()).unwrap_or_default() };
-    eventually(&format!("a reload that is {outcome}"), look, |report| report["outcome"] == outcome && good(report)).await
+    let look = || async {
+        moonwa.admin().get("/v1/config").await.map(|reply| reply.json()).unwrap_or_default()
+    };
+    eventually(&format!("a reload that is {outcome}"), look, |report| {
+        report["outcome"] == outcome && good(report)
+    })
+    .await
 }
 
 /// How many connections the simulated WhatsApp has seen log in.
 fn logins(sim: &Simulator) -> usize {
-    sim.journal().iter().filter(|entry| entry.direction == Direction::Note && entry.tag == "login").count()
+    sim.journal()
+        .iter()
+        .filter(|entry| entry.direction == Direction::Note && entry.tag == "login")
+        .count()
 }
 
 #[tokio::test]
 async fn a_webhook_is_changed_without_closing_a_socket() -> Result<()> {
     let sim = Simulator::start().await?;
-    let (ann, bob) = (sim.phone("628777000111", "Ann").await, sim.phone("628777000112", "Bob").await);
+    let (ann, bob) =
+        (sim.phone("628777000111", "Ann").await, sim.phone("628777000112", "Bob").await);
     let (old, new) = (WebhookReceiver::start().await?, WebhookReceiver::start().await?);
     let moonwa = gateway(&sim).device("toko", &[old.url()]).start().await?;
     moonwa.link("toko", &ann).await?;
@@ -57,7 +76,13 @@ async fn a_mistake_changes_nothing_and_is_explained() -> Result<()> {
     let report = reloaded(&moonwa, "rejected", |_| true).await;
     assert_eq!(report["revision"], revision, "the old one stays in force");
     assert_eq!(report["problems"][0]["line"], 8, "{report}");
-    assert!(report["problems"][0]["message"].as_str().unwrap_or_default().contains("did you mean \"label\""), "{report}");
+    assert!(
+        report["problems"][0]["message"]
+            .as_str()
+            .unwrap_or_default()
+            .contains("did you mean \"label\""),
+        "{report}"
+    );
     moonwa.notified("the problem", |text| text.contains("STATUS=configuration rejected")).await?;
     assert_eq!(moonwa.device("toko").await?["state"], "connected");
     let (code, said) = moonwa.command(&["plan"]).await?;
@@ -85,7 +110,8 @@ async fn what_needs_a_restart_is_refused_by_name() -> Result<()> {
 #[tokio::test]
 async fn a_removed_table_keeps_its_credentials_until_it_is_forgotten() -> Result<()> {
     let sim = Simulator::start().await?;
-    let (ann, bob) = (sim.phone("628777000114", "Ann").await, sim.phone("628777000115", "Bob").await);
+    let (ann, bob) =
+        (sim.phone("628777000114", "Ann").await, sim.phone("628777000115", "Bob").await);
     let moonwa = gateway(&sim).device("keep", &[]).device("toko", &[]).start().await?;
     moonwa.link("keep", &bob).await?;
     moonwa.link("toko", &ann).await?;
@@ -105,9 +131,11 @@ async fn a_removed_table_keeps_its_credentials_until_it_is_forgotten() -> Result
 
     moonwa.admin().post("/v1/forgotten/toko", &Value::Null).await?.expect(409);
     moonwa.edit_config(|_| without)?;
-    eventually("toko is gone", || async { moonwa.device("toko").await.unwrap_or_default() }, |device| {
-        device["code"] == "device_not_found"
-    })
+    eventually(
+        "toko is gone",
+        || async { moonwa.device("toko").await.unwrap_or_default() },
+        |device| device["code"] == "device_not_found",
+    )
     .await;
     let (code, said) = moonwa.command(&["forget", "toko"]).await?;
     assert_eq!(code, 0, "{said}");
@@ -128,7 +156,11 @@ async fn a_key_and_a_device_arrive_with_a_signal() -> Result<()> {
         format!("{text}\n[device.second]\nlabel = \"Second\"\n")
     })?;
     moonwa.signal(Signal::HUP)?;
-    moonwa.notified("the reload", |text| text.contains("RELOADING=1") && text.contains("MONOTONIC_USEC=")).await?;
+    moonwa
+        .notified("the reload", |text| {
+            text.contains("RELOADING=1") && text.contains("MONOTONIC_USEC=")
+        })
+        .await?;
     moonwa.notified("its end", |text| text.contains("READY=1")).await?;
     moonwa.wait_state("second", "pending").await;
     moonwa.key_of("toko").get("/v1/devices/toko").await?.expect(401);

@@ -1,6 +1,16 @@
 //! What disks do: a commit torn by a power cut, a disk that fills up and is freed, a write that fails under the
 //! database. The real binary must come back by itself, keep its credentials and lose nothing it acknowledged.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::print_stdout,
+    reason = "what a test does not expect shall end it loudly"
+)]
+
 use std::ffi::OsStr;
 use std::fs;
 use std::io::Write;

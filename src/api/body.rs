@@ -140,6 +140,7 @@ mod tests {
 
     type Piece = Result<Frame<Bytes>, io::Error>;
 
+    #[expect(clippy::unnecessary_wraps, reason = "a body's pieces may be errors")]
     fn piece(size: usize) -> Piece {
         Ok(Frame::data(Bytes::from(vec![b'x'; size])))
     }

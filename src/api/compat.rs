@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use hyper::StatusCode;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::auth;
 use super::body::{self, MAX_JSON, Response};
@@ -13,6 +13,7 @@ use super::form;
 use super::handle::Call;
 use super::message;
 use super::problem::{Code, Issue, Problem};
+use super::refusal::{Kind, Refusal};
 use crate::config::Scope;
 use crate::model::{
     Content, DeviceName, IdempotencyKey, Jid, MediaKind, MediaSource, MessageStatus, Recipient,
@@ -22,84 +23,7 @@ use crate::whatsapp::{DeviceHandle, GroupMember, GroupSummary, WhatsAppError};
 
 /// How long a caller waits for a text, and for a file, which has to be fetched and uploaded first.
 const TEXT_PATIENCE: Duration = Duration::from_secs(30);
-const MEDIA_PATIENCE: Duration = Duration::from_secs(60);
-
-/// What is being sent; decides the sentences.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Message,
-    Media,
-}
-
-/// Why it was not done, in the words of this face.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Refusal {
-    /// The body is wrong.
-    Invalid(Vec<Issue>),
-    /// Nobody has that key.
-    Key,
-    /// The device cannot send now.
-    NotConnected,
-    /// The number is not on WhatsApp.
-    NotOnWhatsApp,
-    /// It went wrong for that reason.
-    Failed(Kind, String),
-    /// Something every face says alike: too large, too fast, broken.
-    Other(Problem),
-}
-
-impl From<Problem> for Refusal {
-    fn from(problem: Problem) -> Self {
-        Self::Other(problem)
-    }
-}
-
-impl Refusal {
-    fn render(self) -> Response {
-        let (status, body) = self.parts();
-        let mut response = body::json(status, &body);
-        if let Self::Other(problem) = &self {
-            problem.add_headers(&mut response);
-        }
-        response
-    }
-
-    fn parts(&self) -> (StatusCode, Value) {
-        let (status, message, error) = match self {
-            Self::Invalid(_) => (StatusCode::BAD_REQUEST, "Invalid request.", "invalid_request"),
-            Self::Key => (StatusCode::BAD_REQUEST, "Invalid API Key.", "invalid_api_key"),
-            Self::NotConnected => {
-                (StatusCode::BAD_REQUEST, "Device is stopped.", "device_not_connected")
-            }
-            Self::NotOnWhatsApp => {
-                (StatusCode::BAD_REQUEST, "Invalid WhatsApp number.", "not_on_whatsapp")
-            }
-            Self::Failed(Kind::Message, code) => {
-                (StatusCode::BAD_REQUEST, "Failed to send message.", code.as_str())
-            }
-            Self::Failed(Kind::Media, code) => {
-                (StatusCode::BAD_REQUEST, "Failed to send media.", code.as_str())
-            }
-            Self::Other(problem) => {
-                let (code, status, title) = problem.code.row();
-                (status, title, code)
-            }
-        };
-        let mut body = Map::new();
-        body.insert("status".into(), false.into());
-        body.insert("message".into(), message.into());
-        body.insert("error".into(), error.into());
-        if let Self::Invalid(issues) = self {
-            body.insert("errors".into(), json!(issues));
-        }
-        (status, Value::Object(body))
-    }
-}
-
-/// A problem from outside the operations of this face, in its shape.
-pub(super) fn refuse(problem: &Problem) -> Response {
-    Refusal::Other(problem.clone()).render()
-}
+const MEDIA_PATIENCE: Duration = Duration::from_mins(1);
 
 /// `GET /api`.
 pub(super) fn hello() -> Result<Response, Problem> {
@@ -115,7 +39,8 @@ impl Fields {
     fn read(bytes: &[u8], is_form: bool) -> Result<Self, Vec<Issue>> {
         let broken = |msg: &str| vec![Issue::new("", msg)];
         if is_form {
-            let text = str::from_utf8(bytes).map_err(|_| broken("the form is not UTF-8"))?;
+            let text =
+                str::from_utf8(bytes).map_err(|_not_utf8| broken("the form is not UTF-8"))?;
             let pairs = form::pairs(text).ok_or_else(|| broken("the form is not valid"))?;
             let plain = |name: String| match name.strip_prefix("data[") {
                 Some(inner) => format!("data.{}", inner.trim_end_matches(']')),
@@ -185,11 +110,10 @@ fn content(kind: Kind, fields: &Fields, issues: &mut Vec<Issue>) -> Vec<Content>
                 issues.push(Issue::new("data.url", "must begin with http:// or https://"));
             }
             let media = match fields.need(MEDIA_TYPE, issues) {
-                "image" => MediaKind::Image,
+                "image" | "" => MediaKind::Image,
                 "video" => MediaKind::Video,
                 "audio" => MediaKind::Audio,
                 "file" | "document" => MediaKind::Document,
-                "" => MediaKind::Image,
                 _ => {
                     let words = "must be image, video, audio or file";
                     issues.push(Issue::new("data.media_type", words));

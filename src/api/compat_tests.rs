@@ -80,7 +80,7 @@ fn every_refusal_is_frozen() {
             "{\"status\":false,\"message\":\"The request is too large.\",\"error\":\"too_large\"}"
         )
     );
-    let busy = Problem::from(Code::QueueFull).retry_after(Duration::from_secs(60));
+    let busy = Problem::from(Code::QueueFull).retry_after(Duration::from_mins(1));
     let response = Refusal::Other(busy).render();
     assert_eq!(
         (response.status().as_u16(), &response.headers()["retry-after"]),

@@ -16,7 +16,7 @@ const LISTED: usize = 100;
 /// The device and the number of the webhook in the path.
 fn endpoint(call: &Call) -> Result<(DeviceName, usize), Problem> {
     let (name, _) = call.device()?;
-    let n = call.params.get("n").parse().map_err(|_| Code::WebhookNotFound)?;
+    let n = call.params.get("n").parse().map_err(|_not_a_number| Code::WebhookNotFound)?;
     Ok((name, n))
 }
 
@@ -80,7 +80,9 @@ pub(super) async fn resume(call: &Call) -> Result<Response, Problem> {
 pub(super) async fn dead_letters(call: &Call) -> Result<Response, Problem> {
     let (name, n) = endpoint(call)?;
     let after = match call.query("after")? {
-        Some(text) => Seq(text.parse().map_err(|_| Problem::field("after", "a number"))?),
+        Some(text) => {
+            Seq(text.parse().map_err(|_not_a_number| Problem::field("after", "a number"))?)
+        }
         None => Seq(0),
     };
     let letters = call.state.api.webhooks.dead_letters(&name, n, after, LISTED).await?;

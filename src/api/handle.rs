@@ -22,7 +22,7 @@ use super::problem::{Code, Problem};
 use super::route::{Access, Found, Op, Params};
 use super::{
     State, asset, compat, config, delivery, device, form, health, journal, lookup, message, origin,
-    qr, session, sse,
+    qr, refusal, session, sse,
 };
 use crate::config::{Config, DeviceConfig};
 use crate::model::DeviceName;
@@ -130,15 +130,10 @@ pub(super) async fn handle(
             let who = Principal::Nobody;
             let body = Some(body);
             let call = Call { state, config, head, params, who, peer, client, body };
-            let outcome = AssertUnwindSafe(Box::pin(run(call, route.access, route.op)));
-            let response = match outcome.catch_unwind().await {
-                Ok(Ok(response)) => response,
-                Ok(Err(problem)) if route.access == Access::BodyKey => compat::refuse(&problem),
-                Ok(Err(problem)) => problem.render(&id),
-                Err(_) => {
-                    tracing::error!(request = id, op = ?route.op, "A request handler panicked.");
-                    Problem::from(Code::Internal).render(&id)
-                }
+            let response = match caught(run(call, route.access, route.op)).await {
+                Ok(response) => response,
+                Err(problem) if route.access == Access::BodyKey => refusal::refuse(&problem),
+                Err(problem) => problem.render(&id),
             };
             (format!("{:?}", route.op), route.access, response)
         }
@@ -152,6 +147,16 @@ pub(super) async fn handle(
         tracing::debug!(request = id, %client, %method, op = label, ?access, %status, "Answered.");
     }
     response
+}
+
+/// A panic in an operation is an answer like any other, and the connection goes on.
+async fn caught(
+    operation: impl Future<Output = Result<Response, Problem>> + Send,
+) -> Result<Response, Problem> {
+    AssertUnwindSafe(Box::pin(operation)).catch_unwind().await.unwrap_or_else(|_panic| {
+        tracing::error!("A request handler panicked; the log has its place above.");
+        Err(Code::Internal.into())
+    })
 }
 
 /// Checks the access and does the operation.
@@ -289,6 +294,12 @@ mod tests {
         assert_eq!(below("/wa/", "/wall"), "/wall");
         assert_eq!(below("/wa/", "/v1/devices"), "/v1/devices");
         assert_eq!(below("/wa/", "/wa/wa/x"), "/wa/x");
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_answered_with_500_and_says_nothing() {
+        let problem = caught(async { panic!("row 17") }).await.unwrap_err();
+        assert_eq!((problem.status().as_u16(), problem.detail), (500, None));
     }
 
     #[test]

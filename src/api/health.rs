@@ -10,7 +10,7 @@ use super::handle::Call;
 use super::problem::{Code, Problem};
 
 /// Longer than any healthy disk takes for one write.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// What a ready store needs at most.
 const READY: Duration = Duration::from_secs(10);
 

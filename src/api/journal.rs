@@ -113,7 +113,7 @@ async fn tell(
             select! {
                 biased;
                 () = events.closed() => return Err(Gone),
-                changed = tail.changed() => changed.map_err(|_| Gone)?,
+                changed = tail.changed() => changed.map_err(|_closed| Gone)?,
                 _ = keep_alive.tick() => events.keep_alive().await?,
             }
         }

@@ -29,7 +29,7 @@ const WAITING: usize = 1_000;
 /// A JSON body may carry a small file as base64; larger ones are uploaded as multipart, which is not held in memory.
 const MAX_INLINE: usize = 4 * 1024 * 1024;
 /// The longest `?wait=`.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
 const LISTED: usize = 100;
 
 /// What a message looks like to callers.
@@ -91,7 +91,7 @@ pub(super) async fn enqueue(
     match state.api.store.queue().enqueue(message, key, WAITING).await? {
         Enqueued::Queued(message) | Enqueued::Known(message) => Ok(message),
         Enqueued::Conflict => Err(Code::IdempotencyConflict.into()),
-        Enqueued::Full => Err(Problem::from(Code::QueueFull).retry_after(Duration::from_secs(60))),
+        Enqueued::Full => Err(Problem::from(Code::QueueFull).retry_after(Duration::from_mins(1))),
     }
 }
 
@@ -108,8 +108,8 @@ pub(super) async fn follow(
     let queue = state.api.store.queue();
     while !done(&message.status) {
         match timeout_at(deadline, changes.recv()).await {
-            Ok(Ok(changed)) if changed.id == message.id && changed.device == message.device => {
-                message = changed;
+            Ok(Ok(news)) if news.id == message.id && news.device == message.device => {
+                message = news;
             }
             Ok(Ok(_)) => {}
             Ok(Err(RecvError::Closed)) => return Err(Code::ShuttingDown.into()),
@@ -163,13 +163,13 @@ pub(super) async fn send(call: &mut Call) -> Result<Response, Problem> {
     {
         upload.keep();
     }
-    let Some(wait) = wait else { return queued_answer(call, &message) };
+    let Some(wait) = wait else { return Ok(queued_answer(call, &message)) };
     let message = follow(&call.state, changes, message, MessageStatus::is_settled, wait).await?;
     let settled = message.status.is_settled();
     Ok(body::json(if settled { StatusCode::OK } else { StatusCode::ACCEPTED }, &render(&message)))
 }
 
-fn queued_answer(call: &Call, message: &SentMessage) -> Result<Response, Problem> {
+fn queued_answer(call: &Call, message: &SentMessage) -> Response {
     let answer = json!({ "id": message.id, "status": message.status.as_str() });
     let mut response = body::json(StatusCode::ACCEPTED, &answer);
     let base = call.config.server.base_path.trim_end_matches('/');
@@ -177,7 +177,7 @@ fn queued_answer(call: &Call, message: &SentMessage) -> Result<Response, Problem
     if let Ok(place) = HeaderValue::from_str(&place) {
         response.headers_mut().insert(LOCATION, place);
     }
-    Ok(response)
+    response
 }
 
 /// `10s`, `500ms` or `10`.
@@ -249,7 +249,7 @@ async fn follow_up(call: &Call, to: Recipient, content: Content) -> Result<Respo
     let request =
         SendRequest { to, content, reply_to: None, mentions: Vec::new(), view_once: false };
     let message = enqueue(&call.state, &name, request, idempotency_key(call)?).await?;
-    queued_answer(call, &message)
+    Ok(queued_answer(call, &message))
 }
 
 /// `POST …/messages/{message}/read`.

@@ -20,6 +20,7 @@ mod multipart;
 mod origin;
 mod problem;
 mod qr;
+mod refusal;
 mod route;
 mod server;
 mod session;

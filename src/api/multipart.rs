@@ -58,7 +58,7 @@ impl<B: HttpBody<Data = Bytes>> Multipart<B> {
     async fn fill(&mut self) -> Result<(), Problem> {
         let patience = self.deadline.min(Instant::now() + CHUNK);
         let frame = timeout_at(patience, self.body.frame()).await;
-        match frame.map_err(|_| Problem::from(Code::Timeout))? {
+        match frame.map_err(|_elapsed| Problem::from(Code::Timeout))? {
             Some(Ok(frame)) => {
                 if let Ok(data) = frame.into_data() {
                     self.read.extend_from_slice(&data);
@@ -118,7 +118,7 @@ impl<B: HttpBody<Data = Bytes>> Multipart<B> {
                 return Err(Problem::new(Code::TooLarge, "a field has at most 64 KiB"));
             }
         }
-        String::from_utf8(text).map_err(|_| broken("a field is not UTF-8"))
+        String::from_utf8(text).map_err(|_not_utf8| broken("a field is not UTF-8"))
     }
 }
 
@@ -145,16 +145,13 @@ fn parameter(value: &str, wanted: &str) -> Option<String> {
     while let Some((_, after)) = rest.split_once(';') {
         let (name, value) = after.split_once('=')?;
         let quoted = value.trim_start().strip_prefix('"');
-        let text = match quoted {
-            Some(quoted) => {
-                let (text, after) = quoted.split_once('"')?;
-                rest = after;
-                text
-            }
-            None => {
-                rest = value;
-                value.split(';').next().unwrap_or_default().trim()
-            }
+        let text = if let Some(quoted) = quoted {
+            let (text, after) = quoted.split_once('"')?;
+            rest = after;
+            text
+        } else {
+            rest = value;
+            value.split(';').next().unwrap_or_default().trim()
         };
         if name.trim().eq_ignore_ascii_case(wanted) {
             return Some(text.to_owned());

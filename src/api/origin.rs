@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use hyper::Method;
 use hyper::header::{HOST, ORIGIN};
 use hyper::http::request::Parts;
+use hyper::http::uri::Authority;
 
 use super::problem::{Code, Problem};
 use crate::config::Config;
@@ -75,7 +76,7 @@ pub(super) fn same_site(head: &Parts) -> Result<(), Problem> {
     let fine = match (header(head, "sec-fetch-site"), header(head, ORIGIN.as_str())) {
         (Some(site), _) => matches!(site, "same-origin" | "none"),
         (None, Some(origin)) => {
-            let own = head.uri.authority().map(|a| a.as_str()).or(header(head, HOST.as_str()));
+            let own = head.uri.authority().map(Authority::as_str).or(header(head, HOST.as_str()));
             origin.split_once("://").is_some_and(|(_, host)| Some(host) == own)
         }
         // Neither header: no browser.

@@ -79,6 +79,7 @@ pub(super) struct Issue {
 
 impl Issue {
     /// A problem with the field at `path`.
+    #[expect(clippy::needless_pass_by_value, reason = "callers hand over errors and texts alike")]
     pub(super) fn new(path: impl Into<String>, msg: impl ToString) -> Self {
         Self { path: path.into(), msg: msg.to_string() }
     }

@@ -72,7 +72,7 @@ mod tests {
         let lines: Vec<Vec<char>> = text.lines().map(|line| line.chars().collect()).collect();
         for y in 0..code.width() {
             for x in 0..code.width() {
-                let cell = lines[(y + quiet) / 2][x + quiet];
+                let cell = lines[usize::midpoint(y, quiet)][x + quiet];
                 let drawn = match cell {
                     '█' => true,
                     '▀' => (y + quiet).is_multiple_of(2),

@@ -317,7 +317,7 @@ mod tests {
         let text = include_str!("../../web/openapi.json");
         let document: serde_json::Value = serde_json::from_str(text).unwrap();
         for (at, start) in text.match_indices("\"#/") {
-            let pointer = text[at + start.len() - 1..].split('"').next().unwrap();
+            let pointer = text.get(at + start.len() - 1..).unwrap().split('"').next().unwrap();
             assert!(document.pointer(pointer).is_some(), "{pointer} does not exist");
         }
     }

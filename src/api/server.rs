@@ -148,7 +148,25 @@ impl Drop for Place {
 
 #[cfg(test)]
 mod tests {
+    use hyper::StatusCode;
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::time::Instant;
+
+    use super::super::body;
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_sends_no_whole_head_is_dropped_after_ten_seconds() {
+        for sent in ["", "GET / HT", "GET / HTTP/1.1\r\nHost: a\r\n"] {
+            let (mut theirs, ours) = tokio::io::duplex(1024);
+            let service =
+                service_fn(|_request| async { Ok::<_, Infallible>(body::empty(StatusCode::OK)) });
+            theirs.write_all(sent.as_bytes()).await.unwrap();
+            let started = Instant::now();
+            builder().serve_connection(TokioIo::new(ours), service).await.ok();
+            assert_eq!(started.elapsed(), HEAD, "{sent:?}");
+        }
+    }
 
     #[test]
     fn one_client_cannot_take_every_place() {

@@ -90,9 +90,9 @@ where
     F: FnOnce(Events) -> P,
     P: Future<Output = Result<(), Gone>> + Send + 'static,
 {
-    let permit = Arc::clone(&call.state.streams)
-        .try_acquire_owned()
-        .map_err(|_| Problem::from(Code::TooManyStreams).retry_after(Duration::from_secs(10)))?;
+    let permit = Arc::clone(&call.state.streams).try_acquire_owned().map_err(|_all_taken| {
+        Problem::from(Code::TooManyStreams).retry_after(Duration::from_secs(10))
+    })?;
     let (pieces, mut received) = mpsc::channel::<Bytes>(8);
     let produced = produce(Events { pieces });
     let stop = call.state.api.tasks.stop().clone();
@@ -152,19 +152,19 @@ impl Watcher {
                 biased;
                 () = events.closed() => return Err(Gone),
                 changed = self.statuses.changed() => {
-                    changed.map_err(|_| Gone)?;
+                    changed.map_err(|_closed| Gone)?;
                     let now = self.statuses.borrow_and_update().clone();
                     self.tell_statuses(&events, &statuses, &now).await?;
                     statuses = now;
                 }
                 changed = self.webhooks.changed() => {
-                    changed.map_err(|_| Gone)?;
+                    changed.map_err(|_closed| Gone)?;
                     let now = self.webhooks.borrow_and_update().clone();
                     self.tell_webhooks(&events, &webhooks, &now).await?;
                     webhooks = now;
                 }
                 changed = self.report.changed() => {
-                    changed.map_err(|_| Gone)?;
+                    changed.map_err(|_closed| Gone)?;
                     self.tell_config(&events).await?;
                 }
                 message = self.messages.recv() => {

@@ -107,7 +107,7 @@ mod tests {
         let reader = async {
             let mut piece = [0; 16];
             for _ in 0..4 {
-                tokio::time::sleep(PATIENCE - Duration::from_secs(1)).await;
+                tokio::time::sleep(PATIENCE.saturating_sub(Duration::from_secs(1))).await;
                 theirs.read_exact(&mut piece).await.unwrap();
             }
         };

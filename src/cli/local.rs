@@ -31,12 +31,12 @@ pub(super) fn init(config: Option<&Path>) -> Result<Exit> {
 }
 
 /// `moonwa check`: every problem and every warning.
-pub(super) fn check(config: Option<&Path>) -> Result<Exit> {
+pub(super) fn check(config: Option<&Path>) -> Exit {
     let path = match config::find(config) {
         Ok(path) => path,
         Err(problem) => {
             complain(&format!("moonwa: {problem}"));
-            return Ok(Exit::Config);
+            return Exit::Config;
         }
     };
     match Config::load(&path) {
@@ -49,11 +49,11 @@ pub(super) fn check(config: Option<&Path>) -> Result<Exit> {
                     (devices + 1, hooks + device.webhooks.len())
                 });
             say(&format!("{}: good. {devices} devices, {hooks} webhooks.", path.display()));
-            Ok(Exit::Clean)
+            Exit::Clean
         }
         Err(rejected) => {
             complain(&rejected.to_string());
-            Ok(Exit::Config)
+            Exit::Config
         }
     }
 }
@@ -137,7 +137,7 @@ fn look_at_store(config: &Config, note: &mut impl FnMut(bool, String)) {
             ),
         ),
         Err(error) => {
-            note(false, format!("store: {} cannot be written: {error}", directory.display()))
+            note(false, format!("store: {} cannot be written: {error}", directory.display()));
         }
     }
     match store::free_space(directory) {

@@ -130,7 +130,7 @@ pub fn main() -> ExitCode {
     let done = match command {
         Command::Run { fallback_last_good } => Ok(app::run(config, fallback_last_good)),
         Command::Init => local::init(config),
-        Command::Check => local::check(config),
+        Command::Check => Ok(local::check(config)),
         Command::Key(KeyCommand::New { device }) => local::new_key(&device),
         Command::Doctor => local::doctor(config),
         Command::Plan { json } => client::plan(config, json),

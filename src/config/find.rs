@@ -43,12 +43,16 @@ pub fn last_good(path: &Path) -> Result<Loaded, Rejected> {
     let beside = path.parent().unwrap_or(Path::new("")).join("data");
     let state = std::env::var_os("STATE_DIRECTORY").map_or(beside, PathBuf::from);
     let copy = state.join(LAST_GOOD);
+    // Relative paths in the copy mean what they meant in the file.
     let context = super::Context {
         dir: path.parent().map(Path::to_owned).unwrap_or_default(),
         ..super::Context::of(&copy)
     };
-    let text = fs::read(&copy).unwrap_or_default();
-    Config::parse(text, &context)
+    match fs::read(&copy) {
+        Ok(text) => Config::parse(text, &context),
+        // The same failure again, said as people need it.
+        Err(_unreadable) => Config::load(&copy),
+    }
 }
 
 /// A fresh API key: `mw_`, eight characters to tell it by, and 256 random bits.
@@ -66,6 +70,12 @@ mod tests {
         let (one, two) = (new_key(), new_key());
         assert_eq!(one.expose().len(), "mw_".len() + 8 + 1 + 43);
         assert_ne!(one, two);
+    }
+
+    #[test]
+    fn no_copy_is_not_a_gateway_without_devices() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(last_good(&dir.path().join("moonwa.toml")).is_err());
     }
 
     #[test]

@@ -3,8 +3,7 @@
 
 use data_encoding::HEXLOWER;
 use serde_json::{Map, Value, json};
-use wa_rs::types::events::Event as EngineEvent;
-use wa_rs::types::message::MessageInfo;
+use wa_rs::types::{events::Event as EngineEvent, message::MessageInfo};
 use wa_rs::wacore::proto_helpers::MessageExt;
 use wa_rs::wacore::types::call::CallAction;
 use wa_rs::waproto::whatsapp as wa;

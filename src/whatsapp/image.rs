@@ -124,8 +124,9 @@ mod tests {
         assert_eq!(size(lossy), Some((320, 240)));
         let extended = b"RIFF\0\0\0\0WEBPVP8X\x0a\0\0\0\0\0\0\0\x3f\x01\0\xef\0\0";
         assert_eq!(size(extended), Some((320, 240)));
-        let bits: u32 = 319 | (239 << 14);
-        let [a, b, c, d] = bits.to_le_bytes();
+        let bits: u32 = 0x13f | (0xef << 14);
+        // The format is little-endian.
+        let [d, c, b, a] = bits.to_be_bytes();
         let mut lossless = b"RIFF\0\0\0\0WEBPVP8L\0\0\0\0\x2f".to_vec();
         lossless.extend([a, b, c, d]);
         assert_eq!(size(&lossless), Some((320, 240)));

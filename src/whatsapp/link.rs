@@ -27,6 +27,11 @@ use crate::task::Tasks;
 /// How long a client may take to flush and go down; then it is dropped as it is.
 const CLOSING: Duration = Duration::from_secs(20);
 
+/// How long something may hold on to a linked client that is down.
+const LINGERING: Duration = Duration::from_secs(5);
+/// The same for an unlinked one: the engine's rotation of QR codes sleeps through the end, and writes nothing.
+const LINGERING_UNLINKED: Duration = Duration::from_millis(500);
+
 /// What every part of a device uses.
 pub(super) struct Parts {
     pub(super) name: DeviceName,
@@ -83,15 +88,23 @@ pub(super) enum Signal {
     SendingLocked,
     /// Until when sending is locked, when WhatsApp says so.
     LockedUntil(Option<UnixMillis>),
-    /// The client is down and flushed. `reached`: it had heard from WhatsApp.
-    Ended {
-        /// Whether WhatsApp was reached at all.
-        reached: bool,
-    },
+    /// The client is down: whoever holds it lets go.
+    Down,
+    /// The client is flushed and gone; nothing of it touches the store any more.
+    Ended(Ending),
     /// The credentials are gone from the disk, or not.
     Erased(bool),
     /// A pair code was asked for; the outcome.
     PairCodeAsked(Result<(), super::WhatsAppError>),
+}
+
+/// What is known of a connection when it is over.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Ending {
+    /// Whether WhatsApp was heard from at all.
+    pub(super) reached: bool,
+    /// Whether WhatsApp said that we come too often (429).
+    pub(super) throttled: bool,
 }
 
 /// The actor's end of a running client.
@@ -109,7 +122,7 @@ impl Link {
             generation,
             stop: link.stop.clone(),
             farewell: Arc::clone(&link.farewell),
-            reached: false,
+            ending: Ending::default(),
         };
         parts.tasks.spawn("whatsapp link", running.run());
         link
@@ -132,19 +145,40 @@ struct Running {
     generation: u64,
     stop: CancellationToken,
     farewell: Arc<AtomicBool>,
-    reached: bool,
+    ending: Ending,
 }
 
 impl Drop for Running {
     /// Also when the engine panics: the actor must not wait for ever.
     fn drop(&mut self) {
-        let ended = Signal::Ended { reached: self.reached };
-        drop(self.parts.signals.send((self.generation, ended)));
+        self.tell(Signal::Ended(self.ending));
     }
 }
 
 impl Running {
+    fn tell(&self, signal: Signal) {
+        drop(self.parts.signals.send((self.generation, signal)));
+    }
+
     async fn run(mut self) {
+        let backend = self.parts.backend();
+        let linked = self.connect(&backend).await;
+        self.tell(Signal::Down);
+        // Tasks of the engine may outlive it for a moment, its last flush among them. None may write after the next
+        // client has read, or after the credentials were erased.
+        let alone = async {
+            while Arc::strong_count(&backend) > 1 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let patience = if linked { LINGERING } else { LINGERING_UNLINKED };
+        if tokio::time::timeout(patience, alone).await.is_err() && linked {
+            tracing::warn!(device = %self.parts.name, "Something still holds a client that is down.");
+        }
+    }
+
+    /// Runs a client to its end; says whether it was linked.
+    async fn connect(&mut self, backend: &Arc<dyn Backend>) -> bool {
         let parts = Arc::clone(&self.parts);
         let observer = Arc::new(Observer {
             parts: Arc::clone(&parts),
@@ -154,7 +188,7 @@ impl Running {
         let props =
             DevicePropsOverride::new().with_os("Linux").with_platform_type(PlatformType::CHROME);
         let mut builder = Bot::builder()
-            .with_backend_arc(parts.backend())
+            .with_backend_arc(Arc::clone(backend))
             .with_transport_factory(parts.net.transport())
             .with_http_client(parts.net.http())
             .with_device_props(props)
@@ -166,7 +200,7 @@ impl Running {
             Ok(bot) => bot,
             Err(error) => {
                 tracing::error!(device = %parts.name, %error, "A client could not be built.");
-                return;
+                return false;
             }
         };
         let client = bot.client();
@@ -174,29 +208,39 @@ impl Running {
         client.enable_auto_reconnect.store(false, Ordering::Relaxed);
         drop(observer.client.set(Arc::downgrade(&client)));
         let subscription = client.subscribe(interest(), observer);
-        drop(parts.signals.send((self.generation, Signal::Up(Arc::clone(&client)))));
+        self.tell(Signal::Up(Arc::clone(&client)));
 
         let mut engine = Box::pin(bot.run());
         let over = tokio::select! {
             () = &mut engine => true,
             () = self.stop.cancelled() => false,
         };
-        self.reached = client.stats().frames_received > 0;
-        let closing = async {
+        let stats = client.stats();
+        self.ending = Ending {
+            reached: stats.frames_received > 0,
+            // The engine counts a 429 as five failures, and tells nobody else.
+            throttled: stats.reconnect_errors >= 5,
+        };
+        let goodbye = async {
             if self.farewell.load(Ordering::Relaxed) {
                 client.logout().await;
             } else {
                 // Also after the engine ended by itself: this flushes what is only in memory.
                 client.disconnect().await;
             }
+        };
+        let rest = async {
             if !over {
                 engine.await;
             }
         };
+        // Side by side: a goodbye waits for locks that the engine holds until it is polled again.
+        let closing = async { tokio::join!(goodbye, rest) };
         if tokio::time::timeout(CLOSING, closing).await.is_err() {
             tracing::error!(device = %parts.name, "A client did not go down in time and was dropped.");
         }
         drop(subscription);
+        client.pn().is_some()
     }
 }
 

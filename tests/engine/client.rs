@@ -60,7 +60,7 @@ impl HttpClient for Plain {
 }
 
 /// A running client.
-pub struct TestClient {
+pub(crate) struct TestClient {
     pub client: Arc<Client>,
     pub backend: Arc<dyn Backend>,
     events: Arc<Mutex<Vec<Arc<Event>>>>,
@@ -70,17 +70,21 @@ pub struct TestClient {
 
 impl TestClient {
     /// Starts a client with an empty store.
-    pub async fn start(sim: &Simulator) -> Self {
+    pub(crate) async fn start(sim: &Simulator) -> Self {
         Self::start_on(sim, Arc::new(InMemoryBackend::new()), None).await
     }
 
     /// Starts a client which asks for a pairing code.
-    pub async fn start_with_code(sim: &Simulator, number: &str) -> Self {
+    pub(crate) async fn start_with_code(sim: &Simulator, number: &str) -> Self {
         Self::start_on(sim, Arc::new(InMemoryBackend::new()), Some(number)).await
     }
 
     /// Starts a client on a store that may already be paired.
-    pub async fn start_on(sim: &Simulator, backend: Arc<dyn Backend>, code: Option<&str>) -> Self {
+    pub(crate) async fn start_on(
+        sim: &Simulator,
+        backend: Arc<dyn Backend>,
+        code: Option<&str>,
+    ) -> Self {
         let events: Arc<Mutex<Vec<Arc<Event>>>> = Arc::default();
         let (tell, changed) = watch::channel(0);
         let list = events.clone();
@@ -111,12 +115,17 @@ impl TestClient {
     }
 
     /// How many events there were so far.
-    pub fn cursor(&self) -> usize {
+    pub(crate) fn cursor(&self) -> usize {
         self.events.lock().unwrap().len()
     }
 
     /// Waits for an event after a cursor.
-    pub async fn wait<T>(&self, after: usize, what: &str, look: impl Fn(&Event) -> Option<T>) -> T {
+    pub(crate) async fn wait<T>(
+        &self,
+        after: usize,
+        what: &str,
+        look: impl Fn(&Event) -> Option<T>,
+    ) -> T {
         let mut changed = self.changed.clone();
         let waiting = async {
             loop {
@@ -139,7 +148,7 @@ impl TestClient {
     }
 
     /// Waits for a QR code.
-    pub async fn qr(&self) -> String {
+    pub(crate) async fn qr(&self) -> String {
         self.wait(0, "QR code", |e| match e {
             Event::PairingQrCode(qr) => Some(qr.code.clone()),
             _ => None,
@@ -148,12 +157,12 @@ impl TestClient {
     }
 
     /// Waits until the client is connected.
-    pub async fn connected(&self, after: usize) {
+    pub(crate) async fn connected(&self, after: usize) {
         self.wait(after, "Connected", |e| matches!(e, Event::Connected(_)).then_some(())).await;
     }
 
     /// Waits for a message with this text; answers its id and whether it is one's own.
-    pub async fn text(&self, text: &str) -> (String, bool) {
+    pub(crate) async fn text(&self, text: &str) -> (String, bool) {
         self.wait(0, text, |e| {
             e.messages().find_map(|m| {
                 (m.message.text_content() == Some(text))
@@ -164,14 +173,14 @@ impl TestClient {
     }
 
     /// How often a message with this text arrived.
-    pub fn times(&self, text: &str) -> usize {
+    pub(crate) fn times(&self, text: &str) -> usize {
         let events = self.events.lock().unwrap();
         let all = events.iter().flat_map(|e| e.messages());
         all.filter(|m| m.message.text_content() == Some(text)).count()
     }
 
     /// Waits for the server's word on a message: its error code, if it was refused.
-    pub async fn acked(&self, id: &str) -> Option<String> {
+    pub(crate) async fn acked(&self, id: &str) -> Option<String> {
         self.wait(0, "ServerAck", |e| match e {
             Event::ServerAck(ack) if ack.id == id => Some(ack.error.clone()),
             _ => None,
@@ -180,7 +189,7 @@ impl TestClient {
     }
 
     /// Waits for a receipt for a message; answers its kind.
-    pub async fn receipt(&self, id: &str, kind: &str) {
+    pub(crate) async fn receipt(&self, id: &str, kind: &str) {
         self.wait(0, kind, |e| match e {
             Event::Receipt(r)
                 if r.message_ids.iter().any(|i| i == id) && format!("{:?}", r.r#type) == kind =>
@@ -193,7 +202,7 @@ impl TestClient {
     }
 
     /// Stops the client and keeps its store.
-    pub async fn stop(mut self) -> Arc<dyn Backend> {
+    pub(crate) async fn stop(mut self) -> Arc<dyn Backend> {
         if let Some(handle) = self.handle.take() {
             handle.shutdown().await;
         }

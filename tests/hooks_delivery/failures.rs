@@ -114,8 +114,8 @@ async fn three_parked_in_a_row_are_taken_back() {
     receiver.script(|_| OK);
     gate.report(|report| report.delivered == 4 && report.failing_since.is_none()).await;
     let hits = receiver.hits();
-    let last: Vec<&str> = hits[hits.len() - 4..].iter().map(|hit| hit.id()).collect();
-    assert_eq!(last, ids.iter().map(|id| id.as_str()).collect::<Vec<_>>());
+    let last: Vec<&str> = hits[hits.len() - 4..].iter().map(Hit::id).collect();
+    assert_eq!(last, ids.iter().map(moonwa::model::EventId::as_str).collect::<Vec<_>>());
     assert!(gate.hooks.dead_letters(&device(), 1, Seq(0), 10).await.unwrap().is_empty());
 }
 

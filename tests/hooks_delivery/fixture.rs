@@ -87,7 +87,7 @@ impl Gate {
         let mut reports = self.hooks.reports();
         let of = |reports: &BTreeMap<DeviceName, Vec<EndpointReport>>| {
             let mine = reports.get(&device()).into_iter().flatten();
-            mine.cloned().find(|report| report.n == n && wanted(report))
+            mine.into_iter().find(|report| report.n == n && wanted(report)).cloned()
         };
         let found = tokio::time::timeout(DEADLINE, reports.wait_for(|all| of(all).is_some())).await;
         match found {

@@ -6,7 +6,7 @@ use moonwa::config::{EndpointConfig, EventFilter, Format, Start};
 use moonwa::model::EventType;
 
 use crate::fixture::{FAST, Gate, device, endpoint, message, refs, state_event, texts};
-use crate::receiver::{Answer, OK, Receiver};
+use crate::receiver::{Answer, Hit, OK, Receiver};
 
 #[tokio::test]
 async fn the_logs_bytes_arrive_in_order() {
@@ -41,7 +41,7 @@ async fn order_is_kept_while_every_event_fails_first() {
     let ids = gate.say(&refs(&texts(20))).await;
     let hits = receiver.until(|hits| hits.len() == 40).await;
     let twice: Vec<&str> = ids.iter().flat_map(|id| [id.as_str(), id.as_str()]).collect();
-    assert_eq!(hits.iter().map(|hit| hit.id()).collect::<Vec<_>>(), twice);
+    assert_eq!(hits.iter().map(Hit::id).collect::<Vec<_>>(), twice);
     gate.report(|report| report.delivered == 20 && report.failing_since.is_none()).await;
 }
 

@@ -1,7 +1,15 @@
-// The sandbox's page: it asks for the state once a second and shows it; every button is one POST.
+// The sandbox's page: it asks for the state twice a second and shows it; every button is one POST.
 
 const $ = (id) => document.getElementById(id);
-const written = [];
+const read = new Set();
+const TICKS = { sent: "✓", delivered: "✓✓", read: "✓✓" };
+
+function element(tag, className, ...inside) {
+  const made = document.createElement(tag);
+  made.className = className;
+  made.append(...inside);
+  return made;
+}
 
 async function call(path, body) {
   $("error").textContent = "";
@@ -11,49 +19,53 @@ async function call(path, body) {
   return answer;
 }
 
-function line(list, key, className, text) {
-  let item = [...list.children].find((child) => child.dataset.key === key);
+const number = (digits) => `+${digits.slice(0, 2)} ${digits.slice(2, 5)}-${digits.slice(5, 9)}-${digits.slice(9)}`.replace(/-$/, "");
+
+function line({ id, mine, text, status }) {
+  let item = document.getElementById(id);
   if (!item) {
-    item = document.createElement("li");
-    item.dataset.key = key;
-    list.append(item);
-    list.scrollTop = list.scrollHeight;
+    item = element("li", mine ? "mine" : "", element("span", "said", text ?? "(no text)"), element("span", "tick"));
+    item.id = id;
+    $("chat").append(item);
+    $("chat").scrollTop = $("chat").scrollHeight;
   }
-  item.className = className;
-  item.textContent = text;
+  const tick = item.querySelector(".tick");
+  if (tick.title === (status ?? "")) return;
+  tick.textContent = TICKS[status];
+  tick.title = status;
+  tick.className = `tick ${status}`;
+}
+
+function post({ id, body, answered }) {
+  if (document.getElementById(id)) return;
+  const summary = element("summary", "", element("strong", "", body.type), ` ${body.data?.text ?? ""} `, element("span", "answered", `answered ${answered}`));
+  const details = element("details", "", summary, element("pre", "", JSON.stringify(body, null, 2)));
+  for (const other of $("posts").querySelectorAll("details")) other.open = false;
+  details.open = true;
+  const item = element("li", "", details);
+  item.id = id;
+  $("posts").prepend(item);
 }
 
 function show(state) {
-  const device = state.device;
-  $("shop-number").textContent = "+" + state.shop.number;
-  $("customer-number").textContent = "+" + state.customer.number;
-  $("link-state").textContent = "moonwa says: " + device.status + " (" + device.state + ")"
-    + (state.has_qr ? ". A QR code is on the admin page." : "");
+  const { device } = state;
+  $("shop-number").textContent = number(state.shop);
+  $("customer-number").textContent = number(state.customer);
+  const said = `moonwa says: ${device.status}` + (state.has_qr ? ". A QR code is on the admin page." : "");
+  if ($("link-state").textContent !== said) $("link-state").textContent = said;
+  $("link-state").className = device.status;
   $("scan").disabled = device.status === "CONNECTED";
   $("unlink").disabled = state.linked === 0;
   $("curl").textContent = state.curl;
-  for (const text of state.customer.texts) {
-    line($("chat"), text.id, text.from_me ? "mine" : "", text.text);
-    if (!text.from_me && !written.includes(text.id)) {
-      written.push(text.id);
-      call("/read", { id: text.id }).catch(() => {});
-    }
-  }
+  $("no-chat").hidden = state.chat.length > 0;
   $("no-posts").hidden = state.posts.length > 0;
-  for (const post of [...state.posts].reverse()) {
-    if ([...$("posts").children].some((child) => child.dataset.key === post.id)) continue;
-    const item = document.createElement("li");
-    item.dataset.key = post.id;
-    const details = document.createElement("details");
-    const summary = document.createElement("summary");
-    summary.textContent = `${post.body.type}  ·  ${post.body.data?.text ?? ""}`;
-    const body = document.createElement("pre");
-    body.textContent = JSON.stringify(post.body, null, 2);
-    details.append(summary, body);
-    details.open = true;
-    item.append(details);
-    for (const other of $("posts").querySelectorAll("details")) other.open = false;
-    $("posts").prepend(item);
+  state.chat.forEach(line);
+  state.posts.reverse().forEach(post);
+  for (const { id, mine } of state.chat) {
+    // The customer looks at the chat, so what is on it has been read.
+    if (mine || read.has(id)) continue;
+    read.add(id);
+    call("/read", { id }).catch(() => read.delete(id));
   }
 }
 
@@ -62,9 +74,9 @@ async function follow() {
     const reply = await fetch("/state");
     if (reply.ok) show(await reply.json());
   } catch {
-    $("error").textContent = "The sandbox has ended.";
+    $("error").textContent = "The sandbox has ended. Start it again: cargo run --example sandbox";
   }
-  setTimeout(follow, 1000);
+  setTimeout(follow, 500);
 }
 
 $("scan").addEventListener("click", async () => {
@@ -80,12 +92,16 @@ $("write").addEventListener("submit", async (event) => {
   event.preventDefault();
   const text = $("text").value;
   $("text").value = "";
-  await call("/write", { text }).then(() => line($("chat"), "mine-" + Date.now(), "mine", text)).catch(() => {});
+  await call("/write", { text }).catch(() => {});
 });
 $("reply").addEventListener("submit", async (event) => {
   event.preventDefault();
   const text = $("answer").value;
   $("answer").value = "";
   await call("/reply", { text }).catch(() => {});
+});
+$("copy").addEventListener("click", async () => {
+  await navigator.clipboard.writeText($("curl").textContent);
+  $("copy").textContent = "Copied";
 });
 follow();

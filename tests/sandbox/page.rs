@@ -11,7 +11,7 @@ use hyper::header::{CONTENT_TYPE, HOST};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use moonwa_simulator::{InboxItem, ItemKind, Phone};
+use moonwa_simulator::ItemKind;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -20,7 +20,7 @@ use super::{DEVICE, Sandbox};
 const LARGEST_BODY: usize = 64 << 10;
 
 /// Serves the page until the listener fails.
-pub async fn serve(listener: TcpListener, sandbox: Arc<Sandbox>) -> Result<()> {
+pub(super) async fn serve(listener: TcpListener, sandbox: Arc<Sandbox>) -> Result<()> {
     let mut connections = tokio::task::JoinSet::new();
     loop {
         let (stream, _) = listener.accept().await?;
@@ -103,7 +103,7 @@ async fn act(request: Request<Incoming>, sandbox: &Sandbox) -> Result<Served> {
                 .as_str()
                 .filter(|text| !text.trim().is_empty())
                 .context("write something")?;
-            sandbox.customer.send_text(&sandbox.shop, text).await?;
+            sandbox.write(text).await?;
             done
         }
         (Method::POST, "/read") => {
@@ -132,26 +132,41 @@ async fn state(sandbox: &Sandbox) -> Result<Value> {
         .take(20)
         .map(|post| json!({"id": post.id(), "answered": post.answered, "body": post.json()}))
         .collect();
-    let sent = sandbox.moonwa.admin().get(&format!("/v1/devices/{DEVICE}/messages")).await?.json();
     Ok(json!({
         "device": sandbox.moonwa.device(DEVICE).await?,
         "has_qr": sandbox.has_qr().await,
         "linked": sandbox.shop.devices().len(),
-        "shop": chat(&sandbox.shop),
-        "customer": chat(&sandbox.customer),
-        "sent": sent["messages"],
+        "shop": sandbox.shop.number(),
+        "customer": sandbox.customer.number(),
+        "chat": chat(sandbox),
         "posts": posts,
         "curl": sandbox.curl(),
     }))
 }
 
-/// A phone as the page shows it: whose it is and the texts in its inbox.
-fn chat(phone: &Phone) -> Value {
-    let texts = phone.inbox().into_iter().filter_map(|item: InboxItem| match item.kind {
-        ItemKind::Message(message) => {
-            Some(json!({"id": message.id, "text": message.text, "from_me": message.from_me}))
+/// The chat as the customer sees it, in order: what came, and what they wrote with its tick.
+fn chat(sandbox: &Sandbox) -> Vec<Value> {
+    let inbox = sandbox.customer.inbox();
+    let tick = |id: &str, wanted: &str| {
+        inbox.iter().any(|item| match &item.kind {
+            ItemKind::Receipt { ids, receipt, .. } => {
+                receipt == wanted && ids.iter().any(|known| known == id)
+            }
+            _ => false,
+        })
+    };
+    let mut lines: Vec<((u64, usize), Value)> = Vec::new();
+    for item in &inbox {
+        if let Some(message) = item.message() {
+            let line = json!({"id": message.id, "text": message.text, "mine": false});
+            lines.push(((item.seq, 0), line));
         }
-        _ => None,
-    });
-    json!({"number": phone.number(), "texts": texts.collect::<Vec<_>>()})
+    }
+    for (n, written) in sandbox.written().into_iter().enumerate() {
+        let status = ["read", "delivered"].into_iter().find(|wanted| tick(&written.id, wanted));
+        let line = json!({"id": written.id, "text": written.text, "mine": true, "status": status.unwrap_or("sent")});
+        lines.push(((written.after, n + 1), line));
+    }
+    lines.sort_by_key(|(at, _)| *at);
+    lines.into_iter().map(|(_, line)| line).collect()
 }

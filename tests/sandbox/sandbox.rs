@@ -3,15 +3,25 @@
 //!
 //! `cargo run --example sandbox` and open what it prints. It ends with Ctrl-C and leaves nothing behind.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::print_stdout,
+    reason = "what a test does not expect shall end it loudly"
+)]
+
 #[path = "page.rs"]
 mod page;
 
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result};
 use hyper::Method;
-use moonwa_simulator::harness::{Moonwa, WebhookReceiver};
+use moonwa_simulator::harness::{Moonwa, WebhookReceiver, api_key};
 use moonwa_simulator::{Phone, Simulator};
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -30,6 +40,16 @@ struct Sandbox {
     hook: WebhookReceiver,
     moonwa: Moonwa,
     page: std::net::SocketAddr,
+    written: Mutex<Vec<Written>>,
+}
+
+/// What the customer wrote: a phone's inbox holds only what came.
+#[derive(Clone)]
+struct Written {
+    id: String,
+    text: String,
+    /// The last inbox item before it.
+    after: u64,
 }
 
 impl Sandbox {
@@ -38,14 +58,32 @@ impl Sandbox {
         let sim = Simulator::start().await?;
         let shop = sim.phone(SHOP, "Toko Maju").await;
         let customer = sim.phone(CUSTOMER, "Budi").await;
-        // The person at the page confirms what the customer reads; deliveries happen by themselves.
         let hook = WebhookReceiver::start().await?;
         let moonwa = Moonwa::builder(std::env::current_exe()?)
             .whatsapp(&sim.ws_url())
-            .device(DEVICE, &[hook.url()])
+            .config(&format!(
+                "\n[device.{DEVICE}]\nlabel = \"Toko Maju\"\napi_key = {:?}\nwebhooks = [{:?}]\n",
+                api_key(DEVICE),
+                hook.url()
+            ))
             .start()
             .await?;
-        Ok(Self { shop, customer, hook, moonwa, page: listener.local_addr()? })
+        let written = Mutex::default();
+        Ok(Self { shop, customer, hook, moonwa, page: listener.local_addr()?, written })
+    }
+
+    /// The customer writes to the shop.
+    async fn write(&self, text: &str) -> Result<()> {
+        let after = self.customer.inbox().last().map_or(0, |item| item.seq);
+        let id = self.customer.send_text(&self.shop, text).await?;
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        written.push(Written { id, text: text.to_owned(), after });
+        Ok(())
+    }
+
+    /// Everything the customer wrote.
+    fn written(&self) -> Vec<Written> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// A link that logs in to the admin page once.
@@ -60,7 +98,7 @@ impl Sandbox {
         format!(
             "curl -s http://{}/api/send-message -H 'content-type: application/json' \\\n  -d '{{\"api_key\": \"{}\", \"receiver\": \"{CUSTOMER}\", \"data\": {{\"message\": \"Halo dari moonwa\"}}}}'",
             self.moonwa.address(),
-            moonwa_simulator::harness::api_key(DEVICE),
+            api_key(DEVICE),
         )
     }
 

@@ -3,6 +3,7 @@ use wa_rs::buffa::MessageField;
 use wa_rs::wacore::proto_helpers::MessageBuilderExt;
 
 use super::*;
+use wa_rs::waproto::whatsapp::message::protocol_message::Type;
 
 fn some<T: Default>(value: T) -> MessageField<T> {
     MessageField::some(value)
@@ -24,7 +25,7 @@ fn decode(m: &wa::Message) -> Option<(EventType, MessageData)> {
 }
 
 fn wrap(m: wa::Message) -> wa::message::FutureProofMessage {
-    wa::message::FutureProofMessage { message: some(m), ..Default::default() }
+    wa::message::FutureProofMessage { message: some(m) }
 }
 
 #[test]
@@ -79,7 +80,6 @@ fn what_is_done_to_a_message_names_it() {
         }),
         ..Default::default()
     };
-    use wa::message::protocol_message::Type;
     let revoked = protocol(Type::REVOKE, MessageField::none());
     let edited = protocol(Type::MESSAGE_EDIT, some(wa::Message::text("benar")));
     for (m, kind, text) in [

@@ -13,7 +13,7 @@ use wa_rs::client::Client;
 
 use super::WhatsAppError;
 use super::backoff::Backoff;
-use super::link::{Link, Parts, Signal};
+use super::link::{Ending, Link, Parts, Signal};
 use super::probe::Probe;
 use crate::model::{
     Account, DeviceState, Disconnect, Linking, Pending, PhoneNumber, Stop, UnixMillis,
@@ -79,6 +79,8 @@ struct Current {
     /// WhatsApp's own code for the end of this connection.
     server: Option<u16>,
     qr_seen: bool,
+    /// It was told to go down: what it still says about codes and endings is about the past.
+    closing: bool,
     /// Writes that the store had refused before.
     refused: u64,
 }
@@ -190,7 +192,7 @@ impl Device {
             current.link.close();
             drop(current);
             while let Some((generation, signal)) = self.signals.recv().await {
-                if generation == self.generation && matches!(signal, Signal::Ended { .. }) {
+                if generation == self.generation && matches!(signal, Signal::Ended(_)) {
                     break;
                 }
             }
@@ -228,6 +230,7 @@ impl Device {
             online_since: None,
             server: None,
             qr_seen: false,
+            closing: false,
             refused: self.parts.store.refused(),
         });
     }
@@ -256,8 +259,10 @@ impl Device {
     }
 
     /// Begins to close the client; `Signal::Ended` follows.
-    fn close(&self) {
-        if let Some(current) = &self.current {
+    fn close(&mut self) {
+        if let Some(current) = &mut self.current {
+            current.closing = true;
+            current.client = None;
             current.link.close();
         }
     }
@@ -293,7 +298,7 @@ impl Device {
     }
 
     /// The client is down and flushed: what follows depends on what is wanted.
-    fn ended(&mut self, reached: bool) {
+    fn ended(&mut self, ending: Ending) {
         self.offline();
         let Some(ended) = self.current.take() else { return };
         if self.erasure == Erasure::Due {
@@ -311,12 +316,10 @@ impl Device {
         if !self.linked && self.backoff.failures() >= LINK_TRIES {
             return self.rest(DeviceState::Pending(Pending::LinkFailed));
         }
-        // The engine counts a 429 as five failures, and tells nobody else.
-        let throttled = ended.client.is_some_and(|client| client.stats().reconnect_errors >= 5);
         self.why = match ended.server {
             Some(code) => Disconnect::Server(code),
-            None if throttled => Disconnect::Server(429),
-            None if reached => Disconnect::Closed,
+            None if ending.throttled => Disconnect::Server(429),
+            None if ending.reached => Disconnect::Closed,
             None => Disconnect::Unreachable,
         };
         let mut delay = self.backoff.fail();

@@ -23,6 +23,14 @@ impl Device {
         if generation != self.generation {
             return;
         }
+        let closing = self.current.as_ref().is_some_and(|current| current.closing);
+        let counts = matches!(
+            signal,
+            Signal::Ended(_) | Signal::Down | Signal::Paired | Signal::PairCodeAsked(_)
+        );
+        if closing && !counts {
+            return;
+        }
         match signal {
             Signal::Up(client) => self.amend(|current| current.client = Some(client)),
             Signal::Qr(code, ttl) => {
@@ -67,7 +75,11 @@ impl Device {
                 self.judge();
             }
             Signal::Server(code) => self.amend(|current| current.server = Some(code)),
-            Signal::Ended { reached } => self.ended(reached),
+            Signal::Down => {
+                self.offline();
+                self.amend(|current| current.client = None);
+            }
+            Signal::Ended(ending) => self.ended(ending),
             Signal::Erased(_) => {}
             ending => self.conclude(&ending),
         }
@@ -170,7 +182,9 @@ impl Device {
         let logged_in = client.is_connected() && client.is_logged_in();
         // Only an unlinked client waits for a person, and then as long as its codes last.
         let unbounded = !self.linked;
-        let Some(current) = &mut self.current else { return };
+        let Some(current) = self.current.as_mut().filter(|current| !current.closing) else {
+            return;
+        };
         match current.probe.judge(now, logged_in, heard, unbounded) {
             Health::Starting => self.offline(),
             Health::Dead => self.give_up(),
@@ -183,8 +197,6 @@ impl Device {
         tracing::warn!(device = %self.parts.name, "WhatsApp does not answer; connecting anew.");
         self.offline();
         self.close();
-        // It takes its time to go down, and must not be judged again meanwhile.
-        self.amend(|current| current.client = None);
     }
 
     fn online(&mut self, client: &Arc<Client>, silent: bool) {

@@ -1,6 +1,12 @@
 //! What the end-to-end stories stand on: the real gateway binary as a child process, webhook receivers, a small REST
 //! client, and waiting on conditions. It knows nothing of WhatsApp; that is the rest of this crate.
 
+#![expect(
+    clippy::indexing_slicing,
+    clippy::expect_used,
+    reason = "what a story does not expect shall end it loudly"
+)]
+
 mod moonwa;
 mod receiver;
 mod rest;

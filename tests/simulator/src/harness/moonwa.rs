@@ -191,8 +191,7 @@ impl Moonwa {
                 self.admin
                     .send(request())
                     .await
-                    .map(|reply| reply.json()["qr"].clone())
-                    .unwrap_or(Value::Null)
+                    .map_or(Value::Null, |reply| reply.json()["qr"].clone())
             },
             Value::is_string,
         )
@@ -256,9 +255,8 @@ impl Moonwa {
     /// When it does not get there in time.
     pub async fn wait_status(&self, device: &str, id: &str, status: &str) -> Value {
         let path = format!("/v1/devices/{device}/messages/{id}");
-        let look = || async {
-            self.admin.get(&path).await.map(|reply| reply.json()).unwrap_or(Value::Null)
-        };
+        let look =
+            || async { self.admin.get(&path).await.map_or(Value::Null, |reply| reply.json()) };
         eventually(&format!("message {id}: {status}"), look, |message: &Value| {
             message["status"] == status
         })

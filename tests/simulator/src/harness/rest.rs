@@ -43,6 +43,10 @@ impl Reply {
     /// # Panics
     /// On any other status, with the whole reply.
     #[track_caller]
+    #[expect(
+        clippy::return_self_not_must_use,
+        reason = "often the status is all that a story asks"
+    )]
     pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status.as_u16(), status, "unexpected answer: {}", self.text());
         self
