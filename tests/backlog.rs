@@ -1,6 +1,12 @@
 //! Figures, not verdicts: what a receiver that is down costs, and how fast it catches up. Run by hand in a release
 //! build: `cargo test --release --test backlog -- --ignored --nocapture`; `MOONWA_BACKLOG_EVENTS` says how many.
 
+#![allow(
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "figures for people; what a test does not expect shall end it loudly"
+)]
+
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};

@@ -131,9 +131,8 @@ async fn killed_a_hundred_times_it_loses_nothing() -> Result<()> {
     for (n, hook) in hooks.iter().enumerate() {
         hook.choosing(flaky(seed + n as u64, pace.clone(), n));
     }
-    let writer = tokio::spawn(write(ann.clone(), bob, pace.clone()));
-    let (hits, deaths) = nemesis(&mut moonwa, seed, &pace).await?;
-    let sent = writer.await??;
+    let ((hits, deaths), sent) =
+        tokio::try_join!(nemesis(&mut moonwa, seed, &pace), write(&ann, &bob, &pace))?;
     println!("{} s: all sent", began.elapsed().as_secs());
 
     for hook in &hooks {
@@ -183,7 +182,7 @@ async fn killed_a_hundred_times_it_loses_nothing() -> Result<()> {
 }
 
 /// Sends the messages, spread over all rounds, and never far ahead of the receivers.
-async fn write(ann: Phone, bob: Phone, pace: Arc<Pace>) -> Result<BTreeMap<String, u64>> {
+async fn write(ann: &Phone, bob: &Phone, pace: &Pace) -> Result<BTreeMap<String, u64>> {
     let mut sent = BTreeMap::new();
     for n in 0..pace.events {
         let look = || async {
@@ -196,7 +195,7 @@ async fn write(ann: Phone, bob: Phone, pace: Arc<Pace>) -> Result<BTreeMap<Strin
         })
         .await;
         let text = format!("event {n} {}", "x".repeat(FILLER));
-        sent.insert(bob.send_text(&ann, &text).await?, n);
+        sent.insert(bob.send_text(ann, &text).await?, n);
     }
     Ok(sent)
 }
