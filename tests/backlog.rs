@@ -1,6 +1,12 @@
 //! Figures, not verdicts: what a receiver that is down costs, and how fast it catches up. Run by hand in a release
 //! build: `cargo test --release --test backlog -- --ignored --nocapture`; `MOONWA_BACKLOG_EVENTS` says how many.
 
+#![allow(
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "figures for people; what a test does not expect shall end it loudly"
+)]
+
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -11,7 +17,7 @@ use serde_json::Value;
 const HOUR: Duration = Duration::from_hours(1);
 
 /// A line of `/proc/PID/status` in KiB.
-fn kib(pid: u32, line: &str) -> Result<u64> {
+fn kib(pid: u32, line: &str) -> Result<i64> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
     let value = text.lines().find_map(|row| row.strip_prefix(line)).context("no such line")?;
     Ok(value.trim_start_matches(':').trim().trim_end_matches(" kB").parse()?)
@@ -21,7 +27,7 @@ fn kib(pid: u32, line: &str) -> Result<u64> {
 #[ignore = "a measurement; run by hand in a release build"]
 async fn a_receiver_that_is_down() -> Result<()> {
     let asked = std::env::var("MOONWA_BACKLOG_EVENTS").ok().and_then(|text| text.parse().ok());
-    let events: u64 = asked.unwrap_or(50_000);
+    let events: u32 = asked.unwrap_or(50_000);
     let sim = Simulator::start().await?;
     let (ann, bob) =
         (sim.phone("628888000111", "Ann").await, sim.phone("628888000112", "Bob").await);
@@ -44,7 +50,7 @@ async fn a_receiver_that_is_down() -> Result<()> {
     let began = Instant::now();
     for n in 0..events {
         bob.send_text(&ann, &format!("event {n}")).await?;
-        if n % 100 == 0 {
+        if n.is_multiple_of(100) {
             let waiting = || async { ann.devices().first().map_or(0, |device| device.unconfirmed) };
             eventually_within(HOUR, "room in WhatsApp's queue", waiting, |n| *n < 200).await;
         }
@@ -53,24 +59,26 @@ async fn a_receiver_that_is_down() -> Result<()> {
         let device = moonwa.device("toko").await.unwrap_or(Value::Null);
         device["webhooks"][0]["backlog"].as_u64().unwrap_or_default()
     };
-    eventually_within(HOUR, "all of them stored", backlog, |backlog| *backlog >= events).await;
-    let rate = events as f64 / began.elapsed().as_secs_f64();
+    eventually_within(HOUR, "all of them stored", backlog, |backlog| *backlog >= events.into())
+        .await;
+    let rate = f64::from(events) / began.elapsed().as_secs_f64();
     let after = kib(moonwa.pid(), "VmRSS")?;
     println!("{events} messages in at {rate:.0}/s while the receiver was down");
-    println!("RSS {before} KiB before, {after} KiB after: {:+} KiB", after as i64 - before as i64);
+    println!("RSS {before} KiB before, {after} KiB after: {:+} KiB", after - before);
 
     hook.otherwise(None);
-    eventually_within(HOUR, "a first one is taken", backlog, |backlog| *backlog < events).await;
+    eventually_within(HOUR, "a first one is taken", backlog, |backlog| *backlog < events.into())
+        .await;
     let began = Instant::now();
     eventually_within(HOUR, "drained", backlog, |backlog| *backlog == 0).await;
-    let rate = events as f64 / began.elapsed().as_secs_f64();
+    let rate = f64::from(events) / began.elapsed().as_secs_f64();
     let taken = hook.taken_texts();
     let numbers: Vec<u64> =
         taken.iter().filter_map(|text| text.strip_prefix("event ")?.parse().ok()).collect();
     let inversions = numbers.windows(2).filter(|pair| pair[1] < pair[0]).count();
     println!("drained at {rate:.0}/s: {} taken, {inversions} inversions", numbers.len());
     println!("RSS at the end {} KiB", kib(moonwa.pid(), "VmRSS")?);
-    assert_eq!((numbers.len() as u64, inversions), (events, 0));
+    assert_eq!((u32::try_from(numbers.len())?, inversions), (events, 0));
     moonwa.stop().await?;
     Ok(())
 }

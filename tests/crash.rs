@@ -131,9 +131,8 @@ async fn killed_a_hundred_times_it_loses_nothing() -> Result<()> {
     for (n, hook) in hooks.iter().enumerate() {
         hook.choosing(flaky(seed + n as u64, pace.clone(), n));
     }
-    let writer = tokio::spawn(write(ann.clone(), bob, pace.clone()));
-    let (hits, deaths) = nemesis(&mut moonwa, seed, &pace).await?;
-    let sent = writer.await??;
+    let ((hits, deaths), sent) =
+        tokio::try_join!(nemesis(&mut moonwa, seed, &pace), write(&ann, &bob, &pace))?;
     println!("{} s: all sent", began.elapsed().as_secs());
 
     for hook in &hooks {
@@ -148,8 +147,10 @@ async fn killed_a_hundred_times_it_loses_nothing() -> Result<()> {
             .map_or(1, |device| u64::try_from(device.unconfirmed).unwrap_or(1));
         (device["state"] == "connected", backlog(0), backlog(1), waiting)
     };
-    eventually_within(PATIENCE, "everything delivered", drained, |seen| *seen == (true, 0, 0, 0))
-        .await;
+    eventually_within(PATIENCE * 2, "everything delivered", drained, |seen| {
+        *seen == (true, 0, 0, 0)
+    })
+    .await;
 
     let acked = acked(&sim, &sent);
     assert_eq!(acked.len() as u64, events, "every message was confirmed in the end");
@@ -181,19 +182,20 @@ async fn killed_a_hundred_times_it_loses_nothing() -> Result<()> {
 }
 
 /// Sends the messages, spread over all rounds, and never far ahead of the receivers.
-async fn write(ann: Phone, bob: Phone, pace: Arc<Pace>) -> Result<BTreeMap<String, u64>> {
+async fn write(ann: &Phone, bob: &Phone, pace: &Pace) -> Result<BTreeMap<String, u64>> {
     let mut sent = BTreeMap::new();
     for n in 0..pace.events {
         let look = || async {
             let unconfirmed = ann.devices().first().map(|device| device.unconfirmed);
             (pace.due(), unconfirmed.unwrap_or_default())
         };
-        eventually_within(PATIENCE, "the gateway keeps up", look, |(due, unconfirmed)| {
-            n < *due && *unconfirmed < 200
+        // Under the nemesis a slow machine may get nothing done; whether it does is asked at the end.
+        eventually_within(PATIENCE * 10, "the gateway keeps up", look, |(due, unconfirmed)| {
+            n < *due && *unconfirmed < 100
         })
         .await;
         let text = format!("event {n} {}", "x".repeat(FILLER));
-        sent.insert(bob.send_text(&ann, &text).await?, n);
+        sent.insert(bob.send_text(ann, &text).await?, n);
     }
     Ok(sent)
 }
