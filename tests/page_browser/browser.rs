@@ -43,8 +43,9 @@ const input = (name) => [...place.querySelectorAll('input, textarea, select')]
 
 /// The browser. Dropping it ends its processes and removes its profile.
 pub(crate) struct Browser {
-    driver: WebDriver,
+    // First: the driver of a failed story would ask a ChromeDriver to quit that waits for the story's own thread.
     _processes: Processes,
+    driver: WebDriver,
     _profile: TempDir,
 }
 
@@ -194,7 +195,7 @@ impl Browser {
 
     /// Presses keys, wherever the focus is.
     pub(crate) async fn press(&self, keys: impl Into<TypingData>) -> Result<()> {
-        Ok(self.driver.action_chain().send_keys(keys.into()).perform().await?)
+        Ok(self.driver.active_element().await?.send_keys(keys).await?)
     }
 
     /// Goes with the Tab key to the control or field with that name; it must show that it has the focus.
