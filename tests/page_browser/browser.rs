@@ -43,9 +43,8 @@ const input = (name) => [...place.querySelectorAll('input, textarea, select')]
 
 /// The browser. Dropping it ends its processes and removes its profile.
 pub(crate) struct Browser {
-    // First: the driver of a failed story would ask a ChromeDriver to quit that waits for the story's own thread.
-    _processes: Processes,
     driver: WebDriver,
+    _processes: Processes,
     _profile: TempDir,
 }
 
@@ -56,6 +55,13 @@ impl Drop for Processes {
     fn drop(&mut self) {
         // They may have ended by themselves.
         let _ended = kill_process_group(self.0, Signal::KILL);
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // After a failed story the driver would wait, on the story's own thread, for a browser that is killed anyway.
+        let _quit_already = self.driver.clone().leak();
     }
 }
 
@@ -201,8 +207,8 @@ impl Browser {
     /// Goes with the Tab key to the control or field with that name; it must show that it has the focus.
     pub(crate) async fn tab_to(&self, name: &str) -> Result<()> {
         let script = format!(
-            "{NAMED} const el = document.activeElement; const style = getComputedStyle(el); const ring = \
-             [el, ...(el.labels ?? []), el.nextElementSibling].filter(Boolean).some((one) => getComputedStyle(one).outlineStyle !== 'none'); \
+            "{NAMED} const el = document.activeElement; \
+             const ring = [undefined, '::after'].some((part) => getComputedStyle(el, part).outlineStyle !== 'none'); \
              return (el === control(arguments[0]) || el === input(arguments[0])) ? (ring ? 'there' : 'there, unseen') : words(el.textContent).slice(0, 40)"
         );
         let mut passed = Vec::new();
@@ -267,7 +273,7 @@ impl Browser {
         let mut complaints = self.complaints().await?;
         complaints.retain(|text| !forgiven.iter().any(|known| text.contains(known)));
         assert!(complaints.is_empty(), "the console said: {complaints:#?}");
-        Ok(self.driver.quit().await?)
+        Ok(self.driver.clone().quit().await?)
     }
 
     async fn devtools(&self, command: &str, parameters: Value) -> Result<Value> {
