@@ -58,6 +58,13 @@ impl Drop for Processes {
     }
 }
 
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // After a failed story the driver would wait, on the story's own thread, for a browser that is killed anyway.
+        let _quit_already = self.driver.clone().leak();
+    }
+}
+
 /// A command of Chromium's own protocol.
 #[derive(Debug)]
 struct Devtools(Value);
@@ -194,14 +201,14 @@ impl Browser {
 
     /// Presses keys, wherever the focus is.
     pub(crate) async fn press(&self, keys: impl Into<TypingData>) -> Result<()> {
-        Ok(self.driver.action_chain().send_keys(keys.into()).perform().await?)
+        Ok(self.driver.active_element().await?.send_keys(keys).await?)
     }
 
     /// Goes with the Tab key to the control or field with that name; it must show that it has the focus.
     pub(crate) async fn tab_to(&self, name: &str) -> Result<()> {
         let script = format!(
-            "{NAMED} const el = document.activeElement; const style = getComputedStyle(el); const ring = \
-             [el, ...(el.labels ?? []), el.nextElementSibling].filter(Boolean).some((one) => getComputedStyle(one).outlineStyle !== 'none'); \
+            "{NAMED} const el = document.activeElement; \
+             const ring = [undefined, '::after'].some((part) => getComputedStyle(el, part).outlineStyle !== 'none'); \
              return (el === control(arguments[0]) || el === input(arguments[0])) ? (ring ? 'there' : 'there, unseen') : words(el.textContent).slice(0, 40)"
         );
         let mut passed = Vec::new();
@@ -266,7 +273,7 @@ impl Browser {
         let mut complaints = self.complaints().await?;
         complaints.retain(|text| !forgiven.iter().any(|known| text.contains(known)));
         assert!(complaints.is_empty(), "the console said: {complaints:#?}");
-        Ok(self.driver.quit().await?)
+        Ok(self.driver.clone().quit().await?)
     }
 
     async fn devtools(&self, command: &str, parameters: Value) -> Result<Value> {

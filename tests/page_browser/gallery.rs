@@ -30,7 +30,7 @@ const VIEWS: [(&str, &str, &str, Option<&str>); 11] = [
     (
         "messages",
         "#/messages/admin-toko",
-        "return document.querySelectorAll('.tail li').length > 1",
+        "return document.querySelectorAll('.tail li').length > 0",
         None,
     ),
     ("config", "#/config", "return document.querySelector('.facts') !== null", None),

@@ -87,6 +87,9 @@ async fn act(request: Request<Incoming>, sandbox: &Sandbox) -> Result<Served> {
         (Method::GET, "/page.css") => {
             Ok(Served::File("text/css; charset=utf-8", include_str!("page.css")))
         }
+        (Method::GET, "/icon.svg") => {
+            Ok(Served::File("image/svg+xml", include_str!("../../web/icon.svg")))
+        }
         (Method::GET, "/state") => Ok(Served::Json(state(sandbox).await?)),
         (Method::POST, "/scan") => {
             sandbox.scan().await?;

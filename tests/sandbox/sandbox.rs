@@ -147,9 +147,12 @@ fn main() -> Result<ExitCode> {
         println!("     press START SESSION on the admin page, then Scan on the phone,");
         println!("  3. and send a message as a program would:\n\n{}\n", sandbox.curl());
         println!("  Ctrl-C ends it.\n");
+        let mut ended = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
         tokio::select! {
             served = page::serve(listener, sandbox.clone()) => served?,
             stopped = tokio::signal::ctrl_c() => stopped?,
+            // Without this the gateway would outlive it.
+            _ = ended.recv() => {}
         }
         Ok(ExitCode::SUCCESS)
     })
