@@ -147,7 +147,7 @@ pub(super) async fn send(call: &mut Call) -> Result<Response, Problem> {
         let (spooled, mut file) = Spooled::create(&call.state).await?;
         file.write_all(&bytes).await.map_err(spool::failed)?;
         // The 202 promises the file as well as the row.
-    file.sync_all().await.map_err(spool::failed)?;
+        file.sync_all().await.map_err(spool::failed)?;
         upload = Some(spooled);
     }
     if let Some(upload) = &mut upload {

@@ -213,7 +213,9 @@ fn open_spool(path: &Path) -> Result<PathBuf, StoreError> {
     let expired = UnixMillis::now().before(Duration::from_hours(48));
     for entry in std::fs::read_dir(&spool).map_err(StoreError::io(&spool))?.flatten() {
         let written = entry.metadata().ok().map(|file| file.mtime());
-        let old = written.and_then(|secs| u64::try_from(secs).ok()).is_some_and(|secs| secs < expired.secs());
+        let old = written
+            .and_then(|secs| u64::try_from(secs).ok())
+            .is_some_and(|secs| secs < expired.secs());
         if old {
             let file = entry.path();
             std::fs::remove_file(&file).map_err(StoreError::io(&file))?;

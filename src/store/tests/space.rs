@@ -114,7 +114,11 @@ async fn what_nobody_needs_any_more_leaves_the_spool() {
     let old = std::fs::File::create(spool.join("forgotten")).unwrap();
     old.set_modified(std::time::UNIX_EPOCH + Duration::from_secs(1)).unwrap();
     let opened = opened.reopen().await;
-    let left: Vec<_> = std::fs::read_dir(opened.store.spool()).unwrap().flatten().map(|file| file.file_name()).collect();
+    let left: Vec<_> = std::fs::read_dir(opened.store.spool())
+        .unwrap()
+        .flatten()
+        .map(|file| file.file_name())
+        .collect();
     assert_eq!(left, ["queued"], "a message that waits keeps its file");
 }
 
