@@ -18,13 +18,14 @@ export function config(main) {
     const report = state.config;
     if (!report) return;
     const bad = report.outcome === "rejected";
+    const notes = [...report.problems.map((note) => [note, "alert"]), ...(report.warnings ?? []).map((note) => [note, "info"])];
     fill(root, {
       outcome: el("span", `row ${bad ? "wrong" : "good"}`, icon(bad ? "alert" : "ok"), t(`c.${report.outcome}`)), meaning: t(bad ? "c.kept" : "c.watched"),
       at: ago(report.at), trigger: say("c.by", report.trigger), revision: report.revision.slice(0, 12), version: state.session.version,
-      changed: report.changed.join(", ") || "–", problems: report.problems.length > 0,
+      changed: report.changed.join(", ") || "–", problems: notes.length > 0,
     });
-    field(root, "problems").replaceChildren(...report.problems.map(({ path, line, column, message }) =>
-      el("li", "dead", el("div", "", el("strong", "", t("c.line", { line: String(line), column: String(column) })), el("code", "", path), el("p", "", message)))));
+    field(root, "problems").replaceChildren(...notes.map(([{ path, line, column, message }, sign]) => el("li", "dead", icon(sign),
+      el("div", "", line ? el("strong", "", t("c.line", { line: String(line), column: String(column) })) : "", el("code", "", path), el("p", "", message)))));
   }
 
   draw();
