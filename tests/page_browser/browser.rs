@@ -48,8 +48,8 @@ pub(crate) struct Browser {
     _profile: TempDir,
 }
 
-/// ChromeDriver and the browser it started: one process group.
-struct Processes(Pid);
+/// A program and what it started: one process group, which ends with this.
+pub(crate) struct Processes(pub(crate) Pid);
 
 impl Drop for Processes {
     fn drop(&mut self) {

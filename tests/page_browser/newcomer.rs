@@ -5,12 +5,13 @@ use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
 use moonwa_simulator::harness::{PATIENCE, eventually};
+use rustix::process::Pid;
 use tokio::io::{AsyncReadExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 use tokio::time::timeout;
 
 use super::QR_SHOWN;
-use super::browser::Browser;
+use super::browser::{Browser, Processes};
 
 /// `cargo test` builds the examples beside the tests.
 fn binary() -> Result<PathBuf> {
@@ -22,12 +23,14 @@ fn binary() -> Result<PathBuf> {
 }
 
 /// Starts it; the process and everything it printed up to the last line.
-async fn start() -> Result<(Child, String)> {
+async fn start() -> Result<(Processes, String)> {
     let mut child = Command::new(binary()?)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .kill_on_drop(true)
+        .process_group(0)
         .spawn()?;
+    let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+    let processes = Processes(pid.context("the sandbox has ended")?);
     let mut output = BufReader::new(child.stdout.take().context("no output")?);
     let mut printed = Vec::new();
     timeout(PATIENCE, async {
@@ -37,7 +40,7 @@ async fn start() -> Result<(Child, String)> {
         Ok(())
     })
     .await??;
-    Ok((child, String::from_utf8(printed)?))
+    Ok((processes, String::from_utf8(printed)?))
 }
 
 /// The address on the line with those words.
@@ -49,7 +52,7 @@ fn address<'a>(printed: &'a str, words: &str) -> Result<&'a str> {
 #[tokio::test]
 #[ignore = "needs Chromium and ChromeDriver; .ci/run installs them and runs this"]
 async fn the_sandbox_takes_a_newcomer_by_the_hand() -> Result<()> {
-    let (mut sandbox, printed) = start().await?;
+    let (_sandbox, printed) = start().await?;
     let (phones, admin) = (Browser::start().await?, Browser::start().await?);
     phones.open(address(&printed, "virtual phones")?).await?;
     phones.sees("moonwa says: PENDING").await;
@@ -90,6 +93,5 @@ async fn the_sandbox_takes_a_newcomer_by_the_hand() -> Result<()> {
     phones.fits().await;
     phones.close(&[]).await?;
     admin.close(&[]).await?;
-    sandbox.kill().await?;
     Ok(())
 }

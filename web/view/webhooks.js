@@ -24,7 +24,7 @@ export function webhooks(main, wanted) {
 
 /** @param {HTMLElement} root @param {import("../state.js").Webhook} hook */
 function update(root, hook) {
-  const wrong = hook.failing_since && (hook.last_error ? say("a", hook.last_error) : t("w.answered", { status: String(hook.last_status) }));
+  const wrong = hook.failing_since && (hook.last_status ? t("w.answered", { status: String(hook.last_status) }) : say("a", hook.last_error ?? "none"));
   fill(root, {
     url: hook.url, state: hookState(hook), error: wrong, backlog: hook.backlog, delivered: hook.delivered,
     since_box: Boolean(hook.failing_since), since: ago(hook.failing_since), next_box: Boolean(hook.next_try), next: ago(hook.next_try), pause: hook.state === "active", resume: hook.state !== "active",
