@@ -17,6 +17,7 @@ mod ledger;
 mod link;
 mod media;
 mod net;
+mod observe;
 mod outgoing;
 mod pace;
 mod probe;
