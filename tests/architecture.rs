@@ -126,6 +126,10 @@ fn tasks_and_blocking_work_have_their_owners() {
 #[test]
 fn no_file_is_a_barn() {
     for (path, text) in sources() {
+        // A list of tests may be long.
+        if path.file_stem().is_some_and(|name| name.to_string_lossy().ends_with("tests")) {
+            continue;
+        }
         let lines =
             text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default().lines().count();
         assert!(lines <= 400, "{} has {lines} lines", path.display());

@@ -27,7 +27,7 @@ fn confirmed(sim: &Simulator, cursor: u64, id: &str) -> bool {
         entry.seq > cursor
             && entry.direction == Direction::In
             && matches!(entry.tag.as_str(), "ack" | "receipt")
-            && entry.attr("id").as_deref() == Some(id)
+            && entry.ids().iter().any(|confirmed| confirmed == id)
     })
 }
 
@@ -68,8 +68,7 @@ async fn no_ack_before_the_event_is_on_disk() -> Result<()> {
     fs::remove_file(&hold)?;
     hook.expect_text("held").await;
     sim.wait_journal(cursor, |entry| {
-        (entry.is_in("ack") || entry.is_in("receipt"))
-            && entry.attr("id").as_deref() == Some(id.as_str())
+        (entry.is_in("ack") || entry.is_in("receipt")) && entry.ids().contains(&id)
     })
     .await?;
     moonwa.stop().await?;
@@ -100,8 +99,7 @@ async fn killed_between_commit_and_ack_the_message_comes_again_under_the_same_id
     moonwa.relaunch().await?;
     let post = hook.expect_text("stored, not acked").await;
     sim.wait_journal(cursor, |entry| {
-        (entry.is_in("ack") || entry.is_in("receipt"))
-            && entry.attr("id").as_deref() == Some(id.as_str())
+        (entry.is_in("ack") || entry.is_in("receipt")) && entry.ids().contains(&id)
     })
     .await?;
     bob.send_text(&ann, "and on").await?;

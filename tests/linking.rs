@@ -103,11 +103,11 @@ async fn unlinked_on_the_phone_it_forgets_its_keys_and_links_again() -> Result<(
     let gone = moonwa.wait_state("toko", "logged_out").await;
     assert_eq!((&gone["status"], &gone["reason"]), (&json!("DISCONNECTED"), &json!("unlinked")));
     moonwa.restart().await?;
-    let still = moonwa.device("toko").await?;
-    assert!(
-        ["logged_out", "pending"].contains(&still["state"].as_str().unwrap_or_default()),
-        "{still}"
-    );
+    // A stop may come before the last row is erased; then WhatsApp's answer to the next login does it.
+    let ended = |device: &Value| {
+        ["logged_out", "pending"].contains(&device["state"].as_str().unwrap_or_default())
+    };
+    moonwa.wait_device("toko", "no QR by itself, and no connection", ended).await;
 
     moonwa.link("toko", &ann).await?;
     bob.send_text(&ann, "after the second link").await?;

@@ -120,7 +120,7 @@ async fn a_removed_table_keeps_its_credentials_until_it_is_forgotten() -> Result
 
     let after = logins(&sim);
     moonwa.edit_config(|_| without.clone())?;
-    reloaded(&moonwa, "applied", |_| true).await;
+    reloaded(&moonwa, "applied", |report| report["trigger"] == "file").await;
     moonwa.admin().get("/v1/devices/toko").await?.expect(404);
     assert_eq!(moonwa.device("keep").await?["state"], "connected");
     assert_eq!(ann.devices().len(), 1, "the phone still shows it as linked");

@@ -20,7 +20,9 @@ struct Gateway {
 impl Gateway {
     fn find(config: Option<&Path>) -> Result<Self> {
         let path = config::find(config)?;
-        let loaded = Config::load(&path)?;
+        // The file may be broken while the gateway runs on: where its store is stands in the copy that works.
+        let loaded =
+            Config::load(&path).or_else(|rejected| config::last_good(&path).or(Err(rejected)))?;
         let store = loaded.config.store.path.clone();
         let control = Control::find(&loaded.config).with_context(|| {
             let file = store.join("control.json");
