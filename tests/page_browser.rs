@@ -1,6 +1,16 @@
 //! The admin page as a person uses it: real Chromium, the real binary, the simulated WhatsApp. Run by `.ci/run`, or with
 //! `cargo test --test page_browser -- --ignored` where Chromium and ChromeDriver are installed.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::print_stdout,
+    reason = "what a test does not expect shall end it loudly"
+)]
+
 #[path = "page_browser/browser.rs"]
 mod browser;
 #[path = "page_browser/gallery.rs"]

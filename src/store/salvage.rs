@@ -122,7 +122,7 @@ fn later_marks(file: &mut impl Read) -> io::Result<Vec<super::journal::Mark>> {
 /// What is left of a journal, without the zeros at its end: it is made 64 MiB long and mostly never filled, so they are
 /// compared by the page and never kept.
 fn without_end(file: &mut impl Read) -> io::Result<Vec<u8>> {
-    const ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+    static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
     let (mut rest, mut zeros) = (Vec::new(), 0);
     loop {
         let mut page = Vec::with_capacity(ZEROS.len());
