@@ -90,6 +90,8 @@ async fn a_torn_commit_of_the_event_log_costs_nothing() -> Result<()> {
     moonwa.link("toko", &ann).await?;
     bob.send_text(&ann, "before").await?;
     hook.expect_text("before").await;
+    // Unconfirmed it would come again, and be what the fail-point sees first.
+    ann.expect_confirmed().await?;
 
     // The event's commit is the last thing the process does.
     moonwa.kill().await?;
