@@ -264,6 +264,7 @@ export default {
   "e.not_on_whatsapp": "This number is not on WhatsApp.",
   "e.offline": "moonwa cannot be reached. Is it running?",
   "e.queue_full": "Too many messages are waiting. Try again shortly.",
+  "e.sending_locked": "WhatsApp does not let this number write to new contacts for now.",
   "e.store_failed": "moonwa could not write to its disk.",
   "e.timeout": "That took too long. Try again.",
   "e.too_large": "The file is too large.",

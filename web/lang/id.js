@@ -263,6 +263,7 @@ export default {
   "e.not_on_whatsapp": "Nomor ini tidak ada di WhatsApp.",
   "e.offline": "moonwa tidak dapat dihubungi. Apakah sedang berjalan?",
   "e.queue_full": "Terlalu banyak pesan menunggu. Coba sebentar lagi.",
+  "e.sending_locked": "Untuk sementara WhatsApp tidak mengizinkan nomor ini menulis ke kontak baru.",
   "e.store_failed": "moonwa tidak bisa menulis ke disk.",
   "e.timeout": "Terlalu lama. Coba lagi.",
   "e.too_large": "Berkas terlalu besar.",

@@ -178,8 +178,8 @@ fn slice(range: &str, length: usize) -> Option<(usize, usize)> {
 }
 
 /// The direct path, the key and the kind of the file a message names.
-fn file_of(m: &wa::Message) -> Option<(&Option<String>, &Option<Vec<u8>>, MediaType)> {
-    Some(if let Some(i) = m.image_message.as_option() {
+fn file_of(m: &wa::Message) -> Option<(&str, &[u8], MediaType)> {
+    let (path, key, kind) = if let Some(i) = m.image_message.as_option() {
         (&i.direct_path, &i.media_key, MediaType::Image)
     } else if let Some(v) = m.video_message.as_option() {
         (&v.direct_path, &v.media_key, MediaType::Video)
@@ -191,20 +191,19 @@ fn file_of(m: &wa::Message) -> Option<(&Option<String>, &Option<Vec<u8>>, MediaT
         (&s.direct_path, &s.media_key, MediaType::Sticker)
     } else {
         return None;
-    })
+    };
+    Some((path.as_deref()?, key.as_deref()?, kind))
 }
 
 /// The direct path and the key of the file a message names.
 pub(crate) fn path_of(message: &wa::Message) -> Option<(String, Vec<u8>)> {
     let (path, key, _) = file_of(message)?;
-    Some((path.clone()?, key.clone()?))
+    Some((path.to_owned(), key.to_owned()))
 }
 
 /// Finds, decrypts and checks the file a message names.
 pub(crate) fn open(world: &World, message: &wa::Message) -> Result<Vec<u8>> {
     let (path, key, kind) = file_of(message).context("no file in the message")?;
-    let file = world
-        .media_file(path.as_deref().context("no direct path")?)
-        .context("the media host does not have the file")?;
-    DownloadUtils::decrypt_stream(file.as_slice(), key.as_deref().context("no media key")?, kind)
+    let file = world.media_file(path).context("the media host does not have the file")?;
+    DownloadUtils::decrypt_stream(file.as_slice(), key, kind)
 }

@@ -68,7 +68,7 @@ impl World {
     }
 
     /// A stanza to every companion of an account, as a person's phone causes it.
-    fn to_companions(&mut self, to: &str, node: &Node) {
+    fn tell_companions(&mut self, to: &str, node: &Node) {
         for device in self.device_ids(to).into_iter().filter(|device| *device != 0) {
             self.deliver(&Address::new(to, device), node.clone());
         }
@@ -91,7 +91,7 @@ impl World {
             .attr("t", now())
             .children([offer.build()])
             .build();
-        self.to_companions(to, &node);
+        self.tell_companions(to, &node);
         Ok(id)
     }
 
@@ -109,7 +109,7 @@ impl World {
             .attr("t", now())
             .children([NodeBuilder::new("unavailable").attr("type", "view_once").build()])
             .build();
-        self.to_companions(to, &node);
+        self.tell_companions(to, &node);
         Ok(id)
     }
 
@@ -134,7 +134,7 @@ impl World {
 
     fn uploaded_again(&mut self, from: &Address, node: &Node, id: &str) -> Option<Node> {
         let rmr = node.get_optional_child("rmr");
-        if !rmr.is_some_and(|rmr| jid(rmr, "jid").is_some()) {
+        if rmr.is_none_or(|rmr| jid(rmr, "jid").is_none()) {
             self.violation(Some(from), "upload again", "the receipt names no chat".to_owned());
             return None;
         }
@@ -201,6 +201,13 @@ impl Phone {
 }
 
 impl Simulator {
+    /// WhatsApp does not let this account write to people for so many seconds; it answers 463 and says until when.
+    pub fn lock_sending(&self, number: &str, seconds: u64) {
+        if let Some(account) = self.world().accounts.get_mut(number) {
+            account.locked = now() + seconds;
+        }
+    }
+
     /// The media host throws away every file it has: downloads are answered 410 until a phone uploads again.
     pub fn expire_media(&self) {
         let mut world = self.world();
