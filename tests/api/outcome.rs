@@ -1,5 +1,8 @@
 //! What becomes of a message, told to the caller: accepted, played, refused, and by whom.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
+
 use crate::send::linked;
 use crate::support::{Gateway, KEY};
 use anyhow::{Context as _, Result};
@@ -160,6 +163,47 @@ async fn what_cannot_arrive_is_told() -> Result<()> {
     let body = json!({ "to": bob.number(), "text": "x" });
     let refused = gateway.key().post(MESSAGES, &body).await?.expect(409);
     assert_eq!(refused.json()["code"], "device_not_connected");
+    gateway.stop().await;
+    Ok(())
+}
+
+/// Answers every request with `answer`; returns the host's URL.
+fn host(answer: &'static str) -> Result<String> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let url = format!("http://{}/x.png", listener.local_addr()?);
+    std::thread::Builder::new().spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let mut asked = Vec::new();
+            let mut byte = [0];
+            while !asked.ends_with(b"\r\n\r\n") && stream.read_exact(&mut byte).is_ok() {
+                asked.extend(byte);
+            }
+            // The gateway may hang up as soon as it has seen enough.
+            stream.write_all(answer.as_bytes()).ok();
+        }
+    })?;
+    Ok(url)
+}
+
+#[tokio::test]
+async fn what_a_url_does_not_give_is_told() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let (ann, bob) =
+        (sim.phone("628555000219", "Ann").await, sim.phone("628555000220", "Bob").await);
+    let gateway = linked(&sim, &ann).await?;
+    let redirect = "HTTP/1.1 302 Found\r\nLocation: http://169.254.169.254/latest/\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    let large = "HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Length: 2147483648\r\nConnection: close\r\n\r\n\x7fPNG";
+    let gone = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    for (answer, code) in
+        [(redirect, "media_url_denied"), (large, "media_too_large"), (gone, "media_fetch_failed")]
+    {
+        let body = json!({ "to": bob.number(), "image": { "url": host(answer)? } });
+        let path = format!("{MESSAGES}?wait=20s");
+        let failed = gateway.key().post(&path, &body).await?.expect(200).json();
+        assert_eq!((&failed["status"], &failed["code"]), (&json!("failed"), &json!(code)));
+        assert!(failed["detail"].is_string(), "{failed}");
+    }
     gateway.stop().await;
     Ok(())
 }

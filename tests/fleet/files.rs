@@ -37,7 +37,8 @@ fn film() -> Vec<u8> {
 fn speech() -> Vec<u8> {
     let page = |granule: u64, body: &[u8]| {
         let mut page = b"OggS\0\x02".to_vec();
-        page.extend(granule.to_le_bytes());
+        // The format is little-endian.
+        page.extend(granule.to_be_bytes().into_iter().rev());
         page.extend([0; 12]);
         page.extend([1, u8::try_from(body.len()).unwrap()]);
         page.extend(body);
@@ -105,6 +106,23 @@ async fn every_kind_of_file_arrives_byte_for_byte() -> Result<()> {
         (image.mimetype.as_deref(), image.caption.as_deref()),
         (Some("image/png"), Some("lihat"))
     );
+
+    assert_eq!(image.view_once, None);
+    let path = story.gateway.store.spool().join("once");
+    std::fs::write(&path, &png)?;
+    let content = Content::Media {
+        media: MediaKind::Image,
+        source: MediaSource::Spool(path),
+        mime: None,
+        filename: None,
+        caption: None,
+    };
+    let once = SendRequest { view_once: true, ..to(story.bob.number(), content) };
+    let once = story.sent(once).await?;
+    assert_eq!(once.message.image_message.as_option().unwrap().view_once, Some(true));
+    assert_eq!(story.bob.media(&once.message)?, png);
+    let id = MessageId::parse(&once.id).expect("an id");
+    assert!(!story.gateway.device().can_forward(&id).await?, "it is seen once");
 
     let got = story.file(MediaKind::Video, &film()).await?;
     let video = got.video_message.as_option().unwrap();

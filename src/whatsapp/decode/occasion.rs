@@ -19,7 +19,7 @@ pub(in crate::whatsapp) fn unavailable(
     let placeholder = wa::Message { conversation: Some(String::new()), ..Default::default() };
     let mut event = message(device, info, &placeholder, from, chat)?.event;
     if let EventData::Message(data) = &mut event.data {
-        data.kind = "unavailable".to_owned();
+        "unavailable".clone_into(&mut data.kind);
         data.details = Some(json!({ "type": kind }));
     }
     Some(event)
