@@ -51,6 +51,7 @@ impl FetchError {
 #[derive(Clone, Debug)]
 pub(super) struct Fetcher {
     agent: ureq::Agent,
+    patience: Duration,
     max: u64,
 }
 
@@ -62,7 +63,6 @@ impl Fetcher {
 
     fn within(patience: Duration, max: u64, allow: Vec<IpNet>) -> Self {
         let config = ureq::Agent::config_builder()
-            .timeout_global(Some(patience))
             .timeout_resolve(Some(Duration::from_secs(5)))
             .timeout_connect(Some(Duration::from_secs(10)))
             .max_redirects(3)
@@ -73,7 +73,8 @@ impl Fetcher {
             .max_idle_connections(0)
             .build();
         let resolver = Policy { allow, inner: DefaultResolver::default() };
-        Self { agent: ureq::Agent::with_parts(config, DefaultConnector::default(), resolver), max }
+        let agent = ureq::Agent::with_parts(config, DefaultConnector::default(), resolver);
+        Self { agent, patience, max }
     }
 
     /// Fetches `url` into `sink`; returns the type the server claims. Blocks.
@@ -82,10 +83,21 @@ impl Fetcher {
         url: &str,
         sink: &mut impl Write,
     ) -> Result<Option<String>, FetchError> {
+        self.fetch_within(self.patience, url, sink)
+    }
+
+    /// The same with less patience.
+    pub(super) fn fetch_within(
+        &self,
+        patience: Duration,
+        url: &str,
+        sink: &mut impl Write,
+    ) -> Result<Option<String>, FetchError> {
         if !(url.starts_with("http://") || url.starts_with("https://")) {
             return Err(FetchError::Scheme);
         }
-        let response = self.agent.get(url).call().map_err(network)?;
+        let request = self.agent.get(url).config().timeout_global(Some(patience)).build();
+        let response = request.call().map_err(network)?;
         let status = response.status();
         if !status.is_success() {
             return Err(FetchError::Status(status.as_u16()));
@@ -113,10 +125,13 @@ fn copy(source: &mut impl Read, sink: &mut impl Write) -> Result<u64, FetchError
         let count = match source.read(&mut buffer) {
             Ok(0) => return Ok(total),
             Ok(count) => count,
-            Err(error) if error.kind() == std::io::ErrorKind::TimedOut => {
-                return Err(FetchError::TooSlow);
+            Err(error) => {
+                let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<ureq::Error>());
+                return Err(match cause {
+                    Some(ureq::Error::Timeout(ureq::Timeout::Global)) => FetchError::TooSlow,
+                    _ => FetchError::Network(error.to_string()),
+                });
             }
-            Err(error) => return Err(FetchError::Network(error.to_string())),
         };
         sink.write_all(buffer.get(..count).unwrap_or_default())?;
         total += count as u64;
