@@ -1,4 +1,4 @@
-//! Figures, not verdicts, but for one: memory, start-up and latency of the real binary. Run by hand in a release build:
+//! Figures, not verdicts, but for one: memory and start-up of the real binary. Run by hand in a release build:
 //! `cargo test --release --test measure -- --ignored --nocapture --test-threads 1`.
 
 #![allow(
@@ -69,63 +69,6 @@ async fn memory_and_start() -> Result<()> {
     moonwa.stop().await?;
     Ok(())
 }
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "a measurement; run by hand in a release build"]
-async fn message_to_post() -> Result<()> {
-    let sim = Simulator::start().await?;
-    let (ann, bob) =
-        (sim.phone("628667000111", "Ann").await, sim.phone("628667000112", "Bob").await);
-    let hook = WebhookReceiver::start().await?;
-    let moonwa = gateway(&sim).device("toko", &[hook.url()]).start().await?;
-    moonwa.link("toko", &ann).await?;
-    bob.send_text(&ann, "warm up").await?;
-    hook.expect_text("warm up").await;
-
-    // One at a time: what one message takes, from the simulated server's socket to the answered POST.
-    let mut took = Vec::new();
-    for n in 0..200_usize {
-        let began = Instant::now();
-        bob.send_text(&ann, &format!("one {n}")).await?;
-        while hook.count() < n + 2 {
-            tokio::task::yield_now().await;
-        }
-        took.push(began.elapsed());
-    }
-    took.sort();
-    println!(
-        "message in to POST answered: p50 {:?}, p99 {:?}",
-        took[took.len() / 2],
-        took[took.len() * 99 / 100]
-    );
-
-    // A burst, as fast as the phone can encrypt.
-    let count = 2000;
-    let began = Instant::now();
-    for n in 0..count {
-        bob.send_text(&ann, &format!("burst {n}")).await?;
-    }
-    let sent = began.elapsed();
-    eventually_within(
-        Duration::from_secs(120),
-        "the burst",
-        || async { hook.count() },
-        |seen| *seen >= 201 + count,
-    )
-    .await;
-    let all = began.elapsed();
-    println!("a burst of {count}: sent in {sent:?}, all posted after {all:?}");
-    let texts: Vec<String> =
-        hook.taken_texts().into_iter().filter(|text| text.starts_with("burst")).collect();
-    assert_eq!(
-        texts,
-        (0..count).map(|n| format!("burst {n}")).collect::<Vec<_>>(),
-        "in order, once each"
-    );
-    moonwa.stop().await?;
-    Ok(())
-}
-
 /// Forgets the highest RSS so far, and says what it is now.
 fn calm(pid: u32) -> Result<f64> {
     std::fs::write(format!("/proc/{pid}/clear_refs"), "5")?;
