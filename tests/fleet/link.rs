@@ -8,7 +8,7 @@ use crate::support::{Gateway, config, eventually, name, text_to};
 use anyhow::Result;
 use moonwa::config::{DeviceConfig, Pace};
 use moonwa::model::{DeviceState, EventType, LoggedOut, MessageStatus, Pending, Stop};
-use moonwa_simulator::Simulator;
+use moonwa_simulator::{Entry, Simulator};
 
 #[tokio::test]
 async fn linked_by_qr_it_receives_and_sends() -> Result<()> {
@@ -201,6 +201,11 @@ async fn a_pace_holds_back_and_drops_nothing() -> Result<()> {
     let texts: Vec<String> =
         bob.inbox().iter().filter_map(|item| item.message()?.text.clone()).collect();
     assert_eq!(texts, ["pelan 0", "pelan 1", "pelan 2", "pelan 3"]);
+    for row in &rows {
+        let id = row.id.as_str();
+        let out = |e: &&Entry| e.is_in("message") && e.attr("id").as_deref() == Some(id);
+        assert_eq!(sim.journal().iter().filter(out).count(), 1, "sent once, not only seen once");
+    }
     gateway.stop().await;
     Ok(())
 }
