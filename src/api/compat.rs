@@ -247,7 +247,8 @@ async fn deliver(
     }
     let first = first.ok_or_else(|| Problem::from(Code::Internal))?;
     let patience = if kind == Kind::Media { MEDIA_PATIENCE } else { TEXT_PATIENCE };
-    let done = |status: &MessageStatus| *status != MessageStatus::Queued;
+    // Sent is what WhatsApp's server took; written to a socket is nothing yet.
+    let done = MessageStatus::is_settled;
     let mut sent = message::follow(&call.state, changes, first, done, patience).await?;
     if sent.status == MessageStatus::Queued {
         // The caller will be told that it failed, so it must not be sent later.
@@ -264,6 +265,9 @@ async fn deliver(
             Err(Refusal::NotOnWhatsApp)
         }
         MessageStatus::Failed { code, .. } => Err(Refusal::Failed(kind, code.clone())),
+        MessageStatus::Queued | MessageStatus::Sent => {
+            Err(Refusal::Failed(kind, "timeout".to_owned()))
+        }
         _ => Ok(sent),
     }
 }
