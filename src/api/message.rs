@@ -19,10 +19,11 @@ use super::multipart;
 use super::problem::{Code, Problem};
 use super::spool::{self, Spooled};
 use crate::model::{
-    Content, DeviceName, DeviceState, IdempotencyKey, Jid, MediaSource, MessageId, MessageStatus,
-    Recipient, SendRequest, SentMessage, UnixMillis,
+    Content, Degradation, DeviceName, DeviceState, IdempotencyKey, Jid, MediaSource, MessageId,
+    MessageStatus, Recipient, SendRequest, SentMessage, UnixMillis,
 };
 use crate::store::Enqueued;
+use crate::whatsapp::DeviceHandle;
 
 /// Messages of one device that may wait.
 const WAITING: usize = 1_000;
@@ -70,6 +71,37 @@ pub(super) fn idempotency_key(call: &Call) -> Result<Option<IdempotencyKey>, Pro
     let key = value.to_str().ok().and_then(IdempotencyKey::parse);
     let wrong = || Problem::field("Idempotency-Key", "1 to 255 visible ASCII characters");
     key.map(Some).ok_or_else(wrong)
+}
+
+/// The message that was promised for the same request under that key. It is the answer whatever became of the device
+/// since: a caller that asks again because it heard nothing must not be told that nothing was sent.
+pub(super) async fn promised(
+    state: &State,
+    device: &DeviceName,
+    request: &SendRequest,
+    key: Option<&IdempotencyKey>,
+) -> Result<Option<SentMessage>, Problem> {
+    let Some(key) = key else { return Ok(None) };
+    match state.api.store.queue().known(device, request, key).await? {
+        Some(Enqueued::Conflict) => Err(Code::IdempotencyConflict.into()),
+        Some(Enqueued::Known(message) | Enqueued::Queued(message)) => Ok(Some(message)),
+        Some(Enqueued::Full) | None => Ok(None),
+    }
+}
+
+/// Refuses what WhatsApp would answer with 463: a person we were not in touch with, while the account is locked. Every
+/// such try counts against the account.
+pub(super) async fn check_lock(handle: &DeviceHandle, to: &Recipient) -> Result<(), Problem> {
+    let DeviceState::Degraded(Degradation::SendingLocked(Some(until))) = handle.status().state
+    else {
+        return Ok(());
+    };
+    let now = UnixMillis::now();
+    if until <= now || handle.in_touch(to).await? {
+        return Ok(());
+    }
+    let detail = format!("it may write to people who wrote first, and to everybody after {until}");
+    Err(Problem::new(Code::SendingLocked, detail).retry_after(until.since(now)))
 }
 
 /// Puts a message on disk and gives it its id.
@@ -133,14 +165,15 @@ pub(super) async fn send(call: &mut Call) -> Result<Response, Problem> {
     let country_code = config.country_code.clone();
     let handle = call.handle()?;
     let (body, upload) = if call.has_type("multipart/form-data") {
-        // Nobody uploads a film to learn that the device is not linked.
-        check_state(&handle.status().state)?;
+        // Nobody uploads a film to learn that the device is not linked; a key may be known already.
+        if key.is_none() {
+            check_state(&handle.status().state)?;
+        }
         multipart::send_body(call).await?
     } else {
         (call.json::<SendBody>(MAX_INLINE).await?, None)
     };
     let mut draft = body.draft(country_code.as_deref())?;
-    check_state(&handle.status().state)?;
     let changes = call.state.api.store.queue().changes();
     let mut upload = upload;
     if let Some(bytes) = draft.inline.take() {
@@ -158,7 +191,14 @@ pub(super) async fn send(call: &mut Call) -> Result<Response, Problem> {
             *source = MediaSource::Spool(upload.path().to_owned());
         }
     }
-    let message = enqueue(&call.state, &name, draft.request, key).await?;
+    let message = match promised(&call.state, &name, &draft.request, key.as_ref()).await? {
+        Some(message) => message,
+        None => {
+            check_state(&handle.status().state)?;
+            check_lock(&handle, &draft.request.to).await?;
+            enqueue(&call.state, &name, draft.request, key).await?
+        }
+    };
     if message.status == MessageStatus::Queued
         && let Some(upload) = upload
     {
@@ -246,10 +286,16 @@ pub(super) async fn revoke(call: &Call) -> Result<Response, Problem> {
 
 async fn follow_up(call: &Call, to: Recipient, content: Content) -> Result<Response, Problem> {
     let (name, _) = call.device()?;
-    check_state(&call.handle()?.status().state)?;
+    let key = idempotency_key(call)?;
     let request =
         SendRequest { to, content, reply_to: None, mentions: Vec::new(), view_once: false };
-    let message = enqueue(&call.state, &name, request, idempotency_key(call)?).await?;
+    let message = match promised(&call.state, &name, &request, key.as_ref()).await? {
+        Some(message) => message,
+        None => {
+            check_state(&call.handle()?.status().state)?;
+            enqueue(&call.state, &name, request, key).await?
+        }
+    };
     Ok(queued_answer(call, &message))
 }
 

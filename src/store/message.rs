@@ -20,7 +20,9 @@ use super::log::number;
 use super::reader::Readers;
 use super::txn::Txn;
 use super::writer::{Promise, Writer};
-use crate::model::{DeviceName, IdempotencyKey, MessageId, MessageStatus, SentMessage, UnixMillis};
+use crate::model::{
+    DeviceName, IdempotencyKey, MessageId, MessageStatus, SendRequest, SentMessage, UnixMillis,
+};
 
 /// What came of queueing a message.
 #[derive(Clone, Debug)]
@@ -97,6 +99,26 @@ impl SendQueue {
                     });
                 }
                 Ok(outcome)
+            })
+            .await
+    }
+
+    /// What became of a request that came under this key before; `None` when none did.
+    pub async fn known(
+        &self,
+        device: &DeviceName,
+        request: &SendRequest,
+        key: &IdempotencyKey,
+    ) -> Result<Option<Enqueued>, StoreError> {
+        let hash: [u8; 32] = Sha256::digest(key.as_str()).into();
+        let key = Key::new(b'k').device(device).rest(hash);
+        let request: [u8; 32] = Sha256::digest(to_json(request)?).into();
+        let device = device.clone();
+        self.readers
+            .run(move |databases| {
+                let (state, now) = (&databases.state, databases.state.db.snapshot());
+                let read = |key: Key| now.get(&state.queue, key).map_err(StoreError::database);
+                read(key)?.map(|row| known(&row, &request, &device, read)).transpose()
             })
             .await
     }
@@ -223,15 +245,7 @@ fn enqueue(
     if let Some(key) = &key
         && let Some(known) = txn.get(queue, key)?
     {
-        let Some((before, id)) = known.split_first_chunk::<32>() else {
-            return Err(StoreError::Damaged("an idempotency key".to_owned()));
-        };
-        if *before != request {
-            return Ok(Enqueued::Conflict);
-        }
-        let row = txn.get(queue, Key::new(b'm').device(device).rest(id))?;
-        let row = row.ok_or_else(|| StoreError::Damaged("a message with a key".to_owned()))?;
-        return Ok(Enqueued::Known(from_json::<Row>(&row)?.message));
+        return self::known(&known, &request, device, |key| txn.get(queue, key));
     }
     let place = message_key(device, &message.id);
     if let Some(row) = txn.get(queue, &place)? {
@@ -260,6 +274,24 @@ fn enqueue(
     let row = Row { order, key, message };
     txn.put(queue, place, to_json(&row)?);
     Ok(Enqueued::Queued(row.message))
+}
+
+/// What the row of an idempotency key says about a request.
+fn known<T: AsRef<[u8]>>(
+    row: &[u8],
+    request: &[u8; 32],
+    device: &DeviceName,
+    read: impl FnOnce(Key) -> Result<Option<T>, StoreError>,
+) -> Result<Enqueued, StoreError> {
+    let Some((before, id)) = row.split_first_chunk::<32>() else {
+        return Err(StoreError::Damaged("an idempotency key".to_owned()));
+    };
+    if before != request {
+        return Ok(Enqueued::Conflict);
+    }
+    let row = read(Key::new(b'm').device(device).rest(id))?;
+    let row = row.ok_or_else(|| StoreError::Damaged("a message with a key".to_owned()))?;
+    Ok(Enqueued::Known(from_json::<Row>(row.as_ref())?.message))
 }
 
 fn advance(

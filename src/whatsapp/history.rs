@@ -8,7 +8,8 @@ use wa_rs::wacore::download::MediaType;
 
 use super::WhatsAppError;
 use crate::model::{
-    DeviceName, Event, EventData, EventType, MediaKind, MessageData, MessageId, UnixMillis,
+    DeviceName, Event, EventData, EventType, Jid, MediaKind, MessageData, MessageId, MessageStatus,
+    SentMessage, UnixMillis,
 };
 use crate::store::{Batch, Seq, Space, Store, StoreError};
 
@@ -19,6 +20,8 @@ const KEEP: Duration = Duration::from_hours(7 * 24);
 /// How many events are looked through, in pages.
 const PAGE: u64 = 512;
 const PAGES: u64 = 10;
+/// How many sent messages are looked through.
+const RECENT: usize = 1_000;
 
 /// Where a received file is and how it is decrypted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -71,6 +74,38 @@ pub(super) async fn find(
     device: &DeviceName,
     id: &MessageId,
 ) -> Result<Option<MessageData>, StoreError> {
+    search(store, device, |data| data.id == id.as_str()).await
+}
+
+/// Whether a person wrote to us, or took a message of ours.
+pub(super) async fn in_touch(
+    store: &Store,
+    device: &DeviceName,
+    jid: &Jid,
+) -> Result<bool, StoreError> {
+    let sent = store.queue().recent(device, RECENT).await?;
+    let took = |row: &SentMessage| {
+        let failed = matches!(row.status, MessageStatus::Failed { .. });
+        row.request.to.jid() == *jid && row.status.is_settled() && !failed
+    };
+    if sent.iter().any(took) {
+        return Ok(true);
+    }
+    let user = jid.user();
+    let theirs = |data: &MessageData| {
+        let of = |address: &Option<String>| address.as_deref() == Some(user);
+        data.group.is_none()
+            && (data.chat == jid.as_str() || of(&data.from.phone) || of(&data.from.lid))
+    };
+    Ok(search(store, device, theirs).await?.is_some())
+}
+
+/// The newest message for which `good` holds.
+async fn search(
+    store: &Store,
+    device: &DeviceName,
+    good: impl Fn(&MessageData) -> bool,
+) -> Result<Option<MessageData>, StoreError> {
     let mut end = store.log().tail(device).borrow().0;
     for _ in 0..PAGES {
         let start = end.saturating_sub(PAGE);
@@ -82,7 +117,7 @@ pub(super) async fn find(
         for stored in page.events.iter().rev().filter(|stored| is_message(stored.kind)) {
             let Ok(event) = serde_json::from_slice::<Event>(&stored.body) else { continue };
             match event.data {
-                EventData::Message(data) if data.id == id.as_str() => return Ok(Some(*data)),
+                EventData::Message(data) if good(&data) => return Ok(Some(*data)),
                 _ => {}
             }
         }

@@ -103,6 +103,9 @@ pub enum Fault {
     /// The next request in this namespace is refused.
     IqError(String, u16),
 
+    /// The account may not write to new contacts until then (seconds since 1970), says the next answer about it.
+    ReachOutLock(u64),
+
     /// The next upload is answered with this status.
     UploadStatus(u16),
     /// The next download is answered with this status (403, 404, 410 …).

@@ -3,6 +3,7 @@
 use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
 
+use crate::fault::Fault;
 use crate::util::{empty, iq_result, text};
 use crate::world::{Address, World};
 
@@ -46,6 +47,18 @@ impl World {
                 iq_result(node, vec![NodeBuilder::new("privacy").children(categories).build()])
             }
             "blocklist" if get => iq_result(node, vec![empty("list")]),
+            "w:mex" => {
+                let until = self.faults.take(Some(who), |fault| match fault {
+                    Fault::ReachOutLock(until) => Some(*until),
+                    _ => None,
+                });
+                let lock = until.map(|until| {
+                    let data = serde_json::json!({"data": {"xwa2_fetch_account_reachout_timelock":
+                        {"is_active": true, "time_enforcement_ends": until.to_string()}}});
+                    NodeBuilder::new("result").bytes(data.to_string().into_bytes()).build()
+                });
+                iq_result(node, lock.into_iter().collect())
+            }
             "privacy"
             | "blocklist"
             | "urn:xmpp:whatsapp:dirty"
@@ -56,7 +69,6 @@ impl World {
             | "urn:xmpp:whatsapp:account"
             | "w:biz"
             | "w:profile:picture"
-            | "w:mex"
             | "tos"
             | "fb:thrift_iq" => iq_result(node, Vec::new()),
             other => {
