@@ -207,12 +207,17 @@ pub(super) async fn send(call: &mut Call) -> Result<Response, Problem> {
     let Some(wait) = wait else { return Ok(queued_answer(call, &message)) };
     let message = follow(&call.state, changes, message, MessageStatus::is_settled, wait).await?;
     let settled = message.status.is_settled();
-    Ok(body::json(if settled { StatusCode::OK } else { StatusCode::ACCEPTED }, &render(&message)))
+    let status = if settled { StatusCode::OK } else { StatusCode::ACCEPTED };
+    Ok(located(call, &message, body::json(status, &render(&message))))
 }
 
 fn queued_answer(call: &Call, message: &SentMessage) -> Response {
     let answer = json!({ "id": message.id, "status": message.status.as_str() });
-    let mut response = body::json(StatusCode::ACCEPTED, &answer);
+    located(call, message, body::json(StatusCode::ACCEPTED, &answer))
+}
+
+/// Says where to ask about a message.
+fn located(call: &Call, message: &SentMessage, mut response: Response) -> Response {
     let base = call.config.server.base_path.trim_end_matches('/');
     let place = format!("{base}/v1/devices/{}/messages/{}", message.device, message.id);
     if let Ok(place) = HeaderValue::from_str(&place) {

@@ -35,6 +35,9 @@ pub(super) enum FetchError {
     /// The server could not be reached, or broke off.
     #[error("the URL could not be fetched: {0}")]
     Network(String),
+    /// What the server said is no answer, or leads nowhere.
+    #[error("the URL cannot be fetched: {0}")]
+    Broken(String),
     /// The file could not be written here.
     #[error("the file could not be written: {0}")]
     Disk(#[from] std::io::Error),
@@ -131,6 +134,13 @@ fn network(error: ureq::Error) -> FetchError {
         ureq::Error::Io(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
             FetchError::Denied
         }
+        error @ (ureq::Error::BadUri(_)
+        | ureq::Error::TooManyRedirects
+        | ureq::Error::RedirectFailed
+        | ureq::Error::Http(_)
+        | ureq::Error::InvalidProxyUrl
+        | ureq::Error::LargeResponseHeader(..)
+        | ureq::Error::Protocol(_)) => FetchError::Broken(error.to_string()),
         error => FetchError::Network(error.to_string()),
     }
 }
@@ -209,7 +219,10 @@ fn is_never_v6(ip: Ipv6Addr) -> bool {
     let segments = ip.segments();
     let [a, b, ..] = segments;
     let v4_compatible = segments.iter().take(6).all(|segment| *segment == 0);
+    // Everything public lies in 2000::/3; what is translated to IPv4 (::ffff:0:0:0/96) does not.
+    let public = (a & 0xe000) == 0x2000;
     ip == METADATA
+        || !(public || is_private(IpAddr::V6(ip)))
         || ip.is_multicast()
         || ip.is_unspecified()
         || (a & 0xffc0) == 0xfe80
@@ -272,6 +285,8 @@ mod tests {
             "64:ff9b::a9fe:a9fe",
             "2002:a9fe:a9fe::1",
             "::a9fe:a9fe",
+            "::ffff:0:a9fe:a9fe",
+            "4000::1",
             "::",
         ] {
             assert!(!may(ip, &all), "{ip}");
@@ -368,7 +383,12 @@ mod tests {
                 ] {
                     let outcome = fetcher.fetch(&url, &mut Vec::new());
                     assert!(
-                        matches!(outcome, Err(FetchError::Denied | FetchError::Network(_))),
+                        matches!(
+                            outcome,
+                            Err(FetchError::Denied
+                                | FetchError::Network(_)
+                                | FetchError::Broken(_))
+                        ),
                         "{url}: {outcome:?}"
                     );
                     forms += 1;
