@@ -228,15 +228,16 @@ fn plain(to: &Recipient, content: Content) -> SendRequest {
 
 /// Whether a message to that receiver can go out now.
 async fn check(handle: &DeviceHandle, to: &Recipient, kind: Kind) -> Result<(), Refusal> {
+    message::check_lock(handle, to).await.map_err(|problem| match problem.code {
+        Code::SendingLocked => Refusal::Failed(kind, problem.code.row().0.to_owned()),
+        _ => problem.into(),
+    })?;
     if let Recipient::Phone(phone) = to
         && asked(kind, handle.lookup(phone).await)?.is_none()
     {
         return Err(Refusal::NotOnWhatsApp);
     }
-    message::check_lock(handle, to).await.map_err(|problem| match problem.code {
-        Code::SendingLocked => Refusal::Failed(kind, problem.code.row().0.to_owned()),
-        _ => problem.into(),
-    })
+    Ok(())
 }
 
 /// Queues the messages in order and waits for the first; the answer is about that one.

@@ -32,6 +32,8 @@ const MAX_INLINE: usize = 4 * 1024 * 1024;
 /// The longest `?wait=`.
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
 const LISTED: usize = 100;
+/// When to try again while sending is locked and WhatsApp does not say until when.
+const LOCKED: Duration = Duration::from_mins(10);
 
 /// What a message looks like to callers.
 pub(super) fn render(message: &SentMessage) -> Value {
@@ -65,6 +67,24 @@ fn check_state(state: &DeviceState) -> Result<(), Problem> {
     }
 }
 
+/// Refuses what WhatsApp would refuse with 463, because every further try counts against the account. The lock is about
+/// people one has not written with: who wrote lately, or took a message, is still answered.
+pub(super) async fn check_lock(handle: &DeviceHandle, to: &Recipient) -> Result<(), Problem> {
+    match locked(&handle.status().state, to) {
+        Err(problem) if !handle.in_touch(to).await? => Err(problem),
+        _ => Ok(()),
+    }
+}
+
+fn locked(state: &DeviceState, to: &Recipient) -> Result<(), Problem> {
+    let DeviceState::Degraded(Degradation::SendingLocked(until)) = state else { return Ok(()) };
+    if to.jid().is_group() {
+        return Ok(());
+    }
+    let wait = until.map_or(LOCKED, |until| until.since(UnixMillis::now()));
+    Err(Problem::from(Code::SendingLocked).retry_after(wait))
+}
+
 /// The caller's `Idempotency-Key`.
 pub(super) fn idempotency_key(call: &Call) -> Result<Option<IdempotencyKey>, Problem> {
     let Some(value) = call.head.headers.get("idempotency-key") else { return Ok(None) };
@@ -87,21 +107,6 @@ pub(super) async fn promised(
         Some(Enqueued::Known(message) | Enqueued::Queued(message)) => Ok(Some(message)),
         Some(Enqueued::Full) | None => Ok(None),
     }
-}
-
-/// Refuses what WhatsApp would answer with 463: a person we were not in touch with, while the account is locked. Every
-/// such try counts against the account.
-pub(super) async fn check_lock(handle: &DeviceHandle, to: &Recipient) -> Result<(), Problem> {
-    let DeviceState::Degraded(Degradation::SendingLocked(Some(until))) = handle.status().state
-    else {
-        return Ok(());
-    };
-    let now = UnixMillis::now();
-    if until <= now || handle.in_touch(to).await? {
-        return Ok(());
-    }
-    let detail = format!("it may write to people who wrote first, and to everybody after {until}");
-    Err(Problem::new(Code::SendingLocked, detail).retry_after(until.since(now)))
 }
 
 /// Puts a message on disk and gives it its id.
@@ -196,6 +201,11 @@ pub(super) async fn send(call: &mut Call) -> Result<Response, Problem> {
         None => {
             check_state(&handle.status().state)?;
             check_lock(&handle, &draft.request.to).await?;
+            if let Content::Forward { message } = &draft.request.content
+                && !handle.can_forward(message).await?
+            {
+                return Err(Code::MessageNotFound.into());
+            }
             enqueue(&call.state, &name, draft.request, key).await?
         }
     };
@@ -351,6 +361,21 @@ mod tests {
         ] {
             assert_eq!(check_state(&state).unwrap_err().code, Code::DeviceNotConnected);
         }
+    }
+
+    #[test]
+    fn a_lock_holds_people_back_and_says_until_when() {
+        let to = |to| Recipient::parse(to, None).unwrap();
+        let (bob, group) = (to("628123456789"), to("120363000000000001@g.us"));
+        let until = UnixMillis::now().after(Duration::from_secs(90));
+        let state = DeviceState::Degraded(Degradation::SendingLocked(Some(until)));
+        let problem = locked(&state, &bob).unwrap_err();
+        assert_eq!(problem.code, Code::SendingLocked);
+        assert!((1..=90).contains(&problem.retry_secs().unwrap()), "{problem:?}");
+        assert!(locked(&state, &group).is_ok());
+        assert!(locked(&DeviceState::Connected, &bob).is_ok());
+        let unknown = DeviceState::Degraded(Degradation::SendingLocked(None));
+        assert_eq!(locked(&unknown, &bob).unwrap_err().retry_secs(), Some(600));
     }
 
     #[test]

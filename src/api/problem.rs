@@ -51,7 +51,7 @@ codes! {
     Conflict = "conflict", CONFLICT, "The request does not fit the present state.";
     IdempotencyConflict = "idempotency_conflict", CONFLICT, "The Idempotency-Key was used for another request.";
     DeviceNotConnected = "device_not_connected", CONFLICT, "The device is not connected.";
-    SendingLocked = "sending_locked", CONFLICT, "WhatsApp does not let this account write to new contacts now.";
+    SendingLocked = "sending_locked", CONFLICT, "WhatsApp does not let this number write to new contacts for now.";
     AlreadyLinked = "already_linked", CONFLICT, "The device is linked already.";
     Disabled = "disabled", CONFLICT, "The device is disabled in moonwa.toml.";
     NotAsked = "not_asked", CONFLICT, "WhatsApp did not ask for this step.";

@@ -14,6 +14,7 @@ mod contract;
 mod face;
 mod http;
 mod malformed;
+mod outcome;
 mod readme;
 mod refused;
 mod send;

@@ -4,8 +4,8 @@
 use std::net::SocketAddr;
 
 use anyhow::{Context as _, Result};
+use moonwa_simulator::Simulator;
 use moonwa_simulator::harness::{Moonwa, Rest, api_key};
-use moonwa_simulator::{Fault, Simulator};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -155,9 +155,7 @@ async fn a_receiver_that_cannot_be_reached_is_explained() -> Result<()> {
         text.contains("halo, toko")
     })
     .await;
-    let until = std::time::UNIX_EPOCH.elapsed()?.as_secs() + 3600;
-    sim.fault(&ann, Fault::Nack(463));
-    sim.fault(&ann, Fault::ReachOutLock(until));
+    sim.lock_sending(ann.number(), 3600);
     let nacked = key.post(&wait, &text(cid.number())).await?.expect(200).json();
     assert_eq!((&nacked["status"], &nacked["code"]), (&json!("failed"), &json!("463")));
     moonwa

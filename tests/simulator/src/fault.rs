@@ -103,9 +103,6 @@ pub enum Fault {
     /// The next request in this namespace is refused.
     IqError(String, u16),
 
-    /// The account may not write to new contacts until then (seconds since 1970), says the next answer about it.
-    ReachOutLock(u64),
-
     /// The next upload is answered with this status.
     UploadStatus(u16),
     /// The next download is answered with this status (403, 404, 410 …).
@@ -116,6 +113,8 @@ pub enum Fault {
     DownloadCorrupt,
     /// The next download waits this many milliseconds first.
     DownloadSlow(u64),
+    /// The phone does not have a file any more that it is asked to upload again.
+    ReuploadRefused,
 
     /// The next pairing of this account carries a wrong HMAC.
     BadHmac,

@@ -3,8 +3,7 @@
 use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
 
-use crate::fault::Fault;
-use crate::util::{empty, iq_result, text};
+use crate::util::{empty, iq_result, leaf, now, text};
 use crate::world::{Address, World};
 
 const PRIVACY: [(&str, &str); 7] = [
@@ -16,6 +15,9 @@ const PRIVACY: [(&str, &str); 7] = [
     ("calladd", "all"),
     ("readreceipts", "all"),
 ];
+
+/// The number of the question whether the account may write to people.
+const TIMELOCK: &str = "23983697327930364";
 
 impl World {
     pub(super) fn misc_iq(
@@ -46,19 +48,8 @@ impl World {
                 });
                 iq_result(node, vec![NodeBuilder::new("privacy").children(categories).build()])
             }
+            "w:mex" => self.mex(who, node),
             "blocklist" if get => iq_result(node, vec![empty("list")]),
-            "w:mex" => {
-                let until = self.faults.take(Some(who), |fault| match fault {
-                    Fault::ReachOutLock(until) => Some(*until),
-                    _ => None,
-                });
-                let lock = until.map(|until| {
-                    let data = serde_json::json!({"data": {"xwa2_fetch_account_reachout_timelock":
-                        {"is_active": true, "time_enforcement_ends": until.to_string()}}});
-                    NodeBuilder::new("result").bytes(data.to_string().into_bytes()).build()
-                });
-                iq_result(node, lock.into_iter().collect())
-            }
             "privacy"
             | "blocklist"
             | "urn:xmpp:whatsapp:dirty"
@@ -78,5 +69,22 @@ impl World {
                 iq_result(node, Vec::new())
             }
         }
+    }
+
+    /// A GraphQL question; only the one about the account's own lock has an answer.
+    fn mex(&self, who: &Address, node: &Node) -> Node {
+        let asked = node.get_optional_child("query").map(|query| text(query, "query_id"));
+        let until = self.accounts.get(&who.pn).map_or(0, |account| account.locked);
+        if asked.as_deref() != Some(TIMELOCK) || until == 0 {
+            return iq_result(node, Vec::new());
+        }
+        let lock = serde_json::json!({
+            "is_active": until > now(),
+            "time_enforcement_ends": until.to_string(),
+            "enforcement_type": "DEFAULT",
+        });
+        let answer =
+            serde_json::json!({ "data": { "xwa2_fetch_account_reachout_timelock": lock } });
+        iq_result(node, vec![leaf("result", answer.to_string())])
     }
 }
