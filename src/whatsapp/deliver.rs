@@ -12,7 +12,7 @@ use wa_rs::{IqError, Jid};
 use super::encode::EncodeError;
 use super::link::Parts;
 use super::media::{self, Wanted};
-use super::{decode, encode, forward, history, poll};
+use super::{decode, encode, forward, history, poll, preview};
 use crate::model::{Content, MessageId, PhoneNumber, Recipient, SentMessage};
 
 /// How long the engine may take to write one message to the socket, lookups of the receiver's devices included.
@@ -174,6 +174,7 @@ async fn prepare(
             };
             prepared.file = Some(media::upload(parts, client, wanted).await?);
         }
+        Content::LinkedText { text } => prepared.preview = preview::of(parts, text).await,
         Content::Poll { options, .. } => {
             let space = parts.store.space(&parts.name);
             prepared.secret = Some(poll::sent(&space, row.id.as_str(), options).await?);
@@ -204,7 +205,7 @@ async fn quote(
     }
     let ours = parts.store.queue().get(&parts.name, id).await?;
     let text = ours.as_ref().and_then(|row| match &row.request.content {
-        Content::Text { text } => Some(text.clone()),
+        Content::Text { text } | Content::LinkedText { text } => Some(text.clone()),
         Content::Media { caption, .. } => caption.clone(),
         _ => None,
     });
