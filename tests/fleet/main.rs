@@ -14,3 +14,4 @@
 mod kinds;
 mod link;
 mod support;
+mod withdrawn;
