@@ -22,11 +22,9 @@ use crate::model::{
     Content, Degradation, DeviceName, DeviceState, IdempotencyKey, Jid, MediaSource, MessageId,
     MessageStatus, Recipient, SendRequest, SentMessage, UnixMillis,
 };
-use crate::store::Enqueued;
+use crate::store::{Enqueued, QUEUE_LIMIT};
 use crate::whatsapp::DeviceHandle;
 
-/// Messages of one device that may wait.
-const WAITING: usize = 1_000;
 /// A JSON body may carry a small file as base64; larger ones are uploaded as multipart, which is not held in memory.
 const MAX_INLINE: usize = 4 * 1024 * 1024;
 /// The longest `?wait=`.
@@ -125,7 +123,7 @@ pub(super) async fn enqueue(
         created: now,
         updated: now,
     };
-    match state.api.store.queue().enqueue(message, key, WAITING).await? {
+    match state.api.store.queue().enqueue(message, key, QUEUE_LIMIT).await? {
         Enqueued::Queued(message) | Enqueued::Known(message) => Ok(message),
         Enqueued::Conflict => Err(Code::IdempotencyConflict.into()),
         Enqueued::Full => Err(Problem::from(Code::QueueFull).retry_after(Duration::from_mins(1))),

@@ -54,18 +54,18 @@ impl FetchError {
 #[derive(Clone, Debug)]
 pub(super) struct Fetcher {
     agent: ureq::Agent,
+    patience: Duration,
     max: u64,
 }
 
 impl Fetcher {
     /// A fetcher for files up to `max` bytes.
     pub(super) fn new(max: u64, allow: Vec<IpNet>) -> Self {
-        Self::within(PATIENCE, max, allow)
+        Self::within(PATIENCE.mul_f64(scale()), max, allow)
     }
 
     fn within(patience: Duration, max: u64, allow: Vec<IpNet>) -> Self {
         let config = ureq::Agent::config_builder()
-            .timeout_global(Some(patience.mul_f64(scale())))
             .timeout_resolve(Some(Duration::from_secs(5)))
             .timeout_connect(Some(Duration::from_secs(10)))
             .max_redirects(3)
@@ -76,7 +76,8 @@ impl Fetcher {
             .max_idle_connections(0)
             .build();
         let resolver = Policy { allow, inner: DefaultResolver::default() };
-        Self { agent: ureq::Agent::with_parts(config, DefaultConnector::default(), resolver), max }
+        let agent = ureq::Agent::with_parts(config, DefaultConnector::default(), resolver);
+        Self { agent, patience, max }
     }
 
     /// Fetches `url` into `sink`; returns the type the server claims. Blocks.
@@ -85,10 +86,21 @@ impl Fetcher {
         url: &str,
         sink: &mut impl Write,
     ) -> Result<Option<String>, FetchError> {
+        self.fetch_within(self.patience, url, sink)
+    }
+
+    /// The same with less patience.
+    pub(super) fn fetch_within(
+        &self,
+        patience: Duration,
+        url: &str,
+        sink: &mut impl Write,
+    ) -> Result<Option<String>, FetchError> {
         if !(url.starts_with("http://") || url.starts_with("https://")) {
             return Err(FetchError::Scheme);
         }
-        let response = self.agent.get(url).call().map_err(network)?;
+        let request = self.agent.get(url).config().timeout_global(Some(patience)).build();
+        let response = request.call().map_err(network)?;
         let status = response.status();
         if !status.is_success() {
             return Err(FetchError::Status(status.as_u16()));
@@ -116,9 +128,6 @@ fn copy(source: &mut impl Read, sink: &mut impl Write) -> Result<u64, FetchError
         let count = match source.read(&mut buffer) {
             Ok(0) => return Ok(total),
             Ok(count) => count,
-            Err(error) if error.kind() == std::io::ErrorKind::TimedOut => {
-                return Err(FetchError::TooSlow);
-            }
             Err(error) => return Err(network(error.into())),
         };
         sink.write_all(buffer.get(..count).unwrap_or_default())?;
