@@ -1,6 +1,8 @@
 //! The send queue: every message a caller was promised, how far it got, and the idempotency keys under which they
 //! came. Rows live in `state/`.
 
+mod counts;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,6 +13,7 @@ use fjall::Readable;
 use sha2::{Digest, Sha256};
 use tokio::sync::{broadcast, watch};
 
+use self::counts::Counts;
 use super::StoreError;
 use super::cursor::{from_json, to_json};
 use super::database::State;
@@ -368,33 +371,6 @@ fn sweep_device(
         }
     }
     Ok(())
-}
-
-/// What is known of a device's messages without reading them.
-#[derive(Default)]
-struct Counts {
-    /// How many are queued.
-    waiting: u64,
-    /// The place of the newest.
-    last: u64,
-}
-
-impl Counts {
-    fn load(state: &State, txn: &Txn<'_>, device: &DeviceName) -> Result<Self, StoreError> {
-        let Some(row) = txn.get(&state.queue, Key::new(b'n').device(device))? else {
-            return Ok(Self::default());
-        };
-        let mut parts = Parts::of(&row);
-        match (parts.number(), parts.number()) {
-            (Some(waiting), Some(last)) => Ok(Self { waiting, last }),
-            _ => Err(StoreError::Damaged("a count of messages".to_owned())),
-        }
-    }
-
-    fn save(&self, state: &State, txn: &mut Txn<'_>, device: &DeviceName) {
-        let row = Key::default().number(self.waiting).number(self.last);
-        txn.put(&state.queue, Key::new(b'n').device(device), row.into_bytes());
-    }
 }
 
 /// Places are clock times with room for a thousand messages each, so that age can be told without the message.

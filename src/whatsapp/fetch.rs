@@ -332,16 +332,16 @@ mod tests {
     /// Every way to write an IPv4 address that some parser somewhere takes, and the IPv6 addresses that carry it.
     fn disguises(ip: Ipv4Addr) -> Vec<String> {
         let [a, b, c, d] = ip.octets();
-        let n = u32::from(ip);
-        let (high, low) = (n >> 16, n & 0xffff);
-        let tail = n & 0x00ff_ffff;
+        let whole = u32::from(ip);
+        let (high, low) = (whole >> 16, whole & 0xffff);
+        let tail = whole & 0x00ff_ffff;
         let mut hosts = vec![
             ip.to_string(),
-            n.to_string(),
-            format!("{n:#o}").replace("0o", "0"),
-            format!("{n:#x}"),
-            format!("{n:#X}"),
-            format!("0x{n:08x}"),
+            whole.to_string(),
+            format!("{whole:#o}").replace("0o", "0"),
+            format!("{whole:#x}"),
+            format!("{whole:#X}"),
+            format!("0x{whole:08x}"),
             format!("{a}.{tail}"),
             format!("{a}.{b}.{low}"),
             format!("0x{a:x}.{tail}"),
@@ -365,7 +365,7 @@ mod tests {
         ]);
         let users = [
             format!("example.com@{ip}"),
-            format!("example.com:80@{n}"),
+            format!("example.com:80@{whole}"),
             format!("a%40b:c@[::ffff:{ip}]"),
         ];
         hosts.extend(users);

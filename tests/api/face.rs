@@ -28,6 +28,9 @@ async fn ask(
     anyone.send(request.body(Full::from(body.to_owned()))?).await
 }
 
+/// A body's type, a header beside it, and the body.
+type Row<'a> = (&'a str, Option<(&'a str, String)>, String);
+
 #[tokio::test]
 async fn a_text_may_be_written_in_every_documented_way() -> Result<()> {
     let sim = Simulator::start().await?;
@@ -38,7 +41,7 @@ async fn a_text_may_be_written_in_every_documented_way() -> Result<()> {
     let (json, bearer) = ("application/json", format!("Bearer {KEY}"));
     let local = format!("0{}", &to[2..]);
     let spaced = format!("+{} {}-({})", &to[..2], &to[2..6], &to[6..]);
-    let rows: Vec<(&str, Option<(&str, String)>, String)> = vec![
+    let rows: Vec<Row<'_>> = vec![
         (
             json,
             None,
@@ -82,6 +85,16 @@ async fn a_text_may_be_written_in_every_documented_way() -> Result<()> {
         assert_eq!(sent.text(), expected, "{body}");
         assert_eq!(sent.headers["content-type"], "application/json");
     }
+    gateway.stop().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn groups_are_written_to_and_listed() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let (ann, bob) =
+        (sim.phone("628555400117", "Ann").await, sim.phone("628555400118", "Bob").await);
+    let gateway = linked(&sim, &ann).await?;
     let group = sim.group("Tim", &[&ann, &bob]).await?;
     let body = json!({"api_key": KEY, "receiver": group.jid(), "data": {"message": "rapat"}});
     let sent = gateway.anyone().post("/api/send-message", &body).await?.expect(200).json();
@@ -167,15 +180,12 @@ async fn a_file_is_sent_as_documented() -> Result<()> {
     Ok(())
 }
 
-#[tokio::test]
-async fn every_refusal_is_the_documented_one() -> Result<()> {
-    let sim = Simulator::start().await?;
-    let (ann, bob) =
-        (sim.phone("628555400115", "Ann").await, sim.phone("628555400116", "Bob").await);
-    let gateway = linked(&sim, &ann).await?;
-    let anyone = gateway.anyone();
-    let text =
-        |key: &str, to: &str| json!({"api_key": key, "receiver": to, "data": {"message": "x"}});
+fn text(key: &str, to: &str) -> Value {
+    json!({"api_key": key, "receiver": to, "data": {"message": "x"}})
+}
+
+/// Path, body and answer.
+fn refusals(bob: &str) -> Vec<(&'static str, Value, String)> {
     let invalid = |errors: &str| {
         format!(
             r#"{{"status":false,"message":"Invalid request.","error":"invalid_request","errors":{errors}}}"#
@@ -183,7 +193,7 @@ async fn every_refusal_is_the_documented_one() -> Result<()> {
     };
     let zero = "write the number with its country code and without the leading 0: 628123456789 (or set country_code for the device)";
     let media = "/api/send-media";
-    let rows = [
+    vec![
         ("/api/send-message", json!({}), invalid(r#"[{"path":"api_key","msg":"required"}]"#)),
         (
             "/api/send-message",
@@ -201,7 +211,7 @@ async fn every_refusal_is_the_documented_one() -> Result<()> {
         ),
         (
             media,
-            json!({"api_key": KEY, "receiver": bob.number(), "data": {"url": "file:///etc/passwd", "media_type": "gif"}}),
+            json!({"api_key": KEY, "receiver": bob, "data": {"url": "file:///etc/passwd", "media_type": "gif"}}),
             invalid(
                 r#"[{"path":"data.url","msg":"must begin with http:// or https://"},{"path":"data.media_type","msg":"must be image, video, audio or file"}]"#,
             ),
@@ -224,12 +234,12 @@ async fn every_refusal_is_the_documented_one() -> Result<()> {
         ),
         (
             "/api/send-message",
-            text("wrong", bob.number()),
+            text("wrong", bob),
             r#"{"status":false,"message":"Invalid API Key.","error":"invalid_api_key"}"#.to_owned(),
         ),
         (
             "/api/send-message",
-            text(OTHER, bob.number()),
+            text(OTHER, bob),
             r#"{"status":false,"message":"Device is stopped.","error":"device_not_connected"}"#
                 .to_owned(),
         ),
@@ -245,8 +255,17 @@ async fn every_refusal_is_the_documented_one() -> Result<()> {
             r#"{"status":false,"message":"Invalid WhatsApp number.","error":"not_on_whatsapp"}"#
                 .to_owned(),
         ),
-    ];
-    for (path, body, expected) in rows {
+    ]
+}
+
+#[tokio::test]
+async fn every_refusal_is_the_documented_one() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let (ann, bob) =
+        (sim.phone("628555400115", "Ann").await, sim.phone("628555400116", "Bob").await);
+    let gateway = linked(&sim, &ann).await?;
+    let anyone = gateway.anyone();
+    for (path, body, expected) in refusals(bob.number()) {
         let refused = anyone.post(path, &body).await?.expect(400);
         assert_eq!(refused.text(), expected, "{body}");
         assert_eq!(refused.headers["content-type"], "application/json");

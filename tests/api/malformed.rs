@@ -63,6 +63,51 @@ async fn heads_are_bounded() -> Result<()> {
     Ok(())
 }
 
+/// What a field may hold: of the wrong type, too large, too deep, not JSON at all.
+const VALUES: &[&str] = &[
+    "null",
+    "true",
+    "0",
+    "-1",
+    "1e999",
+    "99999999999999999999",
+    "628123456789",
+    "\"\"",
+    "\"628123456789\"",
+    "\"key-of-toko-0123456789abcdef\"",
+    "\"\\ud800\"",
+    "\"\\u0000\"",
+    "[]",
+    "{}",
+    "[[[[[[]]]]]]",
+    "{\"message\":[]}",
+    "{\"url\":\"http://\\u0000\"}",
+    "{\"latitude\":1e400,\"longitude\":0}",
+    "{\"question\":\"q\",\"options\":[\"a\",\"a\"]}",
+    "{\"base64\":\"*\"}",
+    "\"",
+    "\u{feff}1",
+    "NaN",
+    "01",
+];
+
+/// Bodies that are no JSON objects.
+fn odd() -> Vec<Vec<u8>> {
+    vec![
+        "[".repeat(60_000).into_bytes(),
+        "{\"a\":".repeat(9_000).into_bytes(),
+        b"\xff\xfe{\x00}\x00".to_vec(),
+        b"api_key=%&receiver=%zz&data[message".to_vec(),
+        b"a=1&".repeat(20_000),
+        b"--x\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\n".to_vec(),
+        b"--x\r\nContent-Disposition: form-data; name=\"to\"\r\n\r\n1\r\n--x--".to_vec(),
+        b"--x\r\n\r\n\r\n--x\r\n".repeat(100),
+        b"\x1f\x8b\x08\x00\x00\x00\x00\x00".to_vec(),
+        vec![b' '; 70_000],
+        Vec::new(),
+    ]
+}
+
 /// Requests with a head that fits, so that what is wrong with their body is found out by whoever reads it: JSON of the
 /// wrong shape, type, size, depth and encoding, forms, uploads.
 fn framed() -> impl Strategy<Value = Vec<u8>> {
@@ -108,49 +153,12 @@ fn framed() -> impl Strategy<Value = Vec<u8>> {
         "on",
         "",
     ]);
-    let value = prop::sample::select(vec![
-        "null",
-        "true",
-        "0",
-        "-1",
-        "1e999",
-        "99999999999999999999",
-        "628123456789",
-        "\"\"",
-        "\"628123456789\"",
-        "\"key-of-toko-0123456789abcdef\"",
-        "\"\\ud800\"",
-        "\"\\u0000\"",
-        "[]",
-        "{}",
-        "[[[[[[]]]]]]",
-        "{\"message\":[]}",
-        "{\"url\":\"http://\\u0000\"}",
-        "{\"latitude\":1e400,\"longitude\":0}",
-        "{\"question\":\"q\",\"options\":[\"a\",\"a\"]}",
-        "{\"base64\":\"*\"}",
-        "\"",
-        "\u{feff}1",
-        "NaN",
-        "01",
-    ]);
+    let value = prop::sample::select(VALUES);
     let json = prop::collection::vec((field, value), 0..6).prop_map(|fields| {
         let fields: Vec<String> = fields.iter().map(|(k, v)| format!("\"{k}\":{v}")).collect();
         format!("{{{}}}", fields.join(",")).into_bytes()
     });
-    let odd = prop::sample::select(vec![
-        "[".repeat(60_000).into_bytes(),
-        "{\"a\":".repeat(9_000).into_bytes(),
-        b"\xff\xfe{\x00}\x00".to_vec(),
-        b"api_key=%&receiver=%zz&data[message".to_vec(),
-        b"a=1&".repeat(20_000),
-        b"--x\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\n".to_vec(),
-        b"--x\r\nContent-Disposition: form-data; name=\"to\"\r\n\r\n1\r\n--x--".to_vec(),
-        b"--x\r\n\r\n\r\n--x\r\n".repeat(100),
-        b"\x1f\x8b\x08\x00\x00\x00\x00\x00".to_vec(),
-        vec![b' '; 70_000],
-        Vec::new(),
-    ]);
+    let odd = prop::sample::select(odd());
     let noise = prop::collection::vec(any::<u8>(), 0..64);
     let body = proptest::prop_oneof![6 => json, 2 => odd, 2 => noise];
     (path, kind, encoding, body).prop_map(|(path, kind, encoding, body)| {

@@ -32,7 +32,9 @@ async fn server(tasks: &mut JoinSet<()>, head: &'static str, then: Then) -> Resu
         while let Ok((mut stream, _)) = listener.accept().await {
             open.spawn(async move {
                 let mut asked = [0; 4096];
-                stream.read(&mut asked).await.ok();
+                if !stream.read(&mut asked).await.is_ok_and(|read| read > 0) {
+                    return;
+                }
                 stream.write_all(head.as_bytes()).await.ok();
                 match then {
                     Then::Close => {}

@@ -20,7 +20,7 @@ use moonwa_simulator::Simulator;
 use moonwa_simulator::harness::Moonwa;
 use serde_json::json;
 
-/// Callers at once: fewer than the connections one client may have.
+/// Callers at once.
 const CALLERS: usize = 16;
 
 /// What was seen with so many devices.
@@ -36,17 +36,27 @@ async fn measure(devices: usize, sends: usize) -> Result<Figures> {
     let sim = Simulator::start().await?;
     let mut builder = Moonwa::builder(env!("CARGO_BIN_EXE_moonwa")).whatsapp(&sim.ws_url());
     for n in 0..devices {
-        builder = builder.device(&format!("d{n}"), &[]);
+        builder = builder.device(&format!("d{n}"), &[]).config("pace = \"1/day\"\n");
     }
     let moonwa = builder.start().await?;
+    // A connection a send, and one client has 32 of them; behind a proxy there are many clients.
+    let trusted = "trusted_proxies = [\"127.0.0.1\"]\n\n[store]";
+    moonwa.edit_config(|text| text.replace("[store]", trusted))?;
+    moonwa.admin().post("/v1/config/reload", &serde_json::Value::Null).await?.expect(200);
     let bob = sim.phone("628777000000", "Bob").await;
     let numbers: Vec<usize> = (0..devices).collect();
     for some in numbers.chunks(8) {
         try_join_all(some.iter().map(|n| {
-            let (moonwa, sim) = (&moonwa, &sim);
+            let (moonwa, sim, bob) = (&moonwa, &sim, &bob);
             async move {
                 let phone = sim.phone(&format!("6287770{n:05}1"), "Phone").await;
-                moonwa.link(&format!("d{n}"), &phone).await
+                let device = format!("d{n}");
+                moonwa.link(&device, &phone).await?;
+                // The one message of the day. What is measured is not sent: encrypting it costs more than taking it, and
+                // the virtual phones would share the processor.
+                let id = moonwa.send_text(&device, bob.number(), "pesan pertama").await?;
+                moonwa.wait_status(&device, &id, "delivered").await;
+                anyhow::Ok(())
             }
         }))
         .await?;
