@@ -138,9 +138,13 @@ async fn three_of_four_hang() -> Result<()> {
     let (mut alone, mut beside) = (Vec::new(), Vec::new());
     for _round in 0..3 {
         alone.extend(one_by_one((&bob, &ann), fourth, ONE_BY_ONE / 2).await?);
-        others.iter().for_each(|hook| hook.hang(true));
+        for hook in others {
+            hook.hang(true);
+        }
         beside.extend(one_by_one((&bob, &ann), fourth, ONE_BY_ONE / 2).await?);
-        others.iter().for_each(|hook| hook.hang(false));
+        for hook in others {
+            hook.hang(false);
+        }
         let drained = || async {
             let device = moonwa.device("toko").await.unwrap_or_default();
             let hooks = device["webhooks"].as_array().cloned().unwrap_or_default();

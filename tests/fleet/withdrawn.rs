@@ -22,7 +22,7 @@ async fn a_message_that_failed_while_its_file_was_fetched_is_not_sent() -> Resul
     let url = format!("http://{}/slow.txt", listener.local_addr()?);
     let (asked, mut heard) = tokio::sync::mpsc::channel(1);
     let (release, held) = mpsc::channel::<()>();
-    std::thread::spawn(move || -> Result<()> {
+    std::thread::Builder::new().spawn(move || -> Result<()> {
         let (mut stream, _) = listener.accept()?;
         let mut request = Vec::new();
         let mut byte = [0];
@@ -34,7 +34,7 @@ async fn a_message_that_failed_while_its_file_was_fetched_is_not_sent() -> Resul
         let head = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 4\r\nConnection: close\r\n\r\n";
         stream.write_all(format!("{head}late").as_bytes())?;
         Ok(())
-    });
+    })?;
     let late = Content::Media {
         media: MediaKind::Document,
         source: MediaSource::Url(url),
