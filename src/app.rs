@@ -167,7 +167,7 @@ async fn gateway(
 
     let live = Arc::new(ArcSwap::from_pointee(config.clone()));
     let (reloader, reload) =
-        Reloader::new(path, loaded, live.clone(), fleet.clone(), webhooks.clone());
+        Reloader::new(path.clone(), loaded, live.clone(), fleet.clone(), webhooks.clone());
     let api = Api {
         config: live,
         fleet: fleet.clone(),
@@ -175,6 +175,7 @@ async fn gateway(
         store: store.clone(),
         tasks: tasks.clone(),
         reload: reload.clone(),
+        file: path,
         operator: KeyHash::of(operator.token.expose()),
         link,
         metrics: Some(metrics),

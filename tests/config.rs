@@ -128,6 +128,7 @@ fn every_key_means_what_the_manual_says() {
             ("x-team".to_owned(), "cs".to_owned()),
             ("authorization".to_owned(), "Bearer crm".to_owned()),
         ]),
+        hidden_headers: BTreeSet::from(["authorization".to_owned()]),
         compat: BTreeSet::from([Compat::Waha, Compat::Gowa]),
         timeout: Duration::from_secs(5),
         paused: true,

@@ -300,6 +300,10 @@ impl OnDisk {
         Config::load(&self.path).unwrap().revision
     }
 
+    fn write(&self, edit: &Edit, expected: Option<Revision>) -> Result<Revision, EditError> {
+        edit.write(&self.path, expected, &Config::load(&self.path).unwrap().config)
+    }
+
     fn text(&self) -> String {
         fs::read_to_string(&self.path).unwrap()
     }
@@ -325,7 +329,10 @@ fn a_written_edit_keeps_mode_and_symlink_and_tells_the_new_revision() {
     let link = disk.dir.path().join("link.toml");
     symlink("moonwa.toml", &link).unwrap();
     let before = Config::load(&link).unwrap().revision;
-    let after = paced("1/s").write(&link, before).unwrap();
+    let running = Config::load(&link).unwrap().config;
+    assert_eq!(paced("1/s").rehearse(&link, Some(before), &running).unwrap(), before);
+    assert_eq!(disk.text(), FILE, "a rehearsal writes nothing");
+    let after = paced("1/s").write(&link, Some(before), &running).unwrap();
     assert_eq!(disk.text(), paced("1/s").apply(FILE).unwrap());
     assert_eq!(after, disk.revision());
     assert_eq!(fs::metadata(&disk.path).unwrap().permissions().mode() & 0o7777, 0o640);
@@ -338,7 +345,7 @@ fn somebody_elses_edit_is_never_overwritten() {
     let disk = OnDisk::new();
     let before = disk.revision();
     fs::write(&disk.path, FILE.replace("24h", "48h")).unwrap();
-    let error = paced("1/s").write(&disk.path, before).unwrap_err();
+    let error = disk.write(&paced("1/s"), Some(before)).unwrap_err();
     let EditError::Conflict { expected, found } = error else { panic!("{error}") };
     assert_eq!((expected, found), (before, disk.revision()));
     assert_eq!(disk.text(), FILE.replace("24h", "48h"));
@@ -347,7 +354,7 @@ fn somebody_elses_edit_is_never_overwritten() {
 #[test]
 fn an_edit_that_would_be_refused_is_not_written() {
     let disk = OnDisk::new();
-    let error = paced("often").write(&disk.path, disk.revision()).unwrap_err();
+    let error = disk.write(&paced("often"), None).unwrap_err();
     let EditError::Invalid(problems) = error else { panic!("{error}") };
     assert_eq!(problems[0].key, "device.toko.pace");
     assert_eq!(disk.text(), FILE);
@@ -359,12 +366,62 @@ fn a_file_that_may_not_be_written_is_answered_with_what_to_write() {
     let disk = OnDisk::new();
     fs::set_permissions(&disk.path, fs::Permissions::from_mode(0o444)).unwrap();
     let edit = put("gudang", DeviceEdit { pace: Some("1/s".to_owned()), ..DeviceEdit::default() });
-    let error = edit.write(&disk.path, disk.revision()).unwrap_err();
+    let error = disk.write(&edit, None).unwrap_err();
     let EditError::ReadOnly { toml } = error else { panic!("{error}") };
     assert_eq!(toml, "[device.gudang] # the warehouse\nenabled = false\npace = \"1/s\"\n");
     assert_eq!(disk.text(), FILE);
     let disk = OnDisk::new();
     fs::write(&disk.path, format!("admin.editable = false\n{FILE}")).unwrap();
-    let error = edit.write(&disk.path, disk.revision()).unwrap_err();
+    let error = disk.write(&edit, None).unwrap_err();
     assert!(matches!(error, EditError::ReadOnly { .. }), "{error}");
+}
+
+#[test]
+fn an_edit_that_the_running_gateway_could_not_apply_is_not_written() {
+    let disk = OnDisk::new();
+    let running = Config::load(&disk.path).unwrap().config;
+    let waiting = FILE.replace("9000", "9001");
+    fs::write(&disk.path, &waiting).unwrap();
+    let error = paced("1/s").write(&disk.path, None, &running).unwrap_err();
+    let EditError::Invalid(problems) = error else { panic!("{error}") };
+    assert_eq!(problems[0].key, "server.listen");
+    assert_eq!(disk.text(), waiting);
+}
+
+#[test]
+fn headers_are_edited_one_by_one() {
+    let headers = |list: &[(&str, Option<&str>)]| {
+        let one =
+            |(name, text): &(&str, Option<&str>)| ((*name).to_owned(), text.map(ToOwned::to_owned));
+        Some(list.iter().map(one).collect())
+    };
+    let edit = |n, list: &[(&str, Option<&str>)]| {
+        let entries =
+            [hook(Some(1), "https://a.example/wa"), hook(Some(2), "http://127.0.0.1:5678/wa")];
+        let mut entries = Vec::from(entries);
+        entries[n - 1].headers = headers(list);
+        webhooks("toko", entries)
+    };
+    let old = "{ url = \"http://127.0.0.1:5678/wa\", events = [\"message.*\"], headers = { x-team = \"cs\" } }";
+    assert_eq!(diff(FILE, &edit(2, &[("X-Team", None)])), "");
+    assert_eq!(
+        diff(FILE, &edit(2, &[("x-team", None), ("x-more", Some("1"))])),
+        format!(
+            "-  {old},\n+  {},\n",
+            old.replace("x-team = \"cs\"", "x-team = \"cs\", x-more = \"1\"")
+        )
+    );
+    assert_eq!(
+        diff(FILE, &edit(2, &[])),
+        format!("-  {old},\n+  {},\n", old.replace(", headers = { x-team = \"cs\" }", ""))
+    );
+    assert_eq!(
+        diff(FILE, &edit(1, &[("x-team", Some("cs"))])),
+        "-  \"https://a.example/wa\", # the CRM\n\
+         +  { url = \"https://a.example/wa\", headers = { x-team = \"cs\" } }, # the CRM\n"
+    );
+    assert_eq!(
+        diff(TABLES, &edit(1, &[("x-team", Some("it"))])),
+        "-x-team = \"cs\"\n+x-team = \"it\"\n"
+    );
 }

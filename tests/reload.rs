@@ -11,6 +11,9 @@
     reason = "what a test does not expect shall end it loudly"
 )]
 
+#[path = "reload/editing.rs"]
+mod editing;
+
 use anyhow::Result;
 use moonwa_simulator::harness::{Moonwa, MoonwaBuilder, WebhookReceiver, eventually};
 use moonwa_simulator::{Direction, Simulator};

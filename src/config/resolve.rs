@@ -164,7 +164,11 @@ impl Reader<'_, '_> {
         if let Some(node) = table.get("api_key") {
             let scopes = KeyConfig::program_scopes();
             let hash = self.key(&node);
-            keys.extend(hash.map(|hash| KeyConfig { id: "default".to_owned(), hash, scopes }));
+            keys.extend(hash.map(|hash| KeyConfig {
+                id: KeyConfig::DEFAULT.to_owned(),
+                hash,
+                scopes,
+            }));
         }
         for node in table.get("keys").and_then(|node| node.list()).unwrap_or_default() {
             let Some(key) = node.table().and_then(|table| self.further_key(table)) else {

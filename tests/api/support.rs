@@ -90,6 +90,7 @@ impl Gateway {
             store: store.clone(),
             tasks: tasks.clone(),
             reload,
+            file: file.clone(),
             operator: KeyHash::of("operator-token"),
             link: link.clone(),
             metrics: None,
