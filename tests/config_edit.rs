@@ -11,6 +11,7 @@
 )]
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
@@ -390,15 +391,15 @@ fn an_edit_that_the_running_gateway_could_not_apply_is_not_written() {
 
 #[test]
 fn headers_are_edited_one_by_one() {
-    let headers = |list: &[(&str, Option<&str>)]| {
+    let headers = |list: &[(&str, Option<&str>)]| -> Option<BTreeMap<String, Option<String>>> {
         let one =
             |(name, text): &(&str, Option<&str>)| ((*name).to_owned(), text.map(ToOwned::to_owned));
         Some(list.iter().map(one).collect())
     };
-    let edit = |n, list: &[(&str, Option<&str>)]| {
+    let edit = |n: usize, list: &[(&str, Option<&str>)]| {
         let entries =
             [hook(Some(1), "https://a.example/wa"), hook(Some(2), "http://127.0.0.1:5678/wa")];
-        let mut entries = Vec::from(entries);
+        let mut entries: Vec<EndpointEdit> = entries.into();
         entries[n - 1].headers = headers(list);
         webhooks("toko", entries)
     };

@@ -108,9 +108,11 @@ async fn refused_by_the_server_a_message_says_why() -> Result<()> {
     let locked = moonwa.wait_state("toko", "degraded").await;
     assert_eq!(locked["reason"], "sending_locked");
 
-    let id = moonwa.send_text("toko", "628999999999", "nobody").await?;
-    let failed = moonwa.wait_status("toko", &id, "failed").await;
-    assert_eq!(failed["code"], "not_on_whatsapp");
+    let path = "/v1/devices/toko/messages";
+    let body = json!({"to": bob.number(), "text": "again"});
+    let refused = moonwa.key_of("toko").post(path, &body).await?.expect(409);
+    assert_eq!(refused.json()["code"], "sending_locked");
+    assert!(refused.headers.contains_key("retry-after"));
     moonwa.stop().await?;
     Ok(())
 }

@@ -54,17 +54,16 @@ fn scripts() -> BTreeMap<String, String> {
     assets().into_iter().filter(|(name, _)| kind(name) == "js").collect()
 }
 
-/// The dictionary of a language: one `"key": "text",` per line.
+/// The dictionary of a language: one key, a space and its words per line.
 fn words(language: &str) -> BTreeMap<String, String> {
     let text = fs::read_to_string(web().join(format!("lang/{language}.js"))).unwrap();
+    let lines = text.split('`').nth(1).unwrap();
     let mut words = BTreeMap::new();
-    for line in text.lines().filter(|line| line.starts_with("  ")) {
-        let entry: BTreeMap<String, String> =
-            serde_json::from_str(&format!("{{{}}}", line.trim().trim_end_matches(','))).unwrap();
-        for (key, text) in entry {
-            assert!(!text.trim().is_empty(), "{language}: {key} says nothing");
-            assert!(words.insert(key.clone(), text).is_none(), "{language}: {key} stands twice");
-        }
+    for line in lines.lines() {
+        let (key, text) = line.split_once(' ').unwrap_or((line, ""));
+        assert!(!text.trim().is_empty(), "{language}: {key} says nothing");
+        let earlier = words.insert(key.to_owned(), text.to_owned());
+        assert!(earlier.is_none(), "{language}: {key} stands twice");
     }
     words
 }
@@ -173,8 +172,9 @@ fn nothing_is_inline_and_nothing_comes_from_elsewhere() {
         for address in between(tag, "src=\"", "\"").into_iter().chain(between(tag, "href=\"", "\""))
         {
             // Relative, so that the page also works below a path.
+            let known = ["v1/session", "openapi.json"].contains(&address);
             assert!(
-                address.starts_with('#') || assets.contains_key(address),
+                known || address.starts_with('#') || assets.contains_key(address),
                 "{address} is no asset of the page"
             );
         }

@@ -6,6 +6,7 @@ export class ApiProblem extends Error {
   constructor(status, body) {
     super(body.detail ?? body.code ?? String(status));
     this.status = status;
+    this.body = body;
     this.code = body.code ?? (status ? "internal" : "offline");
     this.errors = body.errors ?? [];
     this.retryAfter = body.retry_after ?? 0;

@@ -19,6 +19,7 @@ const VIEWS = {
   webhooks: async () => (await import("./view/webhooks.js")).webhooks,
   messages: async () => (await import("./view/messages.js")).messages,
   config: async () => (await import("./view/config.js")).config,
+  api: async () => (await import("./view/reference.js")).reference,
 };
 
 function tools(root) {
@@ -56,15 +57,22 @@ function start() {
   shell = clone("shell");
   tools(shell);
   app.replaceChildren(shell);
+  alarm();
   return route();
 }
 
+/** A file with problems is told wherever one looks. */
+function alarm() {
+  if (shell) fill(shell, { alarm: state.config?.outcome === "rejected" });
+}
+
+/** Asks for everything there is to show; the page stands there meanwhile. */
 async function enter(session) {
   state.session = session;
   connect();
-  // Asked for as well, so that a proxy that holds the stream back cannot hold the page back.
   if (location.search) history.replaceState(null, "", location.pathname + location.hash);
-  const answer = await get("v1/devices");
+  // Asked for as well, so that a proxy that holds the stream back cannot hold the page back.
+  const [answer] = await Promise.all([get("v1/devices"), spoken]);
   if (!state.ready) replace(answer);
   await start();
 }
@@ -110,6 +118,7 @@ on("device", ({ name, label, status }) => {
   if ((said.get(name) ?? status) !== status) hear(`${label || name}: ${status}`);
   said.set(name, status);
 });
+on("config", alarm);
 addEventListener("hashchange", route);
 addEventListener("signed-out", signedOut);
 document.querySelector(".skip").addEventListener("click", (event) => {
@@ -118,10 +127,13 @@ document.querySelector(".skip").addEventListener("click", (event) => {
 });
 
 document.documentElement.dataset.theme = localStorage.getItem("theme") ?? "";
-await speak();
+const spoken = speak();
 try {
+  // index.html has asked already: the words and the devices come side by side.
   state.session = await get("v1/session");
-  await (state.session.role === "admin" ? enter(state.session) : start());
+  if (state.session.role === "admin") await enter(state.session);
+  else await spoken.then(start);
 } catch {
+  await spoken;
   app.textContent = t("e.offline");
 }

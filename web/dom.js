@@ -107,7 +107,7 @@ export function tell(text, bad = false) {
 export const hear = (text) => (document.getElementById("hear").textContent = text);
 
 /** What lies outside an open dialog is neither seen nor heard. */
-const stage = () => document.querySelector("dialog[open]") ?? document.body;
+const stage = () => [...document.querySelectorAll("dialog[open]")].pop() ?? document.body;
 
 /** @param {?string} iso @returns {?HTMLElement} a time that keeps itself true */
 export function ago(iso) {

@@ -12,7 +12,8 @@ export async function speak(wanted) {
   if (wanted) localStorage.setItem("lang", wanted);
   const tags = [localStorage.getItem("lang"), ...navigator.languages, "en"].map((tag) => tag?.slice(0, 2));
   lang = tags.find((tag) => tag === "en" || tag === "id");
-  words = (await import(`./lang/${lang}.js`)).default;
+  // A line is a key, a space, and the words.
+  words = Object.fromEntries((await import(`./lang/${lang}.js`)).default.split("\n").map((line) => line.split(/ (.*)/, 2)));
   document.documentElement.lang = lang;
 }
 
@@ -56,8 +57,8 @@ export function phone(digits) {
 }
 
 /**
- * Words for a code, or the code itself where it has none yet.
- * @param {string} family @param {string} code @param {Record<string, string|number>} [values]
+ * Words for a code; the server's own, or the code itself, where it has none yet.
+ * @param {string} family @param {string} code @param {Record<string, string|number>} [values] @param {?string} [other]
  * @returns {string}
  */
-export const say = (family, code, values) => (has(`${family}.${code}`) ? t(`${family}.${code}`, values) : code);
+export const say = (family, code, values, other) => (has(`${family}.${code}`) ? t(`${family}.${code}`, values) : other || code);

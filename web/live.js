@@ -12,7 +12,12 @@ export function connect() {
   source = new EventSource("v1/events");
   source.onopen = found;
   source.onerror = missing;
-  listen("snapshot", replace);
+  // What came while nobody listened has to be asked for.
+  listen("snapshot", (all) => {
+    replace(all);
+    changed("missed");
+  });
+  listen("messages_missed", () => changed("missed"));
   listen("device", put);
   listen("config", (config) => {
     state.config = config;

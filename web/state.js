@@ -18,7 +18,7 @@ const listeners = new Set();
 const pending = [];
 
 /**
- * @param {string} topic `devices`, `device`, `config` or `message`
+ * @param {string} topic `devices`, `device`, `config`, `message` or `missed`
  * @param {(what: any) => void} tell
  * @returns {() => void} ends the subscription
  */

@@ -209,6 +209,9 @@ async fn send(call: &mut Call, kind: Kind) -> Result<Response, Refusal> {
     let key = message::idempotency_key(call).map_err(|problem| Refusal::Invalid(problem.issues))?;
     let (Ok(to), true) = (to, issues.is_empty()) else { return Err(Refusal::Invalid(issues)) };
     let handle = connected(call, &device)?;
+    if message::check_lock(&handle.status().state, &to).is_err() {
+        return Err(Refusal::Failed(kind, "sending_locked".to_owned()));
+    }
     if let Recipient::Phone(phone) = &to
         && asked(kind, handle.lookup(phone).await)?.is_none()
     {

@@ -32,6 +32,7 @@ pub(super) struct SendBody {
     pub(super) contact: Option<ContactBody>,
     pub(super) poll: Option<PollBody>,
     pub(super) reaction: Option<ReactionBody>,
+    pub(super) forward: Option<ForwardBody>,
     pub(super) reply_to: Option<String>,
     pub(super) mentions: Vec<String>,
     pub(super) view_once: bool,
@@ -81,6 +82,12 @@ pub(super) struct ReactionBody {
     message: String,
     emoji: String,
     author: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ForwardBody {
+    message: String,
 }
 
 /// A valid request; bytes that came inline still have to find a place.
@@ -152,7 +159,7 @@ impl SendBody {
             issues.add(
                 "",
                 "give exactly one of text, image, video, audio, voice, document, sticker, \
-                 location, contact, poll, reaction",
+                 location, contact, poll, reaction, forward",
             );
         }
         let view_once = self.view_once;
@@ -162,6 +169,10 @@ impl SendBody {
             }
             _ => false,
         };
+        let forward = matches!(contents.first(), Some(Content::Forward { .. }));
+        if forward && (reply_to.is_some() || !mentions.is_empty()) {
+            issues.add("forward", "a message is passed on as it is: no reply_to, no mentions");
+        }
         if view_once && !contents.iter().all(once) {
             issues.add("view_once", "only for image, video, audio and voice");
         }
@@ -201,6 +212,10 @@ impl SendBody {
         }));
         contents.extend(self.poll.take().map(|poll| poll.content(issues)));
         contents.extend(self.reaction.take().and_then(|reaction| reaction.content(issues)));
+        contents.extend(self.forward.take().and_then(|forward| {
+            let message = issues.message("forward.message", &forward.message)?;
+            Some(Content::Forward { message })
+        }));
         contents
     }
 }
@@ -329,6 +344,7 @@ pub(super) fn kind_of(content: &Content) -> &'static str {
         Content::Poll { .. } => "poll",
         Content::Reaction { .. } => "reaction",
         Content::Edit { .. } => "edit",
+        Content::Forward { .. } => "forward",
         Content::Revoke { .. } => "revoke",
     }
 }

@@ -19,8 +19,8 @@ use super::multipart;
 use super::problem::{Code, Problem};
 use super::spool::{self, Spooled};
 use crate::model::{
-    Content, DeviceName, DeviceState, IdempotencyKey, Jid, MediaSource, MessageId, MessageStatus,
-    Recipient, SendRequest, SentMessage, UnixMillis,
+    Content, Degradation, DeviceName, DeviceState, IdempotencyKey, Jid, MediaSource, MessageId,
+    MessageStatus, Recipient, SendRequest, SentMessage, UnixMillis,
 };
 use crate::store::Enqueued;
 
@@ -31,6 +31,8 @@ const MAX_INLINE: usize = 4 * 1024 * 1024;
 /// The longest `?wait=`.
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
 const LISTED: usize = 100;
+/// When to try again while sending is locked and WhatsApp does not say until when.
+const LOCKED: Duration = Duration::from_mins(10);
 
 /// What a message looks like to callers.
 pub(super) fn render(message: &SentMessage) -> Value {
@@ -62,6 +64,17 @@ fn check_state(state: &DeviceState) -> Result<(), Problem> {
             Err(Problem::new(Code::DeviceNotConnected, detail))
         }
     }
+}
+
+/// Refuses a message to a person while WhatsApp refuses them: every further try counts against the account. The lock is
+/// about people one has not written with, so groups stay open.
+pub(super) fn check_lock(state: &DeviceState, to: &Recipient) -> Result<(), Problem> {
+    let DeviceState::Degraded(Degradation::SendingLocked(until)) = state else { return Ok(()) };
+    if to.jid().is_group() {
+        return Ok(());
+    }
+    let wait = until.map_or(LOCKED, |until| until.since(UnixMillis::now()));
+    Err(Problem::from(Code::SendingLocked).retry_after(wait))
 }
 
 /// The caller's `Idempotency-Key`.
@@ -140,7 +153,14 @@ pub(super) async fn send(call: &mut Call) -> Result<Response, Problem> {
         (call.json::<SendBody>(MAX_INLINE).await?, None)
     };
     let mut draft = body.draft(country_code.as_deref())?;
-    check_state(&handle.status().state)?;
+    let state = handle.status().state;
+    check_state(&state)?;
+    check_lock(&state, &draft.request.to)?;
+    if let Content::Forward { message } = &draft.request.content
+        && !handle.can_forward(message).await?
+    {
+        return Err(Code::MessageNotFound.into());
+    }
     let changes = call.state.api.store.queue().changes();
     let mut upload = upload;
     if let Some(bytes) = draft.inline.take() {
@@ -300,6 +320,21 @@ mod tests {
         ] {
             assert_eq!(check_state(&state).unwrap_err().code, Code::DeviceNotConnected);
         }
+    }
+
+    #[test]
+    fn a_lock_holds_people_back_and_says_until_when() {
+        let to = |to| Recipient::parse(to, None).unwrap();
+        let (bob, group) = (to("628123456789"), to("120363000000000001@g.us"));
+        let until = UnixMillis::now().after(Duration::from_secs(90));
+        let locked = DeviceState::Degraded(Degradation::SendingLocked(Some(until)));
+        let problem = check_lock(&locked, &bob).unwrap_err();
+        assert_eq!(problem.code, Code::SendingLocked);
+        assert!((1..=90).contains(&problem.retry_secs().unwrap()), "{problem:?}");
+        assert!(check_lock(&locked, &group).is_ok());
+        assert!(check_lock(&DeviceState::Connected, &bob).is_ok());
+        let unknown = DeviceState::Degraded(Degradation::SendingLocked(None));
+        assert_eq!(check_lock(&unknown, &bob).unwrap_err().retry_secs(), Some(600));
     }
 
     #[test]

@@ -53,6 +53,7 @@ codes! {
     ConfigReadOnly = "config_read_only", CONFLICT, "moonwa may not write moonwa.toml; `toml` is what to write into it.";
     IdempotencyConflict = "idempotency_conflict", CONFLICT, "The Idempotency-Key was used for another request.";
     DeviceNotConnected = "device_not_connected", CONFLICT, "The device is not connected.";
+    SendingLocked = "sending_locked", CONFLICT, "WhatsApp does not let this number write to new contacts for now.";
     AlreadyLinked = "already_linked", CONFLICT, "The device is linked already.";
     Disabled = "disabled", CONFLICT, "The device is disabled in moonwa.toml.";
     NotAsked = "not_asked", CONFLICT, "WhatsApp did not ask for this step.";

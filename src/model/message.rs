@@ -142,6 +142,11 @@ pub enum Content {
         /// The new text.
         text: String,
     },
+    /// A message that came in or went out, passed on as it is.
+    Forward {
+        /// The message.
+        message: MessageId,
+    },
     /// Takes a message back for everyone.
     Revoke {
         /// The message.

@@ -9,10 +9,11 @@ use wa_rs::client::Client;
 use wa_rs::send::{SendError, SendOptions};
 use wa_rs::{IqError, Jid};
 
+use super::encode::EncodeError;
 use super::link::Parts;
 use super::media::{self, Wanted};
-use super::{encode, history};
-use crate::model::{Content, MessageId, PhoneNumber, Recipient, SendRequest, SentMessage};
+use super::{decode, encode, forward, history, poll};
+use crate::model::{Content, MessageId, PhoneNumber, Recipient, SentMessage};
 
 /// How long the engine may take to write one message to the socket, lookups of the receiver's devices included.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -96,9 +97,16 @@ pub(super) async fn deliver(
     row: &SentMessage,
 ) -> Result<(), Failure> {
     let to = address(client, known, &row.request.to).await?;
-    let prepared = prepare(parts, client, &to, &row.request).await?;
-    let message = encode::message(&to, &row.request, prepared)
-        .map_err(|error| Failure::never("invalid_request", &error))?;
+    let prepared = prepare(parts, client, &to, row).await?;
+    let message = encode::message(&to, &row.request, prepared).map_err(|error| match error {
+        EncodeError::Unknown => Failure::never("message_not_found", &error),
+        error => Failure::never("invalid_request", &error),
+    })?;
+    if let Content::Media { .. } = &row.request.content
+        && let Some(file) = decode::sent_file(&message, &to.to_string(), row.request.view_once)
+    {
+        history::save(&parts.store.space(&parts.name), row.id.as_str(), &file).await?;
+    }
     let options = SendOptions::default().with_message_id(row.id.as_str());
     let sending = client.send_message_with_options(to, message, options);
     match tokio::time::timeout(PATIENCE, sending).await {
@@ -143,8 +151,9 @@ async fn prepare(
     parts: &Arc<Parts>,
     client: &Client,
     to: &Jid,
-    request: &SendRequest,
+    row: &SentMessage,
 ) -> Result<encode::Prepared, Failure> {
+    let request = &row.request;
     let mut prepared = encode::Prepared::default();
     let group = request.to.jid().is_group();
     if let Some(id) = &request.reply_to {
@@ -164,6 +173,13 @@ async fn prepare(
                 filename: filename.as_deref(),
             };
             prepared.file = Some(media::upload(parts, client, wanted).await?);
+        }
+        Content::Poll { options, .. } => {
+            let space = parts.store.space(&parts.name);
+            prepared.secret = Some(poll::sent(&space, row.id.as_str(), options).await?);
+        }
+        Content::Forward { message } => {
+            prepared.original = forward::original(parts, message).await?;
         }
         _ => {}
     }

@@ -20,6 +20,10 @@ pub(super) struct Prepared {
     pub(super) own: Option<String>,
     /// Who wrote the message a reaction is for, when it was not us.
     pub(super) author: Option<String>,
+    /// The secret a poll's votes are encrypted to.
+    pub(super) secret: Option<[u8; 32]>,
+    /// The message that is passed on.
+    pub(super) original: Option<wa::Message>,
 }
 
 /// An uploaded file.
@@ -28,6 +32,7 @@ pub(super) struct File {
     pub(super) mime: String,
     pub(super) filename: Option<String>,
     pub(super) size: Option<(u32, u32)>,
+    pub(super) seconds: Option<u32>,
 }
 
 /// The message that is answered.
@@ -46,6 +51,9 @@ pub(super) enum EncodeError {
     /// The file was not uploaded.
     #[error("there is no file")]
     NoFile,
+    /// The message to be forwarded is not known here any more.
+    #[error("the message to be forwarded is not known here any more")]
+    Unknown,
 }
 
 /// Builds the message for `to`.
@@ -88,10 +96,9 @@ pub(super) fn message(
             };
             revoke(key)
         }
+        Content::Forward { .. } => prepared.original.ok_or(EncodeError::Unknown)?,
     };
-    if matches!(request.content, Content::Poll { .. }) {
-        // Votes are encrypted to this; the engine keeps it.
-        let secret: [u8; 32] = rand::random();
+    if let Some(secret) = prepared.secret {
         message.message_context_info = MessageField::some(wa::MessageContextInfo {
             message_secret: Some(secret.to_vec()),
             ..Default::default()
@@ -127,7 +134,7 @@ fn attachment(
     view_once: Option<bool>,
 ) -> wa::Message {
     use wa_rs::media::{self, AudioOptions, DocumentOptions, ImageOptions, VideoOptions};
-    let File { upload, mime, filename, size } = file;
+    let File { upload, mime, filename, size, seconds } = file;
     let mimetype = Some(mime);
     let context_info = context.map(Box::new);
     match kind {
@@ -144,6 +151,8 @@ fn attachment(
             let options = VideoOptions { caption, mimetype, context_info, ..Default::default() };
             let mut message = media::video_message(upload, options);
             if let Some(video) = message.video_message.as_option_mut() {
+                (video.width, video.height) = size.unzip();
+                video.seconds = seconds;
                 video.view_once = view_once;
             }
             message
@@ -153,6 +162,7 @@ fn attachment(
             let options = AudioOptions { mimetype, ptt, context_info, ..Default::default() };
             let mut message = media::audio_message(upload, options);
             if let Some(audio) = message.audio_message.as_option_mut() {
+                audio.seconds = seconds;
                 audio.view_once = view_once;
             }
             message
@@ -189,7 +199,8 @@ fn attachment(
     }
 }
 
-fn place(
+/// A place.
+pub(super) fn place(
     latitude: &str,
     longitude: &str,
     name: Option<String>,
@@ -216,7 +227,8 @@ fn place(
     })
 }
 
-fn card(name: &str, vcard: &str, context: Option<wa::ContextInfo>) -> wa::Message {
+/// A contact card.
+pub(super) fn card(name: &str, vcard: &str, context: Option<wa::ContextInfo>) -> wa::Message {
     wa::Message {
         contact_message: MessageField::some(wa::message::ContactMessage {
             display_name: Some(name.to_owned()),
@@ -347,18 +359,18 @@ mod tests {
     }
 
     #[test]
-    fn every_poll_has_a_secret_of_its_own() {
+    fn a_poll_carries_its_secret() {
         let poll = |selectable| {
             let options = vec!["a".to_owned(), "b".to_owned()];
             let content = Content::Poll { question: "?".into(), options, selectable };
-            build("1@s.whatsapp.net", content, Prepared::default()).unwrap()
+            let secret = Some([7; 32]);
+            build("1@s.whatsapp.net", content, Prepared { secret, ..Prepared::default() }).unwrap()
         };
         let secret = |m: &wa::Message| {
             m.message_context_info.as_option().unwrap().message_secret.clone().unwrap()
         };
         let (one, many) = (poll(1), poll(2));
         assert!(one.poll_creation_message_v3.is_set() && many.poll_creation_message.is_set());
-        assert_eq!(secret(&one).len(), 32);
-        assert_ne!(secret(&one), secret(&many));
+        assert_eq!((secret(&one), secret(&many)), (vec![7; 32], vec![7; 32]));
     }
 }

@@ -29,6 +29,9 @@ pub(super) enum FetchError {
     /// The file is larger than allowed.
     #[error("the file is larger than media.max_size")]
     TooLarge,
+    /// The server takes for ever; it would the next time.
+    #[error("the server of the URL is too slow")]
+    TooSlow,
     /// The server could not be reached, or broke off.
     #[error("the URL could not be fetched: {0}")]
     Network(String),
@@ -54,8 +57,12 @@ pub(super) struct Fetcher {
 impl Fetcher {
     /// A fetcher for files up to `max` bytes.
     pub(super) fn new(max: u64, allow: Vec<IpNet>) -> Self {
+        Self::within(PATIENCE, max, allow)
+    }
+
+    fn within(patience: Duration, max: u64, allow: Vec<IpNet>) -> Self {
         let config = ureq::Agent::config_builder()
-            .timeout_global(Some(PATIENCE))
+            .timeout_global(Some(patience))
             .timeout_resolve(Some(Duration::from_secs(5)))
             .timeout_connect(Some(Duration::from_secs(10)))
             .max_redirects(3)
@@ -106,6 +113,9 @@ fn copy(source: &mut impl Read, sink: &mut impl Write) -> Result<u64, FetchError
         let count = match source.read(&mut buffer) {
             Ok(0) => return Ok(total),
             Ok(count) => count,
+            Err(error) if error.kind() == std::io::ErrorKind::TimedOut => {
+                return Err(FetchError::TooSlow);
+            }
             Err(error) => return Err(FetchError::Network(error.to_string())),
         };
         sink.write_all(buffer.get(..count).unwrap_or_default())?;
@@ -118,6 +128,7 @@ fn network(error: ureq::Error) -> FetchError {
         ureq::Error::Io(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
             FetchError::Denied
         }
+        ureq::Error::Timeout(ureq::Timeout::Global) => FetchError::TooSlow,
         error => FetchError::Network(error.to_string()),
     }
 }
@@ -323,6 +334,23 @@ mod tests {
         let said = serve("HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n01234567890");
         let outcome = Fetcher::new(10, local()).fetch(&said, &mut Vec::new());
         assert!(matches!(outcome, Err(FetchError::TooLarge)), "{outcome:?}");
+    }
+
+    #[test]
+    fn a_file_that_never_ends_is_given_up() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/x.jpg", listener.local_addr().unwrap());
+        let held = std::thread::Builder::new().spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nbegun").unwrap();
+            // Open until the other side goes.
+            stream.read_to_end(&mut Vec::new())
+        });
+        let local = vec!["127.0.0.0/8".parse().unwrap()];
+        let fetcher = Fetcher::within(Duration::from_millis(300), 1000, local);
+        let outcome = fetcher.fetch(&url, &mut Vec::new());
+        assert!(matches!(outcome, Err(FetchError::TooSlow)), "{outcome:?}");
+        drop(held);
     }
 
     #[test]

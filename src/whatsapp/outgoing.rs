@@ -83,6 +83,10 @@ impl Outgoing {
             if self.more && flying.len() < IN_FLIGHT {
                 self.read().await;
             }
+            // What was queued under a new pace must not leave under the old one.
+            if self.pace.has_changed().unwrap_or_default() {
+                pacer = Pacer::new(*self.pace.borrow_and_update());
+            }
             let client = self.live.borrow_and_update().clone();
             let wake = match &client {
                 Some(client) => self.launch(client, &pacer, &mut flying),

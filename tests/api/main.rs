@@ -11,5 +11,6 @@
 )]
 
 mod http;
+mod outcome;
 mod send;
 mod support;

@@ -34,7 +34,7 @@ const FLAGS: [&str; 10] = [
 const NAMED: &str = r"
 const shown = (el) => el.checkVisibility({ visibilityProperty: true });
 const words = (text) => (text ?? '').replace(/\s+/g, ' ').trim();
-const place = document.querySelector('dialog[open]') ?? document;
+const place = [...document.querySelectorAll('dialog[open]')].pop() ?? document;
 const control = (name) => [...place.querySelectorAll('button, a, summary')]
   .find((el) => shown(el) && [el.getAttribute('aria-label'), el.textContent].some((text) => words(text) === name));
 const input = (name) => [...place.querySelectorAll('input, textarea, select')]
@@ -197,6 +197,11 @@ impl Browser {
         let input = self.input(label).await?;
         input.clear().await?;
         Ok(input.send_keys(text).await?)
+    }
+
+    /// Chooses in the list with that label by typing; a box is ticked with a space.
+    pub(crate) async fn choose(&self, label: &str, text: &str) -> Result<()> {
+        Ok(self.input(label).await?.send_keys(text).await?)
     }
 
     /// Presses keys, wherever the focus is.

@@ -41,7 +41,7 @@ export function devices(main) {
   function draw() {
     const all = [...state.devices.values()];
     const wanted = find.value.trim().toLowerCase();
-    const shown = all.filter(({ name, label, phone }) => `${name} ${label} ${phone ?? ""}`.toLowerCase().includes(wanted));
+    const shown = all.filter(({ name, label, phone, status }) => `${name} ${label} ${phone ?? ""} ${status}`.toLowerCase().includes(wanted));
     const up = all.filter(({ status }) => status === "CONNECTED").length;
     fill(root, {
       sum: all.length ? t("devices.sum", { n: all.length, up }) : null,

@@ -5,10 +5,11 @@ import { has, phone, say, t } from "../i18n.js";
 import { on } from "../state.js";
 import { pick } from "./pick.js";
 import { TICK } from "./send.js";
+import { EVENTS, kindOf } from "./status.js";
 
 const KEEP = 200;
-const TYPES = ["message.received", "message.sent", "message.reaction", "message.edited", "message.revoked", "poll.vote", "group.updated",
-  "call.offer", "device.state", "identity.resolved"];
+// A status is shown at the message it belongs to.
+const TYPES = EVENTS.filter((type) => type !== "message.status");
 const SIGN = { "message.sent": "up", "out": "up", "message.received": "in", "call.offer": "phone", "device.state": "phone" };
 
 /** @param {HTMLElement} main @param {string} [wanted] @returns {() => void} */
@@ -19,7 +20,7 @@ export function messages(main, wanted) {
   const texts = field(root, "texts");
   const rows = new Map();
   fill(root, { pick: choice });
-  kind.append(new Option(t("m.all"), ""), ...["out", ...TYPES].map((type) => new Option(t(`m.${type}`), type)));
+  kind.append(new Option(t("m.all"), ""), ...["out", ...TYPES].map((type) => new Option(kindOf(type), type)));
 
   function draw() {
     const shown = [...rows.values()].filter(({ type }) => !kind.value || type === kind.value).sort((a, b) => (a.at < b.at ? 1 : -1)).slice(0, KEEP);
@@ -36,7 +37,7 @@ export function messages(main, wanted) {
 
   function sent(message) {
     if (message.device !== device?.name) return;
-    const why = message.code ? ` · ${say("e", message.code)}` : "";
+    const why = message.code ? ` · ${say("e", message.code, {}, message.detail)}` : "";
     rows.set(message.id, { key: message.id, type: "out", at: message.created, who: phone(message.to), what: kindWord(message.kind) + why, status: message.status });
     draw();
   }
@@ -45,24 +46,25 @@ export function messages(main, wanted) {
     const { id, type, timestamp, data } = JSON.parse(json);
     const from = data.from ?? {};
     const who = from.name ?? phone(from.phone ?? data.chat ?? data.to ?? device.label);
-    const what = [t(`m.${type}`), data.kind && kindWord(data.kind), data.group && t("m.group"), data.state].filter(Boolean).join(" · ");
+    const what = [kindOf(type), data.kind && kindWord(data.kind), data.group && t("m.group"), data.state].filter(Boolean).join(" · ");
     rows.set(id, { key: id, type, at: timestamp, who, what, text: data.text ?? data.emoji });
     while (rows.size > KEEP * 2) rows.delete(rows.keys().next().value);
     draw();
   }
 
+  const missed = () => device && get(of(device.name, "messages")).then(({ messages }) => messages.forEach(sent), () => {});
   let tail = null;
   if (device) {
     tail = new EventSource(of(device.name, "events"));
     for (const type of TYPES) tail.addEventListener(type, happened);
-    get(of(device.name, "messages")).then(({ messages }) => messages.forEach(sent), () => {});
+    missed();
   }
   kind.addEventListener("change", draw);
   texts.addEventListener("change", draw);
   draw();
-  const stop = on("message", sent);
+  const stop = [on("message", sent), on("missed", missed)];
   return () => {
-    stop();
+    stop.forEach((end) => end());
     tail?.close();
   };
 }

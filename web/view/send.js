@@ -6,8 +6,8 @@ import { on, state } from "../state.js";
 import { pick } from "./pick.js";
 
 const KINDS = {
-  text: ["text"], image: ["url", "file", "caption"], video: ["url", "file", "caption"], audio: ["url", "file"], document: ["url", "file", "caption"],
-  location: ["latitude", "longitude", "name"], contact: ["name", "number"], poll: ["question", "options"],
+  text: ["text"], image: ["url", "file", "caption"], video: ["url", "file", "caption"], audio: ["url", "file"], voice: ["url", "file"], document: ["url", "file", "caption"],
+  sticker: ["url", "file"], location: ["latitude", "longitude", "name"], contact: ["name", "number"], poll: ["question", "options"], reaction: ["message", "emoji"],
 };
 const LONG = ["text", "caption", "options"];
 const TYPES = { url: "url", file: "file", number: "tel" };
@@ -71,7 +71,7 @@ export function send(main, wanted) {
   function show() {
     const kind = value("kind");
     const { status } = state.devices.get(name) ?? device;
-    const text = value("text") || value("caption") || value("question") || (kind === "text" ? t("x.example") : "");
+    const text = value("text") || value("caption") || value("question") || value("emoji") || (kind === "text" ? t("x.example") : "");
     const more = kind === "poll" ? body().poll.options.map((option) => `○ ${option}`).join("\n") : [value("name"), value("number")].filter(Boolean).join("\n");
     fill(root, {
       what: kind === "text" ? null : file()?.name ?? (value("url").split("/").pop() || t(`k.${kind}`)), text: [text, more].filter(Boolean).join("\n"),
@@ -120,7 +120,7 @@ export function send(main, wanted) {
       trail.append(line);
     }
     sent = { ...sent, ...message };
-    fill(root, { result: true, outcome: message.status === "failed" ? say("e", message.code ?? "internal") : phone(message.to) });
+    fill(root, { result: true, outcome: message.status === "failed" ? say("e", message.code ?? "internal", {}, message.detail) : phone(message.to) });
     show();
   }
 
@@ -138,6 +138,7 @@ export function send(main, wanted) {
       empty.focus();
       return tell(t("x.missing"), true);
     }
+    if (file()?.size > state.session.max_media) return tell(t("e.too_large"), true);
     // One press is one message, even if the answer is lost and the browser asks again.
     const headers = { "idempotency-key": [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("") };
     let made;
@@ -165,7 +166,8 @@ export function send(main, wanted) {
   if (device.status === "CONNECTED") {
     get(of(name, "groups")).then(({ groups }) => form.querySelector("datalist").append(...groups.map((group) => new Option(group.name, group.id))), () => {});
   }
-  const stop = [on("message", track), on("device", (which) => which.name === name && show())];
+  const again = () => sent && get(of(name, `messages/${sent.id}`)).then(track, () => {});
+  const stop = [on("message", track), on("missed", again), on("device", (which) => which.name === name && show())];
   return () => {
     stop.forEach((end) => end());
     clearTimeout(later);

@@ -1,6 +1,13 @@
 // How a state looks and what is said about it, wherever a device or a webhook appears.
-import { el, icon } from "../dom.js";
+import { ago, el, icon } from "../dom.js";
 import { clock, has, relative, say, t } from "../i18n.js";
+
+/** What a webhook can be told of. */
+export const EVENTS = ["message.received", "message.sent", "message.reaction", "message.edited", "message.revoked", "message.status", "poll.vote",
+  "group.updated", "call.offer", "device.state", "identity.resolved"];
+
+/** @param {string} type @returns {string} words for an event */
+export const kindOf = (type) => say("m", type);
 
 const LOOK = { CONNECTED: ["ok", "ok"], PENDING: ["wait", "clock"], DISCONNECTED: ["bad", "off"] };
 
@@ -39,3 +46,18 @@ export function hookState({ state, failing_since, delivered }) {
   if (failing_since) return pill("bad", "alert", t("w.bad"));
   return delivered ? pill("ok", "ok", t("w.ok")) : pill("", "clock", t("w.idle"));
 }
+
+/**
+ * What came of one request to a receiver.
+ * @param {any} attempt @param {boolean} [whole] with all of the receiver's answer
+ * @returns {Node[]}
+ */
+export function attempt({ class: result, status, error, code, at, took_ms, answer }, whole = false) {
+  const good = result === "delivered";
+  const line = [pill(good ? "ok" : "bad", good ? "ok" : "alert", status ? String(status) : trouble({ code, error })), ago(at), el("span", "muted num", t("w.ms", { n: took_ms }))];
+  if (!whole) return answer ? [...line, el("code", "cut", answer)] : line;
+  return [el("p", "row", ...line), answer ? el("pre", "", el("code", "", answer)) : el("p", "muted", t("w.no_answer"))];
+}
+
+/** @returns {string} why there was no answer: words for the code, else moonwa's own sentence */
+export const trouble = ({ code, error }) => (code && has(`a.${code}`) ? t(`a.${code}`) : error ?? t("a.none"));

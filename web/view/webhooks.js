@@ -1,10 +1,10 @@
 // Deliveries: what each webhook of a device is doing, what its receiver answered, what could not be delivered.
 import { get, of, post } from "../api.js";
 import { ago, ask, clone, el, field, fill, icon, keyed, press, tell } from "../dom.js";
-import { say, t } from "../i18n.js";
+import { t } from "../i18n.js";
 import { on, state } from "../state.js";
 import { pick } from "./pick.js";
-import { hookState, pill } from "./status.js";
+import { attempt, hookState, pill, trouble } from "./status.js";
 
 /** @param {HTMLElement} main @param {string} [wanted] @returns {() => void} */
 export function webhooks(main, wanted) {
@@ -24,32 +24,33 @@ export function webhooks(main, wanted) {
 
 /** @param {HTMLElement} root @param {import("../state.js").Webhook} hook */
 function update(root, hook) {
-  const wrong = hook.failing_since && (hook.last_status ? t("w.answered", { status: String(hook.last_status) }) : say("a", hook.last_error ?? "none"));
+  const wrong = hook.failing_since && (hook.last_status ? t("w.answered", { status: String(hook.last_status) }) : trouble({ code: hook.last_code, error: hook.last_error }));
   fill(root, {
     url: hook.url, state: hookState(hook), error: wrong, backlog: hook.backlog, delivered: hook.delivered,
     since_box: Boolean(hook.failing_since), since: ago(hook.failing_since), next_box: Boolean(hook.next_try), next: ago(hook.next_try), pause: hook.state === "active", resume: hook.state !== "active",
-    dead_box: hook.parked > 0, dead_t: t("w.dead", { n: hook.parked }),
   });
+  root.moved?.(hook);
 }
 
 /** @param {string} device @param {number} n @returns {HTMLElement} */
 function card(device, n) {
   const root = clone("hook");
   const at = (rest) => of(device, `webhooks/${n}/${rest}`);
-  const opened = (name, load) => field(root, name).addEventListener("toggle", (event) => event.target.open && load());
 
-  opened("attempts_box", async () => {
+  const recent = async () => {
     const { webhooks } = await get(of(device, "webhooks"));
     const lines = webhooks.find((hook) => hook.n === n)?.attempts ?? [];
     field(root, "attempts").replaceChildren(...(lines.length ? lines.map((line) => el("li", "", ...attempt(line))) : [el("li", "muted", t("w.idle"))]));
-  });
+  };
+  field(root, "attempts_box").addEventListener("toggle", ({ target }) => target.open && recent());
 
   async function dead() {
     const { dead_letters } = await get(at("dead-letters"));
+    fill(root, { dead_box: dead_letters.length > 0, dead_t: t("w.dead", { n: dead_letters.length }) });
     field(root, "dead").replaceChildren(...dead_letters.map((letter) => {
       const again = el("button", "", icon("again"), t("w.retry"));
       const line = el("li", "dead", el("div", "", pill("bad", "alert", String(letter.status ?? "–")), " ", ago(letter.parked_at), el("code", "", letter.id),
-        el("p", "muted", say("a", letter.reason), " ", t("w.tries", { n: letter.tries })), letter.answer ? el("pre", "", el("code", "", letter.answer)) : ""), again);
+        el("p", "muted", trouble({ code: letter.code, error: letter.reason }), " ", t("w.tries", { n: letter.tries })), letter.answer ? el("pre", "", el("code", "", letter.answer)) : "", body(letter)), again);
       again.dataset.f = "again";
       press(line, "again", async () => {
         told(await post(at(`dead-letters/${letter.id}/retry`)));
@@ -58,10 +59,16 @@ function card(device, n) {
       return line;
     }));
   }
-  opened("dead_box", dead);
+  let parked = 0;
+  root.moved = (hook) => {
+    if (field(root, "attempts_box").open) recent();
+    // The counter says that there were some; whether there still are has to be asked.
+    if (hook.parked !== parked) dead();
+    parked = hook.parked;
+  };
 
-  const told = (result) => fill(root, { answer: el("span", "row", ...attempt(result)) });
-  fill(root, { answer: null });
+  const told = (result) => fill(root, { answer: el("div", "stack", ...attempt(result, true)) });
+  fill(root, { answer: null, dead_box: null });
   press(root, "test", async () => told(await post(at("test"))));
   press(root, "pause", () => post(at("pause")));
   press(root, "resume", () => post(at("resume")));
@@ -76,11 +83,8 @@ function card(device, n) {
   return root;
 }
 
-/** @returns {Node[]} what came of one request, for a line */
-function attempt({ class: result, status, error, at, took_ms, answer }) {
-  const good = result === "delivered";
-  return [
-    pill(good ? "ok" : "bad", good ? "ok" : "alert", status ? String(status) : say("a", error ?? "none")), ago(at), el("span", "muted num", t("w.ms", { n: took_ms })),
-    ...(answer ? [el("code", "cut", answer)] : []),
-  ];
+/** @returns {Node} the message itself, for whoever opens it */
+function body({ body }) {
+  const text = body.startsWith("{") ? JSON.stringify(JSON.parse(body), null, 1) : body;
+  return el("details", "", el("summary", "", t("w.body")), el("pre", "", el("code", "", text)));
 }

@@ -75,6 +75,10 @@ impl World {
             return (!member).then_some(403);
         }
         let user = to.server == Server::Lid || is_pn(to);
+        if user && !own && self.accounts.get(&from.pn).is_some_and(|a| a.locked > now()) {
+            self.journal.note(0, Some(from.clone()), "locked", to.to_string());
+            return Some(463);
+        }
         (user && self.pn_of(to).is_none()).then_some(404)
     }
 

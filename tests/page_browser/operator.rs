@@ -1,0 +1,251 @@
+//! The page as an operator uses it: what is wrong with a receiver or with the file, the tail of messages, the reference
+//! of the API, a proxy in front, and many devices at once.
+
+use anyhow::Result;
+use moonwa_simulator::Simulator;
+use moonwa_simulator::harness::{Answer, WebhookReceiver, eventually};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::browser::Browser;
+use super::gateway;
+
+#[tokio::test]
+#[ignore = "needs Chromium and ChromeDriver; .ci/run installs them and runs this"]
+async fn a_receivers_troubles_are_seen_and_mended() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let (ann, bob) =
+        (sim.phone("628111000221", "Ann").await, sim.phone("628111000222", "Bob").await);
+    let hook = WebhookReceiver::start().await?;
+    let gateway = gateway(&sim).env("MOONWA_RETRY_SCALE", "0.01");
+    let moonwa = gateway.device("toko", &[hook.url()]).start().await?;
+    moonwa.link("toko", &ann).await?;
+    let browser = Browser::start().await?;
+    browser.log_in(&moonwa).await?;
+    browser.click("Webhook").await;
+    browser.sees("Nothing sent yet").await;
+
+    let answer = |status| Answer {
+        body: "out of \u{201c}stock\u{201d}".to_owned(),
+        ..Answer::status(status)
+    };
+    hook.answers([answer(200)]);
+    browser.click("Test").await;
+    browser.sees("out of \u{201c}stock\u{201d}").await;
+
+    hook.otherwise(Some(answer(422)));
+    bob.send_text(&ann, "halo, pesan dua").await?;
+    browser.sees("Dead letters (1)").await;
+    browser.click("Last attempts").await;
+    browser.sees("422").await;
+    browser.click("Dead letters (1)").await;
+    browser.sees("3 tries").await;
+    assert!(!browser.text().await.contains("pesan dua"), "a text only shows when asked for");
+    browser.click("The message").await;
+    browser.sees("\"text\": \"halo, pesan dua\"").await;
+    hook.otherwise(None);
+    browser.click("Retry").await;
+    hook.expect_text("halo, pesan dua").await;
+    browser.misses("Dead letters").await;
+
+    browser.click("Pause").await;
+    browser.sees("Paused").await;
+    let before = hook.count();
+    bob.send_text(&ann, "halo lagi").await?;
+    let waits = |device: &Value| device["webhooks"][0]["backlog"] == 1;
+    moonwa.wait_device("toko", "a backlog", waits).await;
+    assert_eq!(hook.count(), before, "a paused webhook gets nothing");
+    browser.click("Resume").await;
+    hook.expect_text("halo lagi").await;
+    browser.misses("Paused").await;
+    browser.sees("In order").await;
+
+    let before = hook.count();
+    browser.click("Replay\u{2026}").await;
+    browser.sees("with the same ids").await;
+    browser.click("Replay\u{2026}").await;
+    browser.sees("The replay has started.").await;
+    let all = hook.expect_count(before + 2).await;
+    assert_eq!(
+        all[before..].iter().map(|one| one.text()).collect::<Vec<_>>(),
+        ["halo, pesan dua", "halo lagi"]
+    );
+    browser.close(&[]).await?;
+    moonwa.stop().await?;
+    Ok(())
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and ChromeDriver; .ci/run installs them and runs this"]
+async fn messages_are_tailed_and_filtered() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let (ann, bob) =
+        (sim.phone("628111000223", "Ann").await, sim.phone("628111000224", "Bob").await);
+    let moonwa = gateway(&sim).device("gudang", &[]).device("toko", &[]).start().await?;
+    moonwa.link("toko", &ann).await?;
+    let browser = Browser::start().await?;
+    browser.log_in(&moonwa).await?;
+    browser.click("Messages").await;
+    browser.sees("Messages appear here the moment they come in or go out.").await;
+    bob.send_text(&ann, "rahasia toko").await?;
+    browser.sees("Received \u{b7} Text").await;
+    browser.sees("Bob").await;
+    assert!(!browser.text().await.contains("rahasia toko"), "kinds, not texts");
+    browser.choose("Show texts", " ").await?;
+    browser.sees("rahasia toko").await;
+    browser.choose("Kind", "Reaction").await?;
+    browser.sees("Nothing yet").await;
+    browser.press(thirtyfour::Key::Home).await?;
+    browser.sees("rahasia toko").await;
+    browser.choose("Device", "Device gudang").await?;
+    browser.sees("Nothing yet").await;
+    browser.until("its own address", "return location.hash === '#/messages/gudang'").await;
+    browser.close(&[]).await?;
+    moonwa.stop().await?;
+    Ok(())
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and ChromeDriver; .ci/run installs them and runs this"]
+async fn a_file_with_problems_is_told_everywhere_and_where_it_is_wrong() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let moonwa = gateway(&sim).device("toko", &[]).start().await?;
+    let browser = Browser::start().await?;
+    browser.log_in(&moonwa).await?;
+    browser.sees("PENDING").await;
+    let alarm = "moonwa.toml has problems. The old configuration still runs.";
+    assert!(!browser.text().await.contains(alarm));
+    moonwa.edit_config(|text| format!("{text}\npaec = \"20/min\"\n"))?;
+    browser.sees(alarm).await;
+    browser.click(alarm).await;
+    browser.sees("moonwa.toml has problems").await;
+    browser.sees("unknown key \"paec\"").await;
+    browser.sees("Line 12, column 1").await;
+    browser.sees("did you mean").await;
+    browser.sees("[device.toko]").await;
+    assert!(!browser.text().await.contains("key-of-toko"), "secrets are masked");
+
+    moonwa.edit_config(|text| text.replace("paec", "pace"))?;
+    browser.misses(alarm).await;
+    browser.sees("The file is in force").await;
+    browser.sees("pace = \"20/min\"").await;
+    browser.click("What would change?").await;
+    browser.sees("Nothing has changed").await;
+    browser.click("Reload").await;
+    browser.sees("this page or the API").await;
+
+    browser.click("API reference").await;
+    browser.sees("/api/send-message").await;
+    browser.write("Search the API", "idempot nothing").await?;
+    browser.misses("/api/send-message").await;
+    browser.write("Search the API", "send a message").await?;
+    browser
+        .run("document.querySelector('.ops details:not([hidden]) summary').click()", Vec::new())
+        .await;
+    browser.sees("Idempotency-Key").await;
+    browser.sees("curl -X POST").await;
+    browser.close(&[]).await?;
+    moonwa.stop().await?;
+    Ok(())
+}
+
+/// A reverse proxy that serves moonwa at `/wa/` and knows nothing else, as nginx does with `location /wa/`.
+async fn proxy(to: std::net::SocketAddr) -> Result<std::net::SocketAddr> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(async move { pass(stream, to).await });
+        }
+    });
+    Ok(address)
+}
+
+async fn pass(mut browser: TcpStream, to: std::net::SocketAddr) -> Result<()> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(browser.read_u8().await?);
+    }
+    let head = String::from_utf8(head)?;
+    if head.split(' ').nth(1).is_none_or(|path| !path.starts_with("/wa/")) {
+        let refusal = "HTTP/1.1 418 Outside\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+        return Ok(browser.write_all(refusal.as_bytes()).await?);
+    }
+    let mut moonwa = TcpStream::connect(to).await?;
+    // One request for each connection, so that each is looked at.
+    let head = head.replacen("Connection: keep-alive", "Connection: close", 1);
+    moonwa.write_all(head.as_bytes()).await?;
+    copy_bidirectional(&mut browser, &mut moonwa).await?;
+    Ok(())
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and ChromeDriver; .ci/run installs them and runs this"]
+async fn the_page_works_below_a_path_behind_a_proxy() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let moonwa = gateway(&sim).device("toko", &[]).start().await?;
+    moonwa.edit_config(|text| text.replace("[store]", "base_path = \"/wa/\"\n\n[store]"))?;
+    moonwa.admin().post("/v1/config/reload", &Value::Null).await?.expect(200);
+    let link = moonwa.admin().post("/v1/login-links", &Value::Null).await?.expect(201).json();
+    let path = link["path"].as_str().unwrap_or_default();
+    assert!(path.starts_with("/wa/"), "{path}");
+    let browser = Browser::start().await?;
+    browser.open(&format!("http://{}{path}", proxy(moonwa.address()).await?)).await?;
+    browser.sees("PENDING").await;
+    browser.click("Device toko").await;
+    browser.click("START SESSION").await;
+    browser.until("a QR code", super::QR_SHOWN).await;
+    for view in ["Single Send", "Webhook", "Messages", "Config", "API reference"] {
+        browser.click(view).await;
+        let script = format!("return document.querySelector('h1').textContent === '{view}'");
+        browser.until(view, &script).await;
+    }
+    browser.sees("/api/send-message").await;
+    browser.click("Sign out of this page").await;
+    browser.sees("Welcome to moonwa").await;
+    browser.close(&[]).await?;
+    moonwa.stop().await?;
+    Ok(())
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and ChromeDriver; .ci/run installs them and runs this"]
+async fn fifty_devices_are_searched_and_change_together() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let mut builder = gateway(&sim);
+    for n in 0..50 {
+        builder = builder.config(&format!("\n[device.d{n:02}]\nlabel = \"Cabang {n:02}\"\n"));
+    }
+    let moonwa = builder.start().await?;
+    let browser = Browser::start().await?;
+    browser.log_in(&moonwa).await?;
+    browser.sees("0 of 50 connected").await;
+    browser.write("Search name or number", "cabang 17").await?;
+    let rows = "return document.querySelectorAll('tbody tr').length";
+    eventually("one row", || browser.run(rows, Vec::new()), |rows| *rows == json!(1)).await;
+    browser.write("Search name or number", "xyz").await?;
+    browser.sees("No device matches.").await;
+    browser.write("Search name or number", "pending").await?;
+    eventually("all rows", || browser.run(rows, Vec::new()), |rows| *rows == json!(50)).await;
+
+    // Each telling redraws the list once: fifty changes in a burst must not be fifty redraws.
+    let count = "window.draws = 0; const add = () => window.draws++; \
+        new MutationObserver(add).observe(document.querySelector('[data-f=sum]'), { childList: true, characterData: true, subtree: true }); \
+        new MutationObserver(add).observe(document.querySelector('tbody'), { childList: true, characterData: true, subtree: true })";
+    browser.run(count, Vec::new()).await;
+    let kept = "return [...document.querySelectorAll('tbody tr')].every((row, n) => row === window.rows?.[n])";
+    browser.run("window.rows = [...document.querySelectorAll('tbody tr')]", Vec::new()).await;
+    for n in 0..50 {
+        moonwa.admin().post(&format!("/v1/devices/d{n:02}/start"), &Value::Null).await?.expect(202);
+    }
+    let waiting = "return document.body.innerText.split('Waiting for the phone.').length - 1";
+    eventually("fifty linking", || browser.run(waiting, Vec::new()), |all| *all == json!(50)).await;
+    let draws = browser.run("return window.draws", Vec::new()).await.as_u64().unwrap_or_default();
+    println!("fifty devices changed in {draws} redraws");
+    assert!(0 < draws && draws < 100, "{draws} redraws for fifty devices");
+    assert_eq!(browser.run(kept, Vec::new()).await, json!(true), "rows stay the same elements");
+    browser.close(&[]).await?;
+    moonwa.stop().await?;
+    Ok(())
+}
