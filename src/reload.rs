@@ -12,13 +12,14 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::config::{
-    self, Ask, Config, ConfigDiff, EditError, EditRequest, Loaded, Notice, Problem, Rejected,
-    ReloadHandle, ReloadMailbox, ReloadOutcome, ReloadPlan, ReloadReport, ReloadRequest, Revision,
-    Trigger, Watcher,
+    self, Ask, Config, ConfigDiff, EditError, EditRequest, Loaded, Notice, Others, Problem,
+    Rejected, ReloadHandle, ReloadMailbox, ReloadOutcome, ReloadPlan, ReloadReport, ReloadRequest,
+    Revision, Trigger, Watcher,
 };
 use crate::hooks::Webhooks;
 use crate::model::UnixMillis;
 use crate::systemd;
+use crate::telemetry::Log;
 use crate::whatsapp::Fleet;
 
 /// Owns reloads: one at a time, in one task.
@@ -28,6 +29,7 @@ pub struct Reloader {
     live: Arc<ArcSwap<Config>>,
     fleet: Arc<Fleet>,
     webhooks: Arc<Webhooks>,
+    log: Log,
     mailbox: ReloadMailbox,
     watcher: Option<Watcher>,
 }
@@ -47,6 +49,7 @@ impl Reloader {
         live: Arc<ArcSwap<Config>>,
         fleet: Arc<Fleet>,
         webhooks: Arc<Webhooks>,
+        log: Log,
     ) -> (Self, ReloadHandle) {
         let revision = loaded.revision;
         let first = ReloadReport {
@@ -63,7 +66,7 @@ impl Reloader {
         let watched = Watcher::start(
             path.clone(),
             revision,
-            loaded.secret_files,
+            loaded.others,
             Notice::default(),
             handle.clone(),
         );
@@ -71,7 +74,7 @@ impl Reloader {
             .inspect_err(|error| warn!(%error, "The file is not watched; `systemctl reload moonwa` still works."))
             .ok();
         metrics::gauge!("moonwa_config_last_reload_successful").set(1.0);
-        (Self { path, revision, live, fleet, webhooks, mailbox, watcher }, handle)
+        (Self { path, revision, live, fleet, webhooks, log, mailbox, watcher }, handle)
     }
 
     /// Reloads whenever asked, until told to stop.
@@ -142,7 +145,7 @@ impl Reloader {
         Read::Rejected(Rejected {
             problems,
             revision: Some(loaded.revision),
-            secret_files: loaded.secret_files,
+            others: Box::new(loaded.others),
         })
     }
 
@@ -177,15 +180,15 @@ impl Reloader {
         match self.read().await {
             Read::Unchanged => report(ReloadOutcome::Unchanged, self.revision),
             Read::Rejected(rejected) => {
-                self.follow(rejected.revision, rejected.secret_files);
+                self.follow(rejected.revision, *rejected.others);
                 let failed = report(ReloadOutcome::Rejected, self.revision);
                 ReloadReport { rejected: rejected.revision, problems: rejected.problems, ..failed }
             }
             Read::Good(loaded, diff) => {
-                let Loaded { config, warnings, revision, secret_files } = *loaded;
+                let Loaded { config, warnings, revision, others } = *loaded;
                 self.revision = revision;
-                self.follow(Some(revision), secret_files);
-                self.apply(config).await;
+                self.follow(Some(revision), others.clone());
+                self.apply(config, &others).await;
                 ReloadReport {
                     warnings,
                     changed: diff.lines(),
@@ -195,18 +198,19 @@ impl Reloader {
         }
     }
 
-    fn follow(&self, known: Option<Revision>, secret_files: Vec<PathBuf>) {
+    fn follow(&self, known: Option<Revision>, others: Others) {
         if let Some(watcher) = &self.watcher {
-            watcher.follow(known, secret_files);
+            watcher.follow(known, others);
         }
     }
 
     /// Nothing here can refuse any more.
-    async fn apply(&self, config: Config) {
+    async fn apply(&self, config: Config, others: &Others) {
         let devices = config.devices.clone();
-        if let Err(problem) = config::keep_last_good(&self.path, &config) {
+        if let Err(problem) = config::keep_last_good(&self.path, &config, others) {
             warn!(%problem, "No copy of the configuration could be kept for --fallback-last-good.");
         }
+        self.log.follow(&config.log);
         self.live.store(Arc::new(config));
         if let Err(failure) = self.webhooks.reconcile(&devices).await {
             error!(%failure, "The webhooks' cursors could not be kept; the store is failing.");
@@ -220,7 +224,7 @@ async fn read_off_the_runtime(path: PathBuf) -> Result<Loaded, Rejected> {
     off_the_runtime(move || Config::load(&path)).await.unwrap_or_else(|error| {
         let message = format!("cannot be read: {error}");
         let problem = Problem { file, at: None, key: String::new(), message, hint: None };
-        Err(Rejected { problems: vec![problem], revision: None, secret_files: Vec::new() })
+        Err(Rejected { problems: vec![problem], revision: None, others: Box::default() })
     })
 }
 

@@ -368,7 +368,8 @@ fn a_file_that_may_not_be_written_is_answered_with_what_to_write() {
     fs::set_permissions(&disk.path, fs::Permissions::from_mode(0o444)).unwrap();
     let edit = put("gudang", DeviceEdit { pace: Some("1/s".to_owned()), ..DeviceEdit::default() });
     let error = disk.write(&edit, None).unwrap_err();
-    let EditError::ReadOnly { toml } = error else { panic!("{error}") };
+    let EditError::ReadOnly { toml, file } = error else { panic!("{error}") };
+    assert_eq!(file, disk.path.display().to_string());
     assert_eq!(toml, "[device.gudang] # the warehouse\nenabled = false\npace = \"1/s\"\n");
     assert_eq!(disk.text(), FILE);
     let disk = OnDisk::new();
@@ -425,4 +426,27 @@ fn headers_are_edited_one_by_one() {
         diff(TABLES, &edit(1, &[("x-team", Some("it"))])),
         "-x-team = \"cs\"\n+x-team = \"it\"\n"
     );
+}
+
+#[test]
+fn an_edit_goes_to_the_file_that_holds_the_device() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("moonwa.toml");
+    let (main, one) = ("include = [\"d/*.toml\"] # many\n", "[device.a] # one\n");
+    fs::create_dir(dir.path().join("d")).unwrap();
+    fs::write(&path, main).unwrap();
+    fs::write(dir.path().join("d/a.toml"), one).unwrap();
+    fs::write(dir.path().join("d/b.toml"), "[device.b]\n").unwrap();
+    let running = Config::load(&path).unwrap().config;
+    let edit =
+        |name| put(name, DeviceEdit { pace: Some("1/s".to_owned()), ..DeviceEdit::default() });
+    let text = |name: &str| fs::read_to_string(dir.path().join(name)).unwrap();
+    let after = edit("a").write(&path, None, &running).unwrap();
+    assert_eq!(after, Config::load(&path).unwrap().revision);
+    assert_eq!(text("d/a.toml"), format!("{one}pace = \"1/s\"\n"));
+    edit("new").write(&path, None, &running).unwrap();
+    assert_eq!(text("moonwa.toml"), format!("{main}\n[device.new]\npace = \"1/s\"\n"));
+    Edit::Remove(name("b")).write(&path, None, &running).unwrap();
+    assert_eq!(text("d/b.toml"), "# The device b was here.\n");
+    assert!(Config::load(&path).is_ok());
 }

@@ -13,6 +13,8 @@
 
 #[path = "reload/editing.rs"]
 mod editing;
+#[path = "reload/many.rs"]
+mod many;
 
 use anyhow::Result;
 use moonwa_simulator::harness::{Moonwa, MoonwaBuilder, WebhookReceiver, eventually};

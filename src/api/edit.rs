@@ -142,8 +142,8 @@ impl From<EditError> for Problem {
             EditError::Invalid(problems) => {
                 Self::new(Code::ConfigInvalid, detail).with("problems", config::problems(&problems))
             }
-            EditError::ReadOnly { toml } => {
-                Self::new(Code::ConfigReadOnly, detail).with("toml", toml)
+            EditError::ReadOnly { file, toml } => {
+                Self::new(Code::ConfigReadOnly, detail).with("file", file).with("toml", toml)
             }
             EditError::Io(error) if error.kind() == std::io::ErrorKind::StorageFull => {
                 Code::DiskFull.into()

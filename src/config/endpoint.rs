@@ -107,7 +107,7 @@ fn signing_secret(secrets: &Secrets<'_>, node: &Node<'_>) -> Option<Secret> {
         node.problem(format!("a secret of {length} bytes"), hint);
         return None;
     }
-    if found.plain && secrets.context.world_readable {
+    if found.plain && node.world_readable() {
         let hint = "chmod 600 the file, or write { file = \"…\" }";
         node.warning("a secret in clear, in a file that everybody on this machine can read", hint);
     }

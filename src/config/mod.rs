@@ -5,6 +5,7 @@ mod diff;
 mod edit;
 mod endpoint;
 mod find;
+mod include;
 mod load;
 mod mailbox;
 mod problem;
@@ -26,7 +27,7 @@ use tracing::Level;
 pub use diff::{ConfigDiff, Difference, EndpointKey};
 pub use edit::{DeviceEdit, Edit, EndpointEdit};
 pub use find::{NotFound, find, keep_last_good, last_good, new_key};
-pub use load::{Context, Loaded, Rejected, Revision};
+pub use load::{Context, Loaded, Others, Rejected, Revision};
 pub use mailbox::{
     Ask, EditRequest, ReloadHandle, ReloadMailbox, ReloadOutcome, ReloadPlan, ReloadReport,
     ReloadRequest, Trigger,

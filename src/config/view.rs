@@ -120,8 +120,8 @@ mod tests {
             world_readable: false,
         };
         let shown = Config::parse(text, &context).unwrap().config.to_json();
-        assert_eq!(shown["outbox"], json!({ "keep": "72h", "max_size": "64000000 B" }));
-        assert_eq!(value::size("64000000 B", 0, u64::MAX).ok(), Some(64_000_000));
+        assert_eq!(shown["outbox"], json!({ "keep": "72h", "max_size": "62500 KiB" }));
+        assert_eq!(value::size("62500 KiB", 0, u64::MAX).ok(), Some(64_000_000));
         assert_eq!(shown["media"]["max_size"], "64 MiB");
         let device = &shown["devices"]["a"];
         assert_eq!((&device["pace"], &device["api_key"]), (&json!("20/min"), &json!(true)));

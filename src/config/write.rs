@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, Gid, StatxFlags, Uid, statx};
 
-use super::load::{LARGEST_FILE, read_limited};
-use super::{Config, ConfigDiff, Context, Edit, Problem, Rejected, Revision};
+use super::load::{LARGEST_FILE, read_limited, revision_on_disk};
+use super::{Config, ConfigDiff, Context, Edit, Others, Problem, Rejected, Revision};
 
 /// Why an edit was not made.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +31,8 @@ pub enum EditError {
     /// moonwa may not write the file: a person must.
     #[error("moonwa.toml cannot be written")]
     ReadOnly {
+        /// Which file.
+        file: String,
         /// What to write into it.
         toml: String,
     },
@@ -81,23 +83,45 @@ impl Edit {
         if let Some(expected) = expected.filter(|expected| *expected != found) {
             return Err(EditError::Conflict { expected, found });
         }
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        let new = self.apply(&text).ok_or(EditError::NotFound)?;
-        let edited = Config::parse(&new, &context).map_err(invalid)?;
+        let home = self.home(path, &bytes, &loaded.others)?;
+        let new = self.apply(&home.text).ok_or(EditError::NotFound)?;
+        let kept = |(path, text): &(PathBuf, Vec<u8>)| {
+            let text = if *path == home.path { new.clone().into_bytes() } else { text.clone() };
+            (path.clone(), text)
+        };
+        let main = if home.path == path { new.as_bytes() } else { &bytes };
+        let kept = home.included.iter().map(kept).collect();
+        let edited = Config::parse_with(main, &context, Some(kept)).map_err(invalid)?;
         let refusals = ConfigDiff::between(running, &edited.config).refusals(&context.file);
         if !refusals.is_empty() {
             return Err(EditError::Invalid(refusals));
         }
-        let mut ready = Ready { before, after: edited.revision, bytes, text, draft: None };
-        if !(running.admin.editable && loaded.config.admin.editable) {
+        let editable = running.admin.editable && loaded.config.admin.editable;
+        let mut ready =
+            Ready { before, after: edited.revision, others: loaded.others, home, draft: None };
+        if !editable {
             return Err(self.paste(&ready));
         }
-        if new != ready.text {
-            let target = fs::canonicalize(path)?;
-            let draft = Draft::new(&target, new.as_bytes());
+        if new != ready.home.text {
+            let draft = fs::canonicalize(&ready.home.path)
+                .and_then(|target| Draft::new(&target, new.as_bytes()));
             ready.draft = Some(draft.map_err(|error| self.told(error.into(), &ready))?);
         }
         Ok(ready)
+    }
+
+    /// The file that the device stands in; a new one goes to the main file.
+    fn home(&self, path: &Path, bytes: &[u8], others: &Others) -> Result<Home, EditError> {
+        let included = others
+            .included
+            .iter()
+            .map(|path| read_limited(path, LARGEST_FILE).map(|text| (path.clone(), text)));
+        let included = included.collect::<io::Result<Vec<_>>>()?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let home = included.iter().find(|(_, bytes)| self.concerns(&text(bytes)));
+        let (path, text) =
+            home.map_or((path, text(bytes)), |(path, bytes)| (path.as_path(), text(bytes)));
+        Ok(Home { path: path.to_owned(), text, included })
     }
 
     fn told(&self, error: EditError, ready: &Ready) -> EditError {
@@ -108,30 +132,35 @@ impl Edit {
     }
 
     fn paste(&self, ready: &Ready) -> EditError {
-        self.to_paste(&ready.text).map_or(EditError::NotFound, |toml| EditError::ReadOnly { toml })
+        let file = ready.home.path.display().to_string();
+        let toml = self.to_paste(&ready.home.text);
+        toml.map_or(EditError::NotFound, |toml| EditError::ReadOnly { file, toml })
     }
+}
+
+/// Where a device stands, and what is included.
+struct Home {
+    path: PathBuf,
+    text: String,
+    included: Vec<(PathBuf, Vec<u8>)>,
 }
 
 /// An edit that can be made.
 struct Ready {
     before: Revision,
     after: Revision,
-    bytes: Vec<u8>,
-    text: String,
+    others: Others,
+    home: Home,
     /// Absent when the edit changes nothing.
     draft: Option<Draft>,
 }
 
 impl Ready {
-    /// Nobody has saved the file meanwhile.
+    /// Nobody has saved anything meanwhile.
     fn unchanged(&self, path: &Path) -> Result<(), EditError> {
-        let now = read_limited(path, LARGEST_FILE)?;
-        if now == self.bytes {
-            return Ok(());
-        }
-        let found = Config::parse(&now, &Context::of(path)).map(|loaded| loaded.revision);
-        let found = found.or_else(|rejected| rejected.revision.ok_or(EditError::NotFound))?;
-        Err(EditError::Conflict { expected: self.before, found })
+        let found = revision_on_disk(path, &self.others).ok_or(EditError::NotFound)?;
+        let expected = self.before;
+        if found == expected { Ok(()) } else { Err(EditError::Conflict { expected, found }) }
     }
 }
 

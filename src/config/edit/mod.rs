@@ -63,6 +63,14 @@ impl DeviceEdit {
 }
 
 impl Edit {
+    /// Whether the device's table is in that text.
+    pub(super) fn concerns(&self, text: &str) -> bool {
+        let (Self::Put(name, _) | Self::Remove(name)) = self;
+        let document = text.trim_start_matches('\u{feff}').parse::<DocumentMut>().ok();
+        let device = |document: DocumentMut| document.get("device")?.get(name.as_str()).cloned();
+        document.and_then(device).is_some()
+    }
+
     /// The file's text after the edit; `None` when it cannot be parsed or the device to remove is not there.
     pub fn apply(&self, text: &str) -> Option<String> {
         let (mark, body) = match text.strip_prefix('\u{feff}') {
@@ -72,7 +80,11 @@ impl Edit {
         let crlf = body.contains("\r\n");
         let mut document: DocumentMut = body.replace("\r\n", "\n").parse().ok()?;
         self.change(&mut document)?;
-        let edited = document.to_string();
+        let mut edited = document.to_string();
+        if let (Self::Remove(name), true) = (self, edited.trim().is_empty()) {
+            // An empty file is one being written, and refused.
+            edited = format!("# The device {name} was here.\n");
+        }
         let edited = if crlf { edited.replace('\n', "\r\n") } else { edited };
         Some(format!("{mark}{edited}"))
     }
