@@ -284,6 +284,68 @@ fn line_ends_and_the_byte_order_mark_stay() {
     assert_eq!(edited, format!("\u{feff}{}", edit.apply(FILE).unwrap().replace('\n', "\r\n")));
 }
 
+const INLINE: &str = "# all in a line
+device.toko = { label = \"Toko\", webhooks = [\"https://a.example/wa\", { url = \"http://127.0.0.1:5678/wa\" }] } # shop
+
+device.gudang = { enabled = false }
+";
+
+const DOTTED: &str = "# dotted
+device.toko.label = \"Toko\" # shop
+device.toko.webhooks = [\"https://a.example/wa\", \"http://127.0.0.1:5678/wa\"] # both
+device.gudang.enabled = false
+log.level = \"warn\"
+";
+
+/// Every operation of the page.
+fn operations() -> Vec<(&'static str, Edit)> {
+    let text = |text: &str| Some(text.to_owned());
+    let (one, two) = ("https://a.example/wa", "http://127.0.0.1:5678/wa");
+    let moved = EndpointEdit { paused: Some(true), ..hook(Some(2), "https://moved.example") };
+    let secret = EndpointEdit { secret: text("whsec_x"), ..hook(None, "https://new.example") };
+    let none = DeviceEdit::default;
+    let key = Some(KeyHash::of("x"));
+    vec![
+        ("label set", put("toko", DeviceEdit { label: text("Shop"), ..none() })),
+        ("label removed", put("toko", DeviceEdit { label: text(""), ..none() })),
+        ("disabled", put("toko", DeviceEdit { enabled: Some(false), ..none() })),
+        ("key made", put("toko", DeviceEdit { api_key: key, ..none() })),
+        ("webhook added", webhooks("toko", vec![hook(Some(1), one), hook(Some(2), two), secret])),
+        ("webhook changed", webhooks("toko", vec![hook(Some(1), one), moved])),
+        ("webhook removed", webhooks("toko", vec![hook(Some(2), two)])),
+        ("webhooks swapped", webhooks("toko", vec![hook(Some(2), two), hook(Some(1), one)])),
+        ("webhooks gone", webhooks("toko", Vec::new())),
+        ("device added", put("new", DeviceEdit { label: text("New"), ..none() })),
+        ("device removed", Edit::Remove(name("toko"))),
+    ]
+}
+
+#[test]
+fn every_operation_on_every_form_of_toml_is_kept_as_a_diff() {
+    let forms = [
+        ("tables and lists", FILE),
+        ("tables only", TABLES),
+        ("inline", INLINE),
+        ("dotted", DOTTED),
+    ];
+    let mut said = String::new();
+    for (what, edit) in operations() {
+        for (form, text) in forms {
+            let (lines, edited) = changed(text, &edit);
+            assert!(edited.parse::<toml_edit::DocumentMut>().is_ok(), "{what}, {form}:\n{edited}");
+            said.extend(["== ", what, ": ", form, "\n", &lines]);
+            // However the lines end and the file begins, the edit is the same.
+            let windows = |text: &str| format!("\u{feff}{}", text.replace('\n', "\r\n"));
+            assert_eq!(edit.apply(&windows(text)).unwrap(), windows(&edited), "{what}, {form}");
+        }
+    }
+    let snapshot = "tests/config/edits.snap";
+    if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
+        fs::write(snapshot, &said).unwrap();
+    }
+    assert_eq!(fs::read_to_string(snapshot).unwrap_or_default(), said);
+}
+
 struct OnDisk {
     dir: tempfile::TempDir,
     path: PathBuf,

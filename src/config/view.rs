@@ -116,7 +116,7 @@ mod tests {
         let context = Context {
             file: "moonwa.toml".to_owned(),
             dir: std::path::PathBuf::new(),
-            env: Box::new(|_| Some("from elsewhere".to_owned())),
+            env: Box::new(|name| (name == "MORE").then(|| "from elsewhere".to_owned())),
             world_readable: false,
         };
         let shown = Config::parse(text, &context).unwrap().config.to_json();

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use toml_edit::{Array, ArrayOfTables, InlineTable, Item, Table, TableLike, Value};
+use toml_edit::{
+    Array, ArrayOfTables, Decor, InlineTable, Item, RawString, Table, TableLike, Value,
+};
 
 use super::{Change, add, change, move_to, remove, text, texts};
 
@@ -72,7 +74,7 @@ impl EndpointEdit {
 
 pub(super) fn change_webhooks(device: &mut dyn TableLike, webhooks: &[EndpointEdit]) {
     if webhooks.is_empty() {
-        device.remove("webhooks");
+        remove(device, "webhooks");
         return;
     }
     match device.get_mut("webhooks") {
@@ -89,14 +91,12 @@ pub(super) fn change_webhooks(device: &mut dyn TableLike, webhooks: &[EndpointEd
 /// `webhooks = ["…", { url = "…" }]`.
 fn change_array(array: &mut Array, webhooks: &[EndpointEdit]) {
     let old: Vec<Value> = array.iter().cloned().collect();
-    // One entry a line, unless the old list was on one.
-    let in_lines = old.first().map_or(webhooks.len() > 1, |first| {
-        first.decor().prefix().and_then(|prefix| prefix.as_str()).is_some_and(|p| p.contains('\n'))
-    });
+    let layout = Layout::of(array);
     array.clear();
+    let mut places = Vec::new();
     for webhook in webhooks {
-        let was = webhook.n.and_then(|n| old.get(n.checked_sub(1)?));
-        let mut value = match was {
+        let place = webhook.n.and_then(|n| n.checked_sub(1)).filter(|place| *place < old.len());
+        let value = match place.and_then(|place| old.get(place)) {
             Some(Value::InlineTable(table)) => {
                 let mut table = table.clone();
                 webhook.change(&mut table);
@@ -108,17 +108,75 @@ fn change_array(array: &mut Array, webhooks: &[EndpointEdit]) {
             _ if webhook.is_plain() => webhook.url.as_str().into(),
             _ => webhook.to_inline(),
         };
-        match was {
-            Some(was) => *value.decor_mut() = was.decor().clone(),
-            None if in_lines => *value.decor_mut() = toml_edit::Decor::new("\n  ", ""),
-            None if array.is_empty() => *value.decor_mut() = toml_edit::Decor::new("", ""),
-            None => *value.decor_mut() = toml_edit::Decor::new(" ", ""),
-        }
         array.push_formatted(value);
+        places.push(place);
     }
-    if in_lines && old.is_empty() {
-        array.set_trailing_comma(true);
-        array.set_trailing("\n");
+    if layout.in_lines || (old.is_empty() && webhooks.len() > 1) {
+        layout.in_lines(array, &places);
+    } else {
+        layout.in_one_line(array);
+    }
+}
+
+/// Where a list breaks its lines, and whose each comment is: one that follows an entry on its line is that entry's.
+struct Layout {
+    in_lines: bool,
+    /// What follows the opening bracket on its line.
+    head: String,
+    /// What stands above each entry, and what follows it on its line after the comma.
+    around: Vec<(String, String)>,
+    /// What stands below the last entry.
+    tail: String,
+    /// The blank before the closing bracket of a list in one line.
+    closing: String,
+}
+
+impl Layout {
+    fn of(array: &Array) -> Self {
+        let cut = |gap: Option<&RawString>| {
+            let gap = gap.and_then(RawString::as_str).unwrap_or_default();
+            let (same, below) = gap.split_at(gap.find('\n').unwrap_or(gap.len()));
+            (same.to_owned(), below.to_owned())
+        };
+        let prefixes = array.iter().map(|value| cut(value.decor().prefix()));
+        let (same, below): (Vec<_>, Vec<_>) = prefixes.chain([cut(Some(array.trailing()))]).unzip();
+        let last = array.iter().last().and_then(|value| value.decor().suffix()?.as_str());
+        Self {
+            in_lines: below.iter().any(|below| !below.is_empty()),
+            head: same.first().cloned().unwrap_or_default(),
+            tail: below.last().cloned().unwrap_or_default(),
+            around: below.into_iter().zip(same.into_iter().skip(1)).collect(),
+            closing: last.unwrap_or_default().to_owned(),
+        }
+    }
+
+    /// Lays entries out, each with what was around it at its old place.
+    fn in_lines(&self, array: &mut Array, places: &[Option<usize>]) {
+        let own_line = |after: &str, below: &str, or: &str| {
+            let crowded = after.contains('#') && !below.starts_with('\n');
+            if crowded { or.to_owned() } else { below.to_owned() }
+        };
+        let mut after = self.head.as_str();
+        for (value, place) in array.iter_mut().zip(places) {
+            let around = place.and_then(|place| self.around.get(place));
+            let (above, next) = around.map_or(("\n  ", ""), |(a, b)| (a.as_str(), b.as_str()));
+            value.decor_mut().set_prefix(format!("{after}{}", own_line(after, above, "\n  ")));
+            after = next;
+        }
+        let tail = if self.in_lines { self.tail.as_str() } else { "\n" };
+        array.set_trailing_comma(array.trailing_comma() || !self.in_lines || after.contains('#'));
+        array.set_trailing(format!("{after}{}", own_line(after, tail, "\n")));
+    }
+
+    fn in_one_line(&self, array: &mut Array) {
+        let between = self.around.first().filter(|_| self.around.len() > 1);
+        let between = between.map_or(" ", |(_, after)| after.as_str());
+        let last = array.len().saturating_sub(1);
+        for (place, value) in array.iter_mut().enumerate() {
+            let before = if place == 0 { self.head.as_str() } else { between };
+            let after = if place == last { self.closing.as_str() } else { "" };
+            *value.decor_mut() = Decor::new(before, after);
+        }
     }
 }
 
