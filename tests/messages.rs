@@ -224,6 +224,33 @@ async fn a_restart_keeps_the_link_and_delivers_what_arrived_meanwhile() -> Resul
 }
 
 #[tokio::test]
+async fn bursts_of_five_hundred_arrive_in_order() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let (ann, bob) =
+        (sim.phone("628222000132", "Ann").await, sim.phone("628222000133", "Bob").await);
+    let hook = WebhookReceiver::start().await?;
+    let mut moonwa = gateway(&sim).device("toko", &[hook.url()]).start().await?;
+    moonwa.link("toko", &ann).await?;
+    let texts = |when: &str| (1..=500).map(|n| format!("{when} {n}")).collect::<Vec<_>>();
+    let (live, offline) = (texts("live"), texts("offline"));
+    for text in &live {
+        bob.send_text(&ann, text).await?;
+    }
+    hook.expect_count(500).await;
+    moonwa.signal(rustix::process::Signal::TERM)?;
+    assert!(moonwa.wait_exit().await?.success());
+    for text in &offline {
+        bob.send_text(&ann, text).await?;
+    }
+    moonwa.relaunch().await?;
+    hook.expect_count(1000).await;
+    assert_eq!(hook.taken_texts(), [live, offline].concat(), "once each, in order");
+    sim.assert_no_violations();
+    moonwa.stop().await?;
+    Ok(())
+}
+
+#[tokio::test]
 async fn while_whatsapp_is_unreachable_a_linked_device_reconnects_and_asks_for_no_qr() -> Result<()>
 {
     let sim = Simulator::start().await?;
@@ -307,10 +334,18 @@ async fn a_failing_receiver_is_tried_again_in_order() -> Result<()> {
         .start()
         .await?;
     moonwa.link("toko", &ann).await?;
-    hook.answers([503, 503].map(moonwa_simulator::harness::Answer::status));
+    hook.otherwise(Some(moonwa_simulator::harness::Answer::status(503)));
     for text in ["one", "two", "three"] {
         bob.send_text(&ann, text).await?;
     }
+    let look = || async { moonwa.command(&["status"]).await.unwrap_or_default().1 };
+    let status = eventually("a backlog of three", look, |text| text.contains("backlog 3")).await;
+    assert!(status.contains(", failing since 20"), "{status}");
+    assert!(status.contains(": the receiver answered 503"), "{status}");
+    let told = moonwa.device("toko").await?["webhooks"][0].clone();
+    assert_eq!((&told["last_code"], &told["last_status"]), (&json!("endpoint"), &json!(503)));
+    hook.expect_count(3).await;
+    hook.otherwise(None);
     hook.expect_text("three").await;
     assert_eq!(hook.taken_texts(), ["one", "two", "three"]);
     let ids: Vec<String> =
@@ -324,7 +359,7 @@ async fn a_failing_receiver_is_tried_again_in_order() -> Result<()> {
         moonwa.device("toko").await.map(|device| device["webhooks"][0].clone()).unwrap_or_default()
     };
     eventually("an empty backlog", look, |hook| {
-        hook["backlog"] == 0 && hook["failing_since"].is_null()
+        hook["backlog"] == 0 && hook["failing_since"].is_null() && hook["last_code"].is_null()
     })
     .await;
     moonwa.stop().await?;

@@ -13,6 +13,8 @@
 
 #[path = "page_browser/browser.rs"]
 mod browser;
+#[path = "page_browser/forms.rs"]
+mod forms;
 #[path = "page_browser/gallery.rs"]
 mod gallery;
 #[path = "page_browser/newcomer.rs"]

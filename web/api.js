@@ -2,7 +2,7 @@
 
 /** What the server answered instead of what was asked for. */
 export class ApiProblem extends Error {
-  /** @param {number} status @param {{code?: string, detail?: string, errors?: {path: string, msg: string}[], retry_after?: number}} body */
+
   constructor(status, body) {
     super(body.detail ?? body.code ?? String(status));
     this.status = status;
@@ -16,21 +16,16 @@ export class ApiProblem extends Error {
 // Countdowns run on the server's clock: a phone's own may be minutes off.
 let ahead = 0;
 
-/** @returns {number} the server's time, milliseconds */
+/** The server's time in milliseconds. */
 export const now = () => Date.now() + ahead;
 
-/** @param {Headers} headers */
 function tune(headers) {
   const server = Date.parse(headers.get("date") ?? "");
   // `Date` has whole seconds: only a difference above its error is a difference.
   if (server) ahead = Math.abs(server - Date.now()) > 2000 ? server - Date.now() : 0;
 }
 
-/**
- * @param {string} method @param {string} path relative to the page @param {unknown} [body] sent as JSON
- * @param {{headers?: Record<string, string>, signal?: AbortSignal}} [more]
- * @returns {Promise<any>} the JSON answered; `null` for none
- */
+/** Asks for a path relative to the page, with a body sent as JSON; gives the JSON answered, `null` for none. */
 export async function call(method, path, body, { headers = {}, signal } = {}) {
   if (body !== undefined) headers = { "content-type": "application/json", ...headers };
   let answer;
@@ -44,17 +39,11 @@ export async function call(method, path, body, { headers = {}, signal } = {}) {
   return settle(answer.status, await answer.text(), path);
 }
 
-/** @param {string} path @param {AbortSignal} [signal] */
 export const get = (path, signal) => call("GET", path, undefined, { signal });
 
-/** @param {string} path @param {unknown} [body] @param {Record<string, string>} [headers] */
 export const post = (path, body, headers) => call("POST", path, body, { headers });
 
-/**
- * A multipart upload; `XMLHttpRequest`, because `fetch` cannot tell how far an upload is.
- * @param {string} path @param {FormData} form @param {Record<string, string>} headers @param {(part: number) => void} progress
- * @returns {Promise<any>}
- */
+/** A multipart upload; `XMLHttpRequest`, because `fetch` cannot tell how far an upload is. */
 export function upload(path, form, headers, progress) {
   return new Promise((done, fail) => {
     const request = new XMLHttpRequest();
@@ -73,7 +62,6 @@ export function upload(path, form, headers, progress) {
   });
 }
 
-/** @param {number} status @param {string} text @param {string} path @returns {any} */
 function settle(status, text, path) {
   let body = null;
   try {
@@ -86,5 +74,4 @@ function settle(status, text, path) {
   throw new ApiProblem(status, body ?? {});
 }
 
-/** @param {string} device @param {string} [rest] @returns {string} */
 export const of = (device, rest = "") => `v1/devices/${encodeURIComponent(device)}${rest && `/${rest}`}`;

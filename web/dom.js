@@ -2,15 +2,15 @@
 import { clock, language, relative, say as word, t } from "./i18n.js";
 import { ApiProblem } from "./api.js";
 
-/** @param {string} id @returns {HTMLElement} a copy of a template's element, in the reader's language */
+/** A copy of a template's element, in the reader's language. */
 export function clone(id) {
-  const from = /** @type {HTMLTemplateElement} */ (document.getElementById(`t-${id}`));
+  const from = document.getElementById(`t-${id}`);
   const element = from.content.firstElementChild.cloneNode(true);
   dress(element);
-  return /** @type {HTMLElement} */ (element);
+  return element;
 }
 
-/** @param {ParentNode} root puts the words and icons in that its `data-t…` and `data-i` attributes name */
+/** Puts the words and icons in that its `data-t…` and `data-i` attributes name. */
 export function dress(root) {
   const each = (name, put) => root.querySelectorAll(`[data-${name}]`).forEach((el) => put(el, el.getAttribute(`data-${name}`)));
   each("t", (el, key) => (el.textContent = t(key)));
@@ -23,7 +23,6 @@ export function dress(root) {
   });
 }
 
-/** @param {string} name @returns {SVGElement} */
 export function icon(name) {
   const make = (tag) => document.createElementNS("http://www.w3.org/2000/svg", tag);
   const svg = make("svg");
@@ -36,7 +35,6 @@ export function icon(name) {
   return svg;
 }
 
-/** @param {string} tag @param {string} look @param {...(Node|string)} inside @returns {HTMLElement} */
 export function el(tag, look, ...inside) {
   const element = document.createElement(tag);
   if (look) element.className = look;
@@ -44,15 +42,10 @@ export function el(tag, look, ...inside) {
   return element;
 }
 
-/** @param {ParentNode} root @param {string} name @returns {any} the element marked `data-f="name"` */
+/** The element marked `data-f="name"`. */
 export const field = (root, name) => root.querySelector(`[data-f="${name}"]`);
 
-/**
- * Fills the fields of a copy: text and nodes are shown, `true` shows, anything missing hides.
- * @template {ParentNode} T
- * @param {T} root @param {Record<string, string|number|boolean|Node|null|undefined>} values
- * @returns {T}
- */
+/** Fills the fields of a copy: text and nodes are shown, `true` shows, anything missing hides. */
 export function fill(root, values) {
   for (const [name, value] of Object.entries(values)) {
     const target = field(root, name);
@@ -64,10 +57,7 @@ export function fill(root, values) {
   return root;
 }
 
-/**
- * What a button does; while it does it the button is busy, and a failure is told.
- * @param {ParentNode} root @param {string} name @param {(event: Event) => any} action
- */
+/** What a button does; while it does it the button is busy, and a failure is told. */
 export function press(root, name, action) {
   const button = field(root, name);
   button.addEventListener(button.tagName === "FORM" ? "submit" : "click", async (event) => {
@@ -84,7 +74,7 @@ export function press(root, name, action) {
   });
 }
 
-/** @param {unknown} error @returns {string} words for it */
+/** Words for an error. */
 export function explain(error) {
   if (!(error instanceof ApiProblem)) throw error;
   const first = error.errors[0];
@@ -94,7 +84,7 @@ export function explain(error) {
 let hush = 0;
 const toast = document.getElementById("say");
 
-/** @param {string} text said once, to eyes and to screen readers @param {boolean} [bad] */
+/** Says something once, to eyes and to screen readers. */
 export function tell(text, bad = false) {
   toast.className = bad ? "bad" : "";
   stage().append(toast);
@@ -103,13 +93,13 @@ export function tell(text, bad = false) {
   hush = setTimeout(() => toast.replaceChildren(), bad ? 9000 : 5000);
 }
 
-/** @param {string} text for screen readers alone: who sees the page sees the change itself */
+/** For screen readers alone: who sees the page sees the change itself. */
 export const hear = (text) => (document.getElementById("hear").textContent = text);
 
 /** What lies outside an open dialog is neither seen nor heard. */
 const stage = () => [...document.querySelectorAll("dialog[open]")].pop() ?? document.body;
 
-/** @param {?string} iso @returns {?HTMLElement} a time that keeps itself true */
+/** A time that keeps itself true. */
 export function ago(iso) {
   if (!iso) return null;
   const time = el("time", "num", relative(iso));
@@ -125,12 +115,7 @@ setInterval(() => {
   }
 }, 1000);
 
-/**
- * Keeps a list's elements in step with its items; an element that stays is only updated.
- * @template T
- * @param {Element} parent @param {T[]} items @param {(item: T) => string} key
- * @param {(item: T) => Element} make @param {(element: any, item: T) => void} [update]
- */
+/** Keeps a list's elements in step with its items; an element that stays is only updated. */
 export function keyed(parent, items, key, make, update = () => {}) {
   const old = new Map([...parent.children].map((child) => [child.dataset.key, child]));
   let place = parent.firstElementChild;
@@ -145,7 +130,7 @@ export function keyed(parent, items, key, make, update = () => {}) {
   for (const gone of old.values()) gone.remove();
 }
 
-/** @param {HTMLElement} dialog @param {(answer: string) => void} closed @returns {HTMLDialogElement} shown, and gone once closed */
+/** Shows a dialog, which is gone once closed. */
 function modal(dialog, closed) {
   dialog.addEventListener("close", () => {
     document.body.append(toast);
@@ -157,10 +142,7 @@ function modal(dialog, closed) {
   return dialog;
 }
 
-/**
- * @param {{title: string, body: string, yes: string, danger?: boolean, extra?: Node}} question
- * @returns {Promise<boolean>} whether the person said yes
- */
+/** Asks, and tells whether the person said yes. */
 export function ask({ title, body, yes, danger = false, extra = null }) {
   const root = fill(clone("ask"), { title, body, yes, extra });
   field(root, "yes").className = danger ? "danger solid" : "primary";
@@ -170,7 +152,7 @@ export function ask({ title, body, yes, danger = false, extra = null }) {
   });
 }
 
-/** @param {string} title @param {Node} body @param {() => void} closed @returns {HTMLDialogElement} a form that slides in */
+/** A form that slides in. */
 export function drawer(title, body, closed) {
   const root = fill(clone("drawer"), { title, body });
   press(root, "close", () => root.close());
@@ -178,7 +160,6 @@ export function drawer(title, body, closed) {
   return modal(root, closed);
 }
 
-/** @param {string} text @returns {Promise<void>} */
 export async function copy(text) {
   if (navigator.clipboard) await navigator.clipboard.writeText(text);
   else {

@@ -4,10 +4,10 @@ import { now } from "./api.js";
 let words = {};
 let lang = "en";
 
-/** @returns {string} the language in use */
+/** The language in use: `en` or `id`. */
 export const language = () => lang;
 
-/** @param {string} [wanted] `en` or `id`; else the saved choice, the browser's, English */
+/** Learns the words: of the wanted language, else the saved choice, the browser's, English. */
 export async function speak(wanted) {
   if (wanted) localStorage.setItem("lang", wanted);
   const tags = [localStorage.getItem("lang"), ...navigator.languages, "en"].map((tag) => tag?.slice(0, 2));
@@ -17,15 +17,9 @@ export async function speak(wanted) {
   document.documentElement.lang = lang;
 }
 
-/** @param {string} key @returns {boolean} */
 export const has = (key) => key in words;
 
-/**
- * A sentence. With a count `n`, `key.one` is taken where the language has a singular.
- * @param {string} key
- * @param {Record<string, string|number>} [values] for the `{names}` in it
- * @returns {string}
- */
+/** A sentence. With a count `n`, `key.one` is taken where the language has a singular; `values` are for the `{names}` in it. */
 export function t(key, values = {}) {
   const one = "n" in values && new Intl.PluralRules(lang).select(Number(values.n)) === "one";
   const text = words[one && has(`${key}.one`) ? `${key}.one` : key] ?? key;
@@ -37,18 +31,17 @@ export function t(key, values = {}) {
 
 const STEPS = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
 
-/** @param {string} iso @returns {string} "12 s ago", "in 3 min" */
+/** "12 s ago", "in 3 min". */
 export function relative(iso) {
   const seconds = Math.round((Date.parse(iso) - now()) / 1000);
   const [unit, size] = STEPS.find(([, size]) => Math.abs(seconds) >= size) ?? STEPS[3];
   return new Intl.RelativeTimeFormat(lang, { numeric: "auto", style: "short" }).format(Math.trunc(seconds / size), unit);
 }
 
-/** @param {string} iso @param {Intl.DateTimeFormatOptions} [shape] @returns {string} */
 export const clock = (iso, shape = { dateStyle: "medium", timeStyle: "medium" }) =>
   new Intl.DateTimeFormat(lang, shape).format(new Date(iso));
 
-/** @param {string} digits a number, or an address that starts with one @returns {string} "+62 812-3456-7890" */
+/** A number, or an address that starts with one, as "+62 812-3456-7890". */
 export function phone(digits) {
   const bare = digits.replace(/[:@].*$/, "");
   if (digits.endsWith("@g.us") || !/^\d{7,15}$/.test(bare)) return digits;
@@ -56,9 +49,5 @@ export function phone(digits) {
   return local ? `+62 ${local.slice(1).join("-")}` : `+${bare}`;
 }
 
-/**
- * Words for a code; the server's own, or the code itself, where it has none yet.
- * @param {string} family @param {string} code @param {Record<string, string|number>} [values] @param {?string} [other]
- * @returns {string}
- */
+/** Words for a code; the server's own, or the code itself, where it has none yet. */
 export const say = (family, code, values, other) => (has(`${family}.${code}`) ? t(`${family}.${code}`, values) : other || code);

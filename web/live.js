@@ -37,7 +37,6 @@ export function hangUp() {
   found();
 }
 
-/** @param {string} kind @param {(data: any) => void} take */
 function listen(kind, take) {
   source.addEventListener(kind, (event) => {
     // The browser's own error events share the listener's names in no case but this one.
@@ -68,7 +67,6 @@ function missing() {
   }, 3000);
 }
 
-/** @param {boolean} yes */
 function show(yes) {
   document.getElementById("lost").hidden = !yes;
 }

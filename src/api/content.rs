@@ -36,6 +36,7 @@ pub(super) struct SendBody {
     pub(super) reply_to: Option<String>,
     pub(super) mentions: Vec<String>,
     pub(super) view_once: bool,
+    pub(super) link_preview: bool,
 }
 
 /// A file: by URL, inline, or uploaded beside.
@@ -169,6 +170,9 @@ impl SendBody {
             }
             _ => false,
         };
+        if self.link_preview && !matches!(contents.first(), Some(Content::LinkedText { .. })) {
+            issues.add("link_preview", "only for text");
+        }
         let forward = matches!(contents.first(), Some(Content::Forward { .. }));
         if forward && (reply_to.is_some() || !mentions.is_empty()) {
             issues.add("forward", "a message is passed on as it is: no reply_to, no mentions");
@@ -189,7 +193,11 @@ impl SendBody {
         let mut contents = Vec::new();
         if let Some(text) = self.text.take() {
             issues.text("text", &text);
-            contents.push(Content::Text { text });
+            contents.push(if self.link_preview {
+                Content::LinkedText { text }
+            } else {
+                Content::Text { text }
+            });
         }
         let media = [
             ("image", MediaKind::Image, self.image.take()),
@@ -337,7 +345,7 @@ impl ReactionBody {
 /// The word for what a message is.
 pub(super) fn kind_of(content: &Content) -> &'static str {
     match content {
-        Content::Text { .. } => "text",
+        Content::Text { .. } | Content::LinkedText { .. } => "text",
         Content::Media { media, .. } => media_name(*media),
         Content::Location { .. } => "location",
         Content::Contact { .. } => "contact",

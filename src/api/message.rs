@@ -22,10 +22,9 @@ use crate::model::{
     Content, Degradation, DeviceName, DeviceState, IdempotencyKey, Jid, MediaSource, MessageId,
     MessageStatus, Recipient, SendRequest, SentMessage, UnixMillis,
 };
-use crate::store::Enqueued;
+use crate::store::{Enqueued, QUEUE_LIMIT};
+use crate::whatsapp::DeviceHandle;
 
-/// Messages of one device that may wait.
-const WAITING: usize = 1_000;
 /// A JSON body may carry a small file as base64; larger ones are uploaded as multipart, which is not held in memory.
 const MAX_INLINE: usize = 4 * 1024 * 1024;
 /// The longest `?wait=`.
@@ -66,9 +65,16 @@ fn check_state(state: &DeviceState) -> Result<(), Problem> {
     }
 }
 
-/// Refuses a message to a person while WhatsApp refuses them: every further try counts against the account. The lock is
-/// about people one has not written with, so groups stay open.
-pub(super) fn check_lock(state: &DeviceState, to: &Recipient) -> Result<(), Problem> {
+/// Refuses what WhatsApp would refuse with 463, because every further try counts against the account. The lock is about
+/// people one has not written with: who wrote lately, or took a message, is still answered.
+pub(super) async fn check_lock(handle: &DeviceHandle, to: &Recipient) -> Result<(), Problem> {
+    match locked(&handle.status().state, to) {
+        Err(problem) if !handle.in_touch(to).await? => Err(problem),
+        _ => Ok(()),
+    }
+}
+
+fn locked(state: &DeviceState, to: &Recipient) -> Result<(), Problem> {
     let DeviceState::Degraded(Degradation::SendingLocked(until)) = state else { return Ok(()) };
     if to.jid().is_group() {
         return Ok(());
@@ -83,6 +89,22 @@ pub(super) fn idempotency_key(call: &Call) -> Result<Option<IdempotencyKey>, Pro
     let key = value.to_str().ok().and_then(IdempotencyKey::parse);
     let wrong = || Problem::field("Idempotency-Key", "1 to 255 visible ASCII characters");
     key.map(Some).ok_or_else(wrong)
+}
+
+/// The message that was promised for the same request under that key. It is the answer whatever became of the device
+/// since: a caller that asks again because it heard nothing must not be told that nothing was sent.
+pub(super) async fn promised(
+    state: &State,
+    device: &DeviceName,
+    request: &SendRequest,
+    key: Option<&IdempotencyKey>,
+) -> Result<Option<SentMessage>, Problem> {
+    let Some(key) = key else { return Ok(None) };
+    match state.api.store.queue().known(device, request, key).await? {
+        Some(Enqueued::Conflict) => Err(Code::IdempotencyConflict.into()),
+        Some(Enqueued::Known(message) | Enqueued::Queued(message)) => Ok(Some(message)),
+        Some(Enqueued::Full) | None => Ok(None),
+    }
 }
 
 /// Puts a message on disk and gives it its id.
@@ -101,7 +123,7 @@ pub(super) async fn enqueue(
         created: now,
         updated: now,
     };
-    match state.api.store.queue().enqueue(message, key, WAITING).await? {
+    match state.api.store.queue().enqueue(message, key, QUEUE_LIMIT).await? {
         Enqueued::Queued(message) | Enqueued::Known(message) => Ok(message),
         Enqueued::Conflict => Err(Code::IdempotencyConflict.into()),
         Enqueued::Full => Err(Problem::from(Code::QueueFull).retry_after(Duration::from_mins(1))),
@@ -146,21 +168,15 @@ pub(super) async fn send(call: &mut Call) -> Result<Response, Problem> {
     let country_code = config.country_code.clone();
     let handle = call.handle()?;
     let (body, upload) = if call.has_type("multipart/form-data") {
-        // Nobody uploads a film to learn that the device is not linked.
-        check_state(&handle.status().state)?;
+        // Nobody uploads a film to learn that the device is not linked; a key may be known already.
+        if key.is_none() {
+            check_state(&handle.status().state)?;
+        }
         multipart::send_body(call).await?
     } else {
         (call.json::<SendBody>(MAX_INLINE).await?, None)
     };
     let mut draft = body.draft(country_code.as_deref())?;
-    let state = handle.status().state;
-    check_state(&state)?;
-    check_lock(&state, &draft.request.to)?;
-    if let Content::Forward { message } = &draft.request.content
-        && !handle.can_forward(message).await?
-    {
-        return Err(Code::MessageNotFound.into());
-    }
     let changes = call.state.api.store.queue().changes();
     let mut upload = upload;
     if let Some(bytes) = draft.inline.take() {
@@ -178,7 +194,19 @@ pub(super) async fn send(call: &mut Call) -> Result<Response, Problem> {
             *source = MediaSource::Spool(upload.path().to_owned());
         }
     }
-    let message = enqueue(&call.state, &name, draft.request, key).await?;
+    let message = match promised(&call.state, &name, &draft.request, key.as_ref()).await? {
+        Some(message) => message,
+        None => {
+            check_state(&handle.status().state)?;
+            check_lock(&handle, &draft.request.to).await?;
+            if let Content::Forward { message } = &draft.request.content
+                && !handle.can_forward(message).await?
+            {
+                return Err(Code::MessageNotFound.into());
+            }
+            enqueue(&call.state, &name, draft.request, key).await?
+        }
+    };
     if message.status == MessageStatus::Queued
         && let Some(upload) = upload
     {
@@ -187,12 +215,17 @@ pub(super) async fn send(call: &mut Call) -> Result<Response, Problem> {
     let Some(wait) = wait else { return Ok(queued_answer(call, &message)) };
     let message = follow(&call.state, changes, message, MessageStatus::is_settled, wait).await?;
     let settled = message.status.is_settled();
-    Ok(body::json(if settled { StatusCode::OK } else { StatusCode::ACCEPTED }, &render(&message)))
+    let status = if settled { StatusCode::OK } else { StatusCode::ACCEPTED };
+    Ok(located(call, &message, body::json(status, &render(&message))))
 }
 
 fn queued_answer(call: &Call, message: &SentMessage) -> Response {
     let answer = json!({ "id": message.id, "status": message.status.as_str() });
-    let mut response = body::json(StatusCode::ACCEPTED, &answer);
+    located(call, message, body::json(StatusCode::ACCEPTED, &answer))
+}
+
+/// Says where to ask about a message.
+fn located(call: &Call, message: &SentMessage, mut response: Response) -> Response {
     let base = call.config.server.base_path.trim_end_matches('/');
     let place = format!("{base}/v1/devices/{}/messages/{}", message.device, message.id);
     if let Ok(place) = HeaderValue::from_str(&place) {
@@ -266,10 +299,16 @@ pub(super) async fn revoke(call: &Call) -> Result<Response, Problem> {
 
 async fn follow_up(call: &Call, to: Recipient, content: Content) -> Result<Response, Problem> {
     let (name, _) = call.device()?;
-    check_state(&call.handle()?.status().state)?;
+    let key = idempotency_key(call)?;
     let request =
         SendRequest { to, content, reply_to: None, mentions: Vec::new(), view_once: false };
-    let message = enqueue(&call.state, &name, request, idempotency_key(call)?).await?;
+    let message = match promised(&call.state, &name, &request, key.as_ref()).await? {
+        Some(message) => message,
+        None => {
+            check_state(&call.handle()?.status().state)?;
+            enqueue(&call.state, &name, request, key).await?
+        }
+    };
     Ok(queued_answer(call, &message))
 }
 
@@ -327,14 +366,14 @@ mod tests {
         let to = |to| Recipient::parse(to, None).unwrap();
         let (bob, group) = (to("628123456789"), to("120363000000000001@g.us"));
         let until = UnixMillis::now().after(Duration::from_secs(90));
-        let locked = DeviceState::Degraded(Degradation::SendingLocked(Some(until)));
-        let problem = check_lock(&locked, &bob).unwrap_err();
+        let state = DeviceState::Degraded(Degradation::SendingLocked(Some(until)));
+        let problem = locked(&state, &bob).unwrap_err();
         assert_eq!(problem.code, Code::SendingLocked);
         assert!((1..=90).contains(&problem.retry_secs().unwrap()), "{problem:?}");
-        assert!(check_lock(&locked, &group).is_ok());
-        assert!(check_lock(&DeviceState::Connected, &bob).is_ok());
+        assert!(locked(&state, &group).is_ok());
+        assert!(locked(&DeviceState::Connected, &bob).is_ok());
         let unknown = DeviceState::Degraded(Degradation::SendingLocked(None));
-        assert_eq!(check_lock(&unknown, &bob).unwrap_err().retry_secs(), Some(600));
+        assert_eq!(locked(&unknown, &bob).unwrap_err().retry_secs(), Some(600));
     }
 
     #[test]

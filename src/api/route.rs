@@ -325,6 +325,101 @@ mod tests {
         assert_eq!(described, routes);
     }
 
+    /// An operation's answers, types and examples: what a reader of the reference, or a generator of clients, needs.
+    #[test]
+    fn openapi_is_complete() {
+        let text = include_str!("../../web/openapi.json");
+        let document: serde_json::Value = serde_json::from_str(text).unwrap();
+        let mut names = BTreeSet::new();
+        for route in ROUTES {
+            let (path, verb) = (route.path, route.verb.as_str());
+            let at = format!("{verb} {path}");
+            let operation = &document["paths"][path][verb.to_lowercase()];
+            for word in ["summary", "operationId"] {
+                assert!(
+                    operation[word].as_str().is_some_and(|text| !text.is_empty()),
+                    "{at}: {word}"
+                );
+            }
+            assert!(
+                names.insert(operation["operationId"].as_str().unwrap()),
+                "{at}: the same operationId twice"
+            );
+            let tag = &operation["tags"][0];
+            let tags = document["tags"].as_array().unwrap();
+            assert!(
+                tags.iter().any(|known| known["name"] == *tag),
+                "{at}: the tag {tag} is not described"
+            );
+
+            let given = operation["parameters"].as_array().cloned().unwrap_or_default();
+            for name in super::names(path) {
+                let there = given
+                    .iter()
+                    .any(|p| p["name"] == name && p["in"] == "path" && p["required"] == true);
+                assert!(there, "{at}: {{{name}}} is not described");
+            }
+            for parameter in &given {
+                let known = ["description", "schema", "example"]
+                    .iter()
+                    .all(|word| parameter.get(word).is_some());
+                assert!(known, "{at}: {parameter}");
+            }
+
+            let open = matches!(route.access, Access::Public | Access::BodyKey);
+            assert_eq!(operation.get("security").is_some(), open, "{at}: security");
+            let answers = operation["responses"].as_object().unwrap();
+            let mut expected = if open { vec![] } else { vec!["401", "403", "429"] };
+            if path.contains("{device}") {
+                expected.push("404");
+            }
+            if let Some(body) = operation.get("requestBody") {
+                expected.extend(["400", "413"]);
+                for (kind, content) in body["content"].as_object().unwrap() {
+                    let example = content.get("example").is_some();
+                    let own = content["schema"]["$ref"].as_str().is_some_and(|_| {
+                        kind == "multipart/form-data" || {
+                            let schema =
+                                content["schema"]["$ref"].as_str().unwrap().trim_start_matches('#');
+                            document.pointer(schema).unwrap().get("examples").is_some()
+                        }
+                    });
+                    assert!(example || own, "{at}: {kind} has no example");
+                }
+            }
+            for status in expected {
+                assert!(answers.contains_key(status), "{at}: {status} is not described");
+            }
+            let good = answers.iter().filter(|(status, _)| status.starts_with(['2', '3']));
+            assert_ne!(good.clone().count(), 0, "{at}");
+            for (status, answer) in good {
+                assert!(
+                    answer["headers"].get("x-request-id").is_some(),
+                    "{at} {status}: x-request-id"
+                );
+                let Some(content) = answer["content"].get("application/json") else { continue };
+                let schema = &content["schema"];
+                let named = schema["$ref"]
+                    .as_str()
+                    .and_then(|name| document.pointer(name.trim_start_matches('#')));
+                let example =
+                    content.get("example").or(named.and_then(|schema| schema.get("examples")));
+                assert!(example.is_some(), "{at} {status}: no example");
+            }
+        }
+        let schemes = document["components"]["securitySchemes"].as_object().unwrap();
+        assert_eq!(schemes.keys().collect::<Vec<_>>(), ["key", "session"]);
+        let listed: Vec<_> =
+            document["components"]["schemas"]["Problem"]["properties"]["code"]["enum"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|code| code.as_str().unwrap())
+                .collect();
+        let codes: Vec<_> = Code::ALL.iter().map(|code| code.row().0).collect();
+        assert_eq!(listed, codes, "the codes, in the order of the table");
+    }
+
     #[test]
     fn openapi_names_only_what_it_has() {
         let text = include_str!("../../web/openapi.json");

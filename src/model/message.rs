@@ -86,6 +86,11 @@ pub enum Content {
         /// The text.
         text: String,
     },
+    /// Text whose first link is shown with its page's title.
+    LinkedText {
+        /// The text.
+        text: String,
+    },
     /// A picture, film, sound, file or sticker.
     Media {
         /// Which of them.

@@ -20,7 +20,9 @@ use super::log::number;
 use super::reader::Readers;
 use super::txn::Txn;
 use super::writer::{Promise, Writer};
-use crate::model::{DeviceName, IdempotencyKey, MessageId, MessageStatus, SentMessage, UnixMillis};
+use crate::model::{
+    DeviceName, IdempotencyKey, MessageId, MessageStatus, SendRequest, SentMessage, UnixMillis,
+};
 
 /// What came of queueing a message.
 #[derive(Clone, Debug)]
@@ -35,9 +37,11 @@ pub enum Enqueued {
     Full,
 }
 
+/// Messages of one device that may wait, whoever asks: callers, and receivers that answer.
+pub const QUEUE_LIMIT: usize = 1_000;
 /// How long a message is kept after its last change, and with it its idempotency key.
 const KEEP: Duration = Duration::from_hours(7 * 24);
-/// Messages removed at once when they are too old.
+/// Messages of a device removed at once when they are too old, once a minute: 720,000 a day, more than a device sends.
 const SWEEP: usize = 500;
 /// Changes a slow receiver may lag behind.
 const CHANGES: usize = 256;
@@ -97,6 +101,26 @@ impl SendQueue {
                     });
                 }
                 Ok(outcome)
+            })
+            .await
+    }
+
+    /// What became of a request that came under this key before; `None` when none did.
+    pub async fn known(
+        &self,
+        device: &DeviceName,
+        request: &SendRequest,
+        key: &IdempotencyKey,
+    ) -> Result<Option<Enqueued>, StoreError> {
+        let hash: [u8; 32] = Sha256::digest(key.as_str()).into();
+        let key = Key::new(b'k').device(device).rest(hash);
+        let request: [u8; 32] = Sha256::digest(to_json(request)?).into();
+        let device = device.clone();
+        self.readers
+            .run(move |databases| {
+                let (state, now) = (&databases.state, databases.state.db.snapshot());
+                let read = |key: Key| now.get(&state.queue, key).map_err(StoreError::database);
+                read(key)?.map(|row| known(&row, &request, &device, read)).transpose()
             })
             .await
     }
@@ -223,15 +247,7 @@ fn enqueue(
     if let Some(key) = &key
         && let Some(known) = txn.get(queue, key)?
     {
-        let Some((before, id)) = known.split_first_chunk::<32>() else {
-            return Err(StoreError::Damaged("an idempotency key".to_owned()));
-        };
-        if *before != request {
-            return Ok(Enqueued::Conflict);
-        }
-        let row = txn.get(queue, Key::new(b'm').device(device).rest(id))?;
-        let row = row.ok_or_else(|| StoreError::Damaged("a message with a key".to_owned()))?;
-        return Ok(Enqueued::Known(from_json::<Row>(&row)?.message));
+        return self::known(&known, &request, device, |key| txn.get(queue, key));
     }
     let place = message_key(device, &message.id);
     if let Some(row) = txn.get(queue, &place)? {
@@ -260,6 +276,24 @@ fn enqueue(
     let row = Row { order, key, message };
     txn.put(queue, place, to_json(&row)?);
     Ok(Enqueued::Queued(row.message))
+}
+
+/// What the row of an idempotency key says about a request.
+fn known<T: AsRef<[u8]>>(
+    row: &[u8],
+    request: &[u8; 32],
+    device: &DeviceName,
+    read: impl FnOnce(Key) -> Result<Option<T>, StoreError>,
+) -> Result<Enqueued, StoreError> {
+    let Some((before, id)) = row.split_first_chunk::<32>() else {
+        return Err(StoreError::Damaged("an idempotency key".to_owned()));
+    };
+    if before != request {
+        return Ok(Enqueued::Conflict);
+    }
+    let row = read(Key::new(b'm').device(device).rest(id))?;
+    let row = row.ok_or_else(|| StoreError::Damaged("a message with a key".to_owned()))?;
+    Ok(Enqueued::Known(from_json::<Row>(row.as_ref())?.message))
 }
 
 fn advance(
@@ -294,13 +328,31 @@ pub(super) fn sweep(state: &State, txn: &mut Txn<'_>, now: UnixMillis) -> Result
         let mut parts = Parts::of(&counts);
         parts.tag();
         let Some(device) = parts.device() else { continue };
-        let prefix = Key::new(b't').device(&device);
-        for (index, id) in txn.scan(&state.queue, prefix.as_ref(), SWEEP)? {
+        sweep_device(state, txn, &device, now, young)?;
+    }
+    Ok(())
+}
+
+fn sweep_device(
+    state: &State,
+    txn: &mut Txn<'_>,
+    device: &DeviceName,
+    now: UnixMillis,
+    young: u64,
+) -> Result<(), StoreError> {
+    let prefix = Key::new(b't').device(device);
+    let (mut from, mut removed) = (prefix.as_ref().to_vec(), 0);
+    // Page by page: old messages that stay must not keep those behind them.
+    while removed < SWEEP {
+        let page = txn.scan_from(&state.queue, prefix.as_ref(), &from, SWEEP)?;
+        let Some((last, _)) = page.last() else { return Ok(()) };
+        from = [last.as_slice(), &[0]].concat();
+        for (index, id) in page {
             // Nothing changed before it was made, so the rest is too young.
             if number(index.get(prefix.as_ref().len()..).unwrap_or_default())? > young {
-                break;
+                return Ok(());
             }
-            let key = Key::new(b'm').device(&device).rest(&id);
+            let key = Key::new(b'm').device(device).rest(&id);
             let Some(row) = txn.get(&state.queue, &key)? else { continue };
             let row: Row = from_json(&row)?;
             if row.message.status == MessageStatus::Queued || now.since(row.message.updated) <= KEEP
@@ -310,8 +362,9 @@ pub(super) fn sweep(state: &State, txn: &mut Txn<'_>, now: UnixMillis) -> Result
             txn.remove(&state.queue, index);
             txn.remove(&state.queue, key);
             if let Some(hash) = row.key.and_then(|key| HEXLOWER.decode(key.as_bytes()).ok()) {
-                txn.remove(&state.queue, Key::new(b'k').device(&device).rest(hash));
+                txn.remove(&state.queue, Key::new(b'k').device(device).rest(hash));
             }
+            removed += 1;
         }
     }
     Ok(())

@@ -12,8 +12,8 @@ use wa_rs::{IqError, Jid};
 use super::encode::EncodeError;
 use super::link::Parts;
 use super::media::{self, Wanted};
-use super::{decode, encode, forward, history, poll};
-use crate::model::{Content, MessageId, PhoneNumber, Recipient, SentMessage};
+use super::{decode, encode, forward, history, poll, preview};
+use crate::model::{Content, MessageId, MessageStatus, PhoneNumber, Recipient, SentMessage};
 
 /// How long the engine may take to write one message to the socket, lookups of the receiver's devices included.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -25,6 +25,8 @@ const KNOWN_MAX: usize = 10_000;
 pub(super) enum Failure {
     /// The connection went away: not the message's fault.
     Offline,
+    /// It is not queued any more: whoever waited for it was told that it failed, or its device was forgotten.
+    Withdrawn,
     /// It may work the next time.
     Later(String),
     /// It will never work.
@@ -108,6 +110,11 @@ pub(super) async fn deliver(
         history::save(&parts.store.space(&parts.name), row.id.as_str(), &file).await?;
     }
     let options = SendOptions::default().with_message_id(row.id.as_str());
+    // Looking up, fetching and uploading can take minutes.
+    let now = parts.store.queue().get(&parts.name, &row.id).await?;
+    if now.is_none_or(|now| now.status != MessageStatus::Queued) {
+        return Err(Failure::Withdrawn);
+    }
     let sending = client.send_message_with_options(to, message, options);
     match tokio::time::timeout(PATIENCE, sending).await {
         Ok(Ok(_)) => Ok(()),
@@ -174,6 +181,7 @@ async fn prepare(
             };
             prepared.file = Some(media::upload(parts, client, wanted).await?);
         }
+        Content::LinkedText { text } => prepared.preview = preview::of(parts, text).await,
         Content::Poll { options, .. } => {
             let space = parts.store.space(&parts.name);
             prepared.secret = Some(poll::sent(&space, row.id.as_str(), options).await?);
@@ -204,7 +212,7 @@ async fn quote(
     }
     let ours = parts.store.queue().get(&parts.name, id).await?;
     let text = ours.as_ref().and_then(|row| match &row.request.content {
-        Content::Text { text } => Some(text.clone()),
+        Content::Text { text } | Content::LinkedText { text } => Some(text.clone()),
         Content::Media { caption, .. } => caption.clone(),
         _ => None,
     });

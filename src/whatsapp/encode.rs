@@ -7,6 +7,7 @@ use wa_rs::upload::UploadResponse;
 use wa_rs::wacore::proto_helpers::{MessageBuilderExt, build_reaction_message};
 use wa_rs::waproto::whatsapp as wa;
 
+use super::preview::Preview;
 use crate::model::{Content, MediaKind, MessageId, Recipient, SendRequest, UnixMillis};
 
 /// What had to be found out or done before a message can be built.
@@ -22,6 +23,8 @@ pub(super) struct Prepared {
     pub(super) author: Option<String>,
     /// The secret a poll's votes are encrypted to.
     pub(super) secret: Option<[u8; 32]>,
+    /// What is shown of a text's link.
+    pub(super) preview: Option<Preview>,
     /// The message that is passed on.
     pub(super) original: Option<wa::Message>,
 }
@@ -66,10 +69,9 @@ pub(super) fn message(
     let view_once = request.view_once.then_some(true);
     let now = i64::try_from(UnixMillis::now().millis()).unwrap_or(i64::MAX);
     let mut message = match &request.content {
-        Content::Text { text } => match context {
-            Some(context) => wa::Message::text_with_context(text.clone(), context),
-            None => wa::Message::text(text.clone()),
-        },
+        Content::Text { text } | Content::LinkedText { text } => {
+            words(text, context, prepared.preview)
+        }
         Content::Media { media, caption, .. } => {
             let file = prepared.file.ok_or(EncodeError::NoFile)?;
             attachment(*media, file, caption.clone(), context, view_once)
@@ -105,6 +107,23 @@ pub(super) fn message(
         });
     }
     Ok(message)
+}
+
+fn words(text: &str, context: Option<wa::ContextInfo>, preview: Option<Preview>) -> wa::Message {
+    if context.is_none() && preview.is_none() {
+        return wa::Message::text(text.to_owned());
+    }
+    let mut message = wa::message::ExtendedTextMessage {
+        text: Some(text.to_owned()),
+        context_info: field(context),
+        ..Default::default()
+    };
+    if let Some(Preview { url, title, description }) = preview {
+        message.matched_text = Some(url);
+        message.title = Some(title);
+        message.description = description;
+    }
+    wa::Message { extended_text_message: MessageField::some(message), ..Default::default() }
 }
 
 fn context(request: &SendRequest, quote: Option<&Quote>) -> Option<wa::ContextInfo> {

@@ -66,7 +66,9 @@ fn received(data: &MessageData) -> Option<wa::Message> {
 
 fn sent(content: &Content) -> Option<wa::Message> {
     match content {
-        Content::Text { text } => Some(wa::Message::text(text.clone())),
+        Content::Text { text } | Content::LinkedText { text } => {
+            Some(wa::Message::text(text.clone()))
+        }
         Content::Location { latitude, longitude, name, address } => {
             encode::place(latitude, longitude, name.clone(), address.clone(), None).ok()
         }

@@ -14,7 +14,7 @@ use super::device::{Command, Reply};
 use super::link::Parts;
 use super::{deliver, forward, history, media};
 use crate::config::Pace;
-use crate::model::{DeviceStatus, Jid, MessageId, PhoneNumber};
+use crate::model::{DeviceStatus, Jid, MessageId, PhoneNumber, Recipient};
 
 /// How long a question to WhatsApp may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -102,6 +102,16 @@ impl DeviceHandle {
                 }
             },
         }))
+    }
+
+    /// Whether a message went to or came from there lately, as far as the log and the send queue tell. Groups count as
+    /// in touch.
+    pub async fn in_touch(&self, to: &Recipient) -> Result<bool, WhatsAppError> {
+        let jid = to.jid();
+        if jid.is_group() {
+            return Ok(true);
+        }
+        Ok(history::in_touch(&self.parts.store, &self.parts.name, &jid).await?)
     }
 
     /// The groups the account is in.

@@ -8,7 +8,8 @@ use wa_rs::wacore::download::MediaType;
 
 use super::{WhatsAppError, poll};
 use crate::model::{
-    DeviceName, Event, EventData, EventType, MediaKind, MessageData, MessageId, UnixMillis,
+    DeviceName, Event, EventData, EventType, Jid, MediaKind, MessageData, MessageId, MessageStatus,
+    SentMessage, UnixMillis,
 };
 use crate::store::{Batch, Seq, Space, Store, StoreError};
 
@@ -19,6 +20,8 @@ const KEEP: Duration = Duration::from_hours(7 * 24);
 /// How many events are looked through, in pages.
 const PAGE: u64 = 512;
 const PAGES: u64 = 10;
+/// How many sent messages are looked through.
+const RECENT: usize = 1_000;
 
 /// Where a received file is and how it is decrypted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -109,6 +112,29 @@ pub(super) async fn name_of(
         !data.from_me && data.from.name.is_some() && data.from.phone.as_deref() == Some(phone)
     };
     Ok(newest(store, device, theirs).await?.and_then(|data| data.from.name))
+}
+
+/// Whether a person wrote to us, or took a message of ours.
+pub(super) async fn in_touch(
+    store: &Store,
+    device: &DeviceName,
+    jid: &Jid,
+) -> Result<bool, StoreError> {
+    let sent = store.queue().recent(device, RECENT).await?;
+    let took = |row: &SentMessage| {
+        let failed = matches!(row.status, MessageStatus::Failed { .. });
+        row.request.to.jid() == *jid && row.status.is_settled() && !failed
+    };
+    if sent.iter().any(took) {
+        return Ok(true);
+    }
+    let user = jid.user();
+    let theirs = |data: &MessageData| {
+        let of = |address: &Option<String>| address.as_deref() == Some(user);
+        data.group.is_none()
+            && (data.chat == jid.as_str() || of(&data.from.phone) || of(&data.from.lid))
+    };
+    Ok(newest(store, device, theirs).await?.is_some())
 }
 
 /// The newest message for which `good` holds, among the last few thousand events.

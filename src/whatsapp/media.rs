@@ -340,7 +340,9 @@ impl Read for At {
 }
 
 /// Runs blocking work on a thread of its own.
-async fn on_thread<T, E>(work: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, E>
+pub(super) async fn on_thread<T, E>(
+    work: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> Result<T, E>
 where
     T: Send + 'static,
     E: From<std::io::Error> + Send + 'static,

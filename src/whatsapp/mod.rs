@@ -23,6 +23,7 @@ mod observe;
 mod outgoing;
 mod pace;
 mod poll;
+mod preview;
 mod probe;
 pub mod session;
 mod status;

@@ -186,6 +186,7 @@ impl Outgoing {
                 Err(Failure::Later(why)) if tried + 1 >= TRIES => {
                     fail(&parts, &row, "send_failed", why.clone()).await;
                 }
+                Err(Failure::Withdrawn) => clear_spool(&row).await,
                 Err(Failure::Later(_) | Failure::Offline) => {}
             }
             Landed { row, outcome }
@@ -196,7 +197,7 @@ impl Outgoing {
         let Landed { row, outcome } = landed;
         self.busy.remove(&row.request.to.jid());
         let wait = match outcome {
-            Ok(()) | Err(Failure::Never { .. }) => None,
+            Ok(()) | Err(Failure::Never { .. } | Failure::Withdrawn) => None,
             Err(Failure::Offline) => Some((0, Duration::from_secs(1))),
             Err(Failure::Later(why)) => {
                 tracing::warn!(device = %self.parts.name, id = %row.id, why, "A message was not sent; trying again.");

@@ -207,3 +207,34 @@ async fn what_a_url_does_not_give_is_told() -> Result<()> {
     gateway.stop().await;
     Ok(())
 }
+
+#[tokio::test]
+async fn a_link_is_shown_with_its_title_when_asked() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let (ann, bob) =
+        (sim.phone("628555000221", "Ann").await, sim.phone("628555000222", "Bob").await);
+    let gateway = linked(&sim, &ann).await?;
+    let page = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\n\r\n<title>Toko &amp; Kopi</title><meta name=\"description\" content=\"Buka jam 8\">";
+    let url = host(page)?;
+    let send = async |text: String, link_preview: bool| {
+        let body = json!({ "to": bob.number(), "text": text, "link_preview": link_preview });
+        let sent = gateway.key().post(MESSAGES, &body).await?.expect(202).json();
+        let id = sent["id"].as_str().context("an id")?.to_owned();
+        let item = bob.wait_inbox(0, |item| item.message().is_some_and(|m| m.id == id)).await?;
+        anyhow::Ok(item.message().context("a message")?.message.clone())
+    };
+    let text = format!("lihat {url} ya");
+    let plain = send(text.clone(), false).await?;
+    assert_eq!(plain.conversation.as_deref(), Some(text.as_str()), "nothing is fetched unasked");
+    let shown = send(text.clone(), true).await?;
+    let shown = shown.extended_text_message.as_option().context("a text with a link")?;
+    assert_eq!(shown.text.as_deref(), Some(text.as_str()));
+    assert_eq!(shown.matched_text.as_deref(), Some(url.as_str()));
+    assert_eq!(shown.title.as_deref(), Some("Toko & Kopi"));
+    assert_eq!(shown.description.as_deref(), Some("Buka jam 8"));
+    let closed = "rahasia http://169.254.169.254/latest".to_owned();
+    let closed_text = send(closed.clone(), true).await?;
+    assert_eq!(closed_text.conversation, Some(closed), "sent, and shown as it is");
+    gateway.stop().await;
+    Ok(())
+}

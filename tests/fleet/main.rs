@@ -16,3 +16,4 @@ mod inbound;
 mod kinds;
 mod link;
 mod support;
+mod withdrawn;

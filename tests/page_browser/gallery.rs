@@ -14,7 +14,7 @@ use super::{QR_SHOWN, gateway};
 const WIDTHS: [(u32, u32); 3] = [(360, 740), (768, 1024), (1280, 800)];
 
 /// A view: its name, its address, what is on it when it is complete, and what opens the rest of it.
-const VIEWS: [(&str, &str, &str, Option<&str>); 11] = [
+const VIEWS: [(&str, &str, &str, Option<&str>); 13] = [
     ("devices", "#/devices", "return document.querySelectorAll('tbody tr').length === 5", None),
     ("linked", "#/devices/admin-toko", "return document.querySelector('.facts') !== null", None),
     ("pending", "#/devices/gudang", "return document.querySelector('.steps') !== null", None),
@@ -46,6 +46,24 @@ const VIEWS: [(&str, &str, &str, Option<&str>); 11] = [
         "return document.querySelector('.facts') !== null",
         Some("[data-f=bin]"),
     ),
+    (
+        "add",
+        "#/devices",
+        "return document.querySelector('tbody tr') !== null",
+        Some("[data-f=add]"),
+    ),
+    ("api", "#/api", "return document.querySelector('.ops') !== null", None),
+];
+
+/// Language, scheme and width of the pictures: each width in both languages and schemes. `MOONWA_ALBUM=all` takes every
+/// combination.
+const ALBUM: [(&str, &str, u32); 6] = [
+    ("en", "light", 360),
+    ("en", "dark", 768),
+    ("en", "light", 1280),
+    ("id", "dark", 360),
+    ("id", "light", 768),
+    ("id", "dark", 1280),
 ];
 
 /// A shop with devices in every state, a healthy webhook and one that fails.
@@ -112,6 +130,11 @@ impl Shop {
                 &format!("if (!location.hash.endsWith('{address}')) return false; {complete}"),
             )
             .await;
+        if name == "webhooks" {
+            browser
+                .run("document.querySelectorAll('.hookhead ~ details')[0].open = true", Vec::new())
+                .await;
+        }
         if let Some(button) = opens {
             browser.run("document.querySelector(arguments[0]).click()", vec![json!(button)]).await;
             browser.until(name, "return document.querySelector('dialog[open]') !== null").await;
@@ -138,6 +161,10 @@ async fn every_view_fits_in_every_width_scheme_and_language() -> Result<()> {
             browser.prefer(scheme).await?;
             for (width, height) in WIDTHS {
                 browser.resize(width, height).await?;
+                let wanted = ALBUM.contains(&(language, scheme, width));
+                if !wanted && std::env::var("MOONWA_ALBUM").is_err() {
+                    continue;
+                }
                 for view in 0..COUNT {
                     let name = shop.show(&browser, view).await?;
                     browser.fits().await;
@@ -149,7 +176,7 @@ async fn every_view_fits_in_every_width_scheme_and_language() -> Result<()> {
             }
         }
     }
-    assert_eq!(taken, COUNT * 12);
+    assert!(taken >= COUNT * ALBUM.len(), "{taken} pictures");
     browser.close(&[]).await?;
     shop.moonwa.stop().await?;
     Ok(())

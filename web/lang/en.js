@@ -68,6 +68,7 @@ d.logout_q Log out {device}?
 d.logout_why The number is unlinked and its credentials are forgotten. To use it again, scan a new QR.
 d.missing No device “{device}”
 d.missing_why It is not, or no longer, in moonwa.toml.
+d.not_told {device} is deleted, but WhatsApp could not be told: remove it on the phone too.
 d.out Last message out
 d.proof WhatsApp last answered
 d.since_down Down since
@@ -255,7 +256,7 @@ s.generate_why The old key stops working at once. Programs that use it need the 
 s.hook_more Secret, events, format
 s.hooks_why Incoming messages are sent to up to four addresses.
 s.key_bad This name is taken, or has other signs than a–z, 0–9, - and _.
-s.key_once Shown only now: copy it. An old key no longer works.
+s.key_once Shown only now: copy it. An old key stops working once this one is in force.
 s.key_why Programs send with this key. It is kept only as a hash and cannot be shown again.
 s.label_ph Admin Toko
 s.lines Show the lines for moonwa.toml

@@ -68,6 +68,7 @@ d.logout_q Log out {device}?
 d.logout_why Nomor ini dilepas dan kredensialnya dihapus. Untuk memakainya lagi, pindai QR baru.
 d.missing Perangkat “{device}” tidak ada
 d.missing_why Perangkat ini tidak ada, atau sudah dihapus, di moonwa.toml.
+d.not_told {device} dihapus, tetapi WhatsApp tidak bisa diberi tahu: hapus juga di HP.
 d.out Pesan keluar terakhir
 d.proof WhatsApp terakhir menjawab
 d.since_down Terputus sejak
@@ -255,7 +256,7 @@ s.generate_why Kunci lama langsung tidak berlaku. Program yang memakainya perlu 
 s.hook_more Secret, peristiwa, format
 s.hooks_why Pesan masuk diteruskan ke paling banyak empat alamat.
 s.key_bad Nama ini sudah dipakai, atau berisi selain a–z, 0–9, - dan _.
-s.key_once Hanya tampil sekarang: salin. Kunci lama tidak berlaku lagi.
+s.key_once Hanya tampil sekarang: salin. Kunci lama tidak berlaku begitu yang ini dipakai.
 s.key_why Program mengirim dengan kunci ini. Yang disimpan hanya hash-nya; tidak bisa ditampilkan lagi.
 s.label_ph Admin Toko
 s.lines Tampilkan baris untuk moonwa.toml

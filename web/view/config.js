@@ -4,7 +4,6 @@ import { ago, clone, copy, el, field, fill, icon, press, tell } from "../dom.js"
 import { say, t } from "../i18n.js";
 import { changed, on, state } from "../state.js";
 
-/** @param {HTMLElement} main @returns {() => void} */
 export function config(main) {
   const root = main.appendChild(clone("config"));
   let shown = "";
@@ -51,7 +50,7 @@ function line({ path, line, column, message }, sign) {
 const HIDDEN = ["secret", "api_key", "token"];
 const table = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
 
-/** @returns {string} a value as moonwa.toml has it */
+/** A value as moonwa.toml has it. */
 function one(value) {
   if (Array.isArray(value)) return value.some(table) ? `[\n${value.map((part) => `  ${one(part)},\n`).join("")}]` : `[${value.map(one).join(", ")}]`;
   if (!table(value)) return JSON.stringify(value);
@@ -62,7 +61,7 @@ function one(value) {
 const rows = (of) => Object.entries(of ?? {}).filter(([key, value]) => value !== null && key !== "n" && !(HIDDEN.includes(key) && value === false))
   .map(([key, value]) => [key, HIDDEN.includes(key) ? "•••" : value]);
 
-/** @param {any} all the running configuration @param {string} [path] @returns {string} */
+/** The running configuration as moonwa.toml would have it. */
 function toml(all, path = "") {
   const own = rows(all).filter(([, value]) => !table(value)).map(([key, value]) => `${key} = ${one(value)}`);
   const parts = rows(all).filter(([, value]) => table(value)).map(([key, value]) => toml(value, path ? `${path}.${key}` : key === "devices" ? "device" : key));

@@ -7,11 +7,10 @@ import { loading } from "./devices.js";
 import { link } from "./link.js";
 import { badge, hookState, why } from "./status.js";
 
-/** @param {import("../state.js").Device} device @returns {"link"|"linked"} which half of the page it needs */
+/** Which half of the page a device needs. */
 const half = ({ state, phone }) =>
   ["pending", "linking", "logged_out"].includes(state) || (state === "stopped" && !phone) ? "link" : "linked";
 
-/** @param {HTMLElement} main @param {string} name @returns {() => void} */
 export function device(main, name) {
   const root = main.appendChild(clone("device"));
   let panel = null;
@@ -53,7 +52,6 @@ export function device(main, name) {
   };
 }
 
-/** @param {string} name */
 function linked(name) {
   const root = clone("linked");
   const command = (what) => async () => put(await post(of(name, what)));

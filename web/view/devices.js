@@ -6,7 +6,6 @@ import { badge, health, why } from "./status.js";
 
 const MANY = 8;
 
-/** @param {HTMLElement} main @returns {() => void} */
 export function devices(main) {
   const root = main.appendChild(clone("devices"));
   const find = root.querySelector("input");
@@ -56,7 +55,7 @@ export function devices(main) {
   return () => stop.forEach((end) => end());
 }
 
-/** @returns {HTMLElement} what stands there until the first answer */
+/** What stands there until the first answer. */
 export const loading = () => el("p", "center", el("span", "spin"), el("span", "sr", t("loading")));
 
 /** A green badge alone could lie: it carries the age of its proof. */

@@ -7,7 +7,6 @@ import { put } from "../state.js";
 
 const PARTS = ["idle", "wait", "qr", "retry", "pair"];
 
-/** @param {string} name @returns {{root: HTMLElement, update: (device: import("../state.js").Device) => void, end: () => void}} */
 export function link(name) {
   const box = document.createElement("div");
   const root = box.appendChild(clone("link"));
@@ -87,11 +86,7 @@ export function link(name) {
   return { root: box, update, end: () => { clearInterval(clock); only(""); } };
 }
 
-/**
- * WhatsApp's passkey check can only be answered by a browser at its own address: the person carries the question there
- * and the answer back.
- * @param {string} name @param {{step: string, options?: string, code?: string}} step @param {() => Promise<void>} cancel
- */
+/** WhatsApp's passkey check can only be answered by a browser at its own address: the person carries the question there. */
 function key(name, step, cancel) {
   const root = clone("passkey");
   const first = step.step === "request";

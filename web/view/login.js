@@ -3,7 +3,6 @@ import { post } from "../api.js";
 import { clone, explain, field, fill, press } from "../dom.js";
 import { t } from "../i18n.js";
 
-/** @param {any} session @param {(session: any) => Promise<void>} enter @returns {HTMLElement} */
 export function login(session, enter) {
   const root = clone("login");
   const form = root.querySelector("form");

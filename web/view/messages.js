@@ -12,7 +12,6 @@ const KEEP = 200;
 const TYPES = EVENTS.filter((type) => type !== "message.status");
 const SIGN = { "message.sent": "up", "out": "up", "message.received": "in", "call.offer": "phone", "device.state": "phone" };
 
-/** @param {HTMLElement} main @param {string} [wanted] @returns {() => void} */
 export function messages(main, wanted) {
   const root = main.appendChild(clone("messages"));
   const { device, root: choice } = pick("messages", wanted);

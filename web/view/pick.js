@@ -2,11 +2,7 @@
 import { clone } from "../dom.js";
 import { state } from "../state.js";
 
-/**
- * @param {string} view @param {string|undefined} wanted
- * @param {(device: import("../state.js").Device) => boolean} [best] which one to show when none is named
- * @returns {{device: import("../state.js").Device|undefined, root: ?HTMLElement}}
- */
+/** The chosen device and the choice; `best` is shown when none is named. */
 export function pick(view, wanted, best = ({ status }) => status === "CONNECTED") {
   const all = [...state.devices.values()];
   const device = state.devices.get(wanted ?? "") ?? all.find(best) ?? all[0];

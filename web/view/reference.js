@@ -5,7 +5,6 @@ import { t } from "../i18n.js";
 
 const DEEP = 4;
 
-/** @param {HTMLElement} main @returns {() => void} */
 export function reference(main) {
   const root = main.appendChild(clone("reference"));
   const find = root.querySelector("input");

@@ -11,16 +11,15 @@ const KINDS = {
 };
 const LONG = ["text", "caption", "options"];
 const TYPES = { url: "url", file: "file", number: "tel" };
-/** @type {Record<string, string>} the sign of each status a message passes through */
+/** The sign of each status a message passes through. */
 export const TICK = { queued: "clock", sent: "clock", accepted: "tick", delivered: "ticks", read: "ticks", played: "ticks", failed: "alert" };
 
-/** @param {string} text @returns {string} the number or group id as the server wants it */
+/** The number or group id as the server wants it. */
 const bare = (text) => text.trim().replace(/^\+/, "").replace(/[\s()[\]-]/g, (found, at, all) => (all.endsWith("@g.us") ? found : ""));
 
-/** @param {HTMLElement} main @param {string} [wanted] @returns {() => void} */
 export function send(main, wanted) {
   const root = main.appendChild(clone("send"));
-  const form = /** @type {any} */ (field(root, "form"));
+  const form = field(root, "form");
   const { device, root: choice } = pick("send", wanted);
   if (!device) {
     root.replaceChildren(root.querySelector("h1"), fill(clone("empty"), { icon: icon("phone"), title: t("devices.none"), body: t("devices.none_why"), action: null }));

@@ -8,7 +8,7 @@ import { EVENTS, attempt, kindOf } from "./status.js";
 
 const PLAIN = ["label", "country_code", "pace", "enabled"];
 
-/** @param {string} label @returns {string} the device's name, proposed from its Session Name */
+/** The device's name, proposed from its Session Name. */
 function nameFrom(label) {
   const plain = label.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-+|-+$/g, "");
   const base = plain.slice(0, 60).replace(/-+$/, "") || "device";
@@ -17,7 +17,7 @@ function nameFrom(label) {
   return name;
 }
 
-/** @param {?string} name @returns {Promise<{revision: string, editable: boolean, saved: any}>} what stands in the file about it */
+/** What stands in the file about a device. */
 async function load(name) {
   const { revision, editable, config } = await get("v1/config");
   return { revision, editable, saved: config?.devices?.[name] ?? {} };
@@ -26,11 +26,11 @@ async function load(name) {
 const match = (revision) => ({ headers: { "if-match": `"${revision}"` } });
 const picks = (patterns, type) => patterns.some((one) => one === "*" || one === type || (one.endsWith(".*") && type.startsWith(one.slice(0, -1))));
 
-/** @param {?string} name the device to set up; `null` for a new one */
+/** Sets a device up; `null` is a new one. */
 export async function settings(name) {
   let { revision, editable, saved } = await load(name);
   const root = clone("form");
-  const form = /** @type {any} */ (root);
+  const form = root;
   const fresh = !name;
   const rows = [1, 2, 3, 4].map((n) => hook(n));
   let base = {};
@@ -123,7 +123,7 @@ export async function settings(name) {
     return body;
   }
 
-  /** @returns {Promise<boolean>} whether it is in force now */
+  /** Tells whether it is in force now. */
   async function save() {
     const key = name ?? form.elements.key.value.trim();
     if (!/^[a-z0-9][a-z0-9_-]{0,63}$/.test(key) || (fresh && state.devices.has(key))) {
@@ -154,9 +154,9 @@ export async function settings(name) {
       return true;
     } catch (error) {
       if (!(error instanceof ApiProblem)) throw error;
-      const { toml, problems = [] } = error.body;
+      const { toml, key, problems = [] } = error.body;
       fill(root, { note: el("div", "", explain(error), ...problems.map(({ path, message }) => el("p", "", el("code", "", path), ` ${message}`))),
-        paste: Boolean(toml), toml: toml ?? "" });
+        paste: Boolean(toml), toml: toml ?? "", ...(key && { made: true, key }) });
       if (error.code === "edit_conflict") {
         ({ revision, saved } = await load(name));
         show();
@@ -177,7 +177,7 @@ export async function settings(name) {
   press(root, "generate", async () => {
     if (saved.api_key && !(await ask({ title: t("s.generate_q"), body: t("s.generate_why"), yes: "Generate" }))) return;
     await attempted(async () => {
-      const made = await call("POST", of(name, "key"), undefined, match(revision));
+      const made = await call("POST", of(name, "key"), {}, match(revision));
       fill(root, { made: true, key: made.key });
       ({ revision, saved } = await load(name));
     });
@@ -199,7 +199,7 @@ export async function settings(name) {
   form.elements.label.focus();
 }
 
-/** @param {string} name asks, then unlinks the device and takes its table out of moonwa.toml */
+/** Asks, then unlinks the device and takes its table out of moonwa.toml. */
 export async function remove(name) {
   const { revision, editable } = await load(name);
   const device = state.devices.get(name).label || name;
@@ -210,7 +210,7 @@ export async function remove(name) {
   });
   if (!yes) return;
   if (!editable) return put(await post(of(name, "logout")));
-  await call("DELETE", of(name), undefined, match(revision));
-  tell(t("d.deleted", { device }));
+  const { whatsapp } = await call("DELETE", of(name), undefined, match(revision));
+  tell(t(whatsapp === "not_told" ? "d.not_told" : "d.deleted", { device }), whatsapp === "not_told");
   location.hash = "#/devices";
 }

@@ -6,21 +6,20 @@ import { clock, has, relative, say, t } from "../i18n.js";
 export const EVENTS = ["message.received", "message.sent", "message.reaction", "message.edited", "message.revoked", "message.status", "poll.vote",
   "group.updated", "call.offer", "device.state", "identity.resolved"];
 
-/** @param {string} type @returns {string} words for an event */
+/** Words for an event. */
 export const kindOf = (type) => say("m", type);
 
 const LOOK = { CONNECTED: ["ok", "ok"], PENDING: ["wait", "clock"], DISCONNECTED: ["bad", "off"] };
 
-/** @param {string} look @param {string} sign @param {string} text @returns {HTMLElement} */
 export const pill = (look, sign, text) => el("span", `pill ${look}`, icon(sign), el("span", "", text));
 
-/** @param {import("../state.js").Device} device @returns {HTMLElement} the documented word, with an icon */
+/** The documented word, with an icon. */
 export function badge({ status, state }) {
   const [look, sign] = state === "degraded" ? ["wait", "alert"] : LOOK[status] ?? ["", "info"];
   return pill(look, sign, status);
 }
 
-/** @param {import("../state.js").Device} device @returns {?string} why, in a sentence */
+/** Why a device is as it is, in a sentence. */
 export function why({ reason, state, detail, retry_at, until }) {
   if (!reason) return has(`state.${state}`) ? t(`state.${state}`) : null;
   const when = until && clock(until, { dateStyle: "medium", timeStyle: "short" });
@@ -28,7 +27,7 @@ export function why({ reason, state, detail, retry_at, until }) {
   return state === "reconnecting" && retry_at ? `${text} ${t("r.next", { when: relative(retry_at) })}` : text;
 }
 
-/** @param {import("../state.js").Webhook[]} webhooks @returns {HTMLElement} all of a device's webhooks in one word */
+/** All of a device's webhooks in one word. */
 export function health(webhooks) {
   const waiting = webhooks.reduce((sum, { backlog }) => sum + backlog, 0);
   const failing = webhooks.filter(({ failing_since }) => failing_since).length;
@@ -39,7 +38,6 @@ export function health(webhooks) {
   return pill("ok", "ok", t("w.fine", { n: webhooks.length }));
 }
 
-/** @param {import("../state.js").Webhook} webhook @returns {HTMLElement} */
 export function hookState({ state, failing_since, delivered }) {
   if (state === "paused") return pill("wait", "pause", t("w.paused"));
   if (state === "gone") return pill("bad", "stop", t("w.gone"));
@@ -47,11 +45,7 @@ export function hookState({ state, failing_since, delivered }) {
   return delivered ? pill("ok", "ok", t("w.ok")) : pill("", "clock", t("w.idle"));
 }
 
-/**
- * What came of one request to a receiver.
- * @param {any} attempt @param {boolean} [whole] with all of the receiver's answer
- * @returns {Node[]}
- */
+/** What came of one request to a receiver; `whole` with all of its answer. */
 export function attempt({ class: result, status, error, code, at, took_ms, answer }, whole = false) {
   const good = result === "delivered";
   const line = [pill(good ? "ok" : "bad", good ? "ok" : "alert", status ? String(status) : trouble({ code, error })), ago(at), el("span", "muted num", t("w.ms", { n: took_ms }))];
@@ -59,5 +53,5 @@ export function attempt({ class: result, status, error, code, at, took_ms, answe
   return [el("p", "row", ...line), answer ? el("pre", "", el("code", "", answer)) : el("p", "muted", t("w.no_answer"))];
 }
 
-/** @returns {string} why there was no answer: words for the code, else moonwa's own sentence */
+/** Why there was no answer: words for the code, else moonwa's own sentence. */
 export const trouble = ({ code, error }) => (code && has(`a.${code}`) ? t(`a.${code}`) : error ?? t("a.none"));

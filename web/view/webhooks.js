@@ -6,7 +6,6 @@ import { on, state } from "../state.js";
 import { pick } from "./pick.js";
 import { attempt, hookState, pill, trouble } from "./status.js";
 
-/** @param {HTMLElement} main @param {string} [wanted] @returns {() => void} */
 export function webhooks(main, wanted) {
   const root = main.appendChild(clone("webhooks"));
   const { device, root: choice } = pick("webhooks", wanted, ({ webhooks }) => webhooks.some(({ failing_since }) => failing_since));
@@ -22,7 +21,6 @@ export function webhooks(main, wanted) {
   return on("device", (which) => which.name === device?.name && draw());
 }
 
-/** @param {HTMLElement} root @param {import("../state.js").Webhook} hook */
 function update(root, hook) {
   const wrong = hook.failing_since && (hook.last_status ? t("w.answered", { status: String(hook.last_status) }) : trouble({ code: hook.last_code, error: hook.last_error }));
   fill(root, {
@@ -32,7 +30,6 @@ function update(root, hook) {
   root.moved?.(hook);
 }
 
-/** @param {string} device @param {number} n @returns {HTMLElement} */
 function card(device, n) {
   const root = clone("hook");
   const at = (rest) => of(device, `webhooks/${n}/${rest}`);
@@ -83,7 +80,7 @@ function card(device, n) {
   return root;
 }
 
-/** @returns {Node} the message itself, for whoever opens it */
+/** The message itself, for whoever opens it. */
 function body({ body }) {
   const text = body.startsWith("{") ? JSON.stringify(JSON.parse(body), null, 1) : body;
   return el("details", "", el("summary", "", t("w.body")), el("pre", "", el("code", "", text)));

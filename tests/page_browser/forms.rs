@@ -1,0 +1,177 @@
+//! The forms that write moonwa.toml, as a person fills them in: what they write is what an editor would have written.
+
+use anyhow::Result;
+use moonwa_simulator::Simulator;
+use moonwa_simulator::harness::{Answer, Moonwa, WebhookReceiver, eventually};
+use serde_json::json;
+use thirtyfour::Key;
+
+use super::browser::Browser;
+use super::{QR_SHOWN, gateway};
+
+/// The file as it stands.
+fn file(moonwa: &Moonwa) -> String {
+    std::fs::read_to_string(moonwa.dir().join("moonwa.toml")).unwrap_or_default()
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and ChromeDriver; .ci/run installs them and runs this"]
+async fn a_device_is_added_linked_and_deleted_by_the_forms() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let ann = sim.phone("628111000231", "Ann").await;
+    let hook = WebhookReceiver::start().await?;
+    let moonwa = gateway(&sim).config("\n# our shop\n").start().await?;
+    let browser = Browser::start().await?;
+    browser.resize(360, 740).await?;
+    browser.log_in(&moonwa).await?;
+    browser.sees("Link your first number").await;
+    browser.click("Add Device").await;
+    browser.click("Save").await;
+    browser.sees("Give it a Session Name first.").await;
+    browser.write("Session Name", "Admin Toko").await?;
+    let name = "return document.querySelector('[name=key]').value === 'admin-toko'";
+    browser.until("a proposed name", name).await;
+    browser.write("Webhook URL 1", &hook.url()).await?;
+    browser.click("Save").await;
+    browser.sees("START SESSION").await;
+    browser.sees("admin-toko").await;
+    let text = file(&moonwa);
+    assert!(text.contains("# our shop") && text.contains("[device.admin-toko]"), "{text}");
+    browser.click("START SESSION").await;
+    browser.until("a QR code", QR_SHOWN).await;
+    ann.scan(&moonwa.qr("admin-toko").await).await?;
+    browser.sees("Connected since").await;
+
+    browser.click("Delete device").await;
+    browser.sees("Delete Admin Toko?").await;
+    browser.sees("This cannot be undone.").await;
+    browser.press(Key::Escape).await?;
+    browser.misses("This cannot be undone.").await;
+    assert!(file(&moonwa).contains("admin-toko"), "a question is no answer");
+    browser.click("Delete device").await;
+    browser.sees("Delete Admin Toko?").await;
+    browser.click("Delete device").await;
+    browser.sees("Link your first number").await;
+    let text = file(&moonwa);
+    assert!(text.contains("# our shop") && !text.contains("admin-toko"), "{text}");
+    eventually("unlinked", || async { ann.devices().len() }, |count| *count == 0).await;
+    browser.close(&[]).await?;
+    moonwa.stop().await?;
+    Ok(())
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and ChromeDriver; .ci/run installs them and runs this"]
+async fn settings_are_saved_tested_and_a_key_is_made() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let (hook, other) = (WebhookReceiver::start().await?, WebhookReceiver::start().await?);
+    other.otherwise(Some(Answer::body("pong from the receiver")));
+    let moonwa = gateway(&sim).device("toko", &[hook.url()]).start().await?;
+    let browser = Browser::start().await?;
+    browser.log_in(&moonwa).await?;
+    browser.click("Settings of Device toko").await;
+    browser.write("Session Name", "Toko Maju").await?;
+    browser.click("More settings").await;
+    browser.write("At most so many messages", "fast").await?;
+    browser.click("Save").await;
+    browser.sees("moonwa.toml would not be valid so:").await;
+    browser.sees("device.toko.pace").await;
+    browser.write("At most so many messages", "20/min").await?;
+    browser.write("Webhook URL 2", &other.url()).await?;
+    // The rest of a webhook opens once it has an address.
+    browser.run("document.querySelectorAll('.url details')[1].open = true", Vec::new()).await;
+    browser
+        .run(
+            "document.querySelectorAll('.url')[1].querySelector('[data-f=make]').click()",
+            Vec::new(),
+        )
+        .await;
+    let made = "return /^whsec_.{44}$/.test(document.querySelectorAll('.url')[1].querySelectorAll('input')[1].value)";
+    browser.until("a secret", made).await;
+    // Testing what is not saved yet saves it first.
+    browser
+        .run(
+            "document.querySelectorAll('.url')[1].querySelector('[data-f=test]').click()",
+            Vec::new(),
+        )
+        .await;
+    browser.sees("pong from the receiver").await;
+    let test = other.expect("the test", |_| true).await;
+    assert!(test.header("webhook-signature").starts_with("v1,"), "it is signed");
+    let device = moonwa.device("toko").await?;
+    assert_eq!(device["label"], "Toko Maju");
+    let text = file(&moonwa);
+    assert!(text.contains("pace = \"20/min\"") && text.contains(&hook.url()), "{text}");
+    assert_eq!(hook.count(), 0, "the other webhook was not touched");
+
+    browser.click("Generate").await;
+    browser.sees("The old key stops working at once.").await;
+    browser.click("Generate").await;
+    browser.sees("Shown only now").await;
+    let script = "return document.querySelector('[data-f=key]').textContent";
+    let key = browser.run(script, Vec::new()).await.as_str().unwrap_or_default().to_owned();
+    moonwa.anyone().with_token(&key).get("/v1/devices/toko").await?.expect(200);
+    moonwa.key_of("toko").get("/v1/devices/toko").await?.expect(401);
+    assert!(!file(&moonwa).contains(&key), "the file has its hash");
+    browser.click("Close").await;
+    browser.click("Settings of Toko Maju").await;
+    browser.misses("Shown only now").await;
+    assert!(!browser.text().await.contains(&key), "it is shown once");
+    browser.close(&["422"]).await?;
+    moonwa.stop().await?;
+    Ok(())
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and ChromeDriver; .ci/run installs them and runs this"]
+async fn an_edit_made_elsewhere_is_not_written_over() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let moonwa = gateway(&sim).device("toko", &[]).start().await?;
+    let browser = Browser::start().await?;
+    browser.log_in(&moonwa).await?;
+    browser.click("Settings of Device toko").await;
+    browser.write("Session Name", "Toko Baru").await?;
+    moonwa.edit_config(|text| format!("{text}country_code = \"62\"\n"))?;
+    moonwa.wait_device("toko", "the edit", |device| device["country_code"] == "62").await;
+    browser.click("Save").await;
+    browser.sees("moonwa.toml was edited elsewhere meanwhile.").await;
+    let form = "const at = (name) => document.querySelector(`[name=${name}]`).value; return [at('label'), at('country_code')]";
+    let both = json!(["Toko Baru", "62"]);
+    eventually("both edits", || browser.run(form, Vec::new()), |form| *form == both).await;
+    browser.click("Save").await;
+    browser.sees("Saved and in force.").await;
+    let text = file(&moonwa);
+    assert!(text.contains("\"Toko Baru\"") && text.contains("country_code = \"62\""), "{text}");
+    browser.close(&["409"]).await?;
+    moonwa.stop().await?;
+    Ok(())
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and ChromeDriver; .ci/run installs them and runs this"]
+async fn a_file_that_may_not_be_written_gives_lines_to_paste() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let gateway = gateway(&sim).config("\n[admin]\neditable = false\n");
+    let moonwa = gateway.device("toko", &[]).start().await?;
+    let before = file(&moonwa);
+    let browser = Browser::start().await?;
+    browser.log_in(&moonwa).await?;
+    browser.click("Add Device").await;
+    browser.sees("moonwa may not write moonwa.toml here").await;
+    browser.write("Session Name", "Gudang").await?;
+    browser.click("Show the lines for moonwa.toml").await;
+    browser.sees("[device.gudang]").await;
+    browser.sees("label = \"Gudang\"").await;
+    assert_eq!(file(&moonwa), before, "nothing was written");
+    let script = "return document.querySelector('[data-f=toml]').textContent";
+    let lines = browser.run(script, Vec::new()).await.as_str().unwrap_or_default().to_owned();
+    moonwa.edit_config(|text| format!("{text}\n{lines}\n"))?;
+    browser.sees("START SESSION").await;
+    browser.sees("gudang").await;
+    browser.click("Delete device").await;
+    browser.sees("moonwa forget gudang").await;
+    browser.click("Cancel").await;
+    browser.close(&["409"]).await?;
+    moonwa.stop().await?;
+    Ok(())
+}
