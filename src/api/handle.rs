@@ -21,8 +21,8 @@ use super::body::{self, Response};
 use super::problem::{Code, Problem};
 use super::route::{Access, Found, Op, Params};
 use super::{
-    State, asset, compat, config, delivery, device, form, health, journal, lookup, message, origin,
-    qr, refusal, session, sse,
+    State, asset, compat, config, delivery, device, edit, form, health, journal, lookup, message,
+    origin, qr, refusal, session, sse,
 };
 use crate::config::{Config, DeviceConfig};
 use crate::model::DeviceName;
@@ -196,11 +196,14 @@ async fn perform(call: &mut Call, op: Op) -> Result<Response, Problem> {
         Op::InviteLogin => Ok(session::invite(call)),
         Op::ForgetDevice => device::forget(call).await,
         Op::Events => sse::events(call),
-        Op::ConfigReport => config::show(call),
+        Op::ConfigReport => config::show(call).await,
         Op::ConfigPlan => config::plan(call).await,
         Op::ConfigReload => config::reload(call).await,
         Op::ListDevices => device::list(call),
         Op::ShowDevice => device::show(call),
+        Op::PutDevice => edit::put(call).await,
+        Op::DeleteDevice => edit::delete(call).await,
+        Op::MakeKey => edit::make_key(call).await,
         Op::StartDevice => device::start(call).await,
         Op::StopDevice => device::stop(call).await,
         Op::ReconnectDevice => device::reconnect(call).await,

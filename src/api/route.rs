@@ -41,6 +41,9 @@ pub(super) enum Op {
     ConfigReload,
     ListDevices,
     ShowDevice,
+    PutDevice,
+    DeleteDevice,
+    MakeKey,
     StartDevice,
     StopDevice,
     ReconnectDevice,
@@ -82,6 +85,7 @@ pub(super) enum Op {
 pub(super) enum Verb {
     Get,
     Post,
+    Put,
     Patch,
     Delete,
 }
@@ -91,6 +95,7 @@ impl Verb {
         match *method {
             Method::GET | Method::HEAD => Some(Self::Get),
             Method::POST => Some(Self::Post),
+            Method::PUT => Some(Self::Put),
             Method::PATCH => Some(Self::Patch),
             Method::DELETE => Some(Self::Delete),
             _ => None,
@@ -101,6 +106,7 @@ impl Verb {
         match self {
             Self::Get => "GET",
             Self::Post => "POST",
+            Self::Put => "PUT",
             Self::Patch => "PATCH",
             Self::Delete => "DELETE",
         }
@@ -122,6 +128,10 @@ const fn get(path: &'static str, access: Access, op: Op) -> Route {
 
 const fn post(path: &'static str, access: Access, op: Op) -> Route {
     Route { verb: Verb::Post, path, access, op }
+}
+
+const fn put(path: &'static str, access: Access, op: Op) -> Route {
+    Route { verb: Verb::Put, path, access, op }
 }
 
 const fn patch(path: &'static str, access: Access, op: Op) -> Route {
@@ -150,6 +160,9 @@ pub(super) static ROUTES: &[Route] = &[
     post  ("/v1/config/reload",                                              Access::Gateway, Op::ConfigReload),
     get   ("/v1/devices",                                                    Access::Read,    Op::ListDevices),
     get   ("/v1/devices/{device}",                                           Access::Read,    Op::ShowDevice),
+    put   ("/v1/devices/{device}",                                           Access::Gateway, Op::PutDevice),
+    delete("/v1/devices/{device}",                                           Access::Gateway, Op::DeleteDevice),
+    post  ("/v1/devices/{device}/key",                                       Access::Gateway, Op::MakeKey),
     post  ("/v1/devices/{device}/start",                                     Access::Admin,   Op::StartDevice),
     post  ("/v1/devices/{device}/stop",                                      Access::Admin,   Op::StopDevice),
     post  ("/v1/devices/{device}/reconnect",                                 Access::Admin,   Op::ReconnectDevice),

@@ -19,7 +19,7 @@ use super::StoreError;
 use super::cursor::{from_json, to_json};
 use super::database::State;
 use super::guard::Room;
-use super::key::{Key, Parts};
+use super::key::Key;
 use super::reader::Readers;
 use super::txn::Txn;
 use super::writer::{Promise, Writer};
