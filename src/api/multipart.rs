@@ -204,7 +204,7 @@ pub(super) async fn send_body(call: &mut Call) -> Result<(SendBody, Option<Spool
             "filename" => media.filename = given(multipart.text().await?),
             "mime" => media.mime = given(multipart.text().await?),
             "reply_to" => send.reply_to = given(multipart.text().await?),
-            "mentions" => send.mentions.push(multipart.text().await?),
+            "mentions" => send.mentions.extend(given(multipart.text().await?)),
             "view_once" => send.view_once = multipart.text().await? == "true",
             other => return Err(Problem::field(other, "unknown field")),
         }
