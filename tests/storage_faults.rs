@@ -43,6 +43,15 @@ fn times(hook: &WebhookReceiver, text: &str) -> usize {
     hook.taken_texts().iter().filter(|taken| *taken == text).count()
 }
 
+/// Waits until that many deliveries are on disk: one that is not may come again after a kill.
+async fn delivered(moonwa: &Moonwa, count: u64) {
+    let look = || async {
+        let webhooks = moonwa.admin().get("/v1/devices/toko/webhooks").await.ok()?.json();
+        webhooks["webhooks"][0]["delivered"].as_u64()
+    };
+    eventually("the cursor is saved", look, |seen| *seen == Some(count)).await;
+}
+
 fn newest_journal(moonwa: &Moonwa, database: &str) -> Result<PathBuf> {
     let number = |path: &PathBuf| path.file_stem()?.to_str()?.parse::<u64>().ok();
     fs::read_dir(moonwa.dir().join("data").join(database))?
@@ -92,6 +101,7 @@ async fn a_torn_commit_of_the_event_log_costs_nothing() -> Result<()> {
     hook.expect_text("before").await;
     // Unconfirmed it would come again, and be what the fail-point sees first.
     ann.expect_confirmed().await?;
+    delivered(&moonwa, 1).await;
 
     // The event's commit is the last thing the process does.
     moonwa.kill().await?;
@@ -127,6 +137,7 @@ async fn a_torn_commit_of_the_credentials_needs_no_new_qr() -> Result<()> {
     moonwa.link("toko", &ann).await?;
     bob.send_text(&ann, "before").await?;
     hook.expect_text("before").await;
+    delivered(&moonwa, 1).await;
 
     // The message is in `state/`, waiting for the event log, when the process dies.
     fs::write(&hold, "")?;

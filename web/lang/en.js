@@ -22,8 +22,12 @@ tools Page options
 a.ambiguous The receiver failed each time.
 a.connect No connection
 a.dns Name not found
+a.forbidden Webhooks may not go to that address.
+a.hung_up The receiver hung up.
 a.message The receiver refused this message.
 a.none No answer
+a.queue_full The send queue is full.
+a.request The URL or a header is not valid.
 a.timeout Timeout
 a.tls The certificate is not valid
 api.answers Answers

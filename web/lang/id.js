@@ -22,8 +22,12 @@ tools Pilihan halaman
 a.ambiguous Penerima selalu gagal.
 a.connect Tidak tersambung
 a.dns Nama tidak ditemukan
+a.forbidden Webhook tidak boleh ke alamat itu.
+a.hung_up Penerima memutus sambungan.
 a.message Penerima menolak pesan ini.
 a.none Tidak ada jawaban
+a.queue_full Antrean kirim penuh.
+a.request URL atau header tidak sah.
 a.timeout Tanpa jawaban
 a.tls Sertifikat tidak sah
 api.answers Jawaban
