@@ -162,6 +162,66 @@ async fn a_torn_commit_of_the_credentials_needs_no_new_qr() -> Result<()> {
     Ok(())
 }
 
+/// Lets every sync fail as a dying disk does, while the file named by the variable is there.
+const DYING_DISK: &str = r#"
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static int failing(void) { const char *flag = getenv("DYING_DISK"); return flag && access(flag, F_OK) == 0; }
+
+#define SYNC(name) \
+  int name(int fd) { \
+    if (failing()) { errno = EIO; return -1; } \
+    return ((int (*)(int)) dlsym(RTLD_NEXT, #name))(fd); \
+  }
+SYNC(fsync)
+SYNC(fdatasync)
+"#;
+
+#[tokio::test]
+async fn a_disk_that_cannot_sync_ends_the_process_and_nothing_was_promised() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (source, library) = (dir.path().join("dying.c"), dir.path().join("dying.so"));
+    fs::write(&source, DYING_DISK)?;
+    run("cc", &["-shared", "-fPIC", "-o", text(&library)?, text(&source)?, "-ldl"])?;
+    let flag = dir.path().join("failing");
+
+    let sim = Simulator::start().await?;
+    let (ann, bob) =
+        (sim.phone("628777000119", "Ann").await, sim.phone("628777000120", "Bob").await);
+    let hook = WebhookReceiver::start().await?;
+    let mut moonwa = gateway(&sim)
+        .env("LD_PRELOAD", library.to_string_lossy())
+        .env("DYING_DISK", flag.to_string_lossy())
+        .device("toko", &[hook.url()])
+        .start()
+        .await?;
+    moonwa.link("toko", &ann).await?;
+    bob.send_text(&ann, "before").await?;
+    hook.expect_text("before").await;
+    delivered(&moonwa, 1).await;
+    ann.expect_confirmed().await?;
+
+    fs::write(&flag, "")?;
+    bob.send_text(&ann, "unsynced").await?;
+    let status = moonwa.wait_exit().await?;
+    assert_eq!(status.code(), Some(1), "{}", moonwa.log());
+    assert!(!moonwa.log().contains("panicked"), "{}", moonwa.log());
+    assert_eq!(times(&hook, "unsynced"), 0, "delivered without a promise");
+    assert_eq!(ann.devices().first().map(|device| device.unconfirmed), Some(1), "acknowledged");
+
+    fs::remove_file(&flag)?;
+    moonwa.relaunch().await?;
+    moonwa.wait_state("toko", "connected").await;
+    hook.expect_text("unsynced").await;
+    assert_eq!((times(&hook, "before"), times(&hook, "unsynced")), (1, 1));
+    moonwa.stop().await?;
+    Ok(())
+}
+
 /// A small file system in memory; gone with this value.
 struct Small(PathBuf);
 
