@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use super::database::{Outbox, bytes};
 use super::generation::{Generation, find_in, newest};
 use super::guard::Room;
-use super::key::{Key, Parts, after_prefix};
+use super::key::{Key, Parts};
 use super::reader::Readers;
 use super::txn::Txn;
 use super::writer::{Promise, Writer};
@@ -135,8 +135,10 @@ impl EventLog {
         after: Seq,
         limit: usize,
     ) -> Result<Page, StoreError> {
-        let device = device.clone();
-        self.readers.run(move |databases| page(&databases.outbox, &device, after, limit)).await
+        let (device, tail) = (device.clone(), self.committed(device));
+        self.readers
+            .run(move |databases| page(&databases.outbox, &device, after, tail, limit))
+            .await
     }
 
     /// The place of the newest event; `Seq(0)` when there is none. Changes wake the receiver: a nudge that may
@@ -145,18 +147,24 @@ impl EventLog {
         self.tails.with(device, watch::Sender::subscribe)
     }
 
+    /// The newest place whose commit is done. Only up to here is what a snapshot says to be believed: fjall shows one
+    /// taken beside a commit parts of it, when a memtable goes to the disk at that moment.
+    fn committed(&self, device: &DeviceName) -> Seq {
+        *self.tail(device).borrow()
+    }
+
     /// The place before the first event stored at or after `at` (for replays), or before the oldest one kept. Exact
     /// unless the clock went back meanwhile.
     pub async fn before(&self, device: &DeviceName, at: UnixMillis) -> Result<Seq, StoreError> {
-        let device = device.clone();
+        let (device, tail) = (device.clone(), self.committed(device));
         self.readers
             .run(move |databases| {
                 let view = Reading::of(&databases.outbox);
-                let Some(first) = view.first_kept(&device)? else {
-                    return view.tail(&device);
+                let Some(first) = view.first_kept(&device, tail)? else {
+                    return Ok(tail);
                 };
                 // The first seq that is stored at or after `at` lies in low..=high; high is past the end.
-                let (mut low, mut high) = (first.0, view.tail(&device)?.0.saturating_add(1));
+                let (mut low, mut high) = (first.0, tail.0.saturating_add(1));
                 while low < high {
                     let middle = low + (high - low) / 2;
                     let old = view.event(&device, middle)?.is_some_and(|event| event.stored < at);
@@ -223,27 +231,21 @@ fn append(
 }
 
 /// The log at one moment.
-struct Reading<'a> {
-    outbox: &'a Outbox,
+struct Reading {
     now: Snapshot,
     generations: Vec<Generation>,
 }
 
-impl<'a> Reading<'a> {
-    fn of(outbox: &'a Outbox) -> Self {
+impl Reading {
+    fn of(outbox: &Outbox) -> Self {
         // In this order: an event that the snapshot has and no generation holds was dropped, and is counted so.
         let now = outbox.db.snapshot();
-        Self { outbox, now, generations: outbox.generations() }
+        Self { now, generations: outbox.generations() }
     }
 
     fn get(&self, rows: &Keyspace, key: &Key) -> Result<Option<Bytes>, StoreError> {
         let value = self.now.get(rows, key).map_err(StoreError::database)?;
         Ok(value.map(|value| bytes(&value)))
-    }
-
-    fn tail(&self, device: &DeviceName) -> Result<Seq, StoreError> {
-        let row = self.get(&self.outbox.meta, &Key::new(b't').device(device))?;
-        row.map_or(Ok(Seq(0)), |row| number(&row).map(Seq))
     }
 
     fn event(&self, device: &DeviceName, seq: u64) -> Result<Option<StoredEvent>, StoreError> {
@@ -256,31 +258,31 @@ impl<'a> Reading<'a> {
         Ok(None)
     }
 
-    fn first_kept(&self, device: &DeviceName) -> Result<Option<Seq>, StoreError> {
+    fn first_kept(&self, device: &DeviceName, tail: Seq) -> Result<Option<Seq>, StoreError> {
         let mut first = None;
-        self.each_after(device, 0, |key, _| {
+        self.each_between(device, Seq(0), tail, |key, _| {
             first = Some(Seq(key));
             Ok(ControlFlow::Break(()))
         })?;
         Ok(first)
     }
 
-    /// Shows events after a place, oldest first, until told to stop.
-    fn each_after(
+    /// Shows events after a place and up to another, oldest first, until told to stop.
+    fn each_between(
         &self,
         device: &DeviceName,
-        after: u64,
+        after: Seq,
+        tail: Seq,
         mut show: impl FnMut(u64, &[u8]) -> Result<ControlFlow<()>, StoreError>,
     ) -> Result<(), StoreError> {
-        let Some(from) = after.checked_add(1) else { return Ok(()) };
+        if tail <= after {
+            return Ok(());
+        }
         let prefix = Key::new(b'e').device(device);
-        let (from, to) = (event_key(device, from).into_bytes(), after_prefix(prefix.as_ref()));
+        let from = event_key(device, after.0.saturating_add(1)).into_bytes();
+        let to = event_key(device, tail.0).into_bytes();
         for generation in &self.generations {
-            let rows = match &to {
-                Some(to) => self.now.range(&generation.rows, from.clone()..to.clone()),
-                None => self.now.range(&generation.rows, from.clone()..),
-            };
-            for guard in rows {
+            for guard in self.now.range(&generation.rows, from.clone()..=to.clone()) {
                 let (key, value) = guard.into_inner().map_err(StoreError::database)?;
                 let seq = number(key.get(prefix.as_ref().len()..).unwrap_or_default())?;
                 if show(seq, &value)?.is_break() {
@@ -296,12 +298,13 @@ fn page(
     outbox: &Outbox,
     device: &DeviceName,
     after: Seq,
+    tail: Seq,
     limit: usize,
 ) -> Result<Page, StoreError> {
     let view = Reading::of(outbox);
     let mut page = Page::default();
     let mut first = None;
-    view.each_after(device, after.0, |seq, value| {
+    view.each_between(device, after, tail, |seq, value| {
         first.get_or_insert(seq);
         if page.events.len() >= limit {
             return Ok(ControlFlow::Break(()));
@@ -310,10 +313,7 @@ fn page(
         Ok(ControlFlow::Continue(()))
     })?;
     // Places have no gaps, so whatever lies between was dropped.
-    let first = match first {
-        Some(first) => first,
-        None => view.tail(device)?.0.saturating_add(1),
-    };
+    let first = first.unwrap_or(tail.0.saturating_add(1));
     page.dropped = first.saturating_sub(after.0.saturating_add(1));
     Ok(page)
 }

@@ -149,3 +149,31 @@ async fn a_replay_finds_the_place_before_a_time() {
     assert_eq!(log.before(&a, third).await.unwrap(), Seq(2));
     assert_eq!(log.before(&a, third.after(Duration::from_secs(60))).await.unwrap(), Seq(3));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_beside_the_writer_misses_nothing() {
+    // A commit fills several slices, and fjall puts full ones to the disk beside it.
+    const ALL: u64 = 12_800;
+    const BATCH: u64 = 256;
+    let opened = open().await.reopen_with(|options| options.max_size = 1 << 20).await;
+    let a = device("a");
+    let read = tokio::sync::watch::Sender::new(0);
+    let writer = async {
+        for first in (1..=ALL).step_by(256) {
+            // Far less is unread than is kept, so that nothing may be dropped.
+            read.subscribe().wait_for(|read| *read + BATCH >= first).await.unwrap();
+            let long = |n| NewEvent { body: vec![b'x'; 1000].into(), ..event(&a, n) };
+            opened.store.log().append((first..first + BATCH).map(long).collect()).await.unwrap();
+        }
+    };
+    let reader = async {
+        while *read.borrow() < ALL {
+            let after = *read.borrow();
+            let page = opened.store.log().read_after(&a, Seq(after), 64).await.unwrap();
+            let expected: Vec<u64> = (after + 1..).take(page.events.len()).collect();
+            assert_eq!((seqs(&page), page.dropped), (expected, 0), "after {after}");
+            read.send_replace(after + page.events.len() as u64);
+        }
+    };
+    tokio::join!(writer, reader);
+}
