@@ -59,7 +59,7 @@ pub fn run(config: Option<&Path>, fallback_last_good: bool) -> Exit {
             return Exit::Config;
         }
     };
-    let metrics = telemetry::install(&loaded.config.log);
+    let (metrics, log) = telemetry::install(&loaded.config.log);
     let runtime = Builder::new_multi_thread()
         .worker_threads(std::thread::available_parallelism().map_or(2, |cores| cores.get().min(4)))
         .max_blocking_threads(16)
@@ -67,7 +67,7 @@ pub fn run(config: Option<&Path>, fallback_last_good: bool) -> Exit {
         .build();
     let outcome = runtime
         .context("the runtime could not be started")
-        .and_then(|runtime| runtime.block_on(gateway(path, loaded, whatsapp_url, metrics)));
+        .and_then(|runtime| runtime.block_on(gateway(path, loaded, whatsapp_url, metrics, log)));
     match outcome {
         Ok(()) => Exit::Clean,
         Err(failure) => {
@@ -116,6 +116,7 @@ async fn gateway(
     loaded: Loaded,
     whatsapp_url: Option<String>,
     metrics: metrics_exporter_prometheus::PrometheusHandle,
+    log: telemetry::Log,
 ) -> Result<()> {
     for warning in &loaded.warnings {
         warn!("{warning}");
@@ -160,14 +161,14 @@ async fn gateway(
         )),
     };
     operator.write(&config.store.path).context("control.json cannot be written")?;
-    config::keep_last_good(&path, config)
+    config::keep_last_good(&path, config, &loaded.others)
         .context("no copy of the configuration can be kept in the store")?;
     let link = LoginLink::new();
     announce(config, &operator, &link);
 
     let live = Arc::new(ArcSwap::from_pointee(config.clone()));
     let (reloader, reload) =
-        Reloader::new(path, loaded, live.clone(), fleet.clone(), webhooks.clone());
+        Reloader::new(path.clone(), loaded, live.clone(), fleet.clone(), webhooks.clone(), log);
     let api = Api {
         config: live,
         fleet: fleet.clone(),
@@ -175,6 +176,7 @@ async fn gateway(
         store: store.clone(),
         tasks: tasks.clone(),
         reload: reload.clone(),
+        file: path,
         operator: KeyHash::of(operator.token.expose()),
         link,
         metrics: Some(metrics),

@@ -2,6 +2,7 @@
 //! touched, so a file with a mistake changes nothing. What differs is computed in `config`; devices and webhooks make
 //! themselves match.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -11,12 +12,14 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::config::{
-    self, Config, ConfigDiff, Loaded, Notice, Problem, Rejected, ReloadHandle, ReloadMailbox,
-    ReloadOutcome, ReloadPlan, ReloadReport, ReloadRequest, Revision, Trigger, Watcher,
+    self, Ask, Config, ConfigDiff, EditError, EditRequest, Loaded, Notice, Others, Problem,
+    Rejected, ReloadHandle, ReloadMailbox, ReloadOutcome, ReloadPlan, ReloadReport, ReloadRequest,
+    Revision, Trigger, Watcher,
 };
 use crate::hooks::Webhooks;
 use crate::model::UnixMillis;
 use crate::systemd;
+use crate::telemetry::Log;
 use crate::whatsapp::Fleet;
 
 /// Owns reloads: one at a time, in one task.
@@ -26,6 +29,7 @@ pub struct Reloader {
     live: Arc<ArcSwap<Config>>,
     fleet: Arc<Fleet>,
     webhooks: Arc<Webhooks>,
+    log: Log,
     mailbox: ReloadMailbox,
     watcher: Option<Watcher>,
 }
@@ -45,6 +49,7 @@ impl Reloader {
         live: Arc<ArcSwap<Config>>,
         fleet: Arc<Fleet>,
         webhooks: Arc<Webhooks>,
+        log: Log,
     ) -> (Self, ReloadHandle) {
         let revision = loaded.revision;
         let first = ReloadReport {
@@ -61,7 +66,7 @@ impl Reloader {
         let watched = Watcher::start(
             path.clone(),
             revision,
-            loaded.secret_files,
+            loaded.others,
             Notice::default(),
             handle.clone(),
         );
@@ -69,7 +74,7 @@ impl Reloader {
             .inspect_err(|error| warn!(%error, "The file is not watched; `systemctl reload moonwa` still works."))
             .ok();
         metrics::gauge!("moonwa_config_last_reload_successful").set(1.0);
-        (Self { path, revision, live, fleet, webhooks, mailbox, watcher }, handle)
+        (Self { path, revision, live, fleet, webhooks, log, mailbox, watcher }, handle)
     }
 
     /// Reloads whenever asked, until told to stop.
@@ -79,20 +84,50 @@ impl Reloader {
                 () = stop.cancelled() => return,
                 request = self.mailbox.next() => request,
             };
-            match request.map(ReloadRequest::into_plan) {
-                None => return,
-                Some(Ok(reply)) => {
-                    // Whoever asked may have gone away since.
-                    let _gone = reply.send(self.plan().await);
-                }
-                Some(Err(request)) => {
-                    systemd::reloading();
-                    let report = self.reload(request.trigger).await;
-                    tell(&report);
-                    self.mailbox.publish(request, report);
+            let Some(ReloadRequest { trigger, ask }) = request else { return };
+            self.answer(trigger, ask).await;
+        }
+    }
+
+    /// Whoever asked may have gone away since: the work is done all the same.
+    async fn answer(&mut self, trigger: Trigger, ask: Ask) {
+        match ask {
+            Ask::Plan(reply) => drop(reply.send(self.plan().await)),
+            Ask::Rehearse(request, reply) => drop(reply.send(self.rehearse(request).await)),
+            Ask::Edit(request, reply) => drop(reply.send(self.edit(request).await)),
+            Ask::Reload(reply) => {
+                let report = self.reload_and_tell(trigger).await;
+                if let Some(reply) = reply {
+                    drop(reply.send(report));
                 }
             }
         }
+    }
+
+    async fn reload_and_tell(&mut self, trigger: Trigger) -> Arc<ReloadReport> {
+        systemd::reloading();
+        let report = self.reload(trigger).await;
+        tell(&report);
+        self.mailbox.publish(report)
+    }
+
+    async fn rehearse(&self, request: EditRequest) -> Result<Revision, EditError> {
+        let (path, running) = (self.path.clone(), self.live.load_full());
+        let EditRequest { edit, expected } = request;
+        off_the_runtime(move || edit.rehearse(&path, expected, &running)).await?
+    }
+
+    /// An edit is a save like any other; only that whoever made it is told at once.
+    async fn edit(&mut self, request: EditRequest) -> Result<Arc<ReloadReport>, EditError> {
+        let (path, running) = (self.path.clone(), self.live.load_full());
+        let EditRequest { edit, expected } = request;
+        off_the_runtime(move || edit.write(&path, expected, &running)).await??;
+        let report = self.reload_and_tell(Trigger::Api).await;
+        if report.outcome == ReloadOutcome::Rejected {
+            // Somebody else saved a mistake in the same moment.
+            return Err(EditError::Invalid(report.problems.clone()));
+        }
+        Ok(report)
     }
 
     /// Everything that can fail.
@@ -110,7 +145,7 @@ impl Reloader {
         Read::Rejected(Rejected {
             problems,
             revision: Some(loaded.revision),
-            secret_files: loaded.secret_files,
+            others: Box::new(loaded.others),
         })
     }
 
@@ -145,15 +180,15 @@ impl Reloader {
         match self.read().await {
             Read::Unchanged => report(ReloadOutcome::Unchanged, self.revision),
             Read::Rejected(rejected) => {
-                self.follow(rejected.revision, rejected.secret_files);
+                self.follow(rejected.revision, *rejected.others);
                 let failed = report(ReloadOutcome::Rejected, self.revision);
                 ReloadReport { rejected: rejected.revision, problems: rejected.problems, ..failed }
             }
             Read::Good(loaded, diff) => {
-                let Loaded { config, warnings, revision, secret_files } = *loaded;
+                let Loaded { config, warnings, revision, others } = *loaded;
                 self.revision = revision;
-                self.follow(Some(revision), secret_files);
-                self.apply(config).await;
+                self.follow(Some(revision), others.clone());
+                self.apply(config, &others).await;
                 ReloadReport {
                     warnings,
                     changed: diff.lines(),
@@ -163,18 +198,19 @@ impl Reloader {
         }
     }
 
-    fn follow(&self, known: Option<Revision>, secret_files: Vec<PathBuf>) {
+    fn follow(&self, known: Option<Revision>, others: Others) {
         if let Some(watcher) = &self.watcher {
-            watcher.follow(known, secret_files);
+            watcher.follow(known, others);
         }
     }
 
     /// Nothing here can refuse any more.
-    async fn apply(&self, config: Config) {
+    async fn apply(&self, config: Config, others: &Others) {
         let devices = config.devices.clone();
-        if let Err(problem) = config::keep_last_good(&self.path, &config) {
+        if let Err(problem) = config::keep_last_good(&self.path, &config, others) {
             warn!(%problem, "No copy of the configuration could be kept for --fallback-last-good.");
         }
+        self.log.follow(&config.log);
         self.live.store(Arc::new(config));
         if let Err(failure) = self.webhooks.reconcile(&devices).await {
             error!(%failure, "The webhooks' cursors could not be kept; the store is failing.");
@@ -183,22 +219,23 @@ impl Reloader {
     }
 }
 
-/// A file on a network mount may hang: it is read on a thread of its own.
 async fn read_off_the_runtime(path: PathBuf) -> Result<Loaded, Rejected> {
-    let (answer, loaded) = oneshot::channel();
-    let started = std::thread::Builder::new().name("config".to_owned()).spawn({
-        let path = path.clone();
-        move || answer.send(Config::load(&path)).is_ok()
-    });
-    let failed = |message: String| {
-        let file = path.display().to_string();
+    let file = path.display().to_string();
+    off_the_runtime(move || Config::load(&path)).await.unwrap_or_else(|error| {
+        let message = format!("cannot be read: {error}");
         let problem = Problem { file, at: None, key: String::new(), message, hint: None };
-        Rejected { problems: vec![problem], revision: None, secret_files: Vec::new() }
-    };
-    if let Err(error) = started {
-        return Err(failed(format!("cannot be read: {error}")));
-    }
-    loaded.await.unwrap_or_else(|gone| Err(failed(format!("cannot be read: {gone}"))))
+        Err(Rejected { problems: vec![problem], revision: None, others: Box::default() })
+    })
+}
+
+/// A file on a network mount may hang: it is looked at on a thread of its own.
+async fn off_the_runtime<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<T> {
+    let (answer, done) = oneshot::channel();
+    let thread = std::thread::Builder::new().name("config".to_owned());
+    thread.spawn(move || answer.send(work()).is_ok())?;
+    done.await.map_err(io::Error::other)
 }
 
 /// Says how a reload went: to systemd, the log and the metrics.

@@ -4,10 +4,10 @@
 use std::io::IsTerminal;
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Registry, reload};
 
 use crate::config::LogConfig;
 use crate::model::show_full_numbers;
@@ -16,13 +16,31 @@ use crate::model::show_full_numbers;
 /// and what its errors mean for a device is in the device's state.
 const OTHERS: &str = "off,fjall=warn,lsm_tree=warn";
 
-/// Installs the subscriber and the metrics recorder. Call once, first. `$RUST_LOG` has the last word.
-pub fn install(log: &LogConfig) -> PrometheusHandle {
-    if log.full_jids {
-        show_full_numbers();
+/// What the log says, while it runs.
+#[derive(Clone, Debug, Default)]
+pub struct Log(Option<reload::Handle<EnvFilter, Registry>>);
+
+impl Log {
+    /// Makes the log say what the configuration asks for.
+    pub fn follow(&self, log: &LogConfig) {
+        show_full_numbers(log.full_jids);
+        let Some(filter) = &self.0 else { return };
+        if let Err(error) = filter.reload(ours(log)) {
+            tracing::error!(%error, "The log keeps its level.");
+        }
     }
-    let ours = || EnvFilter::new(format!("{OTHERS},moonwa={}", log.level));
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_unset| ours());
+}
+
+fn ours(log: &LogConfig) -> EnvFilter {
+    EnvFilter::new(format!("{OTHERS},moonwa={}", log.level))
+}
+
+/// Installs the subscriber and the metrics recorder. Call once, first. `$RUST_LOG` has the last word.
+pub fn install(log: &LogConfig) -> (PrometheusHandle, Log) {
+    show_full_numbers(log.full_jids);
+    let asked = EnvFilter::try_from_default_env().ok();
+    let is_ours = asked.is_none();
+    let (filter, handle) = reload::Layer::new(asked.unwrap_or_else(|| ours(log)));
     let registry = tracing_subscriber::registry().with(filter);
     let writer = std::io::stderr;
     let installed = if std::env::var_os("JOURNAL_STREAM").is_some() {
@@ -36,11 +54,11 @@ pub fn install(log: &LogConfig) -> PrometheusHandle {
             .try_init()
     };
     let recorder = PrometheusBuilder::new().build_recorder();
-    let handle = recorder.handle();
+    let metrics = recorder.handle();
     if installed.is_err() || metrics::set_global_recorder(recorder).is_err() {
         tracing::debug!("Telemetry was installed before.");
     }
-    handle
+    (metrics, Log(Some(handle).filter(|_| is_ours)))
 }
 
 /// Lines for systemd's journal: `<priority>` in front, no time (the journal has it), fields after the message.

@@ -21,7 +21,7 @@ use std::time::Duration;
 use moonwa::config::{
     AdminConfig, Compat, Config, Context, DeviceConfig, Durability, EndpointConfig, EventFilter,
     Format, KeyConfig, Loaded, LogConfig, MediaConfig, OutboxConfig, Pace, Rejected, SAMPLE, Scope,
-    ServerConfig, Start, StoreConfig,
+    ServerConfig, Start, StoreConfig, keep_last_good, last_good,
 };
 use moonwa::model::{DeviceName, EventType, KeyHash, Secret};
 use proptest::prelude::*;
@@ -96,8 +96,7 @@ fn every_mistake_is_told_in_its_words() {
         else {
             panic!("{} was taken", file.display())
         };
-        let said =
-            Rejected { problems, revision: None, secret_files: Vec::new() }.to_string() + "\n";
+        let said = Rejected { problems, revision: None, others: Box::default() }.to_string() + "\n";
         let snapshot = file.with_extension("snap");
         if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
             fs::write(&snapshot, &said).unwrap();
@@ -108,6 +107,69 @@ fn every_mistake_is_told_in_its_words() {
         }
     }
     assert!(differing.is_empty(), "{}", differing.join("\n"));
+}
+
+/// A directory with a `moonwa.toml` that includes `devices.d/*.toml`, and those files.
+fn with_included(files: &[(&str, &str)]) -> (tempfile::TempDir, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("devices.d")).unwrap();
+    let main = dir.path().join("moonwa.toml");
+    fs::write(&main, "include = [\"devices.d/*.toml\"]\n[device.main]\n").unwrap();
+    for (name, text) in files {
+        fs::write(dir.path().join("devices.d").join(name), text).unwrap();
+    }
+    (dir, main)
+}
+
+#[test]
+fn included_files_hold_devices_and_every_problem_names_its_file() {
+    let (dir, main) = with_included(&[
+        (
+            "a.toml",
+            "[device.a]\nwebhooks = [{ url = \"https://a.example\", headers = { x-a = { file = \"key\" } } }]\n",
+        ),
+        ("b.toml", "device.b.label = \"B\"\n"),
+        (".c.toml", "a draft of an editor"),
+        ("key", "the file beside the file that names it"),
+    ]);
+    let first = Config::load(&main).unwrap();
+    let names: Vec<&str> = first.config.devices.keys().map(DeviceName::as_str).collect();
+    assert_eq!(names, ["a", "b", "main"]);
+    assert_eq!(first.others.files.len(), 3);
+    let devices = dir.path().join("devices.d");
+    fs::write(devices.join("d.toml"), "[device.d]\n").unwrap();
+    let second = Config::load(&main).unwrap();
+    assert_ne!(first.revision, second.revision);
+    assert_eq!(second.config.devices.len(), 4);
+
+    fs::write(devices.join("b.toml"), "\n[device.main]\n[device.b]\nlable = \"B\"\n[log]\n")
+        .unwrap();
+    fs::write(devices.join("d.toml"), "[device.d\n").unwrap();
+    fs::write(devices.join("e.toml"), "\n").unwrap();
+    let said = Config::load(&main).unwrap_err().to_string();
+    let said = said.replace(&format!("{}/", dir.path().display()), "");
+    assert_eq!(
+        said,
+        "moonwa.toml:1:12: include[1]: devices.d/e.toml is empty; write its devices, or remove it\n\
+         devices.d/b.toml:2:9: device.main: the device stands in moonwa.toml too; keep one of them\n\
+         devices.d/b.toml:4:1: device.b: unknown key \"lable\"; did you mean \"label\"?\n\
+         devices.d/b.toml:5:2: unknown key \"log\"; known here: device\n\
+         devices.d/d.toml:1:10: unclosed table, expected `]`"
+    );
+    fs::remove_dir_all(&devices).unwrap();
+    let said = Config::load(&main).unwrap_err().to_string();
+    assert!(said.contains("moonwa.toml:1:12: include[1]: cannot look into "), "{said}");
+}
+
+#[test]
+fn the_last_good_copy_holds_the_included_files_too() {
+    let (dir, main) = with_included(&[("a.toml", "[device.a]\n")]);
+    let loaded = Config::load(&main).unwrap();
+    fs::create_dir(dir.path().join("data")).unwrap();
+    keep_last_good(&main, &loaded.config, &loaded.others).unwrap();
+    fs::remove_dir_all(dir.path().join("devices.d")).unwrap();
+    assert!(Config::load(&main).is_err());
+    assert_eq!(last_good(&main).unwrap().config.devices, loaded.config.devices);
 }
 
 #[test]
@@ -128,6 +190,7 @@ fn every_key_means_what_the_manual_says() {
             ("x-team".to_owned(), "cs".to_owned()),
             ("authorization".to_owned(), "Bearer crm".to_owned()),
         ]),
+        hidden_headers: BTreeSet::from(["authorization".to_owned()]),
         compat: BTreeSet::from([Compat::Waha, Compat::Gowa]),
         timeout: Duration::from_secs(5),
         paused: true,
@@ -185,7 +248,7 @@ fn every_key_means_what_the_manual_says() {
     let loaded = good("everything");
     assert_eq!(loaded.config, expected);
     let watched: Vec<&str> =
-        loaded.secret_files.iter().map(|file| file.to_str().unwrap()).collect();
+        loaded.others.files.iter().map(|file| file.to_str().unwrap()).collect();
     let known = ["tests/config/good/credentials/admin-token", "tests/config/good/secrets/ops-key"];
     assert_eq!(watched, known);
 }
@@ -326,10 +389,10 @@ fn the_revision_covers_the_secrets_files() {
     let (file, secret) = (dir.path().join("moonwa.toml"), dir.path().join("key"));
     fs::write(&file, "[device.a]\napi_key = { file = \"key\" }\n").unwrap();
     let missing = Config::load(&file).unwrap_err();
-    assert_eq!(missing.secret_files, std::slice::from_ref(&secret));
+    assert_eq!(missing.others.files, std::slice::from_ref(&secret));
     fs::write(&secret, "a key that is long enough\n").unwrap();
     let first = Config::load(&file).unwrap();
-    assert_eq!(first.secret_files, std::slice::from_ref(&secret));
+    assert_eq!(first.others.files, std::slice::from_ref(&secret));
     assert_eq!(first.revision, Config::load(&file).unwrap().revision);
     fs::write(&secret, "another key, long enough\n").unwrap();
     let second = Config::load(&file).unwrap();

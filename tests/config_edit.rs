@@ -11,6 +11,7 @@
 )]
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
@@ -283,6 +284,68 @@ fn line_ends_and_the_byte_order_mark_stay() {
     assert_eq!(edited, format!("\u{feff}{}", edit.apply(FILE).unwrap().replace('\n', "\r\n")));
 }
 
+const INLINE: &str = "# all in a line
+device.toko = { label = \"Toko\", webhooks = [\"https://a.example/wa\", { url = \"http://127.0.0.1:5678/wa\" }] } # shop
+
+device.gudang = { enabled = false }
+";
+
+const DOTTED: &str = "# dotted
+device.toko.label = \"Toko\" # shop
+device.toko.webhooks = [\"https://a.example/wa\", \"http://127.0.0.1:5678/wa\"] # both
+device.gudang.enabled = false
+log.level = \"warn\"
+";
+
+/// Every operation of the page.
+fn operations() -> Vec<(&'static str, Edit)> {
+    let text = |text: &str| Some(text.to_owned());
+    let (one, two) = ("https://a.example/wa", "http://127.0.0.1:5678/wa");
+    let moved = EndpointEdit { paused: Some(true), ..hook(Some(2), "https://moved.example") };
+    let secret = EndpointEdit { secret: text("whsec_x"), ..hook(None, "https://new.example") };
+    let none = DeviceEdit::default;
+    let key = Some(KeyHash::of("x"));
+    vec![
+        ("label set", put("toko", DeviceEdit { label: text("Shop"), ..none() })),
+        ("label removed", put("toko", DeviceEdit { label: text(""), ..none() })),
+        ("disabled", put("toko", DeviceEdit { enabled: Some(false), ..none() })),
+        ("key made", put("toko", DeviceEdit { api_key: key, ..none() })),
+        ("webhook added", webhooks("toko", vec![hook(Some(1), one), hook(Some(2), two), secret])),
+        ("webhook changed", webhooks("toko", vec![hook(Some(1), one), moved])),
+        ("webhook removed", webhooks("toko", vec![hook(Some(2), two)])),
+        ("webhooks swapped", webhooks("toko", vec![hook(Some(2), two), hook(Some(1), one)])),
+        ("webhooks gone", webhooks("toko", Vec::new())),
+        ("device added", put("new", DeviceEdit { label: text("New"), ..none() })),
+        ("device removed", Edit::Remove(name("toko"))),
+    ]
+}
+
+#[test]
+fn every_operation_on_every_form_of_toml_is_kept_as_a_diff() {
+    let forms = [
+        ("tables and lists", FILE),
+        ("tables only", TABLES),
+        ("inline", INLINE),
+        ("dotted", DOTTED),
+    ];
+    let mut said = String::new();
+    for (what, edit) in operations() {
+        for (form, text) in forms {
+            let (lines, edited) = changed(text, &edit);
+            assert!(edited.parse::<toml_edit::DocumentMut>().is_ok(), "{what}, {form}:\n{edited}");
+            said.extend(["== ", what, ": ", form, "\n", &lines]);
+            // However the lines end and the file begins, the edit is the same.
+            let windows = |text: &str| format!("\u{feff}{}", text.replace('\n', "\r\n"));
+            assert_eq!(edit.apply(&windows(text)).unwrap(), windows(&edited), "{what}, {form}");
+        }
+    }
+    let snapshot = "tests/config/edits.snap";
+    if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
+        fs::write(snapshot, &said).unwrap();
+    }
+    assert_eq!(fs::read_to_string(snapshot).unwrap_or_default(), said);
+}
+
 struct OnDisk {
     dir: tempfile::TempDir,
     path: PathBuf,
@@ -298,6 +361,10 @@ impl OnDisk {
 
     fn revision(&self) -> Revision {
         Config::load(&self.path).unwrap().revision
+    }
+
+    fn write(&self, edit: &Edit, expected: Option<Revision>) -> Result<Revision, EditError> {
+        edit.write(&self.path, expected, &Config::load(&self.path).unwrap().config)
     }
 
     fn text(&self) -> String {
@@ -325,7 +392,10 @@ fn a_written_edit_keeps_mode_and_symlink_and_tells_the_new_revision() {
     let link = disk.dir.path().join("link.toml");
     symlink("moonwa.toml", &link).unwrap();
     let before = Config::load(&link).unwrap().revision;
-    let after = paced("1/s").write(&link, before).unwrap();
+    let running = Config::load(&link).unwrap().config;
+    assert_eq!(paced("1/s").rehearse(&link, Some(before), &running).unwrap(), before);
+    assert_eq!(disk.text(), FILE, "a rehearsal writes nothing");
+    let after = paced("1/s").write(&link, Some(before), &running).unwrap();
     assert_eq!(disk.text(), paced("1/s").apply(FILE).unwrap());
     assert_eq!(after, disk.revision());
     assert_eq!(fs::metadata(&disk.path).unwrap().permissions().mode() & 0o7777, 0o640);
@@ -338,7 +408,7 @@ fn somebody_elses_edit_is_never_overwritten() {
     let disk = OnDisk::new();
     let before = disk.revision();
     fs::write(&disk.path, FILE.replace("24h", "48h")).unwrap();
-    let error = paced("1/s").write(&disk.path, before).unwrap_err();
+    let error = disk.write(&paced("1/s"), Some(before)).unwrap_err();
     let EditError::Conflict { expected, found } = error else { panic!("{error}") };
     assert_eq!((expected, found), (before, disk.revision()));
     assert_eq!(disk.text(), FILE.replace("24h", "48h"));
@@ -347,7 +417,7 @@ fn somebody_elses_edit_is_never_overwritten() {
 #[test]
 fn an_edit_that_would_be_refused_is_not_written() {
     let disk = OnDisk::new();
-    let error = paced("often").write(&disk.path, disk.revision()).unwrap_err();
+    let error = disk.write(&paced("often"), None).unwrap_err();
     let EditError::Invalid(problems) = error else { panic!("{error}") };
     assert_eq!(problems[0].key, "device.toko.pace");
     assert_eq!(disk.text(), FILE);
@@ -359,12 +429,86 @@ fn a_file_that_may_not_be_written_is_answered_with_what_to_write() {
     let disk = OnDisk::new();
     fs::set_permissions(&disk.path, fs::Permissions::from_mode(0o444)).unwrap();
     let edit = put("gudang", DeviceEdit { pace: Some("1/s".to_owned()), ..DeviceEdit::default() });
-    let error = edit.write(&disk.path, disk.revision()).unwrap_err();
-    let EditError::ReadOnly { toml } = error else { panic!("{error}") };
+    let error = disk.write(&edit, None).unwrap_err();
+    let EditError::ReadOnly { toml, file } = error else { panic!("{error}") };
+    assert_eq!(file, disk.path.display().to_string());
     assert_eq!(toml, "[device.gudang] # the warehouse\nenabled = false\npace = \"1/s\"\n");
     assert_eq!(disk.text(), FILE);
     let disk = OnDisk::new();
     fs::write(&disk.path, format!("admin.editable = false\n{FILE}")).unwrap();
-    let error = edit.write(&disk.path, disk.revision()).unwrap_err();
+    let error = disk.write(&edit, None).unwrap_err();
     assert!(matches!(error, EditError::ReadOnly { .. }), "{error}");
+}
+
+#[test]
+fn an_edit_that_the_running_gateway_could_not_apply_is_not_written() {
+    let disk = OnDisk::new();
+    let running = Config::load(&disk.path).unwrap().config;
+    let waiting = FILE.replace("9000", "9001");
+    fs::write(&disk.path, &waiting).unwrap();
+    let error = paced("1/s").write(&disk.path, None, &running).unwrap_err();
+    let EditError::Invalid(problems) = error else { panic!("{error}") };
+    assert_eq!(problems[0].key, "server.listen");
+    assert_eq!(disk.text(), waiting);
+}
+
+#[test]
+fn headers_are_edited_one_by_one() {
+    let headers = |list: &[(&str, Option<&str>)]| -> Option<BTreeMap<String, Option<String>>> {
+        let one =
+            |(name, text): &(&str, Option<&str>)| ((*name).to_owned(), text.map(ToOwned::to_owned));
+        Some(list.iter().map(one).collect())
+    };
+    let edit = |n: usize, list: &[(&str, Option<&str>)]| {
+        let entries =
+            [hook(Some(1), "https://a.example/wa"), hook(Some(2), "http://127.0.0.1:5678/wa")];
+        let mut entries: Vec<EndpointEdit> = entries.into();
+        entries[n - 1].headers = headers(list);
+        webhooks("toko", entries)
+    };
+    let old = "{ url = \"http://127.0.0.1:5678/wa\", events = [\"message.*\"], headers = { x-team = \"cs\" } }";
+    assert_eq!(diff(FILE, &edit(2, &[("X-Team", None)])), "");
+    assert_eq!(
+        diff(FILE, &edit(2, &[("x-team", None), ("x-more", Some("1"))])),
+        format!(
+            "-  {old},\n+  {},\n",
+            old.replace("x-team = \"cs\"", "x-team = \"cs\", x-more = \"1\"")
+        )
+    );
+    assert_eq!(
+        diff(FILE, &edit(2, &[])),
+        format!("-  {old},\n+  {},\n", old.replace(", headers = { x-team = \"cs\" }", ""))
+    );
+    assert_eq!(
+        diff(FILE, &edit(1, &[("x-team", Some("cs"))])),
+        "-  \"https://a.example/wa\", # the CRM\n\
+         +  { url = \"https://a.example/wa\", headers = { x-team = \"cs\" } }, # the CRM\n"
+    );
+    assert_eq!(
+        diff(TABLES, &edit(1, &[("x-team", Some("it"))])),
+        "-x-team = \"cs\"\n+x-team = \"it\"\n"
+    );
+}
+
+#[test]
+fn an_edit_goes_to_the_file_that_holds_the_device() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("moonwa.toml");
+    let (main, one) = ("include = [\"d/*.toml\"] # many\n", "[device.a] # one\n");
+    fs::create_dir(dir.path().join("d")).unwrap();
+    fs::write(&path, main).unwrap();
+    fs::write(dir.path().join("d/a.toml"), one).unwrap();
+    fs::write(dir.path().join("d/b.toml"), "[device.b]\n").unwrap();
+    let running = Config::load(&path).unwrap().config;
+    let edit =
+        |name| put(name, DeviceEdit { pace: Some("1/s".to_owned()), ..DeviceEdit::default() });
+    let text = |name: &str| fs::read_to_string(dir.path().join(name)).unwrap();
+    let after = edit("a").write(&path, None, &running).unwrap();
+    assert_eq!(after, Config::load(&path).unwrap().revision);
+    assert_eq!(text("d/a.toml"), format!("{one}pace = \"1/s\"\n"));
+    edit("new").write(&path, None, &running).unwrap();
+    assert_eq!(text("moonwa.toml"), format!("{main}\n[device.new]\npace = \"1/s\"\n"));
+    Edit::Remove(name("b")).write(&path, None, &running).unwrap();
+    assert_eq!(text("d/b.toml"), "# The device b was here.\n");
+    assert!(Config::load(&path).is_ok());
 }

@@ -1,4 +1,4 @@
-//! Figures, not verdicts: memory, start-up and latency of the real binary. Run by hand in a release build:
+//! Figures, not verdicts, but for one: memory and start-up of the real binary. Run by hand in a release build:
 //! `cargo test --release --test measure -- --ignored --nocapture --test-threads 1`.
 
 #![allow(
@@ -14,8 +14,8 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use moonwa_simulator::Simulator;
 use moonwa_simulator::harness::{Moonwa, MoonwaBuilder, WebhookReceiver, eventually_within};
+use moonwa_simulator::{File, Simulator};
 
 fn gateway(sim: &Simulator) -> MoonwaBuilder {
     Moonwa::builder(env!("CARGO_BIN_EXE_moonwa")).whatsapp(&sim.ws_url())
@@ -69,59 +69,75 @@ async fn memory_and_start() -> Result<()> {
     moonwa.stop().await?;
     Ok(())
 }
+/// Forgets the highest RSS so far, and says what it is now.
+fn calm(pid: u32) -> Result<f64> {
+    std::fs::write(format!("/proc/{pid}/clear_refs"), "5")?;
+    megabytes(pid, "VmRSS")
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "a measurement; run by hand in a release build"]
-async fn message_to_post() -> Result<()> {
+async fn a_film_is_never_whole_in_memory() -> Result<()> {
+    streams(20).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement; a debug build takes half a minute"]
+async fn a_large_film_is_never_whole_in_memory() -> Result<()> {
+    streams(60).await
+}
+
+/// Sends and receives a film of so many MB; the gateway's memory may grow by a few.
+async fn streams(size: u32) -> Result<()> {
+    const MOST: f64 = 16.0;
     let sim = Simulator::start().await?;
     let (ann, bob) =
-        (sim.phone("628667000111", "Ann").await, sim.phone("628667000112", "Bob").await);
+        (sim.phone("628668000111", "Ann").await, sim.phone("628668000112", "Bob").await);
     let hook = WebhookReceiver::start().await?;
     let moonwa = gateway(&sim).device("toko", &[hook.url()]).start().await?;
     moonwa.link("toko", &ann).await?;
-    bob.send_text(&ann, "warm up").await?;
-    hook.expect_text("warm up").await;
+    let mut film = b"\0\0\0\x18ftypisom\0\0\x02\0isommp41".to_vec();
+    film.extend((0..size << 20).map(|n| u8::try_from(n % 251).unwrap_or_default()));
 
-    // One at a time: what one message takes, from the simulated server's socket to the answered POST.
-    let mut took = Vec::new();
-    for n in 0..200_usize {
-        let began = Instant::now();
-        bob.send_text(&ann, &format!("one {n}")).await?;
-        while hook.count() < n + 2 {
-            tokio::task::yield_now().await;
-        }
-        took.push(began.elapsed());
+    let mut form = Vec::new();
+    for (name, value) in [("to", bob.number()), ("kind", "video")] {
+        let part =
+            format!("--X\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+        form.extend(part.bytes());
     }
-    took.sort();
-    println!(
-        "message in to POST answered: p50 {:?}, p99 {:?}",
-        took[took.len() / 2],
-        took[took.len() * 99 / 100]
+    form.extend(
+        b"--X\r\nContent-Disposition: form-data; name=\"file\"; filename=\"f.mp4\"\r\n\r\n",
     );
-
-    // A burst, as fast as the phone can encrypt.
-    let count = 2000;
+    form.extend(&film);
+    form.extend(b"\r\n--X--\r\n");
+    let key = moonwa.key_of("toko");
+    let before = calm(moonwa.pid())?;
     let began = Instant::now();
-    for n in 0..count {
-        bob.send_text(&ann, &format!("burst {n}")).await?;
-    }
-    let sent = began.elapsed();
-    eventually_within(
-        Duration::from_secs(120),
-        "the burst",
-        || async { hook.count() },
-        |seen| *seen >= 201 + count,
-    )
-    .await;
-    let all = began.elapsed();
-    println!("a burst of {count}: sent in {sent:?}, all posted after {all:?}");
-    let texts: Vec<String> =
-        hook.taken_texts().into_iter().filter(|text| text.starts_with("burst")).collect();
-    assert_eq!(
-        texts,
-        (0..count).map(|n| format!("burst {n}")).collect::<Vec<_>>(),
-        "in order, once each"
+    let path = "/v1/devices/toko/messages";
+    let sent = key.post_bytes(path, "multipart/form-data; boundary=X", form).await?.expect(202);
+    let id = sent.json()["id"].as_str().context("an id")?.to_owned();
+    let path = format!("{path}/{id}");
+    let look = || async { key.get(&path).await.map(|reply| reply.json()["status"].clone()).ok() };
+    let arrived = |status: &Option<serde_json::Value>| {
+        status.as_ref().is_some_and(|status| status == "delivered")
+    };
+    eventually_within(Duration::from_secs(300), "the film's arrival", look, arrived).await;
+    let out = megabytes(moonwa.pid(), "VmHWM")? - before;
+    println!("{size} MB out in {:?}: RSS {before:.1} MB, at most {out:+.1} MB", began.elapsed());
+    let got = bob.wait_inbox(0, |item| item.message().is_some_and(|m| m.id == id)).await?;
+    assert!(bob.media(&got.message().context("a message")?.message)? == film, "byte for byte");
+
+    let id = bob.send_file(&ann, &film, "video/mp4", File::Video(Some("film".into()))).await?;
+    hook.expect_text("film").await;
+    let before = calm(moonwa.pid())?;
+    let began = Instant::now();
+    let got = key.get(&format!("/v1/devices/toko/media/{id}")).await?.expect(200);
+    let back = megabytes(moonwa.pid(), "VmHWM")? - before;
+    println!(
+        "{size} MB in within {:?}: RSS {before:.1} MB, at most {back:+.1} MB",
+        began.elapsed()
     );
+    assert!(got.body == film, "byte for byte");
+    assert!(out <= MOST && back <= MOST, "{out:.1} and {back:.1} MB, at most {MOST}");
     moonwa.stop().await?;
     Ok(())
 }

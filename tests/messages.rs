@@ -108,9 +108,11 @@ async fn refused_by_the_server_a_message_says_why() -> Result<()> {
     let locked = moonwa.wait_state("toko", "degraded").await;
     assert_eq!(locked["reason"], "sending_locked");
 
-    let id = moonwa.send_text("toko", "628999999999", "nobody").await?;
-    let failed = moonwa.wait_status("toko", &id, "failed").await;
-    assert_eq!(failed["code"], "not_on_whatsapp");
+    let path = "/v1/devices/toko/messages";
+    let body = json!({"to": bob.number(), "text": "again"});
+    let refused = moonwa.key_of("toko").post(path, &body).await?.expect(409);
+    assert_eq!(refused.json()["code"], "sending_locked");
+    assert!(refused.headers.contains_key("retry-after"));
     moonwa.stop().await?;
     Ok(())
 }
@@ -222,6 +224,33 @@ async fn a_restart_keeps_the_link_and_delivers_what_arrived_meanwhile() -> Resul
 }
 
 #[tokio::test]
+async fn bursts_of_five_hundred_arrive_in_order() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let (ann, bob) =
+        (sim.phone("628222000132", "Ann").await, sim.phone("628222000133", "Bob").await);
+    let hook = WebhookReceiver::start().await?;
+    let mut moonwa = gateway(&sim).device("toko", &[hook.url()]).start().await?;
+    moonwa.link("toko", &ann).await?;
+    let texts = |when: &str| (1..=500).map(|n| format!("{when} {n}")).collect::<Vec<_>>();
+    let (live, offline) = (texts("live"), texts("offline"));
+    for text in &live {
+        bob.send_text(&ann, text).await?;
+    }
+    hook.expect_count(500).await;
+    moonwa.signal(rustix::process::Signal::TERM)?;
+    assert!(moonwa.wait_exit().await?.success());
+    for text in &offline {
+        bob.send_text(&ann, text).await?;
+    }
+    moonwa.relaunch().await?;
+    hook.expect_count(1000).await;
+    assert_eq!(hook.taken_texts(), [live, offline].concat(), "once each, in order");
+    sim.assert_no_violations();
+    moonwa.stop().await?;
+    Ok(())
+}
+
+#[tokio::test]
 async fn while_whatsapp_is_unreachable_a_linked_device_reconnects_and_asks_for_no_qr() -> Result<()>
 {
     let sim = Simulator::start().await?;
@@ -305,10 +334,20 @@ async fn a_failing_receiver_is_tried_again_in_order() -> Result<()> {
         .start()
         .await?;
     moonwa.link("toko", &ann).await?;
-    hook.answers([503, 503].map(moonwa_simulator::harness::Answer::status));
+    hook.otherwise(Some(moonwa_simulator::harness::Answer::status(503)));
     for text in ["one", "two", "three"] {
         bob.send_text(&ann, text).await?;
     }
+    let look = || async { moonwa.command(&["status"]).await.unwrap_or_default().1 };
+    // With the news that Bob's number and LID are one person it is four, if that came after the first message.
+    let all = |text: &String| ["backlog 3", "backlog 4"].iter().any(|n| text.contains(n));
+    let status = eventually("a backlog of all three", look, all).await;
+    assert!(status.contains(", failing since 20"), "{status}");
+    assert!(status.contains(": the receiver answered 503"), "{status}");
+    let told = moonwa.device("toko").await?["webhooks"][0].clone();
+    assert_eq!((&told["last_code"], &told["last_status"]), (&json!("endpoint"), &json!(503)));
+    hook.expect_count(3).await;
+    hook.otherwise(None);
     hook.expect_text("three").await;
     assert_eq!(hook.taken_texts(), ["one", "two", "three"]);
     let ids: Vec<String> =
@@ -322,7 +361,7 @@ async fn a_failing_receiver_is_tried_again_in_order() -> Result<()> {
         moonwa.device("toko").await.map(|device| device["webhooks"][0].clone()).unwrap_or_default()
     };
     eventually("an empty backlog", look, |hook| {
-        hook["backlog"] == 0 && hook["failing_since"].is_null()
+        hook["backlog"] == 0 && hook["failing_since"].is_null() && hook["last_code"].is_null()
     })
     .await;
     moonwa.stop().await?;

@@ -11,6 +11,11 @@
     reason = "what a test does not expect shall end it loudly"
 )]
 
+#[path = "reload/editing.rs"]
+mod editing;
+#[path = "reload/many.rs"]
+mod many;
+
 use anyhow::Result;
 use moonwa_simulator::harness::{Moonwa, MoonwaBuilder, WebhookReceiver, eventually};
 use moonwa_simulator::{Direction, Simulator};

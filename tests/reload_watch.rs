@@ -4,6 +4,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::print_stdout,
     reason = "a test that cannot go on fails"
 )]
 
@@ -14,10 +15,13 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use moonwa::config::{
-    Config, Notice, ReloadHandle, ReloadMailbox, ReloadOutcome, ReloadReport, Trigger, Watcher,
+    Config, Notice, Others, ReloadHandle, ReloadMailbox, ReloadOutcome, ReloadReport, Trigger,
+    Watcher,
 };
 use moonwa::model::UnixMillis;
 
+/// How many ways to save there are below.
+const STYLES: usize = 11;
 const DEADLINE: Duration = Duration::from_secs(20);
 /// Without the other's help, each way must do alone.
 const EVENTS: Notice = Notice { events: true, poll: Duration::from_hours(1) };
@@ -57,8 +61,7 @@ impl Watched {
             changed: Vec::new(),
         });
         let watcher =
-            Watcher::start(path.clone(), loaded.revision, loaded.secret_files, notice, handle)
-                .unwrap();
+            Watcher::start(path.clone(), loaded.revision, loaded.others, notice, handle).unwrap();
         Self { dir, path, watcher, mailbox }
     }
 
@@ -82,13 +85,20 @@ impl Watched {
         start.elapsed()
     }
 
-    /// Saves twice in the same way: what is deaf after the first save is found out by the second.
+    /// Saves again and again in the same way: what is deaf after the first save is found out by the second. The
+    /// README's "Developing" has the command for a thousand.
     async fn saves(mut self, save: impl Fn(&Self, &str)) {
-        for name in ["second", "third"] {
-            save(&self, &text(name));
-            self.noticed().await;
+        let all = std::env::var("MOONWA_SAVES").ok().and_then(|all| all.parse().ok()).unwrap_or(22);
+        let mut slowest = Duration::ZERO;
+        // One label longer than the other: some ways to save need a name for each.
+        for round in 1..=usize::min(all / STYLES, 100) {
+            let name = "s".repeat(round);
+            save(&self, &text(&name));
+            slowest = slowest.max(self.noticed().await);
+            // What is read then is whole, and what was saved last.
             assert_eq!(label(&self.path), name);
         }
+        println!("the slowest save was noticed after {slowest:?}");
     }
 }
 
@@ -230,10 +240,34 @@ async fn a_secrets_file_is_watched_too() {
     fs::write(&watched.path, "[device.a]\napi_key = { file = \"key\" }\n").unwrap();
     watched.noticed().await;
     let loaded = Config::load(&watched.path).unwrap();
-    watched.watcher.follow(Some(loaded.revision), loaded.secret_files);
+    watched.watcher.follow(Some(loaded.revision), loaded.others);
     fs::write(watched.file("key"), "the second key of the device").unwrap();
     watched.noticed().await;
     assert_ne!(Config::load(&watched.path).unwrap().revision, loaded.revision);
+}
+
+#[tokio::test]
+async fn included_files_are_watched_and_new_ones_too() {
+    for notice in [EVENTS, POLLING] {
+        let mut watched = Watched::new(notice, |dir| {
+            fs::create_dir(dir.join("d")).unwrap();
+            fs::write(dir.join("d/a.toml"), text("first")).unwrap();
+            fs::write(dir.join("moonwa.toml"), "include = [\"d/*.toml\"]\n").unwrap();
+            dir.join("moonwa.toml")
+        });
+        let steps: [fn(&Path) -> std::io::Result<()>; 3] = [
+            |dir| fs::write(dir.join("a.toml"), text("second")),
+            |dir| fs::write(dir.join("b.toml"), "[device.b]\n"),
+            |dir| fs::remove_file(dir.join("a.toml")),
+        ];
+        for (devices, step) in [1, 2, 1].into_iter().zip(steps) {
+            step(&watched.file("d")).unwrap();
+            watched.noticed().await;
+            let loaded = Config::load(&watched.path).unwrap();
+            assert_eq!(loaded.config.devices.len(), devices);
+            watched.watcher.follow(Some(loaded.revision), loaded.others);
+        }
+    }
 }
 
 #[tokio::test]
@@ -245,7 +279,10 @@ async fn an_edit_between_the_load_and_the_watch_is_noticed() {
     // To the watch, going on from a revision that the file no longer has is the same as starting late.
     let other = watched.file("other.toml");
     fs::write(&other, text("other")).unwrap();
-    watched.watcher.follow(Some(Config::load(&other).unwrap().revision), vec![other]);
+    watched.watcher.follow(
+        Some(Config::load(&other).unwrap().revision),
+        Others { files: vec![other], ..Others::default() },
+    );
     watched.noticed().await;
 }
 

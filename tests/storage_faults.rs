@@ -43,6 +43,15 @@ fn times(hook: &WebhookReceiver, text: &str) -> usize {
     hook.taken_texts().iter().filter(|taken| *taken == text).count()
 }
 
+/// Waits until that many deliveries are on disk: one that is not may come again after a kill.
+async fn delivered(moonwa: &Moonwa, count: u64) {
+    let look = || async {
+        let webhooks = moonwa.admin().get("/v1/devices/toko/webhooks").await.ok()?.json();
+        webhooks["webhooks"][0]["delivered"].as_u64()
+    };
+    eventually("the cursor is saved", look, |seen| *seen == Some(count)).await;
+}
+
 fn newest_journal(moonwa: &Moonwa, database: &str) -> Result<PathBuf> {
     let number = |path: &PathBuf| path.file_stem()?.to_str()?.parse::<u64>().ok();
     fs::read_dir(moonwa.dir().join("data").join(database))?
@@ -92,6 +101,7 @@ async fn a_torn_commit_of_the_event_log_costs_nothing() -> Result<()> {
     hook.expect_text("before").await;
     // Unconfirmed it would come again, and be what the fail-point sees first.
     ann.expect_confirmed().await?;
+    delivered(&moonwa, 1).await;
 
     // The event's commit is the last thing the process does.
     moonwa.kill().await?;
@@ -127,6 +137,7 @@ async fn a_torn_commit_of_the_credentials_needs_no_new_qr() -> Result<()> {
     moonwa.link("toko", &ann).await?;
     bob.send_text(&ann, "before").await?;
     hook.expect_text("before").await;
+    delivered(&moonwa, 1).await;
 
     // The message is in `state/`, waiting for the event log, when the process dies.
     fs::write(&hold, "")?;
@@ -147,6 +158,66 @@ async fn a_torn_commit_of_the_credentials_needs_no_new_qr() -> Result<()> {
     repaired(&moonwa, "state").await;
     hook.expect_text(&text).await;
     assert_eq!((times(&hook, "before"), times(&hook, &text)), (1, 1));
+    moonwa.stop().await?;
+    Ok(())
+}
+
+/// Lets every sync fail as a dying disk does, while the file named by the variable is there.
+const DYING_DISK: &str = r#"
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static int failing(void) { const char *flag = getenv("DYING_DISK"); return flag && access(flag, F_OK) == 0; }
+
+#define SYNC(name) \
+  int name(int fd) { \
+    if (failing()) { errno = EIO; return -1; } \
+    return ((int (*)(int)) dlsym(RTLD_NEXT, #name))(fd); \
+  }
+SYNC(fsync)
+SYNC(fdatasync)
+"#;
+
+#[tokio::test]
+async fn a_disk_that_cannot_sync_ends_the_process_and_nothing_was_promised() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (source, library) = (dir.path().join("dying.c"), dir.path().join("dying.so"));
+    fs::write(&source, DYING_DISK)?;
+    run("cc", &["-shared", "-fPIC", "-o", text(&library)?, text(&source)?, "-ldl"])?;
+    let flag = dir.path().join("failing");
+
+    let sim = Simulator::start().await?;
+    let (ann, bob) =
+        (sim.phone("628777000119", "Ann").await, sim.phone("628777000120", "Bob").await);
+    let hook = WebhookReceiver::start().await?;
+    let mut moonwa = gateway(&sim)
+        .env("LD_PRELOAD", library.to_string_lossy())
+        .env("DYING_DISK", flag.to_string_lossy())
+        .device("toko", &[hook.url()])
+        .start()
+        .await?;
+    moonwa.link("toko", &ann).await?;
+    bob.send_text(&ann, "before").await?;
+    hook.expect_text("before").await;
+    delivered(&moonwa, 1).await;
+    ann.expect_confirmed().await?;
+
+    fs::write(&flag, "")?;
+    bob.send_text(&ann, "unsynced").await?;
+    let status = moonwa.wait_exit().await?;
+    assert_eq!(status.code(), Some(1), "{}", moonwa.log());
+    assert!(!moonwa.log().contains("panicked"), "{}", moonwa.log());
+    assert_eq!(times(&hook, "unsynced"), 0, "delivered without a promise");
+    assert_eq!(ann.devices().first().map(|device| device.unconfirmed), Some(1), "acknowledged");
+
+    fs::remove_file(&flag)?;
+    moonwa.relaunch().await?;
+    moonwa.wait_state("toko", "connected").await;
+    hook.expect_text("unsynced").await;
+    assert_eq!((times(&hook, "before"), times(&hook, "unsynced")), (1, 1));
     moonwa.stop().await?;
     Ok(())
 }

@@ -44,6 +44,14 @@ impl Principal {
         }
     }
 
+    /// What the log calls it: the id of a key, never the key.
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::Key { id, .. } => id,
+            other => other.role(),
+        }
+    }
+
     /// The one device it may reach, when it is bound to one.
     pub(super) fn device(&self) -> Option<&DeviceName> {
         match self {

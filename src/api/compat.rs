@@ -6,7 +6,7 @@ use std::time::Duration;
 use hyper::StatusCode;
 use serde_json::{Value, json};
 
-use super::auth;
+use super::auth::{self, Principal};
 use super::body::{self, MAX_JSON, Response};
 use super::content::is_web;
 use super::form;
@@ -147,13 +147,15 @@ fn last_segment(url: &str) -> String {
 }
 
 /// The device a request's key belongs to.
-fn device_of(call: &Call, fields: &Fields, scope: Scope) -> Result<DeviceName, Refusal> {
+fn device_of(call: &mut Call, fields: &Fields, scope: Scope) -> Result<DeviceName, Refusal> {
     let key = fields.get(&["api_key"]).or_else(|| auth::presented(&call.head));
     let key = key.ok_or_else(|| Refusal::Invalid(vec![Issue::new("api_key", "required")]))?;
-    if let Some((device, config)) = auth::key_of(&call.config, key)
-        && config.scopes.contains(&scope)
-    {
-        return Ok(device.clone());
+    if let Some((device, config)) = auth::key_of(&call.config, key) {
+        let (device, id, scopes) = (device.clone(), config.id.clone(), config.scopes.clone());
+        // A right key is no guess, also when it may do other things only.
+        let may = scopes.contains(&scope);
+        call.who = Principal::Key { device: device.clone(), id, scopes };
+        return if may { Ok(device) } else { Err(Refusal::Key) };
     }
     if let Some(wait) = call.state.throttle.wait(call.client) {
         return Err(Problem::from(Code::TooManyAttempts).retry_after(wait).into());
@@ -208,43 +210,55 @@ async fn send(call: &mut Call, kind: Kind) -> Result<Response, Refusal> {
     }
     let key = message::idempotency_key(call).map_err(|problem| Refusal::Invalid(problem.issues))?;
     let (Ok(to), true) = (to, issues.is_empty()) else { return Err(Refusal::Invalid(issues)) };
-    let handle = connected(call, &device)?;
-    if let Recipient::Phone(phone) = &to
+    let requests: Vec<SendRequest> =
+        contents.into_iter().map(|content| plain(&to, content)).collect();
+    let first = requests.first().ok_or_else(|| Problem::from(Code::Internal))?;
+    if message::promised(&call.state, &device, first, key.as_ref()).await?.is_none() {
+        check(&connected(call, &device)?, &to, kind).await?;
+    }
+    let sent = deliver(call, &device, requests, key, kind).await?;
+    Ok(body::json(StatusCode::OK, &success(kind, &sent)))
+}
+
+/// A message without anything that this face does not know.
+fn plain(to: &Recipient, content: Content) -> SendRequest {
+    let to = to.clone();
+    SendRequest { to, content, reply_to: None, mentions: Vec::new(), view_once: false }
+}
+
+/// Whether a message to that receiver can go out now.
+async fn check(handle: &DeviceHandle, to: &Recipient, kind: Kind) -> Result<(), Refusal> {
+    message::check_lock(handle, to).await.map_err(|problem| match problem.code {
+        Code::SendingLocked => Refusal::Failed(kind, problem.code.row().0.to_owned()),
+        _ => problem.into(),
+    })?;
+    if let Recipient::Phone(phone) = to
         && asked(kind, handle.lookup(phone).await)?.is_none()
     {
         return Err(Refusal::NotOnWhatsApp);
     }
-    let sent = deliver(call, &device, &to, contents, key, kind).await?;
-    Ok(body::json(StatusCode::OK, &success(kind, &sent)))
+    Ok(())
 }
 
 /// Queues the messages in order and waits for the first; the answer is about that one.
 async fn deliver(
     call: &Call,
     device: &DeviceName,
-    to: &Recipient,
-    contents: Vec<Content>,
+    requests: Vec<SendRequest>,
     key: Option<IdempotencyKey>,
     kind: Kind,
 ) -> Result<SentMessage, Refusal> {
     let queue = call.state.api.store.queue();
     let changes = queue.changes();
     let mut first = None;
-    for (n, content) in contents.into_iter().enumerate() {
-        let request = SendRequest {
-            to: to.clone(),
-            content,
-            reply_to: None,
-            mentions: Vec::new(),
-            view_once: false,
-        };
+    for (n, request) in requests.into_iter().enumerate() {
         let message = message::enqueue(&call.state, device, request, nth_key(key.as_ref(), n));
         let message = message.await?;
         first = first.or(Some(message));
     }
     let first = first.ok_or_else(|| Problem::from(Code::Internal))?;
     let patience = if kind == Kind::Media { MEDIA_PATIENCE } else { TEXT_PATIENCE };
-    let done = |status: &MessageStatus| *status != MessageStatus::Queued;
+    let done = MessageStatus::is_settled;
     let mut sent = message::follow(&call.state, changes, first, done, patience).await?;
     if sent.status == MessageStatus::Queued {
         // The caller will be told that it failed, so it must not be sent later.
@@ -261,6 +275,8 @@ async fn deliver(
             Err(Refusal::NotOnWhatsApp)
         }
         MessageStatus::Failed { code, .. } => Err(Refusal::Failed(kind, code.clone())),
+        // Written to the socket, but WhatsApp never said that it has it: not "sent".
+        MessageStatus::Sent => Err(Refusal::Failed(kind, "unconfirmed".to_owned())),
         _ => Ok(sent),
     }
 }

@@ -1,9 +1,11 @@
-//! What the last reload of `moonwa.toml` did, asking for one, and what one would change. The reload itself is done
+//! The configuration in force, what the last reload of `moonwa.toml` did, asking for one, and what one would change. The reload itself is done
 //! above this floor; its mailbox is in `config`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::body::{self, Response};
@@ -13,6 +15,8 @@ use crate::config::{self, ReloadReport};
 
 /// A reload only reads files and compares; it never waits for WhatsApp.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// For a look at the file's mode.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// A report as callers see it.
 pub(super) fn render(report: &ReloadReport) -> Value {
@@ -27,7 +31,8 @@ pub(super) fn render(report: &ReloadReport) -> Value {
     })
 }
 
-fn problems(problems: &[config::Problem]) -> Vec<Value> {
+/// Problems as callers see them.
+pub(super) fn problems(problems: &[config::Problem]) -> Vec<Value> {
     let one = |problem: &config::Problem| {
         let hint = problem.hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
         json!({
@@ -40,10 +45,38 @@ fn problems(problems: &[config::Problem]) -> Vec<Value> {
     problems.iter().map(one).collect()
 }
 
-/// `GET /v1/config`.
-pub(super) fn show(call: &Call) -> Result<Response, Problem> {
+/// `GET /v1/config`: the report, and the configuration in force.
+pub(super) async fn show(call: &Call) -> Result<Response, Problem> {
     let report = call.state.api.reload.reports().borrow().clone();
-    body::ok(&render(&report))
+    let mut shown = render(&report);
+    if let Value::Object(fields) = &mut shown {
+        let file = call.state.api.file.file_name().unwrap_or_default().to_string_lossy();
+        fields.insert("file".into(), json!(file));
+        fields.insert("editable".into(), json!(is_editable(call).await));
+        fields.insert("config".into(), call.config.to_json());
+    }
+    body::ok(&shown)
+}
+
+/// Whether this API may change the file, and can.
+async fn is_editable(call: &Call) -> bool {
+    // A file system that does not answer cannot be written either.
+    call.config.admin.editable
+        && timeout(LOOK, look(call)).await.is_ok_and(|found| found == Some(true))
+}
+
+/// A look at the file, on a thread of its own, one at a time: a network mount may hang.
+async fn look(call: &Call) -> Option<bool> {
+    let turn = Arc::clone(&call.state.look).acquire_owned().await.ok()?;
+    let file = call.state.api.file.clone();
+    let (answer, found) = oneshot::channel();
+    let thread = std::thread::Builder::new().name("config look".to_owned());
+    let work = move || {
+        answer.send(config::is_writable(&file)).ok();
+        drop(turn);
+    };
+    thread.spawn(work).ok()?;
+    found.await.ok()
 }
 
 /// `POST /v1/config/reload`. A rejected file is an answer, not an error: the report says what is wrong.

@@ -32,9 +32,11 @@ pub(super) struct SendBody {
     pub(super) contact: Option<ContactBody>,
     pub(super) poll: Option<PollBody>,
     pub(super) reaction: Option<ReactionBody>,
+    pub(super) forward: Option<ForwardBody>,
     pub(super) reply_to: Option<String>,
     pub(super) mentions: Vec<String>,
     pub(super) view_once: bool,
+    pub(super) link_preview: bool,
 }
 
 /// A file: by URL, inline, or uploaded beside.
@@ -81,6 +83,12 @@ pub(super) struct ReactionBody {
     message: String,
     emoji: String,
     author: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ForwardBody {
+    message: String,
 }
 
 /// A valid request; bytes that came inline still have to find a place.
@@ -152,7 +160,7 @@ impl SendBody {
             issues.add(
                 "",
                 "give exactly one of text, image, video, audio, voice, document, sticker, \
-                 location, contact, poll, reaction",
+                 location, contact, poll, reaction, forward",
             );
         }
         let view_once = self.view_once;
@@ -162,6 +170,13 @@ impl SendBody {
             }
             _ => false,
         };
+        if self.link_preview && !matches!(contents.first(), Some(Content::LinkedText { .. })) {
+            issues.add("link_preview", "only for text");
+        }
+        let forward = matches!(contents.first(), Some(Content::Forward { .. }));
+        if forward && (reply_to.is_some() || !mentions.is_empty()) {
+            issues.add("forward", "a message is passed on as it is: no reply_to, no mentions");
+        }
         if view_once && !contents.iter().all(once) {
             issues.add("view_once", "only for image, video, audio and voice");
         }
@@ -178,7 +193,11 @@ impl SendBody {
         let mut contents = Vec::new();
         if let Some(text) = self.text.take() {
             issues.text("text", &text);
-            contents.push(Content::Text { text });
+            contents.push(if self.link_preview {
+                Content::LinkedText { text }
+            } else {
+                Content::Text { text }
+            });
         }
         let media = [
             ("image", MediaKind::Image, self.image.take()),
@@ -201,6 +220,10 @@ impl SendBody {
         }));
         contents.extend(self.poll.take().map(|poll| poll.content(issues)));
         contents.extend(self.reaction.take().and_then(|reaction| reaction.content(issues)));
+        contents.extend(self.forward.take().and_then(|forward| {
+            let message = issues.message("forward.message", &forward.message)?;
+            Some(Content::Forward { message })
+        }));
         contents
     }
 }
@@ -322,13 +345,14 @@ impl ReactionBody {
 /// The word for what a message is.
 pub(super) fn kind_of(content: &Content) -> &'static str {
     match content {
-        Content::Text { .. } => "text",
+        Content::Text { .. } | Content::LinkedText { .. } => "text",
         Content::Media { media, .. } => media_name(*media),
         Content::Location { .. } => "location",
         Content::Contact { .. } => "contact",
         Content::Poll { .. } => "poll",
         Content::Reaction { .. } => "reaction",
         Content::Edit { .. } => "edit",
+        Content::Forward { .. } => "forward",
         Content::Revoke { .. } => "revoke",
     }
 }

@@ -21,8 +21,8 @@ use super::body::{self, Response};
 use super::problem::{Code, Problem};
 use super::route::{Access, Found, Op, Params};
 use super::{
-    State, asset, compat, config, delivery, device, form, health, journal, lookup, message, origin,
-    qr, refusal, session, sse,
+    State, asset, compat, config, delivery, device, edit, form, health, journal, lookup, message,
+    origin, qr, refusal, session, sse,
 };
 use crate::config::{Config, DeviceConfig};
 use crate::model::DeviceName;
@@ -119,6 +119,7 @@ pub(super) async fn handle(
     let (method, config) = (head.method.clone(), state.api.config.load_full());
     let path = below(&config.server.base_path, head.uri.path()).to_owned();
     let client = origin::client(&head, peer, &config);
+    let mut who = Principal::Nobody;
     let (label, access, mut response) = match state.routes.find(&method, &path) {
         Err(problem) => ("none".to_owned(), Access::Public, problem.render(&id)),
         Ok(Found::Options(allow)) => ("none".to_owned(), Access::Public, options(&allow)),
@@ -127,10 +128,12 @@ pub(super) async fn handle(
             ("Asset".to_owned(), Access::Public, found)
         }
         Ok(Found::Route(route, params)) => {
-            let who = Principal::Nobody;
+            let nobody = Principal::Nobody;
             let body = Some(body);
-            let call = Call { state, config, head, params, who, peer, client, body };
-            let response = match caught(run(call, route.access, route.op)).await {
+            let mut call = Call { state, config, head, params, who: nobody, peer, client, body };
+            let answer = caught(run(&mut call, route.access, route.op)).await;
+            who = call.who;
+            let response = match answer {
                 Ok(response) => response,
                 Err(problem) if route.access == Access::BodyKey => refusal::refuse(&problem),
                 Err(problem) => problem.render(&id),
@@ -141,10 +144,14 @@ pub(super) async fn handle(
     finish(&mut response, &id);
     let status = response.status();
     record(&label, status, started);
+    let (key, device) = (who.name(), who.device().map(DeviceName::as_str));
     if status.is_server_error() {
-        tracing::warn!(request = id, %client, %method, op = label, %status, "A request failed.");
+        tracing::warn!(request = id, %client, key, device, %method, op = label, %status, "A request failed.");
+    } else if status.is_success() && who != Principal::Nobody && !method.is_safe() {
+        // Who did it is what people ask later.
+        tracing::info!(request = id, %client, key, device, op = label, %status, "Done.");
     } else {
-        tracing::debug!(request = id, %client, %method, op = label, ?access, %status, "Answered.");
+        tracing::debug!(request = id, %client, key, device, %method, op = label, ?access, %status, "Answered.");
     }
     response
 }
@@ -160,7 +167,7 @@ async fn caught(
 }
 
 /// Checks the access and does the operation.
-async fn run(mut call: Call, access: Access, op: Op) -> Result<Response, Problem> {
+async fn run(call: &mut Call, access: Access, op: Op) -> Result<Response, Problem> {
     if is_page(op) {
         origin::host_allowed(&call.head, &call.config)?;
     }
@@ -169,7 +176,7 @@ async fn run(mut call: Call, access: Access, op: Op) -> Result<Response, Problem
     }
     let device = Some(call.params.get("device")).filter(|name| !name.is_empty());
     auth::check(&call.who, access, device)?;
-    perform(&mut call, op).await
+    perform(call, op).await
 }
 
 /// Whether an operation belongs to the page's login, which must not answer to a foreign host name.
@@ -189,11 +196,14 @@ async fn perform(call: &mut Call, op: Op) -> Result<Response, Problem> {
         Op::InviteLogin => Ok(session::invite(call)),
         Op::ForgetDevice => device::forget(call).await,
         Op::Events => sse::events(call),
-        Op::ConfigReport => config::show(call),
+        Op::ConfigReport => config::show(call).await,
         Op::ConfigPlan => config::plan(call).await,
         Op::ConfigReload => config::reload(call).await,
         Op::ListDevices => device::list(call),
         Op::ShowDevice => device::show(call),
+        Op::PutDevice => edit::put(call).await,
+        Op::DeleteDevice => edit::delete(call).await,
+        Op::MakeKey => edit::make_key(call).await,
         Op::StartDevice => device::start(call).await,
         Op::StopDevice => device::stop(call).await,
         Op::ReconnectDevice => device::reconnect(call).await,

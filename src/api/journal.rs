@@ -25,14 +25,12 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// `GET …/events`.
 pub(super) async fn read(call: &Call) -> Result<Response, Problem> {
     let (name, _) = call.device()?;
-    let after = match call.header("last-event-id") {
-        Some(id) => Some(id.to_owned()),
-        None => call.query("after")?,
-    };
-    let after = match after {
-        Some(text) => Some(place(call, &name, &text).await?),
-        None => None,
-    };
+    let asked = call.query("after")?;
+    let mut after = None;
+    // A client that reconnects by itself repeats its first `after`; what it saw last counts.
+    for text in asked.as_deref().into_iter().chain(call.header("last-event-id")) {
+        after = Some(place(call, &name, text).await?);
+    }
     if call.accepts("text/event-stream") {
         return follow(call, name, after);
     }

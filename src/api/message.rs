@@ -19,18 +19,19 @@ use super::multipart;
 use super::problem::{Code, Problem};
 use super::spool::{self, Spooled};
 use crate::model::{
-    Content, DeviceName, DeviceState, IdempotencyKey, Jid, MediaSource, MessageId, MessageStatus,
-    Recipient, SendRequest, SentMessage, UnixMillis,
+    Content, Degradation, DeviceName, DeviceState, IdempotencyKey, Jid, MediaSource, MessageId,
+    MessageStatus, Recipient, SendRequest, SentMessage, UnixMillis,
 };
-use crate::store::Enqueued;
+use crate::store::{Enqueued, QUEUE_LIMIT};
+use crate::whatsapp::DeviceHandle;
 
-/// Messages of one device that may wait.
-const WAITING: usize = 1_000;
 /// A JSON body may carry a small file as base64; larger ones are uploaded as multipart, which is not held in memory.
 const MAX_INLINE: usize = 4 * 1024 * 1024;
 /// The longest `?wait=`.
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
 const LISTED: usize = 100;
+/// When to try again while sending is locked and WhatsApp does not say until when.
+const LOCKED: Duration = Duration::from_mins(10);
 
 /// What a message looks like to callers.
 pub(super) fn render(message: &SentMessage) -> Value {
@@ -64,12 +65,46 @@ fn check_state(state: &DeviceState) -> Result<(), Problem> {
     }
 }
 
+/// Refuses what WhatsApp would refuse with 463, because every further try counts against the account. The lock is about
+/// people one has not written with: who wrote lately, or took a message, is still answered.
+pub(super) async fn check_lock(handle: &DeviceHandle, to: &Recipient) -> Result<(), Problem> {
+    match locked(&handle.status().state, to) {
+        Err(problem) if !handle.in_touch(to).await? => Err(problem),
+        _ => Ok(()),
+    }
+}
+
+fn locked(state: &DeviceState, to: &Recipient) -> Result<(), Problem> {
+    let DeviceState::Degraded(Degradation::SendingLocked(until)) = state else { return Ok(()) };
+    if to.jid().is_group() {
+        return Ok(());
+    }
+    let wait = until.map_or(LOCKED, |until| until.since(UnixMillis::now()));
+    Err(Problem::from(Code::SendingLocked).retry_after(wait))
+}
+
 /// The caller's `Idempotency-Key`.
 pub(super) fn idempotency_key(call: &Call) -> Result<Option<IdempotencyKey>, Problem> {
     let Some(value) = call.head.headers.get("idempotency-key") else { return Ok(None) };
     let key = value.to_str().ok().and_then(IdempotencyKey::parse);
     let wrong = || Problem::field("Idempotency-Key", "1 to 255 visible ASCII characters");
     key.map(Some).ok_or_else(wrong)
+}
+
+/// The message that was promised for the same request under that key. It is the answer whatever became of the device
+/// since: a caller that asks again because it heard nothing must not be told that nothing was sent.
+pub(super) async fn promised(
+    state: &State,
+    device: &DeviceName,
+    request: &SendRequest,
+    key: Option<&IdempotencyKey>,
+) -> Result<Option<SentMessage>, Problem> {
+    let Some(key) = key else { return Ok(None) };
+    match state.api.store.queue().known(device, request, key).await? {
+        Some(Enqueued::Conflict) => Err(Code::IdempotencyConflict.into()),
+        Some(Enqueued::Known(message) | Enqueued::Queued(message)) => Ok(Some(message)),
+        Some(Enqueued::Full) | None => Ok(None),
+    }
 }
 
 /// Puts a message on disk and gives it its id.
@@ -88,7 +123,7 @@ pub(super) async fn enqueue(
         created: now,
         updated: now,
     };
-    match state.api.store.queue().enqueue(message, key, WAITING).await? {
+    match state.api.store.queue().enqueue(message, key, QUEUE_LIMIT).await? {
         Enqueued::Queued(message) | Enqueued::Known(message) => Ok(message),
         Enqueued::Conflict => Err(Code::IdempotencyConflict.into()),
         Enqueued::Full => Err(Problem::from(Code::QueueFull).retry_after(Duration::from_mins(1))),
@@ -133,14 +168,15 @@ pub(super) async fn send(call: &mut Call) -> Result<Response, Problem> {
     let country_code = config.country_code.clone();
     let handle = call.handle()?;
     let (body, upload) = if call.has_type("multipart/form-data") {
-        // Nobody uploads a film to learn that the device is not linked.
-        check_state(&handle.status().state)?;
+        // Nobody uploads a film to learn that the device is not linked; a key may be known already.
+        if key.is_none() {
+            check_state(&handle.status().state)?;
+        }
         multipart::send_body(call).await?
     } else {
         (call.json::<SendBody>(MAX_INLINE).await?, None)
     };
     let mut draft = body.draft(country_code.as_deref())?;
-    check_state(&handle.status().state)?;
     let changes = call.state.api.store.queue().changes();
     let mut upload = upload;
     if let Some(bytes) = draft.inline.take() {
@@ -158,7 +194,19 @@ pub(super) async fn send(call: &mut Call) -> Result<Response, Problem> {
             *source = MediaSource::Spool(upload.path().to_owned());
         }
     }
-    let message = enqueue(&call.state, &name, draft.request, key).await?;
+    let message = match promised(&call.state, &name, &draft.request, key.as_ref()).await? {
+        Some(message) => message,
+        None => {
+            check_state(&handle.status().state)?;
+            check_lock(&handle, &draft.request.to).await?;
+            if let Content::Forward { message } = &draft.request.content
+                && !handle.can_forward(message).await?
+            {
+                return Err(Code::MessageNotFound.into());
+            }
+            enqueue(&call.state, &name, draft.request, key).await?
+        }
+    };
     if message.status == MessageStatus::Queued
         && let Some(upload) = upload
     {
@@ -167,12 +215,17 @@ pub(super) async fn send(call: &mut Call) -> Result<Response, Problem> {
     let Some(wait) = wait else { return Ok(queued_answer(call, &message)) };
     let message = follow(&call.state, changes, message, MessageStatus::is_settled, wait).await?;
     let settled = message.status.is_settled();
-    Ok(body::json(if settled { StatusCode::OK } else { StatusCode::ACCEPTED }, &render(&message)))
+    let status = if settled { StatusCode::OK } else { StatusCode::ACCEPTED };
+    Ok(located(call, &message, body::json(status, &render(&message))))
 }
 
 fn queued_answer(call: &Call, message: &SentMessage) -> Response {
     let answer = json!({ "id": message.id, "status": message.status.as_str() });
-    let mut response = body::json(StatusCode::ACCEPTED, &answer);
+    located(call, message, body::json(StatusCode::ACCEPTED, &answer))
+}
+
+/// Says where to ask about a message.
+fn located(call: &Call, message: &SentMessage, mut response: Response) -> Response {
     let base = call.config.server.base_path.trim_end_matches('/');
     let place = format!("{base}/v1/devices/{}/messages/{}", message.device, message.id);
     if let Ok(place) = HeaderValue::from_str(&place) {
@@ -246,10 +299,16 @@ pub(super) async fn revoke(call: &Call) -> Result<Response, Problem> {
 
 async fn follow_up(call: &Call, to: Recipient, content: Content) -> Result<Response, Problem> {
     let (name, _) = call.device()?;
-    check_state(&call.handle()?.status().state)?;
+    let key = idempotency_key(call)?;
     let request =
         SendRequest { to, content, reply_to: None, mentions: Vec::new(), view_once: false };
-    let message = enqueue(&call.state, &name, request, idempotency_key(call)?).await?;
+    let message = match promised(&call.state, &name, &request, key.as_ref()).await? {
+        Some(message) => message,
+        None => {
+            check_state(&call.handle()?.status().state)?;
+            enqueue(&call.state, &name, request, key).await?
+        }
+    };
     Ok(queued_answer(call, &message))
 }
 
@@ -300,6 +359,21 @@ mod tests {
         ] {
             assert_eq!(check_state(&state).unwrap_err().code, Code::DeviceNotConnected);
         }
+    }
+
+    #[test]
+    fn a_lock_holds_people_back_and_says_until_when() {
+        let to = |to| Recipient::parse(to, None).unwrap();
+        let (bob, group) = (to("628123456789"), to("120363000000000001@g.us"));
+        let until = UnixMillis::now().after(Duration::from_secs(90));
+        let state = DeviceState::Degraded(Degradation::SendingLocked(Some(until)));
+        let problem = locked(&state, &bob).unwrap_err();
+        assert_eq!(problem.code, Code::SendingLocked);
+        assert!((1..=90).contains(&problem.retry_secs().unwrap()), "{problem:?}");
+        assert!(locked(&state, &group).is_ok());
+        assert!(locked(&DeviceState::Connected, &bob).is_ok());
+        let unknown = DeviceState::Degraded(Degradation::SendingLocked(None));
+        assert_eq!(locked(&unknown, &bob).unwrap_err().retry_secs(), Some(600));
     }
 
     #[test]

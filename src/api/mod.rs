@@ -10,6 +10,7 @@ mod config;
 mod content;
 mod delivery;
 mod device;
+mod edit;
 mod form;
 mod handle;
 mod health;
@@ -29,6 +30,7 @@ mod sse;
 mod stall;
 mod throttle;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -63,6 +65,8 @@ pub struct Api {
     pub tasks: Tasks,
     /// What the last reload did, and how to ask for one.
     pub reload: ReloadHandle,
+    /// `moonwa.toml`.
+    pub file: PathBuf,
     /// The hash of the command line's own token: whoever can read `control.json` is the operator.
     pub operator: KeyHash,
     /// The link that logs a person in once; printed by whoever starts the gateway on a terminal.
@@ -85,6 +89,7 @@ struct State {
     sessions: session::AdminSessions,
     throttle: throttle::Throttle,
     streams: Arc<Semaphore>,
+    look: Arc<Semaphore>,
 }
 
 impl State {
@@ -94,6 +99,7 @@ impl State {
             routes: route::Routes::new(),
             throttle: throttle::Throttle::default(),
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
+            look: Arc::new(Semaphore::new(1)),
             api,
         }
     }

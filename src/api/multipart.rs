@@ -200,11 +200,11 @@ pub(super) async fn send_body(call: &mut Call) -> Result<(SendBody, Option<Spool
                 let words = "image, video, audio, voice, document or sticker";
                 kind = Some(known.ok_or_else(|| Problem::field("kind", words))?);
             }
-            "caption" => media.caption = Some(multipart.text().await?),
-            "filename" => media.filename = Some(multipart.text().await?),
-            "mime" => media.mime = Some(multipart.text().await?),
-            "reply_to" => send.reply_to = Some(multipart.text().await?),
-            "mentions" => send.mentions.push(multipart.text().await?),
+            "caption" => media.caption = given(multipart.text().await?),
+            "filename" => media.filename = given(multipart.text().await?),
+            "mime" => media.mime = given(multipart.text().await?),
+            "reply_to" => send.reply_to = given(multipart.text().await?),
+            "mentions" => send.mentions.extend(given(multipart.text().await?)),
             "view_once" => send.view_once = multipart.text().await? == "true",
             other => return Err(Problem::field(other, "unknown field")),
         }
@@ -218,6 +218,11 @@ pub(super) async fn send_body(call: &mut Call) -> Result<(SendBody, Option<Spool
     }
     send.set_media(kind, media);
     Ok((send, Some(file)))
+}
+
+/// A field that a form sends empty was not filled in.
+fn given(text: String) -> Option<String> {
+    (!text.is_empty()).then_some(text)
 }
 
 async fn to_spool<B: HttpBody<Data = Bytes>>(

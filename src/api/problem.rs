@@ -49,8 +49,11 @@ codes! {
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "This method does not work here.";
     Timeout = "timeout", REQUEST_TIMEOUT, "The request body came too slowly.";
     Conflict = "conflict", CONFLICT, "The request does not fit the present state.";
+    EditConflict = "edit_conflict", CONFLICT, "moonwa.toml was changed meanwhile.";
+    ConfigReadOnly = "config_read_only", CONFLICT, "moonwa may not write moonwa.toml; `toml` is what to write into it.";
     IdempotencyConflict = "idempotency_conflict", CONFLICT, "The Idempotency-Key was used for another request.";
     DeviceNotConnected = "device_not_connected", CONFLICT, "The device is not connected.";
+    SendingLocked = "sending_locked", CONFLICT, "WhatsApp does not let this number write to new contacts for now.";
     AlreadyLinked = "already_linked", CONFLICT, "The device is linked already.";
     Disabled = "disabled", CONFLICT, "The device is disabled in moonwa.toml.";
     NotAsked = "not_asked", CONFLICT, "WhatsApp did not ask for this step.";
@@ -58,6 +61,7 @@ codes! {
     TooLarge = "too_large", PAYLOAD_TOO_LARGE, "The request is too large.";
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The body has the wrong type.";
     HostNotAllowed = "host_not_allowed", MISDIRECTED_REQUEST, "The admin page does not answer to this Host name.";
+    ConfigInvalid = "config_invalid", UNPROCESSABLE_ENTITY, "moonwa.toml would be refused; `problems` says why.";
     WhatsAppRefused = "whatsapp_refused", UNPROCESSABLE_ENTITY, "WhatsApp refused.";
     MediaUnavailable = "media_unavailable", UNPROCESSABLE_ENTITY, "The file could not be fetched.";
     TooManyAttempts = "too_many_attempts", TOO_MANY_REQUESTS, "Too many attempts.";
@@ -93,11 +97,14 @@ pub(super) struct Problem {
     pub(super) issues: Vec<Issue>,
     pub(super) retry_after: Option<Duration>,
     pub(super) allow: Option<String>,
+    /// Further members of the body.
+    pub(super) more: Vec<(&'static str, Value)>,
 }
 
 impl From<Code> for Problem {
     fn from(code: Code) -> Self {
-        Self { code, detail: None, issues: Vec::new(), retry_after: None, allow: None }
+        let (issues, more) = (Vec::new(), Vec::new());
+        Self { code, detail: None, issues, retry_after: None, allow: None, more }
     }
 }
 
@@ -116,6 +123,13 @@ impl Problem {
     /// A request with one wrong field.
     pub(super) fn field(path: &str, msg: impl ToString) -> Self {
         Self::invalid(vec![Issue::new(path, msg)])
+    }
+
+    /// The same with a further member in its body.
+    pub(super) fn with(mut self, name: &'static str, value: impl serde::Serialize) -> Self {
+        self.more.retain(|(known, _)| *known != name);
+        self.more.push((name, json!(value)));
+        self
     }
 
     /// Says when to try again.
@@ -149,6 +163,7 @@ impl Problem {
         if let Some(secs) = self.retry_secs() {
             body.insert("retry_after".into(), secs.into());
         }
+        body.extend(self.more.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
         Value::Object(body)
     }
 

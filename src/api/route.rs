@@ -41,6 +41,9 @@ pub(super) enum Op {
     ConfigReload,
     ListDevices,
     ShowDevice,
+    PutDevice,
+    DeleteDevice,
+    MakeKey,
     StartDevice,
     StopDevice,
     ReconnectDevice,
@@ -82,6 +85,7 @@ pub(super) enum Op {
 pub(super) enum Verb {
     Get,
     Post,
+    Put,
     Patch,
     Delete,
 }
@@ -91,6 +95,7 @@ impl Verb {
         match *method {
             Method::GET | Method::HEAD => Some(Self::Get),
             Method::POST => Some(Self::Post),
+            Method::PUT => Some(Self::Put),
             Method::PATCH => Some(Self::Patch),
             Method::DELETE => Some(Self::Delete),
             _ => None,
@@ -101,6 +106,7 @@ impl Verb {
         match self {
             Self::Get => "GET",
             Self::Post => "POST",
+            Self::Put => "PUT",
             Self::Patch => "PATCH",
             Self::Delete => "DELETE",
         }
@@ -122,6 +128,10 @@ const fn get(path: &'static str, access: Access, op: Op) -> Route {
 
 const fn post(path: &'static str, access: Access, op: Op) -> Route {
     Route { verb: Verb::Post, path, access, op }
+}
+
+const fn put(path: &'static str, access: Access, op: Op) -> Route {
+    Route { verb: Verb::Put, path, access, op }
 }
 
 const fn patch(path: &'static str, access: Access, op: Op) -> Route {
@@ -150,6 +160,9 @@ pub(super) static ROUTES: &[Route] = &[
     post  ("/v1/config/reload",                                              Access::Gateway, Op::ConfigReload),
     get   ("/v1/devices",                                                    Access::Read,    Op::ListDevices),
     get   ("/v1/devices/{device}",                                           Access::Read,    Op::ShowDevice),
+    put   ("/v1/devices/{device}",                                           Access::Gateway, Op::PutDevice),
+    delete("/v1/devices/{device}",                                           Access::Gateway, Op::DeleteDevice),
+    post  ("/v1/devices/{device}/key",                                       Access::Gateway, Op::MakeKey),
     post  ("/v1/devices/{device}/start",                                     Access::Admin,   Op::StartDevice),
     post  ("/v1/devices/{device}/stop",                                      Access::Admin,   Op::StopDevice),
     post  ("/v1/devices/{device}/reconnect",                                 Access::Admin,   Op::ReconnectDevice),
@@ -310,6 +323,86 @@ mod tests {
         let routes: BTreeSet<_> =
             ROUTES.iter().map(|route| format!("{} {}", route.verb.as_str(), route.path)).collect();
         assert_eq!(described, routes);
+    }
+
+    #[test]
+    fn openapi_is_complete() {
+        let text = include_str!("../../web/openapi.json");
+        let document: serde_json::Value = serde_json::from_str(text).unwrap();
+        let mut names = BTreeSet::new();
+        for route in ROUTES {
+            let operation = &document["paths"][route.path][route.verb.as_str().to_lowercase()];
+            let name = operation["operationId"].as_str().unwrap();
+            assert!(names.insert(name), "{name} is there twice");
+            complete(&document, route, operation);
+        }
+        let schemes = document["components"]["securitySchemes"].as_object().unwrap();
+        assert_eq!(schemes.keys().collect::<Vec<_>>(), ["key", "session"]);
+        let listed = &document["components"]["schemas"]["Problem"]["properties"]["code"]["enum"];
+        let codes: Vec<_> = Code::ALL.iter().map(|code| code.row().0).collect();
+        assert_eq!(*listed, serde_json::json!(codes), "the codes, in the order of the table");
+    }
+
+    type Json = serde_json::Value;
+
+    /// An operation's parameters, answers, types and examples: what a reader of the reference, or a generator of
+    /// clients, needs.
+    fn complete(document: &Json, route: &Route, operation: &Json) {
+        let at = format!("{} {}", route.verb.as_str(), route.path);
+        assert!(operation["summary"].as_str().is_some_and(|text| !text.is_empty()), "{at}");
+        let tags = document["tags"].as_array().unwrap();
+        let tag = &operation["tags"][0];
+        assert!(tags.iter().any(|known| known["name"] == *tag), "{at}: {tag} is not described");
+        let given = operation["parameters"].as_array().cloned().unwrap_or_default();
+        for name in names(route.path) {
+            let there = given.iter().any(|p| p["name"] == name && p["in"] == "path");
+            assert!(there, "{at}: {{{name}}} is not described");
+        }
+        for parameter in &given {
+            let known = ["description", "schema", "example"];
+            assert!(known.iter().all(|word| parameter.get(word).is_some()), "{at}: {parameter}");
+        }
+
+        let open = matches!(route.access, Access::Public | Access::BodyKey);
+        assert_eq!(operation.get("security").is_some(), open, "{at}: security");
+        let mut expected = if open { vec![] } else { vec!["401", "403", "429"] };
+        if route.path.contains("{device}") {
+            expected.push("404");
+        }
+        if let Some(contents) = operation["requestBody"]["content"].as_object() {
+            expected.extend(["400", "413"]);
+            for (kind, content) in
+                contents.iter().filter(|(kind, _)| *kind != "multipart/form-data")
+            {
+                assert!(has_example(document, content), "{at}: {kind} has no example");
+            }
+        }
+        let answers = operation["responses"].as_object().unwrap();
+        for status in expected {
+            assert!(answers.contains_key(status), "{at}: {status} is not described");
+        }
+        let good: Vec<_> =
+            answers.iter().filter(|(code, _)| code.starts_with(['2', '3'])).collect();
+        assert!(!good.is_empty(), "{at}");
+        for (status, answer) in good {
+            assert!(
+                answer["headers"].get("x-request-id").is_some(),
+                "{at} {status}: no request id"
+            );
+            let json = answer["content"].get("application/json");
+            assert!(
+                json.is_none_or(|json| has_example(document, json)),
+                "{at} {status}: no example"
+            );
+        }
+    }
+
+    /// Its own example, or one of its schema.
+    fn has_example(document: &Json, content: &Json) -> bool {
+        let named = content["schema"]["$ref"].as_str();
+        let schema = named.and_then(|name| document.pointer(name.trim_start_matches('#')));
+        content.get("example").is_some()
+            || schema.is_some_and(|schema| schema.get("examples").is_some())
     }
 
     #[test]

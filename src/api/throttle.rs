@@ -39,7 +39,14 @@ impl Throttle {
         window.overall = window.overall.saturating_add(1);
         // Past the overall limit nobody gets through anyway: no need to remember more clients.
         if window.overall <= OVERALL {
-            *window.clients.entry(block(client)).or_default() += 1;
+            let failed = window.clients.entry(block(client)).or_default();
+            *failed += 1;
+            if *failed == PER_CLIENT {
+                tracing::warn!(%client, failed, "Too many wrong keys; refusing more for this minute.");
+            }
+        }
+        if window.overall == OVERALL {
+            tracing::warn!("Too many wrong keys overall; refusing more for this minute.");
         }
     }
 }

@@ -207,6 +207,7 @@ macro_rules! differing {
     ($old:expr, $new:expr, $($name:literal => $($field:ident).+),+ $(,)?) => {{
         let mut keys = Vec::new();
         $(if $old.$($field).+ != $new.$($field).+ { keys.push($name); })+
+        keys.dedup();
         keys
     }};
 }
@@ -247,6 +248,7 @@ fn endpoint_keys(old: &EndpointConfig, new: &EndpointConfig) -> Vec<&'static str
         "events" => events,
         "format" => format,
         "headers" => headers,
+        "headers" => hidden_headers,
         "compat" => compat,
         "timeout" => timeout,
         "paused" => paused,

@@ -49,12 +49,14 @@ fn endpoint(secrets: &Secrets<'_>, n: usize, node: &Node<'_>) -> Option<Endpoint
     let url = url.and_then(|node| node.parse(value::url));
     let default = EndpointConfig::new(n, String::new());
     let (second, longest) = (Duration::from_secs(1), Duration::from_secs(30));
+    let (headers, hidden_headers) =
+        table.or("headers", Default::default(), |node| Some(headers(secrets, &node.table()?)));
     let endpoint = EndpointConfig {
         secrets: table.or("secret", Vec::new(), |node| signing_secrets(secrets, node)),
         events: table.or("events", default.events, events),
         format: table.or("format", Format::Standard, |node| node.word(&value::FORMATS)),
-        headers: table
-            .or("headers", BTreeMap::new(), |node| Some(headers(secrets, &node.table()?))),
+        headers,
+        hidden_headers,
         timeout: table.or("timeout", default.timeout, |node| {
             node.parse(|text| value::duration(text, second, longest))
         }),
@@ -105,28 +107,36 @@ fn signing_secret(secrets: &Secrets<'_>, node: &Node<'_>) -> Option<Secret> {
         node.problem(format!("a secret of {length} bytes"), hint);
         return None;
     }
-    if found.plain && secrets.context.world_readable {
+    if found.plain && node.world_readable() {
         let hint = "chmod 600 the file, or write { file = \"…\" }";
         node.warning("a secret in clear, in a file that everybody on this machine can read", hint);
     }
     Some(Secret::new(found.text.as_str()))
 }
 
-fn headers(secrets: &Secrets<'_>, table: &Section<'_>) -> BTreeMap<String, String> {
-    let mut headers = BTreeMap::new();
+/// Every header, and which of them have a value that stands elsewhere.
+fn headers(
+    secrets: &Secrets<'_>,
+    table: &Section<'_>,
+) -> (BTreeMap<String, String>, BTreeSet<String>) {
+    let (mut headers, mut hidden) = (BTreeMap::new(), BTreeSet::new());
     for (name, place, node) in table.entries() {
         let name = value::header_name(name).map_err(|(what, hint)| place.problem(what, hint));
-        let text = secrets.find(&node).and_then(|found| {
+        let found = secrets.find(&node);
+        let plain = found.as_ref().is_some_and(|found| found.plain);
+        let text = found.and_then(|found| {
             let read = value::header_value(&found.text);
             read.map_err(|(what, hint)| node.problem(what, hint)).ok()
         });
-        if let (Ok(name), Some(text)) = (name, text)
-            && headers.insert(name.clone(), text).is_some()
-        {
+        let (Ok(name), Some(text)) = (name, text) else { continue };
+        if !plain {
+            hidden.insert(name.clone());
+        }
+        if headers.insert(name.clone(), text).is_some() {
             place.problem(format!("the header \"{name}\" twice"), "keep one of them");
         }
     }
-    headers
+    (headers, hidden)
 }
 
 /// Exact names, `group.*`, or `*`.

@@ -6,13 +6,14 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use data_encoding::{BASE32_NOPAD, BASE64URL_NOPAD};
+use serde::{Deserialize, Serialize};
 
-use super::{Config, Loaded, Rejected};
+use super::{Config, Loaded, Others, Rejected};
 use crate::model::Secret;
 
 /// Where a file is looked for when none is named.
 const PLACES: [&str; 2] = ["moonwa.toml", "/etc/moonwa/moonwa.toml"];
-const LAST_GOOD: &str = "last-good.toml";
+const LAST_GOOD: &str = "last-good.json";
 
 /// No configuration was named and none was found.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
@@ -27,13 +28,26 @@ pub fn find(named: Option<&Path>) -> Result<PathBuf, NotFound> {
     }
 }
 
-/// Keeps a copy of a file that works, for `--fallback-last-good`. Its owner alone may read it: secrets may be in it.
-pub fn keep_last_good(path: &Path, config: &Config) -> io::Result<()> {
-    let text = fs::read(path)?;
+/// One file of the copy.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    path: PathBuf,
+    text: String,
+}
+
+/// Keeps a copy of a configuration that works, for `--fallback-last-good`: the file, and those that it includes. Its owner
+/// alone may read it: secrets may be in it.
+pub fn keep_last_good(path: &Path, config: &Config, others: &Others) -> io::Result<()> {
+    let keep = |path: &Path| {
+        let text = String::from_utf8(fs::read(path)?).map_err(io::Error::other)?;
+        Ok(Kept { path: path.to_owned(), text })
+    };
+    let files = std::iter::once(path).chain(others.included.iter().map(PathBuf::as_path));
+    let kept = files.map(keep).collect::<io::Result<Vec<_>>>()?;
     let draft = config.store.path.join(".last-good.draft");
     let mut file =
         fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
-    file.write_all(&text)?;
+    file.write_all(&serde_json::to_vec(&kept)?)?;
     fs::rename(draft, config.store.path.join(LAST_GOOD))
 }
 
@@ -43,15 +57,16 @@ pub fn last_good(path: &Path) -> Result<Loaded, Rejected> {
     let beside = path.parent().unwrap_or(Path::new("")).join("data");
     let state = std::env::var_os("STATE_DIRECTORY").map_or(beside, PathBuf::from);
     let copy = state.join(LAST_GOOD);
-    // Relative paths in the copy mean what they meant in the file.
-    let context = super::Context {
-        dir: path.parent().map(Path::to_owned).unwrap_or_default(),
-        ..super::Context::of(&copy)
-    };
-    match fs::read(&copy) {
-        Ok(text) => Config::parse(text, &context),
+    let kept = fs::read(&copy).and_then(|bytes| Ok(serde_json::from_slice::<Vec<Kept>>(&bytes)?));
+    match kept.as_deref() {
+        Ok([file, included @ ..]) => {
+            let included =
+                included.iter().map(|kept| (kept.path.clone(), kept.text.clone().into_bytes()));
+            let context = super::Context::of(path);
+            Config::parse_with(file.text.as_bytes(), &context, Some(included.collect()))
+        }
         // The same failure again, said as people need it.
-        Err(_unreadable) => Config::load(&copy),
+        _ => Config::load(&copy),
     }
 }
 

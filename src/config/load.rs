@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
-use std::io::{self, Read};
+use std::io::{self, Read as _};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 
 use super::problem::Problem;
 use super::raw::{Node, Notes, Section};
-use super::{Config, resolve};
+use super::{Config, include, resolve};
 
 /// A configuration larger than this is a mistake.
 pub(super) const LARGEST_FILE: u64 = 1 << 20;
@@ -64,8 +64,19 @@ pub struct Loaded {
     pub warnings: Vec<Problem>,
     /// Which text this is.
     pub revision: Revision,
-    /// The secret files it names: to be watched like the configuration itself.
-    pub secret_files: Vec<PathBuf>,
+    /// The other files it is made of.
+    pub others: Others,
+}
+
+/// What a configuration is made of beside its own file: to be watched like that.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Others {
+    /// The secret files that are named, and the files that are included.
+    pub files: Vec<PathBuf>,
+    /// Those of them that are included.
+    pub included: Vec<PathBuf>,
+    /// The patterns of `include`: new files may come to fit them.
+    pub patterns: Vec<PathBuf>,
 }
 
 /// A configuration that was refused.
@@ -75,8 +86,8 @@ pub struct Rejected {
     pub problems: Vec<Problem>,
     /// Which text this is; absent when the file could not be read.
     pub revision: Option<Revision>,
-    /// The secret files it names: putting one right may be what is needed.
-    pub secret_files: Vec<PathBuf>,
+    /// The other files it is made of: putting one right may be what is needed.
+    pub others: Box<Others>,
 }
 
 impl fmt::Display for Rejected {
@@ -88,7 +99,7 @@ impl fmt::Display for Rejected {
 
 impl std::error::Error for Rejected {}
 
-/// The SHA-256 of a configuration file and of every secret file it names, so that rotating a secret is an edit too.
+/// The SHA-256 of a configuration file and of every file it includes or finds a secret in, so that rotating a secret is an edit too.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Revision([u8; 32]);
 
@@ -136,7 +147,7 @@ impl Config {
             let file = context.file.clone();
             let hint = Some(hint.to_owned()).filter(|hint| !hint.is_empty());
             let problem = Problem { file, at: None, key: String::new(), message, hint };
-            Rejected { problems: vec![problem], revision: None, secret_files: Vec::new() }
+            Rejected { problems: vec![problem], revision: None, others: Box::default() }
         };
         let text = match read_limited(path, LARGEST_FILE) {
             Ok(text) => text,
@@ -153,30 +164,79 @@ impl Config {
         Self::parse(text.as_slice(), &context)
     }
 
-    /// Reads a configuration's text, and whatever secret files it names.
+    /// Reads a configuration's text, and whatever files it names.
     pub fn parse(text: impl AsRef<[u8]>, context: &Context) -> Result<Loaded, Rejected> {
-        let text = text.as_ref();
-        let secrets = Secrets { context, read: RefCell::default() };
-        let (config, problems, warnings) = read(text, &secrets);
+        Self::parse_with(text.as_ref(), context, None)
+    }
+
+    /// The same, as if `include` found exactly these files.
+    pub(super) fn parse_with(
+        text: &[u8],
+        context: &Context,
+        kept: Option<Vec<(PathBuf, Vec<u8>)>>,
+    ) -> Result<Loaded, Rejected> {
+        let secrets = Secrets { context, kept, read: RefCell::default() };
+        let Read { config, problems, warnings, mut others } = read(text, &secrets);
         let read = secrets.read.into_inner();
         let revision = Revision::of(text, &read);
-        let secret_files = read.into_keys().collect();
+        others.files = read.into_keys().collect();
         match config {
             Some(config) if problems.is_empty() => {
-                Ok(Loaded { config, warnings, revision, secret_files })
+                Ok(Loaded { config, warnings, revision, others })
             }
-            _ => Err(Rejected { problems, revision: Some(revision), secret_files }),
+            _ => {
+                let others = Box::new(others);
+                Err(Rejected { problems, revision: Some(revision), others })
+            }
         }
     }
 }
 
-fn read(text: &[u8], secrets: &Secrets<'_>) -> (Option<Config>, Vec<Problem>, Vec<Problem>) {
-    let notes = Notes::new(&secrets.context.file, text);
+/// What reading came to.
+struct Read {
+    config: Option<Config>,
+    problems: Vec<Problem>,
+    warnings: Vec<Problem>,
+    others: Others,
+}
+
+fn read(text: &[u8], secrets: &Secrets<'_>) -> Read {
+    let context = secrets.context;
+    let notes = Notes::new(&context.file, &context.dir, context.world_readable, text);
+    let tree = tree(&notes, text);
+    let mut root = tree.as_ref().and_then(|tree| Section::root(&notes, tree));
+    let (included, patterns) =
+        root.as_mut().map(|root| include::read(root, secrets)).unwrap_or_default();
+    let further: Vec<Notes<'_>> = included
+        .iter()
+        .map(|one| {
+            let dir = one.path.parent().unwrap_or(Path::new(""));
+            Notes::new(&one.file, dir, one.world_readable, &one.text)
+        })
+        .collect();
+    let trees: Vec<_> =
+        further.iter().zip(&included).map(|(notes, one)| self::tree(notes, &one.text)).collect();
+    let roots = further.iter().zip(&trees);
+    let roots = roots.filter_map(|(notes, tree)| Section::root(notes, tree.as_ref()?)).collect();
+    let config = root.map(|root| resolve::config(root, roots, secrets));
+    drop((tree, trees));
+    let (mut problems, mut warnings) = notes.into_parts();
+    for notes in further {
+        let (more, unwise) = notes.into_parts();
+        problems.extend(more);
+        warnings.extend(unwise);
+    }
+    let included = included.iter().map(|one| one.path.clone()).collect();
+    Read { config, problems, warnings, others: Others { files: Vec::new(), included, patterns } }
+}
+
+/// The tree of a text; nothing of a broken one, of which the meaning is a guess.
+fn tree<'t>(notes: &Notes<'_>, text: &'t [u8]) -> Option<DeValue<'t>> {
     let text = match std::str::from_utf8(text) {
         Ok(text) => text,
         Err(error) => {
             notes.syntax(error.valid_up_to(), "this is not UTF-8 text");
-            return (None, notes.into_parts().0, Vec::new());
+            return None;
         }
     };
     let (tree, errors) = DeTable::parse_recoverable(text);
@@ -189,18 +249,14 @@ fn read(text: &[u8], secrets: &Secrets<'_>) -> (Option<Config>, Vec<Problem>, Ve
         );
         notes.syntax(span.start, &message);
     }
-    // What a broken text means is a guess: nothing further is said about it.
-    let tree = DeValue::Table(tree.into_inner());
-    let config = errors.is_empty().then(|| Section::root(&notes, &tree)).flatten();
-    let config = config.map(|root| resolve::config(root, secrets));
-    drop(tree);
-    let (problems, warnings) = notes.into_parts();
-    (config, problems, warnings)
+    errors.is_empty().then(|| DeValue::Table(tree.into_inner()))
 }
 
 /// The secrets that a configuration names, wherever they are.
 pub(super) struct Secrets<'c> {
     pub(super) context: &'c Context,
+    /// What `include` is to find, when that is not on the disk.
+    pub(super) kept: Option<Vec<(PathBuf, Vec<u8>)>>,
     read: RefCell<BTreeMap<PathBuf, Option<[u8; 32]>>>,
 }
 
@@ -227,7 +283,7 @@ impl Secrets<'_> {
         let (file, env, credential) =
             (table.get("file"), table.get("env"), table.get("credential"));
         let text = match (file, env, credential) {
-            (Some(file), None, None) => self.file(&file, &self.context.dir.join(file.text()?)),
+            (Some(file), None, None) => self.file(&file, &file.dir().join(file.text()?)),
             (None, Some(env), None) => self.variable(&env),
             (None, None, Some(credential)) => self.credential(&credential),
             _ => {
@@ -237,6 +293,12 @@ impl Secrets<'_> {
         };
         table.finish();
         Some(Found { text: text?, plain: false })
+    }
+
+    /// Remembers what a file held: it is part of the revision.
+    pub(super) fn note(&self, path: &Path, bytes: Option<&Vec<u8>>) {
+        let digest = bytes.map(|bytes| Sha256::digest(bytes).into());
+        self.read.borrow_mut().insert(path.to_owned(), digest);
     }
 
     fn variable(&self, node: &Node<'_>) -> Option<Zeroizing<String>> {
@@ -267,8 +329,7 @@ impl Secrets<'_> {
 
     fn file(&self, node: &Node<'_>, path: &Path) -> Option<Zeroizing<String>> {
         let bytes = read_limited(path, LARGEST_SECRET).map(Zeroizing::new);
-        let digest = bytes.as_ref().ok().map(|bytes| Sha256::digest(bytes).into());
-        self.read.borrow_mut().insert(path.to_owned(), digest);
+        self.note(path, bytes.as_deref().ok());
         let bytes = match bytes {
             Ok(bytes) => bytes,
             Err(error) => {
@@ -291,13 +352,15 @@ impl Secrets<'_> {
 }
 
 /// What a load of the file would call its revision; `None` when it cannot be read.
-pub(super) fn revision_on_disk(path: &Path, secret_files: &[PathBuf]) -> Option<Revision> {
+pub(super) fn revision_on_disk(path: &Path, others: &Others) -> Option<Revision> {
     let text = read_limited(path, LARGEST_FILE).ok()?;
-    let digest = |path: &PathBuf| {
-        let bytes = read_limited(path, LARGEST_SECRET).map(Zeroizing::new).ok();
-        (path.clone(), bytes.map(|bytes| Sha256::digest(bytes).into()))
+    let secrets = others.files.iter().filter(|path| !others.included.contains(path)).cloned();
+    let included = others.patterns.iter().filter_map(|pattern| include::expand(pattern).ok());
+    let digest = |path: PathBuf| {
+        let bytes = read_limited(&path, LARGEST_FILE).map(Zeroizing::new).ok();
+        (path, bytes.map(|bytes| Sha256::digest(bytes).into()))
     };
-    Some(Revision::of(&text, &secret_files.iter().map(digest).collect()))
+    Some(Revision::of(&text, &secrets.chain(included.flatten()).map(digest).collect()))
 }
 
 /// The bytes of a regular file of a reasonable size. A FIFO is refused without waiting for its writer.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{Problem, Revision};
+use super::{Edit, EditError, Problem, Revision};
 use crate::model::UnixMillis;
 
 /// Who asked for a reload.
@@ -76,30 +76,35 @@ pub struct ReloadHandle {
     last: watch::Receiver<Arc<ReloadReport>>,
 }
 
-/// One request; `ReloadMailbox::publish` answers it.
+/// One request.
 #[derive(Debug)]
 pub struct ReloadRequest {
     /// Who asks.
     pub trigger: Trigger,
-    reply: Reply,
+    /// For what.
+    pub ask: Ask,
 }
 
-/// What whoever asked waits for.
+/// What is asked for, and where the answer goes.
 #[derive(Debug)]
-enum Reply {
-    Nothing,
-    Report(oneshot::Sender<Arc<ReloadReport>>),
+pub enum Ask {
+    /// A reload; nobody need wait for its report.
+    Reload(Option<oneshot::Sender<Arc<ReloadReport>>>),
+    /// What a reload would do.
     Plan(oneshot::Sender<ReloadPlan>),
+    /// An edit of the file, and a reload of the result.
+    Edit(EditRequest, oneshot::Sender<Result<Arc<ReloadReport>, EditError>>),
+    /// Whether such an edit could be made: the revision that it would be made in.
+    Rehearse(EditRequest, oneshot::Sender<Result<Revision, EditError>>),
 }
 
-impl ReloadRequest {
-    /// The place for the answer when only a plan is asked for; otherwise the request itself.
-    pub fn into_plan(self) -> Result<oneshot::Sender<ReloadPlan>, Self> {
-        match self.reply {
-            Reply::Plan(reply) => Ok(reply),
-            reply => Err(Self { reply, ..self }),
-        }
-    }
+/// An edit, and the revision it was thought out for, when that matters.
+#[derive(Clone, Debug)]
+pub struct EditRequest {
+    /// What to change.
+    pub edit: Edit,
+    /// The only revision that may be changed.
+    pub expected: Option<Revision>,
 }
 
 /// Where the worker reads.
@@ -120,23 +125,34 @@ impl ReloadHandle {
     /// Asks for a reload without waiting for it. Does nothing when one is asked for already: that one has not read the
     /// file yet.
     pub fn nudge(&self, trigger: Trigger) {
-        drop(self.requests.try_send(ReloadRequest { trigger, reply: Reply::Nothing }));
+        drop(self.requests.try_send(ReloadRequest { trigger, ask: Ask::Reload(None) }));
     }
 
     /// Asks for a reload and waits for its report; `None` when moonwa is stopping.
     pub async fn reload(&self) -> Option<Arc<ReloadReport>> {
-        let (reply, report) = oneshot::channel();
-        let request = ReloadRequest { trigger: Trigger::Api, reply: Reply::Report(reply) };
-        self.requests.send(request).await.ok()?;
-        report.await.ok()
+        self.ask(|reply| Ask::Reload(Some(reply))).await
     }
 
     /// Asks what a reload would do; `None` when moonwa is stopping.
     pub async fn plan(&self) -> Option<ReloadPlan> {
-        let (reply, plan) = oneshot::channel();
-        let reply = Reply::Plan(reply);
-        self.requests.send(ReloadRequest { trigger: Trigger::Api, reply }).await.ok()?;
-        plan.await.ok()
+        self.ask(Ask::Plan).await
+    }
+
+    /// Has the file edited, one edit after the other, and waits until the result is in force; `None` when moonwa is
+    /// stopping.
+    pub async fn edit(&self, request: EditRequest) -> Option<Result<Arc<ReloadReport>, EditError>> {
+        self.ask(|reply| Ask::Edit(request, reply)).await
+    }
+
+    /// Asks whether an edit could be made now; `None` when moonwa is stopping.
+    pub async fn rehearse(&self, request: EditRequest) -> Option<Result<Revision, EditError>> {
+        self.ask(|reply| Ask::Rehearse(request, reply)).await
+    }
+
+    async fn ask<T>(&self, ask: impl FnOnce(oneshot::Sender<T>) -> Ask) -> Option<T> {
+        let (reply, answer) = oneshot::channel();
+        self.requests.send(ReloadRequest { trigger: Trigger::Api, ask: ask(reply) }).await.ok()?;
+        answer.await.ok()
     }
 
     /// How the last reload went; latest wins.
@@ -151,14 +167,11 @@ impl ReloadMailbox {
         self.requests.recv().await
     }
 
-    /// Tells everybody how a request went, and whoever waits for it.
-    pub fn publish(&self, request: ReloadRequest, report: ReloadReport) {
+    /// Tells everybody how a reload went.
+    pub fn publish(&self, report: ReloadReport) -> Arc<ReloadReport> {
         let report = Arc::new(report);
         self.last.send_replace(report.clone());
-        if let Reply::Report(reply) = request.reply {
-            // Whoever asked may have gone away since.
-            drop(reply.send(report));
-        }
+        report
     }
 }
 
@@ -188,8 +201,9 @@ mod tests {
         let asker = handle.clone();
         let (answer, ()) = tokio::join!(asker.reload(), async {
             let request = mailbox.next().await.unwrap();
-            let report = report(request.trigger);
-            mailbox.publish(request, report);
+            let report = mailbox.publish(report(request.trigger));
+            let Ask::Reload(Some(asker)) = request.ask else { panic!("{request:?}") };
+            asker.send(report).unwrap();
         });
         assert_eq!(answer.unwrap().trigger, Trigger::Api);
         assert_eq!(handle.reports().borrow().trigger, Trigger::Api);

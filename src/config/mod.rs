@@ -5,12 +5,14 @@ mod diff;
 mod edit;
 mod endpoint;
 mod find;
+mod include;
 mod load;
 mod mailbox;
 mod problem;
 mod raw;
 mod resolve;
 mod value;
+mod view;
 mod watch;
 mod write;
 
@@ -25,13 +27,14 @@ use tracing::Level;
 pub use diff::{ConfigDiff, Difference, EndpointKey};
 pub use edit::{DeviceEdit, Edit, EndpointEdit};
 pub use find::{NotFound, find, keep_last_good, last_good, new_key};
-pub use load::{Context, Loaded, Rejected, Revision};
+pub use load::{Context, Loaded, Others, Rejected, Revision};
 pub use mailbox::{
-    ReloadHandle, ReloadMailbox, ReloadOutcome, ReloadPlan, ReloadReport, ReloadRequest, Trigger,
+    Ask, EditRequest, ReloadHandle, ReloadMailbox, ReloadOutcome, ReloadPlan, ReloadReport,
+    ReloadRequest, Trigger,
 };
 pub use problem::{Position, Problem};
 pub use watch::{Notice, Watcher};
-pub use write::EditError;
+pub use write::{EditError, is_writable};
 
 use crate::model::{DeviceName, EventType, KeyHash, Secret};
 
@@ -201,6 +204,9 @@ pub struct KeyConfig {
 }
 
 impl KeyConfig {
+    /// The name of the key that `api_key` is.
+    pub const DEFAULT: &str = "default";
+
     /// What a program needs: `send` and `read`.
     pub fn program_scopes() -> BTreeSet<Scope> {
         BTreeSet::from([Scope::Send, Scope::Read])
@@ -242,6 +248,8 @@ pub struct EndpointConfig {
     pub format: Format,
     /// Headers added to every request.
     pub headers: BTreeMap<String, String>,
+    /// Those of them whose value the file only names: nobody is shown it.
+    pub hidden_headers: BTreeSet<String>,
     /// Other products' signature headers to add.
     pub compat: BTreeSet<Compat>,
     /// How long one request may take.
@@ -262,6 +270,7 @@ impl EndpointConfig {
             events: EventFilter::default(),
             format: Format::Standard,
             headers: BTreeMap::new(),
+            hidden_headers: BTreeSet::new(),
             compat: BTreeSet::new(),
             timeout: Duration::from_secs(15),
             paused: false,

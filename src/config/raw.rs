@@ -2,6 +2,7 @@
 //! keys were asked for, so that the others are unknown keys. Nothing here knows what a key means.
 
 use std::cell::RefCell;
+use std::path::Path;
 
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
@@ -11,14 +12,18 @@ use super::problem::{Position, Problem, nearest};
 /// What has been noted about a file so far. Shared by all of its values.
 pub(super) struct Notes<'t> {
     file: &'t str,
+    /// Where relative paths in the file start.
+    dir: &'t Path,
+    world_readable: bool,
     text: &'t [u8],
     problems: RefCell<Vec<Problem>>,
     warnings: RefCell<Vec<Problem>>,
 }
 
 impl<'t> Notes<'t> {
-    pub(super) fn new(file: &'t str, text: &'t [u8]) -> Self {
-        Self { file, text, problems: RefCell::default(), warnings: RefCell::default() }
+    pub(super) fn new(file: &'t str, dir: &'t Path, world_readable: bool, text: &'t [u8]) -> Self {
+        let (problems, warnings) = (RefCell::default(), RefCell::default());
+        Self { file, dir, world_readable, text, problems, warnings }
     }
 
     /// Problems and warnings, in the file's order.
@@ -73,6 +78,21 @@ impl<'a> Node<'a> {
     /// This place, under the key of the list or table that holds it.
     pub(super) fn within(&self, holder: &Self) -> Self {
         Self { path: holder.path.clone(), ..self.clone() }
+    }
+
+    /// The file it stands in.
+    pub(super) fn file(&self) -> &'a str {
+        self.notes.file
+    }
+
+    /// Where a relative path that stands here starts.
+    pub(super) fn dir(&self) -> &'a Path {
+        self.notes.dir
+    }
+
+    /// Whether everybody on the machine may read the file it stands in.
+    pub(super) fn world_readable(&self) -> bool {
+        self.notes.world_readable
     }
 
     /// The key's path.

@@ -16,17 +16,33 @@ use crate::model::{DeviceName, KeyHash};
 /// Shorter API keys and tokens can be guessed.
 const SHORTEST_KEY: usize = 16;
 
-/// The whole file.
-pub(super) fn config(mut root: Section<'_>, secrets: &Secrets<'_>) -> Config {
+/// The whole file, with the files that it includes.
+pub(super) fn config(
+    mut root: Section<'_>,
+    included: Vec<Section<'_>>,
+    secrets: &Secrets<'_>,
+) -> Config {
     let default = Config::default();
     let reader = Reader { secrets, hashes: BTreeMap::new() };
     let server = root.or("server", default.server, |node| node.table().map(server));
-    let (admin, reader) = match root.get("admin").and_then(|node| node.table()) {
+    let (admin, mut reader) = match root.get("admin").and_then(|node| node.table()) {
         Some(table) => reader.admin(table),
         None => (default.admin, reader),
     };
     let state = (secrets.context.env)("STATE_DIRECTORY");
     let store = store(root.get("store").and_then(|node| node.table()), secrets, state.as_deref());
+    let mut devices = default.devices;
+    let mut homes = BTreeMap::new();
+    if let Some(table) = root.get("device").and_then(|node| node.table()) {
+        reader.devices(&table, &mut devices, &mut homes);
+    }
+    for mut file in included {
+        if let Some(table) = file.get("device").and_then(|node| node.table()) {
+            reader.devices(&table, &mut devices, &mut homes);
+        }
+        // Of what concerns the whole gateway there is one place.
+        file.finish();
+    }
     let config = Config {
         server,
         admin,
@@ -34,7 +50,7 @@ pub(super) fn config(mut root: Section<'_>, secrets: &Secrets<'_>) -> Config {
         log: root.or("log", default.log, |node| node.table().map(log)),
         outbox: root.or("outbox", default.outbox, |node| node.table().map(outbox)),
         media: root.or("media", default.media, |node| node.table().map(media)),
-        devices: root.or("device", default.devices, |node| Some(reader.devices(&node.table()?))),
+        devices,
     };
     root.finish();
     config
@@ -138,8 +154,13 @@ impl Reader<'_, '_> {
         (config, self)
     }
 
-    fn devices(mut self, table: &Section<'_>) -> BTreeMap<DeviceName, DeviceConfig> {
-        let mut devices = BTreeMap::new();
+    /// Reads a `[device]` table into `devices`; `homes` tells in which file each of them stands.
+    fn devices<'a>(
+        &mut self,
+        table: &Section<'a>,
+        devices: &mut BTreeMap<DeviceName, DeviceConfig>,
+        homes: &mut BTreeMap<DeviceName, &'a str>,
+    ) {
         for (key, place, node) in table.entries() {
             let name = match DeviceName::parse(key) {
                 Ok(name) => name,
@@ -150,11 +171,15 @@ impl Reader<'_, '_> {
                     name
                 }
             };
+            if let Some(home) = homes.insert(name.clone(), place.file())
+                && home != place.file()
+            {
+                place.problem(format!("the device stands in {home} too"), "keep one of them");
+            }
             if let Some(table) = node.table() {
                 devices.insert(name.clone(), self.device(&name, table));
             }
         }
-        devices
     }
 
     fn device(&mut self, name: &DeviceName, mut table: Section<'_>) -> DeviceConfig {
@@ -164,7 +189,11 @@ impl Reader<'_, '_> {
         if let Some(node) = table.get("api_key") {
             let scopes = KeyConfig::program_scopes();
             let hash = self.key(&node);
-            keys.extend(hash.map(|hash| KeyConfig { id: "default".to_owned(), hash, scopes }));
+            keys.extend(hash.map(|hash| KeyConfig {
+                id: KeyConfig::DEFAULT.to_owned(),
+                hash,
+                scopes,
+            }));
         }
         for node in table.get("keys").and_then(|node| node.list()).unwrap_or_default() {
             let Some(key) = node.table().and_then(|table| self.further_key(table)) else {
@@ -229,7 +258,7 @@ impl Reader<'_, '_> {
             let short = format!("{} bytes are too few for a key", found.text.len());
             node.problem(short, format!("at least {SHORTEST_KEY}; {make}"));
             return None;
-        } else if found.plain && self.secrets.context.world_readable {
+        } else if found.plain && node.world_readable() {
             let hint = format!("write its hash (chmod 600 also helps); {make}");
             node.problem("a key in clear, in a file that everybody on this machine can read", hint);
             return None;

@@ -116,7 +116,7 @@ pub(super) fn size(text: &str, least: u64, most: u64) -> Reading<u64> {
 }
 
 /// A limit in the largest unit that divides it.
-fn shown_size(bytes: u64) -> String {
+pub(super) fn shown_size(bytes: u64) -> String {
     let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
     let fits = units.into_iter().find(|(shift, _)| bytes.trailing_zeros() >= *shift && bytes > 0);
     fits.map_or_else(|| format!("{bytes} B"), |(shift, unit)| format!("{} {unit}", bytes >> shift))

@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 use notify::event::{AccessKind, AccessMode, EventKind};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 
-use super::load::{Revision, revision_on_disk};
+use super::include::expand;
+use super::load::{Others, Revision, revision_on_disk};
 use super::{ReloadHandle, Trigger};
 
 /// How long a file must stay as it is before it counts as written.
@@ -50,21 +51,21 @@ pub struct Watcher {
 #[derive(Clone, Debug)]
 struct Followed {
     known: Option<Revision>,
-    secret_files: Vec<PathBuf>,
+    others: Others,
     stopped: bool,
 }
 
 impl Watcher {
-    /// Begins to watch a file that was loaded as `known`, with the secret files it names. A change between that load
+    /// Begins to watch a file that was loaded as `known`, with the other files it is made of. A change between that load
     /// and this call is noticed too.
     pub fn start(
         path: PathBuf,
         known: Revision,
-        secret_files: Vec<PathBuf>,
+        others: Others,
         notice: Notice,
         handle: ReloadHandle,
     ) -> io::Result<Self> {
-        let followed = Followed { known: Some(known), secret_files, stopped: false };
+        let followed = Followed { known: Some(known), others, stopped: false };
         let followed = Arc::new(Mutex::new(followed));
         // One place is enough: a wake-up says "look", and a second one says nothing more.
         let (wake, woken) = sync_channel(1);
@@ -83,12 +84,12 @@ impl Watcher {
         Ok(Self { followed, wake })
     }
 
-    /// Goes on from what was just loaded, good or bad: its revision is no news, and its secret files are watched from
-    /// now on.
-    pub fn follow(&self, known: Option<Revision>, secret_files: Vec<PathBuf>) {
+    /// Goes on from what was just loaded, good or bad: its revision is no news, and its other files are watched from now
+    /// on.
+    pub fn follow(&self, known: Option<Revision>, others: Others) {
         let mut followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
         followed.known = known;
-        followed.secret_files = secret_files;
+        followed.others = others;
         drop(followed);
         poke(&self.wake);
     }
@@ -184,10 +185,10 @@ impl Watch {
 
     /// Nudges the reloader when what the files hold is news.
     fn judge(&self, handle: &ReloadHandle) {
-        let secret_files = self.followed().secret_files;
-        let found = revision_on_disk(&self.path, &secret_files);
+        let others = self.followed().others;
+        let found = revision_on_disk(&self.path, &others);
         let mut followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
-        if followed.secret_files == secret_files && followed.known != found {
+        if followed.others == others && followed.known != found {
             followed.known = found;
             drop(followed);
             handle.nudge(Trigger::File);
@@ -200,10 +201,17 @@ impl Watch {
 
     /// How every file looks now, watched from now on.
     fn looks(&mut self) -> BTreeMap<PathBuf, Look> {
-        let mut paths = self.followed().secret_files;
-        paths.push(self.path.clone());
+        let Others { files, patterns, .. } = self.followed().others;
+        let mut paths: BTreeSet<PathBuf> = files.into_iter().collect();
+        paths.insert(self.path.clone());
+        // A pattern is watched as a file of that name would be: what matters is its directory.
+        let found = |pattern: &PathBuf| expand(pattern).unwrap_or_default();
+        paths.extend(patterns.iter().flat_map(found));
         // First the watches, then the looks: a change between the two wakes us.
-        self.rewatch(paths.iter().flat_map(|path| places(path)).collect());
+        let watched = paths.iter().chain(&patterns).flat_map(|path| places(path));
+        self.rewatch(watched.collect());
+        // A file that came between the two looks is seen, and watched from the next look on.
+        paths.extend(patterns.iter().flat_map(found));
         paths.into_iter().map(|path| (path.clone(), look(&path))).collect()
     }
 

@@ -6,10 +6,10 @@ use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Gid, Uid};
+use rustix::fs::{AtFlags, CWD, Gid, StatxFlags, Uid, statx};
 
-use super::load::{LARGEST_FILE, read_limited};
-use super::{Config, Context, Edit, Problem, Rejected, Revision};
+use super::load::{LARGEST_FILE, read_limited, revision_on_disk};
+use super::{Config, ConfigDiff, Context, Edit, Others, Problem, Rejected, Revision};
 
 /// Why an edit was not made.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +31,8 @@ pub enum EditError {
     /// moonwa may not write the file: a person must.
     #[error("moonwa.toml cannot be written")]
     ReadOnly {
+        /// Which file.
+        file: String,
         /// What to write into it.
         toml: String,
     },
@@ -40,41 +42,152 @@ pub enum EditError {
 }
 
 impl Edit {
-    /// Makes the edit in a file that has the revision `expected`, and tells its new revision. The file's mode, owner and
-    /// the symlinks to it stay. Blocks.
-    pub fn write(&self, path: &Path, expected: Revision) -> Result<Revision, EditError> {
+    /// Makes the edit in the file, when that has the revision `expected` (or any, when it does not matter) and the gateway
+    /// that runs by `running` can apply the result. Tells the new revision. The file's mode, owner and the symlinks to it
+    /// stay. Blocks.
+    pub fn write(
+        &self,
+        path: &Path,
+        expected: Option<Revision>,
+        running: &Config,
+    ) -> Result<Revision, EditError> {
+        let ready = self.prepare(path, expected, running)?;
+        if let Some(draft) = &ready.draft {
+            let unchanged = ready.unchanged(path);
+            unchanged.and_then(|()| draft.put()).map_err(|error| self.told(error, &ready))?;
+        }
+        Ok(ready.after)
+    }
+
+    /// Everything of `write` but its last step: whether the edit can be made, and in which revision. Blocks.
+    pub fn rehearse(
+        &self,
+        path: &Path,
+        expected: Option<Revision>,
+        running: &Config,
+    ) -> Result<Revision, EditError> {
+        self.prepare(path, expected, running).map(|ready| ready.before)
+    }
+
+    fn prepare(
+        &self,
+        path: &Path,
+        expected: Option<Revision>,
+        running: &Config,
+    ) -> Result<Ready, EditError> {
         let invalid = |rejected: Rejected| EditError::Invalid(rejected.problems);
         let context = Context::of(path);
-        let old = read_limited(path, LARGEST_FILE)?;
-        let loaded = Config::parse(&old, &context).map_err(invalid)?;
-        if loaded.revision != expected {
-            return Err(EditError::Conflict { expected, found: loaded.revision });
+        let bytes = read_limited(path, LARGEST_FILE)?;
+        let loaded = Config::parse(&bytes, &context).map_err(invalid)?;
+        let (before, found) = (loaded.revision, loaded.revision);
+        if let Some(expected) = expected.filter(|expected| *expected != found) {
+            return Err(EditError::Conflict { expected, found });
         }
-        let text = String::from_utf8_lossy(&old);
-        let new = self.apply(&text).ok_or(EditError::NotFound)?;
-        let edited = Config::parse(&new, &context).map_err(invalid)?;
-        let paste = || {
-            self.to_paste(&text).map_or(EditError::NotFound, |toml| EditError::ReadOnly { toml })
+        let home = self.home(path, &bytes, &loaded.others)?;
+        let new = self.apply(&home.text).ok_or(EditError::NotFound)?;
+        let kept = |(path, text): &(PathBuf, Vec<u8>)| {
+            let text = if *path == home.path { new.clone().into_bytes() } else { text.clone() };
+            (path.clone(), text)
         };
-        if !loaded.config.admin.editable {
-            return Err(paste());
+        let main = if home.path == path { new.as_bytes() } else { &bytes };
+        let kept = home.included.iter().map(kept).collect();
+        let edited = Config::parse_with(main, &context, Some(kept)).map_err(invalid)?;
+        let refusals = ConfigDiff::between(running, &edited.config).refusals(&context.file);
+        if !refusals.is_empty() {
+            return Err(EditError::Invalid(refusals));
         }
-        let target = fs::canonicalize(path)?;
-        if fs::metadata(&target)?.permissions().readonly() {
-            return Err(paste());
+        let editable = running.admin.editable && loaded.config.admin.editable;
+        let mut ready =
+            Ready { before, after: edited.revision, others: loaded.others, home, draft: None };
+        if !editable {
+            return Err(self.paste(&ready));
         }
-        let unchanged = || -> Result<(), EditError> {
-            let now = read_limited(path, LARGEST_FILE)?;
-            let found = Config::parse(&now, &context).map(|loaded| loaded.revision);
-            let found = found.or_else(|rejected| rejected.revision.ok_or(EditError::NotFound))?;
-            if now == old { Ok(()) } else { Err(EditError::Conflict { expected, found }) }
-        };
-        match replace(&target, new.as_bytes(), unchanged) {
-            Ok(()) => Ok(edited.revision),
-            Err(EditError::Io(error)) if forbids(&error) => Err(paste()),
-            Err(error) => Err(error),
+        if new != ready.home.text {
+            let draft = fs::canonicalize(&ready.home.path)
+                .and_then(|target| Draft::new(&target, new.as_bytes()));
+            ready.draft = Some(draft.map_err(|error| self.told(error.into(), &ready))?);
+        }
+        Ok(ready)
+    }
+
+    /// The file that the device stands in; a new one goes to the main file.
+    fn home(&self, path: &Path, bytes: &[u8], others: &Others) -> Result<Home, EditError> {
+        let included = others
+            .included
+            .iter()
+            .map(|path| read_limited(path, LARGEST_FILE).map(|text| (path.clone(), text)));
+        let included = included.collect::<io::Result<Vec<_>>>()?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let home = included.iter().find(|(_, bytes)| self.concerns(&text(bytes)));
+        let (path, text) =
+            home.map_or((path, text(bytes)), |(path, bytes)| (path.as_path(), text(bytes)));
+        Ok(Home { path: path.to_owned(), text, included })
+    }
+
+    fn told(&self, error: EditError, ready: &Ready) -> EditError {
+        match error {
+            EditError::Io(error) if forbids(&error) => self.paste(ready),
+            error => error,
         }
     }
+
+    fn paste(&self, ready: &Ready) -> EditError {
+        let file = ready.home.path.display().to_string();
+        let toml = self.to_paste(&ready.home.text);
+        toml.map_or(EditError::NotFound, |toml| EditError::ReadOnly { file, toml })
+    }
+}
+
+/// Where a device stands, and what is included.
+struct Home {
+    path: PathBuf,
+    text: String,
+    included: Vec<(PathBuf, Vec<u8>)>,
+}
+
+/// An edit that can be made.
+struct Ready {
+    before: Revision,
+    after: Revision,
+    others: Others,
+    home: Home,
+    /// Absent when the edit changes nothing.
+    draft: Option<Draft>,
+}
+
+impl Ready {
+    /// Nobody has saved anything meanwhile.
+    fn unchanged(&self, path: &Path) -> Result<(), EditError> {
+        let found = revision_on_disk(path, &self.others).ok_or(EditError::NotFound)?;
+        let expected = self.before;
+        if found == expected { Ok(()) } else { Err(EditError::Conflict { expected, found }) }
+    }
+}
+
+/// Whether moonwa may write a file, as far as that can be told without trying. Blocks.
+pub fn is_writable(path: &Path) -> bool {
+    fs::canonicalize(path).and_then(|target| may_replace(&target)).is_ok()
+}
+
+/// Whether a new file may take the place of this one.
+fn may_replace(target: &Path) -> io::Result<()> {
+    let denied = || io::Error::from(io::ErrorKind::PermissionDenied);
+    let dir = target.parent().ok_or_else(denied)?;
+    let file = fs::metadata(target)?;
+    // Also root heeds a file that says "do not write".
+    if file.permissions().readonly() {
+        return Err(denied());
+    }
+    let me = rustix::process::geteuid();
+    if !me.is_root() && me.as_raw() != file.uid() {
+        return Err(denied());
+    }
+    rustix::fs::access(dir, rustix::fs::Access::WRITE_OK)?;
+    // A file that is mounted by itself cannot be replaced, and writing into it could leave half a file.
+    let mount = |path: &Path| {
+        statx(CWD, path, AtFlags::empty(), StatxFlags::MNT_ID).map(|stat| stat.stx_mnt_id)
+    };
+    if mount(target)? == mount(dir)? { Ok(()) } else { Err(io::ErrorKind::CrossesDevices.into()) }
 }
 
 /// Whether an error means that moonwa may not write here: no permission, a read-only file system, a bind mount.
@@ -88,40 +201,43 @@ fn forbids(error: &io::Error) -> bool {
     )
 }
 
-/// Replaces a file by a new one of the same mode and owner, once `still_wanted` agrees.
-fn replace(
-    target: &Path,
-    bytes: &[u8],
-    still_wanted: impl FnOnce() -> Result<(), EditError>,
-) -> Result<(), EditError> {
-    let dir = target.parent().unwrap_or(Path::new("/"));
-    let name = target.file_name().unwrap_or_default().to_string_lossy();
-    // One name, so that a leftover of a crash is overwritten and not added to.
-    let draft = Draft(dir.join(format!(".{name}.new")));
-    draft.remove();
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft.0)?;
-    file.write_all(bytes)?;
-    let old = fs::metadata(target)?;
-    let new = file.metadata()?;
-    if (old.uid(), old.gid()) != (new.uid(), new.gid()) {
-        let owner = (Uid::from_raw(old.uid()), Gid::from_raw(old.gid()));
-        rustix::fs::fchown(&file, Some(owner.0), Some(owner.1)).map_err(io::Error::from)?;
-    }
-    file.set_permissions(fs::Permissions::from_mode(old.mode() & 0o7777))?;
-    file.sync_all()?;
-    still_wanted()?;
-    fs::rename(&draft.0, target)?;
-    File::open(dir)?.sync_all()?;
-    Ok(())
+/// A new file beside the old one, of the same mode and owner; gone unless it takes its place.
+struct Draft {
+    path: PathBuf,
+    target: PathBuf,
 }
 
-/// A file that goes unless it has been renamed.
-struct Draft(PathBuf);
-
 impl Draft {
+    fn new(target: &Path, bytes: &[u8]) -> io::Result<Self> {
+        may_replace(target)?;
+        let dir = target.parent().unwrap_or(Path::new("/"));
+        let name = target.file_name().unwrap_or_default().to_string_lossy();
+        // One name, so that a leftover of a crash is overwritten and not added to.
+        let draft = Self { path: dir.join(format!(".{name}.new")), target: target.to_owned() };
+        draft.remove();
+        let mut file =
+            OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft.path)?;
+        file.write_all(bytes)?;
+        let old = fs::metadata(target)?;
+        let new = file.metadata()?;
+        if (old.uid(), old.gid()) != (new.uid(), new.gid()) {
+            let owner = (Uid::from_raw(old.uid()), Gid::from_raw(old.gid()));
+            rustix::fs::fchown(&file, Some(owner.0), Some(owner.1)).map_err(io::Error::from)?;
+        }
+        file.set_permissions(fs::Permissions::from_mode(old.mode() & 0o7777))?;
+        file.sync_all()?;
+        Ok(draft)
+    }
+
+    fn put(&self) -> Result<(), EditError> {
+        fs::rename(&self.path, &self.target)?;
+        File::open(self.target.parent().unwrap_or(Path::new("/")))?.sync_all()?;
+        Ok(())
+    }
+
     fn remove(&self) {
         // Not being there is the usual case, and fine.
-        fs::remove_file(&self.0).unwrap_or_default();
+        fs::remove_file(&self.path).unwrap_or_default();
     }
 }
 

@@ -10,17 +10,20 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use ureq::http::{self, HeaderMap, HeaderName, HeaderValue, header};
 use ureq::unversioned::transport::{ConnectionDetails, Connector, DefaultConnector, Transport};
-use ureq::{Agent, Error, Timeout};
+use ureq::{Agent, Error};
 
 use super::backoff::{Hint, retry_after};
 use super::class::{Class, is_overload};
+use super::fault::{Fault, is_hang_up};
 use super::resolver::PolicyResolver;
 use super::signature;
 use crate::config::{EndpointConfig, Format};
 use crate::model::{EventId, UnixMillis};
 
-const RESOLVE: Duration = Duration::from_secs(3);
-const CONNECT: Duration = Duration::from_secs(5);
+/// How long a name may take to be resolved.
+pub(super) const RESOLVE: Duration = Duration::from_secs(3);
+/// How long a connection may take to come about.
+pub(super) const CONNECT: Duration = Duration::from_secs(5);
 /// Connections kept open: a reused one that dies sooner than this was dead before, so the request is made again.
 const STALE: Duration = Duration::from_secs(1);
 /// How much of an answer is read: for the log.
@@ -46,8 +49,8 @@ pub(super) struct Outcome {
     pub(super) at: UnixMillis,
     pub(super) took: Duration,
     pub(super) status: Option<u16>,
-    /// For people.
-    pub(super) error: Option<String>,
+    /// Why the event was not delivered.
+    pub(super) fault: Option<Fault>,
     pub(super) hint: Hint,
     /// The beginning of the answer.
     pub(super) answer: Vec<u8>,
@@ -61,7 +64,7 @@ impl Outcome {
             at,
             took: Duration::ZERO,
             status: None,
-            error: Some(error.into()),
+            fault: Some(Fault::here(error)),
             hint: Hint::default(),
             answer: Vec::new(),
         }
@@ -155,7 +158,9 @@ pub(super) fn post(agents: &Agents, post: &Post) -> Outcome {
         let first = send(&agent, post, &headers);
         match first {
             // The receiver closed the idle connection as we reused it: that says nothing about the receiver.
-            Err(error) if !OPENED.get() && is_hang_up(&error) && started.elapsed() < STALE => {
+            Err(Error::Io(error))
+                if !OPENED.get() && is_hang_up(&error) && started.elapsed() < STALE =>
+            {
                 send(&agent, post, &headers)
             }
             other => other,
@@ -171,10 +176,9 @@ pub(super) fn post(agents: &Agents, post: &Post) -> Outcome {
         at,
         took: started.elapsed(),
         status: status.ok(),
-        error: match status {
-            Ok(200..=299) => None,
-            Ok(status) => Some(format!("the receiver answered {status}")),
-            Err(error) => Some(describe(error, post.endpoint.timeout)),
+        fault: match status {
+            Ok(status) => Fault::of_status(status),
+            Err(error) => Some(Fault::of_error(error, post.endpoint.timeout)),
         },
         hint: Hint { retry_after, overload: is_overload(status) },
         answer,
@@ -219,35 +223,5 @@ fn read(answer: &mut http::Response<ureq::Body>, format: Format) -> Vec<u8> {
     let mut bytes = Vec::new();
     match answer.body_mut().as_reader().take(limit).read_to_end(&mut bytes) {
         Ok(_) | Err(_) => bytes,
-    }
-}
-
-/// Whether the other side closed the connection.
-fn is_hang_up(error: &Error) -> bool {
-    let Error::Io(error) = error else { return false };
-    matches!(
-        error.kind(),
-        ErrorKind::UnexpectedEof
-            | ErrorKind::ConnectionReset
-            | ErrorKind::ConnectionAborted
-            | ErrorKind::BrokenPipe
-    )
-}
-
-/// The error for people. Never the URL: it may hold credentials.
-fn describe(error: &Error, timeout: Duration) -> String {
-    match error {
-        Error::Timeout(Timeout::Resolve) => format!("the name was not resolved within {RESOLVE:?}"),
-        Error::Timeout(Timeout::Connect) => format!("no connection within {CONNECT:?}"),
-        Error::Timeout(_) => format!("no answer within {timeout:?}"),
-        Error::BadUri(_) => "the URL cannot be posted to".to_owned(),
-        Error::Http(error) => format!("a header of the endpoint is not valid: {error}"),
-        // What rustls refuses comes wrapped: an untrusted certificate, no cipher in common, no TLS at all.
-        Error::Io(error) if error.kind() == ErrorKind::InvalidData => format!(
-            "no TLS: {error} (the receiver must offer TLS 1.2 or 1.3 with a modern cipher, and a certificate of a public authority)"
-        ),
-        Error::Io(error) => error.to_string(),
-        Error::Other(error) => error.to_string(),
-        error => error.to_string(),
     }
 }

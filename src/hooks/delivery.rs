@@ -49,7 +49,7 @@ impl Delivery {
             Ok(messages) => tracing::debug!(event = %event, messages, "A webhook replied."),
             Err(error) => {
                 outcome.class = Class::Endpoint;
-                outcome.error = Some(error.to_string());
+                outcome.fault = Some(error.into());
             }
         }
         outcome

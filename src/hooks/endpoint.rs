@@ -323,6 +323,7 @@ impl Machine {
             failing_since: cursor.failing_since,
             next_try: cursor.next_try,
             last_status: cursor.last_status,
+            last_code: cursor.last_code.clone(),
             last_error: cursor.last_error.clone(),
             cursor: cursor.acked.0,
             delivered: cursor.delivered,

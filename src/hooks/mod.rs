@@ -6,6 +6,7 @@ mod backoff;
 mod class;
 mod delivery;
 mod endpoint;
+mod fault;
 mod policy;
 mod pool;
 mod profile;
@@ -245,7 +246,9 @@ pub struct EndpointReport {
     pub next_try: Option<UnixMillis>,
     /// The last answer's status.
     pub last_status: Option<u16>,
-    /// The last error, for people.
+    /// What went wrong last, for programs.
+    pub last_code: Option<String>,
+    /// The same for people.
     pub last_error: Option<String>,
     /// Everything up to here is done.
     pub cursor: u64,
@@ -270,7 +273,9 @@ pub struct Attempt {
     pub class: &'static str,
     /// The HTTP status.
     pub status: Option<u16>,
-    /// What went wrong, for people.
+    /// What went wrong, for programs.
+    pub code: Option<&'static str>,
+    /// The same for people.
     pub error: Option<String>,
     /// The first 256 bytes of the answer.
     pub answer: String,

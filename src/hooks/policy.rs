@@ -44,6 +44,8 @@ const FORBIDDEN_V6: [Ipv6Net; 11] = [
 const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
 /// `::/96`: unspecified, and IPv4 addresses in a notation long given up; loopback is the one in use.
 const COMPATIBLE_V6: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::UNSPECIFIED, 96);
+/// `::ffff:0:0:0/96`: IPv4 addresses for a translator (RFC 2765).
+const TRANSLATED_V6: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0, 0, 0, 0, 0xffff, 0, 0, 0), 96);
 
 /// Whether an event may go to `ip`, a canonical address.
 pub(super) fn is_allowed(ip: IpAddr) -> bool {
@@ -53,6 +55,7 @@ pub(super) fn is_allowed(ip: IpAddr) -> bool {
             ip.is_loopback()
                 || !(ip == METADATA_V6
                     || COMPATIBLE_V6.contains(&ip)
+                    || TRANSLATED_V6.contains(&ip)
                     || FORBIDDEN_V6.iter().any(|net| net.contains(&ip)))
         }
     }

@@ -300,6 +300,7 @@ fn new_cursor(device: &DeviceName, acked: Seq) -> Cursor {
         next_try: None,
         state: EndpointState::Active,
         last_status: None,
+        last_code: None,
         last_error: None,
         delivered: 0,
         parked: 0,

@@ -9,10 +9,7 @@ use crate::model::{
     Content, EventId, IdempotencyKey, MediaKind, MediaSource, MessageId, MessageStatus, Recipient,
     SendRequest, SentMessage, UnixMillis,
 };
-use crate::store::{EndpointId, Enqueued, Store, StoreError};
-
-/// Messages of a device that may wait. A receiver whose replies find no room gets the event again later.
-const QUEUE_LIMIT: usize = 1_000;
+use crate::store::{EndpointId, Enqueued, QUEUE_LIMIT, Store, StoreError};
 
 /// Why a reply was not queued.
 #[derive(Debug, thiserror::Error)]
@@ -20,7 +17,7 @@ pub(super) enum ReplyError {
     /// The store failed.
     #[error("the reply could not be stored: {0}")]
     Store(#[from] StoreError),
-    /// Too many messages wait.
+    /// Too many messages wait; the receiver gets the event again later.
     #[error("the reply found the send queue full")]
     Full,
 }

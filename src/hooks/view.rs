@@ -65,7 +65,8 @@ impl View {
             took_ms: u64::try_from(outcome.took.as_millis()).unwrap_or(u64::MAX),
             class: outcome.class.as_str(),
             status: outcome.status,
-            error: outcome.error.clone(),
+            code: outcome.fault.as_ref().map(|fault| fault.code),
+            error: outcome.fault.as_ref().map(|fault| fault.sentence.clone()),
             answer: beginning(&outcome.answer, ANSWER),
         };
         let labels = [("device", self.device.to_string()), ("n", endpoint.n.to_string())];
@@ -81,6 +82,7 @@ impl View {
                 url = endpoint.shown_url(),
                 event = %event,
                 class = attempt.class,
+                code = attempt.code.unwrap_or_default(),
                 status = attempt.status,
                 error = attempt.error.as_deref().unwrap_or_default(),
                 took_ms = attempt.took_ms,

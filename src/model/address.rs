@@ -2,7 +2,7 @@
 //! uses inside (with device parts) never leave `whatsapp`.
 
 use std::fmt;
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
 
@@ -209,18 +209,17 @@ pub enum AddressError {
     NotAJid,
 }
 
-/// Set once at start, when the operator wants phone numbers in full in the log.
-static FULL_NUMBERS: OnceLock<()> = OnceLock::new();
+/// Whether the operator wants phone numbers in full in the log.
+static FULL_NUMBERS: AtomicBool = AtomicBool::new(false);
 
-/// Makes `mask` show everything, for the rest of the program's life.
-pub fn show_full_numbers() {
-    // Asked twice is asked once.
-    let _already = FULL_NUMBERS.set(());
+/// Makes `mask` show everything from now on, or no longer.
+pub fn show_full_numbers(on: bool) {
+    FULL_NUMBERS.store(on, Ordering::Relaxed);
 }
 
 /// A phone number or user part as logs show it: `6281****789`.
 pub fn mask(user: &str) -> String {
-    if FULL_NUMBERS.get().is_some() {
+    if FULL_NUMBERS.load(Ordering::Relaxed) {
         return user.to_owned();
     }
     let chars: Vec<char> = user.chars().collect();

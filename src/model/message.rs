@@ -86,6 +86,11 @@ pub enum Content {
         /// The text.
         text: String,
     },
+    /// Text whose first link is shown with its page's title.
+    LinkedText {
+        /// The text.
+        text: String,
+    },
     /// A picture, film, sound, file or sticker.
     Media {
         /// Which of them.
@@ -141,6 +146,11 @@ pub enum Content {
         message: MessageId,
         /// The new text.
         text: String,
+    },
+    /// A message that came in or went out, passed on as it is.
+    Forward {
+        /// The message.
+        message: MessageId,
     },
     /// Takes a message back for everyone.
     Revoke {

@@ -56,7 +56,10 @@ pub struct Cursor {
     pub state: EndpointState,
     /// The last attempt's HTTP status.
     pub last_status: Option<u16>,
-    /// The last attempt's error, for people.
+    /// What was wrong with the last attempt, for programs.
+    #[serde(default)]
+    pub last_code: Option<String>,
+    /// The same for people.
     pub last_error: Option<String>,
     /// Events delivered.
     pub delivered: u64,
@@ -93,7 +96,10 @@ pub struct DeadLetter {
     pub tries: u32,
     /// The last HTTP status.
     pub status: Option<u16>,
-    /// Why, for people.
+    /// Why, for programs.
+    #[serde(default)]
+    pub code: Option<String>,
+    /// The same for people.
     pub reason: String,
     /// The beginning of the last answer.
     pub answer: String,

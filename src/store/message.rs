@@ -1,9 +1,11 @@
 //! The send queue: every message a caller was promised, how far it got, and the idempotency keys under which they
 //! came. Rows live in `state/`.
 
+mod counts;
+mod sweep;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
@@ -11,16 +13,19 @@ use fjall::Readable;
 use sha2::{Digest, Sha256};
 use tokio::sync::{broadcast, watch};
 
+use self::counts::Counts;
+pub(super) use self::sweep::sweep;
 use super::StoreError;
 use super::cursor::{from_json, to_json};
 use super::database::State;
 use super::guard::Room;
-use super::key::{Key, Parts};
-use super::log::number;
+use super::key::Key;
 use super::reader::Readers;
 use super::txn::Txn;
 use super::writer::{Promise, Writer};
-use crate::model::{DeviceName, IdempotencyKey, MessageId, MessageStatus, SentMessage, UnixMillis};
+use crate::model::{
+    DeviceName, IdempotencyKey, MessageId, MessageStatus, SendRequest, SentMessage, UnixMillis,
+};
 
 /// What came of queueing a message.
 #[derive(Clone, Debug)]
@@ -35,10 +40,8 @@ pub enum Enqueued {
     Full,
 }
 
-/// How long a message is kept after its last change, and with it its idempotency key.
-const KEEP: Duration = Duration::from_hours(7 * 24);
-/// Messages removed at once when they are too old.
-const SWEEP: usize = 500;
+/// Messages of one device that may wait, whoever asks: callers, and receivers that answer.
+pub const QUEUE_LIMIT: usize = 1_000;
 /// Changes a slow receiver may lag behind.
 const CHANGES: usize = 256;
 
@@ -97,6 +100,26 @@ impl SendQueue {
                     });
                 }
                 Ok(outcome)
+            })
+            .await
+    }
+
+    /// What became of a request that came under this key before; `None` when none did.
+    pub async fn known(
+        &self,
+        device: &DeviceName,
+        request: &SendRequest,
+        key: &IdempotencyKey,
+    ) -> Result<Option<Enqueued>, StoreError> {
+        let hash: [u8; 32] = Sha256::digest(key.as_str()).into();
+        let key = Key::new(b'k').device(device).rest(hash);
+        let request: [u8; 32] = Sha256::digest(to_json(request)?).into();
+        let device = device.clone();
+        self.readers
+            .run(move |databases| {
+                let (state, now) = (&databases.state, databases.state.db.snapshot());
+                let read = |key: Key| now.get(&state.queue, key).map_err(StoreError::database);
+                read(key)?.map(|row| known(&row, &request, &device, read)).transpose()
             })
             .await
     }
@@ -223,15 +246,7 @@ fn enqueue(
     if let Some(key) = &key
         && let Some(known) = txn.get(queue, key)?
     {
-        let Some((before, id)) = known.split_first_chunk::<32>() else {
-            return Err(StoreError::Damaged("an idempotency key".to_owned()));
-        };
-        if *before != request {
-            return Ok(Enqueued::Conflict);
-        }
-        let row = txn.get(queue, Key::new(b'm').device(device).rest(id))?;
-        let row = row.ok_or_else(|| StoreError::Damaged("a message with a key".to_owned()))?;
-        return Ok(Enqueued::Known(from_json::<Row>(&row)?.message));
+        return self::known(&known, &request, device, |key| txn.get(queue, key));
     }
     let place = message_key(device, &message.id);
     if let Some(row) = txn.get(queue, &place)? {
@@ -262,6 +277,24 @@ fn enqueue(
     Ok(Enqueued::Queued(row.message))
 }
 
+/// What the row of an idempotency key says about a request.
+fn known<T: AsRef<[u8]>>(
+    row: &[u8],
+    request: &[u8; 32],
+    device: &DeviceName,
+    read: impl FnOnce(Key) -> Result<Option<T>, StoreError>,
+) -> Result<Enqueued, StoreError> {
+    let Some((before, id)) = row.split_first_chunk::<32>() else {
+        return Err(StoreError::Damaged("an idempotency key".to_owned()));
+    };
+    if before != request {
+        return Ok(Enqueued::Conflict);
+    }
+    let row = read(Key::new(b'm').device(device).rest(id))?;
+    let row = row.ok_or_else(|| StoreError::Damaged("a message with a key".to_owned()))?;
+    Ok(Enqueued::Known(from_json::<Row>(row.as_ref())?.message))
+}
+
 fn advance(
     state: &State,
     txn: &mut Txn<'_>,
@@ -285,63 +318,6 @@ fn advance(
     row.message.updated = UnixMillis::now();
     txn.put(&state.queue, key, to_json(&row)?);
     Ok(Some(row.message))
-}
-
-/// Removes messages that nothing has happened to for a week, oldest first. Queued ones stay: they are promises.
-pub(super) fn sweep(state: &State, txn: &mut Txn<'_>, now: UnixMillis) -> Result<(), StoreError> {
-    let young = order_at(now.before(KEEP));
-    for (counts, _) in txn.scan(&state.queue, b"n", usize::MAX)? {
-        let mut parts = Parts::of(&counts);
-        parts.tag();
-        let Some(device) = parts.device() else { continue };
-        let prefix = Key::new(b't').device(&device);
-        for (index, id) in txn.scan(&state.queue, prefix.as_ref(), SWEEP)? {
-            // Nothing changed before it was made, so the rest is too young.
-            if number(index.get(prefix.as_ref().len()..).unwrap_or_default())? > young {
-                break;
-            }
-            let key = Key::new(b'm').device(&device).rest(&id);
-            let Some(row) = txn.get(&state.queue, &key)? else { continue };
-            let row: Row = from_json(&row)?;
-            if row.message.status == MessageStatus::Queued || now.since(row.message.updated) <= KEEP
-            {
-                continue;
-            }
-            txn.remove(&state.queue, index);
-            txn.remove(&state.queue, key);
-            if let Some(hash) = row.key.and_then(|key| HEXLOWER.decode(key.as_bytes()).ok()) {
-                txn.remove(&state.queue, Key::new(b'k').device(&device).rest(hash));
-            }
-        }
-    }
-    Ok(())
-}
-
-/// What is known of a device's messages without reading them.
-#[derive(Default)]
-struct Counts {
-    /// How many are queued.
-    waiting: u64,
-    /// The place of the newest.
-    last: u64,
-}
-
-impl Counts {
-    fn load(state: &State, txn: &Txn<'_>, device: &DeviceName) -> Result<Self, StoreError> {
-        let Some(row) = txn.get(&state.queue, Key::new(b'n').device(device))? else {
-            return Ok(Self::default());
-        };
-        let mut parts = Parts::of(&row);
-        match (parts.number(), parts.number()) {
-            (Some(waiting), Some(last)) => Ok(Self { waiting, last }),
-            _ => Err(StoreError::Damaged("a count of messages".to_owned())),
-        }
-    }
-
-    fn save(&self, state: &State, txn: &mut Txn<'_>, device: &DeviceName) {
-        let row = Key::default().number(self.waiting).number(self.last);
-        txn.put(&state.queue, Key::new(b'n').device(device), row.into_bytes());
-    }
 }
 
 /// Places are clock times with room for a thousand messages each, so that age can be told without the message.

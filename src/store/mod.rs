@@ -33,7 +33,7 @@ pub use failpoint::failpoint;
 pub use guard::free_space;
 pub use key::{Key, Parts};
 pub use log::{EventLog, NewEvent, Page, Seq, StoredEvent};
-pub use message::{Enqueued, SendQueue};
+pub use message::{Enqueued, QUEUE_LIMIT, SendQueue};
 pub use space::{Batch, Space, View};
 
 use crate::model::{DeviceName, UnixMillis};

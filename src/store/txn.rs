@@ -93,21 +93,35 @@ impl Txn<'_> {
         prefix: &[u8],
         limit: usize,
     ) -> Result<Vec<(Vec<u8>, Bytes)>, StoreError> {
+        self.scan_from(keyspace, prefix, prefix, limit)
+    }
+
+    /// The same, from the key `from` on.
+    pub(super) fn scan_from(
+        &self,
+        keyspace: &Keyspace,
+        prefix: &[u8],
+        from: &[u8],
+        limit: usize,
+    ) -> Result<Vec<(Vec<u8>, Bytes)>, StoreError> {
         let id = keyspace.id();
         let mut changed: BTreeMap<&[u8], Option<&Bytes>> = BTreeMap::new();
         for changes in [&self.group.changes, &self.own] {
-            let from = (id, prefix.to_vec());
+            let from = (id, from.to_vec());
             let here = changes
                 .range(from..)
                 .take_while(|((space, key), _)| *space == id && key.starts_with(prefix));
             changed.extend(here.map(|((_, key), value)| (key.as_slice(), value.as_ref())));
         }
         let mut rows = BTreeMap::new();
-        for guard in keyspace.prefix(prefix) {
+        for guard in keyspace.range(from..) {
             if rows.len() >= limit {
                 break;
             }
             let (key, value) = guard.into_inner().map_err(StoreError::database)?;
+            if !key.starts_with(prefix) {
+                break;
+            }
             if !changed.contains_key(key.as_ref()) {
                 rows.insert(key.to_vec(), Bytes::copy_from_slice(&value));
             }

@@ -1,17 +1,22 @@
 //! What came from WhatsApp, as events. Pure: addresses are resolved before, nothing is fetched and nothing is written.
 //! A kind that is not understood is said so by its name, never dropped.
 
-use data_encoding::HEXLOWER;
+mod file;
+mod occasion;
+#[cfg(test)]
+mod tests;
+
 use serde_json::{Map, Value, json};
-use wa_rs::types::{events::Event as EngineEvent, message::MessageInfo};
+use wa_rs::types::message::MessageInfo;
 use wa_rs::wacore::proto_helpers::MessageExt;
-use wa_rs::wacore::types::call::CallAction;
 use wa_rs::waproto::whatsapp as wa;
 
+pub(super) use self::file::sent_file;
+use self::file::{attachment, forwardable};
+pub(super) use self::occasion::{occasion, unavailable};
 use super::history::MediaRow;
 use crate::model::{
-    DeviceName, Event, EventData, EventId, EventType, MediaData, MediaKind, MessageData, Person,
-    Reply, UnixMillis,
+    DeviceName, Event, EventData, EventId, EventType, MessageData, Person, Reply, UnixMillis,
 };
 
 /// A message as an event, and what is needed to download its file later.
@@ -65,10 +70,14 @@ pub(super) fn message(
     from: Person,
     chat: String,
 ) -> Option<Decoded> {
-    let base = message.get_base_message();
+    let base = unwrap(message);
     let Body { kind, text, media, mut details, event } = body(base)?;
     if message.is_view_once() {
         details.insert("view_once".to_owned(), Value::Bool(true));
+    }
+    let context = context(base);
+    if context.is_some_and(|context| context.is_forwarded == Some(true)) {
+        details.insert("forwarded".to_owned(), Value::Bool(true));
     }
     let from_me = info.source.is_from_me;
     let event =
@@ -76,7 +85,6 @@ pub(super) fn message(
     let at = UnixMillis::from_millis(
         u64::try_from(info.timestamp.timestamp_millis()).unwrap_or_default(),
     );
-    let context = context(base);
     let data = MessageData {
         id: info.id.clone(),
         group: info.source.is_group.then(|| chat.clone()),
@@ -105,8 +113,51 @@ pub(super) fn message(
         device: device.clone(),
         data: EventData::Message(Box::new(data)),
     };
-    let media = media.map(|row| MediaRow { at, ..row });
+    let media = media.map(|row| MediaRow {
+        at,
+        chat: Some(info.source.chat.to_non_ad_string()),
+        participant: info.source.is_group.then(|| info.source.sender.to_non_ad_string()),
+        from_me,
+        // What may be seen once is not passed on.
+        forward: (!message.is_view_once()).then(|| forwardable(base)).flatten(),
+        ..row
+    });
     Some(Decoded { event, media })
+}
+
+impl Decoded {
+    /// A vote that could be read: the chosen answers.
+    pub(super) fn chose(&mut self, options: Vec<String>) {
+        if let EventData::Message(data) = &mut self.event.data {
+            let details = data.details.get_or_insert_with(|| Value::Object(Map::new()));
+            if let Value::Object(details) = details {
+                details.insert("options".to_owned(), options.into());
+            }
+        }
+    }
+}
+
+/// The message in its wrappings: those the engine knows, and those around albums, stickers that move, and mentions of
+/// whole groups.
+pub(super) fn unwrap(message: &wa::Message) -> &wa::Message {
+    let mut current = message.get_base_message();
+    // Nobody wraps deeper; a stranger could.
+    for _ in 0..8 {
+        let inner = [
+            &current.group_mentioned_message,
+            &current.lottie_sticker_message,
+            &current.associated_child_message,
+            &current.poll_creation_message_v4,
+            &current.spoiler_message,
+        ]
+        .into_iter()
+        .find_map(|wrapper| wrapper.as_option().and_then(|wrapper| wrapper.message.as_option()));
+        match inner {
+            Some(inner) => current = inner.get_base_message(),
+            None => break,
+        }
+    }
+    current
 }
 
 fn body(m: &wa::Message) -> Option<Body> {
@@ -117,33 +168,6 @@ fn body(m: &wa::Message) -> Option<Body> {
         return Some(Body::new("text").text(text.text.as_ref()));
     }
     attachment(m).or_else(|| place_or_card(m)).or_else(|| answer(m)).or_else(|| about(m))
-}
-
-fn attachment(m: &wa::Message) -> Option<Body> {
-    if let Some(image) = m.image_message.as_option() {
-        let media = row(image, MediaKind::Image, image.mimetype.as_ref(), None);
-        return Some(Body { media, ..Body::new("image").text(image.caption.as_ref()) });
-    }
-    if let Some(video) = m.video_message.as_option().or(m.ptv_message.as_option()) {
-        let media = row(video, MediaKind::Video, video.mimetype.as_ref(), None);
-        let body = Body::new("video").text(video.caption.as_ref()).detail("seconds", video.seconds);
-        return Some(Body { media, ..body });
-    }
-    if let Some(audio) = m.audio_message.as_option() {
-        let (kind, name) = match audio.ptt {
-            Some(true) => (MediaKind::Voice, "voice"),
-            _ => (MediaKind::Audio, "audio"),
-        };
-        let media = row(audio, kind, audio.mimetype.as_ref(), None);
-        return Some(Body { media, ..Body::new(name).detail("seconds", audio.seconds) });
-    }
-    if let Some(file) = m.document_message.as_option() {
-        let media = row(file, MediaKind::Document, file.mimetype.as_ref(), file.file_name.as_ref());
-        return Some(Body { media, ..Body::new("document").text(file.caption.as_ref()) });
-    }
-    let sticker = m.sticker_message.as_option()?;
-    let media = row(sticker, MediaKind::Sticker, sticker.mimetype.as_ref(), None);
-    Some(Body { media, ..Body::new("sticker") })
 }
 
 fn place_or_card(m: &wa::Message) -> Option<Body> {
@@ -160,7 +184,8 @@ fn place_or_card(m: &wa::Message) -> Option<Body> {
         let body = Body::new("live_location")
             .text(place.caption.as_ref())
             .detail("latitude", place.degrees_latitude)
-            .detail("longitude", place.degrees_longitude);
+            .detail("longitude", place.degrees_longitude)
+            .detail("accuracy", place.accuracy_in_meters);
         return Some(body);
     }
     let card = |card: &wa::message::ContactMessage| json!({ "name": card.display_name, "vcard": card.vcard });
@@ -171,14 +196,7 @@ fn place_or_card(m: &wa::Message) -> Option<Body> {
         let cards: Vec<Value> = array.contacts.iter().map(card).collect();
         return Some(Body::new("contact").detail("contacts", cards));
     }
-    let poll = [
-        &m.poll_creation_message,
-        &m.poll_creation_message_v2,
-        &m.poll_creation_message_v3,
-        &m.poll_creation_message_v5,
-    ]
-    .into_iter()
-    .find_map(|poll| poll.as_option())?;
+    let poll = poll_of(m)?;
     let options: Vec<Value> =
         poll.options.iter().filter_map(|o| o.option_name.clone()).map(Value::from).collect();
     let body = Body::new("poll")
@@ -186,6 +204,18 @@ fn place_or_card(m: &wa::Message) -> Option<Body> {
         .detail("options", options)
         .detail("selectable", poll.selectable_options_count);
     Some(body)
+}
+
+/// The poll of a message, whichever of its forms was used.
+pub(super) fn poll_of(m: &wa::Message) -> Option<&wa::message::PollCreationMessage> {
+    [
+        &m.poll_creation_message,
+        &m.poll_creation_message_v2,
+        &m.poll_creation_message_v3,
+        &m.poll_creation_message_v5,
+    ]
+    .into_iter()
+    .find_map(|poll| poll.as_option())
 }
 
 /// A press on something a business sent: what it said, as text, and which it was.
@@ -238,7 +268,7 @@ fn protocol_message(protocol: &wa::message::ProtocolMessage) -> Option<Body> {
         return Some(target(Body::new("revoked"), key).is(EventType::MessageRevoked));
     }
     let edited = protocol.edited_message.as_option()?;
-    let new = body(edited.get_base_message())?;
+    let new = body(unwrap(edited))?;
     // The file of an edited message stays what it was.
     Some(target(Body { media: None, ..new }, key).is(EventType::MessageEdited))
 }
@@ -303,100 +333,3 @@ fn reply(context: &wa::ContextInfo) -> Option<Reply> {
     });
     Some(Reply { id: context.stanza_id.clone()?, from: context.participant.clone(), text })
 }
-
-fn row(
-    file: &dyn wa_rs::wacore::download::Downloadable,
-    kind: MediaKind,
-    mime: Option<&String>,
-    filename: Option<&String>,
-) -> Option<MediaRow> {
-    Some(MediaRow {
-        at: UnixMillis::default(),
-        kind,
-        direct_path: file.direct_path()?.to_owned(),
-        media_key: file.media_key().map(|key| HEXLOWER.encode(key)),
-        file_sha256: file.file_sha256().map(|hash| HEXLOWER.encode(hash)),
-        file_enc_sha256: file.file_enc_sha256().map(|hash| HEXLOWER.encode(hash)),
-        size: file.file_length(),
-        mime: mime.cloned(),
-        filename: filename.cloned(),
-    })
-}
-
-impl MediaRow {
-    fn public(&self, device: &DeviceName, id: &str) -> MediaData {
-        MediaData {
-            url: format!("/v1/devices/{device}/media/{id}"),
-            mime: self.mime.clone(),
-            size: self.size,
-            sha256: self.file_sha256.clone(),
-            filename: self.filename.clone(),
-        }
-    }
-}
-
-/// The event of what happened to a group, or of a call.
-pub(super) fn occasion(device: &DeviceName, event: &EngineEvent) -> Option<Event> {
-    match event {
-        EngineEvent::GroupUpdate(update) => {
-            let group = update.group_jid.to_string();
-            let by = update.participant.as_ref().map(wa_rs::Jid::to_non_ad_string);
-            let phone = update.participant_pn.as_ref().map(|pn| pn.user.to_string());
-            let data = json!({
-                "group": group,
-                "by": by,
-                "by_phone": phone,
-                "change": serde_json::to_value(&update.action).ok()?,
-            });
-            let notification = update.notification_id.clone().unwrap_or_default();
-            let part = format!("{notification}/{}", update.action_index);
-            let at = update.timestamp.timestamp_millis();
-            Some(other(device, EventType::GroupUpdated, &[&group, "", &part], at, data))
-        }
-        EngineEvent::IncomingCall(call) => {
-            let (id, creator, video, group) = match &call.action {
-                CallAction::Offer { call_id, call_creator, is_video, group_jid, .. } => {
-                    (call_id, call_creator, *is_video, group_jid.is_some())
-                }
-                CallAction::OfferNotice { call_id, call_creator, is_video, is_group } => {
-                    (call_id, call_creator, *is_video, *is_group)
-                }
-                _ => return None,
-            };
-            let phone = match &call.action {
-                CallAction::Offer { caller_pn: Some(pn), .. } => Some(pn.user.to_string()),
-                _ => creator.is_pn().then(|| creator.user.to_string()),
-            };
-            let from = creator.to_non_ad_string();
-            let data = json!({
-                "id": id, "from": from, "phone": phone, "video": video, "group": group, "missed": false,
-            });
-            let at = call.timestamp.timestamp_millis();
-            Some(other(device, EventType::CallOffer, &[&from, &from, id], at, data))
-        }
-        EngineEvent::MissedCall(call) => {
-            let from = call.from.to_non_ad_string();
-            let phone = call.from.is_pn().then(|| call.from.user.to_string());
-            let data = json!({
-                "id": call.call_id, "from": from, "phone": phone, "video": null, "group": null, "missed": true,
-            });
-            let at = call.timestamp.timestamp_millis();
-            Some(other(device, EventType::CallOffer, &[&from, &from, &call.call_id], at, data))
-        }
-        _ => None,
-    }
-}
-
-fn other(device: &DeviceName, kind: EventType, key: &[&str; 3], at: i64, data: Value) -> Event {
-    let [chat, sender, id] = key;
-    Event {
-        id: EventId::derive(&[device.as_str(), chat, sender, id, kind.as_str()]),
-        kind,
-        timestamp: UnixMillis::from_millis(u64::try_from(at).unwrap_or_default()),
-        device: device.clone(),
-        data: EventData::Other(data),
-    }
-}
-
-#[cfg(test)]
-mod tests;

@@ -9,10 +9,11 @@ use wa_rs::client::Client;
 use wa_rs::send::{SendError, SendOptions};
 use wa_rs::{IqError, Jid};
 
+use super::encode::EncodeError;
 use super::link::Parts;
 use super::media::{self, Wanted};
-use super::{encode, history};
-use crate::model::{Content, MessageId, PhoneNumber, Recipient, SendRequest, SentMessage};
+use super::{decode, encode, forward, history, poll, preview};
+use crate::model::{Content, MessageId, MessageStatus, PhoneNumber, Recipient, SentMessage};
 
 /// How long the engine may take to write one message to the socket, lookups of the receiver's devices included.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -24,6 +25,8 @@ const KNOWN_MAX: usize = 10_000;
 pub(super) enum Failure {
     /// The connection went away: not the message's fault.
     Offline,
+    /// It is not queued any more: whoever waited for it was told that it failed, or its device was forgotten.
+    Withdrawn,
     /// It may work the next time.
     Later(String),
     /// It will never work.
@@ -96,10 +99,22 @@ pub(super) async fn deliver(
     row: &SentMessage,
 ) -> Result<(), Failure> {
     let to = address(client, known, &row.request.to).await?;
-    let prepared = prepare(parts, client, &to, &row.request).await?;
-    let message = encode::message(&to, &row.request, prepared)
-        .map_err(|error| Failure::never("invalid_request", &error))?;
+    let prepared = prepare(parts, client, &to, row).await?;
+    let message = encode::message(&to, &row.request, prepared).map_err(|error| match error {
+        EncodeError::Unknown => Failure::never("message_not_found", &error),
+        error => Failure::never("invalid_request", &error),
+    })?;
+    if let Content::Media { .. } = &row.request.content
+        && let Some(file) = decode::sent_file(&message, &to.to_string(), row.request.view_once)
+    {
+        history::save(&parts.store.space(&parts.name), row.id.as_str(), &file).await?;
+    }
     let options = SendOptions::default().with_message_id(row.id.as_str());
+    // Looking up, fetching and uploading can take minutes.
+    let now = parts.store.queue().get(&parts.name, &row.id).await?;
+    if now.is_none_or(|now| now.status != MessageStatus::Queued) {
+        return Err(Failure::Withdrawn);
+    }
     let sending = client.send_message_with_options(to, message, options);
     match tokio::time::timeout(PATIENCE, sending).await {
         Ok(Ok(_)) => Ok(()),
@@ -143,8 +158,9 @@ async fn prepare(
     parts: &Arc<Parts>,
     client: &Client,
     to: &Jid,
-    request: &SendRequest,
+    row: &SentMessage,
 ) -> Result<encode::Prepared, Failure> {
+    let request = &row.request;
     let mut prepared = encode::Prepared::default();
     let group = request.to.jid().is_group();
     if let Some(id) = &request.reply_to {
@@ -164,6 +180,14 @@ async fn prepare(
                 filename: filename.as_deref(),
             };
             prepared.file = Some(media::upload(parts, client, wanted).await?);
+        }
+        Content::LinkedText { text } => prepared.preview = preview::of(parts, text).await,
+        Content::Poll { options, .. } => {
+            let space = parts.store.space(&parts.name);
+            prepared.secret = Some(poll::sent(&space, row.id.as_str(), options).await?);
+        }
+        Content::Forward { message } => {
+            prepared.original = forward::original(parts, message).await?;
         }
         _ => {}
     }
@@ -188,7 +212,7 @@ async fn quote(
     }
     let ours = parts.store.queue().get(&parts.name, id).await?;
     let text = ours.as_ref().and_then(|row| match &row.request.content {
-        Content::Text { text } => Some(text.clone()),
+        Content::Text { text } | Content::LinkedText { text } => Some(text.clone()),
         Content::Media { caption, .. } => caption.clone(),
         _ => None,
     });

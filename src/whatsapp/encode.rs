@@ -7,6 +7,7 @@ use wa_rs::upload::UploadResponse;
 use wa_rs::wacore::proto_helpers::{MessageBuilderExt, build_reaction_message};
 use wa_rs::waproto::whatsapp as wa;
 
+use super::preview::Preview;
 use crate::model::{Content, MediaKind, MessageId, Recipient, SendRequest, UnixMillis};
 
 /// What had to be found out or done before a message can be built.
@@ -20,6 +21,12 @@ pub(super) struct Prepared {
     pub(super) own: Option<String>,
     /// Who wrote the message a reaction is for, when it was not us.
     pub(super) author: Option<String>,
+    /// The secret a poll's votes are encrypted to.
+    pub(super) secret: Option<[u8; 32]>,
+    /// What is shown of a text's link.
+    pub(super) preview: Option<Preview>,
+    /// The message that is passed on.
+    pub(super) original: Option<wa::Message>,
 }
 
 /// An uploaded file.
@@ -28,6 +35,7 @@ pub(super) struct File {
     pub(super) mime: String,
     pub(super) filename: Option<String>,
     pub(super) size: Option<(u32, u32)>,
+    pub(super) seconds: Option<u32>,
 }
 
 /// The message that is answered.
@@ -46,6 +54,9 @@ pub(super) enum EncodeError {
     /// The file was not uploaded.
     #[error("there is no file")]
     NoFile,
+    /// The message to be forwarded is not known here any more.
+    #[error("the message to be forwarded is not known here any more")]
+    Unknown,
 }
 
 /// Builds the message for `to`.
@@ -58,10 +69,9 @@ pub(super) fn message(
     let view_once = request.view_once.then_some(true);
     let now = i64::try_from(UnixMillis::now().millis()).unwrap_or(i64::MAX);
     let mut message = match &request.content {
-        Content::Text { text } => match context {
-            Some(context) => wa::Message::text_with_context(text.clone(), context),
-            None => wa::Message::text(text.clone()),
-        },
+        Content::Text { text } | Content::LinkedText { text } => {
+            words(text, context, prepared.preview)
+        }
         Content::Media { media, caption, .. } => {
             let file = prepared.file.ok_or(EncodeError::NoFile)?;
             attachment(*media, file, caption.clone(), context, view_once)
@@ -88,16 +98,32 @@ pub(super) fn message(
             };
             revoke(key)
         }
+        Content::Forward { .. } => prepared.original.ok_or(EncodeError::Unknown)?,
     };
-    if matches!(request.content, Content::Poll { .. }) {
-        // Votes are encrypted to this; the engine keeps it.
-        let secret: [u8; 32] = rand::random();
+    if let Some(secret) = prepared.secret {
         message.message_context_info = MessageField::some(wa::MessageContextInfo {
             message_secret: Some(secret.to_vec()),
             ..Default::default()
         });
     }
     Ok(message)
+}
+
+fn words(text: &str, context: Option<wa::ContextInfo>, preview: Option<Preview>) -> wa::Message {
+    if context.is_none() && preview.is_none() {
+        return wa::Message::text(text.to_owned());
+    }
+    let mut message = wa::message::ExtendedTextMessage {
+        text: Some(text.to_owned()),
+        context_info: field(context),
+        ..Default::default()
+    };
+    if let Some(Preview { url, title, description }) = preview {
+        message.matched_text = Some(url);
+        message.title = Some(title);
+        message.description = description;
+    }
+    wa::Message { extended_text_message: MessageField::some(message), ..Default::default() }
 }
 
 fn context(request: &SendRequest, quote: Option<&Quote>) -> Option<wa::ContextInfo> {
@@ -127,7 +153,7 @@ fn attachment(
     view_once: Option<bool>,
 ) -> wa::Message {
     use wa_rs::media::{self, AudioOptions, DocumentOptions, ImageOptions, VideoOptions};
-    let File { upload, mime, filename, size } = file;
+    let File { upload, mime, filename, size, seconds } = file;
     let mimetype = Some(mime);
     let context_info = context.map(Box::new);
     match kind {
@@ -144,6 +170,8 @@ fn attachment(
             let options = VideoOptions { caption, mimetype, context_info, ..Default::default() };
             let mut message = media::video_message(upload, options);
             if let Some(video) = message.video_message.as_option_mut() {
+                (video.width, video.height) = size.unzip();
+                video.seconds = seconds;
                 video.view_once = view_once;
             }
             message
@@ -153,6 +181,7 @@ fn attachment(
             let options = AudioOptions { mimetype, ptt, context_info, ..Default::default() };
             let mut message = media::audio_message(upload, options);
             if let Some(audio) = message.audio_message.as_option_mut() {
+                audio.seconds = seconds;
                 audio.view_once = view_once;
             }
             message
@@ -189,7 +218,8 @@ fn attachment(
     }
 }
 
-fn place(
+/// A place.
+pub(super) fn place(
     latitude: &str,
     longitude: &str,
     name: Option<String>,
@@ -216,7 +246,8 @@ fn place(
     })
 }
 
-fn card(name: &str, vcard: &str, context: Option<wa::ContextInfo>) -> wa::Message {
+/// A contact card.
+pub(super) fn card(name: &str, vcard: &str, context: Option<wa::ContextInfo>) -> wa::Message {
     wa::Message {
         contact_message: MessageField::some(wa::message::ContactMessage {
             display_name: Some(name.to_owned()),
@@ -347,18 +378,18 @@ mod tests {
     }
 
     #[test]
-    fn every_poll_has_a_secret_of_its_own() {
+    fn a_poll_carries_its_secret() {
         let poll = |selectable| {
             let options = vec!["a".to_owned(), "b".to_owned()];
             let content = Content::Poll { question: "?".into(), options, selectable };
-            build("1@s.whatsapp.net", content, Prepared::default()).unwrap()
+            let secret = Some([7; 32]);
+            build("1@s.whatsapp.net", content, Prepared { secret, ..Prepared::default() }).unwrap()
         };
         let secret = |m: &wa::Message| {
             m.message_context_info.as_option().unwrap().message_secret.clone().unwrap()
         };
         let (one, many) = (poll(1), poll(2));
         assert!(one.poll_creation_message_v3.is_set() && many.poll_creation_message.is_set());
-        assert_eq!(secret(&one).len(), 32);
-        assert_ne!(secret(&one), secret(&many));
+        assert_eq!((secret(&one), secret(&many)), (vec![7; 32], vec![7; 32]));
     }
 }

@@ -29,9 +29,15 @@ pub(super) enum FetchError {
     /// The file is larger than allowed.
     #[error("the file is larger than media.max_size")]
     TooLarge,
+    /// The server takes for ever; it would the next time.
+    #[error("the server of the URL is too slow")]
+    TooSlow,
     /// The server could not be reached, or broke off.
     #[error("the URL could not be fetched: {0}")]
     Network(String),
+    /// What the server said is no answer, or leads nowhere.
+    #[error("the URL cannot be fetched: {0}")]
+    Broken(String),
     /// The file could not be written here.
     #[error("the file could not be written: {0}")]
     Disk(#[from] std::io::Error),
@@ -48,14 +54,18 @@ impl FetchError {
 #[derive(Clone, Debug)]
 pub(super) struct Fetcher {
     agent: ureq::Agent,
+    patience: Duration,
     max: u64,
 }
 
 impl Fetcher {
     /// A fetcher for files up to `max` bytes.
     pub(super) fn new(max: u64, allow: Vec<IpNet>) -> Self {
+        Self::within(PATIENCE.mul_f64(scale()), max, allow)
+    }
+
+    fn within(patience: Duration, max: u64, allow: Vec<IpNet>) -> Self {
         let config = ureq::Agent::config_builder()
-            .timeout_global(Some(PATIENCE))
             .timeout_resolve(Some(Duration::from_secs(5)))
             .timeout_connect(Some(Duration::from_secs(10)))
             .max_redirects(3)
@@ -66,7 +76,8 @@ impl Fetcher {
             .max_idle_connections(0)
             .build();
         let resolver = Policy { allow, inner: DefaultResolver::default() };
-        Self { agent: ureq::Agent::with_parts(config, DefaultConnector::default(), resolver), max }
+        let agent = ureq::Agent::with_parts(config, DefaultConnector::default(), resolver);
+        Self { agent, patience, max }
     }
 
     /// Fetches `url` into `sink`; returns the type the server claims. Blocks.
@@ -75,10 +86,21 @@ impl Fetcher {
         url: &str,
         sink: &mut impl Write,
     ) -> Result<Option<String>, FetchError> {
+        self.fetch_within(self.patience, url, sink)
+    }
+
+    /// The same with less patience.
+    pub(super) fn fetch_within(
+        &self,
+        patience: Duration,
+        url: &str,
+        sink: &mut impl Write,
+    ) -> Result<Option<String>, FetchError> {
         if !(url.starts_with("http://") || url.starts_with("https://")) {
             return Err(FetchError::Scheme);
         }
-        let response = self.agent.get(url).call().map_err(network)?;
+        let request = self.agent.get(url).config().timeout_global(Some(patience)).build();
+        let response = request.call().map_err(network)?;
         let status = response.status();
         if !status.is_success() {
             return Err(FetchError::Status(status.as_u16()));
@@ -106,11 +128,20 @@ fn copy(source: &mut impl Read, sink: &mut impl Write) -> Result<u64, FetchError
         let count = match source.read(&mut buffer) {
             Ok(0) => return Ok(total),
             Ok(count) => count,
-            Err(error) => return Err(FetchError::Network(error.to_string())),
+            Err(error) => return Err(network(error.into())),
         };
         sink.write_all(buffer.get(..count).unwrap_or_default())?;
         total += count as u64;
     }
+}
+
+/// `MOONWA_RETRY_SCALE` in test builds, as for webhooks.
+fn scale() -> f64 {
+    if !cfg!(feature = "simulator") {
+        return 1.0;
+    }
+    let asked = std::env::var("MOONWA_RETRY_SCALE").ok().and_then(|text| text.parse().ok());
+    asked.filter(|scale| (0.001..=1.0).contains(scale)).unwrap_or(1.0)
 }
 
 fn network(error: ureq::Error) -> FetchError {
@@ -118,6 +149,13 @@ fn network(error: ureq::Error) -> FetchError {
         ureq::Error::Io(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
             FetchError::Denied
         }
+        error @ (ureq::Error::BadUri(_)
+        | ureq::Error::TooManyRedirects
+        | ureq::Error::RedirectFailed
+        | ureq::Error::Http(_)
+        | ureq::Error::LargeResponseHeader(..)
+        | ureq::Error::Protocol(_)) => FetchError::Broken(error.to_string()),
+        ureq::Error::Timeout(ureq::Timeout::Global) => FetchError::TooSlow,
         error => FetchError::Network(error.to_string()),
     }
 }
@@ -196,7 +234,10 @@ fn is_never_v6(ip: Ipv6Addr) -> bool {
     let segments = ip.segments();
     let [a, b, ..] = segments;
     let v4_compatible = segments.iter().take(6).all(|segment| *segment == 0);
+    // Everything public lies in 2000::/3; what is translated to IPv4 (::ffff:0:0:0/96) does not.
+    let public = (a & 0xe000) == 0x2000;
     ip == METADATA
+        || !(public || is_private(IpAddr::V6(ip)))
         || ip.is_multicast()
         || ip.is_unspecified()
         || (a & 0xffc0) == 0xfe80
@@ -259,6 +300,8 @@ mod tests {
             "64:ff9b::a9fe:a9fe",
             "2002:a9fe:a9fe::1",
             "::a9fe:a9fe",
+            "::ffff:0:a9fe:a9fe",
+            "4000::1",
             "::",
         ] {
             assert!(!may(ip, &all), "{ip}");
@@ -284,6 +327,98 @@ mod tests {
         assert!(listener.accept().is_err(), "nothing may have connected");
         let file = Fetcher::new(10, Vec::new()).fetch("file:///etc/passwd", &mut Vec::new());
         assert!(matches!(file, Err(FetchError::Scheme)));
+    }
+
+    /// Every way to write an IPv4 address that some parser somewhere takes, and the IPv6 addresses that carry it.
+    fn disguises(ip: Ipv4Addr) -> Vec<String> {
+        let [a, b, c, d] = ip.octets();
+        let whole = u32::from(ip);
+        let (high, low) = (whole >> 16, whole & 0xffff);
+        let tail = whole & 0x00ff_ffff;
+        let mut hosts = vec![
+            ip.to_string(),
+            whole.to_string(),
+            format!("{whole:#o}").replace("0o", "0"),
+            format!("{whole:#x}"),
+            format!("{whole:#X}"),
+            format!("0x{whole:08x}"),
+            format!("{a}.{tail}"),
+            format!("{a}.{b}.{low}"),
+            format!("0x{a:x}.{tail}"),
+            format!("0{a:o}.{tail}"),
+            format!("0x{a:x}.0x{b:x}.0x{c:x}.0x{d:x}"),
+            format!("0{a:o}.0{b:o}.0{c:o}.0{d:o}"),
+            format!("000{a:o}.00{b:o}.0{c:o}.{d}"),
+            format!("{a}.0x{b:x}.0{c:o}.{d}"),
+            format!("0x{a:x}.{b}.{low}"),
+            format!("{a}.{b}.{c}.0{d:o}"),
+        ];
+        let groups = format!("{high:x}:{low:x}");
+        for prefix in ["::ffff:", "0:0:0:0:0:ffff:", "::ffff:0:", "::", "64:ff9b::", "64:ff9b:1::"]
+        {
+            hosts.extend([format!("[{prefix}{groups}]"), format!("[{prefix}{ip}]")]);
+        }
+        hosts.extend([
+            format!("[2002:{groups}::]"),
+            format!("[2002:{groups}::1]"),
+            format!("[2001::{groups}]"),
+        ]);
+        let users = [
+            format!("example.com@{ip}"),
+            format!("example.com:80@{whole}"),
+            format!("a%40b:c@[::ffff:{ip}]"),
+        ];
+        hosts.extend(users);
+        hosts
+    }
+
+    /// reliability.md H5: whoever writes the URL reaches nothing here, however it is written.
+    #[test]
+    fn no_disguise_of_a_forbidden_address_is_connected_to() {
+        let sentinel = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        sentinel.set_nonblocking(true).unwrap();
+        let port = sentinel.local_addr().unwrap().port();
+        let fetcher = Fetcher::new(10, Vec::new());
+        let mut forms = 0;
+        for ip in [
+            [127, 0, 0, 1],
+            [127, 8, 8, 8],
+            [10, 1, 2, 3],
+            [172, 16, 0, 1],
+            [192, 168, 1, 1],
+            [169, 254, 169, 254],
+            [100, 100, 100, 200],
+            [0, 0, 0, 0],
+            [224, 0, 0, 1],
+        ] {
+            for host in disguises(ip.into()) {
+                for url in [
+                    format!("http://{host}:{port}/x"),
+                    format!("HTTP://{host}:{port}/x").replace("HTTP", "https"),
+                ] {
+                    let outcome = fetcher.fetch(&url, &mut Vec::new());
+                    assert!(
+                        matches!(
+                            outcome,
+                            Err(FetchError::Denied
+                                | FetchError::Network(_)
+                                | FetchError::Broken(_))
+                        ),
+                        "{url}: {outcome:?}"
+                    );
+                    forms += 1;
+                }
+            }
+        }
+        for host in
+            ["localhost", "LOCALHOST", "[::1]", "[0:0:0:0:0:0:0:1]", "[fd00:ec2::254]", "[fe80::1]"]
+        {
+            let outcome = fetcher.fetch(&format!("http://{host}:{port}/x"), &mut Vec::new());
+            assert!(outcome.is_err(), "{host}");
+            forms += 1;
+        }
+        assert!(forms >= 300, "{forms}");
+        assert!(sentinel.accept().is_err(), "something was connected to");
     }
 
     fn serve(answer: &'static str) -> String {
@@ -323,6 +458,23 @@ mod tests {
         let said = serve("HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n01234567890");
         let outcome = Fetcher::new(10, local()).fetch(&said, &mut Vec::new());
         assert!(matches!(outcome, Err(FetchError::TooLarge)), "{outcome:?}");
+    }
+
+    #[test]
+    fn a_file_that_never_ends_is_given_up() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/x.jpg", listener.local_addr().unwrap());
+        let held = std::thread::Builder::new().spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nbegun").unwrap();
+            // Open until the other side goes.
+            stream.read_to_end(&mut Vec::new())
+        });
+        let local = vec!["127.0.0.0/8".parse().unwrap()];
+        let fetcher = Fetcher::within(Duration::from_millis(300), 1000, local);
+        let outcome = fetcher.fetch(&url, &mut Vec::new());
+        assert!(matches!(outcome, Err(FetchError::TooSlow)), "{outcome:?}");
+        drop(held);
     }
 
     #[test]

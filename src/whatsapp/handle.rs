@@ -12,9 +12,9 @@ use wa_rs::client::Client;
 use super::WhatsAppError;
 use super::device::{Command, Reply};
 use super::link::Parts;
-use super::{deliver, history, media};
+use super::{deliver, forward, history, media};
 use crate::config::Pace;
-use crate::model::{DeviceStatus, Jid, MessageId, PhoneNumber};
+use crate::model::{DeviceStatus, Jid, MessageId, PhoneNumber, Recipient};
 
 /// How long a question to WhatsApp may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -95,8 +95,23 @@ impl DeviceHandle {
         Ok(Some(Lookup {
             jid: outside(jid)?,
             lid: found.lid.as_ref().and_then(|lid| outside(lid).ok()),
-            name: found.verified_name.and_then(|verified| verified.name),
+            name: match found.verified_name.and_then(|verified| verified.name) {
+                Some(name) => Some(name),
+                None => {
+                    history::name_of(&self.parts.store, &self.parts.name, phone.as_str()).await?
+                }
+            },
         }))
+    }
+
+    /// Whether a message went to or came from there lately, as far as the log and the send queue tell. Groups count as
+    /// in touch.
+    pub async fn in_touch(&self, to: &Recipient) -> Result<bool, WhatsAppError> {
+        let jid = to.jid();
+        if jid.is_group() {
+            return Ok(true);
+        }
+        Ok(history::in_touch(&self.parts.store, &self.parts.name, &jid).await?)
     }
 
     /// The groups the account is in.
@@ -125,7 +140,12 @@ impl DeviceHandle {
     pub async fn media(&self, message: &MessageId) -> Result<MediaStream, WhatsAppError> {
         let space = self.parts.store.space(&self.parts.name);
         let row = history::media(&space, message).await?;
-        media::download(&self.parts, &*self.client()?, row).await
+        media::download(&self.parts, &*self.client()?, message, row).await
+    }
+
+    /// Whether a message can be passed on: it came in, or went out, not too long ago.
+    pub async fn can_forward(&self, message: &MessageId) -> Result<bool, WhatsAppError> {
+        Ok(forward::original(&self.parts, message).await?.is_some())
     }
 
     /// Marks a received message as read.

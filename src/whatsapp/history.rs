@@ -1,4 +1,4 @@
-//! What is kept of messages beyond their events: for a week, how to download a file. Looking a message up by its id goes
+//! What is kept of messages beyond their events: for a week, how to download or forward a file. Looking a message up by its id goes
 //! through the newest events of the log, which are the ones people answer, read and react to.
 
 use std::time::Duration;
@@ -6,9 +6,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use wa_rs::wacore::download::MediaType;
 
-use super::WhatsAppError;
+use super::{WhatsAppError, poll};
 use crate::model::{
-    DeviceName, Event, EventData, EventType, MediaKind, MessageData, MessageId, UnixMillis,
+    DeviceName, Event, EventData, EventType, Jid, MediaKind, MessageData, MessageId, MessageStatus,
+    SentMessage, UnixMillis,
 };
 use crate::store::{Batch, Seq, Space, Store, StoreError};
 
@@ -19,6 +20,8 @@ const KEEP: Duration = Duration::from_hours(7 * 24);
 /// How many events are looked through, in pages.
 const PAGE: u64 = 512;
 const PAGES: u64 = 10;
+/// How many sent messages are looked through.
+const RECENT: usize = 1_000;
 
 /// Where a received file is and how it is decrypted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,6 +35,17 @@ pub(super) struct MediaRow {
     pub(super) size: Option<u64>,
     pub(super) mime: Option<String>,
     pub(super) filename: Option<String>,
+    /// The chat as the stanza named it, for asking the phone to upload the file again.
+    #[serde(default)]
+    pub(super) chat: Option<String>,
+    /// Who sent it, in a group.
+    #[serde(default)]
+    pub(super) participant: Option<String>,
+    #[serde(default)]
+    pub(super) from_me: bool,
+    /// The message, ready to be forwarded: base64 of its encoding.
+    #[serde(default)]
+    pub(super) forward: Option<String>,
 }
 
 /// Adds the row of a message's file to a batch.
@@ -42,6 +56,13 @@ pub(super) fn put(batch: &mut Batch, id: &str, row: &MediaRow) {
     }
 }
 
+/// Writes the row of a message's file.
+pub(super) async fn save(space: &Space, id: &str, row: &MediaRow) -> Result<(), StoreError> {
+    let mut batch = Batch::new();
+    put(&mut batch, id, row);
+    space.write(batch).await
+}
+
 /// The row of a message's file.
 pub(super) async fn media(space: &Space, id: &MessageId) -> Result<MediaRow, WhatsAppError> {
     let key = [MEDIA, id.as_str().as_bytes()].concat();
@@ -50,16 +71,23 @@ pub(super) async fn media(space: &Space, id: &MessageId) -> Result<MediaRow, Wha
         .map_err(|error| StoreError::Damaged(format!("media: {error}")).into())
 }
 
-/// Forgets rows older than a week.
+#[derive(Deserialize)]
+struct Age {
+    at: UnixMillis,
+}
+
+/// Forgets rows that are too old.
 pub(super) async fn prune(space: &Space) -> Result<(), StoreError> {
-    let horizon = UnixMillis::now().before(KEEP);
     let mut batch = Batch::new();
     let mut old = 0_usize;
-    for (key, value) in space.scan(MEDIA).await? {
-        let at = serde_json::from_slice::<MediaRow>(&value).map(|row| row.at).unwrap_or_default();
-        if at < horizon {
-            batch.remove(key);
-            old += 1;
+    for (rows, keep) in [(MEDIA, KEEP), (poll::POLLS, poll::KEEP)] {
+        let horizon = UnixMillis::now().before(keep);
+        for (key, value) in space.scan(rows).await? {
+            let at = serde_json::from_slice::<Age>(&value).map(|row| row.at).unwrap_or_default();
+            if at < horizon {
+                batch.remove(key);
+                old += 1;
+            }
         }
     }
     if old == 0 { Ok(()) } else { space.write(batch).await }
@@ -70,6 +98,50 @@ pub(super) async fn find(
     store: &Store,
     device: &DeviceName,
     id: &MessageId,
+) -> Result<Option<MessageData>, StoreError> {
+    newest(store, device, |data| data.id == id.as_str()).await
+}
+
+/// The name a person gave themselves in the newest message of theirs.
+pub(super) async fn name_of(
+    store: &Store,
+    device: &DeviceName,
+    phone: &str,
+) -> Result<Option<String>, StoreError> {
+    let theirs = |data: &MessageData| {
+        !data.from_me && data.from.name.is_some() && data.from.phone.as_deref() == Some(phone)
+    };
+    Ok(newest(store, device, theirs).await?.and_then(|data| data.from.name))
+}
+
+/// Whether a person wrote to us, or took a message of ours.
+pub(super) async fn in_touch(
+    store: &Store,
+    device: &DeviceName,
+    jid: &Jid,
+) -> Result<bool, StoreError> {
+    let sent = store.queue().recent(device, RECENT).await?;
+    let took = |row: &SentMessage| {
+        let failed = matches!(row.status, MessageStatus::Failed { .. });
+        row.request.to.jid() == *jid && row.status.is_settled() && !failed
+    };
+    if sent.iter().any(took) {
+        return Ok(true);
+    }
+    let user = jid.user();
+    let theirs = |data: &MessageData| {
+        let of = |address: &Option<String>| address.as_deref() == Some(user);
+        data.group.is_none()
+            && (data.chat == jid.as_str() || of(&data.from.phone) || of(&data.from.lid))
+    };
+    Ok(newest(store, device, theirs).await?.is_some())
+}
+
+/// The newest message for which `good` holds, among the last few thousand events.
+async fn newest(
+    store: &Store,
+    device: &DeviceName,
+    good: impl Fn(&MessageData) -> bool,
 ) -> Result<Option<MessageData>, StoreError> {
     let mut end = store.log().tail(device).borrow().0;
     for _ in 0..PAGES {
@@ -82,7 +154,7 @@ pub(super) async fn find(
         for stored in page.events.iter().rev().filter(|stored| is_message(stored.kind)) {
             let Ok(event) = serde_json::from_slice::<Event>(&stored.body) else { continue };
             match event.data {
-                EventData::Message(data) if data.id == id.as_str() => return Ok(Some(*data)),
+                EventData::Message(data) if good(&data) => return Ok(Some(*data)),
                 _ => {}
             }
         }

@@ -1,16 +1,18 @@
 //! Messages in: decoded and on disk before WhatsApp gets its ack. When the disk says no, so do we, and WhatsApp sends
 //! them again; the events' ids make that harmless.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use wa_rs::client::Client;
 use wa_rs::types::events::InboundMessage;
 use wa_rs::types::message::MessageInfo;
+use wa_rs::wacore::proto_helpers::MessageExt;
 use wa_rs::{InboundDurabilityHook, Jid, anyhow};
 
 use super::link::Parts;
-use super::{decode, history, ledger};
+use super::{decode, history, ledger, poll};
 use crate::model::{Person, UnixMillis};
 use crate::store::{Batch, StoreError};
 
@@ -45,28 +47,64 @@ pub(super) async fn keep_late(parts: &Parts, client: &Client, batch: &[InboundMe
     }
 }
 
+/// Tells of a message that WhatsApp gives to phones only. There is nothing to fetch, and nothing to be acked again.
+pub(super) async fn keep_unavailable(
+    parts: &Parts,
+    client: &Client,
+    info: &MessageInfo,
+    kind: &str,
+) {
+    let (from, chat) = (person(client, info).await, chat(client, info).await);
+    if let Some(event) = decode::unavailable(&parts.name, info, kind, from, chat) {
+        drop(parts.ledger.send(ledger::Entry::Event(event)));
+        parts.status.heard(UnixMillis::now());
+    }
+}
+
 async fn keep(parts: &Parts, client: &Client, batch: &[InboundMessage]) -> Result<(), StoreError> {
+    let space = parts.store.space(&parts.name);
     let mut events = Vec::with_capacity(batch.len());
-    let mut files = Batch::new();
-    let mut any_file = false;
+    let mut rows = Batch::new();
+    let mut any_row = false;
+    let mut polls = BTreeMap::new();
     for InboundMessage { message, info, .. } in batch {
         let from = person(client, info).await;
         let chat = chat(client, info).await;
-        let Some(decoded) = decode::message(&parts.name, info, message, from, chat) else {
+        let Some(mut decoded) = decode::message(&parts.name, info, message, from, chat) else {
             continue;
         };
         if let Some(row) = &decoded.media {
-            history::put(&mut files, &info.id, row);
-            any_file = true;
+            history::put(&mut rows, &info.id, row);
+            any_row = true;
+        }
+        if let Some(poll) = poll::received(info, message) {
+            poll::put(&mut rows, &info.id, &poll);
+            any_row = true;
+            polls.insert(info.id.clone(), poll);
+        }
+        if let Some(vote) = message.get_base_message().poll_update_message.as_option() {
+            // The poll may be in this very batch.
+            let known = match vote.poll_creation_message_key.as_option().and_then(|k| k.id.as_ref())
+            {
+                Some(id) => match polls.get(id) {
+                    Some(poll) => Some(poll.clone()),
+                    None => poll::find(&space, id).await?,
+                },
+                None => None,
+            };
+            if let Some(known) = known
+                && let Some(options) = poll::choices(client, info, vote, &known).await
+            {
+                decoded.chose(options);
+            }
         }
         events.extend(ledger::row(&decoded.event));
     }
     if events.is_empty() {
         return Ok(());
     }
-    let space = parts.store.space(&parts.name);
-    let files = async { if any_file { space.write(files).await } else { Ok(()) } };
-    let (appended, written) = tokio::join!(parts.store.log().append(events), files);
+    let rows = async { if any_row { space.write(rows).await } else { Ok(()) } };
+    let (appended, written) = tokio::join!(parts.store.log().append(events), rows);
     appended?;
     written?;
     parts.status.heard(UnixMillis::now());

@@ -110,6 +110,19 @@ pub(super) fn status_event(message: &SentMessage) -> Event {
     }
 }
 
+/// The event that says that a LID and a phone number are one person's.
+pub(super) fn resolved(device: &DeviceName, lid: &str, phone: &str) -> Event {
+    let kind = EventType::IdentityResolved;
+    let jid = format!("{phone}@s.whatsapp.net");
+    Event {
+        id: EventId::derive(&[device.as_str(), lid, phone, kind.as_str()]),
+        kind,
+        timestamp: UnixMillis::now(),
+        device: device.clone(),
+        data: EventData::Other(serde_json::json!({ "jid": jid, "phone": phone, "lid": lid })),
+    }
+}
+
 /// The row the log keeps. `None` never happens: our own types always serialise.
 pub(super) fn row(event: &Event) -> Option<NewEvent> {
     let body = serde_json::to_vec(event)

@@ -15,7 +15,7 @@ use wa_rs::waproto::whatsapp::device_props::PlatformType;
 
 use super::fetch::Fetcher;
 use super::inbound::Inbox;
-use super::ledger::Entry;
+use super::ledger::{Entry, resolved};
 use super::net::Net;
 use super::observe::{Observer, interest};
 use super::session::SessionStore;
@@ -50,7 +50,11 @@ pub(super) struct Parts {
 impl Parts {
     /// The engine's storage for this device.
     pub(super) fn backend(&self) -> Arc<dyn Backend> {
-        Arc::new(SessionStore::new(self.store.space(&self.name)))
+        let (device, ledger) = (self.name.clone(), self.ledger.clone());
+        let told = Arc::new(move |lid: &str, phone: &str| {
+            drop(ledger.send(Entry::Event(resolved(&device, lid, phone))));
+        });
+        Arc::new(SessionStore::new(self.store.space(&self.name)).telling(told))
     }
 }
 
@@ -88,6 +92,8 @@ pub(super) enum Signal {
     SendingLocked,
     /// Until when sending is locked, when WhatsApp says so.
     LockedUntil(Option<UnixMillis>),
+    /// WhatsApp says that it is not locked: the refusal was about that one receiver.
+    NotLocked,
     /// The client is down: whoever holds it lets go.
     Down,
     /// The client is flushed and gone; nothing of it touches the store any more.

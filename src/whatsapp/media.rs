@@ -17,11 +17,12 @@ use wa_rs::wacore::upload::{EncryptedMediaInfo, UploadSource, encrypt_media_stre
 
 use super::deliver::Failure;
 use super::fetch::FetchError;
+use super::film::{self, Film};
 use super::handle::MediaStream;
-use super::history::{MediaRow, media_type};
+use super::history::{self, MediaRow, media_type};
 use super::link::Parts;
 use super::{WhatsAppError, encode, image};
-use crate::model::{MediaKind, MediaSource};
+use crate::model::{MediaKind, MediaSource, MessageId};
 
 /// How much is read at once on the way to a caller.
 const CHUNK: usize = 64 << 10;
@@ -40,7 +41,7 @@ struct Ready {
     length: u64,
     info: EncryptedMediaInfo,
     mime: String,
-    size: Option<(u32, u32)>,
+    film: Film,
 }
 
 /// Why a file could not be made ready.
@@ -90,13 +91,13 @@ pub(super) async fn upload(
     let permit = Arc::clone(&parts.heavy).acquire_owned().await;
     let ready = on_thread(move || make_ready(&worker, kind, &source, mime)).await?;
     drop(permit);
-    let Ready { cipher, length, info, mime, size } = ready;
+    let Ready { cipher, length, info, mime, film: Film { size, seconds } } = ready;
     let source = Cipher { file: cipher, length };
     let upload = client
         .upload_stream(source, info, media_type(kind))
         .await
         .map_err(|error| Failure::Later(format!("the upload failed: {error}")))?;
-    Ok(encode::File { upload, mime, filename: name, size })
+    Ok(encode::File { upload, mime, filename: name, size, seconds })
 }
 
 fn make_ready(
@@ -121,9 +122,18 @@ fn make_ready(
     plain.seek(SeekFrom::Start(0))?;
     (&plain).take(image::HEAD as u64).read_to_end(&mut head)?;
     let mime = decide_type(kind, mime, image::sniff(&head), claimed)?;
-    let size = match kind {
-        MediaKind::Image | MediaKind::Sticker => image::dimensions(&mut plain),
-        _ => None,
+    let film = match kind {
+        MediaKind::Image | MediaKind::Sticker => {
+            Film { size: image::dimensions(&mut plain), seconds: None }
+        }
+        MediaKind::Video => film::mp4(&mut plain),
+        // Sound in either container.
+        MediaKind::Audio | MediaKind::Voice => {
+            let opus = mime.contains("opus").then(|| film::opus(&mut plain)).flatten();
+            let seconds = opus.or_else(|| film::mp4(&mut plain).seconds);
+            Film { size: None, seconds }
+        }
+        MediaKind::Document => Film::default(),
     };
     plain.seek(SeekFrom::Start(0))?;
     let cipher = scratch(&spool)?;
@@ -134,7 +144,7 @@ fn make_ready(
     )
     .map_err(|error| MediaError::Cipher(error.to_string()))?;
     let length = cipher.metadata()?.len();
-    Ok(Ready { cipher: Arc::new(cipher), length, info, mime, size })
+    Ok(Ready { cipher: Arc::new(cipher), length, info, mime, film })
 }
 
 /// A caller's word counts most, then the bytes, then the server's word. An error page must not become a picture.
@@ -199,28 +209,67 @@ fn last_segment(url: &str) -> Option<String> {
 pub(super) async fn download(
     parts: &Arc<Parts>,
     client: &Client,
-    row: MediaRow,
+    id: &MessageId,
+    mut row: MediaRow,
 ) -> Result<MediaStream, WhatsAppError> {
     if row.size.is_some_and(|size| size > parts.max_media) {
         return Err(WhatsAppError::TooLarge);
     }
-    let params = params(&row).ok_or(WhatsAppError::NotFound)?;
-    let spool = parts.store.spool();
-    let sink = on_thread(move || scratch(&spool))
-        .await
-        .map_err(|error| WhatsAppError::Media(error.to_string()))?;
-    let file = client.download_to_writer(&params, sink).await.map_err(|error| {
-        let refused = error.chain().find_map(|cause| cause.downcast_ref::<HttpStatusError>());
-        match refused.map(|refused| refused.status) {
-            Some(404 | 410) => WhatsAppError::Expired,
-            Some(status) => WhatsAppError::Refused(status.to_string()),
-            None => WhatsAppError::Media(format!("the download failed: {error}")),
+    let file = match fetch(parts, client, &row).await {
+        Err(WhatsAppError::Expired) => {
+            row.direct_path = upload_again(client, id, &row).await?;
+            history::save(&parts.store.space(&parts.name), id.as_str(), &row).await?;
+            fetch(parts, client, &row).await?
         }
-    })?;
+        fetched => fetched?,
+    };
     let (chunks, stream) = mpsc::channel(4);
     parts.tasks.spawn("media stream", send_chunks(file, chunks));
     let MediaRow { mime, filename, size, .. } = row;
     Ok(MediaStream { mime, filename, size, chunks: stream })
+}
+
+/// Downloads and decrypts into a nameless file.
+async fn fetch(parts: &Parts, client: &Client, row: &MediaRow) -> Result<File, WhatsAppError> {
+    let params = params(row).ok_or(WhatsAppError::NotFound)?;
+    let spool = parts.store.spool();
+    let sink = on_thread(move || scratch(&spool))
+        .await
+        .map_err(|error| WhatsAppError::Media(error.to_string()))?;
+    client.download_to_writer(&params, sink).await.map_err(|error| {
+        let refused = error.chain().find_map(|cause| cause.downcast_ref::<HttpStatusError>());
+        match refused.map(|refused| refused.status) {
+            // The hosts say 403 of a path whose signature is out of date, too.
+            Some(403 | 404 | 410) => WhatsAppError::Expired,
+            Some(status) => WhatsAppError::Refused(status.to_string()),
+            None => WhatsAppError::Media(format!("the download failed: {error}")),
+        }
+    })
+}
+
+/// Asks the account's phone to upload a file again that WhatsApp's hosts have thrown away; the new path. A phone that
+/// is off, or has deleted the file, cannot.
+async fn upload_again(
+    client: &Client,
+    id: &MessageId,
+    row: &MediaRow,
+) -> Result<String, WhatsAppError> {
+    let key = row.media_key.as_ref().and_then(|key| HEXLOWER.decode(key.as_bytes()).ok());
+    let chat = row.chat.as_ref().and_then(|chat| chat.parse::<wa_rs::Jid>().ok());
+    let (Some(key), Some(chat)) = (key, chat) else { return Err(WhatsAppError::Expired) };
+    let participant = row.participant.as_ref().and_then(|jid| jid.parse::<wa_rs::Jid>().ok());
+    let request = wa_rs::MediaReuploadRequest {
+        msg_id: id.as_str(),
+        chat_jid: &chat,
+        media_key: &key,
+        is_from_me: row.from_me,
+        participant: participant.as_ref(),
+    };
+    match client.media_reupload().request(&request).await {
+        Ok(wa_rs::MediaRetryResult::Success { direct_path }) => Ok(direct_path),
+        Err(wa_rs::MediaReuploadError::Client(_)) => Err(WhatsAppError::NotConnected),
+        Ok(_) | Err(_) => Err(WhatsAppError::Expired),
+    }
 }
 
 async fn send_chunks(file: File, chunks: mpsc::Sender<Result<Bytes, WhatsAppError>>) {
@@ -291,7 +340,9 @@ impl Read for At {
 }
 
 /// Runs blocking work on a thread of its own.
-async fn on_thread<T, E>(work: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, E>
+pub(super) async fn on_thread<T, E>(
+    work: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> Result<T, E>
 where
     T: Send + 'static,
     E: From<std::io::Error> + Send + 'static,

@@ -31,6 +31,7 @@ pub(super) fn interest() -> EventInterest {
         EventKind::ClientOutdated,
         EventKind::ConnectFailure,
         EventKind::Messages,
+        EventKind::UndecryptableMessage,
         EventKind::ServerAck,
         EventKind::Receipt,
         EventKind::GroupUpdate,
@@ -157,6 +158,17 @@ impl EventHandler for Observer {
                     let (parts, batch) = (Arc::clone(&self.parts), Arc::clone(&batch.messages));
                     self.parts.tasks.spawn("keep messages", async move {
                         super::inbound::keep_late(&parts, &client, &batch).await;
+                    });
+                }
+            }
+            Event::UndecryptableMessage(gone)
+                if gone.unavailable_type.is_unrecoverable_fanout() =>
+            {
+                if let Some(client) = self.client() {
+                    let (parts, gone) = (Arc::clone(&self.parts), gone.clone());
+                    self.parts.tasks.spawn("keep unavailable", async move {
+                        let kind = gone.unavailable_type.as_str();
+                        super::inbound::keep_unavailable(&parts, &client, &gone.info, kind).await;
                     });
                 }
             }

@@ -39,7 +39,8 @@ pub(super) struct Outgoing {
     known: Known,
     backlog: Vec<SentMessage>,
     more: bool,
-    busy: BTreeSet<Jid>,
+    /// What is on its way, by chat.
+    busy: BTreeMap<Jid, MessageId>,
     tries: BTreeMap<MessageId, (u32, Instant)>,
 }
 
@@ -65,7 +66,7 @@ impl Outgoing {
             known,
             backlog: Vec::new(),
             more: true,
-            busy: BTreeSet::new(),
+            busy: BTreeMap::new(),
             tries: BTreeMap::new(),
         }
     }
@@ -79,9 +80,15 @@ impl Outgoing {
         let mut pacer = Pacer::new(*self.pace.borrow_and_update());
         let mut flying = Flying::new();
         loop {
+            // Whatever else woke us, a nudge that came with it counts.
+            self.more |= nudge.has_changed().unwrap_or_default();
             nudge.borrow_and_update();
             if self.more && flying.len() < IN_FLIGHT {
                 self.read().await;
+            }
+            // What was queued under a new pace must not leave under the old one.
+            if self.pace.has_changed().unwrap_or_default() {
+                pacer = Pacer::new(*self.pace.borrow_and_update());
             }
             let client = self.live.borrow_and_update().clone();
             let wake = match &client {
@@ -123,7 +130,10 @@ impl Outgoing {
             fail(&self.parts, &row, "expired", detail).await;
         }
         self.tries.retain(|id, _| fresh.iter().any(|row| row.id == *id));
-        self.backlog = fresh;
+        // What is on its way still stands in the queue; it must not go out twice.
+        let busy = &self.busy;
+        let waiting = |row: &SentMessage| !busy.values().any(|id| *id == row.id);
+        self.backlog = fresh.into_iter().filter(waiting).collect();
     }
 
     /// Starts what may start. Returns when to look again, when that is sooner than the next event.
@@ -149,7 +159,7 @@ impl Outgoing {
                 sooner(at);
                 blocked.insert(chat.clone());
             }
-            if self.busy.contains(&chat) || blocked.contains(&chat) {
+            if self.busy.contains_key(&chat) || blocked.contains(&chat) {
                 blocked.insert(chat);
                 at += 1;
                 continue;
@@ -158,8 +168,8 @@ impl Outgoing {
                 sooner(now + wait);
                 break;
             }
-            self.busy.insert(chat);
             let row = self.backlog.remove(at);
+            self.busy.insert(chat, row.id.clone());
             flying.push(self.fly(Arc::clone(client), row));
         }
         wake
@@ -182,6 +192,7 @@ impl Outgoing {
                 Err(Failure::Later(why)) if tried + 1 >= TRIES => {
                     fail(&parts, &row, "send_failed", why.clone()).await;
                 }
+                Err(Failure::Withdrawn) => clear_spool(&row).await,
                 Err(Failure::Later(_) | Failure::Offline) => {}
             }
             Landed { row, outcome }
@@ -192,7 +203,7 @@ impl Outgoing {
         let Landed { row, outcome } = landed;
         self.busy.remove(&row.request.to.jid());
         let wait = match outcome {
-            Ok(()) | Err(Failure::Never { .. }) => None,
+            Ok(()) | Err(Failure::Never { .. } | Failure::Withdrawn) => None,
             Err(Failure::Offline) => Some((0, Duration::from_secs(1))),
             Err(Failure::Later(why)) => {
                 tracing::warn!(device = %self.parts.name, id = %row.id, why, "A message was not sent; trying again.");

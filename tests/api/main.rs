@@ -10,6 +10,13 @@
     reason = "what a test does not expect shall end it loudly"
 )]
 
+mod contract;
+mod face;
 mod http;
+mod malformed;
+mod outcome;
+mod readme;
+mod refused;
 mod send;
+mod story;
 mod support;

@@ -14,6 +14,7 @@ use moonwa::model::{DeviceName, DeviceState, KeyHash};
 use moonwa::reload::Reloader;
 use moonwa::store::{Store, StoreOptions};
 use moonwa::task::Tasks;
+use moonwa::telemetry::Log;
 use moonwa::whatsapp::{Fleet, FleetOptions};
 use moonwa_simulator::harness::Rest;
 use tempfile::TempDir;
@@ -79,8 +80,14 @@ impl Gateway {
         webhooks.reconcile(&loaded.config.devices).await?;
         fleet.reconcile(&loaded.config.devices).await;
         let config = Arc::new(ArcSwap::from_pointee(loaded.config.clone()));
-        let (reloader, reload) =
-            Reloader::new(file.clone(), loaded, config.clone(), fleet.clone(), webhooks.clone());
+        let (reloader, reload) = Reloader::new(
+            file.clone(),
+            loaded,
+            config.clone(),
+            fleet.clone(),
+            webhooks.clone(),
+            Log::default(),
+        );
         tasks.spawn("reload", reloader.run(tasks.stop().clone()));
         let link = LoginLink::new();
         let api = Api {
@@ -90,6 +97,7 @@ impl Gateway {
             store: store.clone(),
             tasks: tasks.clone(),
             reload,
+            file: file.clone(),
             operator: KeyHash::of("operator-token"),
             link: link.clone(),
             metrics: None,

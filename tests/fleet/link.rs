@@ -1,10 +1,14 @@
 //! A fleet against the simulated WhatsApp, in one process: linking, messages both ways, states. The stories with the real
 //! binary are elsewhere; these answer in seconds.
 
-use crate::support::{Gateway, eventually, text_to};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::support::{Gateway, config, eventually, name, text_to};
 use anyhow::Result;
+use moonwa::config::{DeviceConfig, Pace};
 use moonwa::model::{DeviceState, EventType, LoggedOut, MessageStatus, Pending, Stop};
-use moonwa_simulator::Simulator;
+use moonwa_simulator::{Entry, Simulator};
 
 #[tokio::test]
 async fn linked_by_qr_it_receives_and_sends() -> Result<()> {
@@ -167,6 +171,41 @@ async fn stopping_and_starting() -> Result<()> {
     gateway.device().reconnect().await?;
     gateway.expect_state(|state| matches!(state, DeviceState::Reconnecting { .. })).await;
     gateway.expect_state(|state| matches!(state, DeviceState::Connected)).await;
+    gateway.stop().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_pace_holds_back_and_drops_nothing() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let (ann, bob) =
+        (sim.phone("628111000231", "Ann").await, sim.phone("628111000232", "Bob").await);
+    let gateway = Gateway::start(&sim).await?;
+    gateway.link(&ann).await?;
+    let paced = async |pace| {
+        let config = DeviceConfig { pace, ..config() };
+        gateway.fleet.reconcile(&BTreeMap::from([(name(), config)])).await;
+    };
+    paced(Some(Pace { count: 2, per: Duration::from_hours(1) })).await;
+    let mut rows = Vec::new();
+    for n in 0..4 {
+        rows.push(gateway.send(text_to(bob.number(), &format!("pelan {n}"))).await?);
+    }
+    bob.expect_text("pelan 1").await?;
+    gateway.expect_status(&rows[1].id, MessageStatus::Delivered).await;
+    // The two of this hour went out; nothing of the others was even looked up.
+    assert_eq!(gateway.message_status(&rows[2].id).await, Some(MessageStatus::Queued));
+    assert_eq!(gateway.message_status(&rows[3].id).await, Some(MessageStatus::Queued));
+    paced(None).await;
+    bob.expect_text("pelan 3").await?;
+    let texts: Vec<String> =
+        bob.inbox().iter().filter_map(|item| item.message()?.text.clone()).collect();
+    assert_eq!(texts, ["pelan 0", "pelan 1", "pelan 2", "pelan 3"]);
+    for row in &rows {
+        let id = row.id.as_str();
+        let out = |e: &&Entry| e.is_in("message") && e.attr("id").as_deref() == Some(id);
+        assert_eq!(sim.journal().iter().filter(out).count(), 1, "sent once, not only seen once");
+    }
     gateway.stop().await;
     Ok(())
 }

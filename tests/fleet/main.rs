@@ -11,6 +11,9 @@
     reason = "what a test does not expect shall end it loudly"
 )]
 
+mod files;
+mod inbound;
 mod kinds;
 mod link;
 mod support;
+mod withdrawn;

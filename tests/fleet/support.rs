@@ -150,6 +150,32 @@ impl Gateway {
         page.events.iter().map(|event| serde_json::from_slice(&event.body).expect("JSON")).collect()
     }
 
+    pub(crate) async fn expect_connected(&self) {
+        self.expect_state(|state| matches!(state, DeviceState::Connected)).await;
+    }
+
+    /// The file of a received message, as callers get it.
+    pub(crate) async fn media(&self, id: &str) -> Result<Vec<u8>> {
+        let id = MessageId::parse(id).context("an id")?;
+        let mut stream = self.device().media(&id).await?;
+        let mut bytes = Vec::new();
+        while let Some(chunk) = stream.chunks.recv().await {
+            bytes.extend(chunk?);
+        }
+        Ok(bytes)
+    }
+
+    pub(crate) async fn send_poll(
+        &self,
+        number: &str,
+        question: &str,
+        options: &[&str],
+    ) -> Result<String> {
+        let options = options.iter().map(|option| (*option).to_owned()).collect();
+        let content = Content::Poll { question: question.into(), options, selectable: 2 };
+        Ok(self.send(to(number, content)).await?.id.to_string())
+    }
+
     pub(crate) async fn expect_event(
         &self,
         kind: EventType,

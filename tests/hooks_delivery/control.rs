@@ -107,6 +107,18 @@ async fn a_test_is_posted_beside_the_queue() {
 }
 
 #[tokio::test]
+async fn the_last_hundred_attempts_are_kept() {
+    let gate = Gate::open(FAST).await;
+    let receiver = Receiver::start(&gate.tasks, |_| OK).await;
+    gate.configure(&[endpoint(&receiver.url)]).await;
+    let ids = gate.say(&refs(&texts(120))).await;
+    gate.report(|report| report.delivered == 120).await;
+    let attempts = gate.hooks.attempts(&device(), 1).unwrap();
+    let newest_first: Vec<_> = ids.iter().rev().take(100).collect();
+    assert_eq!(attempts.iter().map(|attempt| &attempt.event).collect::<Vec<_>>(), newest_first);
+}
+
+#[tokio::test]
 async fn a_removed_endpoint_goes_on_when_it_is_restored() {
     let gate = Gate::open(FAST).await;
     let receiver = Receiver::start(&gate.tasks, |_| OK).await;

@@ -1,12 +1,12 @@
 //! A gateway's delivery side on a temporary store.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use moonwa::config::{DeviceConfig, EndpointConfig, EventFilter, Format, Start};
+use moonwa::config::{DeviceConfig, EndpointConfig};
 use moonwa::hooks::{EndpointReport, Webhooks};
 use moonwa::model::{
     DeviceName, Event, EventData, EventId, EventType, MessageData, Person, UnixMillis,
@@ -104,18 +104,7 @@ fn options(path: &Path, max_size: u64) -> StoreOptions {
 
 /// A plain endpoint, new ones from the tail.
 pub(crate) fn endpoint(url: &str) -> EndpointConfig {
-    EndpointConfig {
-        n: 0,
-        url: url.to_owned(),
-        secrets: Vec::new(),
-        events: EventFilter::default(),
-        format: Format::Standard,
-        headers: BTreeMap::new(),
-        compat: BTreeSet::new(),
-        timeout: Duration::from_secs(15),
-        paused: false,
-        start: Start::Tail,
-    }
+    EndpointConfig::new(0, url.to_owned())
 }
 
 /// A message from somebody.

@@ -17,3 +17,5 @@ mod fixture;
 mod order;
 mod receiver;
 mod replies;
+mod table;
+mod verifiers;

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use moonwa::config::{EndpointConfig, EventFilter, Format, Start};
-use moonwa::model::EventType;
+use moonwa::model::{EventId, EventType};
+use moonwa::store::Seq;
 
 use crate::fixture::{FAST, Gate, device, endpoint, message, refs, state_event, texts};
-use crate::receiver::{Answer, Hit, OK, Receiver};
+use crate::receiver::{Answer, Hit, OK, Receiver, at_first};
 
 #[tokio::test]
 async fn the_logs_bytes_arrive_in_order() {
@@ -23,7 +24,7 @@ async fn the_logs_bytes_arrive_in_order() {
         assert_eq!(hit.headers["user-agent"], concat!("moonwa/", env!("CARGO_PKG_VERSION")));
         assert_eq!(hit.path, "/hook");
     }
-    let stored = gate.store.log().read_after(&device(), moonwa::store::Seq(0), 1).await.unwrap();
+    let stored = gate.store.log().read_after(&device(), Seq(0), 1).await.unwrap();
     assert_eq!(hits[0].body, stored.events[0].body);
     let report = gate.report(|report| report.delivered == 100).await;
     assert_eq!((report.backlog, report.cursor, report.failing_since), (0, 100, None));
@@ -43,6 +44,43 @@ async fn order_is_kept_while_every_event_fails_first() {
     let twice: Vec<&str> = ids.iter().flat_map(|id| [id.as_str(), id.as_str()]).collect();
     assert_eq!(hits.iter().map(Hit::id).collect::<Vec<_>>(), twice);
     gate.report(|report| report.delivered == 20 && report.failing_since.is_none()).await;
+}
+
+#[tokio::test]
+async fn a_receiver_that_crashes_for_a_while_loses_nothing_and_needs_nobody() {
+    // Five tries each for the first three, which are parked and taken back, and some more.
+    const FAILURES: usize = 20;
+    let gate = Gate::open(FAST).await;
+    let receiver = Receiver::start(&gate.tasks, at_first(FAILURES, || Answer::Status(500))).await;
+    gate.configure(&[endpoint(&receiver.url)]).await;
+    // A stream that goes on meanwhile: a message for every try.
+    let mut ids = Vec::new();
+    for n in 1..=FAILURES {
+        ids.extend(gate.say(&[&format!("during {n}")]).await);
+        receiver.until(|hits| hits.len() >= n).await;
+    }
+    ids.extend(gate.say(&refs(&texts(30))).await);
+    let report = gate.report(|report| report.delivered == 50).await;
+    assert_eq!((report.backlog, report.parked, report.dropped), (0, 0, 0));
+    assert_eq!(report.failing_since, None);
+    assert!(gate.hooks.dead_letters(&device(), 1, Seq(0), 10).await.unwrap().is_empty());
+    let hits = receiver.hits();
+    let taken: Vec<&str> = hits[FAILURES..].iter().map(Hit::id).collect();
+    assert_eq!(taken, ids.iter().map(EventId::as_str).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_minute_of_failures_is_shorter_than_what_parks() {
+    // At a message a second: what is tried in that minute is the first one, at 0, 5, 20 and 60 seconds.
+    let gate = Gate::open(FAST).await;
+    let receiver = Receiver::start(&gate.tasks, at_first(4, || Answer::Status(500))).await;
+    gate.configure(&[endpoint(&receiver.url)]).await;
+    let ids = gate.say(&refs(&texts(60))).await;
+    let report = gate.report(|report| report.delivered == 60).await;
+    assert_eq!((report.parked, report.failing_since), (0, None));
+    let hits = receiver.hits();
+    let taken: Vec<&str> = hits[4..].iter().map(Hit::id).collect();
+    assert_eq!(taken, ids.iter().map(EventId::as_str).collect::<Vec<_>>());
 }
 
 #[tokio::test]
@@ -102,7 +140,7 @@ async fn passed_events_are_not_passed_again_after_a_restart() {
     let gate = Gate::open_in(dir, FAST, 64 * 1024 * 1024).await;
     let id = moonwa::store::EndpointId::of(&device(), &hooks[0].url);
     let cursor = gate.store.cursors().load(&id).await.unwrap().unwrap();
-    assert_eq!(cursor.acked, moonwa::store::Seq(2));
+    assert_eq!(cursor.acked, Seq(2));
 }
 
 #[tokio::test]

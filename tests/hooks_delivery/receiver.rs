@@ -50,6 +50,18 @@ pub(crate) enum Answer {
 
 pub(crate) const OK: Answer = Answer::Status(200);
 
+/// Fails the first requests so, then answers 200.
+pub(crate) fn at_first(
+    mut failures: usize,
+    answer: impl Fn() -> Answer,
+) -> impl FnMut(&Hit) -> Answer {
+    move |_| {
+        let fails = failures > 0;
+        failures = failures.saturating_sub(1);
+        if fails { answer() } else { OK }
+    }
+}
+
 type Script = Box<dyn FnMut(&Hit) -> Answer + Send>;
 
 pub(crate) struct Receiver {

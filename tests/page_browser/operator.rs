@@ -1,12 +1,15 @@
 //! The page as an operator uses it: what is wrong with a receiver or with the file, the tail of messages, the reference
 //! of the API, a proxy in front, and many devices at once.
 
+use std::net::SocketAddr;
+
 use anyhow::Result;
 use moonwa_simulator::Simulator;
-use moonwa_simulator::harness::{Answer, WebhookReceiver, eventually};
+use moonwa_simulator::harness::{Answer, Delivery, WebhookReceiver, eventually};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
 
 use super::browser::Browser;
 use super::gateway;
@@ -68,7 +71,7 @@ async fn a_receivers_troubles_are_seen_and_mended() -> Result<()> {
     browser.sees("The replay has started.").await;
     let all = hook.expect_count(before + 2).await;
     assert_eq!(
-        all[before..].iter().map(|one| one.text()).collect::<Vec<_>>(),
+        all[before..].iter().map(Delivery::text).collect::<Vec<_>>(),
         ["halo, pesan dua", "halo lagi"]
     );
     browser.close(&[]).await?;
@@ -151,18 +154,20 @@ async fn a_file_with_problems_is_told_everywhere_and_where_it_is_wrong() -> Resu
 }
 
 /// A reverse proxy that serves moonwa at `/wa/` and knows nothing else, as nginx does with `location /wa/`.
-async fn proxy(to: std::net::SocketAddr) -> Result<std::net::SocketAddr> {
+async fn proxy(tasks: &mut JoinSet<()>, to: SocketAddr) -> Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
-    tokio::spawn(async move {
+    tasks.spawn(async move {
+        let mut open = JoinSet::new();
         while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(async move { pass(stream, to).await });
+            // The browser may close a connection whenever it likes.
+            open.spawn(async move { pass(stream, to).await.ok() });
         }
     });
     Ok(address)
 }
 
-async fn pass(mut browser: TcpStream, to: std::net::SocketAddr) -> Result<()> {
+async fn pass(mut browser: TcpStream, to: SocketAddr) -> Result<()> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(browser.read_u8().await?);
@@ -191,7 +196,9 @@ async fn the_page_works_below_a_path_behind_a_proxy() -> Result<()> {
     let path = link["path"].as_str().unwrap_or_default();
     assert!(path.starts_with("/wa/"), "{path}");
     let browser = Browser::start().await?;
-    browser.open(&format!("http://{}{path}", proxy(moonwa.address()).await?)).await?;
+    let mut tasks = JoinSet::new();
+    let proxy = proxy(&mut tasks, moonwa.address()).await?;
+    browser.open(&format!("http://{proxy}{path}")).await?;
     browser.sees("PENDING").await;
     browser.click("Device toko").await;
     browser.click("START SESSION").await;

@@ -22,8 +22,12 @@ tools Page options
 a.ambiguous The receiver failed each time.
 a.connect No connection
 a.dns Name not found
+a.forbidden Webhooks may not go to that address.
+a.hung_up The receiver hung up.
 a.message The receiver refused this message.
 a.none No answer
+a.queue_full The send queue is full.
+a.request The URL or a header is not valid.
 a.timeout Timeout
 a.tls The certificate is not valid
 api.answers Answers
@@ -117,6 +121,7 @@ e.not_on_whatsapp This number is not on WhatsApp.
 e.offline moonwa cannot be reached. Is it running?
 e.queue_full Too many messages are waiting. Try again shortly.
 e.send_failed WhatsApp did not take it.
+e.sending_locked WhatsApp does not let this number write to new contacts for now.
 e.shutting_down moonwa is shutting down.
 e.store_failed moonwa could not write to its disk.
 e.timeout That took too long. Try again.
@@ -143,12 +148,14 @@ f.url File URL
 k.audio Audio
 k.contact Contact
 k.document Document
+k.forward Forwarded message
 k.image Image
 k.location Location
 k.poll Poll
 k.reaction Reaction
 k.sticker Sticker
 k.text Text
+k.unavailable Not on linked devices
 k.video Video
 k.voice Voice note
 l.android Tap ⋮ › Linked devices › Link a device

@@ -22,8 +22,12 @@ tools Pilihan halaman
 a.ambiguous Penerima selalu gagal.
 a.connect Tidak tersambung
 a.dns Nama tidak ditemukan
+a.forbidden Webhook tidak boleh ke alamat itu.
+a.hung_up Penerima memutus sambungan.
 a.message Penerima menolak pesan ini.
 a.none Tidak ada jawaban
+a.queue_full Antrean kirim penuh.
+a.request URL atau header tidak sah.
 a.timeout Tanpa jawaban
 a.tls Sertifikat tidak sah
 api.answers Jawaban
@@ -117,6 +121,7 @@ e.not_on_whatsapp Nomor ini tidak ada di WhatsApp.
 e.offline moonwa tidak dapat dihubungi. Apakah sedang berjalan?
 e.queue_full Terlalu banyak pesan menunggu. Coba sebentar lagi.
 e.send_failed WhatsApp tidak menerimanya.
+e.sending_locked Untuk sementara WhatsApp tidak mengizinkan nomor ini menulis ke kontak baru.
 e.shutting_down moonwa sedang dimatikan.
 e.store_failed moonwa tidak bisa menulis ke disk.
 e.timeout Terlalu lama. Coba lagi.
@@ -143,12 +148,14 @@ f.url URL berkas
 k.audio Audio
 k.contact Kontak
 k.document Dokumen
+k.forward Pesan terusan
 k.image Gambar
 k.location Lokasi
 k.poll Polling
 k.reaction Reaksi
 k.sticker Stiker
 k.text Teks
+k.unavailable Tidak ada di perangkat tertaut
 k.video Video
 k.voice Pesan suara
 l.android Titik tiga ⋮ › Perangkat tertaut › Tautkan perangkat

@@ -18,7 +18,9 @@ const ANSWER: usize = 2 * 1024;
 impl Machine {
     pub(super) async fn judge(&mut self, event: &StoredEvent, outcome: &Outcome) {
         self.cursor.last_status = outcome.status;
-        self.cursor.last_error.clone_from(&outcome.error);
+        let fault = outcome.fault.as_ref();
+        self.cursor.last_code = fault.map(|fault| fault.code.to_owned());
+        self.cursor.last_error = fault.map(|fault| fault.sentence.clone());
         if outcome.class != Class::Delivered {
             self.cursor.failing_since.get_or_insert(outcome.at);
         }
@@ -79,13 +81,15 @@ impl Machine {
 
     /// Puts the event aside, with what the receiver said, and goes on with the next one.
     async fn park(&mut self, event: &StoredEvent, outcome: &Outcome) {
+        let fault = outcome.fault.as_ref();
         let letter = DeadLetter {
             seq: event.seq,
             id: event.id.clone(),
             parked_at: UnixMillis::now(),
             tries: self.cursor.tries,
             status: outcome.status,
-            reason: outcome.error.clone().unwrap_or_default(),
+            code: fault.map(|fault| fault.code.to_owned()),
+            reason: fault.map(|fault| fault.sentence.clone()).unwrap_or_default(),
             answer: beginning(&outcome.answer, ANSWER),
             body: event.body.clone(),
         };

@@ -107,6 +107,32 @@ async fn the_same_key_at_the_same_time_queues_once() {
     assert_eq!((queued, known), (1, 19));
 }
 
+/// Sweeps as of in so many days; the rows left.
+fn sweep(state: &State, days: u64) -> usize {
+    let mut group = txn::Group::default();
+    let then = UnixMillis::now().after(Duration::from_secs(days * 24 * 3600));
+    group.run(|txn| crate::store::message::sweep(state, txn, then)).unwrap();
+    group.commit(&state.db, fjall::PersistMode::Buffer).unwrap();
+    state.queue.len().unwrap()
+}
+
+#[tokio::test]
+async fn old_messages_that_stay_do_not_keep_those_behind_them() {
+    let opened = open().await;
+    let queue = opened.store.queue();
+    let puts = (1..=600).map(|n| queue.enqueue(message(&format!("M{n:03}"), "hi"), None, 999));
+    let outcomes = futures_util::future::join_all(puts).await;
+    assert!(outcomes.iter().all(|o| matches!(o, Ok(Enqueued::Queued(_)))));
+    let last = MessageId::parse("M600").unwrap();
+    queue.advance(&device("a"), &last, MessageStatus::Accepted).await.unwrap();
+    opened.store.close().await.unwrap();
+    let state = State::open(&opened.dir.path().join("state")).unwrap();
+    let before = state.queue.len().unwrap();
+    // The message and its place.
+    assert_eq!(sweep(&state, 8), before - 2);
+    assert!(state.queue.get(Key::new(b'm').device(&device("a")).rest("M600")).unwrap().is_none());
+}
+
 #[tokio::test]
 async fn a_week_after_its_last_change_a_message_goes_with_its_key() {
     let opened = open().await;
@@ -119,13 +145,7 @@ async fn a_week_after_its_last_change_a_message_goes_with_its_key() {
     opened.store.close().await.unwrap();
 
     let state = State::open(&opened.dir.path().join("state")).unwrap();
-    let sweep = |days: u64| {
-        let mut group = txn::Group::default();
-        let then = UnixMillis::now().after(Duration::from_secs(days * 24 * 3600));
-        group.run(|txn| crate::store::message::sweep(&state, txn, then)).unwrap();
-        group.commit(&state.db, fjall::PersistMode::Buffer).unwrap();
-        state.queue.len().unwrap()
-    };
+    let sweep = |days: u64| sweep(&state, days);
     // Two messages, their two places, one queued, one key, one count.
     assert_eq!(sweep(6), 7);
     assert_eq!(sweep(8), 4);

@@ -74,6 +74,10 @@ impl Device {
                 self.locked = Some((until, Instant::now() + left));
                 self.judge();
             }
+            Signal::NotLocked => {
+                self.locked = None;
+                self.judge();
+            }
             Signal::Server(code) => self.amend(|current| current.server = Some(code)),
             Signal::Down => {
                 self.offline();
@@ -139,6 +143,9 @@ impl Device {
         let (parts, generation) = (Arc::clone(&self.parts), self.generation);
         self.parts.tasks.spawn("reach-out lock", async move {
             let answer = client.mex().fetch_reachout_timelock().await;
+            if answer.as_ref().is_ok_and(|lock| lock.is_active == Some(false)) {
+                return drop(parts.signals.send((generation, Signal::NotLocked)));
+            }
             let until = answer.ok().and_then(|lock| lock.time_enforcement_ends).and_then(|ends| {
                 let secs = ends.parse().ok().map(UnixMillis::from_secs);
                 secs.or_else(|| UnixMillis::parse(&ends))

@@ -30,6 +30,7 @@ mod signal;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
@@ -46,12 +47,23 @@ pub struct SessionStore {
     /// A message could not be kept, and nothing is written any more. The engine's memory is past that message: if that
     /// got to the disk, the message would be taken for a known one when it comes again, and be acknowledged unseen.
     halted: AtomicBool,
+    /// Who is told when a LID and a phone number turn out to be one person.
+    told: Option<Told>,
 }
+
+/// Called with a LID and a phone number (both without a server) that were not known to belong together.
+pub type Told = Arc<dyn Fn(&str, &str) + Send + Sync>;
 
 impl SessionStore {
     /// The session in a device's space. It keeps to keys that start with `wa/`.
     pub fn new(space: Space) -> Self {
-        Self { space: space.under(b"wa/"), halted: AtomicBool::new(false) }
+        Self { space: space.under(b"wa/"), halted: AtomicBool::new(false), told: None }
+    }
+
+    /// The same, and tells of people who become known under both of their addresses.
+    #[must_use]
+    pub fn telling(self, told: Told) -> Self {
+        Self { told: Some(told), ..self }
     }
 
     /// Whether the device was linked and not unlinked since.

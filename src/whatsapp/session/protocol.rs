@@ -101,7 +101,23 @@ impl ProtocolStore for SessionStore {
 
     async fn put_lid_mappings(&self, entries: &[LidPnMappingEntry]) -> Result<()> {
         let entries = entries.to_vec();
-        self.update(move |view| entries.iter().try_for_each(|entry| map_lid(view, entry))).await
+        let learnt = self
+            .update(move |view| {
+                let mut learnt = Vec::new();
+                for entry in entries {
+                    if map_lid(view, &entry)? {
+                        learnt.push((entry.lid, entry.phone_number));
+                    }
+                }
+                Ok(learnt)
+            })
+            .await?;
+        if let Some(told) = &self.told {
+            for (lid, phone) in &learnt {
+                told(lid, phone);
+            }
+        }
+        Ok(())
     }
 
     async fn get_all_lid_mappings(&self) -> Result<Vec<LidPnMappingEntry>> {
@@ -293,13 +309,16 @@ impl SessionStore {
     }
 }
 
+/// Keeps a pair; says whether it was not known before.
 fn map_lid(
     view: &mut View<'_, '_>,
     entry: &LidPnMappingEntry,
-) -> std::result::Result<(), StoreError> {
+) -> std::result::Result<bool, StoreError> {
     let place = key(LID, &entry.lid);
+    let mut news = true;
     if let Some(row) = view.get(&place)? {
         let old: LidPnMappingEntry = read(&row)?;
+        news = old.phone_number != entry.phone_number;
         let old_phone = key(LID_OF_PHONE, &old.phone_number);
         // The old number may have a newer LID of its own by now.
         if view.get(&old_phone)?.is_some_and(|lid| lid == entry.lid.as_bytes()) {
@@ -308,7 +327,7 @@ fn map_lid(
     }
     view.put(key(LID_OF_PHONE, &entry.phone_number), entry.lid.clone().into_bytes());
     view.put(place, serde_json::to_vec(entry).map_err(|error| json(&error))?);
-    Ok(())
+    Ok(news)
 }
 
 fn read<T: serde::de::DeserializeOwned>(row: &[u8]) -> std::result::Result<T, StoreError> {

@@ -113,6 +113,8 @@ pub enum Fault {
     DownloadCorrupt,
     /// The next download waits this many milliseconds first.
     DownloadSlow(u64),
+    /// The phone does not have a file any more that it is asked to upload again.
+    ReuploadRefused,
 
     /// The next pairing of this account carries a wrong HMAC.
     BadHmac,

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use wacore::download::{DownloadUtils, MediaType};
 use wacore::upload::{EncryptedMedia, encrypt_media};
 use wacore_binary::Node;
@@ -21,6 +21,29 @@ const AUTH_SECONDS: u64 = 3600;
 #[derive(Default)]
 pub(crate) struct MediaStore {
     files: BTreeMap<String, Vec<u8>>,
+    /// What was thrown away; phones still have it.
+    gone: BTreeMap<String, Vec<u8>>,
+}
+
+impl MediaStore {
+    /// Throws everything away.
+    pub(crate) fn expire(&mut self) {
+        self.gone.append(&mut self.files);
+    }
+
+    /// A phone uploads a file again: the new direct path.
+    pub(crate) fn revive(&mut self, direct_path: &str) -> Option<String> {
+        let path = direct_path.split('?').next().unwrap_or_default();
+        let file = self.gone.get(path).or_else(|| self.files.get(path))?.clone();
+        Some(self.keep(file))
+    }
+
+    fn keep(&mut self, body: Vec<u8>) -> String {
+        let path = format!("/v/t62.7118-24/{}.enc", hex(&random::<12>()));
+        self.files.insert(path.clone(), body);
+        // Real paths carry a query of their own; clients must not add a second question mark.
+        format!("{path}?ccb=11-4&oh={}&oe=6A000000", hex(&random::<8>()))
+    }
 }
 
 /// An answer of the media host.
@@ -84,17 +107,10 @@ impl World {
         }) {
             return MediaAnswer::new(status, "simulated");
         }
-        let direct_path = self.store(body);
+        let direct_path = self.media.keep(body);
         let url = format!("https://{}{direct_path}", self.http_host);
         let answer = serde_json::json!({ "url": url, "direct_path": direct_path });
         MediaAnswer::new(200, answer.to_string())
-    }
-
-    fn store(&mut self, body: Vec<u8>) -> String {
-        let path = format!("/v/t62.7118-24/{}.enc", hex(&random::<12>()));
-        self.media.files.insert(path.clone(), body);
-        // Real paths carry a query of their own; clients must not add a second question mark.
-        format!("{path}?ccb=11-4&oh={}&oe=6A000000", hex(&random::<8>()))
     }
 
     /// `GET /v/…`
@@ -114,7 +130,8 @@ impl World {
             _ => None,
         });
         let Some(file) = self.media.files.get(path) else {
-            return MediaAnswer::new(404, "no such file");
+            let gone = self.media.gone.contains_key(path);
+            return MediaAnswer::new(if gone { 410 } else { 404 }, "no such file");
         };
         let mut body = file.clone();
         if truncated {
@@ -142,7 +159,7 @@ impl World {
     pub(crate) fn phone_upload(&mut self, bytes: &[u8], kind: MediaType) -> Result<Stored> {
         let mut media = encrypt_media(bytes, kind).context("encrypting a file")?;
         let data = std::mem::take(&mut media.data_to_upload);
-        let direct_path = self.store(data);
+        let direct_path = self.media.keep(data);
         let url = format!("https://{}{direct_path}", self.http_host);
         Ok(Stored { url, direct_path, media, length: bytes.len() as u64 })
     }
@@ -160,9 +177,8 @@ fn slice(range: &str, length: usize) -> Option<(usize, usize)> {
     (from < length).then_some((from, to.min(length)))
 }
 
-/// Finds, decrypts and checks the file a message names.
-pub(crate) fn open(world: &World, message: &wa::Message) -> Result<Vec<u8>> {
-    let m = message;
+/// The direct path, the key and the kind of the file a message names.
+fn file_of(m: &wa::Message) -> Option<(&str, &[u8], MediaType)> {
     let (path, key, kind) = if let Some(i) = m.image_message.as_option() {
         (&i.direct_path, &i.media_key, MediaType::Image)
     } else if let Some(v) = m.video_message.as_option() {
@@ -174,10 +190,20 @@ pub(crate) fn open(world: &World, message: &wa::Message) -> Result<Vec<u8>> {
     } else if let Some(s) = m.sticker_message.as_option() {
         (&s.direct_path, &s.media_key, MediaType::Sticker)
     } else {
-        bail!("no file in the message");
+        return None;
     };
-    let file = world
-        .media_file(path.as_deref().context("no direct path")?)
-        .context("the media host does not have the file")?;
-    DownloadUtils::decrypt_stream(file.as_slice(), key.as_deref().context("no media key")?, kind)
+    Some((path.as_deref()?, key.as_deref()?, kind))
+}
+
+/// The direct path and the key of the file a message names.
+pub(crate) fn path_of(message: &wa::Message) -> Option<(String, Vec<u8>)> {
+    let (path, key, _) = file_of(message)?;
+    Some((path.to_owned(), key.to_owned()))
+}
+
+/// Finds, decrypts and checks the file a message names.
+pub(crate) fn open(world: &World, message: &wa::Message) -> Result<Vec<u8>> {
+    let (path, key, kind) = file_of(message).context("no file in the message")?;
+    let file = world.media_file(path).context("the media host does not have the file")?;
+    DownloadUtils::decrypt_stream(file.as_slice(), key, kind)
 }

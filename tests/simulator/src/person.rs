@@ -94,6 +94,7 @@ fn new_account(world: &mut World, pn: &str, name: &str, options: PhoneOptions) -
             next_key_index: 1,
             raw_id: below(u32::MAX),
             watchers: BTreeSet::new(),
+            locked: 0,
             app_state: AppState::new(name)?,
         },
     );

@@ -49,6 +49,9 @@ impl World {
                 self.confirm(from, "message", &id);
             }
         }
+        if kind == "server-error" && node.get_optional_child("rmr").is_some() {
+            return self.upload_again(from, node);
+        }
         let Some(to) = jid(node, "to") else {
             return self.violation(Some(from), "receipt", "no `to`".to_owned());
         };

@@ -9,8 +9,9 @@ use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node, NodeContent, Server};
 
 use crate::fault::Fault;
+use crate::phone::{InboxItem, InboxMessage};
 use crate::util::{attr, bytes, children, is_pn, jid, now, text};
-use crate::world::{Address, Out, World};
+use crate::world::{Account, Address, Out, World};
 
 /// What becomes of the acknowledgement.
 enum Ack {
@@ -75,6 +76,17 @@ impl World {
             return (!member).then_some(403);
         }
         let user = to.server == Server::Lid || is_pn(to);
+        let other = self.pn_of(to).unwrap_or_default();
+        // The lock is about new contacts: who wrote to the account first may be answered.
+        let locked = |account: &Account| {
+            let wrote = |message: &InboxMessage| !message.from_me && message.from == other;
+            let mut messages = account.phone.inbox.iter().filter_map(InboxItem::message);
+            account.locked > now() && !messages.any(wrote)
+        };
+        if user && !own && self.accounts.get(&from.pn).is_some_and(locked) {
+            self.journal.note(0, Some(from.clone()), "locked", to.to_string());
+            return Some(463);
+        }
         (user && self.pn_of(to).is_none()).then_some(404)
     }
 

@@ -155,6 +155,8 @@ pub(crate) struct Account {
     pub raw_id: u32,
     /// Accounts whose devices asked for this account's device list.
     pub watchers: BTreeSet<String>,
+    /// Until when the account may not write to people (Unix seconds).
+    pub locked: u64,
     /// Privacy settings and the like are fixed; blocked numbers are not kept.
     pub app_state: crate::phone::appstate::AppState,
 }

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, IF_MATCH};
 use hyper::{HeaderMap, Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
@@ -78,6 +78,15 @@ impl Rest {
     /// POST with a JSON body.
     pub async fn post(&self, path: &str, body: &Value) -> Result<Reply> {
         self.post_bytes(path, "application/json", body.to_string().into_bytes()).await
+    }
+
+    /// PUT with a JSON body, only if the file still has that revision when one is given.
+    pub async fn put(&self, path: &str, revision: Option<&Value>, body: &Value) -> Result<Reply> {
+        let mut request = self.request(Method::PUT, path).header(CONTENT_TYPE, "application/json");
+        if let Some(revision) = revision.and_then(Value::as_str) {
+            request = request.header(IF_MATCH, format!("\"{revision}\""));
+        }
+        self.send(request.body(Full::new(body.to_string().into()))?).await
     }
 
     /// POST with any body.

@@ -3,7 +3,7 @@
 use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
 
-use crate::util::{empty, iq_result, text};
+use crate::util::{empty, iq_result, leaf, now, text};
 use crate::world::{Address, World};
 
 const PRIVACY: [(&str, &str); 7] = [
@@ -15,6 +15,9 @@ const PRIVACY: [(&str, &str); 7] = [
     ("calladd", "all"),
     ("readreceipts", "all"),
 ];
+
+/// The number of the question whether the account may write to people.
+const TIMELOCK: &str = "23983697327930364";
 
 impl World {
     pub(super) fn misc_iq(
@@ -45,6 +48,7 @@ impl World {
                 });
                 iq_result(node, vec![NodeBuilder::new("privacy").children(categories).build()])
             }
+            "w:mex" => self.mex(who, node),
             "blocklist" if get => iq_result(node, vec![empty("list")]),
             "privacy"
             | "blocklist"
@@ -56,7 +60,6 @@ impl World {
             | "urn:xmpp:whatsapp:account"
             | "w:biz"
             | "w:profile:picture"
-            | "w:mex"
             | "tos"
             | "fb:thrift_iq" => iq_result(node, Vec::new()),
             other => {
@@ -66,5 +69,22 @@ impl World {
                 iq_result(node, Vec::new())
             }
         }
+    }
+
+    /// A GraphQL question; only the one about the account's own lock has an answer.
+    fn mex(&self, who: &Address, node: &Node) -> Node {
+        let asked = node.get_optional_child("query").map(|query| text(query, "query_id"));
+        let until = self.accounts.get(&who.pn).map_or(0, |account| account.locked);
+        if asked.as_deref() != Some(TIMELOCK) || until == 0 {
+            return iq_result(node, Vec::new());
+        }
+        let lock = serde_json::json!({
+            "is_active": until > now(),
+            "time_enforcement_ends": until.to_string(),
+            "enforcement_type": "DEFAULT",
+        });
+        let answer =
+            serde_json::json!({ "data": { "xwa2_fetch_account_reachout_timelock": lock } });
+        iq_result(node, vec![leaf("result", answer.to_string())])
     }
 }

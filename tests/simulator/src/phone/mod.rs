@@ -3,6 +3,7 @@
 
 pub(crate) mod appstate;
 mod history;
+mod rare;
 mod receive;
 mod send;
 pub(crate) mod store;

@@ -349,7 +349,9 @@ fn media_type(m: &wa::Message) -> Option<&'static str> {
         (m.document_message.is_set(), "document"),
         (m.sticker_message.is_set(), "sticker"),
         (m.location_message.is_set(), "location"),
+        (m.live_location_message.is_set(), "livelocation"),
         (m.contact_message.is_set(), "vcard"),
+        (m.contacts_array_message.is_set(), "contact_array"),
     ]
     .into_iter()
     .find_map(|(set, name)| set.then_some(name))

@@ -1,8 +1,12 @@
 //! The admin page's edits of `moonwa.toml`, as a person would have made them: comments, order and form of everything else
 //! stay. Pure text to text; writing the file is `write`'s, and whether the result is a good configuration is `load`'s.
 
+mod webhooks;
+
 use serde::Deserialize;
-use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Table, TableLike, Value};
+use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, TableLike, Value};
+
+pub use webhooks::EndpointEdit;
 
 use crate::model::{DeviceName, KeyHash};
 
@@ -34,32 +38,8 @@ pub struct DeviceEdit {
     pub webhooks: Option<Vec<EndpointEdit>>,
 }
 
-/// A webhook in the new list. What is absent stays as it is in the old entry; an empty text or list removes its key.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct EndpointEdit {
-    /// Which entry of the old list this one is, from 1; a new one when absent.
-    pub n: Option<usize>,
-    /// `url`.
-    pub url: String,
-    /// `secret`.
-    pub secret: Option<String>,
-    /// `events`.
-    pub events: Option<Vec<String>>,
-    /// `format`.
-    pub format: Option<String>,
-    /// `compat`.
-    pub compat: Option<Vec<String>>,
-    /// `timeout`.
-    pub timeout: Option<String>,
-    /// `paused`.
-    pub paused: Option<bool>,
-    /// `start`.
-    pub start: Option<String>,
-}
-
 /// A key and its new value; `None` removes it.
-type Change = (&'static str, Option<Value>);
+type Change<'k> = (&'k str, Option<Value>);
 
 fn text(text: &str) -> Option<Value> {
     (!text.is_empty()).then(|| text.into())
@@ -70,7 +50,7 @@ fn texts(list: &[String]) -> Option<Value> {
 }
 
 impl DeviceEdit {
-    fn changes(&self) -> Vec<Change> {
+    fn changes(&self) -> Vec<Change<'static>> {
         let changes = [
             ("label", self.label.as_deref().map(text)),
             ("enabled", self.enabled.map(|on| Some(on.into()))),
@@ -82,35 +62,15 @@ impl DeviceEdit {
     }
 }
 
-impl EndpointEdit {
-    fn changes(&self) -> Vec<Change> {
-        let changes = [
-            ("url", Some(Some(self.url.as_str().into()))),
-            ("secret", self.secret.as_deref().map(text)),
-            ("events", self.events.as_deref().map(texts)),
-            ("format", self.format.as_deref().map(text)),
-            ("compat", self.compat.as_deref().map(texts)),
-            ("timeout", self.timeout.as_deref().map(text)),
-            ("paused", self.paused.map(|on| Some(on.into()))),
-            ("start", self.start.as_deref().map(text)),
-        ];
-        changes.into_iter().filter_map(|(key, change)| Some((key, change?))).collect()
-    }
-
-    /// Whether the webhook is its URL and nothing else, when it was that before.
-    fn is_plain(&self) -> bool {
-        self.changes().iter().all(|(key, value)| *key == "url" || value.is_none())
-    }
-
-    fn to_inline(&self) -> Value {
-        let mut table = InlineTable::new();
-        table.insert("url", self.url.as_str().into());
-        change(&mut table, self.changes());
-        table.into()
-    }
-}
-
 impl Edit {
+    /// Whether the device's table is in that text.
+    pub(super) fn concerns(&self, text: &str) -> bool {
+        let (Self::Put(name, _) | Self::Remove(name)) = self;
+        let document = text.trim_start_matches('\u{feff}').parse::<DocumentMut>().ok();
+        let device = |document: DocumentMut| document.get("device")?.get(name.as_str()).cloned();
+        document.and_then(device).is_some()
+    }
+
     /// The file's text after the edit; `None` when it cannot be parsed or the device to remove is not there.
     pub fn apply(&self, text: &str) -> Option<String> {
         let (mark, body) = match text.strip_prefix('\u{feff}') {
@@ -120,7 +80,11 @@ impl Edit {
         let crlf = body.contains("\r\n");
         let mut document: DocumentMut = body.replace("\r\n", "\n").parse().ok()?;
         self.change(&mut document)?;
-        let edited = document.to_string();
+        let mut edited = document.to_string();
+        if let (Self::Remove(name), true) = (self, edited.trim().is_empty()) {
+            // An empty file is one being written, and refused.
+            edited = format!("# The device {name} was here.\n");
+        }
         let edited = if crlf { edited.replace('\n', "\r\n") } else { edited };
         Some(format!("{mark}{edited}"))
     }
@@ -168,7 +132,7 @@ impl Edit {
                 let device = devices.get_mut(name.as_str())?.as_table_like_mut()?;
                 change(device, edit.changes());
                 if let Some(webhooks) = &edit.webhooks {
-                    change_webhooks(device, webhooks);
+                    webhooks::change_webhooks(device, webhooks);
                 }
                 if is_new && !inline {
                     at_the_end(document, name, above)?;
@@ -189,7 +153,7 @@ fn at_the_end(document: &mut DocumentMut, name: &DeviceName, above: String) -> O
 }
 
 /// Sets and removes keys; a value that stays the same keeps its form.
-fn change(table: &mut dyn TableLike, changes: Vec<Change>) {
+fn change(table: &mut dyn TableLike, changes: Vec<Change<'_>>) {
     for (key, value) in changes {
         let Some(mut value) = value else {
             remove(table, key);
@@ -286,73 +250,6 @@ fn same(a: &Value, b: &Value) -> bool {
             a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| same(a, b))
         }
         _ => false,
-    }
-}
-
-fn change_webhooks(device: &mut dyn TableLike, webhooks: &[EndpointEdit]) {
-    if webhooks.is_empty() {
-        device.remove("webhooks");
-        return;
-    }
-    match device.get_mut("webhooks") {
-        Some(Item::ArrayOfTables(tables)) => change_tables(tables, webhooks),
-        Some(Item::Value(Value::Array(array))) => change_array(array, webhooks),
-        _ => {
-            let mut array = Array::new();
-            change_array(&mut array, webhooks);
-            device.insert("webhooks", Item::Value(array.into()));
-        }
-    }
-}
-
-/// `webhooks = ["…", { url = "…" }]`.
-fn change_array(array: &mut Array, webhooks: &[EndpointEdit]) {
-    let old: Vec<Value> = array.iter().cloned().collect();
-    // One entry a line, unless the old list was on one.
-    let in_lines = old.first().map_or(webhooks.len() > 1, |first| {
-        first.decor().prefix().and_then(|prefix| prefix.as_str()).is_some_and(|p| p.contains('\n'))
-    });
-    array.clear();
-    for webhook in webhooks {
-        let was = webhook.n.and_then(|n| old.get(n.checked_sub(1)?));
-        let mut value = match was {
-            Some(Value::InlineTable(table)) => {
-                let mut table = table.clone();
-                change(&mut table, webhook.changes());
-                table.into()
-            }
-            Some(Value::String(url)) if webhook.is_plain() && *url.value() == webhook.url => {
-                Value::String(url.clone())
-            }
-            _ if webhook.is_plain() => webhook.url.as_str().into(),
-            _ => webhook.to_inline(),
-        };
-        match was {
-            Some(was) => *value.decor_mut() = was.decor().clone(),
-            None if in_lines => *value.decor_mut() = toml_edit::Decor::new("\n  ", ""),
-            None if array.is_empty() => *value.decor_mut() = toml_edit::Decor::new("", ""),
-            None => *value.decor_mut() = toml_edit::Decor::new(" ", ""),
-        }
-        array.push_formatted(value);
-    }
-    if in_lines && old.is_empty() {
-        array.set_trailing_comma(true);
-        array.set_trailing("\n");
-    }
-}
-
-/// `[[device.NAME.webhooks]]`.
-fn change_tables(tables: &mut ArrayOfTables, webhooks: &[EndpointEdit]) {
-    let old: Vec<Table> = tables.iter().cloned().collect();
-    let place = old.first().and_then(Table::position);
-    tables.clear();
-    for webhook in webhooks {
-        let was = webhook.n.and_then(|n| old.get(n.checked_sub(1)?));
-        let mut table = was.cloned().unwrap_or_default();
-        change(&mut table, webhook.changes());
-        // Tables are written in the order of their positions first: one for all keeps the list's.
-        move_to(&mut table, place);
-        tables.push(table);
     }
 }
 

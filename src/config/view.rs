@@ -1,0 +1,155 @@
+//! The configuration as its admin may see it: every value in the words of the file, so that it can be edited and sent
+//! back; of secrets, only whether there is one.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use super::{Config, DeviceConfig, EndpointConfig, KeyConfig, Pace, value};
+
+/// Headers that are credentials wherever they stand.
+const CREDENTIALS: [&str; 7] = ["auth", "cookie", "key", "pass", "secret", "signature", "token"];
+
+impl Config {
+    /// The configuration without its secrets.
+    pub fn to_json(&self) -> Value {
+        let Self { server, admin, store, log, outbox, media, devices } = self;
+        let devices: Map<String, Value> =
+            devices.iter().map(|(name, config)| (name.to_string(), device(config))).collect();
+        json!({
+            "server": {
+                "listen": server.listen,
+                "hosts": server.hosts,
+                "trusted_proxies": server.trusted_proxies,
+                "base_path": server.base_path,
+            },
+            "admin": { "token": admin.token.is_some(), "editable": admin.editable },
+            "store": { "path": store.path, "durability": word(&value::DURABILITIES, &store.durability) },
+            "log": { "level": word(&value::LEVELS, &log.level), "full_jids": log.full_jids },
+            "outbox": { "keep": duration(outbox.keep), "max_size": value::shown_size(outbox.max_size) },
+            "media": { "max_size": value::shown_size(media.max_size), "allow_nets": media.allow_nets },
+            "devices": devices,
+        })
+    }
+}
+
+fn device(config: &DeviceConfig) -> Value {
+    let key = |key: &KeyConfig| {
+        let scopes: Vec<_> = key.scopes.iter().map(|scope| word(&value::SCOPES, scope)).collect();
+        json!({ "id": key.id, "scopes": scopes })
+    };
+    json!({
+        "label": config.label,
+        "enabled": config.enabled,
+        "country_code": config.country_code,
+        "pace": config.pace.map(pace),
+        "api_key": config.keys.iter().any(|key| key.id == KeyConfig::DEFAULT),
+        "keys": config.keys.iter().map(key).collect::<Vec<_>>(),
+        "webhooks": config.webhooks.iter().map(webhook).collect::<Vec<_>>(),
+    })
+}
+
+fn webhook(config: &EndpointConfig) -> Value {
+    let header = |(name, text): (&String, &String)| {
+        let secret = config.hidden_headers.contains(name)
+            || CREDENTIALS.iter().any(|word| name.contains(word));
+        (name.clone(), json!(Some(text).filter(|_| !secret)))
+    };
+    json!({
+        "n": config.n,
+        "url": config.url,
+        "secret": !config.secrets.is_empty(),
+        "events": config.events.0,
+        "format": word(&value::FORMATS, &config.format),
+        "compat": config.compat.iter().map(|one| word(&value::COMPATS, one)).collect::<Vec<_>>(),
+        "headers": config.headers.iter().map(header).collect::<Map<_, _>>(),
+        "timeout": duration(config.timeout),
+        "paused": config.paused,
+        "start": word(&value::STARTS, &config.start),
+    })
+}
+
+/// The word of the file for a value.
+fn word<T: PartialEq>(words: &[(&'static str, T)], value: &T) -> &'static str {
+    words.iter().find(|(_, meaning)| meaning == value).map_or("", |(word, _)| word)
+}
+
+/// A duration in the largest unit that divides it.
+fn duration(length: Duration) -> String {
+    let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1000, "s")];
+    let (ms, fits) =
+        (length.as_millis(), |(unit, _): &(u128, &str)| length.as_millis().is_multiple_of(*unit));
+    // "72h" is how people say it, and how the manual does.
+    let unit = units.iter().filter(|unit| unit.1 != "d" || ms > 7 * unit.0).find(|unit| fits(unit));
+    unit.map_or_else(|| format!("{ms}ms"), |(unit, name)| format!("{}{name}", ms / unit))
+}
+
+fn pace(pace: Pace) -> String {
+    let unit = match pace.per.as_secs() {
+        0..=1 => "s",
+        2..=60 => "min",
+        61..=3600 => "h",
+        _ => "day",
+    };
+    format!("{}/{unit}", pace.count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Context;
+    use super::*;
+
+    #[test]
+    fn every_value_reads_back_as_it_is_shown_and_no_secret_is() {
+        let text = r#"
+            [outbox]
+            keep = "72h"
+            max_size = "64MB"
+            [device.a]
+            api_key = "a key of enough bytes"
+            keys = [{ id = "crm", hash = "another key of enough bytes", scopes = ["admin"] }]
+            pace = "20/min"
+            webhooks = ["https://a.example", { url = "https://b.example?x=1", secret = "a secret of enough bytes, surely",
+              headers = { x-team = "cs", Authorization = "Bearer b", x-more = { env = "MORE" } }, timeout = "1500ms",
+              events = ["message.*"], format = "moonwa", compat = ["waha"], paused = true, start = "earliest" }]
+            "#;
+        let context = Context {
+            file: "moonwa.toml".to_owned(),
+            dir: std::path::PathBuf::new(),
+            env: Box::new(|name| (name == "MORE").then(|| "from elsewhere".to_owned())),
+            world_readable: false,
+        };
+        let shown = Config::parse(text, &context).unwrap().config.to_json();
+        assert_eq!(shown["outbox"], json!({ "keep": "72h", "max_size": "62500 KiB" }));
+        assert_eq!(value::size("62500 KiB", 0, u64::MAX).ok(), Some(64_000_000));
+        assert_eq!(shown["media"]["max_size"], "64 MiB");
+        let device = &shown["devices"]["a"];
+        assert_eq!((&device["pace"], &device["api_key"]), (&json!("20/min"), &json!(true)));
+        assert_eq!(device["keys"][1], json!({ "id": "crm", "scopes": ["admin"] }));
+        assert_eq!(device["webhooks"][0]["secret"], false);
+        let hook = &device["webhooks"][1];
+        assert_eq!(hook["timeout"], "1500ms");
+        assert_eq!(
+            hook["headers"],
+            json!({ "authorization": null, "x-more": null, "x-team": "cs" })
+        );
+        assert_eq!(
+            (&hook["n"], &hook["secret"], &hook["start"]),
+            (&json!(2), &json!(true), &json!("earliest"))
+        );
+        let all = shown.to_string();
+        for secret in ["enough bytes", "Bearer", "from elsewhere", "sha256"] {
+            assert!(!all.contains(secret), "{all}");
+        }
+    }
+
+    #[test]
+    fn durations_and_paces_are_in_the_words_of_the_file() {
+        let secs = |secs| duration(Duration::from_secs(secs));
+        assert_eq!([secs(15), secs(90), secs(600), secs(259_200)], ["15s", "90s", "10m", "72h"]);
+        assert_eq!(secs(86_400 * 30), "30d");
+        for text in ["3/s", "20/min", "5/h", "500/day"] {
+            assert_eq!(value::pace(text).map(pace).as_deref(), Ok(text));
+        }
+    }
+}

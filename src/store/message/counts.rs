@@ -1,0 +1,38 @@
+//! How many messages of a device wait, and the place of its newest: one row, so that taking a message reads no queue.
+
+use super::super::StoreError;
+use super::super::database::State;
+use super::super::key::{Key, Parts};
+use super::super::txn::Txn;
+use crate::model::DeviceName;
+
+/// What is known of a device's messages without reading them.
+#[derive(Default)]
+pub(super) struct Counts {
+    /// How many are queued.
+    pub(super) waiting: u64,
+    /// The place of the newest.
+    pub(super) last: u64,
+}
+
+impl Counts {
+    pub(super) fn load(
+        state: &State,
+        txn: &Txn<'_>,
+        device: &DeviceName,
+    ) -> Result<Self, StoreError> {
+        let Some(row) = txn.get(&state.queue, Key::new(b'n').device(device))? else {
+            return Ok(Self::default());
+        };
+        let mut parts = Parts::of(&row);
+        match (parts.number(), parts.number()) {
+            (Some(waiting), Some(last)) => Ok(Self { waiting, last }),
+            _ => Err(StoreError::Damaged("a count of messages".to_owned())),
+        }
+    }
+
+    pub(super) fn save(&self, state: &State, txn: &mut Txn<'_>, device: &DeviceName) {
+        let row = Key::default().number(self.waiting).number(self.last);
+        txn.put(&state.queue, Key::new(b'n').device(device), row.into_bytes());
+    }
+}

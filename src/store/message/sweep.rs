@@ -1,0 +1,72 @@
+//! Old messages go: what nothing has happened to for a week, oldest first, and with it its idempotency key.
+
+use std::time::Duration;
+
+use data_encoding::HEXLOWER;
+
+use super::{Row, order_at};
+use crate::model::{DeviceName, MessageStatus, UnixMillis};
+use crate::store::StoreError;
+use crate::store::cursor::from_json;
+use crate::store::database::State;
+use crate::store::key::{Key, Parts};
+use crate::store::log::number;
+use crate::store::txn::Txn;
+
+/// How long a message is kept after its last change, and with it its idempotency key.
+const KEEP: Duration = Duration::from_hours(7 * 24);
+/// Messages of a device removed at once when they are too old, once a minute: 720,000 a day, more than a device sends.
+const SWEEP: usize = 500;
+
+/// Removes messages that nothing has happened to for a week, oldest first. Queued ones stay: they are promises.
+pub(in crate::store) fn sweep(
+    state: &State,
+    txn: &mut Txn<'_>,
+    now: UnixMillis,
+) -> Result<(), StoreError> {
+    let young = order_at(now.before(KEEP));
+    for (counts, _) in txn.scan(&state.queue, b"n", usize::MAX)? {
+        let mut parts = Parts::of(&counts);
+        parts.tag();
+        let Some(device) = parts.device() else { continue };
+        sweep_device(state, txn, &device, now, young)?;
+    }
+    Ok(())
+}
+
+fn sweep_device(
+    state: &State,
+    txn: &mut Txn<'_>,
+    device: &DeviceName,
+    now: UnixMillis,
+    young: u64,
+) -> Result<(), StoreError> {
+    let prefix = Key::new(b't').device(device);
+    let (mut from, mut removed) = (prefix.as_ref().to_vec(), 0);
+    // Page by page: old messages that stay must not keep those behind them.
+    while removed < SWEEP {
+        let page = txn.scan_from(&state.queue, prefix.as_ref(), &from, SWEEP)?;
+        let Some((last, _)) = page.last() else { return Ok(()) };
+        from = [last.as_slice(), &[0]].concat();
+        for (index, id) in page {
+            // Nothing changed before it was made, so the rest is too young.
+            if number(index.get(prefix.as_ref().len()..).unwrap_or_default())? > young {
+                return Ok(());
+            }
+            let key = Key::new(b'm').device(device).rest(&id);
+            let Some(row) = txn.get(&state.queue, &key)? else { continue };
+            let row: Row = from_json(&row)?;
+            if row.message.status == MessageStatus::Queued || now.since(row.message.updated) <= KEEP
+            {
+                continue;
+            }
+            txn.remove(&state.queue, index);
+            txn.remove(&state.queue, key);
+            if let Some(hash) = row.key.and_then(|key| HEXLOWER.decode(key.as_bytes()).ok()) {
+                txn.remove(&state.queue, Key::new(b'k').device(device).rest(hash));
+            }
+            removed += 1;
+        }
+    }
+    Ok(())
+}

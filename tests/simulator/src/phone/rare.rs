@@ -1,0 +1,217 @@
+//! What a phone does now and then: it votes, calls, sends what only phones may open, and uploads a file again that the
+//! media host has thrown away.
+
+use anyhow::{Context as _, Result, ensure};
+use buffa::{Message as _, MessageField};
+use wacore::crypto::hkdf_sha256_into;
+use wacore::media_retry::decrypt_media_retry_notification;
+use wacore::poll;
+use wacore_binary::builder::NodeBuilder;
+use wacore_binary::{Node, Server};
+use wacore_libsignal::crypto::aes_256_gcm_encrypt;
+use waproto::whatsapp as wa;
+
+use crate::fault::Fault;
+use crate::media::path_of;
+use crate::util::{child_bytes, empty, jid, leaf, message_id, now, random, text};
+use crate::world::{Address, World};
+use crate::{Phone, Simulator};
+
+impl World {
+    /// The message a phone knows by that id, and who wrote it.
+    fn known(&self, pn: &str, id: &str) -> Option<(String, wa::Message)> {
+        let phone = &self.accounts.get(pn)?.phone;
+        let received =
+            phone.inbox.iter().rev().find_map(|item| item.message().filter(|m| m.id == id));
+        match received {
+            Some(found) => Some((found.from.clone(), found.message.clone())),
+            None => phone.sent.get(id).map(|sent| (pn.to_owned(), sent.message.clone())),
+        }
+    }
+
+    /// The vote of a phone on a poll it knows, sealed as the poll's own secret asks.
+    fn vote_message(&self, pn: &str, chat: &str, id: &str, chosen: &[&str]) -> Result<wa::Message> {
+        let (author, poll) = self.known(pn, id).context("the phone knows no such poll")?;
+        let secret = poll.message_context_info.as_option().and_then(|c| c.message_secret.clone());
+        let secret = secret.context("the poll came without its secret")?;
+        let voter = self.accounts.get(pn).context("no such phone")?;
+        let creator = self.accounts.get(&author).context("no such author")?;
+        let group = self.groups.get(chat).map(crate::group::GroupState::jid);
+        let form = if group.is_some() { Server::Lid } else { voter.server() };
+        let (creator_jid, voter_jid) = (creator.jid(form).to_string(), voter.jid(form).to_string());
+        let hashes: Vec<Vec<u8>> =
+            chosen.iter().map(|name| poll::compute_option_hash(name).to_vec()).collect();
+        let (payload, iv) =
+            poll::encrypt_poll_vote_with_secret(&hashes, &secret, id, &creator_jid, &voter_jid)?;
+        let remote = match &group {
+            Some(group) => group.clone(),
+            None => self.accounts.get(chat).context("no such chat")?.jid(form),
+        };
+        let key = wa::MessageKey {
+            remote_jid: Some(remote.to_string()),
+            from_me: Some(author == pn),
+            id: Some(id.to_owned()),
+            participant: group.is_some().then_some(creator_jid),
+        };
+        Ok(wa::Message {
+            poll_update_message: MessageField::some(wa::message::PollUpdateMessage {
+                poll_creation_message_key: MessageField::some(key),
+                vote: MessageField::some(wa::message::PollEncValue {
+                    enc_payload: Some(payload),
+                    enc_iv: Some(iv.to_vec()),
+                }),
+                sender_timestamp_ms: i64::try_from(now() * 1000).ok(),
+                ..Default::default()
+            }),
+            ..Default::default()
+        })
+    }
+
+    /// A stanza to every companion of an account, as a person's phone causes it.
+    fn tell_companions(&mut self, to: &str, node: &Node) {
+        for device in self.device_ids(to).into_iter().filter(|device| *device != 0) {
+            self.deliver(&Address::new(to, device), node.clone());
+        }
+    }
+
+    fn call(&mut self, pn: &str, to: &str, video: bool) -> Result<String> {
+        let caller = self.accounts.get(pn).context("no such phone")?;
+        let (from, number) = (caller.jid(caller.server()), caller.jid(Server::Pn));
+        let id = message_id();
+        let mut offer = NodeBuilder::new("offer")
+            .attr("call-id", id.as_str())
+            .attr("call-creator", from.clone())
+            .attr("caller_pn", number);
+        let audio = NodeBuilder::new("audio").attr("enc", "opus").attr("rate", "16000").build();
+        let video = video.then(|| empty("video"));
+        offer = offer.children([audio].into_iter().chain(video));
+        let node = NodeBuilder::new("call")
+            .attr("from", from)
+            .attr("id", self.id())
+            .attr("t", now())
+            .children([offer.build()])
+            .build();
+        self.tell_companions(to, &node);
+        Ok(id)
+    }
+
+    /// What companions get of a message that only phones may open.
+    fn unavailable(&mut self, pn: &str, to: &str) -> Result<String> {
+        let sender = self.accounts.get(pn).context("no such phone")?;
+        let id = message_id();
+        let node = NodeBuilder::new("message")
+            .attr("from", sender.jid(Server::Lid))
+            .attr("sender_pn", sender.jid(Server::Pn))
+            .attr("addressing_mode", "lid")
+            .attr("notify", sender.name.clone())
+            .attr("id", id.as_str())
+            .attr("type", "media")
+            .attr("t", now())
+            .children([NodeBuilder::new("unavailable").attr("type", "view_once").build()])
+            .build();
+        self.tell_companions(to, &node);
+        Ok(id)
+    }
+
+    /// A companion's request to upload a file again. The phone answers by the sealed new path, or by an error.
+    pub(crate) fn upload_again(&mut self, from: &Address, node: &Node) {
+        let id = text(node, "id");
+        self.journal.note(0, Some(from.clone()), "upload again", id.clone());
+        let refused = self.faults.strikes(Some(from), &Fault::ReuploadRefused);
+        let answer = if refused { None } else { self.uploaded_again(from, node, &id) };
+        let child = answer.unwrap_or_else(|| NodeBuilder::new("error").attr("code", "2").build());
+        let Some(account) = self.accounts.get(&from.pn) else { return };
+        let mut builder = NodeBuilder::new("notification")
+            .attr("type", "mediaretry")
+            .attr("id", id)
+            .attr("from", account.jid(Server::Pn))
+            .attr("t", now());
+        builder = builder
+            .children([Some(child), node.get_optional_child("rmr").cloned()].into_iter().flatten());
+        let answer = builder.build();
+        self.deliver(from, answer);
+    }
+
+    fn uploaded_again(&mut self, from: &Address, node: &Node, id: &str) -> Option<Node> {
+        let rmr = node.get_optional_child("rmr");
+        if rmr.is_none_or(|rmr| jid(rmr, "jid").is_none()) {
+            self.violation(Some(from), "upload again", "the receipt names no chat".to_owned());
+            return None;
+        }
+        let (_, message) = self.known(&from.pn, id)?;
+        let (path, key) = path_of(&message)?;
+        let sealed = node.get_optional_child("encrypt")?;
+        let (payload, iv) = (child_bytes(sealed, "enc_p")?, child_bytes(sealed, "enc_iv")?);
+        match decrypt_media_retry_notification(&key, id, &iv, &payload) {
+            Ok(_) => {}
+            Err(error) => {
+                self.violation(Some(from), "upload again", format!("not sealed right: {error}"));
+                return None;
+            }
+        }
+        let direct_path = self.media.revive(&path)?;
+        let answer = wa::MediaRetryNotification {
+            stanza_id: Some(id.to_owned()),
+            direct_path: Some(direct_path),
+            result: Some(wa::media_retry_notification::ResultType::SUCCESS),
+            ..Default::default()
+        };
+        let (payload, iv) = seal(&key, id, &answer.encode_to_vec()).ok()?;
+        let parts = [leaf("enc_p", payload), leaf("enc_iv", iv)];
+        Some(NodeBuilder::new("encrypt").children(parts).build())
+    }
+}
+
+/// Seals an answer as the library opens it; it can seal the request only.
+fn seal(key: &[u8], id: &str, plain: &[u8]) -> Result<(Vec<u8>, Vec<u8>)> {
+    let mut sealing = [0; 32];
+    let info = b"WhatsApp Media Retry Notification";
+    hkdf_sha256_into(key, None, info, &mut sealing)
+        .map_err(|error| anyhow::anyhow!("deriving: {error}"))?;
+    let iv: [u8; 12] = random();
+    let mut sealed = Vec::new();
+    aes_256_gcm_encrypt(&sealing, &iv, id.as_bytes(), plain, &mut sealed)
+        .map_err(|error| anyhow::anyhow!("sealing: {error}"))?;
+    Ok((sealed, iv.to_vec()))
+}
+
+impl Phone {
+    /// The person votes on a poll; nothing chosen takes the vote back.
+    pub async fn vote(&self, to: impl AsRef<str>, poll: &str, chosen: &[&str]) -> Result<String> {
+        let message = self.sim.world().vote_message(self.number(), to.as_ref(), poll, chosen)?;
+        self.send(to, message).await
+    }
+
+    /// The person calls; answers the call's id.
+    pub async fn call(&self, to: impl AsRef<str>, video: bool) -> Result<String> {
+        let mut world = self.sim.world();
+        let id = world.call(self.number(), to.as_ref(), video)?;
+        world.touch();
+        Ok(id)
+    }
+
+    /// The person sends something that may be seen once: companions are only told that it is there.
+    pub async fn send_for_phones_only(&self, to: impl AsRef<str>) -> Result<String> {
+        let mut world = self.sim.world();
+        ensure!(world.accounts.contains_key(to.as_ref()), "no such phone");
+        let id = world.unavailable(self.number(), to.as_ref())?;
+        world.touch();
+        Ok(id)
+    }
+}
+
+impl Simulator {
+    /// WhatsApp does not let this account write to people for so many seconds; it answers 463 and says until when.
+    pub fn lock_sending(&self, number: &str, seconds: u64) {
+        if let Some(account) = self.world().accounts.get_mut(number) {
+            account.locked = now() + seconds;
+        }
+    }
+
+    /// The media host throws away every file it has: downloads are answered 410 until a phone uploads again.
+    pub fn expire_media(&self) {
+        let mut world = self.world();
+        world.media.expire();
+        world.touch();
+    }
+}
