@@ -171,7 +171,10 @@ impl Browser {
     /// Clicks the control with that name, as a mouse does: what covers it is a failure.
     pub(crate) async fn click(&self, name: &str) {
         let look = || async {
-            let script = format!("{NAMED} return control(arguments[0]) ?? null");
+            // A person scrolls until it is in sight, clear of what sticks to the edges.
+            let script = format!(
+                "{NAMED} const it = control(arguments[0]); it?.scrollIntoView({{ block: 'nearest' }}); return it ?? null"
+            );
             let found = self.driver.execute(script, vec![json!(name)]).await;
             let clicked = match found.and_then(ScriptRet::element) {
                 Ok(element) => element.click().await,
