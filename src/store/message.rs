@@ -119,7 +119,8 @@ impl SendQueue {
             .run(move |databases| {
                 let (state, now) = (&databases.state, databases.state.db.snapshot());
                 let read = |key: Key| now.get(&state.queue, key).map_err(StoreError::database);
-                read(key)?.map(|row| known(&row, &request, &device, read)).transpose()
+                // A key without its message: their commit is under way, so whoever enqueues next will know.
+                read(key)?.map_or(Ok(None), |row| known(&row, &request, &device, read))
             })
             .await
     }
@@ -246,7 +247,8 @@ fn enqueue(
     if let Some(key) = &key
         && let Some(known) = txn.get(queue, key)?
     {
-        return self::known(&known, &request, device, |key| txn.get(queue, key));
+        let known = self::known(&known, &request, device, |key| txn.get(queue, key))?;
+        return known.ok_or_else(|| StoreError::Damaged("a message with a key".to_owned()));
     }
     let place = message_key(device, &message.id);
     if let Some(row) = txn.get(queue, &place)? {
@@ -283,16 +285,15 @@ fn known<T: AsRef<[u8]>>(
     request: &[u8; 32],
     device: &DeviceName,
     read: impl FnOnce(Key) -> Result<Option<T>, StoreError>,
-) -> Result<Enqueued, StoreError> {
+) -> Result<Option<Enqueued>, StoreError> {
     let Some((before, id)) = row.split_first_chunk::<32>() else {
         return Err(StoreError::Damaged("an idempotency key".to_owned()));
     };
     if before != request {
-        return Ok(Enqueued::Conflict);
+        return Ok(Some(Enqueued::Conflict));
     }
-    let row = read(Key::new(b'm').device(device).rest(id))?;
-    let row = row.ok_or_else(|| StoreError::Damaged("a message with a key".to_owned()))?;
-    Ok(Enqueued::Known(from_json::<Row>(row.as_ref())?.message))
+    let Some(row) = read(Key::new(b'm').device(device).rest(id))? else { return Ok(None) };
+    Ok(Some(Enqueued::Known(from_json::<Row>(row.as_ref())?.message)))
 }
 
 fn advance(
