@@ -153,7 +153,7 @@ async fn a_replay_finds_the_place_before_a_time() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reader_beside_the_writer_misses_nothing() {
     // A commit fills several slices, and fjall puts full ones to the disk beside it.
-    const ALL: u64 = 12_800;
+    const ALL: u64 = 5_120;
     const BATCH: u64 = 256;
     let opened = open().await.reopen_with(|options| options.max_size = 1 << 20).await;
     let a = device("a");
