@@ -60,13 +60,18 @@ impl Outbox {
                 generations.push(Generation::open(&db, number)?);
             }
         }
-        // A crash may leave a generation's rows without its entry (just made, or just dropped).
-        let known: Vec<String> = generations.iter().map(Generation::name).collect();
-        for name in db.list_keyspace_names() {
-            if name.starts_with("log.") && !known.iter().any(|known| known.as_str() == &*name) {
-                let orphan = keyspace(&db, &name, MIB)?;
-                db.delete_keyspace(orphan).map_err(StoreError::database)?;
-            }
+        // A crash may leave a generation without its entry: the highest was just made and is kept, see `Generation`;
+        // others were just dropped.
+        let known: Vec<u64> = generations.iter().map(|generation| generation.number).collect();
+        let made = Generation::numbers(&db).into_iter().filter(|number| !known.contains(number));
+        let mut left: Vec<u64> = made.collect();
+        left.sort_unstable();
+        if let Some(highest) = left.pop_if(|number| known.iter().all(|known| known < number)) {
+            generations.push(Generation::open(&db, highest)?);
+        }
+        for number in left {
+            let dropped = Generation::open(&db, number)?;
+            db.delete_keyspace(dropped.rows).map_err(StoreError::database)?;
         }
         Ok(Self { db, meta, dead, limits, generations: RwLock::new(generations) })
     }

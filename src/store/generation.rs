@@ -38,7 +38,9 @@ fn asked_slice() -> Option<u64> {
     *ASKED.get_or_init(|| std::env::var("MOONWA_GENERATION_BYTES").ok()?.parse().ok())
 }
 
-/// One slice.
+/// One slice. The highest is never dropped before a higher one is made: after a start fjall numbers keyspaces from the
+/// highest it finds, and a keyspace that gets a dropped one's number may be taken for dropped itself, with its rows, at
+/// the next start.
 #[derive(Clone)]
 pub(super) struct Generation {
     pub(super) number: u64,
@@ -59,8 +61,10 @@ impl Generation {
         Ok(Self { number, rows })
     }
 
-    pub(super) fn name(&self) -> String {
-        self.rows.name().to_string()
+    /// The numbers of those on the disk.
+    pub(super) fn numbers(db: &Database) -> Vec<u64> {
+        let names = db.list_keyspace_names();
+        names.iter().filter_map(|name| name.strip_prefix("log.")?.parse().ok()).collect()
     }
 
     pub(super) fn save(&self, outbox: &Outbox, txn: &mut Txn<'_>, row: Row) {
@@ -132,6 +136,9 @@ pub(super) fn retire(
         let too_much = total > outbox.limits.max_size && left > 1;
         if !too_old && !too_much {
             break;
+        }
+        if outbox.generations().last().is_some_and(|last| last.number == generation.number) {
+            outbox.add_generation(Generation::open(&outbox.db, generation.number + 1)?);
         }
         total -= row.bytes;
         left -= 1;

@@ -1,7 +1,11 @@
 use std::time::Duration;
 
+use proptest::collection::vec;
+use proptest::prelude::*;
+
 use super::*;
 use crate::model::{EventId, EventType};
+use crate::store::generation::Generation;
 
 fn event(device: &DeviceName, n: u64) -> NewEvent {
     NewEvent {
@@ -19,6 +23,16 @@ fn id(device: &DeviceName, n: u64) -> EventId {
 
 fn seqs(page: &Page) -> Vec<u64> {
     page.events.iter().map(|event| event.seq.0).collect()
+}
+
+fn numbers(outbox: &Outbox) -> Vec<u64> {
+    outbox.generations().iter().map(|generation| generation.number).collect()
+}
+
+fn retire(outbox: &Arc<Outbox>, now: UnixMillis) {
+    let mut group = txn::Group::default();
+    group.run(|txn| generation::retire(outbox, txn, now)).unwrap();
+    group.commit(&outbox.db, fjall::PersistMode::Buffer).unwrap();
 }
 
 #[tokio::test]
@@ -114,14 +128,12 @@ async fn too_old_is_dropped_too() {
     let limits = Limits { keep: Duration::from_secs(3600), max_size: 1 << 30 };
     let outbox = Arc::new(Outbox::open(&opened.dir.path().join("outbox"), limits).unwrap());
     let retire = |now: UnixMillis| {
-        let mut group = txn::Group::default();
-        group.run(|txn| generation::retire(&outbox, txn, now)).unwrap();
-        group.commit(&outbox.db, fjall::PersistMode::Buffer).unwrap();
-        outbox.generations().len()
+        retire(&outbox, now);
+        numbers(&outbox)
     };
     let now = UnixMillis::now();
-    assert_eq!(retire(now.after(Duration::from_secs(3500))), 1);
-    assert_eq!(retire(now.after(Duration::from_secs(3700))), 0);
+    assert_eq!(retire(now.after(Duration::from_secs(3500))), [1]);
+    assert_eq!(retire(now.after(Duration::from_secs(3700))), [2], "an empty one takes its place");
     drop(outbox);
     let store = Store::open(options(opened.dir.path())).await.unwrap();
     let page = store.log().read_after(&a, Seq(0), 10).await.unwrap();
@@ -176,4 +188,92 @@ async fn a_reader_beside_the_writer_misses_nothing() {
         }
     };
     tokio::join!(writer, reader);
+}
+
+/// What a process does with the log before it dies.
+#[derive(Clone, Copy, Debug)]
+enum Deed {
+    /// Appends an event.
+    Append,
+    /// Makes a slice; dies before the first commit to it.
+    Make,
+    /// Takes the oldest slice off the books; dies before its rows are gone.
+    Unlist,
+    /// Drops all that is stored, as too old.
+    Retire,
+    /// Nothing.
+    Open,
+}
+
+impl Deed {
+    async fn be_done(self, path: &Path, last: u64) {
+        let limits = Limits { keep: Duration::from_secs(3600), max_size: 1 << 30 };
+        let outbox = || Arc::new(Outbox::open(&path.join("outbox"), limits).unwrap());
+        match self {
+            Self::Append => {
+                let store = Store::open(options(path)).await.unwrap();
+                store.log().append(vec![event(&device("a"), last + 1)]).await.unwrap();
+                store.close().await.unwrap();
+            }
+            Self::Make => {
+                let outbox = outbox();
+                let number = numbers(&outbox).last().map_or(1, |last| last + 1);
+                Generation::open(&outbox.db, number).unwrap();
+            }
+            Self::Unlist => {
+                let outbox = outbox();
+                if let [oldest, _, ..] = *numbers(&outbox) {
+                    outbox.meta.remove(Key::new(b'g').number(oldest).into_bytes()).unwrap();
+                }
+            }
+            Self::Retire => retire(&outbox(), UnixMillis::now().after(Duration::from_secs(3700))),
+            Self::Open => drop(outbox()),
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 16, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// fjall would give a new slice the number of a dropped one, and take the new one for dropped at the next start.
+    #[test]
+    fn wherever_it_dies_the_log_has_no_holes(deeds in vec(
+        prop_oneof![
+            4 => Just(Deed::Append),
+            3 => Just(Deed::Make),
+            2 => Just(Deed::Unlist),
+            1 => Just(Deed::Retire),
+            2 => Just(Deed::Open),
+        ],
+        1..40,
+    )) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        // Each slice's events, oldest first.
+        let (mut slices, mut last) = (vec![vec![]], 0);
+        for deed in deeds {
+            runtime.block_on(deed.be_done(dir.path(), last));
+            match deed {
+                Deed::Append => {
+                    last += 1;
+                    slices.last_mut().unwrap().push(last);
+                }
+                Deed::Make => slices.push(vec![]),
+                Deed::Unlist if slices.len() > 1 => drop(slices.remove(0)),
+                Deed::Retire => slices = vec![vec![]],
+                Deed::Unlist | Deed::Open => {}
+            }
+            // One that was never used goes with the next start, unless it is the highest.
+            let (used, highest) = (slices.iter().filter(|slice| !slice.is_empty()), slices.last());
+            let highest = highest.filter(|slice| slice.is_empty());
+            slices = used.chain(highest).cloned().collect();
+            let page = runtime.block_on(async {
+                let store = Store::open(options(dir.path())).await.unwrap();
+                let page = store.log().read_after(&device("a"), Seq(0), 100).await.unwrap();
+                store.close().await.unwrap();
+                page
+            });
+            prop_assert_eq!(seqs(&page), slices.concat(), "after {:?}", deed);
+        }
+    }
 }
