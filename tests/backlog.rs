@@ -7,6 +7,8 @@
     reason = "figures for people; what a test does not expect shall end it loudly"
 )]
 
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -15,12 +17,27 @@ use moonwa_simulator::harness::{Answer, Moonwa, WebhookReceiver, eventually_with
 use serde_json::Value;
 
 const HOUR: Duration = Duration::from_hours(1);
+/// The cap on the outbox; `max_size`'s default.
+const CAP: u64 = 256 << 20;
 
 /// A line of `/proc/PID/status` in KiB.
 fn kib(pid: u32, line: &str) -> Result<i64> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
     let value = text.lines().find_map(|row| row.strip_prefix(line)).context("no such line")?;
     Ok(value.trim_start_matches(':').trim().trim_end_matches(" kB").parse()?)
+}
+
+/// What a directory takes of the disk, in bytes.
+fn disk(dir: &Path) -> Result<u64> {
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        bytes += match entry.metadata()? {
+            data if data.is_dir() => disk(&entry.path())?,
+            data => data.blocks() * 512,
+        };
+    }
+    Ok(bytes)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -65,6 +82,9 @@ async fn a_receiver_that_is_down() -> Result<()> {
     let after = kib(moonwa.pid(), "VmRSS")?;
     println!("{events} messages in at {rate:.0}/s while the receiver was down");
     println!("RSS {before} KiB before, {after} KiB after: {:+} KiB", after - before);
+    let stored = disk(&moonwa.dir().join("data/outbox"))?;
+    println!("disk {} MiB of {} MiB", stored >> 20, CAP >> 20);
+    assert!(stored < CAP, "{stored} bytes");
 
     hook.otherwise(None);
     eventually_within(HOUR, "a first one is taken", backlog, |backlog| *backlog < events.into())

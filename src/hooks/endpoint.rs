@@ -57,6 +57,8 @@ pub(super) struct Machine {
     page: VecDeque<StoredEvent>,
     /// Unwanted events passed since the cursor was saved.
     unsaved: u64,
+    /// An event was delivered since then.
+    owed: bool,
     /// When the back-off ends, by a clock that does not jump.
     not_before: Option<Instant>,
     /// Parked in a row for reasons that may be theirs. In memory only: a restart forgives.
@@ -103,6 +105,7 @@ impl Machine {
             view,
             page: VecDeque::new(),
             unsaved: 0,
+            owed: false,
             not_before: left.map(|left| Instant::now() + left),
             grudge: Vec::new(),
             probes: 0,
@@ -121,7 +124,7 @@ impl Machine {
                 Plan::Wait => self.idle().await,
             }
         }
-        if self.unsaved > 0 {
+        if self.owed || self.unsaved > 0 {
             self.save_or_log().await;
         }
     }
@@ -142,7 +145,7 @@ impl Machine {
                 self.advance(event.seq);
                 self.unsaved += 1;
             }
-            if self.unsaved >= LAZY {
+            if self.owed || self.unsaved >= LAZY {
                 self.save_or_log().await;
             }
             // Seen before it is read: an event appended in between wakes `idle` at once.
@@ -207,12 +210,20 @@ impl Machine {
         let parcel =
             Parcel { id: self.id.clone(), endpoint, event: event.id.clone(), source, body };
         let underway = delivery.deliver(&parcel, failing);
-        tokio::pin!(underway);
+        // The cursor of the last delivery is saved meanwhile. Both are begun in this order, so a crash repeats that
+        // event and at the very worst this one, too.
+        let (mut saved, mut outcome) = (!self.owed, None);
+        let saving = self.save_apart();
+        tokio::pin!(underway, saving);
         let outcome = loop {
             select! {
                 biased;
-                outcome = &mut underway => break outcome,
-                () = self.wires.stop.cancelled() => {
+                done = &mut saving, if !saved => {
+                    saved = true;
+                    self.saved_or_log(&done);
+                }
+                answer = &mut underway, if outcome.is_none() => outcome = Some(answer),
+                () = self.wires.stop.cancelled(), if outcome.is_none() => {
                     if !self.wires.shutdown.is_cancelled() {
                         return;
                     }
@@ -222,7 +233,10 @@ impl Machine {
                         Ok(_) | Err(_) => return,
                     }
                 }
-                Some(order) = self.wires.orders.recv() => self.obey(order).await,
+                Some(order) = self.wires.orders.recv(), if saved => self.obey(order).await,
+            }
+            if saved && let Some(outcome) = outcome.take() {
+                break outcome;
             }
         };
         self.view.record(&parcel.endpoint, &event.id, &outcome);
@@ -298,18 +312,32 @@ impl Machine {
     }
 
     async fn save(&mut self) -> Result<(), StoreError> {
-        self.delivery.store.cursors().save(&self.id, &self.cursor).await?;
-        self.unsaved = 0;
+        self.save_apart().await?;
+        (self.unsaved, self.owed) = (0, false);
         Ok(())
     }
 
-    /// A cursor that cannot be saved means duplicates after a restart, never a loss: deliveries go on.
+    /// Saves the cursor as it is now, without holding on to the machine.
+    fn save_apart(&self) -> impl Future<Output = Result<(), StoreError>> + use<> {
+        let (store, id, cursor) =
+            (self.delivery.store.clone(), self.id.clone(), self.cursor.clone());
+        async move { store.cursors().save(&id, &cursor).await }
+    }
+
     async fn save_or_log(&mut self) -> bool {
-        let saved = self.save().await;
-        if let Err(error) = &saved {
-            tracing::warn!(device = %self.cursor.device, n = self.current.n, %error, "A webhook's cursor could not be saved.");
+        let done = self.save_apart().await;
+        self.saved_or_log(&done)
+    }
+
+    /// A cursor that cannot be saved means duplicates after a restart, never a loss: deliveries go on.
+    fn saved_or_log(&mut self, done: &Result<(), StoreError>) -> bool {
+        match done {
+            Ok(()) => (self.unsaved, self.owed) = (0, false),
+            Err(error) => {
+                tracing::warn!(device = %self.cursor.device, n = self.current.n, %error, "A webhook's cursor could not be saved.");
+            }
         }
-        saved.is_ok()
+        done.is_ok()
     }
 
     fn publish(&self) {

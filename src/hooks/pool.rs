@@ -2,10 +2,10 @@
 //! nothing of queues; it takes one request at a time from whoever has one.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
@@ -24,7 +24,7 @@ pub(super) const GRACE: Duration = Duration::from_secs(1);
 /// A way to post. Clones share the threads.
 #[derive(Clone)]
 pub(super) struct Pool {
-    jobs: mpsc::Sender<Job>,
+    jobs: flume::Sender<Job>,
     /// Endpoints that failed lately share half of the threads: hanging ones cannot take all of them.
     probation: Arc<Semaphore>,
     underway: TaskTracker,
@@ -40,8 +40,8 @@ struct Job {
 impl Pool {
     /// Starts the threads. They end when the last clone is gone.
     pub(super) fn start(tasks: &Tasks) -> Self {
-        let (jobs, queue) = mpsc::channel(THREADS);
-        let queue = Arc::new(Mutex::new(queue));
+        // Nobody has more than one request here, so what waits is no more than the endpoints.
+        let (jobs, queue) = flume::unbounded();
         let agents = Arc::new(Agents::new());
         for n in 1..=THREADS {
             let (queue, agents) = (queue.clone(), agents.clone());
@@ -71,17 +71,15 @@ impl Pool {
         let underway = self.underway.token();
         let job = Job { post, done, _underway: underway, _probation: probation };
         let gone = || Outcome::failed_here(UnixMillis::now(), "no delivery thread took it");
-        if self.jobs.send(job).await.is_err() {
+        if self.jobs.send(job).is_err() {
             return gone();
         }
         outcome.await.unwrap_or_else(|_| gone())
     }
 }
 
-fn work(queue: &Mutex<mpsc::Receiver<Job>>, agents: &Agents) {
-    // The lock is the queue at the counter: one thread waits for the next job, the others for their turn.
-    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
-    while let Some(job) = next() {
+fn work(queue: &flume::Receiver<Job>, agents: &Agents) {
+    for job in queue {
         // A panic in a library must not cost a thread for good.
         let outcome = catch_unwind(AssertUnwindSafe(|| attempt::post(agents, &job.post)));
         if let Ok(outcome) = outcome {

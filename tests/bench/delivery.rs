@@ -54,9 +54,7 @@ async fn one_by_one(
         let before = hook.count();
         let began = Instant::now();
         bob.send_text(ann, &format!("one {n}")).await?;
-        while hook.count() == before {
-            tokio::task::yield_now().await;
-        }
+        hook.more_than(before).await;
         took.push(began.elapsed());
     }
     Ok(took)
@@ -78,34 +76,60 @@ async fn one_by_one_and_bursts() -> Result<()> {
         slow / ENGINE.1
     );
 
-    let rate = burst(&hook, "live", send(&bob, &ann, "live")).await?;
-    println!(
-        "a burst of {BURST} from a phone: {rate:.0} messages/s in order ({:.2} × the engine)",
-        rate / ENGINE.2
-    );
-
-    ann.expect_confirmed().await?;
-    moonwa.kill().await?;
-    send(&bob, &ann, "queued").await?;
-    let rate = burst(&hook, "queued", moonwa.relaunch()).await?;
-    println!(
-        "{BURST} that waited while it was down: {rate:.0} messages/s in order, start-up included ({:.2} × the engine)",
-        rate / ENGINE.2
-    );
+    let one = [bob];
+    let mut ten = Vec::new();
+    for n in 0..10 {
+        ten.push(sim.phone(&format!("62866700020{n}"), "Bob").await);
+    }
+    for (mark, bobs) in [("live", &one[..]), ("lively", &ten[..])] {
+        let rate = burst(&hook, bobs, mark, send(bobs, &ann, mark)).await?;
+        println!(
+            "a burst of {BURST} from {} phones: {rate:.0} messages/s in order ({:.2} × the engine)",
+            bobs.len(),
+            rate / ENGINE.2
+        );
+    }
+    for (mark, bobs) in [("queued", &one[..]), ("chats", &ten[..])] {
+        ann.expect_confirmed().await?;
+        moonwa.kill().await?;
+        send(bobs, &ann, mark).await?;
+        let rate = burst(&hook, bobs, mark, moonwa.relaunch()).await?;
+        println!(
+            "{BURST} in {} chats that waited while it was down: {rate:.0} messages/s in order, start-up included ({:.2} × the engine)",
+            bobs.len(),
+            rate / ENGINE.2
+        );
+    }
     moonwa.stop().await?;
     Ok(())
 }
 
-async fn send(bob: &Phone, ann: &Phone, mark: &str) -> Result<()> {
-    for n in 0..BURST {
-        bob.send_text(ann, &format!("{mark} {n}")).await?;
-    }
+/// The texts of a burst, each with the place of its sender.
+fn texts(bobs: &[Phone], mark: &str) -> Vec<(usize, String)> {
+    (0..BURST).map(|n| (n % bobs.len(), format!("{mark} {} {n}", n % bobs.len()))).collect()
+}
+
+/// Every phone sends its part, one message after another, all phones at the same time.
+async fn send(bobs: &[Phone], ann: &Phone, mark: &str) -> Result<()> {
+    let all = texts(bobs, mark);
+    let parts = bobs.iter().enumerate().map(|(n, bob)| {
+        let own = all.iter().filter(move |(of, _)| *of == n);
+        async move {
+            for (_, text) in own {
+                bob.send_text(ann, text).await?;
+            }
+            anyhow::Ok(())
+        }
+    });
+    futures_util::future::try_join_all(parts).await?;
     Ok(())
 }
 
-/// How many messages of a burst were taken in a second, from its beginning to the last POST; all, once, in order.
+/// How many messages of a burst were taken in a second, from its beginning to the last POST; all, once, and in each
+/// chat in order.
 async fn burst(
     hook: &WebhookReceiver,
+    bobs: &[Phone],
     mark: &str,
     begin: impl Future<Output = Result<()>>,
 ) -> Result<f64> {
@@ -115,10 +139,20 @@ async fn burst(
     let count = || async { hook.count() - before };
     eventually_within(PATIENCE, "the burst", count, |count| *count >= BURST).await;
     let took = began.elapsed();
-    let taken: Vec<String> =
-        hook.taken_texts().into_iter().filter(|text| text.starts_with(mark)).collect();
-    let sent: Vec<String> = (0..BURST).map(|n| format!("{mark} {n}")).collect();
-    assert_eq!(taken, sent, "in order, once each");
+    let taken: Vec<String> = hook
+        .taken_texts()
+        .into_iter()
+        .filter(|text| text.starts_with(&format!("{mark} ")))
+        .collect();
+    assert_eq!(taken.len(), BURST, "once each");
+    for (bob, _) in bobs.iter().enumerate() {
+        let chat = format!("{mark} {bob} ");
+        let taken: Vec<&String> = taken.iter().filter(|text| text.starts_with(&chat)).collect();
+        let sent = texts(bobs, mark);
+        let sent: Vec<&String> =
+            sent.iter().filter(|(of, _)| *of == bob).map(|(_, text)| text).collect();
+        assert_eq!(taken, sent, "in order");
+    }
     Ok(BURST as f64 / took.as_secs_f64())
 }
 

@@ -26,7 +26,10 @@ impl Machine {
         }
         let roll = rand::random();
         match outcome.class {
-            Class::Delivered => self.delivered(event.seq),
+            Class::Delivered => {
+                self.delivered(event.seq);
+                return self.publish();
+            }
             Class::Gone => {
                 self.cursor.state = EndpointState::Gone;
                 self.at_once();
@@ -63,6 +66,8 @@ impl Machine {
         self.cursor.delivered = self.cursor.delivered.saturating_add(1);
         self.probes = 0;
         self.grudge.clear();
+        // Saved beside the next POST, or before there is nothing to do.
+        self.owed = true;
     }
 
     /// The endpoint works.
@@ -105,7 +110,7 @@ impl Machine {
                 self.cursor = next;
                 self.advance(event.seq);
                 self.at_once();
-                self.unsaved = 0;
+                (self.unsaved, self.owed) = (0, false);
                 match outcome.class {
                     Class::Ambiguous => self.grudge.push(event.seq),
                     _ => self.grudge.clear(),

@@ -100,6 +100,7 @@ struct Book {
     script: VecDeque<Answer>,
     otherwise: Option<Answer>,
     choose: Option<Choose>,
+    arrived: watch::Sender<usize>,
 }
 
 /// The receiver. Dropping it closes its port and its connections.
@@ -164,6 +165,13 @@ impl WebhookReceiver {
     /// How many requests have arrived so far.
     pub fn count(&self) -> usize {
         self.lock().deliveries.len()
+    }
+
+    /// Waits until more than so many requests have arrived, without looking again and again: for measurements.
+    pub async fn more_than(&self, count: usize) {
+        let mut arrived = self.lock().arrived.subscribe();
+        // The sender lives as long as the book.
+        drop(arrived.wait_for(|arrived| *arrived > count).await);
     }
 
     /// The texts of the messages that were taken (2xx), in order of arrival.
@@ -274,6 +282,7 @@ async fn answer(
             body: body.to_bytes(),
             answered: answer.status,
         });
+        book.arrived.send_replace(book.deliveries.len());
         answer
     };
     match answer.status {
