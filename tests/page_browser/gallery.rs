@@ -24,7 +24,7 @@ const VIEWS: [(&str, &str, &str, Option<&str>); 13] = [
     (
         "webhooks",
         "#/webhooks/admin-toko",
-        "return document.querySelectorAll('.hookhead').length === 2",
+        "return document.querySelectorAll('.hook').length === 2",
         None,
     ),
     (
@@ -38,19 +38,19 @@ const VIEWS: [(&str, &str, &str, Option<&str>); 13] = [
         "settings",
         "#/devices/admin-toko",
         "return document.querySelector('.facts') !== null",
-        Some("[data-f=gear]"),
+        Some(".acts button"),
     ),
     (
         "delete",
         "#/devices/admin-toko",
         "return document.querySelector('.facts') !== null",
-        Some("[data-f=bin]"),
+        Some(".acts button:last-child"),
     ),
     (
         "add",
         "#/devices",
         "return document.querySelector('tbody tr') !== null",
-        Some("[data-f=add]"),
+        Some(".head .primary"),
     ),
     ("api", "#/api", "return document.querySelector('.ops') !== null", None),
 ];
@@ -132,7 +132,7 @@ impl Shop {
             .await;
         if name == "webhooks" {
             browser
-                .run("document.querySelectorAll('.hookhead ~ details')[0].open = true", Vec::new())
+                .run("document.querySelectorAll('.hook details')[0].open = true", Vec::new())
                 .await;
         }
         if let Some(button) = opens {

@@ -1,15 +1,18 @@
 // The choice of a device, for the views that show one at a time; the address names it, so a link leads back to it.
-import { clone } from "../dom.js";
+import { input } from "../dom.js";
+import { t } from "../i18n.js";
 import { state } from "../state.js";
 
-/** The chosen device and the choice; `best` is shown when none is named. */
-export function pick(view, wanted, best = ({ status }) => status === "CONNECTED") {
-  const all = [...state.devices.values()];
-  const device = state.devices.get(wanted ?? "") ?? all.find(best) ?? all[0];
-  if (!device) return { device, root: null };
-  const root = clone("pick");
-  const select = root.querySelector("select");
-  select.append(...all.map(({ name, label }) => new Option(label || name, name, false, name === device.name)));
-  select.addEventListener("change", () => (location.hash = `#/${view}/${select.value}`));
-  return { device, root };
+/** The device that the address names, else the first good one. */
+export function chosen(name, good = ({ status }) => status === "CONNECTED") {
+	const all = [...state.devices.values()];
+	return state.devices.get(name) ?? all.find(good) ?? all[0];
+}
+
+/** The choice; `every` is offered as well when given. */
+export function pick(view, name = "", every) {
+	const names = [...state.devices.values()].map(({ name, label }) => [name, label || name]);
+	const go = ({ target }) => (location.hash = `#/${view}/${target.value}`);
+	const choices = every ? [["", every], ...names] : names;
+	return input(t("nav.devices"), null, choices, { value: name, change: go });
 }
