@@ -16,7 +16,7 @@ let ahead = 0;
 /** The server's time in milliseconds. */
 export const now = () => Date.now() + ahead;
 
-/** Asks for a path relative to the page; gives the JSON answered, `null` for none. */
+/** Asks for a path relative to the page; gives the JSON answered, or `null`. */
 export async function call(method, path, body, headers = {}, signal = null) {
 	const json = body === undefined ? undefined : JSON.stringify(body);
 	if (json) headers = { "content-type": "application/json", ...headers };

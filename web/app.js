@@ -1,5 +1,5 @@
-// Start: session, live stream, then the view that the address names; and the frame around every view. What a view shows
-// is its own matter: it gives a function that says what there shall be, and is asked again whenever something changed.
+// Start: session, live stream, the frame, and in it the view that the address names. A view gives a
+// function that says what there shall be, and it is asked again whenever something changed.
 import { get, post } from "./api.js";
 import { el, h1, hear, icon, logo, patch, tool } from "./dom.js";
 import { language, speak, t } from "./i18n.js";
@@ -11,31 +11,26 @@ import devices, { loading } from "./view/devices.js";
 const app = document.getElementById("app");
 const root = document.documentElement;
 const NAV = ["devices", "send", "webhooks", "messages", "config", "api"];
-
-/** The views that are not needed at once are fetched when they are. */
-const VIEWS = [...NAV, "device"];
 let view = null;
 
 /** Language, light or dark, the way out. */
 function tools() {
-	const next = language() === "en" ? "id" : "en";
-	const change = () => changed(speak(next));
-	const dark = () => getComputedStyle(root).colorScheme.replace("light dark",
-		matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light") === "dark";
-	const theme = () => paint(localStorage.theme = dark() ? "light" : "dark");
+	const lang = language() === "en" ? "id" : "en";
+	const click = () => changed(speak(lang));
+	const dark = () => (localStorage.theme
+		?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
+	const theme = () => changed(localStorage.theme = dark() ? "light" : "dark");
 	const leave = async () => signedOut(await post("logout"));
-	const label = t("lang.switch");
 	return el("section.tools", { "aria-label": t("tools") },
-		el("button.quiet", { lang: next, title: label, "aria-label": label, click: change }, next.toUpperCase()),
+		el("button.quiet", { lang, click, "aria-label": t("lang.switch") }, lang.toUpperCase()),
 		tool("theme", t("theme"), theme), view && tool("leave", t("leave"), leave));
 }
-
-const paint = (theme) => root.setAttribute("data-theme", theme ?? "");
 
 function shell() {
 	const link = (name) => el("a", { href: `#/${name}`, "aria-current": name === view.at && "page" },
 		icon(name), t(`nav.${name}`));
 	const skip = () => document.getElementById("main").focus();
+	const rejected = state.config?.outcome === "rejected";
 	return [
 		el("a.skip", { href: "#main", click: skip }, t("skip")),
 		state.lost && el("p.banner.wait", { role: "alert" }, icon("alert"), t("lost")),
@@ -43,17 +38,18 @@ function shell() {
 			el(".side",
 				el("header", el("a.brand", { href: "#/devices" }, logo(28), "moonwa")),
 				el("nav", { "aria-label": t("nav") }, NAV.map(link)), tools()),
-			el("", state.config?.outcome === "rejected" && el("a.banner.bad", { href: "#/config" },
-				icon("alert"), t("c.alarm")),
-			el("main", { id: "main", tabindex: -1, "data-key": view.key }, el(".view", view.draw())))),
+			el("div",
+				rejected && el("a.banner.bad", { href: "#/config" }, icon("alert"), t("c.alarm")),
+				el("main", { id: "main", tabindex: -1, "data-key": view.key },
+					el(".view", view.draw())))),
 	];
 }
 
 function draw() {
 	root.lang = language();
+	root.dataset.theme = localStorage.theme ?? "";
 	patch(app, view ? shell() : login(enter, tools));
-	const title = app.querySelector("h1")?.textContent;
-	document.title = view ? `${title} · moonwa` : "moonwa";
+	document.title = `${app.querySelector("h1").textContent} · moonwa`;
 	document.querySelector("dialog[open]")?.draw?.();
 }
 
@@ -72,7 +68,9 @@ function signedOut() {
 	hangUp();
 	view?.end.abort();
 	view = null;
-	Object.assign(state, { session: { ...state.session, role: "none" }, devices: new Map(), ready: false });
+	state.session.role = "none";
+	state.devices.clear();
+	state.ready = false;
 	draw();
 }
 
@@ -81,9 +79,10 @@ let turn = 0;
 async function route(event) {
 	if (state.session.role !== "admin") return;
 	const [name, ...rest] = location.hash.slice(2).split("/").map(decodeURIComponent);
-	const at = VIEWS.includes(name) ? name : "devices";
+	const at = NAV.includes(name) ? name : "devices";
 	const file = at === "devices" && rest[0] ? "device" : at;
 	const mine = ++turn;
+	// What is not needed at once is fetched when it is.
 	const make = file === "devices" ? devices : (await import(`./view/${file}.js`)).default;
 	if (mine !== turn) return;
 	view?.end.abort();
@@ -106,7 +105,6 @@ news.addEventListener("changed", () => {
 addEventListener("hashchange", route);
 addEventListener("signed-out", signedOut);
 
-paint(localStorage.theme);
 try {
 	// index.html has asked already.
 	const session = await get("v1/session");

@@ -1,10 +1,10 @@
-// Building the page. Views say what there shall be, and `patch` changes what is there into that: an element that stays
-// keeps its focus, what was typed into it, and whether it is open. Text only ever enters as text.
+// Building the page. Views say what there shall be, and `patch` turns what is there into that: an
+// element that stays keeps its focus and what was typed. Text only ever enters as text.
 import { ApiProblem } from "./api.js";
 import { clock, number, relative, say, t } from "./i18n.js";
 import ICONS from "./icons.js";
 
-/** `el("p.muted", { title }, "text", child)`: a tag with classes, attributes, listeners, and what is inside. */
+/** `el("p.muted", { title }, "text", child)`: classes, attributes or listeners, what is inside. */
 export function el(tag, ...inside) {
 	const [name, ...looks] = tag.split(".");
 	const element = document.createElement(name || "div");
@@ -23,19 +23,17 @@ const node = (part) =>
 function set(element, attributes) {
 	for (const [name, value] of Object.entries(attributes)) {
 		if (typeof value === "function") element.acts = { ...element.acts, [name]: value };
-		else if (![false, null, undefined].includes(value)) {
-			element.setAttribute(name, value === true ? "" : value);
-		}
+		else if (![false, null, undefined].includes(value)) element.setAttribute(name, value);
 	}
 }
 
-/** Makes what is inside an element like what is given. `data-key` tells one of many from the others. */
+/** Makes what is inside an element like what is given; `data-key` tells one of many. */
 export function patch(parent, ...inside) {
 	const wanted = inside.flat(9).map(node);
 	const key = (child) => child?.dataset?.key;
-	const keys = new Set(wanted.map(key));
-	for (const child of [...parent.children]) if (!keys.has(key(child))) child.remove();
+	const keys = wanted.map(key);
 	const known = new Map([...parent.children].map((child) => [key(child), child]));
+	for (const [name, child] of known) if (name && !keys.includes(name)) child.remove();
 	let place = parent.firstChild;
 	for (const fresh of wanted) {
 		const old = key(fresh) ? known.get(key(fresh)) : key(place) ? null : place;
@@ -63,25 +61,24 @@ function update(old, fresh) {
 		return;
 	}
 	old.acts = fresh.acts;
-	for (const { name } of [...old.attributes]) {
-		if (!fresh.hasAttribute(name) && !THEIRS.includes(name)) old.removeAttribute(name);
-	}
-	for (const { name, value } of fresh.attributes) {
-		if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+	for (const name of [...old.getAttributeNames(), ...fresh.getAttributeNames()]) {
+		const value = fresh.getAttribute(name);
+		if (value === null) THEIRS.includes(name) || old.removeAttribute(name);
+		else if (value !== old.getAttribute(name)) old.setAttribute(name, value);
 	}
 	patch(old, ...fresh.childNodes);
 }
 
+// One listener for each kind: what an element does is looked up when it happens.
 for (const kind of ["click", "submit", "input", "change", "toggle", "error"]) {
-	const heard = (event) => {
+	document.addEventListener(kind, (event) => {
 		let at = event.target;
 		while (at && !at.acts?.[kind]) at = event.bubbles ? at.parentNode : null;
-		if (at) (kind === "click" || kind === "submit" ? press : take)(at, event);
-	};
-	document.addEventListener(kind, heard, true);
+		if (!at) return;
+		if (kind === "click" || kind === "submit") press(at, event);
+		else at.acts[kind](event);
+	}, true);
 }
-
-const take = (element, event) => element.acts[event.type](event);
 
 /** What a button does; while it does it the button is busy, and a failure is told. */
 async function press(element, event) {
@@ -89,7 +86,7 @@ async function press(element, event) {
 	if (element.ariaBusy) return;
 	element.ariaBusy = "true";
 	try {
-		await take(element, event);
+		await element.acts[event.type](event);
 	} catch (error) {
 		tell(explain(error), true);
 	} finally {
@@ -138,22 +135,19 @@ export const facts = (...pairs) => el("dl.facts", pairs.filter(([name]) => name)
 	.map(([name, ...value]) => el("div", el("dt", name), el("dd.num", value))));
 
 /** What stands where nothing is yet, and what to do about it. */
-export const empty = (sign, title, body) => el(".empty", icon(sign), el("h2", title), el("p", body));
+export const empty = (sign, title, body) =>
+	el(".empty", icon(sign), el("h2", title), el("p", body));
 
-/**
- * A field with its label: `kind` is the type of an input, `long`, or a list of choices; `more` its attributes, with what
- * it holds as `value` and a word of help as `hint`.
- */
+/** A field with its label, and help below: an input of a type, `long`, or a list of choices. */
 export function input(label, name, kind, { hint, value, ...more } = {}) {
-	const attributes = { name, autocomplete: "off", spellcheck: "false", ...more };
-	const option = ([key, text]) => el("option", { value: key, selected: key === value }, text);
+	more = { name, autocomplete: "off", spellcheck: "false", ...more };
 	if (kind === "checkbox") {
-		const box = el("input", { type: kind, ...attributes, checked: value === true });
+		const box = el("input", { type: kind, checked: value === true, ...more });
 		return el("label.check", box, el("span", label));
 	}
-	const control = Array.isArray(kind) ? el("select", attributes, kind.map(option))
-		: kind === "long" ? el("textarea", attributes, value)
-			: el("input", { type: kind, value, ...attributes });
+	const option = ([key, text]) => el("option", { value: key, selected: key === value }, text);
+	const control = kind === "long" ? el("textarea", more, value)
+		: kind.map ? el("select", more, kind.map(option)) : el("input", { type: kind, value, ...more });
 	return [el("label", el("span", label), control), hint && el("p.hint", hint)];
 }
 
@@ -174,8 +168,8 @@ export function tell(text, bad = false) {
 export const hear = (text) => (document.getElementById("hear").textContent = text);
 
 /** A time that keeps itself true. */
-export const ago = (iso) => iso
-	&& el("time.num", { datetime: iso, title: clock(iso) }, relative(iso));
+export const ago = (iso) =>
+	iso && el("time.num", { datetime: iso, title: clock(iso) }, relative(iso));
 
 setInterval(() => {
 	for (const time of document.querySelectorAll("time")) patch(time, relative(time.dateTime));
@@ -183,11 +177,11 @@ setInterval(() => {
 
 /** Shows a dialog, which is gone once closed. */
 function modal(dialog, closed) {
-	dialog.addEventListener("close", () => {
+	dialog.onclose = () => {
 		document.body.append(toast);
 		dialog.remove();
 		closed(dialog.returnValue);
-	});
+	};
 	document.body.append(dialog);
 	dialog.showModal();
 	return dialog;
@@ -208,10 +202,11 @@ export function ask(title, body, yes, look, extra) {
 /** A form that slides in; `draw` says what is in it. */
 export function drawer(title, draw, closed) {
 	const body = el("");
-	const dialog = el("dialog.drawer", { "aria-label": title },
-		el(".head", el("h2", title), tool("x", t("close"), () => dialog.close())), body);
+	const close = tool("x", t("close"), () => dialog.close());
+	const head = el(".head", el("h2", title), close);
+	const dialog = el("dialog.drawer", { "aria-label": title }, head, body);
 	dialog.draw = () => patch(body, draw());
-	dialog.addEventListener("mousedown", ({ x }) => x < dialog.offsetLeft && dialog.close());
+	dialog.onmousedown = ({ x }) => x < dialog.offsetLeft && dialog.close();
 	dialog.draw();
 	return modal(dialog, closed);
 }

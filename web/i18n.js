@@ -1,4 +1,4 @@
-// Words, numbers and times in the reader's language. The server sends codes; every sentence is in words.js.
+// Words, numbers and times in the reader's language. Sentences are in words.js; servers send codes.
 import { now } from "./api.js";
 import words from "./words.js";
 
@@ -9,7 +9,7 @@ for (const line of words.replaceAll("\n\t|", " |").split("\n")) {
 	for (const key of keys.split(",")) known.set(key, text.split(" | "));
 }
 
-const wanted = [localStorage.getItem("lang"), ...navigator.languages].map((tag) => tag?.slice(0, 2));
+const wanted = [localStorage.lang ?? "", ...navigator.languages].map((tag) => tag.slice(0, 2));
 let lang = wanted.find((tag) => LANGUAGES.includes(tag)) ?? "en";
 
 /** The language in use: `en` or `id`. */
@@ -17,12 +17,12 @@ export const language = () => lang;
 
 /** Chooses the language, for this browser. */
 export function speak(chosen) {
-	localStorage.setItem("lang", (lang = chosen));
+	localStorage.lang = lang = chosen;
 }
 
 export const has = (key) => known.has(key);
 
-/** A sentence, with `values` for the `{names}` in it. Of a count of one there may be a sentence of its own, `key.one`. */
+/** A sentence, with `values` for the `{names}` in it; `key.one` is for a count of one. */
 export function t(key, values = {}) {
 	const texts = (values.n === 1 && known.get(`${key}.one`)) || known.get(key) || [key];
 	const text = texts[LANGUAGES.indexOf(lang)] ?? texts[0];

@@ -1,4 +1,4 @@
-// The live stream: one EventSource that keeps `state` true, and the banner when moonwa cannot be reached.
+// The live stream: one EventSource that keeps `state` true, and knows when moonwa is out of reach.
 import { get } from "./api.js";
 import { changed, news, put, replace, state } from "./state.js";
 
@@ -41,22 +41,17 @@ export function hangUp() {
 function found() {
 	clearTimeout(lost);
 	lost = 0;
-	say(false);
+	changed(state.lost = false);
 }
 
 function missing() {
 	// A restart takes a second or two: only a longer silence is worth a banner.
-	lost ||= setTimeout(say, 5000, true);
+	lost ||= setTimeout(() => changed(state.lost = true), 5000);
 	if (source.readyState !== EventSource.CLOSED) return;
 	clearTimeout(again);
-	// The browser gives up on an HTTP error, and does not say which: an ended session leads to the login.
+	// The browser gave up on an HTTP error, and does not say which: the session may have ended.
 	again = setTimeout(() => get("v1/session").then(({ role }) => {
 		if (role === "none") dispatchEvent(new Event("signed-out"));
 		else connect();
 	}, missing), 3000);
-}
-
-function say(lost) {
-	state.lost = lost;
-	changed();
 }

@@ -1,9 +1,9 @@
-// What the page knows, fed by the live stream. Changes are told once per frame: fifty devices that change at once cost
-// one redraw. Devices, webhooks and the rest look as openapi.json says.
+// What the page knows, fed by the live stream, in the shapes of openapi.json. Changes are told once
+// per frame: fifty devices that change at once cost one redraw.
 
 export const state = { session: null, devices: new Map(), config: null, ready: false };
 
-/** Tells `changed`, `message` with a message as its detail, and `missed` when some may not have been told. */
+/** Tells `changed`, each `message`, and `missed` when some messages may not have been told. */
 export const news = new EventTarget();
 
 let due = false;

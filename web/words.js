@@ -1,5 +1,5 @@
-// Every sentence of the page: its key (or keys), English | Indonesian; one for both where they are alike. Controls that
-// docs.moonwa.id names (START SESSION, Session Name, Receiver, …) keep their words in both languages.
+// Every sentence of the page: its key or keys, English | Indonesian; once where both say it. What
+// docs.moonwa.id names (START SESSION, Session Name, …) is called so in both languages.
 export default `bin Delete device | Hapus perangkat
 cancel Cancel | Batal
 close Close | Tutup
@@ -29,7 +29,6 @@ a.queue_full The send queue is full. | Antrean kirim penuh.
 a.request The URL or a header is not valid. | URL atau header tidak sah.
 a.tls The certificate is not valid. | Sertifikat tidak sah.
 api.answers Answers | Jawaban
-api.body Body | Isi permintaan
 api.find Search the API | Cari di API
 api.given Parameters | Parameter
 api.needed required | wajib
@@ -37,15 +36,15 @@ api.why Everything this page does, for programs. | Semua yang dilakukan halaman 
 c.alarm moonwa.toml has problems. The old configuration still runs.
 	| moonwa.toml bermasalah. Konfigurasi lama masih berjalan.
 c.applied The file is in force | Berkas sudah berlaku
-c.ask What would change? | Apa yang akan berubah?
+c.ask,c.would What would change? | Apa yang akan berubah?
 c.at Last reload | Terakhir dimuat
 c.by.api this page or the API | halaman ini atau API
 c.by.file a save | penyimpanan
 c.by.signal a signal | sinyal
 c.by.start the start | awal
 c.changed Changed | Berubah
-c.kept The running configuration stays until these are mended.
-	| Konfigurasi yang berjalan tetap dipakai sampai ini diperbaiki.
+c.kept The old configuration runs until these are mended.
+	| Konfigurasi lama berjalan sampai ini diperbaiki.
 c.line Line {line}, column {column} | Baris {line}, kolom {column}
 c.masked Secrets are not shown. | Rahasia tidak ditampilkan.
 c.rejected moonwa.toml has problems | moonwa.toml bermasalah
@@ -55,29 +54,27 @@ c.running In force | Yang berlaku
 c.trigger Because of | Karena
 c.unchanged Nothing has changed | Tidak ada perubahan
 c.version Version | Versi
-c.watched A save of moonwa.toml takes effect within a second.
-	| moonwa.toml yang disimpan berlaku dalam satu detik.
-c.would A reload would do this | Muat ulang akan melakukan ini
+c.watched A save takes effect within a second. | Penyimpanan berlaku dalam satu detik.
 d.account Account | Akun
 d.delete_1 Log out, which unlinks it from WhatsApp | Log out, agar lepas dari WhatsApp
 d.delete_2 In moonwa.toml delete the table | Di moonwa.toml hapus tabel
 d.delete_3 Then run | Lalu jalankan
 d.delete_q Delete {device}? | Hapus {device}?
-d.delete_readonly moonwa may not write moonwa.toml here: delete it in three steps. This cannot be undone.
-	| moonwa tidak boleh menulis moonwa.toml di sini: hapus dalam tiga langkah. Tidak dapat dibatalkan.
-d.delete_why {device} is unlinked; its credentials and its lines in moonwa.toml go. This cannot be undone.
-	| {device} dilepas; kredensial dan barisnya di moonwa.toml dihapus. Tidak dapat dibatalkan.
+d.delete_readonly moonwa may not write moonwa.toml here. By hand, and for good:
+	| moonwa tidak boleh menulis moonwa.toml di sini. Dengan tangan, dan untuk seterusnya:
+d.delete_why It is unlinked and removed from moonwa.toml. This cannot be undone.
+	| Dilepas dan dihapus dari moonwa.toml. Tidak dapat dibatalkan.
 d.deleted {device} is deleted. | {device} sudah dihapus.
 d.hooks Deliveries | Pengiriman
 d.in Last message in | Pesan masuk terakhir
 d.linked {device} is linked. | {device} sudah tertaut.
 d.logout_q Log out {device}?
-d.logout_why The number is unlinked and its credentials are forgotten. To use it again, scan a new QR.
-	| Nomor dilepas dan kredensialnya dihapus. Untuk memakainya lagi, pindai QR baru.
+d.logout_why The number is unlinked. To use it again, scan a new QR.
+	| Nomor dilepas. Untuk memakainya lagi, pindai QR baru.
 d.missing No device “{device}” | Perangkat “{device}” tidak ada
 d.missing_why It is not in moonwa.toml. | Perangkat ini tidak ada di moonwa.toml.
-d.not_told {device} is deleted, but WhatsApp could not be told: remove it on the phone too.
-	| {device} dihapus, tetapi WhatsApp tidak bisa diberi tahu: hapus juga di HP.
+d.not_told {device} is deleted, but WhatsApp was not told: remove it on the phone too.
+	| {device} dihapus, tetapi WhatsApp belum tahu: hapus juga di HP.
 d.out Last message out | Pesan keluar terakhir
 d.proof WhatsApp last answered | WhatsApp terakhir menjawab
 d.since_down Down since | Terputus sejak
@@ -85,19 +82,20 @@ d.since_up Connected since | Terhubung sejak
 devices.find Search name or number | Cari nama atau nomor
 devices.last Last message | Pesan terakhir
 devices.none Link your first number | Tautkan nomor pertama Anda
-devices.none_why Press Add Device, name it, for example “Admin Toko”, and scan one QR code with your phone.
-	| Tekan Add Device, beri nama, misalnya “Admin Toko”, lalu pindai satu kode QR dengan HP Anda.
+devices.none_why Press Add Device, give it a name, and scan one QR code with your phone.
+	| Tekan Add Device, beri nama, lalu pindai satu kode QR dengan HP Anda.
 devices.nothing No device matches. | Tidak ada perangkat yang cocok.
 devices.proof Answered | Menjawab
 devices.sum {up} of {n} connected | {up} dari {n} terhubung
 e.config_invalid moonwa.toml would not be valid so: | moonwa.toml jadi tidak sah:
-e.config_read_only Paste these lines into moonwa.toml and save. | Tempel baris ini di moonwa.toml lalu simpan.
+e.config_read_only,s.paste_why Paste these lines into moonwa.toml and save.
+	| Tempel baris ini di moonwa.toml lalu simpan.
 e.conflict Something changed meanwhile. Look again. | Ada perubahan lain. Periksa lagi.
 e.device_not_connected This device is not connected. | Perangkat ini tidak terhubung.
 e.device_not_found This device does not exist any more. | Perangkat ini sudah tidak ada.
 e.disk_full The server's disk is full. | Disk server penuh.
-e.edit_conflict moonwa.toml was edited elsewhere meanwhile. What you wrote is kept: look again, then save.
-	| moonwa.toml disunting di tempat lain. Isian Anda tetap ada: periksa, lalu simpan.
+e.edit_conflict moonwa.toml was edited elsewhere meanwhile. Look again, then save.
+	| moonwa.toml disunting di tempat lain. Periksa lagi, lalu simpan.
 e.expired It waited too long and was not sent. | Terlalu lama menunggu, jadi tidak dikirim.
 e.internal moonwa ran into a fault. Its log says more. | Terjadi gangguan di moonwa. Lihat log-nya.
 e.invalid_request Something here is not right. | Ada isian yang belum benar.
@@ -107,7 +105,7 @@ e.media_fetch_failed,e.media_unavailable The file could not be fetched from that
 e.media_type_mismatch,e.unsupported_media_type The file is of another kind than the message.
 	| Jenis berkas tidak cocok dengan jenis pesan.
 e.media_url_denied moonwa does not fetch files from such an address.
-	| moonwa tidak mengambil berkas dari alamat seperti itu.
+	| moonwa tidak mengambil berkas dari alamat itu.
 e.message_not_found This message is no longer kept. | Pesan ini sudah tidak disimpan.
 e.not_asked WhatsApp did not ask for this. | WhatsApp tidak memintanya.
 e.not_on_whatsapp This number is not on WhatsApp. | Nomor ini tidak ada di WhatsApp.
@@ -118,7 +116,7 @@ e.send_failed,e.whatsapp_refused WhatsApp did not take it. | WhatsApp tidak mene
 e.store_failed,r.store_failing moonwa cannot write to its disk. | moonwa tidak bisa menulis ke disk.
 e.timeout,e.whatsapp_timeout That took too long. Try again. | Terlalu lama. Coba lagi.
 e.too_large,e.media_too_large The file is too large. | Berkas terlalu besar.
-e.too_many_attempts Too many attempts. Wait {n} seconds. | Terlalu banyak percobaan. Tunggu {n} detik.
+e.too_many_attempts Too many attempts. Wait {n} seconds. | Terlalu sering. Tunggu {n} detik.
 f.caption Caption | Keterangan
 f.emoji Emoji
 f.file or a file from this device | atau berkas dari perangkat ini
@@ -147,12 +145,11 @@ k.unavailable Not on linked devices | Tidak ada di perangkat tertaut
 k.video Video
 k.voice Voice note | Pesan suara
 l.android ⋮ › Linked devices › Link a device | ⋮ › Perangkat tertaut › Tautkan perangkat
-l.bycode Cannot scan? Link with your phone number | Tidak bisa memindai? Tautkan dengan nomor telepon
-l.bycode_why For when this page is open on the phone itself: you get a code to type into WhatsApp.
-	| Jika halaman ini dibuka di HP yang sama: Anda mendapat kode untuk diketik di WhatsApp.
+l.bycode Cannot scan? Link with your phone number | Tidak bisa memindai? Pakai nomor telepon
+l.bycode_why You get a code to type into WhatsApp. | Anda mendapat kode untuk diketik di WhatsApp.
 l.code_left Valid for {n} s | Berlaku {n} dtk lagi
 l.expired The QR code has expired. Press the button to start again.
-	| Kode QR sudah kedaluwarsa. Tekan tombol untuk mulai lagi.
+	| Kode QR kedaluwarsa. Tekan tombol untuk mulai lagi.
 l.failed The QR code did not load. | Kode QR gagal dimuat.
 l.getcode Get the code | Minta kode
 l.how How to link | Cara menautkan
@@ -165,28 +162,25 @@ l.qr QR code to scan with WhatsApp | Kode QR untuk dipindai dengan WhatsApp
 l.ready The QR code is ready. | Kode QR sudah siap.
 l.s0 Open WhatsApp on your phone | Buka WhatsApp di HP
 l.s_code Choose “Link with phone number instead” and type the code
-	| Pilih “Tautkan dengan nomor telepon saja”, lalu ketik kodenya
-l.s_scan Point the phone at this screen until the code is read
-	| Arahkan kamera HP ke layar ini sampai kode terbaca
+	| Pilih “Tautkan dengan nomor telepon saja”, ketik kodenya
+l.s_scan Point the phone at this screen | Arahkan kamera HP ke layar ini
 l.type Type this code into WhatsApp | Ketik kode ini di WhatsApp
-l.wait Contacting WhatsApp… | Menghubungi WhatsApp…
 lang.switch ID – ganti ke Bahasa Indonesia | EN – switch to English
 login.empty Please enter the admin token. | Isi dulu token admin.
 login.expired That login link no longer works. Restart moonwa for a new one.
-	| Tautan masuk itu tidak berlaku lagi. Jalankan ulang moonwa untuk yang baru.
+	| Tautan masuk itu tidak berlaku lagi. Jalankan ulang moonwa.
 login.go Sign in | Masuk
-login.intro Sign in with the admin token of moonwa.toml. | Masuk dengan token admin dari moonwa.toml.
-login.link_only Open the login link that moonwa printed in its terminal, or set [admin] token in moonwa.toml.
-	| Buka tautan masuk yang ditampilkan moonwa di terminal, atau isi [admin] token di moonwa.toml.
+login.intro Sign in with the admin token of moonwa.toml. | Masuk dengan token admin moonwa.toml.
+login.link_only Open the login link that moonwa printed in its terminal.
+	| Buka tautan masuk yang ditampilkan moonwa di terminal.
 login.title Welcome to moonwa | Selamat datang di moonwa
 login.token Admin token | Token admin
-login.wrong This token is not right. Check for a missing character.
-	| Token ini salah. Periksa apakah ada karakter yang kurang.
+login.wrong This token is not right. | Token ini salah.
 m.all Everything | Semua
 m.call.offer Call | Panggilan
 m.device.state Device status | Status perangkat
 m.devices All devices | Semua perangkat
-m.gowa Signature headers of GoWA | Header tanda tangan GoWA
+m.gowa GoWA
 m.group group | grup
 m.group.updated Group changed | Grup berubah
 m.identity.resolved Number found | Nomor ditemukan
@@ -197,11 +191,12 @@ m.message.revoked Deleted | Dihapus
 m.message.sent Sent on the phone | Dikirim dari HP
 m.message.status Delivery status | Status kiriman
 m.none Nothing yet | Belum ada apa-apa
-m.none_why Messages appear here the moment they come in or go out. | Pesan muncul di sini begitu masuk atau keluar.
+m.none_why Messages appear here the moment they come in or go out.
+	| Pesan muncul di sini begitu ada.
 m.out Sent by moonwa | Dikirim moonwa
 m.poll.vote Vote | Suara
 m.texts Show texts | Tampilkan teks
-m.waha Signature headers of WAHA | Header tanda tangan WAHA
+m.waha WAHA
 n.bad 7 to 15 digits, with country code, for example 6281234567890.
 	| 7 sampai 15 angka, dengan kode negara, misalnya 6281234567890.
 n.zero Write the number with its country code: {example} | Tulis nomor dengan kode negara: {example}
@@ -212,47 +207,42 @@ nav.messages Messages | Pesan
 nav.send Single Send
 nav.webhooks Webhook
 p.answer Paste the answer here | Tempel jawabannya di sini
-p.bad That is not the answer from the console. It starts with an opening brace.
-	| Itu bukan jawaban dari konsol. Jawabannya diawali kurung kurawal.
-p.confirm Compare this code with the one on your phone. If they are the same, confirm.
-	| Bandingkan kode ini dengan yang ada di HP. Jika sama, konfirmasi.
+p.bad That is not the answer from the console. | Itu bukan jawaban dari konsol.
+p.confirm Compare this code with the one on your phone. | Bandingkan kode ini dengan yang ada di HP.
 p.match The codes match | Kodenya sama
 p.request WhatsApp wants your passkey first. Browsers give it only at WhatsApp's own address:
-	| WhatsApp meminta passkey Anda dulu. Browser hanya memberikannya di alamat WhatsApp sendiri:
+	| WhatsApp meminta passkey Anda dulu, di alamatnya sendiri:
 p.s1 Open web.whatsapp.com in a browser that can use your passkey
 	| Buka web.whatsapp.com di browser yang bisa memakai passkey Anda
-p.s2 Copy the script, press F12 there, choose Console, paste it and press Enter
-	| Salin skrip, tekan F12 di sana, pilih Console, tempel lalu tekan Enter
-p.s3 Confirm with your passkey; the answer is now in the clipboard
-	| Konfirmasi dengan passkey; jawabannya kini ada di papan klip
+p.s2 Copy the script, press F12 there, choose Console, paste it, press Enter
+	| Salin skrip, tekan F12 di sana, pilih Console, tempel, tekan Enter
+p.s3 Confirm with your passkey: the answer is in the clipboard
+	| Konfirmasi dengan passkey: jawabannya ada di papan klip
 p.send Send the answer | Kirim jawaban
-r.asked Reconnecting, as asked. | Menghubungkan ulang atas permintaan.
 r.banned WhatsApp has banned this number. | WhatsApp memblokir nomor ini.
-r.banned.until WhatsApp has banned this number until {until}. | WhatsApp memblokir nomor ini sampai {until}.
 r.cancelled Linking was cancelled. | Penautan dibatalkan.
 r.closed The connection was closed. | Koneksi tertutup.
-r.crashed The connection failed and is being started again. | Koneksi gagal dan sedang dijalankan lagi.
-r.disabled Switched off in moonwa.toml (enabled = false). | Dimatikan di moonwa.toml (enabled = false).
+r.crashed The connection failed and is being started again. | Koneksi gagal dan dijalankan lagi.
+r.disabled Switched off in moonwa.toml. | Dimatikan di moonwa.toml.
 r.link_failed Linking did not work. Please start again. | Penautan gagal. Silakan mulai lagi.
-r.logged_out Logged out here. Scan a new QR to use it again. | Sudah log out. Pindai QR baru untuk memakainya lagi.
+r.logged_out Logged out here. Scan a new QR to use it again. | Sudah log out. Pindai QR baru.
 r.next Next try {when} | Mencoba lagi {when}
-r.outdated WhatsApp no longer accepts this version. Please update moonwa.
-	| WhatsApp tidak lagi menerima versi ini. Perbarui moonwa.
-r.qr_expired The QR code has expired. Start again. | Kode QR sudah kedaluwarsa. Mulai lagi.
-r.refused WhatsApp refused the login ({detail}). Scan a new QR. | WhatsApp menolak login ({detail}). Pindai QR baru.
+r.outdated WhatsApp no longer accepts this version. Update moonwa.
+	| WhatsApp menolak versi ini. Perbarui moonwa.
+r.qr_expired The QR code has expired. Start again. | Kode QR kedaluwarsa. Mulai lagi.
+r.refused WhatsApp refused the login ({detail}). | WhatsApp menolak login ({detail}).
 r.replaced Another program took over this session. | Program lain mengambil alih sesi ini.
-r.sending_locked,e.sending_locked,e.463 WhatsApp does not let this number write to new contacts for now.
+r.sending_locked,e.sending_locked,e.463 WhatsApp keeps this number from new contacts for now.
 	| Untuk sementara nomor ini tidak boleh menulis ke kontak baru.
-r.sending_locked.until WhatsApp does not let this number write to new contacts until {until}.
-	| Nomor ini tidak boleh menulis ke kontak baru sampai {until}.
 r.server_error WhatsApp reported a fault ({detail}). | WhatsApp melaporkan gangguan ({detail}).
 r.shutdown,e.shutting_down moonwa is shutting down. | moonwa sedang dimatikan.
-r.starting Connecting to WhatsApp… | Menghubungi WhatsApp…
+r.starting,r.asked,l.wait Connecting to WhatsApp… | Menghubungi WhatsApp…
 r.stopped Stopped by you. | Anda menghentikannya.
+r.until Until {when}. | Sampai {when}.
 r.unlinked Unlinked on the phone. Scan a new QR. | Tautan dilepas dari HP. Pindai QR baru.
 r.unproven WhatsApp has not answered lately. | WhatsApp belum menjawab belakangan ini.
-r.unreachable WhatsApp cannot be reached. Check the server's network. | WhatsApp tidak terjangkau. Periksa jaringan.
-s.compat Works with | Cocok dengan
+r.unreachable WhatsApp cannot be reached. | WhatsApp tidak dapat dihubungi.
+s.compat Signature headers of | Header tanda tangan
 s.country Country code | Kode negara
 s.country_why Lets 0812… be written for 62812… | Agar 0812… boleh ditulis untuk 62812…
 s.earliest everything that is kept | semua yang disimpan
@@ -261,16 +251,15 @@ s.events Events | Peristiwa
 s.format Format
 s.generate_q Make a new API key? | Buat API key baru?
 s.generate_why The old key stops working at once. Programs that use it need the new one.
-	| Kunci lama langsung tidak berlaku. Program yang memakainya perlu kunci baru.
+	| Kunci lama langsung tidak berlaku. Programnya perlu kunci baru.
 s.headers Headers, one per line | Header, satu per baris
 s.hook_more Secret, events, format | Secret, peristiwa, format
-s.hooks_why Incoming messages are sent to up to four addresses. | Pesan masuk diteruskan ke paling banyak empat alamat.
-s.key_bad This name is taken, or has other signs than a–z, 0–9, - and _.
+s.hooks_why Incoming messages go to up to four addresses. | Pesan masuk diteruskan ke empat alamat.
+s.key_bad This name is taken, or has signs beside a–z, 0–9, - and _.
 	| Nama ini sudah dipakai, atau berisi selain a–z, 0–9, - dan _.
-s.key_once Shown only now: copy it. An old key stops working once this one is in force.
-	| Hanya tampil sekarang: salin. Kunci lama tidak berlaku begitu yang ini dipakai.
-s.key_why Programs send with this key. It is kept only as a hash and cannot be shown again.
-	| Program mengirim dengan kunci ini. Yang disimpan hanya hash-nya; tidak bisa ditampilkan lagi.
+s.key_once Shown only now: copy it. | Hanya tampil sekarang: salin.
+s.key_why Programs send with this key. It cannot be shown again.
+	| Program mengirim dengan kunci ini. Tidak bisa ditampilkan lagi.
 s.lines Show the lines for moonwa.toml | Tampilkan baris untuk moonwa.toml
 s.more More settings | Setelan lain
 s.name Name in addresses and logs | Nama di alamat dan log
@@ -278,17 +267,16 @@ s.name_first Give it a Session Name first. | Isi dulu Session Name.
 s.pace At most so many messages | Paling banyak sekian pesan
 s.pace_why For example 20/min. Empty: no limit. | Misalnya 20/min. Kosong: tanpa batas.
 s.paste For moonwa.toml | Untuk moonwa.toml
-s.paste_why Paste these lines into moonwa.toml and save. | Tempel baris ini di moonwa.toml lalu simpan.
 s.paused,w.paused Paused | Dijeda
-s.readonly moonwa may not write moonwa.toml here: it gives you the lines to paste.
-	| moonwa tidak boleh menulis moonwa.toml di sini: barisnya untuk Anda tempel.
+s.readonly moonwa may not write moonwa.toml here: paste the lines.
+	| moonwa tidak boleh menulis moonwa.toml di sini: tempel barisnya.
 s.save Save | Simpan
 s.saved Saved and in force. | Tersimpan dan berlaku.
 s.secret Secret
 s.secret_kept Set; empty keeps it | Sudah ada; kosong tetap memakainya
 s.secret_make Generate and copy | Generate dan salin
-s.secret_why Signs every request: the receiver can tell it is from moonwa.
-	| Menandatangani setiap kiriman: penerima tahu itu dari moonwa.
+s.secret_why Signs every request, as proof that it is from moonwa.
+	| Menandatangani kiriman: bukti dari moonwa.
 s.start When it is new, begin with | Saat baru, mulai dengan
 s.tail what comes from now on | yang datang sejak sekarang
 s.timeout Longest wait for an answer | Waktu tunggu jawaban
@@ -296,22 +284,21 @@ s.unset Remove the secret | Hapus secret
 state.linking Waiting for the phone. | Menunggu HP.
 state.pending Press START SESSION to link it. | Tekan START SESSION untuk menautkan.
 t.accepted Accepted by WhatsApp | Diterima WhatsApp
-t.delivered Delivered | Sampai
 t.failed Failed | Gagal
 t.played Played | Diputar
 t.queued Queued | Antre
 t.read Read | Dibaca
 t.sent Sent | Terkirim
-w.answered The receiver answers {status}. moonwa keeps trying; nothing is lost and the order stays.
-	| Penerima menjawab {status}. moonwa terus mencoba; tidak ada yang hilang dan urutannya tetap.
+w.answered The receiver answers {status}. moonwa keeps trying; nothing is lost.
+	| Penerima menjawab {status}. moonwa terus mencoba; tidak ada yang hilang.
 w.attempts Last attempts | Percobaan terakhir
 w.backlog Waiting | Menunggu
 w.bad Failing | Gagal
 w.body The message | Isi pesan
 w.dead Dead letters ({n}) | Pesan tertolak ({n})
-w.dead_why The receiver refused these messages for good. The ones behind them went on.
-	| Penerima menolak pesan ini untuk seterusnya. Pesan berikutnya tetap dikirim.
-w.delivered Delivered | Terkirim
+w.dead_why The receiver refused these for good. Later ones went on.
+	| Penerima menolak ini. Pesan berikutnya tetap dikirim.
+w.delivered,t.delivered Delivered | Sampai
 w.failing {n} failing · {waiting} waiting | {n} gagal · {waiting} menunggu
 w.fine {n} in order | {n} lancar
 w.from From | Sejak
@@ -323,13 +310,14 @@ w.next Next try | Percobaan berikut
 w.no_answer The answer was empty. | Jawabannya kosong.
 w.none None | Tidak ada
 w.none_t No webhook yet | Belum ada webhook
-w.none_why Name the receiver of incoming messages in the settings. | Tentukan tujuan pesan masuk di Settings.
+w.none_why Name the receiver of incoming messages in the settings.
+	| Tentukan tujuan pesan di Settings.
 w.ok In order | Lancar
 w.pause Pause | Jeda
 w.paused_n {n} paused · {waiting} waiting | {n} dijeda · {waiting} menunggu
 w.replay Replay… | Kirim ulang…
-w.replay_why Everything since then goes to this webhook once more, with the same ids.
-	| Semua sejak saat itu dikirim sekali lagi ke webhook ini, dengan id yang sama.
+w.replay_why Everything since then is sent once more, with the same ids.
+	| Semua sejak saat itu dikirim sekali lagi, dengan id yang sama.
 w.replaying The replay has started. | Pengiriman ulang dimulai.
 w.resume Resume | Lanjutkan
 w.retry Retry | Ulangi

@@ -54,7 +54,7 @@ async fn add_link_and_delete(language: &str) -> Result<()> {
 
     browser.click("Delete device").await;
     browser.sees("Delete Admin Toko?").await;
-    let warning = "Admin Toko is unlinked; its credentials and its lines in moonwa.toml go. This cannot be undone.";
+    let warning = "It is unlinked and removed from moonwa.toml. This cannot be undone.";
     browser.sees(warning).await;
     browser.press(Key::Escape).await?;
     browser.misses(warning).await;
@@ -130,7 +130,7 @@ async fn save_test_and_make_a_key(language: &str) -> Result<()> {
     browser.click("Generate").await;
     browser.sees("The old key stops working at once. Programs that use it need the new one.").await;
     browser.click("Generate").await;
-    let once = "Shown only now: copy it. An old key stops working once this one is in force.";
+    let once = "Shown only now: copy it.";
     browser.sees(once).await;
     let script = "return document.querySelector('#key').textContent";
     let key = browser.run(script, Vec::new()).await.as_str().unwrap_or_default().to_owned();
@@ -219,7 +219,7 @@ async fn the_rest_of_a_webhook_is_set_and_what_is_hidden_stays() -> Result<()> {
     browser.until("a hidden header", hidden).await;
     browser.input("Headers, one per line").await?.send_keys("\nx-team: cs").await?;
     browser.write("Secret", "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=").await?;
-    browser.choose("Signature headers of WAHA", " ").await?;
+    browser.choose("WAHA", " ").await?;
     browser.choose("Vote", " ").await?;
     browser.write("Longest wait for an answer", "20s").await?;
     browser.choose("When it is new, begin with", "everything that is kept").await?;
@@ -241,7 +241,7 @@ async fn the_rest_of_a_webhook_is_set_and_what_is_hidden_stays() -> Result<()> {
     }
     browser.choose("Paused", " ").await?;
     browser.choose("Remove the secret", " ").await?;
-    browser.choose("Signature headers of WAHA", " ").await?;
+    browser.choose("WAHA", " ").await?;
     browser.click("Save").await;
     eventually("no secret", || async { file(&moonwa) }, |text: &String| !text.contains("whsec_"))
         .await;

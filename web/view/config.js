@@ -1,4 +1,4 @@
-// What moonwa made of moonwa.toml: the last reload and its problems, what another would change, and what is in force.
+// What moonwa made of its file: the last reload, its problems, what a new one would do, what runs.
 import { get, post } from "../api.js";
 import { ago, button, code, copies, el, facts, h1, icon, lines, pre, tell } from "../dom.js";
 import { say, t } from "../i18n.js";
@@ -20,7 +20,7 @@ export default function config() {
 		const { outcome, at, revision, trigger, problems, warnings, ...report } = state.config ?? {};
 		if (at !== asked) {
 			asked = at;
-			get("v1/config").then(({ config }) => changed(running = toml("", config)), () => {});
+			get("v1/config").then(({ config }) => changed(running = toml([], config)), () => {});
 		}
 		const bad = outcome === "rejected";
 		const notes = [...(problems ?? []).map(note("alert")), ...(warnings ?? []).map(note("info"))];
@@ -34,7 +34,7 @@ export default function config() {
 					[t("c.revision"), code(revision.slice(0, 12))], [t("c.version"), state.session.version],
 					[t("c.changed"), report.changed.join(", ") || "–"])),
 			plan && el("section.card.stack", { role: "status" },
-				el("h2", t(`c.${plan.problems.length ? "rejected" : plan.lines.length ? "would" : "unchanged"}`)),
+				el("h2", t(`c.${plan.outcome === "applied" ? "would" : plan.outcome}`)),
 				lines([...plan.problems.map(note("alert")), ...plan.lines.map((line) => code(line))])),
 			el("section.card.stack", el(".head", el("h2", t("c.running")), copies(running)),
 				el("p.hint", t("c.masked")), pre(running)),
@@ -58,18 +58,19 @@ const rows = (table) => Object.entries(table)
 
 /** A value as moonwa.toml has it. */
 function text(value) {
-	if (isTable(value)) return `{ ${rows(value).map(([key, one]) => `${key} = ${text(one)}`).join(", ")} }`;
+	if (isTable(value)) return `{ ${rows(value).map(pair).join(", ")} }`;
 	if (!Array.isArray(value)) return JSON.stringify(value);
-	const many = value.some(isTable);
-	return many ? `[\n${value.map((one) => `  ${text(one)},\n`).join("")}]` : `[${value.map(text).join(", ")}]`;
+	return value.some(isTable) ? `[\n  ${value.map(text).join(",\n  ")},\n]`
+		: `[${value.map(text).join(", ")}]`;
 }
+
+const pair = ([key, value]) => `${key} = ${text(value)}`;
 
 /** The running configuration as moonwa.toml would have it. */
 function toml(path, table) {
-	const below = (key) => [path, key === "devices" ? "device" : key].filter(Boolean).join(".");
-	const own = rows(table).filter(([, value]) => !isTable(value)).map(([key, value]) => `${key} = ${text(value)}`);
-	const parts = rows(table).filter(([, value]) => isTable(value));
-	const head = own.length && path ? [`[${path}]\n`] : [];
-	return [head + own.join("\n"), ...parts.map(([key, value]) => toml(below(key), value))]
-		.filter(Boolean).join("\n\n");
+	const own = rows(table).filter(([, value]) => !isTable(value)).map(pair);
+	const below = rows(table).filter(([, value]) => isTable(value)).map(([key, value]) =>
+		toml([...path, key === "devices" ? "device" : key], value));
+	if (path.length && own.length) own.unshift(`[${path.join(".")}]`);
+	return [own.join("\n"), ...below].filter(Boolean).join("\n\n");
 }

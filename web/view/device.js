@@ -1,6 +1,8 @@
 // One device: its state, what to do about it, and its details once it is linked.
 import { of, post } from "../api.js";
-import { ago, ask, button, code, el, empty, facts, h1, icon, lines, muted, tell, tool } from "../dom.js";
+import {
+	ago, ask, button, code, el, empty, facts, h1, icon, lines, muted, tell, tool,
+} from "../dom.js";
 import { phone, t } from "../i18n.js";
 import { put, state } from "../state.js";
 import { loading, settings } from "./devices.js";
@@ -42,7 +44,7 @@ function linked({ name, label, ...device }) {
 	const stopped = device.state === "stopped";
 	async function logOut() {
 		const title = t("d.logout_q", { device: label || name });
-		if (await ask(title, t("d.logout_why"), "Log out", ".danger.solid")) await command("logout")();
+		if (await ask(title, t("d.logout_why"), "Log out", ".solid")) await command("logout")();
 	}
 	const hook = (hook) => [hookState(hook), el("code.cut", hook.url),
 		hook.backlog > 0 && muted(t("w.waiting", { n: hook.backlog }))];

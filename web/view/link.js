@@ -1,5 +1,5 @@
-// START SESSION: the QR and its countdown, the pair code, the passkey steps. A code is a login secret: it is asked for
-// when it is shown, and leaves the page the moment it stops working.
+// START SESSION: the QR and its countdown, the pair code, the passkey steps. A code is a login
+// secret: it is asked for when it is shown, and leaves the page the moment it stops working.
 import { now, of, post } from "../api.js";
 import { button, copies, details, el, hear, icon, input, steps, tell } from "../dom.js";
 import { t } from "../i18n.js";
@@ -69,7 +69,7 @@ export default function link(signal, name) {
 				state === "linking" && cancel()),
 			el(".stack",
 				el("h2", t("l.how")),
-				steps(t("l.s0"), [el("b", "Android"), t("l.android"), el("br"), el("b", "iPhone"), t("l.ios")],
+				steps(t("l.s0"), ["Android: ", t("l.android"), el("br"), "iPhone: ", t("l.ios")],
 					t(coded ? "l.s_code" : "l.s_scan")),
 				!coded && reason !== "disabled" && details(t("l.bycode"),
 					el("form.stack", { submit: (event) => ask(event, state), novalidate: true },
@@ -78,10 +78,11 @@ export default function link(signal, name) {
 	};
 }
 
-/** The check can only be answered by a browser at WhatsApp's own address: the person carries the question there. */
+/** Only a browser at WhatsApp's own address can answer: the person carries the question there. */
 function passkey({ step, options, code }, command, cancel) {
-	const script = `copy(JSON.stringify((await navigator.credentials.get({publicKey:`
-		+ `PublicKeyCredential.parseRequestOptionsFromJSON((o=>o.publicKey??o)(${options}))})).toJSON()))`;
+	const read = "PublicKeyCredential.parseRequestOptionsFromJSON((o=>o.publicKey??o)";
+	const script = `copy(JSON.stringify((await navigator.credentials.get(`
+		+ `{publicKey:${read}(${options}))})).toJSON()))`;
 	async function answer({ target: { elements } }) {
 		if (step === "confirm") return command("passkey/confirm")();
 		let assertion;

@@ -19,10 +19,11 @@ export default function login(enter, tools) {
 		if (problem) token.focus();
 		changed();
 	}
-	const field = { "aria-describedby": "problem", "aria-invalid": Boolean(problem) };
+	const field = { "aria-describedby": "problem", "aria-invalid": problem && "true",
+		autocomplete: "current-password" };
 	return el("main.login", { id: "main" }, el("form.card.stack", { novalidate: true, submit: go },
 		logo(48), h1(t("login.title")), el("p.muted", t(open ? "login.intro" : "login.link_only")),
 		problem && el("p.note.bad", { id: "problem" }, t(problem)),
-		open && input(t("login.token"), "token", "password", { ...field, autocomplete: "current-password" }),
+		open && input(t("login.token"), "token", "password", field),
 		open && el("button.primary", t("login.go")), tools()));
 }

@@ -1,12 +1,10 @@
-// The live tail of one device or of all: what came in, what went out and how far it got. Kinds only, until texts are
-// asked for.
+// The live tail of one device or of all: what came in, what went out, how far it got. Kinds only,
+// until texts are asked for.
 import { get, of } from "../api.js";
 import { ago, el, empty, h1, icon, input, muted } from "../dom.js";
 import { phone, say, t } from "../i18n.js";
 import { changed, news, state } from "../state.js";
-import { pick } from "./pick.js";
-import { TICK } from "./send.js";
-import { EVENTS } from "./status.js";
+import { EVENTS, TICK, pick } from "./status.js";
 
 const KEEP = 200;
 // A status is shown at the message it belongs to.
@@ -31,11 +29,12 @@ export default function messages(signal, wanted) {
 		if (!TYPES.includes(type)) return;
 		const { from = {}, text = data.emoji } = data;
 		const who = from.name ?? phone(from.phone ?? data.chat ?? data.to ?? device);
-		const what = [say("m", type), data.kind && say("k", data.kind), data.group && t("m.group"), data.state];
+		const kind = data.kind && say("k", data.kind);
+		const what = [say("m", type), kind, data.group && t("m.group"), data.state];
 		changed(rows.set(id, { id, device, type, at, who, what, text }));
 	}
 
-	/** What one device has to tell since it was asked last; a browser has too few connections to follow all. */
+	/** What a device has to tell since it was asked last: nobody has connections to follow all. */
 	async function ask(name) {
 		const page = await get(of(name, `events?after=${seen.get(name)}`), signal);
 		seen.set(name, page.cursor);
@@ -72,7 +71,8 @@ export default function messages(signal, wanted) {
 		el("li", { "data-key": id }, icon(SIGN[type] ?? "messages"),
 			el(".grow", el("strong", who), el("p.muted", [!wanted && state.devices.get(device)?.label,
 				...what].filter(Boolean).join(" · ")), texts && text && el("p.said", text)),
-			el(`.muted.end.${status}`, status && el("span.row", icon(TICK[status]), t(`t.${status}`)), ago(at)));
+			el(".muted.end", status && el("span.row", icon(TICK[status], status), t(`t.${status}`)),
+				ago(at)));
 
 	return () => {
 		const shown = [...rows.values()].filter(({ type }) => !kind || type === kind)

@@ -1,25 +1,22 @@
-// Single Send: one message from one device, what it will look like, how far it got, and the same request as curl.
+// Single Send: one message from one device, its preview, how far it got, the same request as curl.
 import { get, of, post, upload } from "../api.js";
-import { copies, details, el, empty, explain, h1, icon, input, lines, muted, pre, tell } from "../dom.js";
+import {
+	copies, details, el, empty, explain, h1, icon, input, lines, muted, pre, tell,
+} from "../dom.js";
 import { clock, phone, say, t } from "../i18n.js";
 import { changed, news, state } from "../state.js";
-import { chosen, pick } from "./pick.js";
+import { TICK, chosen, pick } from "./status.js";
 
-// What each kind of message is made of; what has a question mark may be missing. Of `url` and `file` one is enough.
+// What each kind of message is made of; ?: it may be missing. Of url and file one is enough.
 const KINDS = {
 	text: "text", image: "url file caption?", video: "url file caption?", audio: "url file",
 	voice: "url file", document: "url file caption?", sticker: "url file",
 	location: "latitude longitude name?", contact: "name number", poll: "question options",
 	reaction: "message emoji", forward: "message",
 };
-const MORE = "reply_to? mentions?";
 const ONCE = ["image", "video", "audio", "voice"];
-const TYPES = { text: "long", caption: "long", options: "long", url: "url", file: "file", number: "tel" };
-
-/** The sign of each status a message passes through. */
-export const TICK = {
-	queued: "clock", sent: "clock", accepted: "tick", delivered: "ticks", read: "ticks", played: "ticks",
-	failed: "alert",
+const TYPES = {
+	text: "long", caption: "long", options: "long", url: "url", file: "file", number: "tel",
 };
 
 const step = ({ status }) => Object.keys(TICK).indexOf(status);
@@ -28,33 +25,36 @@ const step = ({ status }) => Object.keys(TICK).indexOf(status);
 const bare = (text = "") =>
 	(text.endsWith("@g.us") ? text : text.replace(/[\s()[\]-]/g, "")).replace(/^\+/, "");
 
+const split = (text, mark) => (text ?? "").split(mark).map((one) => one.trim()).filter(Boolean);
+
 /** The request that the form stands for. */
 function request({ to, kind, file, reply_to, mentions, view_once, ...all }) {
-	const numbers = mentions?.split(",").map((one) => bare(one.trim()));
-	const common = { to: bare(to), reply_to, mentions: numbers, view_once: view_once && true };
+	const common = { to: bare(to), reply_to, view_once: view_once && true };
+	if (mentions) common.mentions = split(mentions, ",").map(bare);
 	if (file) return { ...common, kind, caption: all.caption, file };
-	if (kind === "text") return { ...common, text: all.text ?? "" };
-	for (const key of ["latitude", "longitude"]) if (all[key]) all[key] = Number(all[key]);
-	if (kind === "poll") all.options = (all.options ?? "").split("\n").map((one) => one.trim()).filter(Boolean);
-	if (kind === "contact") {
-		const number = bare(all.number);
-		all = { name: all.name, vcard: `BEGIN:VCARD\nVERSION:3.0\nFN:${all.name}\n`
-			+ `TEL;type=CELL;waid=${number}:+${number}\nEND:VCARD` };
-	}
-	return { ...common, [kind]: all };
+	const { latitude, longitude, name, number } = all;
+	const card = ["BEGIN:VCARD", "VERSION:3.0", `FN:${name}`,
+		`TEL;type=CELL;waid=${bare(number)}:+${bare(number)}`, "END:VCARD"].join("\n");
+	const parts = {
+		text: all.text ?? "",
+		location: { name, latitude: Number(latitude), longitude: Number(longitude) },
+		contact: { name, vcard: card },
+		poll: { question: all.question, options: split(all.options, "\n") },
+	};
+	return { ...common, [kind]: parts[kind] ?? all };
 }
 
 /** An upload's parts; its file comes last, because the server streams it. */
 const parts = ({ file, ...all }) => Object.entries({ ...all, file })
-	.flatMap(([key, value]) => [value].flat().map((one) => [key, one])).filter(([, value]) => value);
+	.flatMap(([key, value]) => [value].flat().map((one) => [key, one])).filter(([, one]) => one);
 
-function curl(name, body) {
+function curl(path, body) {
 	const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
-	const rest = body.file
-		? parts(body).map(([key, one]) => `-F ${quoted(`${key}=${one.name ? `@${one.name}` : one}`)}`)
-		: ["-H 'Content-Type: application/json'", `-d ${quoted(JSON.stringify(body))}`];
-	return [`curl ${quoted(new URL(of(name, "messages"), document.baseURI).href)}`,
-		"-H 'Authorization: Bearer API_KEY'", ...rest].join(" \\\n  ");
+	const part = ([key, one]) => `-F ${quoted(`${key}=${one.name ? `@${one.name}` : one}`)}`;
+	const json = ["-H 'Content-Type: application/json'", `-d ${quoted(JSON.stringify(body))}`];
+	const url = quoted(new URL(path, document.baseURI).href);
+	return [`curl ${url}`, "-H 'Authorization: Bearer API_KEY'",
+		...(body.file ? parts(body).map(part) : json)].join(" \\\n  ");
 }
 
 export default function send(signal, wanted) {
@@ -63,8 +63,9 @@ export default function send(signal, wanted) {
 		return () => [h1(t("nav.send")), empty("devices", t("devices.none"), t("devices.none_why"))];
 	}
 	const { name } = device;
+	const path = of(name, "messages");
 	const canvas = el("canvas", { "data-key": "thumb", hidden: true });
-	let values = { kind: "text", to: "" };
+	let values = { kind: "text" };
 	let groups = [];
 	let found = null;
 	let progress = null;
@@ -72,31 +73,34 @@ export default function send(signal, wanted) {
 	let trail = [];
 	let asking = new AbortController();
 
+	/** What there is to say about a number. */
+	async function judge(to, signal) {
+		if (to.startsWith("0") && !device.country_code) {
+			return { words: t("n.zero", { example: `62${to.slice(1)}` }) };
+		}
+		if (!/^\d{7,15}$/.test(to)) return { words: t("n.bad") };
+		try {
+			const { on_whatsapp: good, name: called } = await get(of(name, `contacts/${to}`), signal);
+			const words = [t(good ? "x.found" : "e.not_on_whatsapp"), called];
+			return { good, words: words.filter(Boolean).join(" · ") };
+		} catch (error) {
+			return signal.aborted ? null : { words: explain(error) };
+		}
+	}
+
 	/** Asks WhatsApp about the number once the typing stops. */
-	async function check() {
+	function check() {
 		const to = bare(values.to);
 		asking.abort();
 		asking = new AbortController();
-		changed(found = null);
-		if (!to || to.endsWith("@g.us")) return;
 		const mine = asking.signal;
-		await new Promise((done) => setTimeout(done, 600));
-		if (mine.aborted || signal.aborted) return;
-		if (to.startsWith("0") && !device.country_code) {
-			found = { words: t("n.zero", { example: `62${to.slice(1)}` }) };
-		} else if (!/^\d{7,15}$/.test(to)) found = { words: t("n.bad") };
-		else {
-			try {
-				const { on_whatsapp: good, name: called } = await get(of(name, `contacts/${to}`), mine);
-				const words = [t(good ? "x.found" : "e.not_on_whatsapp"), called].filter(Boolean).join(" · ");
-				found = { good, words };
-			} catch (error) {
-				if (mine.aborted) return;
-				found = { words: explain(error) };
-			}
-		}
-		changed();
+		found = null;
+		if (to && !to.endsWith("@g.us")) setTimeout(async () => {
+			const judged = mine.aborted ? null : await judge(to, mine);
+			if (!mine.aborted) changed(found = judged);
+		}, 600);
 	}
+	signal.addEventListener("abort", () => asking.abort());
 
 	function typed({ target: { name: key, form, files } }) {
 		const given = [...new FormData(form)].map(([name, value]) => [name, value.trim?.() ?? value]);
@@ -107,26 +111,22 @@ export default function send(signal, wanted) {
 	}
 
 	async function submit({ target: form }) {
-		const missing = [...form.elements].find((one) => "needed" in one.dataset && !one.value.trim()
-			&& !(one.name === "url" && values.file) && !(one.name === "file" && values.url));
-		if (missing) {
-			missing.focus();
-			return tell(t("x.missing"), true);
-		}
+		const missing = [...form.elements].find(({ name, value, dataset }) => "needed" in dataset
+			&& !value.trim() && !(name === "url" && values.file) && !(name === "file" && values.url));
+		missing?.focus();
+		if (missing) return tell(t("x.missing"), true);
 		if (values.file?.size > state.session.max_media) return tell(t("e.too_large"), true);
 		// One press is one message, even if the answer is lost and the browser asks again.
-		const bytes = [...crypto.getRandomValues(new Uint8Array(16))];
-		const headers = { "idempotency-key": bytes.map((byte) => byte.toString(16)).join("-") };
+		const headers = { "idempotency-key": crypto.getRandomValues(new Uint32Array(4)).join("-") };
 		const body = request(values);
 		const data = new FormData();
 		for (const part of parts(body)) data.append(...part);
 		const moved = (part) => changed(progress = part);
-		const path = of(name, "messages");
 		const made = await (body.file ? upload(path, data, headers, moved) : post(path, body, headers))
 			.finally(() => (progress = null));
-		const now = new Date().toISOString();
-		[sent, trail] = [{ id: made.id, created: now }, []];
-		track({ ...made, to: body.to, updated: now });
+		const updated = new Date().toISOString();
+		[sent, trail] = [{ id: made.id, created: updated }, []];
+		track({ ...made, to: body.to, updated });
 		await again();
 	}
 
@@ -137,41 +137,43 @@ export default function send(signal, wanted) {
 		if (!trail.some(({ status }) => status === message.status)) trail.push(message);
 		changed();
 	}
-	const again = async () => sent && track(await get(of(name, `messages/${sent.id}`)));
+	const again = async () => sent && track(await get(`${path}/${sent.id}`));
 	news.addEventListener("message", ({ detail }) => track(detail), { signal });
 	news.addEventListener("missed", () => again().catch(() => {}), { signal });
 	if (device.status === "CONNECTED") {
 		get(of(name, "groups")).then((answer) => changed({ groups } = answer), () => {});
 	}
 
-	/** A field of the message. */
 	const field = (word) => {
 		const [key, optional] = word.split("?");
-		const more = { "data-needed": optional === undefined, inputmode: key.endsWith("tude") && "decimal" };
+		const more = { "data-needed": optional === undefined };
 		return el(".stack", { "data-key": key }, input(t(`f.${key}`), key, TYPES[key] ?? "text", more));
 	};
 
 	function preview() {
 		const { kind, text, caption, question, emoji, url, file, name, number, message } = values;
 		const main = text ?? caption ?? question ?? emoji ?? message;
-		const options = kind === "poll" ? request(values).poll.options.map((one) => `○ ${one}`) : [];
+		const options = split(values.options, "\n").map((one) => `○ ${one}`);
 		const words = [main, name, number, ...options].filter(Boolean).join("\n");
 		const what = kind !== "text" && (file?.name ?? (url?.split("/").pop() || t(`k.${kind}`)));
-		const at = clock(sent?.created ?? new Date().toISOString(), { timeStyle: "short" });
+		const at = clock(sent?.created ?? Date.now(), { timeStyle: "short" });
 		return el("section.card.chat", el(".bubble", canvas, what && el("p.what", what),
-			el(`p.${main || kind !== "text" ? "" : "muted"}`, words || (kind === "text" && t("x.example"))),
+			words || what ? el("p", words) : el("p.muted", t("x.example")),
 			el("p.ticks.num", at, icon(TICK[sent?.status] ?? "clock", sent?.status))));
 	}
 
+	const result = () => el("section.card.stack",
+		el("h2", sent.status === "failed" ? say("e", sent.code, {}, sent.detail) : phone(sent.to)),
+		lines(trail.map(({ status, updated }) => [icon(TICK[status], status),
+			el("span", { "data-status": status }, t(`t.${status}`)),
+			muted(clock(updated, { timeStyle: "medium" }))])));
+
 	return () => {
 		const { kind } = values;
-		const request_text = curl(name, request(values));
+		const asCurl = curl(path, request(values));
 		const up = state.devices.get(name)?.status === "CONNECTED";
 		const receiver = { list: "groups", inputmode: "tel", placeholder: "6281234567890",
-			"aria-describedby": "check", "aria-invalid": found && !found.good && "true", "data-needed": true };
-		const more = ["reaction", "forward"].includes(kind) ? false : details(t("x.more"), el(".stack",
-			MORE.split(" ").map(field), ONCE.includes(kind) && input(t("f.view_once"), "view_once", "checkbox")));
-		const failed = sent?.status === "failed";
+			"aria-describedby": "check", "aria-invalid": found && !found.good, "data-needed": true };
 		return [
 			h1(t("nav.send")),
 			el(".two",
@@ -186,17 +188,14 @@ export default function send(signal, wanted) {
 							icon(found.good ? "ok" : "alert"), found.words)),
 					input("Message Type", "kind", Object.keys(KINDS).map((one) => [one, t(`k.${one}`)])),
 					el(".stack", KINDS[kind].split(" ").map(field)),
-					more,
-					progress !== null && el("progress", { max: 1, value: progress, "aria-label": t("x.upload") }),
+					!["reaction", "forward"].includes(kind) && details(t("x.more"), el(".stack",
+						["reply_to?", "mentions?"].map(field),
+						ONCE.includes(kind) && input(t("f.view_once"), "view_once", "checkbox"))),
+					progress !== null
+						&& el("progress", { max: 1, value: progress, "aria-label": t("x.upload") }),
 					el("button.primary", icon("send"), t("x.send"))),
-				el(".stack",
-					preview(),
-					el("div", { "aria-live": "polite" }, sent?.to && el("section.card.stack",
-						el("h2", failed ? say("e", sent.code, {}, sent.detail) : phone(sent.to)),
-						lines(trail.map(({ status, updated }) => [icon(TICK[status], status),
-							el("span.grow", { "data-status": status }, t(`t.${status}`)),
-							muted(clock(updated, { timeStyle: "medium" }))]), "ol"))),
-					el("section.card", details(t("x.curl"), pre(request_text), copies(request_text))))),
+				el(".stack", preview(), el("div", { "aria-live": "polite" }, sent?.to && result()),
+					el("section.card", details(t("x.curl"), pre(asCurl), copies(asCurl))))),
 		];
 	};
 }
@@ -204,7 +203,8 @@ export default function send(signal, wanted) {
 /** A picture's preview is painted, so that the page needs no address for it. */
 async function thumb(canvas, file) {
 	canvas.hidden = true;
-	const image = file?.type.startsWith("image/") && await createImageBitmap(file).catch(() => null);
+	const isImage = file?.type.startsWith("image/");
+	const image = isImage && await createImageBitmap(file).catch(() => null);
 	if (!image) return;
 	const scale = Math.min(1, 480 / image.width);
 	canvas.width = image.width * scale;

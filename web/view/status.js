@@ -1,6 +1,7 @@
-// How a state looks and what is said about it, wherever a device or a webhook appears.
-import { ago, code, el, icon, muted, pre } from "../dom.js";
+// What several views share: how a state looks, what is said about it, and the choice of a device.
+import { ago, el, icon, input, muted, pre } from "../dom.js";
 import { clock, has, relative, say, t } from "../i18n.js";
+import { state } from "../state.js";
 
 /** What a webhook can be told of. */
 export const EVENTS = [
@@ -8,6 +9,13 @@ export const EVENTS = [
 	"message.status", "poll.vote", "group.updated", "call.offer", "device.state", "identity.resolved",
 ];
 
+/** The sign of each status a message passes through, in order. */
+export const TICK = {
+	queued: "clock", sent: "clock", accepted: "tick", delivered: "ticks", read: "ticks",
+	played: "ticks", failed: "alert",
+};
+
+const SHORT = { dateStyle: "medium", timeStyle: "short" };
 const LOOK = { CONNECTED: ["ok", "ok"], PENDING: ["wait", "clock"], DISCONNECTED: ["bad", "off"] };
 
 export const pill = (look, sign, text) => el(`span.pill.${look}`, icon(sign), el("span", text));
@@ -21,11 +29,9 @@ export function badge({ status, state }) {
 /** Why a device is as it is, in a sentence. */
 export function why({ reason, state, detail, retry_at, until }) {
 	if (!reason) return has(`state.${state}`) ? t(`state.${state}`) : null;
-	const when = until && clock(until, { dateStyle: "medium", timeStyle: "short" });
-	const more = when && has(`r.${reason}.until`) ? `${reason}.until` : reason;
-	const text = say("r", more, { detail, until: when });
 	const next = state === "reconnecting" && retry_at;
-	return next ? `${text} ${t("r.next", { when: relative(retry_at) })}` : text;
+	return [say("r", reason, { detail }), next && t("r.next", { when: relative(next) }),
+		until && t("r.until", { when: clock(until, SHORT) })].filter(Boolean).join(" ");
 }
 
 /** All of a device's webhooks in one word. */
@@ -57,3 +63,17 @@ export function attempt({ status, error, code: word, at, took_ms, answer, ...one
 
 /** Why there was no answer: words for the code, else moonwa's own sentence. */
 export const trouble = (code, error) => say("a", code, {}, error ?? t("a.none"));
+
+/** The device that the address names, else the first good one. */
+export function chosen(name, good = ({ status }) => status === "CONNECTED") {
+	const all = [...state.devices.values()];
+	return state.devices.get(name) ?? all.find(good) ?? all[0];
+}
+
+/** The choice of a device, which the address names; `every` is offered when given. */
+export function pick(view, chosen = "", every) {
+	const names = [...state.devices.values()].map(({ name, label }) => [name, label || name]);
+	const go = ({ target }) => (location.hash = `#/${view}/${target.value}`);
+	const choices = every ? [["", every], ...names] : names;
+	return input(t("nav.devices"), null, choices, { value: chosen, change: go });
+}

@@ -1,12 +1,11 @@
-// Deliveries: what each webhook of a device is doing, what its receiver answered, what could not be delivered.
+// Deliveries: what each webhook of a device does, what its receiver answered, what was refused.
 import { get, of, post } from "../api.js";
 import {
 	ago, ask, button, code, details, el, empty, facts, h1, input, lines, muted, pre, tell,
 } from "../dom.js";
 import { t } from "../i18n.js";
 import { changed, state } from "../state.js";
-import { chosen, pick } from "./pick.js";
-import { attempt, hookState, pill, trouble } from "./status.js";
+import { attempt, chosen, hookState, pick, pill, trouble } from "./status.js";
 
 const failing = ({ webhooks }) => webhooks.some(({ failing_since }) => failing_since);
 
@@ -27,7 +26,7 @@ export default function webhooks(signal, wanted) {
 
 function card(device, n) {
 	const at = (rest) => of(device, `webhooks/${n}/${rest}`);
-	let attempts = null;
+	let attempts = [];
 	let dead = [];
 	let next = null;
 	let parked = 0;
@@ -74,18 +73,18 @@ function card(device, n) {
 		if (hook.parked !== parked) letters();
 		parked = hook.parked;
 		const opened = ({ target }) => target.open && recent();
-		const trouble_now = hook.last_status ? t("w.answered", { status: hook.last_status })
+		const wrong = hook.last_status ? t("w.answered", { status: hook.last_status })
 			: trouble(hook.last_code, hook.last_error);
 		const active = hook.state === "active";
 		return el("section.card.stack.hook",
 			el(".head", el("h2.cut", hook.url), hookState(hook)),
-			hook.failing_since && el("p.note.bad", trouble_now),
+			hook.failing_since && el("p.note.bad", wrong),
 			facts(
 				[t("w.backlog"), hook.backlog], [t("w.delivered"), hook.delivered],
 				[hook.failing_since && t("w.since"), ago(hook.failing_since)],
 				[hook.next_try && t("w.next"), ago(hook.next_try)]),
 			el("details", { toggle: opened }, el("summary", t("w.attempts")),
-				attempts?.length ? lines(attempts.map((one) => attempt(one))) : el("p.muted", t("w.idle"))),
+				attempts.length ? lines(attempts.map((one) => attempt(one))) : el("p.muted", t("w.idle"))),
 			dead.length > 0 && details(t("w.dead", { n: dead.length }), el("p.hint", t("w.dead_why")),
 				lines(dead.map(letter)), next && button("", "", t("w.more"), () => letters(next))),
 			el("div", { role: "status" }, told && attempt(told, true)),
