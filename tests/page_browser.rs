@@ -77,8 +77,11 @@ async fn a_device_is_linked_on_the_page() -> Result<()> {
     assert_eq!(modules_shown(&browser, code.width()).await, expected, "the code is the live one");
     let first = browser.run(LEFT, Vec::new()).await.as_i64().unwrap_or_default();
     assert!(first > 0, "the countdown says {first}");
-    let runs = |left: &Value| left.as_i64().is_some_and(|left| 0 < left && left < first);
+    let runs = |left: &Value| left.as_i64().is_some_and(|left| 0 < left && left + 1 < first);
     eventually("the countdown runs", || browser.run(LEFT, Vec::new()), runs).await;
+    // The page is drawn again with each second; the code is not fetched again.
+    let fetched = "return performance.getEntriesByType('resource').filter(({ name }) => name.includes('/qr?')).length";
+    assert_eq!(browser.run(fetched, Vec::new()).await, json!(1));
 
     ann.scan(&qr).await?;
     browser.sees("CONNECTED").await;

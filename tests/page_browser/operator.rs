@@ -98,7 +98,7 @@ async fn more_dead_letters_than_one_page_has_are_all_shown() -> Result<()> {
     let browser = Browser::start().await?;
     browser.log_in(&moonwa).await?;
     browser.click("Webhook").await;
-    browser.click("Dead letters (100)").await;
+    browser.click("Dead letters (100+)").await;
     browser.click("Show more").await;
     browser.sees("Dead letters (101)").await;
     browser.misses("Show more").await;

@@ -43,10 +43,9 @@ export default function config() {
 	};
 }
 
-const note = (sign) => ({ path, line, column, message }) => [
-	icon(sign), el(".grow", line && el("strong", t("c.line", { line, column }), " "), code(path),
-		el("p", message)),
-];
+const note = (sign) => ({ path, line, column, message }) => [icon(sign), el(".grow",
+	line && el("strong", t("c.line", { line: `${line}`, column: `${column}` }), " "), code(path),
+	el("p", message))];
 
 const HIDDEN = ["secret", "api_key", "token"];
 const isTable = (value) => value?.constructor === Object;

@@ -18,11 +18,17 @@ export default function messages(signal, wanted) {
 	let kind = "";
 	let texts = false;
 
+	function keep(row) {
+		rows.set(row.id, row);
+		while (rows.size > KEEP * 2) rows.delete(rows.keys().next().value);
+		changed();
+	}
+
 	function sent({ id, device, created: at, to, code, detail, status, ...message }) {
 		if (!names().includes(device)) return;
 		const why = code && say("e", code, {}, detail);
 		const what = [say("k", message.kind), why];
-		changed(rows.set(id, { id, device, type: "out", at, who: phone(to), what, status }));
+		keep({ id, device, type: "out", at, who: phone(to), what, status });
 	}
 
 	function happened({ id, type, timestamp: at, device, data }) {
@@ -31,15 +37,15 @@ export default function messages(signal, wanted) {
 		const who = from.name ?? phone(from.phone ?? data.chat ?? data.to ?? device);
 		const kind = data.kind && say("k", data.kind);
 		const what = [say("m", type), kind, data.group && t("m.group"), data.state];
-		changed(rows.set(id, { id, device, type, at, who, what, text }));
+		keep({ id, device, type, at, who, what, text });
 	}
 
 	/** What a device has to tell since it was asked last: nobody has connections to follow all. */
-	async function ask(name) {
+	async function ask(name, pages = 20) {
 		const page = await get(of(name, `events?after=${seen.get(name)}`), signal);
 		seen.set(name, page.cursor);
 		page.events.forEach(happened);
-		if (page.next) await ask(name);
+		if (page.next && pages > 1) await ask(name, pages - 1);
 	}
 	const listed = (name) => get(of(name, "messages")).then(({ messages }) => messages.forEach(sent));
 	const missed = () => names().forEach((name) => listed(name).catch(() => {}));
@@ -47,9 +53,10 @@ export default function messages(signal, wanted) {
 	const last = new Map();
 	function moved() {
 		for (const [name, { last_in, state: now, webhooks }] of state.devices) {
-			const mark = [last_in, now, ...webhooks.map(({ cursor }) => cursor)].join();
+			const cursors = webhooks.map(({ cursor }) => cursor);
+			const mark = [last_in, now, ...cursors].join();
 			if (last.get(name) === mark) continue;
-			if (!seen.has(name)) seen.set(name, Math.max(0, ...webhooks.map(({ cursor }) => cursor)));
+			if (!seen.has(name)) seen.set(name, Math.max(0, ...cursors));
 			if (last.has(name)) ask(name).catch(() => {});
 			last.set(name, mark);
 		}
@@ -67,12 +74,14 @@ export default function messages(signal, wanted) {
 	news.addEventListener("missed", missed, { signal });
 	missed();
 
-	const line = ({ id, device, type, at, who, what, text, status }) =>
-		el("li", { "data-key": id }, icon(SIGN[type] ?? "messages"),
-			el(".grow", el("strong", who), el("p.muted", [!wanted && state.devices.get(device)?.label,
-				...what].filter(Boolean).join(" · ")), texts && text && el("p.said", text)),
+	function line({ id, device, type, at, who, what, text, status }) {
+		const whose = !wanted && (state.devices.get(device)?.label || device);
+		return el("li", { "data-key": id }, icon(SIGN[type] ?? "messages"),
+			el(".grow", el("strong", who), el("p.muted", [whose, ...what].filter(Boolean).join(" · ")),
+				texts && text && el("p.said", text)),
 			el(".muted.end", status && el("span.row", icon(TICK[status], status), t(`t.${status}`)),
 				ago(at)));
+	}
 
 	return () => {
 		const shown = [...rows.values()].filter(({ type }) => !kind || type === kind)
