@@ -14,7 +14,7 @@ use super::{QR_SHOWN, gateway};
 const WIDTHS: [(u32, u32); 3] = [(360, 740), (768, 1024), (1280, 800)];
 
 /// A view: its name, its address, what is on it when it is complete, and what opens the rest of it.
-const VIEWS: [(&str, &str, &str, Option<&str>); 13] = [
+const VIEWS: [(&str, &str, &str, Option<&str>); 14] = [
     ("devices", "#/devices", "return document.querySelectorAll('tbody tr').length === 5", None),
     ("linked", "#/devices/admin-toko", "return document.querySelector('.facts') !== null", None),
     ("pending", "#/devices/gudang", "return document.querySelector('.steps') !== null", None),
@@ -36,6 +36,12 @@ const VIEWS: [(&str, &str, &str, Option<&str>); 13] = [
     ("config", "#/config", "return document.querySelector('.facts') !== null", None),
     (
         "settings",
+        "#/devices/admin-toko",
+        "return document.querySelector('.facts') !== null",
+        Some(".acts button"),
+    ),
+    (
+        "more",
         "#/devices/admin-toko",
         "return document.querySelector('.facts') !== null",
         Some(".acts button"),
@@ -138,6 +144,11 @@ impl Shop {
         if let Some(button) = opens {
             browser.run("document.querySelector(arguments[0]).click()", vec![json!(button)]).await;
             browser.until(name, "return document.querySelector('dialog[open]') !== null").await;
+        }
+        if ["more", "send"].contains(&name) {
+            let script =
+                "document.querySelectorAll('form details').forEach((part) => { part.open = true })";
+            browser.run(script, Vec::new()).await;
         }
         Ok(name)
     }
