@@ -32,7 +32,8 @@ use serde_json::{Value, json};
 use thirtyfour::Key;
 
 /// The countdown's number.
-const LEFT: &str = "return parseInt(document.querySelector('[data-f=left_text]')?.textContent.match(/\\d+/)?.[0] ?? '-1')";
+const LEFT: &str =
+    "return parseInt(document.querySelector('.left')?.textContent.match(/\\d+/)?.[0] ?? '-1')";
 /// A QR code is on the screen, completely drawn.
 const QR_SHOWN: &str = "const img = document.querySelector('.qr img'); return Boolean(img?.checkVisibility() && img.complete && img.naturalWidth)";
 /// The window's connection to the gateway broke, or was refused: that is what the story is about.
@@ -76,8 +77,11 @@ async fn a_device_is_linked_on_the_page() -> Result<()> {
     assert_eq!(modules_shown(&browser, code.width()).await, expected, "the code is the live one");
     let first = browser.run(LEFT, Vec::new()).await.as_i64().unwrap_or_default();
     assert!(first > 0, "the countdown says {first}");
-    let runs = |left: &Value| left.as_i64().is_some_and(|left| 0 < left && left < first);
+    let runs = |left: &Value| left.as_i64().is_some_and(|left| 0 < left && left + 1 < first);
     eventually("the countdown runs", || browser.run(LEFT, Vec::new()), runs).await;
+    // The page is drawn again with each second; the code is not fetched again.
+    let fetched = "return performance.getEntriesByType('resource').filter(({ name }) => name.includes('/qr?')).length";
+    assert_eq!(browser.run(fetched, Vec::new()).await, json!(1));
 
     ann.scan(&qr).await?;
     browser.sees("CONNECTED").await;
@@ -218,7 +222,7 @@ async fn a_device_is_linked_with_the_phone_number() -> Result<()> {
     browser.write("WhatsApp number, with country code", "+62 811-1000-214").await?;
     browser.click("Get the code").await;
     browser.sees("Type this code into WhatsApp").await;
-    let script = "return document.querySelector('[data-f=pair_code]').textContent";
+    let script = "return document.querySelector('.pair').textContent";
     let shown = |code: &Value| code.as_str().is_some_and(|code| code.len() == 9);
     let code = eventually("a pair code", || browser.run(script, Vec::new()), shown).await;
     let left = browser.run(LEFT, Vec::new()).await.as_i64().unwrap_or_default();

@@ -1,45 +1,34 @@
-// What the page knows, fed by the live stream. Views subscribe to a topic; changes are told once per frame, so fifty
-// devices that change at once cost one update.
-
-// Devices, webhooks and the rest look as openapi.json says.
+// What the page knows, fed by the live stream, in the shapes of openapi.json. Changes are told once
+// per frame: fifty devices that change at once cost one redraw.
 
 export const state = { session: null, devices: new Map(), config: null, ready: false };
 
-const listeners = new Set();
-const pending = [];
+/** Tells `changed`, each `message`, and `missed` when some messages may not have been told. */
+export const news = new EventTarget();
 
-/** Subscribes to `devices`, `device`, `config`, `message` or `missed`; the answer ends it. */
-export function on(topic, tell) {
-  const listener = [topic, tell];
-  listeners.add(listener);
-  return () => listeners.delete(listener);
-}
+let due = false;
 
-export function changed(topic, what) {
-  if (pending.push([topic, what]) > 1) return;
-  // A hidden tab gets no frames, and must not pile changes up either.
-  (document.hidden ? setTimeout : requestAnimationFrame)(flush);
-}
-
-function flush() {
-  const last = new Map(pending.splice(0).map(([topic, what]) => [`${topic} ${what?.id ?? what?.name ?? ""}`, [topic, what]]));
-  for (const [topic, what] of last.values()) {
-    for (const [wanted, tell] of [...listeners]) if (wanted === topic) tell(what);
-  }
+/** Has the page drawn again. */
+export function changed() {
+	if (due) return;
+	due = true;
+	const tell = () => {
+		due = false;
+		news.dispatchEvent(new Event("changed"));
+	};
+	// A hidden tab gets no frames.
+	if (document.hidden) setTimeout(tell);
+	else requestAnimationFrame(tell);
 }
 
 export function replace({ devices, config }) {
-  state.devices = new Map(devices.map((device) => [device.name, device]));
-  state.config = config ?? state.config;
-  state.ready = true;
-  changed("devices");
-  for (const device of devices) changed("device", device);
-  changed("config");
+	state.devices = new Map(devices.map((device) => [device.name, device]));
+	state.config = config ?? state.config;
+	state.ready = true;
+	changed();
 }
 
 export function put(device) {
-  const known = state.devices.has(device.name);
-  state.devices.set(device.name, device);
-  changed("device", device);
-  if (!known) changed("devices");
+	state.devices.set(device.name, device);
+	changed();
 }

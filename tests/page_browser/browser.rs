@@ -17,7 +17,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 use tokio::time::timeout;
 
-const FLAGS: [&str; 10] = [
+const FLAGS: [&str; 9] = [
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
@@ -27,7 +27,6 @@ const FLAGS: [&str; 10] = [
     "--disable-component-update",
     "--disable-sync",
     "--disable-dev-shm-usage",
-    "--accept-lang=en",
 ];
 
 /// What a person can name: the words on a control, or those for screen readers.
@@ -41,9 +40,39 @@ const input = (name) => [...place.querySelectorAll('input, textarea, select')]
   .find((el) => shown(el) && [...el.labels].some((label) => words((label.querySelector('span') ?? label).textContent) === name));
 ";
 
+/// What the page says, in the language of whoever looks at it.
+struct Words(Vec<(String, String)>);
+
+impl Words {
+    /// The page's own dictionary: a line is a key, a space, and the words in English and Indonesian around a bar.
+    fn of(language: &str) -> Self {
+        if language == "en" {
+            return Self(Vec::new());
+        }
+        let text = include_str!("../../web/words.js").replace("\n\t|", " |");
+        let lines = text.split('`').nth(1).unwrap_or_default().lines();
+        let lines = lines.filter_map(|line| line.split_once(' ')?.1.split_once(" | "));
+        Self(lines.map(|(en, id)| (en.to_owned(), id.to_owned())).collect())
+    }
+
+    /// An English sentence as the page says it; other words, such as names, stay.
+    fn say(&self, sentence: &str) -> String {
+        let said = self.0.iter().find_map(|(en, id)| {
+            let Some((before, rest)) = en.split_once('{') else {
+                return (en == sentence).then(|| id.clone());
+            };
+            let (name, after) = rest.split_once('}')?;
+            let value = sentence.strip_prefix(before)?.strip_suffix(after)?;
+            (!after.contains('{')).then(|| id.replace(&format!("{{{name}}}"), value))
+        });
+        said.unwrap_or_else(|| sentence.to_owned())
+    }
+}
+
 /// The browser. Dropping it ends its processes and removes its profile.
 pub(crate) struct Browser {
     driver: WebDriver,
+    words: Words,
     _processes: Processes,
     _profile: TempDir,
 }
@@ -84,8 +113,14 @@ impl ExtensionCommand for Devtools {
 }
 
 impl Browser {
-    /// Starts ChromeDriver on a free port and a browser with a fresh profile, 1280 px wide.
+    /// Starts a browser of somebody who reads English.
     pub(crate) async fn start() -> Result<Self> {
+        Self::reading("en").await
+    }
+
+    /// Starts ChromeDriver on a free port and a browser with a fresh profile, 1280 px wide, of somebody who reads that
+    /// language. Stories are told in English: what the page says otherwise is looked for so.
+    pub(crate) async fn reading(language: &str) -> Result<Self> {
         let profile = tempfile::Builder::new().prefix("moonwa-browser-").tempdir()?;
         let mut command = std::process::Command::new("chromedriver");
         command
@@ -112,10 +147,12 @@ impl Browser {
         for flag in FLAGS {
             wanted.add_arg(flag)?;
         }
+        wanted.add_arg(&format!("--accept-lang={language}"))?;
         wanted.add_arg(&format!("--user-data-dir={}", profile.path().display()))?;
         wanted.set_browser_log_level(LoggingPrefsLogLevel::All)?;
         let driver = WebDriver::new(format!("http://127.0.0.1:{port}"), wanted).await?;
-        let browser = Self { driver, _processes: processes, _profile: profile };
+        let words = Words::of(language);
+        let browser = Self { driver, words, _processes: processes, _profile: profile };
         browser.resize(1280, 800).await?;
         Ok(browser)
     }
@@ -159,17 +196,20 @@ impl Browser {
 
     /// Waits until those words can be read.
     pub(crate) async fn sees(&self, words: &str) {
+        let words = &self.words.say(words);
         eventually(words, || self.text(), |text: &String| text.contains(words)).await;
     }
 
     /// Waits until those words can no longer be read.
     pub(crate) async fn misses(&self, words: &str) {
+        let words = &self.words.say(words);
         let what = format!("no more {words}");
         eventually(&what, || self.text(), |text: &String| !text.contains(words)).await;
     }
 
     /// Clicks the control with that name, as a mouse does: what covers it is a failure.
     pub(crate) async fn click(&self, name: &str) {
+        let name = &self.words.say(name);
         let look = || async {
             // A person scrolls until it is in sight, clear of what sticks to the edges.
             let script = format!(
@@ -188,6 +228,7 @@ impl Browser {
 
     /// The field with that label.
     pub(crate) async fn input(&self, label: &str) -> Result<WebElement> {
+        let label = &self.words.say(label);
         let script = format!("{NAMED} return input(arguments[0]) !== undefined");
         let look = || self.run(&script, vec![json!(label)]);
         eventually(&format!("the field {label}"), look, |found| *found == json!(true)).await;
@@ -204,7 +245,7 @@ impl Browser {
 
     /// Chooses in the list with that label by typing; a box is ticked with a space.
     pub(crate) async fn choose(&self, label: &str, text: &str) -> Result<()> {
-        Ok(self.input(label).await?.send_keys(text).await?)
+        Ok(self.input(label).await?.send_keys(self.words.say(text)).await?)
     }
 
     /// Presses keys, wherever the focus is.

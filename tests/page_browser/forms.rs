@@ -17,11 +17,21 @@ fn file(moonwa: &Moonwa) -> String {
 #[tokio::test]
 #[ignore = "needs Chromium and ChromeDriver; .ci/run installs them and runs this"]
 async fn a_device_is_added_linked_and_deleted_by_the_forms() -> Result<()> {
+    add_link_and_delete("en").await
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and ChromeDriver; .ci/run installs them and runs this"]
+async fn a_device_is_added_linked_and_deleted_in_indonesian() -> Result<()> {
+    add_link_and_delete("id").await
+}
+
+async fn add_link_and_delete(language: &str) -> Result<()> {
     let sim = Simulator::start().await?;
     let ann = sim.phone("628111000231", "Ann").await;
     let hook = WebhookReceiver::start().await?;
     let moonwa = gateway(&sim).config("\n# our shop\n").start().await?;
-    let browser = Browser::start().await?;
+    let browser = Browser::reading(language).await?;
     browser.resize(360, 740).await?;
     browser.log_in(&moonwa).await?;
     browser.sees("Link your first number").await;
@@ -29,7 +39,7 @@ async fn a_device_is_added_linked_and_deleted_by_the_forms() -> Result<()> {
     browser.click("Save").await;
     browser.sees("Give it a Session Name first.").await;
     browser.write("Session Name", "Admin Toko").await?;
-    let name = "return document.querySelector('[name=key]').value === 'admin-toko'";
+    let name = "return document.querySelector('[name=name]').value === 'admin-toko'";
     browser.until("a proposed name", name).await;
     browser.write("Webhook URL 1", &hook.url()).await?;
     browser.click("Save").await;
@@ -44,9 +54,10 @@ async fn a_device_is_added_linked_and_deleted_by_the_forms() -> Result<()> {
 
     browser.click("Delete device").await;
     browser.sees("Delete Admin Toko?").await;
-    browser.sees("This cannot be undone.").await;
+    let warning = "It is unlinked and removed from moonwa.toml. This cannot be undone.";
+    browser.sees(warning).await;
     browser.press(Key::Escape).await?;
-    browser.misses("This cannot be undone.").await;
+    browser.misses(warning).await;
     assert!(file(&moonwa).contains("admin-toko"), "a question is no answer");
     browser.click("Delete device").await;
     browser.sees("Delete Admin Toko?").await;
@@ -63,11 +74,21 @@ async fn a_device_is_added_linked_and_deleted_by_the_forms() -> Result<()> {
 #[tokio::test]
 #[ignore = "needs Chromium and ChromeDriver; .ci/run installs them and runs this"]
 async fn settings_are_saved_tested_and_a_key_is_made() -> Result<()> {
+    save_test_and_make_a_key("en").await
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and ChromeDriver; .ci/run installs them and runs this"]
+async fn settings_are_saved_tested_and_a_key_is_made_in_indonesian() -> Result<()> {
+    save_test_and_make_a_key("id").await
+}
+
+async fn save_test_and_make_a_key(language: &str) -> Result<()> {
     let sim = Simulator::start().await?;
     let (hook, other) = (WebhookReceiver::start().await?, WebhookReceiver::start().await?);
     other.otherwise(Some(Answer::body("pong from the receiver")));
     let moonwa = gateway(&sim).device("toko", &[hook.url()]).start().await?;
-    let browser = Browser::start().await?;
+    let browser = Browser::reading(language).await?;
     browser.log_in(&moonwa).await?;
     browser.click("Settings of Device toko").await;
     browser.write("Session Name", "Toko Maju").await?;
@@ -79,19 +100,21 @@ async fn settings_are_saved_tested_and_a_key_is_made() -> Result<()> {
     browser.write("At most so many messages", "20/min").await?;
     browser.write("Webhook URL 2", &other.url()).await?;
     // The rest of a webhook opens once it has an address.
-    browser.run("document.querySelectorAll('.url details')[1].open = true", Vec::new()).await;
+    browser
+        .run("document.querySelectorAll('fieldset .part details')[1].open = true", Vec::new())
+        .await;
     browser
         .run(
-            "document.querySelectorAll('.url')[1].querySelector('[data-f=make]').click()",
+            "document.querySelectorAll('fieldset .part')[1].querySelector('details button').click()",
             Vec::new(),
         )
         .await;
-    let made = "return /^whsec_.{44}$/.test(document.querySelectorAll('.url')[1].querySelectorAll('input')[1].value)";
+    let made = "return /^whsec_.{44}$/.test(document.querySelector('[name=\"1 secret\"]').value)";
     browser.until("a secret", made).await;
     // Testing what is not saved yet saves it first.
     browser
         .run(
-            "document.querySelectorAll('.url')[1].querySelector('[data-f=test]').click()",
+            "document.querySelectorAll('fieldset .part')[1].querySelector('details + button').click()",
             Vec::new(),
         )
         .await;
@@ -105,17 +128,18 @@ async fn settings_are_saved_tested_and_a_key_is_made() -> Result<()> {
     assert_eq!(hook.count(), 0, "the other webhook was not touched");
 
     browser.click("Generate").await;
-    browser.sees("The old key stops working at once.").await;
+    browser.sees("The old key stops working at once. Programs that use it need the new one.").await;
     browser.click("Generate").await;
-    browser.sees("Shown only now").await;
-    let script = "return document.querySelector('[data-f=key]').textContent";
+    let once = "Shown only now: copy it.";
+    browser.sees(once).await;
+    let script = "return document.querySelector('#key').textContent";
     let key = browser.run(script, Vec::new()).await.as_str().unwrap_or_default().to_owned();
     moonwa.anyone().with_token(&key).get("/v1/devices/toko").await?.expect(200);
     moonwa.key_of("toko").get("/v1/devices/toko").await?.expect(401);
     assert!(!file(&moonwa).contains(&key), "the file has its hash");
     browser.click("Close").await;
     browser.click("Settings of Toko Maju").await;
-    browser.misses("Shown only now").await;
+    browser.misses(once).await;
     assert!(!browser.text().await.contains(&key), "it is shown once");
     browser.close(&["422"]).await?;
     moonwa.stop().await?;
@@ -163,7 +187,7 @@ async fn a_file_that_may_not_be_written_gives_lines_to_paste() -> Result<()> {
     browser.sees("[device.gudang]").await;
     browser.sees("label = \"Gudang\"").await;
     assert_eq!(file(&moonwa), before, "nothing was written");
-    let script = "return document.querySelector('[data-f=toml]').textContent";
+    let script = "return document.querySelector('#lines pre').textContent";
     let lines = browser.run(script, Vec::new()).await.as_str().unwrap_or_default().to_owned();
     moonwa.edit_config(|text| format!("{text}\n{lines}\n"))?;
     browser.sees("START SESSION").await;
@@ -172,6 +196,58 @@ async fn a_file_that_may_not_be_written_gives_lines_to_paste() -> Result<()> {
     browser.sees("moonwa forget gudang").await;
     browser.click("Cancel").await;
     browser.close(&["409"]).await?;
+    moonwa.stop().await?;
+    Ok(())
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and ChromeDriver; .ci/run installs them and runs this"]
+async fn the_rest_of_a_webhook_is_set_and_what_is_hidden_stays() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let moonwa = gateway(&sim)
+        .config(
+            "\n[device.toko]\nlabel = \"Device toko\"\nwebhooks = [{ url = \"http://127.0.0.1:1/a\", \
+             headers = { authorization = \"Bearer of-the-shop\" } }] # ours\n",
+        )
+        .start()
+        .await?;
+    let browser = Browser::reading("id").await?;
+    browser.log_in(&moonwa).await?;
+    browser.click("Settings of Device toko").await;
+    browser.click("Secret, events, format").await;
+    let hidden = "return document.querySelector('textarea').value === 'authorization: \u{2022}\u{2022}\u{2022}'";
+    browser.until("a hidden header", hidden).await;
+    browser.input("Headers, one per line").await?.send_keys("\nx-team: cs").await?;
+    browser.write("Secret", "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=").await?;
+    browser.choose("WAHA", " ").await?;
+    browser.choose("Vote", " ").await?;
+    browser.write("Longest wait for an answer", "20s").await?;
+    browser.choose("When it is new, begin with", "everything that is kept").await?;
+    browser.choose("Paused", " ").await?;
+    browser.click("Save").await;
+    browser.sees("Saved and in force.").await;
+    let text = file(&moonwa);
+    for wanted in [
+        "authorization = \"Bearer of-the-shop\"",
+        "x-team = \"cs\"",
+        "compat = [\"waha\"]",
+        "\"poll.vote\"",
+        "timeout = \"20s\"",
+        "start = \"earliest\"",
+        "paused = true",
+        "# ours",
+    ] {
+        assert!(text.contains(wanted), "no {wanted} in {text}");
+    }
+    browser.choose("Paused", " ").await?;
+    browser.choose("Remove the secret", " ").await?;
+    browser.choose("WAHA", " ").await?;
+    browser.click("Save").await;
+    eventually("no secret", || async { file(&moonwa) }, |text: &String| !text.contains("whsec_"))
+        .await;
+    let text = file(&moonwa);
+    assert!(!text.contains("paused = true") && text.contains("Bearer of-the-shop"), "{text}");
+    browser.close(&[]).await?;
     moonwa.stop().await?;
     Ok(())
 }

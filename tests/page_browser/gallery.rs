@@ -14,7 +14,7 @@ use super::{QR_SHOWN, gateway};
 const WIDTHS: [(u32, u32); 3] = [(360, 740), (768, 1024), (1280, 800)];
 
 /// A view: its name, its address, what is on it when it is complete, and what opens the rest of it.
-const VIEWS: [(&str, &str, &str, Option<&str>); 13] = [
+const VIEWS: [(&str, &str, &str, Option<&str>); 14] = [
     ("devices", "#/devices", "return document.querySelectorAll('tbody tr').length === 5", None),
     ("linked", "#/devices/admin-toko", "return document.querySelector('.facts') !== null", None),
     ("pending", "#/devices/gudang", "return document.querySelector('.steps') !== null", None),
@@ -24,7 +24,7 @@ const VIEWS: [(&str, &str, &str, Option<&str>); 13] = [
     (
         "webhooks",
         "#/webhooks/admin-toko",
-        "return document.querySelectorAll('.hookhead').length === 2",
+        "return document.querySelectorAll('.hook').length === 2",
         None,
     ),
     (
@@ -38,19 +38,25 @@ const VIEWS: [(&str, &str, &str, Option<&str>); 13] = [
         "settings",
         "#/devices/admin-toko",
         "return document.querySelector('.facts') !== null",
-        Some("[data-f=gear]"),
+        Some(".acts button"),
+    ),
+    (
+        "more",
+        "#/devices/admin-toko",
+        "return document.querySelector('.facts') !== null",
+        Some(".acts button"),
     ),
     (
         "delete",
         "#/devices/admin-toko",
         "return document.querySelector('.facts') !== null",
-        Some("[data-f=bin]"),
+        Some(".acts button:last-child"),
     ),
     (
         "add",
         "#/devices",
         "return document.querySelector('tbody tr') !== null",
-        Some("[data-f=add]"),
+        Some(".head .primary"),
     ),
     ("api", "#/api", "return document.querySelector('.ops') !== null", None),
 ];
@@ -132,12 +138,17 @@ impl Shop {
             .await;
         if name == "webhooks" {
             browser
-                .run("document.querySelectorAll('.hookhead ~ details')[0].open = true", Vec::new())
+                .run("document.querySelectorAll('.hook details')[0].open = true", Vec::new())
                 .await;
         }
         if let Some(button) = opens {
             browser.run("document.querySelector(arguments[0]).click()", vec![json!(button)]).await;
             browser.until(name, "return document.querySelector('dialog[open]') !== null").await;
+        }
+        if ["more", "send"].contains(&name) {
+            let script =
+                "document.querySelectorAll('form details').forEach((part) => { part.open = true })";
+            browser.run(script, Vec::new()).await;
         }
         Ok(name)
     }

@@ -81,10 +81,39 @@ async fn a_receivers_troubles_are_seen_and_mended() -> Result<()> {
 
 #[tokio::test]
 #[ignore = "needs Chromium and ChromeDriver; .ci/run installs them and runs this"]
+async fn more_dead_letters_than_one_page_has_are_all_shown() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let (ann, bob) =
+        (sim.phone("628111000226", "Ann").await, sim.phone("628111000227", "Bob").await);
+    let hook = WebhookReceiver::start().await?;
+    hook.otherwise(Some(Answer::status(422)));
+    let gateway = gateway(&sim).env("MOONWA_RETRY_SCALE", "0.001");
+    let moonwa = gateway.device("toko", &[hook.url()]).start().await?;
+    moonwa.link("toko", &ann).await?;
+    for n in 0..101 {
+        bob.send_text(&ann, &format!("pesanan {n}")).await?;
+    }
+    let parked = |device: &Value| device["webhooks"][0]["parked"] == 101;
+    moonwa.wait_device("toko", "dead letters", parked).await;
+    let browser = Browser::start().await?;
+    browser.log_in(&moonwa).await?;
+    browser.click("Webhook").await;
+    browser.click("Dead letters (100+)").await;
+    browser.click("Show more").await;
+    browser.sees("Dead letters (101)").await;
+    browser.misses("Show more").await;
+    browser.close(&[]).await?;
+    moonwa.stop().await?;
+    Ok(())
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and ChromeDriver; .ci/run installs them and runs this"]
 async fn messages_are_tailed_and_filtered() -> Result<()> {
     let sim = Simulator::start().await?;
     let (ann, bob) =
         (sim.phone("628111000223", "Ann").await, sim.phone("628111000224", "Bob").await);
+    let cici = sim.phone("628111000225", "Cici").await;
     let moonwa = gateway(&sim).device("gudang", &[]).device("toko", &[]).start().await?;
     moonwa.link("toko", &ann).await?;
     let browser = Browser::start().await?;
@@ -101,6 +130,15 @@ async fn messages_are_tailed_and_filtered() -> Result<()> {
     browser.sees("Nothing yet").await;
     browser.press(thirtyfour::Key::Home).await?;
     browser.sees("rahasia toko").await;
+    // At first it is every device's.
+    browser.sees("Device toko \u{b7} Received").await;
+    moonwa.link("gudang", &cici).await?;
+    bob.send_text(&cici, "rahasia gudang").await?;
+    browser.sees("Device gudang \u{b7} Received").await;
+    browser.choose("Device", "Device toko").await?;
+    browser.misses("Device gudang \u{b7} Received").await;
+    bob.send_text(&ann, "satu lagi").await?;
+    browser.sees("Received \u{b7} Text").await;
     browser.choose("Device", "Device gudang").await?;
     browser.sees("Nothing yet").await;
     browser.until("its own address", "return location.hash === '#/messages/gudang'").await;
@@ -238,7 +276,7 @@ async fn fifty_devices_are_searched_and_change_together() -> Result<()> {
 
     // Each telling redraws the list once: fifty changes in a burst must not be fifty redraws.
     let count = "window.draws = 0; const add = () => window.draws++; \
-        new MutationObserver(add).observe(document.querySelector('[data-f=sum]'), { childList: true, characterData: true, subtree: true }); \
+        new MutationObserver(add).observe(document.querySelector('.head .muted'), { childList: true, characterData: true, subtree: true }); \
         new MutationObserver(add).observe(document.querySelector('tbody'), { childList: true, characterData: true, subtree: true })";
     browser.run(count, Vec::new()).await;
     let kept = "return [...document.querySelectorAll('tbody tr')].every((row, n) => row === window.rows?.[n])";

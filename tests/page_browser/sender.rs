@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use moonwa_simulator::Simulator;
+use moonwa_simulator::harness::eventually;
 use serde_json::{Value, json};
 
 use super::browser::Browser;
@@ -10,12 +11,22 @@ use super::gateway;
 #[tokio::test]
 #[ignore = "needs Chromium and ChromeDriver; .ci/run installs them and runs this"]
 async fn single_send_shows_the_ticks_as_they_arrive() -> Result<()> {
+    send_and_watch("en").await
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and ChromeDriver; .ci/run installs them and runs this"]
+async fn single_send_shows_the_ticks_in_indonesian() -> Result<()> {
+    send_and_watch("id").await
+}
+
+async fn send_and_watch(language: &str) -> Result<()> {
     let sim = Simulator::start().await?;
     let (ann, bob) =
         (sim.phone("628111000215", "Ann").await, sim.phone("628111000216", "Bob").await);
     let moonwa = gateway(&sim).device("toko", &[]).start().await?;
     moonwa.link("toko", &ann).await?;
-    let browser = Browser::start().await?;
+    let browser = Browser::reading(language).await?;
     browser.log_in(&moonwa).await?;
     browser.click("Single Send").await;
     browser.write("Receiver", "628999999999").await?;
@@ -36,10 +47,10 @@ async fn single_send_shows_the_ticks_as_they_arrive() -> Result<()> {
     let got = bob.expect_text("pesanan siap, kak").await?;
     browser.sees("Delivered").await;
     browser
-        .until("not read yet", "return document.querySelector('[data-key=read]') === null")
+        .until("not read yet", "return document.querySelector('[data-status=read]') === null")
         .await;
     bob.read(&got.id).await?;
-    browser.until("read", "return document.querySelector('[data-key=read]') !== null").await;
+    browser.until("read", "return document.querySelector('[data-status=read]') !== null").await;
     browser.click("Messages").await;
     browser.sees("+62 811-1000-216").await;
     browser.sees("Read").await;
@@ -121,6 +132,57 @@ async fn every_kind_of_message_is_sent_from_the_page() -> Result<()> {
     browser.write("File URL", "http://127.0.0.1:1/x.ogg").await?;
     browser.click("Send").await;
     browser.sees("moonwa does not fetch files from such an address.").await;
+    browser.close(&[]).await?;
+    moonwa.stop().await?;
+    Ok(())
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and ChromeDriver; .ci/run installs them and runs this"]
+async fn a_message_answers_mentions_is_seen_once_and_is_passed_on() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let (ann, bob) =
+        (sim.phone("628111000219", "Ann").await, sim.phone("628111000220", "Bob").await);
+    let moonwa = gateway(&sim).device("toko", &[]).start().await?;
+    moonwa.link("toko", &ann).await?;
+    let browser = Browser::reading("id").await?;
+    browser.log_in(&moonwa).await?;
+    let asked = bob.send_text(&ann, "masih ada?").await?;
+    let seen = |events: &Value| events["events"].as_array().is_some_and(|all| !all.is_empty());
+    let events = async || moonwa.admin().get("/v1/devices/toko/events").await.map(|one| one.json());
+    eventually("the question", || async { events().await.unwrap_or_default() }, seen).await;
+
+    browser.click("Single Send").await;
+    browser.write("Receiver", "628111000220").await?;
+    browser.sees("On WhatsApp").await;
+    browser.write("Message", "masih, @628111000220").await?;
+    browser.click("Reply, mentions").await;
+    browser.write("Reply to message id", &asked).await?;
+    browser.write("Mentioned numbers, with commas", "+62 811-1000-220").await?;
+    browser.click("Send").await;
+    let got = bob.expect_text("masih, @628111000220").await?;
+    let text = got.message.extended_text_message.as_option().expect("a text with a context");
+    let context = text.context_info.as_option().expect("a context");
+    assert_eq!(context.stanza_id.as_deref(), Some(asked.as_str()));
+    assert_eq!(context.mentioned_jid.len(), 1);
+
+    let picture = moonwa.dir().join("picture.png");
+    std::fs::write(&picture, PICTURE)?;
+    browser.write("Reply to message id", "").await?;
+    browser.write("Mentioned numbers, with commas", "").await?;
+    browser.choose("Message Type", "Image").await?;
+    browser.choose("or a file from this device", &picture.display().to_string()).await?;
+    browser.choose("View once", " ").await?;
+    let before = bob.cursor();
+    browser.click("Send").await;
+    let item = bob.wait_inbox(before, |item| item.message().is_some()).await?;
+    let message = format!("{:?}", item.message().expect("a message").message);
+    assert!(message.contains("view_once: Some(true)"), "it can be seen once");
+
+    browser.choose("Message Type", "Forward").await?;
+    browser.write("Message id", &asked).await?;
+    browser.click("Send").await;
+    bob.expect_text("masih ada?").await?;
     browser.close(&[]).await?;
     moonwa.stop().await?;
     Ok(())

@@ -1,69 +1,64 @@
 // The Device list: cards on a phone, a table on a desktop.
-import { ago, clone, el, field, fill, icon, keyed, press } from "../dom.js";
+import { ago, button, code, el, empty, h1, icon, muted, tool } from "../dom.js";
 import { phone, t } from "../i18n.js";
-import { on, state } from "../state.js";
+import { changed, state } from "../state.js";
 import { badge, health, why } from "./status.js";
 
 const MANY = 8;
 
-export function devices(main) {
-  const root = main.appendChild(clone("devices"));
-  const find = root.querySelector("input");
-  const settings = async (device) => (await import("./settings.js")).settings(device);
-  press(root, "add", () => settings(null));
-  find.addEventListener("input", draw);
+export const settings = async (name) => (await import("./settings.js")).settings(name);
 
-  function empty() {
-    const box = fill(clone("empty"), { icon: icon("phone"), title: t("devices.none"), body: t("devices.none_why"), action: null });
-    return box;
-  }
+export default function devices() {
+	let wanted = "";
+	const search = ({ target }) => changed(wanted = target.value.trim().toLowerCase());
+	const matches = ({ name, label, phone, status }) =>
+		`${name} ${label} ${phone ?? ""} ${status}`.toLowerCase().includes(wanted);
 
-  function row(device) {
-    const tr = clone("row");
-    press(tr, "gear", () => settings(tr.dataset.key));
-    return update(tr, device);
-  }
-
-  function update(tr, device) {
-    fill(tr, {
-      link: device.label || device.name, name: device.name, badge: badge(device), why: proof(device),
-      phone: device.phone ? phone(device.phone) : "–", hooks: health(device.webhooks),
-      in: labelled("devices.in", device.last_in), out: labelled("devices.out", device.last_out),
-    });
-    field(tr, "phone").classList.toggle("none", !device.phone);
-    field(tr, "hooks").classList.toggle("none", !device.webhooks.length);
-    field(tr, "link").href = `#/devices/${device.name}`;
-    field(tr, "gear").ariaLabel = t("settings_of", { device: device.label || device.name });
-    return tr;
-  }
-
-  function draw() {
-    const all = [...state.devices.values()];
-    const wanted = find.value.trim().toLowerCase();
-    const shown = all.filter(({ name, label, phone, status }) => `${name} ${label} ${phone ?? ""} ${status}`.toLowerCase().includes(wanted));
-    const up = all.filter(({ status }) => status === "CONNECTED").length;
-    fill(root, {
-      sum: all.length ? t("devices.sum", { n: all.length, up }) : null,
-      find: all.length > MANY || wanted !== "", list: shown.length > 0,
-      empty: !state.ready ? loading() : all.length ? (shown.length ? null : el("p", "muted", t("devices.nothing"))) : empty(),
-    });
-    keyed(field(root, "rows"), shown, ({ name }) => name, row, update);
-  }
-
-  draw();
-  const stop = [on("devices", draw), on("device", draw)];
-  return () => stop.forEach((end) => end());
+	return () => {
+		const all = [...state.devices.values()];
+		const shown = all.filter(matches);
+		const up = all.filter(({ status }) => status === "CONNECTED").length;
+		const none = all.length ? el("p.muted", t("devices.nothing"))
+			: empty("devices", t("devices.none"), t("devices.none_why"));
+		const add = button(".primary", "plus", "Add Device", () => settings(null));
+		return [
+			el(".head", el("", h1(t("nav.devices")),
+				el("p.muted", all.length > 0 && t("devices.sum", { n: all.length, up }))), add),
+			(all.length > MANY || wanted) && el("label.find", el("span.sr", t("devices.find")),
+				el("input", { type: "search", placeholder: t("devices.find"), input: search })),
+			shown.length ? table(shown) : state.ready ? none : loading(),
+		];
+	};
 }
 
 /** What stands there until the first answer. */
-export const loading = () => el("p", "center", el("span", "spin"), el("span", "sr", t("loading")));
+export const loading = () => el("p.empty", el("span.spin"), el("span.sr", t("loading")));
+
+const HEADS = ["Session Name", "status", "number", "nav.webhooks", "devices.last", "settings"];
+
+// The roles are said, because cards are no table to a browser.
+function table(devices) {
+	const cell = (look, ...inside) => el(`td.${look}`, { role: "cell" }, inside);
+	const head = (key) => el("th", { role: "columnheader" }, t(key));
+	return el("table.list", { role: "table", "aria-label": t("nav.devices") },
+		el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, HEADS.map(head))),
+		el("tbody", { role: "rowgroup" }, devices.map((device) => {
+			const { name, label, webhooks, last_in, last_out } = device;
+			const called = label || name;
+			return el("tr", { role: "row", "data-key": name },
+				el("th.name", { role: "rowheader" },
+					el("a.stretch", { href: `#/devices/${name}` }, called), code(name)),
+				cell("state", badge(device), el("span.why", proof(device))),
+				cell(device.phone ? "num" : "none", device.phone ? phone(device.phone) : "–"),
+				cell(webhooks.length ? "" : "none", health(webhooks)),
+				cell("last", last("in", last_in), last("out", last_out)),
+				cell("do", tool("gear", t("settings_of", { device: called }), () => settings(name))));
+		})));
+}
 
 /** A green badge alone could lie: it carries the age of its proof. */
-function proof(device) {
-  const reason = why(device);
-  return reason || !device.proof_at ? reason : el("span", "", t("devices.proof"), " ", ago(device.proof_at));
-}
+const proof = (device) =>
+	why(device) ?? (device.proof_at && [t("devices.proof"), " ", ago(device.proof_at)]);
 
-function labelled(key, iso) {
-  return iso ? el("span", "", icon(key === "devices.in" ? "in" : "up"), el("span", "sr", t(key)), " ", ago(iso)) : null;
-}
+const last = (way, iso) =>
+	iso && el("span.row", icon(way), el("span.sr", t(`d.${way}`)), " ", ago(iso));

@@ -1,109 +1,103 @@
-// START SESSION: the QR and its countdown, the pair code, the passkey steps. A code is a login secret: it is asked for
-// when it is shown, and leaves the page the moment it stops working.
+// START SESSION: the QR and its countdown, the pair code, the passkey steps. A code is a login
+// secret: it is asked for when it is shown, and leaves the page the moment it stops working.
 import { now, of, post } from "../api.js";
-import { clone, copy, field, fill, hear, press, tell } from "../dom.js";
+import { button, copies, details, el, hear, icon, input, steps, tell } from "../dom.js";
 import { t } from "../i18n.js";
-import { put } from "../state.js";
+import { changed, put } from "../state.js";
 
-const PARTS = ["idle", "wait", "qr", "retry", "pair"];
+export default function link(signal, name) {
+	const command = (what, body) => async () => put(await post(of(name, what), body));
+	const cancel = () => button(".quiet", "", t("cancel"), command("stop"));
+	const start = command("start");
+	let life = { until: "", from: 1 };
+	let broken = 0;
 
-export function link(name) {
-  const box = document.createElement("div");
-  const root = box.appendChild(clone("link"));
-  const image = root.querySelector("img");
-  const form = root.querySelector("form");
-  let device = null;
-  let shown = "";
-  let life = { until: "", from: 0 };
-  let passkey = null;
+	/** The code that is live now, or what there is to do instead. */
+	function screen({ state, reason, linking }, live) {
+		if (state !== "linking") {
+			return el(".qr", { "data-key": "idle" }, icon("qr", "ghost"),
+				el("p", t(reason === "qr_expired" ? "l.expired" : "l.idle")),
+				reason !== "disabled" && button(".primary.big", "", "START SESSION", start));
+		}
+		if (live && linking.pair_code) {
+			const code = linking.pair_code.replace(/^(.{4})(.{4})$/, "$1-$2");
+			return el(".qr", { "data-key": "pair" }, el("p", t("l.type")), el("p.pair", code),
+				copies(linking.pair_code));
+		}
+		if (!live || !linking.has_qr) {
+			return el(".qr", { "data-key": "wait" }, el("span.spin"), el("p", t("l.wait")));
+		}
+		if (broken === linking.expires_at) {
+			return el(".qr", { "data-key": "broken" }, icon("alert", "ghost"), el("p", t("l.failed")),
+				button("", "again", t("l.reload"), () => changed(broken = null)));
+		}
+		const src = `${of(name, "qr")}?v=${encodeURIComponent(linking.expires_at)}`;
+		const failed = () => changed(broken = linking.expires_at);
+		return el(".qr.on", { "data-key": "qr" },
+			el("img", { src, alt: t("l.qr"), width: 264, height: 264, error: failed }));
+	}
 
-  const start = async () => put(await post(of(name, "start")));
-  const cancel = async () => put(await post(of(name, "stop")));
-  press(root, "start", start);
-  press(root, "cancel", cancel);
-  press(root, "reload", () => {
-    shown = "";
-    draw();
-  });
-  press(root, "pair_copy", () => copy(device.linking.pair_code));
-  press(root, "form", async () => {
-    const digits = form.elements.phone.value.replace(/[\s()+-]/g, "");
-    const good = /^[1-9]\d{6,14}$/.test(digits);
-    form.elements.phone.ariaInvalid = good ? null : "true";
-    if (!good) return tell(t(digits.startsWith("0") ? "n.zero" : "n.bad", { example: `62${digits.slice(1)}` }), true);
-    if (device.state !== "linking") await start();
-    put(await post(of(name, "pair-code"), { phone: digits }));
-  });
-  image.addEventListener("error", () => image.hasAttribute("src") && only("retry"));
+	async function ask({ target: { elements: { phone } } }, state) {
+		const digits = phone.value.replace(/[\s()+-]/g, "");
+		if (!/^[1-9]\d{6,14}$/.test(digits)) {
+			const example = `62${digits.slice(1)}`;
+			return tell(t(digits.startsWith("0") ? "n.zero" : "n.bad", { example }), true);
+		}
+		if (state !== "linking") await start();
+		return command("pair-code", { phone: digits })();
+	}
 
-  function only(part) {
-    for (const other of PARTS) field(root, other).hidden = other !== part;
-    if (part !== "qr") {
-      image.removeAttribute("src");
-      shown = "";
-    }
-  }
+	const clock = setInterval(changed, 1000);
+	signal.addEventListener("abort", () => clearInterval(clock));
 
-  function draw() {
-    const { linking, reason, state } = device;
-    const until = linking?.pair_code ? linking.pair_code_expires_at : linking?.expires_at;
-    const left = until ? Math.ceil((Date.parse(until) - now()) / 1000) : 0;
-    const live = Boolean(linking && left > 0);
-    if (until !== life.until) life = { until, from: Math.max(left, 1) };
-    field(root, "left").hidden = !live;
-    field(root, "left").style.setProperty("--left", String((100 * left) / life.from));
-    fill(root, {
-      left_text: live ? t(linking.pair_code ? "l.code_left" : "l.left", { n: left }) : null, cancel: state === "linking",
-      last_step: t(linking?.pair_code ? "l.s_code" : "l.s_scan"), bycode: !linking?.pair_code && reason !== "disabled",
-      idle_text: t(reason === "qr_expired" ? "l.expired" : "l.idle"), start: reason !== "disabled",
-    });
-    if (state !== "linking") return only("idle");
-    if (live && linking.pair_code) {
-      only("pair");
-      const code = linking.pair_code;
-      return fill(root, { pair_code: code.length === 8 ? `${code.slice(0, 4)}-${code.slice(4)}` : code });
-    }
-    if (!live || !linking.has_qr) return only("wait");
-    if (shown === until) return undefined;
-    if (!shown) hear(t("l.ready"));
-    shown = until;
-    image.src = `${of(name, "qr")}?v=${encodeURIComponent(until)}`;
-    return only("qr");
-  }
-
-  function update(next) {
-    device = next;
-    const step = next.linking?.passkey ?? null;
-    if (step?.step !== passkey?.dataset.step) {
-      passkey?.remove();
-      passkey = step && box.appendChild(key(name, step, cancel));
-      root.hidden = Boolean(step);
-    }
-    draw();
-  }
-
-  const clock = setInterval(() => device && draw(), 1000);
-  return { root: box, update, end: () => { clearInterval(clock); only(""); } };
+	return (device) => {
+		const { linking, state, reason } = device;
+		const coded = Boolean(linking?.pair_code);
+		if (linking?.passkey) return passkey(linking.passkey, command, cancel());
+		const until = coded ? linking.pair_code_expires_at : linking?.expires_at;
+		const left = until ? Math.ceil((Date.parse(until) - now()) / 1000) : 0;
+		const live = state === "linking" && left > 0;
+		if (until !== life.until) {
+			life = { until, from: Math.max(left, 1) };
+			if (live && linking.has_qr && !coded) hear(t("l.ready"));
+		}
+		const digits = { type: "tel", inputmode: "numeric", placeholder: "6281234567890" };
+		return el("section.card.link",
+			el(".code", screen(device, live),
+				live && el("progress", { max: life.from, value: left, "aria-label": t("l.life") }),
+				live && el("p.left.num", { role: "timer" }, t(coded ? "l.code_left" : "l.left", { n: left })),
+				state === "linking" && cancel()),
+			el(".stack",
+				el("h2", t("l.how")),
+				steps(t("l.s0"), ["Android: ", t("l.android"), el("br"), "iPhone: ", t("l.ios")],
+					t(coded ? "l.s_code" : "l.s_scan")),
+				!coded && reason !== "disabled" && details(t("l.bycode"),
+					el("form.stack", { submit: (event) => ask(event, state), novalidate: true },
+						el("p.muted", t("l.bycode_why")), input(t("l.phone"), "phone", "tel", digits),
+						el("button", t("l.getcode"))))));
+	};
 }
 
-/** WhatsApp's passkey check can only be answered by a browser at its own address: the person carries the question there. */
-function key(name, step, cancel) {
-  const root = clone("passkey");
-  const first = step.step === "request";
-  root.dataset.step = step.step;
-  fill(root, { text: t(first ? "p.request" : "p.confirm"), request: first, confirm: first ? null : step.code, go: t(first ? "p.send" : "p.match") });
-  press(root, "script", () => copy(`copy(JSON.stringify((await navigator.credentials.get({publicKey:` +
-    `PublicKeyCredential.parseRequestOptionsFromJSON((o=>o.publicKey??o)(${step.options}))})).toJSON()))`));
-  press(root, "cancel", cancel);
-  press(root, "go", async () => {
-    if (!first) return put(await post(of(name, "passkey/confirm")));
-    let assertion;
-    try {
-      assertion = JSON.parse(root.querySelector("textarea").value);
-    } catch {
-      return tell(t("p.bad"), true);
-    }
-    return put(await post(of(name, "passkey"), { assertion, credential_id: assertion.id }));
-  });
-  return root;
+/** Only a browser at WhatsApp's own address can answer: the person carries the question there. */
+function passkey({ step, options, code }, command, cancel) {
+	const read = "PublicKeyCredential.parseRequestOptionsFromJSON((o=>o.publicKey??o)";
+	const script = `copy(JSON.stringify((await navigator.credentials.get(`
+		+ `{publicKey:${read}(${options}))})).toJSON()))`;
+	async function answer({ target: { elements } }) {
+		if (step === "confirm") return command("passkey/confirm")();
+		let assertion;
+		try {
+			assertion = JSON.parse(elements.answer.value);
+		} catch {
+			return tell(t("p.bad"), true);
+		}
+		return command("passkey", { assertion, credential_id: assertion.id })();
+	}
+	const parts = step === "confirm" ? el("p.pair", code) : [
+		steps(t("p.s1"), t("p.s2"), t("p.s3")),
+		copies(script, ""), input(t("p.answer"), "answer", "long"),
+	];
+	return el("form.card.stack", { submit: answer, novalidate: true },
+		el("h2.row", icon("key"), "Passkey"), el("p", t(`p.${step}`)), parts,
+		el(".row", el("button.primary", t(step === "confirm" ? "p.match" : "p.send")), cancel));
 }

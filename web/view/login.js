@@ -1,28 +1,29 @@
 // The way in: a token, or a word about the one-time link. Does not know what lies behind.
 import { post } from "../api.js";
-import { clone, explain, field, fill, press } from "../dom.js";
+import { el, explain, h1, input, logo } from "../dom.js";
 import { t } from "../i18n.js";
+import { changed, state } from "../state.js";
 
-export function login(session, enter) {
-  const root = clone("login");
-  const form = root.querySelector("form");
-  const expired = new URLSearchParams(location.search).get("login") === "expired";
-  field(root, "fields").hidden = !session.token_login;
-  fill(root, {
-    intro: t(session.token_login ? "login.intro" : "login.link_only"),
-    error: expired ? t("login.expired") : null,
-  });
-  press(root, "go", async () => {
-    const token = form.elements.token.value.trim();
-    let problem = token ? null : t("login.empty");
-    try {
-      if (token) await enter(await post("login", { token }));
-    } catch (error) {
-      problem = error.status === 401 ? t("login.wrong") : explain(error);
-    }
-    fill(root, { error: problem });
-    form.elements.token.ariaInvalid = problem ? "true" : null;
-    if (problem) form.elements.token.focus();
-  });
-  return root;
+const expired = new URLSearchParams(location.search).get("login") === "expired";
+let problem = expired ? "login.expired" : null;
+
+export default function login(enter, tools) {
+	const { token_login: open } = state.session;
+	async function go({ target: { elements: { token } } }) {
+		problem = token.value.trim() ? null : "login.empty";
+		try {
+			if (!problem) await enter(await post("login", { token: token.value.trim() }));
+		} catch (error) {
+			problem = error.status === 401 ? "login.wrong" : explain(error);
+		}
+		if (problem) token.focus();
+		changed();
+	}
+	const field = { "aria-describedby": "problem", "aria-invalid": problem && "true",
+		autocomplete: "current-password" };
+	return el("main.login", { id: "main" }, el("form.card.stack", { novalidate: true, submit: go },
+		logo(48), h1(t("login.title")), el("p.muted", t(open ? "login.intro" : "login.link_only")),
+		problem && el("p.note.bad", { id: "problem" }, t(problem)),
+		open && input(t("login.token"), "token", "password", field),
+		open && el("button.primary", t("login.go")), tools()));
 }

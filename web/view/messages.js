@@ -1,71 +1,100 @@
-// The live tail of one device: what came in, what went out and how far it got. Kinds only, until texts are asked for.
+// The live tail of one device or of all: what came in, what went out, how far it got. Kinds only,
+// until texts are asked for.
 import { get, of } from "../api.js";
-import { ago, clone, el, field, fill, icon, keyed } from "../dom.js";
-import { has, phone, say, t } from "../i18n.js";
-import { on } from "../state.js";
-import { pick } from "./pick.js";
-import { TICK } from "./send.js";
-import { EVENTS, kindOf } from "./status.js";
+import { ago, el, empty, h1, icon, input, muted } from "../dom.js";
+import { phone, say, t } from "../i18n.js";
+import { changed, news, state } from "../state.js";
+import { EVENTS, TICK, pick } from "./status.js";
 
 const KEEP = 200;
 // A status is shown at the message it belongs to.
 const TYPES = EVENTS.filter((type) => type !== "message.status");
-const SIGN = { "message.sent": "up", "out": "up", "message.received": "in", "call.offer": "phone", "device.state": "phone" };
+const SIGN = { "message.sent": "out", out: "out", "message.received": "in" };
 
-export function messages(main, wanted) {
-  const root = main.appendChild(clone("messages"));
-  const { device, root: choice } = pick("messages", wanted);
-  const kind = field(root, "kind");
-  const texts = field(root, "texts");
-  const rows = new Map();
-  fill(root, { pick: choice });
-  kind.append(new Option(t("m.all"), ""), ...["out", ...TYPES].map((type) => new Option(kindOf(type), type)));
+export default function messages(signal, wanted) {
+	const rows = new Map();
+	const seen = new Map();
+	const names = () => (wanted ? [wanted] : [...state.devices.keys()]);
+	let kind = "";
+	let texts = false;
 
-  function draw() {
-    const shown = [...rows.values()].filter(({ type }) => !kind.value || type === kind.value).sort((a, b) => (a.at < b.at ? 1 : -1)).slice(0, KEEP);
-    fill(root, { list: shown.length > 0,
-      empty: shown.length ? null : fill(clone("empty"), { icon: icon("chat"), title: t("m.none"), body: t("m.none_why"), action: null }) });
-    keyed(field(root, "list"), shown, ({ key }) => key, () => el("li", ""), (line, row) => {
-      const state = `${row.status} ${texts.checked}`;
-      if (line.dataset.state === state) return;
-      line.dataset.state = state;
-      line.replaceChildren(icon(SIGN[row.type] ?? "chat"), el("div", "", el("strong", "", row.who), el("span", "muted", row.what), texts.checked && row.text ? el("p", "said", row.text) : ""),
-        el("span", `muted ${row.status ?? ""}`, row.status ? el("span", "row", icon(TICK[row.status]), t(`t.${row.status}`)) : "", ago(row.at)));
-    });
-  }
+	function keep(row) {
+		rows.set(row.id, row);
+		while (rows.size > KEEP * 2) rows.delete(rows.keys().next().value);
+		changed();
+	}
 
-  function sent(message) {
-    if (message.device !== device?.name) return;
-    const why = message.code ? ` · ${say("e", message.code, {}, message.detail)}` : "";
-    rows.set(message.id, { key: message.id, type: "out", at: message.created, who: phone(message.to), what: kindWord(message.kind) + why, status: message.status });
-    draw();
-  }
+	function sent({ id, device, created: at, to, code, detail, status, ...message }) {
+		if (!names().includes(device)) return;
+		const why = code && say("e", code, {}, detail);
+		const what = [say("k", message.kind), why];
+		keep({ id, device, type: "out", at, who: phone(to), what, status });
+	}
 
-  function happened({ data: json }) {
-    const { id, type, timestamp, data } = JSON.parse(json);
-    const from = data.from ?? {};
-    const who = from.name ?? phone(from.phone ?? data.chat ?? data.to ?? device.label);
-    const what = [kindOf(type), data.kind && kindWord(data.kind), data.group && t("m.group"), data.state].filter(Boolean).join(" · ");
-    rows.set(id, { key: id, type, at: timestamp, who, what, text: data.text ?? data.emoji });
-    while (rows.size > KEEP * 2) rows.delete(rows.keys().next().value);
-    draw();
-  }
+	function happened({ id, type, timestamp: at, device, data }) {
+		if (!TYPES.includes(type)) return;
+		const { from = {}, text = data.emoji } = data;
+		const who = from.name ?? phone(from.phone ?? data.chat ?? data.to ?? device);
+		const kind = data.kind && say("k", data.kind);
+		const what = [say("m", type), kind, data.group && t("m.group"), data.state];
+		keep({ id, device, type, at, who, what, text });
+	}
 
-  const missed = () => device && get(of(device.name, "messages")).then(({ messages }) => messages.forEach(sent), () => {});
-  let tail = null;
-  if (device) {
-    tail = new EventSource(of(device.name, "events"));
-    for (const type of TYPES) tail.addEventListener(type, happened);
-    missed();
-  }
-  kind.addEventListener("change", draw);
-  texts.addEventListener("change", draw);
-  draw();
-  const stop = [on("message", sent), on("missed", missed)];
-  return () => {
-    stop.forEach((end) => end());
-    tail?.close();
-  };
+	/** What a device has to tell since it was asked last: nobody has connections to follow all. */
+	async function ask(name, pages = 20) {
+		const page = await get(of(name, `events?after=${seen.get(name)}`), signal);
+		seen.set(name, page.cursor);
+		page.events.forEach(happened);
+		if (page.next && pages > 1) await ask(name, pages - 1);
+	}
+	const listed = (name) => get(of(name, "messages")).then(({ messages }) => messages.forEach(sent));
+	const missed = () => names().forEach((name) => listed(name).catch(() => {}));
+
+	const last = new Map();
+	function moved() {
+		for (const [name, { last_in, state: now, webhooks }] of state.devices) {
+			const cursors = webhooks.map(({ cursor }) => cursor);
+			const mark = [last_in, now, ...cursors].join();
+			if (last.get(name) === mark) continue;
+			if (!seen.has(name)) seen.set(name, Math.max(0, ...cursors));
+			if (last.has(name)) ask(name).catch(() => {});
+			last.set(name, mark);
+		}
+	}
+
+	if (wanted) {
+		const tail = new EventSource(of(wanted, "events"));
+		for (const type of TYPES) tail.addEventListener(type, ({ data }) => happened(JSON.parse(data)));
+		signal.addEventListener("abort", () => tail.close());
+	} else {
+		moved();
+		news.addEventListener("changed", moved, { signal });
+	}
+	news.addEventListener("message", ({ detail }) => sent(detail), { signal });
+	news.addEventListener("missed", missed, { signal });
+	missed();
+
+	function line({ id, device, type, at, who, what, text, status }) {
+		const whose = !wanted && (state.devices.get(device)?.label || device);
+		return el("li", { "data-key": id }, icon(SIGN[type] ?? "messages"),
+			el(".grow", el("strong", who), el("p.muted", [whose, ...what].filter(Boolean).join(" · ")),
+				texts && text && el("p.said", text)),
+			el(".muted.end", status && el("span.row", icon(TICK[status], status), t(`t.${status}`)),
+				ago(at)));
+	}
+
+	return () => {
+		const shown = [...rows.values()].filter(({ type }) => !kind || type === kind)
+			.sort((one, other) => (one.at < other.at ? 1 : -1)).slice(0, KEEP);
+		const kinds = [["", t("m.all")], ...["out", ...TYPES].map((type) => [type, say("m", type)])];
+		return [
+			el(".head", h1(t("nav.messages")), pick("messages", wanted, t("m.devices"))),
+			el(".row.filters",
+				input(t("m.kind"), "kind", kinds, { change: ({ target }) => changed(kind = target.value) }),
+				input(t("m.texts"), "texts", "checkbox",
+					{ change: ({ target }) => changed(texts = target.checked) })),
+			shown.length ? el("ol.card.lines.tail", shown.map(line))
+				: empty("messages", t("m.none"), t("m.none_why")),
+		];
+	};
 }
-
-const kindWord = (kind) => (has(`k.${kind}`) ? t(`k.${kind}`) : kind);

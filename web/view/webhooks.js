@@ -1,87 +1,99 @@
-// Deliveries: what each webhook of a device is doing, what its receiver answered, what could not be delivered.
+// Deliveries: what each webhook of a device does, what its receiver answered, what was refused.
 import { get, of, post } from "../api.js";
-import { ago, ask, clone, el, field, fill, icon, keyed, press, tell } from "../dom.js";
+import {
+	ago, ask, button, code, details, el, empty, facts, h1, input, lines, muted, pre, tell,
+} from "../dom.js";
 import { t } from "../i18n.js";
-import { on, state } from "../state.js";
-import { pick } from "./pick.js";
-import { attempt, hookState, pill, trouble } from "./status.js";
+import { changed, state } from "../state.js";
+import { attempt, chosen, hookState, pick, pill, trouble } from "./status.js";
 
-export function webhooks(main, wanted) {
-  const root = main.appendChild(clone("webhooks"));
-  const { device, root: choice } = pick("webhooks", wanted, ({ webhooks }) => webhooks.some(({ failing_since }) => failing_since));
-  fill(root, { pick: choice, empty: null });
+const failing = ({ webhooks }) => webhooks.some(({ failing_since }) => failing_since);
 
-  function draw() {
-    const hooks = state.devices.get(device?.name)?.webhooks ?? [];
-    keyed(field(root, "list"), hooks, ({ n }) => String(n), ({ n }) => card(device.name, n), update);
-    fill(root, { empty: hooks.length ? null : fill(clone("empty"), { icon: icon("hook"), title: t("w.none_t"), body: t("w.none_why"), action: null }) });
-  }
+export default function webhooks(signal, wanted) {
+	const name = chosen(wanted, failing)?.name;
+	const cards = new Map();
 
-  draw();
-  return on("device", (which) => which.name === device?.name && draw());
-}
-
-function update(root, hook) {
-  const wrong = hook.failing_since && (hook.last_status ? t("w.answered", { status: String(hook.last_status) }) : trouble({ code: hook.last_code, error: hook.last_error }));
-  fill(root, {
-    url: hook.url, state: hookState(hook), error: wrong, backlog: hook.backlog, delivered: hook.delivered,
-    since_box: Boolean(hook.failing_since), since: ago(hook.failing_since), next_box: Boolean(hook.next_try), next: ago(hook.next_try), pause: hook.state === "active", resume: hook.state !== "active",
-  });
-  root.moved?.(hook);
+	return () => {
+		const hooks = state.devices.get(name)?.webhooks ?? [];
+		for (const { n } of hooks) if (!cards.has(n)) cards.set(n, card(name, n));
+		return [
+			el(".head", el("", h1(t("nav.webhooks"))), name && pick("webhooks", name)),
+			hooks.length ? el(".stack", hooks.map((hook) => cards.get(hook.n)(hook)))
+				: empty("webhooks", t("w.none_t"), t("w.none_why")),
+		];
+	};
 }
 
 function card(device, n) {
-  const root = clone("hook");
-  const at = (rest) => of(device, `webhooks/${n}/${rest}`);
+	const at = (rest) => of(device, `webhooks/${n}/${rest}`);
+	let attempts = [];
+	let dead = [];
+	let next = null;
+	let parked = 0;
+	let told = null;
 
-  const recent = async () => {
-    const { webhooks } = await get(of(device, "webhooks"));
-    const lines = webhooks.find((hook) => hook.n === n)?.attempts ?? [];
-    field(root, "attempts").replaceChildren(...(lines.length ? lines.map((line) => el("li", "", ...attempt(line))) : [el("li", "muted", t("w.idle"))]));
-  };
-  field(root, "attempts_box").addEventListener("toggle", ({ target }) => target.open && recent());
+	async function recent() {
+		const { webhooks } = await get(of(device, "webhooks"));
+		attempts = webhooks.find((hook) => hook.n === n)?.attempts ?? [];
+		changed();
+	}
+	/** Asks for the dead letters, or for those after the ones that are there. */
+	async function letters(after) {
+		const answer = await get(at(`dead-letters${after ? `?after=${after}` : ""}`));
+		dead = [...(after ? dead : []), ...answer.dead_letters];
+		changed(next = answer.next);
+	}
+	const command = (what, body) => async () => {
+		const result = await post(at(what), body);
+		if (result?.class) changed(told = result);
+	};
+	async function replay() {
+		const hour = Date.now() - 36e5 - new Date().getTimezoneOffset() * 6e4;
+		const value = new Date(hour).toISOString().slice(0, 16);
+		const from = el("", input(t("w.from"), "from", "datetime-local", { value }));
+		if (!(await ask(t("w.replay"), t("w.replay_why"), t("w.replay"), ".primary", from))) return;
+		const since = new Date(from.querySelector("input").value).toISOString();
+		await command("replay", { from: since })();
+		tell(t("w.replaying"));
+	}
+	async function retry(id) {
+		await command(`dead-letters/${id}/retry`)();
+		await letters();
+	}
 
-  async function dead() {
-    const { dead_letters } = await get(at("dead-letters"));
-    fill(root, { dead_box: dead_letters.length > 0, dead_t: t("w.dead", { n: dead_letters.length }) });
-    field(root, "dead").replaceChildren(...dead_letters.map((letter) => {
-      const again = el("button", "", icon("again"), t("w.retry"));
-      const line = el("li", "dead", el("div", "", pill("bad", "alert", String(letter.status ?? "–")), " ", ago(letter.parked_at), el("code", "", letter.id),
-        el("p", "muted", trouble({ code: letter.code, error: letter.reason }), " ", t("w.tries", { n: letter.tries })), letter.answer ? el("pre", "", el("code", "", letter.answer)) : "", body(letter)), again);
-      again.dataset.f = "again";
-      press(line, "again", async () => {
-        told(await post(at(`dead-letters/${letter.id}/retry`)));
-        await dead();
-      });
-      return line;
-    }));
-  }
-  let parked = 0;
-  root.moved = (hook) => {
-    if (field(root, "attempts_box").open) recent();
-    // The counter says that there were some; whether there still are has to be asked.
-    if (hook.parked !== parked) dead();
-    parked = hook.parked;
-  };
+	const letter = ({ id, status, code: word, reason, parked_at, tries, answer, body }) => [
+		el(".grow", pill("bad", "alert", String(status ?? "–")), " ", ago(parked_at), " ", code(id),
+			el("p.muted", trouble(word, reason), " ", t("w.tries", { n: tries })), answer && pre(answer),
+			details(t("w.body"), pre(pretty(body)))),
+		button("", "again", t("w.retry"), () => retry(id)),
+	];
 
-  const told = (result) => fill(root, { answer: el("div", "stack", ...attempt(result, true)) });
-  fill(root, { answer: null, dead_box: null });
-  press(root, "test", async () => told(await post(at("test"))));
-  press(root, "pause", () => post(at("pause")));
-  press(root, "resume", () => post(at("resume")));
-  press(root, "replay", async () => {
-    const input = el("input", "");
-    Object.assign(input, { type: "datetime-local", value: new Date(Date.now() - 36e5 - new Date().getTimezoneOffset() * 6e4).toISOString().slice(0, 16) });
-    const yes = await ask({ title: t("w.replay"), body: t("w.replay_why"), yes: t("w.replay"), extra: el("label", "", el("span", "", t("w.from")), input) });
-    if (!yes || !input.value) return;
-    await post(at("replay"), { from: new Date(input.value).toISOString() });
-    tell(t("w.replaying"));
-  });
-  return root;
+	return (hook) => {
+		// The counter says that there were some; whether there still are has to be asked.
+		if (hook.parked !== parked) letters();
+		parked = hook.parked;
+		const opened = ({ target }) => target.open && recent();
+		const wrong = hook.last_status ? t("w.answered", { status: hook.last_status })
+			: trouble(hook.last_code, hook.last_error);
+		const active = hook.state === "active";
+		return el("section.card.stack.hook",
+			el(".head", el("h2.cut", hook.url), hookState(hook)),
+			hook.failing_since && el("p.note.bad", wrong),
+			facts(
+				[t("w.backlog"), hook.backlog], [t("w.delivered"), hook.delivered],
+				[hook.failing_since && t("w.since"), ago(hook.failing_since)],
+				[hook.next_try && t("w.next"), ago(hook.next_try)]),
+			el("details", { toggle: opened }, el("summary", t("w.attempts")),
+				attempts.length ? lines(attempts.map((one) => attempt(one))) : el("p.muted", t("w.idle"))),
+			dead.length > 0 && details(t("w.dead", { n: `${dead.length}${next ? "+" : ""}` }),
+				el("p.hint", t("w.dead_why")),
+				lines(dead.map(letter)), next && button("", "", t("w.more"), () => letters(next))),
+			el("div", { role: "status" }, told && attempt(told, true)),
+			el(".row.foot", button("", "send", "Test", command("test")),
+				active ? button("", "pause", t("w.pause"), command("pause"))
+					: button("", "play", t("w.resume"), command("resume")),
+				button("", "again", t("w.replay"), replay)));
+	};
 }
 
-/** The message itself, for whoever opens it. */
-function body({ body }) {
-  const text = body.startsWith("{") ? JSON.stringify(JSON.parse(body), null, 1) : body;
-  return el("details", "", el("summary", "", t("w.body")), el("pre", "", el("code", "", text)));
-}
+const pretty = (body) => (body.startsWith("{") ? JSON.stringify(JSON.parse(body), null, 1) : body);
