@@ -94,7 +94,7 @@ impl DeviceHandle {
         let jid = found.pn_jid.as_ref().unwrap_or(&found.jid);
         Ok(Some(Lookup {
             jid: outside(jid)?,
-            lid: found.lid.as_ref().and_then(|lid| outside(lid).ok()),
+            lid: found.lid.as_ref().map(|lid| lid.user.to_string()),
             name: match found.verified_name.and_then(|verified| verified.name) {
                 Some(name) => Some(name),
                 None => {
@@ -228,7 +228,7 @@ fn member(participant: &wa_rs::GroupParticipant) -> Result<GroupMember, WhatsApp
     Ok(GroupMember {
         jid: outside(jid)?,
         phone: phone.and_then(|phone| PhoneNumber::parse(&phone.user, None).ok()),
-        lid: lid.and_then(|lid| outside(lid).ok()),
+        lid: lid.map(|lid| lid.user.to_string()),
         admin: participant.is_admin(),
     })
 }
@@ -238,8 +238,8 @@ fn member(participant: &wa_rs::GroupParticipant) -> Result<GroupMember, WhatsApp
 pub struct Lookup {
     /// Its address.
     pub jid: Jid,
-    /// Its LID, when known.
-    pub lid: Option<Jid>,
+    /// Its LID's digits, when known.
+    pub lid: Option<String>,
     /// Its name, when known.
     pub name: Option<String>,
 }
@@ -263,8 +263,8 @@ pub struct GroupMember {
     pub jid: Jid,
     /// The phone number, when known.
     pub phone: Option<PhoneNumber>,
-    /// The LID, when known.
-    pub lid: Option<Jid>,
+    /// The LID's digits, when known.
+    pub lid: Option<String>,
     /// Whether they are an admin.
     pub admin: bool,
 }
