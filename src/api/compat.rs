@@ -132,7 +132,8 @@ fn media_contents(media: MediaKind, url: &str, caption: Option<&str>) -> Vec<Con
         if media == MediaKind::Audio { (None, caption) } else { (caption, None) };
     let filename = (media == MediaKind::Document).then(|| last_segment(url));
     let source = MediaSource::Url(url.to_owned());
-    let mut contents = vec![Content::Media { media, source, mime: None, filename, caption }];
+    let mut contents =
+        vec![Content::Media { media, source, mime: None, filename, caption, thumbnail: None }];
     contents.extend(after.map(|text| Content::Text { text }));
     contents
 }

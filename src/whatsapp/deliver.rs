@@ -13,7 +13,9 @@ use super::encode::EncodeError;
 use super::link::Parts;
 use super::media::{self, Wanted};
 use super::{decode, encode, forward, history, poll, preview};
-use crate::model::{Content, MessageId, MessageStatus, PhoneNumber, Recipient, SentMessage};
+use crate::model::{
+    Content, MessageId, MessageStatus, PhoneNumber, Recipient, SentMessage, Thumbnail,
+};
 
 /// How long the engine may take to write one message to the socket, lookups of the receiver's devices included.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -172,14 +174,16 @@ async fn prepare(
             let found = history::find(&parts.store, &parts.name, message).await?;
             prepared.author = found.filter(|found| !found.from_me).map(|found| found.from.jid);
         }
-        Content::Media { media, source, mime, filename, .. } => {
+        Content::Media { media, source, mime, filename, thumbnail, .. } => {
             let wanted = Wanted {
                 kind: *media,
                 source,
                 mime: mime.as_deref(),
                 filename: filename.as_deref(),
             };
-            prepared.file = Some(media::upload(parts, client, wanted).await?);
+            let file = media::upload(parts, client, wanted).await?;
+            let thumbnail = thumbnail.as_ref().map(Thumbnail::bytes);
+            prepared.file = Some(encode::File { thumbnail, ..file });
         }
         Content::LinkedText { text } => prepared.preview = preview::of(parts, text).await,
         Content::Poll { options, .. } => {

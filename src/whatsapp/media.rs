@@ -97,7 +97,7 @@ pub(super) async fn upload(
         .upload_stream(source, info, media_type(kind))
         .await
         .map_err(|error| Failure::Later(format!("the upload failed: {error}")))?;
-    Ok(encode::File { upload, mime, filename: name, size, seconds })
+    Ok(encode::File { upload, mime, filename: name, size, seconds, thumbnail: None })
 }
 
 fn make_ready(

@@ -44,6 +44,7 @@ fn media(kind: MediaKind, url: &str, caption: Option<&str>) -> Content {
         mime: None,
         filename: None,
         caption: caption.map(str::to_owned),
+        thumbnail: None,
     }
 }
 
