@@ -262,7 +262,13 @@ async fn deliver(
     let done = MessageStatus::is_settled;
     let mut sent = message::follow(&call.state, changes, first, done, patience).await?;
     if sent.status == MessageStatus::Queued {
-        // The caller will be told that it failed, so it must not be sent later.
+        // The caller will be told that it failed, so it must not be sent later. What the engine has already may still go
+        // out, and nobody can say that it failed.
+        let handle = call.state.api.fleet.device(device);
+        let held = handle.map(|handle| handle.withdraw(&sent.id));
+        if matches!(held, Some(None)) {
+            return Err(Refusal::Failed(kind, "unconfirmed".to_owned()));
+        }
         let code = "timeout".to_owned();
         let detail = "it was not sent while the caller waited".to_owned();
         let failed = MessageStatus::Failed { code, detail };

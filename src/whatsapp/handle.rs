@@ -11,6 +11,7 @@ use wa_rs::client::Client;
 
 use super::WhatsAppError;
 use super::device::{Command, Reply};
+use super::hands::Held;
 use super::link::Parts;
 use super::{deliver, forward, history, media};
 use crate::config::Pace;
@@ -143,16 +144,26 @@ impl DeviceHandle {
         media::download(&self.parts, &*self.client()?, message, row).await
     }
 
-    /// Whether a message can be passed on: it came in, or went out, not too long ago.
-    pub async fn can_forward(&self, message: &MessageId) -> Result<bool, WhatsAppError> {
-        Ok(forward::original(&self.parts, message).await?.is_some())
+    /// Fails unless a message can be passed on: it came in, or went out, not too long ago.
+    pub async fn can_forward(&self, message: &MessageId) -> Result<(), WhatsAppError> {
+        if forward::original(&self.parts, message).await?.is_some() {
+            return Ok(());
+        }
+        Err(history::find(&self.parts.store, &self.parts.name, message).await?.missing())
+    }
+
+    /// Takes a queued message back: while this is held, the engine does not begin to send it. `None` when it may be on
+    /// its way already.
+    pub fn withdraw(&self, message: &MessageId) -> Option<Held> {
+        self.parts.hands.withdraw(message)
     }
 
     /// Marks a received message as read.
     pub async fn mark_read(&self, message: &MessageId) -> Result<(), WhatsAppError> {
         let client = self.client()?;
-        let found = history::find(&self.parts.store, &self.parts.name, message).await?;
-        let found = found.filter(|found| !found.from_me).ok_or(WhatsAppError::NotFound)?;
+        let sight = history::find(&self.parts.store, &self.parts.name, message).await?;
+        let missing = sight.missing();
+        let found = sight.found.filter(|found| !found.from_me).ok_or(missing)?;
         let chat = Jid::parse(&found.chat).map_err(|_unreadable| WhatsAppError::NotFound)?;
         let sender = Jid::parse(&found.from.jid).map_err(|_unreadable| WhatsAppError::NotFound)?;
         let ids = [message.as_str()];

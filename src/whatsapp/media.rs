@@ -218,7 +218,7 @@ pub(super) async fn download(
     let file = match fetch(parts, client, &row).await {
         Err(WhatsAppError::Expired) => {
             row.direct_path = upload_again(client, id, &row).await?;
-            history::save(&parts.store.space(&parts.name), id.as_str(), &row).await?;
+            history::save(&parts.store.space(&parts.name), id, &row).await?;
             fetch(parts, client, &row).await?
         }
         fetched => fetched?,
