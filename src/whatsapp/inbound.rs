@@ -77,7 +77,11 @@ async fn keep(parts: &Parts, client: &Client, batch: &[InboundMessage]) -> Resul
             history::put(&mut rows, &info.id, row);
             any_row = true;
         }
-        if let Some(poll) = poll::received(info, message) {
+        // The first poll of an id stays: who copies an id must not make the other's votes unreadable.
+        if let Some(poll) = poll::received(info, message)
+            && !polls.contains_key(&info.id)
+            && poll::find(&space, &info.id).await?.is_none()
+        {
             poll::put(&mut rows, &info.id, &poll);
             any_row = true;
             polls.insert(info.id.clone(), poll);

@@ -33,6 +33,18 @@ async fn a_copied_id_changes_nothing_about_the_message_that_had_it_first() -> Re
     from(&eve, &id).await;
     assert_eq!(gateway.media(&id).await?, b"\xff\xd8\xff\xe0 the invoice");
 
+    // A poll: its votes are read with the secret of the one that was there first.
+    let poll = bob.send_poll(&ann, "When?", &["now", "later"]).await?;
+    from(&bob, &poll).await;
+    let other = eve.send_poll(&bob, "When?", &["never"]).await?;
+    let its = |item: &moonwa_simulator::InboxItem| item.message().is_some_and(|m| m.id == other);
+    let forged = bob.wait_inbox(0, its).await?.message().context("a message")?.message.clone();
+    eve.send_as(&ann, forged, Some(poll.clone())).await?;
+    from(&eve, &poll).await;
+    let vote = bob.vote(&ann, &poll, &["later"]).await?;
+    let vote = gateway.expect_event(EventType::PollVote, |data| data["id"] == vote).await;
+    assert_eq!(vote["data"]["details"]["options"], serde_json::json!(["later"]));
+
     // A reply: in Bob's chat it quotes Bob, whatever somebody else has written since.
     let id = bob.send_text(&ann, "the price, please").await?;
     from(&bob, &id).await;
