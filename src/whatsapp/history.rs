@@ -51,12 +51,12 @@ pub(super) struct MediaRow {
 
 /// Where the rows of a message id begin. Ids are their senders' choice: a stranger's message under a known id has a row
 /// of its own.
-fn rows(id: &str) -> Vec<u8> {
-    [MEDIA, id.as_bytes(), b"/"].concat()
+fn rows(id: &MessageId) -> Vec<u8> {
+    [MEDIA, id.as_str().as_bytes(), b"/"].concat()
 }
 
 /// Adds the row of a message's file to a batch.
-pub(super) fn put(batch: &mut Batch, id: &str, row: &MediaRow) {
+pub(super) fn put(batch: &mut Batch, id: &MessageId, row: &MediaRow) {
     let text = |field: &Option<String>| field.clone().unwrap_or_default();
     let place = format!("{}/{}/{}", text(&row.chat), text(&row.participant), row.from_me);
     match serde_json::to_vec(row) {
@@ -68,14 +68,14 @@ pub(super) fn put(batch: &mut Batch, id: &str, row: &MediaRow) {
 /// Writes the row of a message's file.
 pub(super) async fn save(space: &Space, id: &MessageId, row: &MediaRow) -> Result<(), StoreError> {
     let mut batch = Batch::new();
-    put(&mut batch, id.as_str(), row);
+    put(&mut batch, id, row);
     space.write(batch).await
 }
 
 /// The row of a message's file. Of several messages under one id it is the first: who copies an id comes later.
 pub(super) async fn media(space: &Space, id: &MessageId) -> Result<MediaRow, WhatsAppError> {
     let mut first: Option<MediaRow> = None;
-    for (_, row) in space.scan(rows(id.as_str())).await? {
+    for (_, row) in space.scan(rows(id)).await? {
         let row: MediaRow = serde_json::from_slice(&row)
             .map_err(|error| StoreError::Damaged(format!("media: {error}")))?;
         if first.as_ref().is_none_or(|first| row.at < first.at) {
@@ -203,7 +203,7 @@ async fn newest(
             }
         }
         // Further back there is nothing, or nothing any more.
-        whole = start == 0 || page.events.len() < limit;
+        whole = start == 0 || page.events.first().is_none_or(|first| first.seq.0 > start + 1);
         end = start;
     }
     Ok(Sight { found: None, whole })
