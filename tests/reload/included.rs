@@ -49,6 +49,7 @@ async fn devices_of_included_files_are_run_and_edited_where_they_stand() -> Resu
     save(moonwa.dir(), "b.toml", "# the store\n[device.gudang]\n")?;
     moonwa.edit_config(|text| format!("include = [\"devices.d/*.toml\"]\n{text}"))?;
     moonwa.wait_state("gudang", "pending").await;
+    moonwa.wait_state("toko", "pending").await;
     moonwa.link("toko", &ann).await?;
     bob.send_text(&ann, "to an included device").await?;
     receiver.expect_text("to an included device").await;
