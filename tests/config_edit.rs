@@ -432,12 +432,30 @@ fn a_file_that_may_not_be_written_is_answered_with_what_to_write() {
     let error = disk.write(&edit, None).unwrap_err();
     let EditError::ReadOnly { toml, file } = error else { panic!("{error}") };
     assert_eq!(file, disk.path.display().to_string());
-    assert_eq!(toml, "[device.gudang] # the warehouse\nenabled = false\npace = \"1/s\"\n");
+    let head = "[device.gudang] # here, in place of what has the same name";
+    assert_eq!(toml, format!("{head}\npace = \"1/s\"\n"));
     assert_eq!(disk.text(), FILE);
     let disk = OnDisk::new();
     fs::write(&disk.path, format!("admin.editable = false\n{FILE}")).unwrap();
     let error = disk.write(&edit, None).unwrap_err();
     assert!(matches!(error, EditError::ReadOnly { .. }), "{error}");
+}
+
+#[test]
+fn what_to_paste_is_one_list_whatever_the_form_in_the_file_and_without_its_secrets() {
+    let secrets =
+        "secret = [\"an old secret, of enough bytes\", # another one\n  { env = \"NEW\" }]\npaused";
+    let edit = webhooks(
+        "toko",
+        vec![hook(Some(2), "https://new.example"), hook(Some(1), "https://a.example/wa")],
+    );
+    let toml = edit.to_paste(&TABLES.replace("paused", secrets)).unwrap();
+    let expected = "[device.toko] # here, in place of what has the same name\nwebhooks = [\n  \
+        { url = \"https://new.example\", secret = [\"(as before, not shown)\", { env = \"NEW\" }], paused = true },\n  \
+        { url = \"https://a.example/wa\", headers = { x-team = \"cs\" } },\n]\n";
+    assert_eq!(toml, expected);
+    let none = webhooks("toko", Vec::new()).to_paste(TABLES).unwrap();
+    assert!(none.ends_with("\n# Remove \"webhooks\" here.\n"), "{none}");
 }
 
 #[test]

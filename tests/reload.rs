@@ -13,8 +13,14 @@
 
 #[path = "reload/editing.rs"]
 mod editing;
+#[path = "reload/included.rs"]
+mod included;
 #[path = "reload/many.rs"]
 mod many;
+#[path = "reload/saves.rs"]
+mod saves;
+#[path = "reload/styles.rs"]
+mod styles;
 
 use anyhow::Result;
 use moonwa_simulator::harness::{Moonwa, MoonwaBuilder, WebhookReceiver, eventually};
@@ -35,6 +41,10 @@ async fn reloaded(moonwa: &Moonwa, outcome: &str, good: impl Fn(&Value) -> bool)
         report["outcome"] == outcome && good(report)
     })
     .await
+}
+
+async fn metrics(moonwa: &Moonwa) -> Result<String> {
+    Ok(moonwa.admin().get("/metrics").await?.expect(200).text())
 }
 
 /// How many connections the simulated WhatsApp has seen log in.
@@ -76,6 +86,10 @@ async fn a_mistake_changes_nothing_and_is_explained() -> Result<()> {
     let mut moonwa = gateway(&sim).device("toko", &[]).start().await?;
     moonwa.link("toko", &ann).await?;
     let revision = moonwa.admin().get("/v1/config").await?.json()["revision"].clone();
+    let info = format!("\nmoonwa_config_info{{revision={revision}}} 1\n");
+    let good = metrics(&moonwa).await?;
+    assert!(good.contains(&info) && !good.contains("problem"), "{good}");
+    assert!(good.contains("\nmoonwa_config_last_reload_successful 1\n"), "{good}");
 
     moonwa.edit_config(|text| text.replace("label", "lable"))?;
     let report = reloaded(&moonwa, "rejected", |_| true).await;
@@ -88,6 +102,12 @@ async fn a_mistake_changes_nothing_and_is_explained() -> Result<()> {
             .contains("did you mean \"label\""),
         "{report}"
     );
+    let bad = metrics(&moonwa).await?;
+    assert!(bad.contains(&info), "{bad}");
+    assert!(bad.contains("\nmoonwa_config_last_reload_successful 0\n"), "{bad}");
+    assert!(bad.contains("\nmoonwa_config_rejected_info{revision=\""), "{bad}");
+    let problem = "\nmoonwa_config_problem_info{file=\"moonwa.toml\",line=\"8\",column=\"1\",key=\"device.toko\"";
+    assert!(bad.contains(problem), "{bad}");
     moonwa.notified("the problem", |text| text.contains("STATUS=configuration rejected")).await?;
     assert_eq!(moonwa.device("toko").await?["state"], "connected");
     let (code, said) = moonwa.command(&["plan"]).await?;
@@ -97,6 +117,14 @@ async fn a_mistake_changes_nothing_and_is_explained() -> Result<()> {
     reloaded(&moonwa, "unchanged", |_| true).await;
     let (code, said) = moonwa.command(&["plan"]).await?;
     assert_eq!(code, 0, "{said}");
+    assert!(!metrics(&moonwa).await?.contains("problem"));
+
+    moonwa.edit_config(|text| text.replace("Device toko", "Toko"))?;
+    let report = reloaded(&moonwa, "applied", |_| true).await;
+    let now = metrics(&moonwa).await?;
+    let infos: Vec<&str> =
+        now.lines().filter(|line| line.starts_with("moonwa_config_info")).collect();
+    assert_eq!(infos, [format!("moonwa_config_info{{revision={}}} 1", report["revision"])]);
     moonwa.stop().await?;
     Ok(())
 }

@@ -4,24 +4,25 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    clippy::print_stdout,
     reason = "a test that cannot go on fails"
 )]
 
+#[path = "reload/styles.rs"]
+mod styles;
+
 use std::fs;
-use std::io::Write;
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use moonwa::config::{
     Config, Notice, Others, ReloadHandle, ReloadMailbox, ReloadOutcome, ReloadReport, Trigger,
     Watcher,
 };
 use moonwa::model::UnixMillis;
 
-/// How many ways to save there are below.
-const STYLES: usize = 11;
+use styles::{STYLES, Style};
+
 const DEADLINE: Duration = Duration::from_secs(20);
 /// Without the other's help, each way must do alone.
 const EVENTS: Notice = Notice { events: true, poll: Duration::from_hours(1) };
@@ -84,153 +85,31 @@ impl Watched {
         assert_eq!(request.trigger, Trigger::File);
         start.elapsed()
     }
+}
 
-    /// Saves again and again in the same way: what is deaf after the first save is found out by the second. The
-    /// README's "Developing" has the command for a thousand.
-    async fn saves(mut self, save: impl Fn(&Self, &str)) {
-        let all = std::env::var("MOONWA_SAVES").ok().and_then(|all| all.parse().ok()).unwrap_or(22);
-        let mut slowest = Duration::ZERO;
-        // One label longer than the other: some ways to save need a name for each.
-        for round in 1..=usize::min(all / STYLES, 100) {
-            let name = "s".repeat(round);
-            save(&self, &text(&name));
-            slowest = slowest.max(self.noticed().await);
-            // What is read then is whole, and what was saved last.
-            assert_eq!(label(&self.path), name);
-        }
-        println!("the slowest save was noticed after {slowest:?}");
+/// Saves again and again in one way: what is deaf after the first one is found out by the second.
+async fn saves(style: &Style, notice: Notice) {
+    let mut watched = Watched::new(notice, |dir| {
+        (style.lay)(dir, &text("s")).unwrap();
+        dir.join("moonwa.toml")
+    });
+    for round in 2..=4 {
+        let name = "s".repeat(round);
+        (style.save)(watched.dir.path(), &text(&name)).unwrap();
+        watched.noticed().await;
+        // What is read then is whole, and what was saved last.
+        assert_eq!(label(&watched.path), name, "{}", style.name);
     }
 }
 
 #[tokio::test]
-async fn written_in_place() {
-    let watched = Watched::plain(EVENTS);
-    watched.saves(|watched, text| fs::write(&watched.path, text).unwrap()).await;
+async fn the_kernels_events_alone_tell_of_every_way_to_save() {
+    join_all(STYLES.iter().map(|style| saves(style, EVENTS))).await;
 }
 
 #[tokio::test]
-async fn truncated_and_written_piece_by_piece() {
-    let save = |watched: &Watched, text: &str| {
-        let mut file = fs::File::create(&watched.path).unwrap();
-        for byte in text.bytes() {
-            file.write_all(&[byte]).unwrap();
-        }
-    };
-    Watched::plain(EVENTS).saves(save).await;
-}
-
-#[tokio::test]
-async fn renamed_into_place() {
-    let save = |watched: &Watched, text: &str| {
-        fs::write(watched.file("new"), text).unwrap();
-        fs::rename(watched.file("new"), &watched.path).unwrap();
-    };
-    Watched::plain(EVENTS).saves(save).await;
-}
-
-#[tokio::test]
-async fn as_vim_does_with_backupcopy_yes() {
-    let save = |watched: &Watched, text: &str| {
-        fs::copy(&watched.path, watched.file("moonwa.toml~")).unwrap();
-        fs::write(&watched.path, text).unwrap();
-        fs::remove_file(watched.file("moonwa.toml~")).unwrap();
-    };
-    Watched::plain(EVENTS).saves(save).await;
-}
-
-#[tokio::test]
-async fn as_vim_does_with_backupcopy_no() {
-    let save = |watched: &Watched, text: &str| {
-        fs::write(watched.file("4913"), "").unwrap();
-        fs::remove_file(watched.file("4913")).unwrap();
-        fs::rename(&watched.path, watched.file("moonwa.toml~")).unwrap();
-        fs::write(&watched.path, text).unwrap();
-        fs::remove_file(watched.file("moonwa.toml~")).unwrap();
-    };
-    Watched::plain(EVENTS).saves(save).await;
-}
-
-#[tokio::test]
-async fn by_sed_in_place() {
-    let save = |watched: &Watched, text: &str| {
-        let line = text.lines().last().unwrap();
-        let script = format!("s/^label.*/{line}/");
-        let mut sed = std::process::Command::new("sed");
-        assert!(sed.args(["-i", &script]).arg(&watched.path).status().unwrap().success());
-    };
-    Watched::plain(EVENTS).saves(save).await;
-}
-
-#[tokio::test]
-async fn deleted_and_created() {
-    let save = |watched: &Watched, text: &str| {
-        fs::remove_file(&watched.path).unwrap();
-        fs::write(&watched.path, text).unwrap();
-    };
-    Watched::plain(EVENTS).saves(save).await;
-}
-
-#[tokio::test]
-async fn by_pointing_a_symlink_elsewhere() {
-    let watched = Watched::new(EVENTS, |dir| {
-        fs::create_dir_all(dir.join("etc")).unwrap();
-        fs::create_dir_all(dir.join("store")).unwrap();
-        fs::write(dir.join("store/first"), text("first")).unwrap();
-        symlink("../store/first", dir.join("etc/moonwa.toml")).unwrap();
-        dir.join("etc/moonwa.toml")
-    });
-    let save = |watched: &Watched, text: &str| {
-        let name = format!("store/{}", text.len());
-        fs::write(watched.file(&name), text).unwrap();
-        symlink(format!("../{name}"), watched.file("etc/new")).unwrap();
-        fs::rename(watched.file("etc/new"), &watched.path).unwrap();
-    };
-    watched.saves(save).await;
-}
-
-#[tokio::test]
-async fn in_the_file_behind_a_symlink() {
-    let watched = Watched::new(EVENTS, |dir| {
-        fs::create_dir_all(dir.join("git")).unwrap();
-        fs::write(dir.join("git/real.toml"), text("first")).unwrap();
-        symlink(dir.join("git/real.toml"), dir.join("moonwa.toml")).unwrap();
-        dir.join("moonwa.toml")
-    });
-    let save = |watched: &Watched, text: &str| {
-        fs::write(watched.file("git/new"), text).unwrap();
-        fs::rename(watched.file("git/new"), watched.file("git/real.toml")).unwrap();
-    };
-    watched.saves(save).await;
-}
-
-#[tokio::test]
-async fn by_swapping_the_data_directory_as_kubernetes_does() {
-    let watched = Watched::new(EVENTS, |dir| {
-        fs::create_dir(dir.join("..1")).unwrap();
-        fs::write(dir.join("..1/moonwa.toml"), text("first")).unwrap();
-        symlink("..1", dir.join("..data")).unwrap();
-        symlink("..data/moonwa.toml", dir.join("moonwa.toml")).unwrap();
-        dir.join("moonwa.toml")
-    });
-    let save = |watched: &Watched, text: &str| {
-        let name = format!("..{}", text.len());
-        fs::create_dir(watched.file(&name)).unwrap();
-        fs::write(watched.file(&name).join("moonwa.toml"), text).unwrap();
-        symlink(&name, watched.file("..data_tmp")).unwrap();
-        let old = fs::read_link(watched.file("..data")).unwrap();
-        fs::rename(watched.file("..data_tmp"), watched.file("..data")).unwrap();
-        fs::remove_dir_all(watched.dir.path().join(old)).unwrap();
-    };
-    watched.saves(save).await;
-}
-
-#[tokio::test]
-async fn without_any_events() {
-    let save = |watched: &Watched, text: &str| {
-        fs::write(watched.file("new"), text).unwrap();
-        fs::rename(watched.file("new"), &watched.path).unwrap();
-    };
-    Watched::plain(POLLING).saves(save).await;
+async fn looking_from_time_to_time_alone_finds_every_way_to_save() {
+    join_all(STYLES.iter().map(|style| saves(style, POLLING))).await;
 }
 
 #[tokio::test]

@@ -132,7 +132,8 @@ fn media_contents(media: MediaKind, url: &str, caption: Option<&str>) -> Vec<Con
         if media == MediaKind::Audio { (None, caption) } else { (caption, None) };
     let filename = (media == MediaKind::Document).then(|| last_segment(url));
     let source = MediaSource::Url(url.to_owned());
-    let mut contents = vec![Content::Media { media, source, mime: None, filename, caption }];
+    let mut contents =
+        vec![Content::Media { media, source, mime: None, filename, caption, thumbnail: None }];
     contents.extend(after.map(|text| Content::Text { text }));
     contents
 }
@@ -261,7 +262,13 @@ async fn deliver(
     let done = MessageStatus::is_settled;
     let mut sent = message::follow(&call.state, changes, first, done, patience).await?;
     if sent.status == MessageStatus::Queued {
-        // The caller will be told that it failed, so it must not be sent later.
+        // The caller will be told that it failed, so it must not be sent later. What the engine has already may still go
+        // out, and nobody can say that it failed.
+        let handle = call.state.api.fleet.device(device);
+        let held = handle.map(|handle| handle.withdraw(&sent.id));
+        if matches!(held, Some(None)) {
+            return Err(Refusal::Failed(kind, "unconfirmed".to_owned()));
+        }
         let code = "timeout".to_owned();
         let detail = "it was not sent while the caller waited".to_owned();
         let failed = MessageStatus::Failed { code, detail };

@@ -36,6 +36,7 @@ pub(super) fn problems(problems: &[config::Problem]) -> Vec<Value> {
     let one = |problem: &config::Problem| {
         let hint = problem.hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
         json!({
+            "file": problem.file,
             "path": problem.key,
             "line": problem.at.map(|at| at.line),
             "column": problem.at.map(|at| at.column),

@@ -10,7 +10,9 @@ use serde::Deserialize;
 use serde_json::Number;
 
 use super::problem::{Issue, Problem};
-use crate::model::{Content, Jid, MediaKind, MediaSource, MessageId, Recipient, SendRequest};
+use crate::model::{
+    Content, Jid, MediaKind, MediaSource, MessageId, Recipient, SendRequest, Thumbnail,
+};
 
 /// Longer texts are refused by WhatsApp.
 const LONGEST_TEXT: usize = 65_536;
@@ -51,6 +53,7 @@ pub(super) struct MediaBody {
     pub(super) mime: Option<String>,
     pub(super) filename: Option<String>,
     pub(super) caption: Option<String>,
+    pub(super) thumbnail: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -263,8 +266,16 @@ impl MediaBody {
         if self.filename.is_some() && media != MediaKind::Document {
             issues.add(&format!("{name}.filename"), "only documents show a file name");
         }
+        let thumbnail = self.thumbnail.as_deref().map(|text| {
+            let jpeg = decode(text).filter(|_| captioned);
+            jpeg.and_then(|jpeg| Thumbnail::new(&jpeg))
+        });
+        if thumbnail == Some(None) {
+            let words = "a JPEG of at most 16 KiB in base64, for image, video and document";
+            issues.add(&format!("{name}.thumbnail"), words);
+        }
         let Self { mime, filename, caption, .. } = self;
-        Content::Media { media, source, mime, filename, caption }
+        Content::Media { media, source, mime, filename, caption, thumbnail: thumbnail.flatten() }
     }
 }
 

@@ -37,6 +37,30 @@ fn unknown_fields_are_named() {
 }
 
 #[test]
+fn a_thumbnail_is_a_small_jpeg_of_what_can_show_one() {
+    let media = |kind: &str, thumbnail: &str| json!({ "to": "628123456789", kind: { "url": "https://a/b", "thumbnail": thumbnail } });
+    for kind in ["image", "video", "document"] {
+        let Content::Media { thumbnail: Some(thumbnail), .. } =
+            draft(&media(kind, "/9j/4AAQ")).unwrap().request.content
+        else {
+            panic!("{kind}")
+        };
+        assert_eq!(thumbnail.bytes(), [0xff, 0xd8, 0xff, 0xe0, 0, 0x10]);
+    }
+    let large = format!("/9j/{}", "A".repeat(22_000));
+    for (kind, thumbnail) in [
+        ("image", "*"),
+        ("image", "iVBORw0KGgo="),
+        ("image", large.as_str()),
+        ("image", ""),
+        ("voice", "/9j/4AAQ"),
+        ("sticker", "/9j/4AAQ"),
+    ] {
+        assert_eq!(wrong(&media(kind, thumbnail)), [format!("{kind}.thumbnail")], "{thumbnail}");
+    }
+}
+
+#[test]
 fn media_comes_from_one_place() {
     let media = |media: Value| json!({ "to": "628123456789", "image": media });
     let by_url = draft(&media(json!({ "url": "https://a/b.png", "caption": "c" }))).unwrap();

@@ -99,8 +99,7 @@ pub(super) async fn make_key(call: &mut Call) -> Result<Response, Problem> {
         if problem.code != Code::ConfigReadOnly {
             return problem;
         }
-        let toml = format!("[device.{name}]\napi_key = \"{hash}\"\n");
-        problem.with("toml", toml).with("key", key.expose())
+        problem.with("key", key.expose())
     })?;
     body::ok(&json!({ "key": key.expose(), "revision": report.revision }))
 }

@@ -8,11 +8,14 @@ use serde_json::json;
 use super::body::{self, Response};
 use super::handle::Call;
 use super::problem::{Code, Problem};
+use crate::config::ReloadReport;
 
 /// Longer than any healthy disk takes for one write.
 const PATIENCE: Duration = Duration::from_mins(1);
 /// What a ready store needs at most.
 const READY: Duration = Duration::from_secs(10);
+/// Whoever has more of them looks at the page.
+const MOST_PROBLEMS: usize = 50;
 
 /// `GET /healthz`: the process is up and its store can still keep promises.
 pub(super) fn alive(call: &Call) -> Result<Response, Problem> {
@@ -34,5 +37,52 @@ fn answer(fine: bool) -> Result<Response, Problem> {
 /// `GET /metrics`.
 pub(super) fn metrics(call: &Call) -> Result<Response, Problem> {
     let handle = call.state.api.metrics.as_ref().ok_or(Code::NotFound)?;
-    Ok(body::bytes_of(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", handle.render()))
+    let report = call.state.api.reload.reports().borrow().clone();
+    let text = format!("{}{}", handle.render(), configuration(&report));
+    Ok(body::bytes_of(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", text))
+}
+
+/// The configuration in words. The recorder would keep the words of every earlier one beside them.
+fn configuration(report: &ReloadReport) -> String {
+    let info = family("moonwa_config_info", [vec![("revision", report.revision.to_string())]]);
+    let rejected = report.rejected.map(|revision| vec![("revision", revision.to_string())]);
+    let problems = report.problems.iter().take(MOST_PROBLEMS).map(|problem| {
+        let at = problem.at.map(|at| (at.line.to_string(), at.column.to_string()));
+        let (line, column) = at.unwrap_or_default();
+        vec![
+            ("file", problem.file.clone()),
+            ("line", line),
+            ("column", column),
+            ("key", problem.key.clone()),
+            ("message", problem.message.clone()),
+        ]
+    });
+    let rejected = family("moonwa_config_rejected_info", rejected);
+    [info, rejected, family("moonwa_config_problem_info", problems)].concat()
+}
+
+/// A gauge that is 1 for each of these sets of labels.
+fn family(name: &str, sets: impl IntoIterator<Item = Vec<(&'static str, String)>>) -> String {
+    let escaped =
+        |value: &str| value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+    let label = |(name, value): &(&str, String)| format!("{name}=\"{}\"", escaped(value));
+    let line = |labels: Vec<(&str, String)>| {
+        let labels: Vec<String> = labels.iter().map(label).collect();
+        format!("{name}{{{}}} 1\n", labels.join(","))
+    };
+    let lines: String = sets.into_iter().map(line).collect();
+    if lines.is_empty() { lines } else { format!("# TYPE {name} gauge\n{lines}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_escaped_as_prometheus_reads_them() {
+        assert_eq!(family("a", Vec::new()), "");
+        let sets = ["x", "say \"no\\yes\"\n"].map(|value| vec![("m", value.to_owned())]);
+        let text = "# TYPE a gauge\na{m=\"x\"} 1\na{m=\"say \\\"no\\\\yes\\\"\\n\"} 1\n";
+        assert_eq!(family("a", sets), text);
+    }
 }

@@ -199,10 +199,8 @@ pub(super) async fn send(call: &mut Call) -> Result<Response, Problem> {
         None => {
             check_state(&handle.status().state)?;
             check_lock(&handle, &draft.request.to).await?;
-            if let Content::Forward { message } = &draft.request.content
-                && !handle.can_forward(message).await?
-            {
-                return Err(Code::MessageNotFound.into());
+            if let Content::Forward { message } = &draft.request.content {
+                handle.can_forward(message).await?;
             }
             enqueue(&call.state, &name, draft.request, key).await?
         }

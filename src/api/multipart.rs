@@ -203,6 +203,7 @@ pub(super) async fn send_body(call: &mut Call) -> Result<(SendBody, Option<Spool
             "caption" => media.caption = given(multipart.text().await?),
             "filename" => media.filename = given(multipart.text().await?),
             "mime" => media.mime = given(multipart.text().await?),
+            "thumbnail" => media.thumbnail = given(multipart.text().await?),
             "reply_to" => send.reply_to = given(multipart.text().await?),
             "mentions" => send.mentions.extend(given(multipart.text().await?)),
             "view_once" => send.view_once = multipart.text().await? == "true",

@@ -214,6 +214,9 @@ impl From<WhatsAppError> for Problem {
             WhatsAppError::NotAsked => Code::NotAsked,
             WhatsAppError::Timeout => Code::WhatsAppTimeout,
             WhatsAppError::NotFound => Code::MessageNotFound,
+            WhatsAppError::OutOfSight => {
+                return Self::new(Code::MessageNotFound, error.to_string());
+            }
             WhatsAppError::Expired => Code::MediaExpired,
             WhatsAppError::TooLarge => return Self::new(Code::TooLarge, error.to_string()),
             WhatsAppError::Refused(why) => return Self::new(Code::WhatsAppRefused, why),

@@ -25,6 +25,9 @@ pub(super) const LARGEST_FILE: u64 = 1 << 20;
 /// So is a secret larger than this.
 const LARGEST_SECRET: u64 = 64 << 10;
 
+/// What moonwa writes in the place of a secret that it does not show; no secret is that.
+pub(super) const NOT_SHOWN: &str = "(as before, not shown)";
+
 /// How a secret may stand in the file.
 const WAYS: &str = "write a text, { file = \"…\" }, { env = \"…\" } or { credential = \"…\" }";
 
@@ -272,6 +275,13 @@ impl Secrets<'_> {
         if let Some(text) = node.as_text() {
             if text.is_empty() {
                 node.problem("this is empty", "write the value, or remove the key");
+                return None;
+            }
+            if text == NOT_SHOWN {
+                node.problem(
+                    "this stands for a secret that was not shown",
+                    "write the secret itself",
+                );
                 return None;
             }
             return Some(Found { text: Zeroizing::new(text.to_owned()), plain: true });

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Config, DeviceConfig, EndpointConfig, KeyConfig, Pace, value};
 
-/// Headers that are credentials wherever they stand.
+/// What the names of headers that are credentials contain.
 const CREDENTIALS: [&str; 7] = ["auth", "cookie", "key", "pass", "secret", "signature", "token"];
 
 impl Config {
@@ -51,8 +51,7 @@ fn device(config: &DeviceConfig) -> Value {
 
 fn webhook(config: &EndpointConfig) -> Value {
     let header = |(name, text): (&String, &String)| {
-        let secret = config.hidden_headers.contains(name)
-            || CREDENTIALS.iter().any(|word| name.contains(word));
+        let secret = config.hidden_headers.contains(name) || is_credential(name);
         (name.clone(), json!(Some(text).filter(|_| !secret)))
     };
     json!({
@@ -67,6 +66,12 @@ fn webhook(config: &EndpointConfig) -> Value {
         "paused": config.paused,
         "start": word(&value::STARTS, &config.start),
     })
+}
+
+/// Whether a header of that name is a secret wherever it stands.
+pub(super) fn is_credential(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    CREDENTIALS.iter().any(|word| name.contains(word))
 }
 
 /// The word of the file for a value.

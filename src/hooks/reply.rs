@@ -138,7 +138,8 @@ impl Media {
             _ => (caption, None),
         };
         let source = MediaSource::Url(self.url);
-        let first = Content::Media { media, source, mime: None, filename, caption };
+        let first =
+            Content::Media { media, source, mime: None, filename, caption, thumbnail: None };
         std::iter::once(first).chain(follows.map(|text| Content::Text { text })).collect()
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
 
 use super::{DeviceName, Jid, Recipient, UnixMillis};
@@ -103,6 +104,9 @@ pub enum Content {
         filename: Option<String>,
         /// The text under it.
         caption: Option<String>,
+        /// What is shown of it before it is fetched.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        thumbnail: Option<Thumbnail>,
     },
     /// A place.
     Location {
@@ -187,6 +191,41 @@ pub enum MediaSource {
     Url(String),
     /// Uploaded by the caller; a file in the store's spool, removed once sent.
     Spool(PathBuf),
+}
+
+/// A small JPEG picture, as base64. Nobody here looks into it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Thumbnail(String);
+
+impl Thumbnail {
+    /// WhatsApp's own are a few KiB.
+    const MOST: usize = 16 << 10;
+
+    /// `None` when it does not begin like a JPEG, or is too large.
+    pub fn new(jpeg: &[u8]) -> Option<Self> {
+        let good = jpeg.starts_with(&[0xff, 0xd8, 0xff]) && jpeg.len() <= Self::MOST;
+        good.then(|| Self(BASE64.encode(jpeg)))
+    }
+
+    /// The picture.
+    pub fn bytes(&self) -> Vec<u8> {
+        BASE64.decode(self.0.as_bytes()).unwrap_or_default()
+    }
+}
+
+impl TryFrom<String> for Thumbnail {
+    type Error = &'static str;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let jpeg = BASE64.decode(text.as_bytes()).ok();
+        jpeg.and_then(|jpeg| Self::new(&jpeg)).ok_or("not a thumbnail")
+    }
+}
+
+impl From<Thumbnail> for String {
+    fn from(thumbnail: Thumbnail) -> Self {
+        thumbnail.0
+    }
 }
 
 /// How far a sent message got. Later states win; `Failed` is final.

@@ -19,7 +19,7 @@ pub use event::{
 };
 pub use message::{
     Content, IdempotencyKey, MediaKind, MediaSource, MessageId, MessageStatus, SendRequest,
-    SentMessage,
+    SentMessage, Thumbnail,
 };
 pub use secret::{KeyHash, Secret};
 pub use time::UnixMillis;

@@ -114,7 +114,7 @@ pub(super) fn message(
         data: EventData::Message(Box::new(data)),
     };
     let media = media.map(|row| MediaRow {
-        at,
+        at: UnixMillis::now(),
         chat: Some(info.source.chat.to_non_ad_string()),
         participant: info.source.is_group.then(|| info.source.sender.to_non_ad_string()),
         from_me,

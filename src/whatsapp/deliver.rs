@@ -13,7 +13,9 @@ use super::encode::EncodeError;
 use super::link::Parts;
 use super::media::{self, Wanted};
 use super::{decode, encode, forward, history, poll, preview};
-use crate::model::{Content, MessageId, MessageStatus, PhoneNumber, Recipient, SentMessage};
+use crate::model::{
+    Content, MessageId, MessageStatus, PhoneNumber, Recipient, SentMessage, Thumbnail,
+};
 
 /// How long the engine may take to write one message to the socket, lookups of the receiver's devices included.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -107,10 +109,11 @@ pub(super) async fn deliver(
     if let Content::Media { .. } = &row.request.content
         && let Some(file) = decode::sent_file(&message, &to.to_string(), row.request.view_once)
     {
-        history::save(&parts.store.space(&parts.name), row.id.as_str(), &file).await?;
+        history::save(&parts.store.space(&parts.name), &row.id, &file).await?;
     }
     let options = SendOptions::default().with_message_id(row.id.as_str());
-    // Looking up, fetching and uploading can take minutes.
+    // Looking up, fetching and uploading can take minutes. Who takes it back must have it first.
+    let held = parts.hands.send(&row.id).ok_or(Failure::Withdrawn)?;
     let now = parts.store.queue().get(&parts.name, &row.id).await?;
     if now.is_none_or(|now| now.status != MessageStatus::Queued) {
         return Err(Failure::Withdrawn);
@@ -119,7 +122,10 @@ pub(super) async fn deliver(
     match tokio::time::timeout(PATIENCE, sending).await {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(error)) => Err(error.into()),
-        Err(_) => Err(Failure::Later("the send took too long".to_owned())),
+        Err(_) => {
+            held.doubt();
+            Err(Failure::Later("the send took too long".to_owned()))
+        }
     }
 }
 
@@ -162,24 +168,27 @@ async fn prepare(
 ) -> Result<encode::Prepared, Failure> {
     let request = &row.request;
     let mut prepared = encode::Prepared::default();
-    let group = request.to.jid().is_group();
+    let chat = request.to.jid();
+    let group = chat.is_group();
     if let Some(id) = &request.reply_to {
-        prepared.quote = Some(quote(parts, client, to, id, group).await?);
+        prepared.quote = Some(quote(parts, client, to, id, &chat).await?);
     }
     match &request.content {
         Content::Edit { .. } if group => prepared.own = own(client, to).await,
         Content::Reaction { message, author: None, .. } => {
-            let found = history::find(&parts.store, &parts.name, message).await?;
+            let found = history::find_in(&parts.store, &parts.name, message, &chat).await?;
             prepared.author = found.filter(|found| !found.from_me).map(|found| found.from.jid);
         }
-        Content::Media { media, source, mime, filename, .. } => {
+        Content::Media { media, source, mime, filename, thumbnail, .. } => {
             let wanted = Wanted {
                 kind: *media,
                 source,
                 mime: mime.as_deref(),
                 filename: filename.as_deref(),
             };
-            prepared.file = Some(media::upload(parts, client, wanted).await?);
+            let file = media::upload(parts, client, wanted).await?;
+            let thumbnail = thumbnail.as_ref().map(Thumbnail::bytes);
+            prepared.file = Some(encode::File { thumbnail, ..file });
         }
         Content::LinkedText { text } => prepared.preview = preview::of(parts, text).await,
         Content::Poll { options, .. } => {
@@ -201,9 +210,9 @@ async fn quote(
     client: &Client,
     to: &Jid,
     id: &MessageId,
-    group: bool,
+    chat: &crate::model::Jid,
 ) -> Result<encode::Quote, Failure> {
-    if let Some(found) = history::find(&parts.store, &parts.name, id).await? {
+    if let Some(found) = history::find_in(&parts.store, &parts.name, id, chat).await? {
         return Ok(encode::Quote {
             id: id.clone(),
             author: Some(found.from.jid),
@@ -216,7 +225,7 @@ async fn quote(
         Content::Media { caption, .. } => caption.clone(),
         _ => None,
     });
-    let author = match (ours.is_some(), group) {
+    let author = match (ours.is_some(), chat.is_group()) {
         (true, true) => own(client, to).await,
         (true, false) => client.pn().map(|jid| jid.to_non_ad_string()),
         (false, false) => Some(to.to_string()),

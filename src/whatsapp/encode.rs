@@ -36,6 +36,8 @@ pub(super) struct File {
     pub(super) filename: Option<String>,
     pub(super) size: Option<(u32, u32)>,
     pub(super) seconds: Option<u32>,
+    /// The small JPEG picture shown before the file is fetched.
+    pub(super) thumbnail: Option<Vec<u8>>,
 }
 
 /// The message that is answered.
@@ -153,12 +155,12 @@ fn attachment(
     view_once: Option<bool>,
 ) -> wa::Message {
     use wa_rs::media::{self, AudioOptions, DocumentOptions, ImageOptions, VideoOptions};
-    let File { upload, mime, filename, size, seconds } = file;
+    let File { upload, mime, filename, size, seconds, thumbnail: jpeg_thumbnail } = file;
     let mimetype = Some(mime);
     let context_info = context.map(Box::new);
     match kind {
         MediaKind::Image => {
-            let options = ImageOptions { caption, mimetype, context_info, ..Default::default() };
+            let options = ImageOptions { caption, mimetype, jpeg_thumbnail, context_info };
             let mut message = media::image_message(upload, options);
             if let Some(image) = message.image_message.as_option_mut() {
                 (image.width, image.height) = size.unzip();
@@ -167,7 +169,13 @@ fn attachment(
             message
         }
         MediaKind::Video => {
-            let options = VideoOptions { caption, mimetype, context_info, ..Default::default() };
+            let options = VideoOptions {
+                caption,
+                mimetype,
+                context_info,
+                jpeg_thumbnail,
+                ..Default::default()
+            };
             let mut message = media::video_message(upload, options);
             if let Some(video) = message.video_message.as_option_mut() {
                 (video.width, video.height) = size.unzip();
@@ -194,6 +202,7 @@ fn attachment(
                 title,
                 caption,
                 context_info,
+                jpeg_thumbnail,
                 ..Default::default()
             };
             media::document_message(upload, options)

@@ -26,6 +26,11 @@ pub enum WhatsAppError {
     /// There is no such message, group or file.
     #[error("not found")]
     NotFound,
+    /// The message is not among the newest events, and whether it is further back nobody looks.
+    #[error(
+        "it is not among the newest 5,120 events of the device, which is how far moonwa looks back"
+    )]
+    OutOfSight,
     /// WhatsApp no longer has the file.
     #[error("WhatsApp no longer has the file")]
     Expired,

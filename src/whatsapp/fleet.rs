@@ -15,6 +15,7 @@ use super::deliver::Known;
 use super::device::{Command, Device};
 use super::fetch::Fetcher;
 use super::handle::DeviceHandle;
+use super::hands::Hands;
 use super::history;
 use super::ledger::Ledger;
 use super::link::Parts;
@@ -194,6 +195,7 @@ impl Fleet {
             max_media: self.max_media,
             fetcher: self.fetcher.clone(),
             heavy: Arc::clone(&self.heavy),
+            hands: Hands::default(),
             status,
             ledger,
             signals,

@@ -26,7 +26,7 @@ pub(super) async fn original(
         Err(WhatsAppError::Store(error)) => return Err(error),
         Err(_) => return Ok(None),
     }
-    let rebuilt = match history::find(&parts.store, &parts.name, id).await? {
+    let rebuilt = match history::find(&parts.store, &parts.name, id).await?.found {
         Some(data) => received(&data),
         None => {
             let row = parts.store.queue().get(&parts.name, id).await?;

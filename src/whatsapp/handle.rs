@@ -11,6 +11,7 @@ use wa_rs::client::Client;
 
 use super::WhatsAppError;
 use super::device::{Command, Reply};
+use super::hands::Held;
 use super::link::Parts;
 use super::{deliver, forward, history, media};
 use crate::config::Pace;
@@ -94,7 +95,7 @@ impl DeviceHandle {
         let jid = found.pn_jid.as_ref().unwrap_or(&found.jid);
         Ok(Some(Lookup {
             jid: outside(jid)?,
-            lid: found.lid.as_ref().and_then(|lid| outside(lid).ok()),
+            lid: found.lid.as_ref().map(|lid| lid.user.to_string()),
             name: match found.verified_name.and_then(|verified| verified.name) {
                 Some(name) => Some(name),
                 None => {
@@ -143,16 +144,26 @@ impl DeviceHandle {
         media::download(&self.parts, &*self.client()?, message, row).await
     }
 
-    /// Whether a message can be passed on: it came in, or went out, not too long ago.
-    pub async fn can_forward(&self, message: &MessageId) -> Result<bool, WhatsAppError> {
-        Ok(forward::original(&self.parts, message).await?.is_some())
+    /// Fails unless a message can be passed on: it came in, or went out, not too long ago.
+    pub async fn can_forward(&self, message: &MessageId) -> Result<(), WhatsAppError> {
+        if forward::original(&self.parts, message).await?.is_some() {
+            return Ok(());
+        }
+        Err(history::find(&self.parts.store, &self.parts.name, message).await?.missing())
+    }
+
+    /// Takes a queued message back: while this is held, the engine does not begin to send it. `None` when it may be on
+    /// its way already.
+    pub fn withdraw(&self, message: &MessageId) -> Option<Held> {
+        self.parts.hands.withdraw(message)
     }
 
     /// Marks a received message as read.
     pub async fn mark_read(&self, message: &MessageId) -> Result<(), WhatsAppError> {
         let client = self.client()?;
-        let found = history::find(&self.parts.store, &self.parts.name, message).await?;
-        let found = found.filter(|found| !found.from_me).ok_or(WhatsAppError::NotFound)?;
+        let sight = history::find(&self.parts.store, &self.parts.name, message).await?;
+        let missing = sight.missing();
+        let found = sight.found.filter(|found| !found.from_me).ok_or(missing)?;
         let chat = Jid::parse(&found.chat).map_err(|_unreadable| WhatsAppError::NotFound)?;
         let sender = Jid::parse(&found.from.jid).map_err(|_unreadable| WhatsAppError::NotFound)?;
         let ids = [message.as_str()];
@@ -228,7 +239,7 @@ fn member(participant: &wa_rs::GroupParticipant) -> Result<GroupMember, WhatsApp
     Ok(GroupMember {
         jid: outside(jid)?,
         phone: phone.and_then(|phone| PhoneNumber::parse(&phone.user, None).ok()),
-        lid: lid.and_then(|lid| outside(lid).ok()),
+        lid: lid.map(|lid| lid.user.to_string()),
         admin: participant.is_admin(),
     })
 }
@@ -238,8 +249,8 @@ fn member(participant: &wa_rs::GroupParticipant) -> Result<GroupMember, WhatsApp
 pub struct Lookup {
     /// Its address.
     pub jid: Jid,
-    /// Its LID, when known.
-    pub lid: Option<Jid>,
+    /// Its LID's digits, when known.
+    pub lid: Option<String>,
     /// Its name, when known.
     pub name: Option<String>,
 }
@@ -263,8 +274,8 @@ pub struct GroupMember {
     pub jid: Jid,
     /// The phone number, when known.
     pub phone: Option<PhoneNumber>,
-    /// The LID, when known.
-    pub lid: Option<Jid>,
+    /// The LID's digits, when known.
+    pub lid: Option<String>,
     /// Whether they are an admin.
     pub admin: bool,
 }

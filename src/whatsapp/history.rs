@@ -26,6 +26,7 @@ const RECENT: usize = 1_000;
 /// Where a received file is and how it is decrypted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct MediaRow {
+    /// When it came here; WhatsApp's clock counts in seconds, too coarse to say which of two was first.
     pub(super) at: UnixMillis,
     pub(super) kind: MediaKind,
     pub(super) direct_path: String,
@@ -48,27 +49,40 @@ pub(super) struct MediaRow {
     pub(super) forward: Option<String>,
 }
 
+/// Where the rows of a message id begin. Ids are their senders' choice: a stranger's message under a known id has a row
+/// of its own.
+fn rows(id: &MessageId) -> Vec<u8> {
+    [MEDIA, id.as_str().as_bytes(), b"/"].concat()
+}
+
 /// Adds the row of a message's file to a batch.
-pub(super) fn put(batch: &mut Batch, id: &str, row: &MediaRow) {
+pub(super) fn put(batch: &mut Batch, id: &MessageId, row: &MediaRow) {
+    let text = |field: &Option<String>| field.clone().unwrap_or_default();
+    let place = format!("{}/{}/{}", text(&row.chat), text(&row.participant), row.from_me);
     match serde_json::to_vec(row) {
-        Ok(json) => batch.put([MEDIA, id.as_bytes()].concat(), json),
+        Ok(json) => batch.put([rows(id), place.into_bytes()].concat(), json),
         Err(error) => tracing::error!(%error, "A file's keys could not be serialised."),
     }
 }
 
 /// Writes the row of a message's file.
-pub(super) async fn save(space: &Space, id: &str, row: &MediaRow) -> Result<(), StoreError> {
+pub(super) async fn save(space: &Space, id: &MessageId, row: &MediaRow) -> Result<(), StoreError> {
     let mut batch = Batch::new();
     put(&mut batch, id, row);
     space.write(batch).await
 }
 
-/// The row of a message's file.
+/// The row of a message's file. Of several messages under one id it is the first: who copies an id comes later.
 pub(super) async fn media(space: &Space, id: &MessageId) -> Result<MediaRow, WhatsAppError> {
-    let key = [MEDIA, id.as_str().as_bytes()].concat();
-    let row = space.get(key).await?.ok_or(WhatsAppError::NotFound)?;
-    serde_json::from_slice(&row)
-        .map_err(|error| StoreError::Damaged(format!("media: {error}")).into())
+    let mut first: Option<MediaRow> = None;
+    for (_, row) in space.scan(rows(id)).await? {
+        let row: MediaRow = serde_json::from_slice(&row)
+            .map_err(|error| StoreError::Damaged(format!("media: {error}")))?;
+        if first.as_ref().is_none_or(|first| row.at < first.at) {
+            first = Some(row);
+        }
+    }
+    first.ok_or(WhatsAppError::NotFound)
 }
 
 #[derive(Deserialize)]
@@ -93,13 +107,46 @@ pub(super) async fn prune(space: &Space) -> Result<(), StoreError> {
     if old == 0 { Ok(()) } else { space.write(batch).await }
 }
 
+/// What a look through the newest events came to.
+pub(super) struct Sight {
+    pub(super) found: Option<MessageData>,
+    /// Whether that was all of them.
+    whole: bool,
+}
+
+impl Sight {
+    /// What to say when it is not there.
+    pub(super) fn missing(&self) -> WhatsAppError {
+        let known = self.whole || self.found.is_some();
+        if known { WhatsAppError::NotFound } else { WhatsAppError::OutOfSight }
+    }
+}
+
 /// A message that came in or was sent from the phone, as its event told it.
 pub(super) async fn find(
     store: &Store,
     device: &DeviceName,
     id: &MessageId,
-) -> Result<Option<MessageData>, StoreError> {
+) -> Result<Sight, StoreError> {
     newest(store, device, |data| data.id == id.as_str()).await
+}
+
+/// The same, in that chat only: an id is its sender's choice, and may be another one's elsewhere.
+pub(super) async fn find_in(
+    store: &Store,
+    device: &DeviceName,
+    id: &MessageId,
+    chat: &Jid,
+) -> Result<Option<MessageData>, StoreError> {
+    let it = |data: &MessageData| data.id == id.as_str() && is_in(data, chat);
+    Ok(newest(store, device, it).await?.found)
+}
+
+/// Whether a message belongs to that chat, by whichever of a person's addresses.
+fn is_in(data: &MessageData, chat: &Jid) -> bool {
+    let of = |address: &Option<String>| address.as_deref() == Some(chat.user());
+    let theirs = data.group.is_none() && (of(&data.from.phone) || of(&data.from.lid));
+    data.chat == chat.as_str() || theirs
 }
 
 /// The name a person gave themselves in the newest message of theirs.
@@ -111,7 +158,7 @@ pub(super) async fn name_of(
     let theirs = |data: &MessageData| {
         !data.from_me && data.from.name.is_some() && data.from.phone.as_deref() == Some(phone)
     };
-    Ok(newest(store, device, theirs).await?.and_then(|data| data.from.name))
+    Ok(newest(store, device, theirs).await?.found.and_then(|data| data.from.name))
 }
 
 /// Whether a person wrote to us, or took a message of ours.
@@ -128,13 +175,7 @@ pub(super) async fn in_touch(
     if sent.iter().any(took) {
         return Ok(true);
     }
-    let user = jid.user();
-    let theirs = |data: &MessageData| {
-        let of = |address: &Option<String>| address.as_deref() == Some(user);
-        data.group.is_none()
-            && (data.chat == jid.as_str() || of(&data.from.phone) || of(&data.from.lid))
-    };
-    Ok(newest(store, device, theirs).await?.is_some())
+    Ok(newest(store, device, |data| is_in(data, jid)).await?.found.is_some())
 }
 
 /// The newest message for which `good` holds, among the last few thousand events.
@@ -142,25 +183,30 @@ async fn newest(
     store: &Store,
     device: &DeviceName,
     good: impl Fn(&MessageData) -> bool,
-) -> Result<Option<MessageData>, StoreError> {
+) -> Result<Sight, StoreError> {
     let mut end = store.log().tail(device).borrow().0;
+    let mut whole = end == 0;
     for _ in 0..PAGES {
-        let start = end.saturating_sub(PAGE);
-        let limit = usize::try_from(end - start).unwrap_or(0);
-        if limit == 0 {
+        if whole {
             break;
         }
+        let start = end.saturating_sub(PAGE);
+        let limit = usize::try_from(end - start).unwrap_or(0);
         let page = store.log().read_after(device, Seq(start), limit).await?;
         for stored in page.events.iter().rev().filter(|stored| is_message(stored.kind)) {
             let Ok(event) = serde_json::from_slice::<Event>(&stored.body) else { continue };
             match event.data {
-                EventData::Message(data) if good(&data) => return Ok(Some(*data)),
+                EventData::Message(data) if good(&data) => {
+                    return Ok(Sight { found: Some(*data), whole });
+                }
                 _ => {}
             }
         }
+        // Further back there is nothing, or nothing any more.
+        whole = start == 0 || page.events.first().is_none_or(|first| first.seq.0 > start + 1);
         end = start;
     }
-    Ok(None)
+    Ok(Sight { found: None, whole })
 }
 
 fn is_message(kind: EventType) -> bool {

@@ -13,7 +13,7 @@ use wa_rs::{InboundDurabilityHook, Jid, anyhow};
 
 use super::link::Parts;
 use super::{decode, history, ledger, poll};
-use crate::model::{Person, UnixMillis};
+use crate::model::{MessageId, Person, UnixMillis};
 use crate::store::{Batch, StoreError};
 
 /// The engine's way to hand over messages before it acks them.
@@ -73,11 +73,16 @@ async fn keep(parts: &Parts, client: &Client, batch: &[InboundMessage]) -> Resul
         let Some(mut decoded) = decode::message(&parts.name, info, message, from, chat) else {
             continue;
         };
-        if let Some(row) = &decoded.media {
-            history::put(&mut rows, &info.id, row);
+        // A file under an id that is none cannot be asked for.
+        if let (Some(row), Some(id)) = (&decoded.media, MessageId::parse(&info.id)) {
+            history::put(&mut rows, &id, row);
             any_row = true;
         }
-        if let Some(poll) = poll::received(info, message) {
+        // The first poll of an id stays: who copies an id must not make the other's votes unreadable.
+        if let Some(poll) = poll::received(info, message)
+            && !polls.contains_key(&info.id)
+            && poll::find(&space, &info.id).await?.is_none()
+        {
             poll::put(&mut rows, &info.id, &poll);
             any_row = true;
             polls.insert(info.id.clone(), poll);

@@ -14,6 +14,7 @@ use wa_rs::wacore::store::DevicePropsOverride;
 use wa_rs::waproto::whatsapp::device_props::PlatformType;
 
 use super::fetch::Fetcher;
+use super::hands::Hands;
 use super::inbound::Inbox;
 use super::ledger::{Entry, resolved};
 use super::net::Net;
@@ -42,6 +43,7 @@ pub(super) struct Parts {
     pub(super) fetcher: Fetcher,
     /// Permits for work with whole files, shared by all devices.
     pub(super) heavy: Arc<tokio::sync::Semaphore>,
+    pub(super) hands: Hands,
     pub(super) status: StatusCell,
     pub(super) ledger: mpsc::UnboundedSender<Entry>,
     pub(super) signals: mpsc::UnboundedSender<(u64, Signal)>,

@@ -97,7 +97,7 @@ pub(super) async fn upload(
         .upload_stream(source, info, media_type(kind))
         .await
         .map_err(|error| Failure::Later(format!("the upload failed: {error}")))?;
-    Ok(encode::File { upload, mime, filename: name, size, seconds })
+    Ok(encode::File { upload, mime, filename: name, size, seconds, thumbnail: None })
 }
 
 fn make_ready(
@@ -218,7 +218,7 @@ pub(super) async fn download(
     let file = match fetch(parts, client, &row).await {
         Err(WhatsAppError::Expired) => {
             row.direct_path = upload_again(client, id, &row).await?;
-            history::save(&parts.store.space(&parts.name), id.as_str(), &row).await?;
+            history::save(&parts.store.space(&parts.name), id, &row).await?;
             fetch(parts, client, &row).await?
         }
         fetched => fetched?,

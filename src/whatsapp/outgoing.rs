@@ -206,7 +206,7 @@ impl Outgoing {
             Ok(()) | Err(Failure::Never { .. } | Failure::Withdrawn) => None,
             Err(Failure::Offline) => Some((0, Duration::from_secs(1))),
             Err(Failure::Later(why)) => {
-                tracing::warn!(device = %self.parts.name, id = %row.id, why, "A message was not sent; trying again.");
+                tracing::warn!(device = %self.parts.name, id = %row.id, to = ?row.request.to.jid(), why, "A message was not sent; trying again.");
                 Some((1, Duration::from_secs(5)))
             }
         };
@@ -231,7 +231,7 @@ impl Outgoing {
 }
 
 async fn fail(parts: &Parts, row: &SentMessage, code: &str, detail: String) {
-    tracing::warn!(device = %parts.name, id = %row.id, code, "A message was not sent.");
+    tracing::warn!(device = %parts.name, id = %row.id, to = ?row.request.to.jid(), code, "A message was not sent.");
     advance(parts, row, MessageStatus::Failed { code: code.to_owned(), detail }).await;
     clear_spool(row).await;
 }

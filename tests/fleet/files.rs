@@ -3,7 +3,7 @@
 use crate::support::{Gateway, text_to, to};
 use anyhow::Result;
 use moonwa::model::{
-    Content, EventType, MediaKind, MediaSource, MessageId, MessageStatus, SendRequest,
+    Content, EventType, MediaKind, MediaSource, MessageId, MessageStatus, SendRequest, Thumbnail,
 };
 use moonwa::whatsapp::WhatsAppError;
 use moonwa_simulator::{Fault, InboxMessage, Phone, Simulator, wa};
@@ -74,6 +74,16 @@ impl Story {
 
     /// The same for a file, uploaded to the gateway.
     async fn file(&self, media: MediaKind, bytes: &[u8]) -> Result<wa::Message> {
+        self.file_shown(media, bytes, None).await
+    }
+
+    /// The same with a small picture that is shown before.
+    async fn file_shown(
+        &self,
+        media: MediaKind,
+        bytes: &[u8],
+        thumbnail: Option<Thumbnail>,
+    ) -> Result<wa::Message> {
         let path = self.gateway.store.spool().join(format!("story-{media:?}"));
         std::fs::write(&path, bytes)?;
         let captioned = matches!(media, MediaKind::Image | MediaKind::Video | MediaKind::Document);
@@ -83,6 +93,7 @@ impl Story {
             mime: None,
             filename: (media == MediaKind::Document).then(|| "nota.pdf".to_owned()),
             caption: captioned.then(|| "lihat".to_owned()),
+            thumbnail,
         };
         let got = self.sent(to(self.bob.number(), content)).await?.message;
         assert_eq!(self.bob.media(&got)?, bytes, "{media:?}, byte for byte");
@@ -116,13 +127,14 @@ async fn every_kind_of_file_arrives_byte_for_byte() -> Result<()> {
         mime: None,
         filename: None,
         caption: None,
+        thumbnail: None,
     };
     let once = SendRequest { view_once: true, ..to(story.bob.number(), content) };
     let once = story.sent(once).await?;
     assert_eq!(once.message.image_message.as_option().unwrap().view_once, Some(true));
     assert_eq!(story.bob.media(&once.message)?, png);
     let id = MessageId::parse(&once.id).expect("an id");
-    assert!(!story.gateway.device().can_forward(&id).await?, "it is seen once");
+    assert!(story.gateway.device().can_forward(&id).await.is_err(), "it is seen once");
 
     let got = story.file(MediaKind::Video, &film()).await?;
     let video = got.video_message.as_option().unwrap();
@@ -155,11 +167,33 @@ async fn every_kind_of_file_arrives_byte_for_byte() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_small_picture_is_shown_before_the_file() -> Result<()> {
+    let story = Story::begin(5).await?;
+    let small = b"\xff\xd8\xff\xe0 a small picture";
+    let png = file(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x01\x40\0\0\0\xf0\x08\x06\0\0\0");
+    for (kind, bytes) in [
+        (MediaKind::Image, png),
+        (MediaKind::Video, film()),
+        (MediaKind::Document, file(b"%PDF-1.7")),
+    ] {
+        let got = story.file_shown(kind, &bytes, Thumbnail::new(small)).await?;
+        let shown = match kind {
+            MediaKind::Image => got.image_message.as_option().unwrap().jpeg_thumbnail.clone(),
+            MediaKind::Video => got.video_message.as_option().unwrap().jpeg_thumbnail.clone(),
+            _ => got.document_message.as_option().unwrap().jpeg_thumbnail.clone(),
+        };
+        assert_eq!(shown.as_deref(), Some(&small[..]), "{kind:?}");
+    }
+    story.end().await;
+    Ok(())
+}
+
+#[tokio::test]
 async fn messages_are_passed_on_as_they_are() -> Result<()> {
     let story = Story::begin(2).await?;
     let forward = async |id: &str| {
         let message = MessageId::parse(id).expect("an id");
-        assert!(story.gateway.device().can_forward(&message).await?, "{id}");
+        story.gateway.device().can_forward(&message).await?;
         anyhow::Ok(story.sent(to(story.bob.number(), Content::Forward { message })).await?.message)
     };
     let forwarded = |context: &wa::ContextInfo| context.is_forwarded == Some(true);
@@ -200,7 +234,8 @@ async fn messages_are_passed_on_as_they_are() -> Result<()> {
     assert_eq!(text.as_deref(), Some("dari sini"));
 
     let message = MessageId::parse("3EB0NOBODYKNOWS").expect("an id");
-    assert!(!story.gateway.device().can_forward(&message).await?);
+    let unknown = story.gateway.device().can_forward(&message).await;
+    assert!(matches!(unknown, Err(WhatsAppError::NotFound)), "{unknown:?}");
     let row = story.gateway.send(to(story.bob.number(), Content::Forward { message })).await?;
     let settled = story.gateway.expect_settled(&row.id).await;
     assert!(

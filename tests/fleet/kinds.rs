@@ -44,6 +44,7 @@ fn media(kind: MediaKind, url: &str, caption: Option<&str>) -> Content {
         mime: None,
         filename: None,
         caption: caption.map(str::to_owned),
+        thumbnail: None,
     }
 }
 
@@ -252,7 +253,7 @@ async fn numbers_are_looked_up() -> Result<()> {
     gateway.link(&ann).await?;
     let found = gateway.device().lookup(&bobs).await?.expect("on WhatsApp");
     assert_eq!(found.jid.as_str(), bob.jid());
-    assert_eq!(found.lid.map(String::from).as_deref(), Some(bob.lid()).as_deref());
+    assert_eq!(found.lid.map(|lid| format!("{lid}@lid")), Some(bob.lid()));
     let nobody = PhoneNumber::parse("628999999998", None)?;
     assert_eq!(gateway.device().lookup(&nobody).await?, None);
     gateway.stop().await;

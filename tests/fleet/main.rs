@@ -12,6 +12,7 @@
 )]
 
 mod files;
+mod ids;
 mod inbound;
 mod kinds;
 mod link;

@@ -41,6 +41,7 @@ async fn a_message_that_failed_while_its_file_was_fetched_is_not_sent() -> Resul
         mime: None,
         filename: None,
         caption: None,
+        thumbnail: None,
     };
     let before = bob.cursor();
     let late = gateway.send(to(bob.number(), late)).await?;

@@ -137,7 +137,8 @@ async fn a_file_that_may_not_be_written_is_answered_with_what_to_paste() -> Resu
     assert_eq!(told["toml"], "[device.new]\nlabel = \"New\"\n");
     let told = moonwa.admin().post("/v1/devices/toko/key", &json!({})).await?.expect(409).json();
     let toml = told["toml"].as_str().unwrap_or_default().to_owned();
-    assert!(toml.starts_with("[device.toko]\napi_key = \"sha256:"), "{told}");
+    let head = "[device.toko] # here, in place of what has the same name\napi_key = \"sha256:";
+    assert!(toml.starts_with(head), "{told}");
     let told = moonwa.admin().delete("/v1/devices/toko").await?.expect(409).json();
     assert_eq!(told["toml"], "# Remove the table [device.toko].\n");
     assert_eq!(text(&moonwa), old);
@@ -191,6 +192,68 @@ async fn a_deleted_device_is_unlinked_and_its_table_and_credentials_are_gone() -
     assert_eq!(bob.devices().len(), 1);
     moonwa.admin().post("/v1/forgotten/lost", &Value::Null).await?.expect(404);
     moonwa.admin().delete("/v1/devices/lost").await?.expect(404);
+    moonwa.stop().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_to_paste_shows_no_secret_of_the_file() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let (secret, token) =
+        ("whsec_dGhpcnR5IGJ5dGVzIG9mIGEgd2ViaG9vayBzZWNyZXQ=", "Bearer of the file");
+    let toko = format!(
+        "\n[admin]\neditable = false\n\n[device.toko]\napi_key = \"a key of the file, 24 bytes\"\nwebhooks = [\n\
+         # was {secret}\n\
+         {{ url = \"http://127.0.0.1:9/a\", secret = \"{secret}\", headers = {{ x-team = \"cs\", Authorization = \"{token}\" }} }},\n\
+         ]\n"
+    );
+    let moonwa = gateway(&sim).config(&toko).start().await?;
+    let put = async |body: Value| -> Result<String> {
+        let told = moonwa.admin().put("/v1/devices/toko", None, &body).await?.expect(409).json();
+        assert!(!told.to_string().contains("of the file") && !told.to_string().contains(secret));
+        Ok(told["toml"].as_str().unwrap_or_default().to_owned())
+    };
+    let head = "[device.toko] # here, in place of what has the same name\n";
+    // What does not change is not there at all.
+    assert_eq!(
+        put(json!({"label": "New", "pace": ""})).await?,
+        format!("{head}label = \"New\"\n# Remove \"pace\" here.\n")
+    );
+    let given = "a secret that the caller has just given";
+    let pasted = put(json!({"webhooks": [
+        {"n": 1, "url": "http://127.0.0.1:9/new"},
+        {"url": "http://127.0.0.1:9/b", "secret": given, "headers": {"x-key": "just given, too"}},
+    ]}))
+    .await?;
+    let expected = "webhooks = [\n  \
+        { url = \"http://127.0.0.1:9/new\", secret = \"(as before, not shown)\", \
+        headers = { x-team = \"cs\", Authorization = \"(as before, not shown)\" } },\n  \
+        { url = \"http://127.0.0.1:9/b\", secret = \"a secret that the caller has just given\", \
+        headers = { x-key = \"just given, too\" } },\n]\n";
+    assert_eq!(pasted, format!("{head}{expected}"));
+    // Pasted as it is, it is refused where a secret is missing; with the secrets in their places it works.
+    let list = pasted.strip_prefix(head).unwrap_or_default();
+    moonwa.edit_config(|text| {
+        format!("{}{list}", text.split("webhooks").next().unwrap_or_default())
+    })?;
+    let report = reloaded(&moonwa, "rejected", |_| true).await;
+    let problems = report["problems"].as_array().cloned().unwrap_or_default();
+    let paths: Vec<_> = problems.iter().map(|problem| problem["path"].clone()).collect();
+    let at = "device.toko.webhooks[1]";
+    assert_eq!(
+        paths,
+        [json!(format!("{at}.secret")), json!(format!("{at}.headers.Authorization"))]
+    );
+    assert!(problems.iter().all(|problem| problem["message"].to_string().contains("not shown")));
+    moonwa.edit_config(|text| {
+        text.replacen("(as before, not shown)", secret, 1).replacen(
+            "(as before, not shown)",
+            token,
+            1,
+        )
+    })?;
+    let report = reloaded(&moonwa, "applied", |_| true).await;
+    assert!(report["changed"].to_string().contains("webhook"), "{report}");
     moonwa.stop().await?;
     Ok(())
 }

@@ -144,3 +144,33 @@ async fn the_log_follows_the_file() -> Result<()> {
     moonwa.stop().await?;
     Ok(())
 }
+
+#[tokio::test]
+async fn numbers_are_masked_in_the_log_until_the_file_says_otherwise() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let ann = sim.phone("628777000141", "Ann").await;
+    let moonwa = gateway(&sim).device("toko", &[]).config("[log]\n").start().await?;
+    moonwa.link("toko", &ann).await?;
+    // Nobody has these numbers, so that each is named in the log: masked, in full, and masked again.
+    let (masked, full) = ("6281****111@s.whatsapp.net", "628111222111@s.whatsapp.net");
+    for (line, told, untold) in [
+        ("[log]\n", masked, full),
+        ("[log]\nfull_jids = true\n", full, masked),
+        ("[log]\nfull_jids = false\n", masked, full),
+    ] {
+        moonwa.edit_config(|text| {
+            let (rest, _) = text.split_once("[log]").unwrap_or_default();
+            format!("{rest}{line}")
+        })?;
+        moonwa.admin().post("/v1/config/reload", &Value::Null).await?.expect(200);
+        let before = moonwa.log().len();
+        let id = moonwa.send_text("toko", "628111222111", "hello").await?;
+        moonwa.wait_status("toko", &id, "failed").await;
+        let log = async || moonwa.log()[before..].to_owned();
+        let log = eventually("the line about it", log, |log| log.contains(&id)).await;
+        assert!(log.contains(told) && !log.contains(untold), "{line}: {log}");
+        assert!(!log.contains("hello"), "{log}");
+    }
+    moonwa.stop().await?;
+    Ok(())
+}

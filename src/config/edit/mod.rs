@@ -1,6 +1,7 @@
 //! The admin page's edits of `moonwa.toml`, as a person would have made them: comments, order and form of everything else
 //! stay. Pure text to text; writing the file is `write`'s, and whether the result is a good configuration is `load`'s.
 
+mod paste;
 mod webhooks;
 
 use serde::Deserialize;
@@ -87,23 +88,6 @@ impl Edit {
         }
         let edited = if crlf { edited.replace('\n', "\r\n") } else { edited };
         Some(format!("{mark}{edited}"))
-    }
-
-    /// What a person has to write instead, where the file cannot be written: the device's whole new table.
-    pub fn to_paste(&self, text: &str) -> Option<String> {
-        let name = match self {
-            Self::Remove(name) => return Some(format!("# Remove the table [device.{name}].\n")),
-            Self::Put(name, _) => name,
-        };
-        let edited = self.apply(text)?;
-        let edited: DocumentMut = edited.trim_start_matches('\u{feff}').parse().ok()?;
-        let device = edited.get("device")?.get(name.as_str())?.clone().into_table().ok()?;
-        let mut document = DocumentMut::new();
-        let mut devices = Table::new();
-        devices.set_implicit(true);
-        devices.insert(name.as_str(), Item::Table(device));
-        document.insert("device", Item::Table(devices));
-        Some(format!("{}\n", document.to_string().trim()))
     }
 
     fn change(&self, document: &mut DocumentMut) -> Option<()> {

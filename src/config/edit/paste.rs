@@ -1,0 +1,105 @@
+//! What a person pastes where moonwa may not write: the lines that an edit changes, and of secrets only what the caller
+//! has just given. It writes no file, and what stays as it is it leaves out.
+
+use toml_edit::{DocumentMut, InlineTable, Item, TableLike, Value};
+
+use super::{Edit, EndpointEdit};
+use crate::config::load::NOT_SHOWN;
+use crate::config::view::is_credential;
+
+impl Edit {
+    /// What a person has to write instead, where the file cannot be written. A secret of the file stands there as
+    /// `NOT_SHOWN`, which is refused where it is pasted, until the secret itself is written in its place.
+    pub fn to_paste(&self, text: &str) -> Option<String> {
+        let (name, edit) = match self {
+            Self::Remove(name) => return Some(format!("# Remove the table [device.{name}].\n")),
+            Self::Put(name, edit) => (name, edit),
+        };
+        let edited = self.apply(text)?;
+        let edited: DocumentMut = edited.trim_start_matches('\u{feff}').parse().ok()?;
+        let device = edited.get("device")?.get(name.as_str())?.as_table_like()?;
+        let place =
+            if self.concerns(text) { " # here, in place of what has the same name" } else { "" };
+        let line = |key: &str| match device.get(key).and_then(Item::as_value).cloned() {
+            Some(value) => format!("{key} = {}\n", tidy(value)),
+            None => removal(key),
+        };
+        let lines: String = edit.changes().iter().map(|(key, _)| line(key)).collect();
+        let webhooks = edit.webhooks.as_ref().map(|webhooks| list(device, webhooks));
+        Some(format!("[device.{name}]{place}\n{lines}{}", webhooks.unwrap_or_default()))
+    }
+}
+
+fn removal(key: &str) -> String {
+    format!("# Remove \"{key}\" here.\n")
+}
+
+/// The webhooks after the edit, in one list whatever form they have in the file.
+fn list(device: &dyn TableLike, edits: &[EndpointEdit]) -> String {
+    let entries: Vec<Value> = match device.get("webhooks") {
+        Some(Item::ArrayOfTables(tables)) => {
+            tables.iter().map(|table| table.clone().into_inline_table().into()).collect()
+        }
+        Some(Item::Value(Value::Array(array))) => array.iter().cloned().collect(),
+        _ => return removal("webhooks"),
+    };
+    let line = |(entry, edit): (Value, &EndpointEdit)| {
+        let mut entry = tidy(entry);
+        if let Value::InlineTable(table) = &mut entry {
+            hide(table, edit);
+        }
+        format!("  {entry},\n")
+    };
+    let lines: String = entries.into_iter().zip(edits).map(line).collect();
+    format!("webhooks = [\n{lines}]\n")
+}
+
+/// Hides what stood in the file in clear. What names another place is no secret.
+fn hide(entry: &mut InlineTable, edit: &EndpointEdit) {
+    if edit.secret.is_none() {
+        entry.get_mut("secret").into_iter().for_each(cover);
+    }
+    let Some(Value::InlineTable(headers)) = entry.get_mut("headers") else { return };
+    for (name, value) in headers.iter_mut() {
+        let given = edit
+            .headers
+            .iter()
+            .flatten()
+            .any(|(given, text)| text.is_some() && given.eq_ignore_ascii_case(name.get()));
+        if !given && is_credential(name.get()) {
+            cover(value);
+        }
+    }
+}
+
+fn cover(value: &mut Value) {
+    match value {
+        Value::String(_) => *value = tidy(NOT_SHOWN.into()),
+        Value::Array(secrets) => {
+            secrets.iter_mut().for_each(cover);
+            secrets.fmt();
+        }
+        _ => {}
+    }
+}
+
+/// A value without the comments and line breaks that it has in the file: a comment may be an old secret.
+fn tidy(mut value: Value) -> Value {
+    match &mut value {
+        Value::Array(array) => {
+            array.iter_mut().for_each(|item| *item = tidy(item.clone()));
+            array.set_trailing("");
+            array.set_trailing_comma(false);
+            array.fmt();
+        }
+        Value::InlineTable(table) => {
+            for (_, item) in table.iter_mut() {
+                *item = tidy(item.clone());
+            }
+            table.fmt();
+        }
+        _ => {}
+    }
+    value.decor_mut().clear();
+    value
+}
