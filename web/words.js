@@ -312,7 +312,7 @@ w.none None | Tidak ada
 w.none_t No webhook yet | Belum ada webhook
 w.none_why Name the receiver of incoming messages in the settings.
 	| Tentukan tujuan pesan di Settings.
-w.ok In order | Lancar
+w.ok Working | Lancar
 w.pause Pause | Jeda
 w.paused_n {n} paused · {waiting} waiting | {n} dijeda · {waiting} menunggu
 w.replay Replay… | Kirim ulang…

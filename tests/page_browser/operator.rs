@@ -62,7 +62,7 @@ async fn a_receivers_troubles_are_seen_and_mended() -> Result<()> {
     browser.click("Resume").await;
     hook.expect_text("halo lagi").await;
     browser.misses("Paused").await;
-    browser.sees("In order").await;
+    browser.sees("Working").await;
 
     let before = hook.count();
     browser.click("Replay\u{2026}").await;
