@@ -127,6 +127,7 @@ impl<D: Tidy> Writer<D> {
             mark: Mark { commit, synced: commit },
             unsynced_since: None,
             probed: Instant::now(),
+            guarded: Instant::now(),
             tidied: Instant::now(),
         };
         std::thread::Builder::new()
@@ -192,6 +193,7 @@ struct Thread<D> {
     mark: Mark,
     unsynced_since: Option<Instant>,
     probed: Instant,
+    guarded: Instant,
     tidied: Instant,
 }
 
@@ -288,7 +290,10 @@ impl<D: Tidy> Thread<D> {
                 tracing::warn!(%error, "Old rows could not be removed.");
             }
         }
-        self.guard.look_after();
+        if self.guarded.elapsed() >= TICK {
+            self.guarded = Instant::now();
+            self.guard.look_after();
+        }
         self.health.beat();
     }
 
