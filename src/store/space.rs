@@ -114,7 +114,26 @@ impl Space {
 
     /// Applies a batch, durable before `Ok`.
     pub async fn write(&self, batch: Batch) -> Result<(), StoreError> {
-        self.update(move |view| {
+        self.apply(Promise::Durable, batch).await
+    }
+
+    /// Applies a batch without waiting for the disk. A power cut may take it, and then with it everything written
+    /// after it: both go through one journal, in order.
+    pub async fn write_in_order(&self, batch: Batch) -> Result<(), StoreError> {
+        self.apply(Promise::Lazy, batch).await
+    }
+
+    /// Reads and changes rows in one step that no other write can come between, durable before `Ok`. When `job`
+    /// fails, nothing changes.
+    pub async fn update<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut View<'_, '_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.run(Promise::Durable, job).await
+    }
+
+    async fn apply(&self, promise: Promise, batch: Batch) -> Result<(), StoreError> {
+        self.run(promise, move |view| {
             for (key, value) in batch.changes {
                 match value {
                     Some(value) => view.put(key, value),
@@ -126,15 +145,14 @@ impl Space {
         .await
     }
 
-    /// Reads and changes rows in one step that no other write can come between, durable before `Ok`. When `job`
-    /// fails, nothing changes.
-    pub async fn update<T: Send + 'static>(
+    async fn run<T: Send + 'static>(
         &self,
+        promise: Promise,
         job: impl FnOnce(&mut View<'_, '_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let prefix = Arc::clone(&self.prefix);
         self.writer
-            .run(Promise::Durable, Room::Essential, move |state, txn| {
+            .run(promise, Room::Essential, move |state, txn| {
                 job(&mut View { prefix: &prefix, state, txn })
             })
             .await

@@ -100,6 +100,30 @@ async fn a_torn_store_opens_and_goes_on() {
     assert_eq!(store.own_space().scan("").await.unwrap().len(), 2);
 }
 
+#[tokio::test]
+async fn what_was_written_in_order_is_there_when_anything_after_it_is() {
+    let mut seen = Vec::new();
+    for lost in 0..=2 {
+        let opened = open().await;
+        let (space, row) = (opened.store.own_space(), |key| {
+            let mut batch = Batch::new();
+            batch.put(key, value(7));
+            batch
+        });
+        space.write_in_order(row("message")).await.unwrap();
+        space.write(row("ratchet")).await.unwrap();
+        opened.store.close().await.unwrap();
+        let journal = journal(&opened.dir.path().join("state"));
+        let starts = commits(&journal);
+        let file = OpenOptions::new().write(true).open(&journal).unwrap();
+        file.set_len(starts[starts.len() - 1 - lost]).unwrap();
+        let store = Store::open(options(opened.dir.path())).await.unwrap();
+        let space = store.own_space();
+        seen.push((space.has("message").await.unwrap(), space.has("ratchet").await.unwrap()));
+    }
+    assert_eq!(seen, [(true, true), (true, false), (false, false)]);
+}
+
 #[test]
 fn wherever_the_last_commit_is_torn_the_others_survive() {
     for page in 0..=3 {

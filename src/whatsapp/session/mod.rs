@@ -1,5 +1,6 @@
-//! The engine's storage for one device, on a `store::Space`: five traits, every batch one atomic, durable write. What
-//! the rows mean is the engine's business.
+//! The engine's storage for one device, on a `store::Space`: five traits, every batch one atomic, durable write. Only
+//! the messages on their way into the log are written without waiting for the disk. What the rows mean is the engine's
+//! business.
 //!
 //! Every row's key starts with one letter; a part that is not the last carries its length:
 //!
@@ -97,11 +98,7 @@ impl SessionStore {
     }
 
     async fn put_all(&self, rows: impl IntoIterator<Item = (Key, Bytes)>) -> Result<()> {
-        let mut batch = Batch::new();
-        for (key, value) in rows {
-            batch.put(key, value);
-        }
-        self.write(batch).await
+        self.write(batch_of(rows)).await
     }
 
     async fn remove(&self, key: Key) -> Result<()> {
@@ -127,13 +124,25 @@ impl SessionStore {
         if self.halted.load(Ordering::SeqCst) { Err(failed(StoreError::DiskFull)) } else { Ok(()) }
     }
 
-    /// Writes messages that are not handed over yet.
+    /// Writes messages that are not handed over yet. They are on the disk before the ratchet that is past them, which
+    /// is all they are for: whatever a power cut takes comes again and is decrypted again.
     async fn keep(&self, rows: impl IntoIterator<Item = (Key, Bytes)>) -> Result<()> {
-        let kept = self.put_all(rows).await;
+        self.check()?;
+        let kept = self.space.write_in_order(batch_of(rows)).await.map_err(failed);
         if kept.is_err() {
             self.halted.store(true, Ordering::SeqCst);
         }
         kept
+    }
+
+    /// Removes messages that are handed over. One that comes back is handed over again, under the same event id.
+    async fn let_go(&self, keys: impl IntoIterator<Item = Key>) -> Result<()> {
+        self.check()?;
+        let mut batch = Batch::new();
+        for key in keys {
+            batch.remove(key);
+        }
+        self.space.write_in_order(batch).await.map_err(failed)
     }
 
     async fn scan(&self, prefix: Key) -> Result<Vec<(Vec<u8>, Bytes)>> {
@@ -164,6 +173,14 @@ impl SessionStore {
         })
         .await
     }
+}
+
+fn batch_of(rows: impl IntoIterator<Item = (Key, Bytes)>) -> Batch {
+    let mut batch = Batch::new();
+    for (key, value) in rows {
+        batch.put(key, value);
+    }
+    batch
 }
 
 /// The engine hears the cause, never rows.

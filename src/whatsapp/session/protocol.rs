@@ -267,7 +267,7 @@ impl ProtocolStore for SessionStore {
     }
 
     async fn delete_pending_inbound(&self, chat: &str, sender: &str, id: &str) -> Result<()> {
-        self.remove(inbound(chat, sender, id)).await
+        self.let_go([inbound(chat, sender, id)]).await
     }
 
     async fn delete_expired_pending_inbound(&self, cutoff: i64) -> Result<u32> {
@@ -283,11 +283,7 @@ impl ProtocolStore for SessionStore {
     }
 
     async fn delete_pending_inbound_batch(&self, keys: &[PendingInboundKey<'_>]) -> Result<()> {
-        let mut batch = Batch::new();
-        for key in keys {
-            batch.remove(inbound(key.chat, key.sender, key.id));
-        }
-        self.write(batch).await
+        self.let_go(keys.iter().map(|key| inbound(key.chat, key.sender, key.id))).await
     }
 }
 
