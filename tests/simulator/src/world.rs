@@ -377,8 +377,10 @@ impl World {
 
     /// Removes what a device confirmed.
     pub(crate) fn confirm(&mut self, who: &Address, kind: &str, id: &str) {
-        if let Some(device) = self.device(who) {
-            device.queue.retain(|q| !(q.kind == kind && q.id == id));
+        let Some(device) = self.device(who) else { return };
+        // The first that fits: confirmations come in about the order of the queue, which can be long.
+        if let Some(at) = device.queue.iter().position(|q| q.kind == kind && q.id == id) {
+            device.queue.remove(at);
         }
     }
 

@@ -8,7 +8,7 @@ mod receive;
 mod send;
 pub(crate) mod store;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 
 use anyhow::{Context as _, Result};
 use serde::Serialize;
@@ -127,6 +127,8 @@ pub(crate) struct PhoneState {
     pub stores: Stores,
     /// What arrived.
     pub inbox: Vec<InboxItem>,
+    /// The messages in it, by sender and id.
+    pub seen: HashSet<(String, String)>,
     /// Whether the phone is on.
     pub online: bool,
     /// What waits for the phone to be on again.
@@ -145,6 +147,7 @@ impl PhoneState {
         Ok(Self {
             stores: Stores::generate()?,
             inbox: Vec::new(),
+            seen: HashSet::new(),
             online: true,
             waiting: VecDeque::new(),
             sent: BTreeMap::new(),
@@ -215,6 +218,7 @@ impl World {
         let account = self.accounts.get_mut(pn).context("no such phone")?;
         let old = std::mem::replace(&mut account.phone, PhoneState::new()?);
         account.phone.inbox = old.inbox;
+        account.phone.seen = old.seen;
         account.phone.online = old.online;
         account.phone.auto_delivered = old.auto_delivered;
         account.raw_id = below(u32::MAX);

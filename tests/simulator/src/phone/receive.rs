@@ -171,13 +171,9 @@ impl World {
             return;
         }
         let Some(account) = self.accounts.get_mut(pn) else { return };
-        let seen = account
-            .phone
-            .inbox
-            .iter()
-            .any(|item| item.message().is_some_and(|m| m.id == id && m.from == sender.pn));
+        let fresh = account.phone.seen.insert((sender.pn.clone(), id.to_owned()));
         let confirm = account.phone.auto_delivered && !own;
-        if !seen {
+        if fresh {
             account.phone.push(ItemKind::Message(Box::new(InboxMessage {
                 id: id.to_owned(),
                 from: sender.pn.clone(),
