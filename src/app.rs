@@ -110,6 +110,16 @@ fn simulated_whatsapp() -> Result<Option<String>> {
     }
 }
 
+/// How the file wants the store.
+pub(crate) fn store_options(config: &Config) -> StoreOptions {
+    StoreOptions {
+        path: config.store.path.clone(),
+        power_safe: config.store.durability == config::Durability::Power,
+        keep: config.outbox.keep,
+        max_size: config.outbox.max_size,
+    }
+}
+
 /// Everything between the first file and the last.
 async fn gateway(
     path: PathBuf,
@@ -128,13 +138,7 @@ async fn gateway(
     }
     let signals = Signals::new()?;
     let config = &loaded.config;
-    let store = Store::open(StoreOptions {
-        path: config.store.path.clone(),
-        power_safe: config.store.durability == config::Durability::Power,
-        keep: config.outbox.keep,
-        max_size: config.outbox.max_size,
-    })
-    .await?;
+    let store = Store::open(store_options(config)).await?;
     let listener = TcpListener::bind(config.server.listen)
         .await
         .with_context(|| format!("cannot listen on {} (server.listen)", config.server.listen))?;

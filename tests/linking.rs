@@ -10,6 +10,8 @@
     reason = "what a test does not expect shall end it loudly"
 )]
 
+use std::os::unix::fs::PermissionsExt;
+
 use anyhow::Result;
 use moonwa_simulator::harness::{Moonwa, MoonwaBuilder, WebhookReceiver, eventually};
 use moonwa_simulator::{Fault, Simulator};
@@ -247,5 +249,59 @@ async fn the_terminal_shows_the_same_qr() -> Result<()> {
         moonwa.printed()
     );
     moonwa.stop().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_lost_disk_costs_no_new_qr() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let (ann, bob) =
+        (sim.phone("628111000124", "Ann").await, sim.phone("628111000125", "Bob").await);
+    let hook = WebhookReceiver::start().await?;
+    let mut moonwa = gateway(&sim).device("toko", &[hook.url()]).start().await?;
+    moonwa.link("toko", &ann).await?;
+    bob.send_text(&ann, "before").await?;
+    hook.expect_text("before").await;
+    moonwa.send_text("toko", bob.number(), "one").await?;
+    bob.expect_text("one").await?;
+
+    moonwa.key_of("toko").get("/v1/backup").await?.expect(403);
+    let (code, text) = moonwa.command(&["backup", "saved.json"]).await?;
+    assert_eq!((code, text.contains("saved.json: 1 linked devices")), (0, true), "{text}");
+    let (code, text) = moonwa.command(&["backup", "saved.json"]).await?;
+    assert_eq!((code, text.contains("File exists")), (1, true), "{text}");
+    let saved = moonwa.dir().join("saved.json");
+    assert_eq!(std::fs::metadata(&saved)?.permissions().mode() & 0o777, 0o600);
+    let saved: Value = serde_json::from_slice(&std::fs::read(saved)?)?;
+    for row in saved["devices"]["toko"].as_array().expect("rows") {
+        let key = data_encoding::BASE64.decode(row[0].as_str().expect("a key").as_bytes())?;
+        assert!(b"DpPaL".contains(&key[0]), "a session or a message is in it: {key:?}");
+    }
+    let (code, text) = moonwa.command(&["restore", "saved.json"]).await?;
+    assert_eq!((code, text.contains("in use by another moonwa")), (1, true), "{text}");
+
+    // The conversation goes on, so that an old session would be one that was used before.
+    bob.send_text(&ann, "between").await?;
+    hook.expect_text("between").await;
+    moonwa.send_text("toko", bob.number(), "two").await?;
+    bob.expect_text("two").await?;
+    moonwa.kill().await?;
+    std::fs::remove_dir_all(moonwa.dir().join("data"))?;
+
+    let (code, text) = moonwa.command(&["restore", "moonwa.toml"]).await?;
+    assert_eq!((code, text.contains("not a backup")), (1, true), "{text}");
+    let (code, text) = moonwa.command(&["restore", "saved.json"]).await?;
+    assert_eq!((code, text.contains("toko is back")), (0, true), "{text}");
+    moonwa.relaunch().await?;
+    moonwa.wait_state("toko", "connected").await;
+    bob.send_text(&ann, "after").await?;
+    hook.expect_text("after").await;
+    moonwa.send_text("toko", bob.number(), "three").await?;
+    bob.expect_text("three").await?;
+    sim.assert_no_violations();
+
+    moonwa.kill().await?;
+    let (code, text) = moonwa.command(&["restore", "saved.json"]).await?;
+    assert_eq!((code, text.contains("toko is linked already")), (1, true), "{text}");
     Ok(())
 }

@@ -156,6 +156,11 @@ pub(super) fn check(who: &Principal, access: Access, device: Option<&str>) -> Re
         Access::Gateway => {
             return Err(Problem::new(Code::Forbidden, "only the admin may do this, no device key"));
         }
+        Access::Token if matches!(who, Principal::Admin { session: None }) => return Ok(()),
+        Access::Token => {
+            let detail = "only with the admin token, neither a device key nor a browser's session";
+            return Err(Problem::new(Code::Forbidden, detail));
+        }
         Access::Read => Scope::Read,
         Access::Send => Scope::Send,
         Access::Admin => Scope::Admin,
@@ -246,7 +251,14 @@ pub(super) mod tests {
     #[test]
     fn access_is_a_property_of_the_route() {
         let admin = Principal::Admin { session: None };
-        for access in [Access::AnyKey, Access::Read, Access::Send, Access::Admin, Access::Gateway] {
+        for access in [
+            Access::AnyKey,
+            Access::Read,
+            Access::Send,
+            Access::Admin,
+            Access::Gateway,
+            Access::Token,
+        ] {
             assert_eq!(
                 code(&Principal::Nobody, access, None),
                 Some(Code::Unauthorized),
@@ -259,6 +271,11 @@ pub(super) mod tests {
         assert_eq!(code(&key("full"), Access::Admin, Some("toko")), Some(Code::Forbidden));
         assert_eq!(code(&key("other"), Access::Admin, Some("gudang")), None);
         assert_eq!(code(&key("other"), Access::Gateway, None), Some(Code::Forbidden));
+        let browser = Principal::Admin { session: Some("1".to_owned()) };
+        assert_eq!(code(&browser, Access::Gateway, None), None);
+        for who in [browser, key("other")] {
+            assert_eq!(code(&who, Access::Token, None), Some(Code::Forbidden), "{who:?}");
+        }
         assert_eq!(code(&key("send"), Access::AnyKey, None), None);
     }
 

@@ -26,7 +26,7 @@ use super::{
 };
 use crate::config::{Config, DeviceConfig};
 use crate::model::DeviceName;
-use crate::whatsapp::DeviceHandle;
+use crate::whatsapp::{Backup, DeviceHandle};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -194,6 +194,7 @@ async fn perform(call: &mut Call, op: Op) -> Result<Response, Problem> {
         Op::Login => session::login(call).await,
         Op::Logout => session::logout(call),
         Op::InviteLogin => Ok(session::invite(call)),
+        Op::Backup => body::ok(&Backup::of(&call.state.api.store).await?),
         Op::ForgetDevice => device::forget(call).await,
         Op::Events => sse::events(call),
         Op::ConfigReport => config::show(call).await,

@@ -23,6 +23,8 @@ pub(super) enum Access {
     Admin,
     /// The admin of the gateway only; no device key.
     Gateway,
+    /// The admin by token; no browser's session.
+    Token,
 }
 
 /// What is to be done. The metric's label is its name.
@@ -72,6 +74,7 @@ pub(super) enum Op {
     DeadLetters,
     RetryDeadLetter,
     InviteLogin,
+    Backup,
     ForgetDevice,
     CompatHello,
     CompatSendText,
@@ -152,6 +155,7 @@ pub(super) static ROUTES: &[Route] = &[
     post  ("/login",                                                         Access::Public,  Op::Login),
     post  ("/logout",                                                        Access::Public,  Op::Logout),
     post  ("/v1/login-links",                                                Access::Gateway, Op::InviteLogin),
+    get   ("/v1/backup",                                                     Access::Token,   Op::Backup),
     post  ("/v1/forgotten/{device}",                                         Access::Gateway, Op::ForgetDevice),
     get   ("/v1/session",                                                    Access::Public,  Op::Session),
     get   ("/v1/events",                                                     Access::Read,    Op::Events),

@@ -1,5 +1,8 @@
 //! Commands that ask the running gateway: they find it through `control.json` and speak `/v1`.
 
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -9,6 +12,9 @@ use serde_json::{Value, json};
 use super::{Exit, say};
 use crate::config::{self, Config};
 use crate::control::Control;
+
+/// The longest answer, in bytes: a backup of a few thousand devices.
+const LONGEST: u64 = 1 << 30;
 
 /// The gateway that runs here.
 struct Gateway {
@@ -66,7 +72,7 @@ impl Gateway {
     ) -> Result<(u16, String)> {
         let mut answer =
             answer.with_context(|| format!("moonwa at {} does not answer", self.base))?;
-        let text = answer.body_mut().read_to_string()?;
+        let text = answer.body_mut().with_config().limit(LONGEST).read_to_string()?;
         Ok((answer.status().as_u16(), text))
     }
 }
@@ -213,6 +219,24 @@ pub(super) fn logout(config: Option<&Path>, device: &str) -> Result<Exit> {
 pub(super) fn forget(config: Option<&Path>, device: &str) -> Result<Exit> {
     Gateway::find(config)?.post(&format!("v1/forgotten/{device}"), &json!({}))?;
     say(&format!("The credentials of {device} are deleted."));
+    Ok(Exit::Clean)
+}
+
+/// `moonwa backup`: the identities of all linked devices, in a file for its owner alone.
+pub(super) fn backup(config: Option<&Path>, path: &Path) -> Result<Exit> {
+    let (status, text) = Gateway::find(config)?.get("v1/backup", "application/json")?;
+    let devices = understood(status, &text)?;
+    let devices = devices.get("devices").and_then(Value::as_object).map_or(0, serde_json::Map::len);
+    let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    let written = opened.and_then(|mut file| {
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
+    });
+    written.with_context(|| path.display().to_string())?;
+    say(&format!(
+        "{}: {devices} linked devices. Whoever has this file can be them: keep it like a password.",
+        path.display()
+    ));
     Ok(Exit::Clean)
 }
 

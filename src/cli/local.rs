@@ -1,4 +1,4 @@
-//! Commands that need no running gateway: `init`, `check`, `key new` and `doctor`.
+//! Commands that need no running gateway: `init`, `check`, `key new`, `doctor` and `restore`.
 
 use std::fs;
 use std::io::{ErrorKind, Write};
@@ -8,11 +8,14 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use rustix::process::geteuid;
 
 use super::{Exit, complain, say};
+use crate::app;
 use crate::config::{self, Config};
 use crate::model::{DeviceName, KeyHash, UnixMillis};
-use crate::store;
+use crate::store::{self, Store};
+use crate::whatsapp::Backup;
 
 /// `moonwa init`: the sample, where there is nothing yet.
 pub(super) fn init(config: Option<&Path>) -> Result<Exit> {
@@ -72,6 +75,44 @@ pub(super) fn new_key(device: &str) -> Result<Exit> {
     say(&format!("The key (it is shown once and stored nowhere):\n\n  {}\n", key.expose()));
     say(&format!("For moonwa.toml:\n\n{line}"));
     Ok(Exit::Clean)
+}
+
+/// `moonwa restore`: the devices of a backup, into a store that nobody uses.
+pub(super) fn restore(config: Option<&Path>, file: &Path) -> Result<Exit> {
+    let text = fs::read(file).with_context(|| file.display().to_string())?;
+    let backup: Backup = serde_json::from_slice(&text)
+        .with_context(|| format!("{} is not a backup that moonwa wrote", file.display()))?;
+    let path = config::find(config)?;
+    let config =
+        Config::load(&path).or_else(|rejected| config::last_good(&path).or(Err(rejected)))?.config;
+    let store = &config.store.path;
+    if let Ok(directory) = fs::metadata(store)
+        && directory.uid() != geteuid().as_raw()
+    {
+        bail!(
+            "{} belongs to user {}: run this as that user, or moonwa cannot open its store",
+            store.display(),
+            directory.uid()
+        );
+    }
+    let (created, named) = (backup.created(), |name| config.devices.contains_key(name));
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    let done = runtime.block_on(async {
+        let store = Store::open(app::store_options(&config)).await?;
+        let done = backup.restore(&store).await;
+        store.close().await?;
+        anyhow::Ok(done?)
+    })?;
+    for (name, restored) in &done {
+        let line = match (restored, named(name)) {
+            (false, _) => "is linked already and was left as it is",
+            (true, true) => "is back; it connects when moonwa starts",
+            (true, false) => "is back, but not in moonwa.toml: add its table",
+        };
+        say(&format!("{name} {line}"));
+    }
+    say(&format!("The backup is of {created}: {} devices.", done.len()));
+    Ok(if done.iter().all(|(_, restored)| *restored) { Exit::Clean } else { Exit::Failure })
 }
 
 /// One line of `moonwa doctor`: what was looked at, whether it is well, and what to do.

@@ -103,6 +103,16 @@ enum Command {
         /// The device's former name
         device: String,
     },
+    /// Write the identities of all linked devices to a file, while moonwa runs
+    Backup {
+        /// The file; never over an existing one
+        file: PathBuf,
+    },
+    /// Take the devices of a backup back, while moonwa is stopped; they need no new QR code
+    Restore {
+        /// A file that `moonwa backup` wrote
+        file: PathBuf,
+    },
     /// Check the store, the disk, the clock and the file modes, and say what to do
     Doctor,
 }
@@ -133,6 +143,8 @@ pub fn main() -> ExitCode {
         Command::Check => Ok(local::check(config)),
         Command::Key(KeyCommand::New { device }) => local::new_key(&device),
         Command::Doctor => local::doctor(config),
+        Command::Backup { file } => client::backup(config, &file),
+        Command::Restore { file } => local::restore(config, &file),
         Command::Plan { json } => client::plan(config, json),
         Command::Link { device, phone } => client::link(config, &device, phone.as_deref()),
         Command::Status { json } => client::status(config, json),

@@ -1,6 +1,9 @@
 //! Why a device could not do what it was asked. The words are fit for a person; causes are the variants.
 
+use wa_rs::wacore::store::error::StoreError as EngineStoreError;
+
 use crate::model::UnixMillis;
+use crate::store::StoreError;
 
 /// Why WhatsApp, or a device's state, said no.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -45,7 +48,7 @@ pub enum WhatsAppError {
     TooFast(Option<UnixMillis>),
     /// The store failed.
     #[error(transparent)]
-    Store(#[from] crate::store::StoreError),
+    Store(#[from] StoreError),
 }
 
 impl From<wa_rs::IqError> for WhatsAppError {
@@ -63,5 +66,19 @@ impl From<wa_rs::IqError> for WhatsAppError {
             // Everything else is a socket that went away while we waited.
             _ => Self::NotConnected,
         }
+    }
+}
+
+/// The engine hands the session's errors back in clothes of its own.
+impl From<EngineStoreError> for WhatsAppError {
+    fn from(error: EngineStoreError) -> Self {
+        let told = match error {
+            EngineStoreError::Database(cause) => match cause.downcast::<StoreError>() {
+                Ok(ours) => *ours,
+                Err(other) => StoreError::Damaged(other.to_string()),
+            },
+            other => StoreError::Damaged(other.to_string()),
+        };
+        told.into()
     }
 }

@@ -2,6 +2,7 @@
 //! written to the store's log, what goes out is read from its send queue; HTTP and webhooks are elsewhere.
 
 mod backoff;
+mod backup;
 mod decode;
 mod deliver;
 mod device;
@@ -29,6 +30,7 @@ mod probe;
 pub mod session;
 mod status;
 
+pub use backup::Backup;
 pub use error::WhatsAppError;
 pub use fleet::{Fleet, FleetOptions};
 pub use handle::{DeviceHandle, GroupMember, GroupSummary, Lookup, MediaStream};

@@ -25,6 +25,7 @@ mod app_sync;
 mod device;
 #[cfg(test)]
 mod durability;
+mod identity;
 mod protocol;
 mod secret;
 mod signal;

@@ -10,7 +10,7 @@ use wa_rs::wacore::appstate::hash::HashState;
 use wa_rs::wacore::appstate::processor::AppStateMutationMAC;
 use wa_rs::wacore::store::traits::{
     AppStateSyncKey, Backend, DeviceInfo, DeviceListRecord, LidPnMappingEntry, MsgSecretEntry,
-    PendingInboundKey, PendingInboundRow, TcTokenEntry,
+    PendingInboundKey, PendingInboundRow, SignalStore, TcTokenEntry,
 };
 use wa_rs::wacore::store::{Device, InMemoryBackend};
 
@@ -443,6 +443,31 @@ async fn a_session_survives_and_is_erased_whole() {
     assert!(!session.is_linked().await.unwrap());
     assert!(!ours.store.space(&DeviceName::parse("a").unwrap()).has("").await.unwrap());
     assert!(ours.store.space(&DeviceName::parse("b").unwrap()).has("").await.unwrap());
+}
+
+#[tokio::test]
+async fn an_identity_moves_without_its_sessions() {
+    let ours = Ours::new().await;
+    let (old, new) = (ours.session("old"), ours.session("new"));
+    assert!(old.identity().await.unwrap().is_none(), "nothing is linked yet");
+    the_device(&old).await;
+    old.store_prekey(7, b"seven", true).await.unwrap();
+    old.put_session("628@s", b"a session").await.unwrap();
+    let identity = old.identity().await.unwrap().unwrap();
+
+    let mut strange = identity.clone();
+    strange.push((b"s628@s".to_vec(), Bytes::from_static(b"a session")));
+    assert!(new.become_again(strange).await.is_err(), "a session came along");
+    assert!(new.become_again(identity[1..].to_vec()).await.is_err(), "nobody in particular");
+    assert!(!new.exists().await.unwrap(), "a refusal changes nothing");
+
+    new.put_session("999@s", b"of another life").await.unwrap();
+    new.become_again(identity.clone()).await.unwrap();
+    assert_eq!(new.identity().await.unwrap().unwrap(), identity);
+    assert_eq!(new.load_prekey(7).await.unwrap().as_deref(), Some(b"seven".as_slice()));
+    for address in ["628@s", "999@s"] {
+        assert_eq!(new.get_session(address).await.unwrap(), None);
+    }
 }
 
 #[tokio::test]

@@ -1,0 +1,86 @@
+//! A backup: the identities of the linked devices as one JSON document, and the way back. It holds no messages, no
+//! sessions and nothing of `moonwa.toml`. Whoever has it can be those devices.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use data_encoding::BASE64;
+use serde::{Deserialize, Serialize};
+
+use super::WhatsAppError;
+use super::session::SessionStore;
+use crate::model::{DeviceName, UnixMillis};
+use crate::store::{Store, StoreError};
+
+/// The identities of devices at one time.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Backup {
+    #[serde(rename = "moonwa_backup")]
+    version: Version,
+    created: UnixMillis,
+    devices: BTreeMap<DeviceName, Vec<Row>>,
+}
+
+/// The form of the document.
+#[derive(Debug, Serialize, Deserialize)]
+enum Version {
+    #[serde(rename = "1")]
+    First,
+}
+
+/// The key and the value of a stored row, in Base64.
+#[derive(Serialize, Deserialize)]
+struct Row(String, String);
+
+impl std::fmt::Debug for Row {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Row(***)")
+    }
+}
+
+impl Row {
+    fn of(key: &[u8], value: &[u8]) -> Self {
+        Self(BASE64.encode(key), BASE64.encode(value))
+    }
+
+    fn decode(&self) -> Option<(Vec<u8>, Bytes)> {
+        let Self(key, value) = self;
+        Some((BASE64.decode(key.as_bytes()).ok()?, BASE64.decode(value.as_bytes()).ok()?.into()))
+    }
+}
+
+impl Backup {
+    /// The linked devices of a store, also those no longer in the file.
+    pub async fn of(store: &Store) -> Result<Self, WhatsAppError> {
+        let mut devices = BTreeMap::new();
+        for name in store.devices().await? {
+            if let Some(rows) = SessionStore::new(store.space(&name)).identity().await? {
+                devices.insert(name, rows.iter().map(|(key, row)| Row::of(key, row)).collect());
+            }
+        }
+        Ok(Self { version: Version::First, created: UnixMillis::now(), devices })
+    }
+
+    /// Puts the devices back, and says of each whether it was: one that is linked here already stays as it is.
+    /// Nothing else may use the store meanwhile.
+    pub async fn restore(self, store: &Store) -> Result<Vec<(DeviceName, bool)>, WhatsAppError> {
+        let mut done = Vec::new();
+        for (name, rows) in self.devices {
+            let session = SessionStore::new(store.space(&name));
+            let missing = !session.is_linked().await?;
+            if missing {
+                let rows = rows.iter().map(Row::decode).collect::<Option<_>>();
+                let wrong = || StoreError::Damaged(format!("the backup of {name}"));
+                session.become_again(rows.ok_or_else(wrong)?).await?;
+            }
+            done.push((name, missing));
+        }
+        Ok(done)
+    }
+
+    /// When it was made.
+    pub fn created(&self) -> UnixMillis {
+        self.created
+    }
+}
