@@ -59,10 +59,14 @@ fn raw(event: &StoredEvent) -> Result<Box<RawValue>, Problem> {
     })
 }
 
-/// Where a client left off: a place in the log, or an event.
+/// Where a client left off: a place in the log, an event, or so many events before the log's end.
 async fn place(call: &Call, name: &DeviceName, text: &str) -> Result<Seq, Problem> {
     if let Ok(seq) = text.parse() {
         return Ok(Seq(seq));
+    }
+    if let Some(Ok(newest)) = text.strip_prefix('-').map(str::parse) {
+        let tail = *call.state.api.store.log().tail(name).borrow();
+        return Ok(Seq(tail.0.saturating_sub(newest)));
     }
     let id = EventId::parse(text)
         .ok_or_else(|| Problem::field("after", "a place in the log (a number) or an event id"))?;

@@ -193,6 +193,12 @@ async fn an_event_stream_goes_on_where_it_was_across_a_restart() -> Result<()> {
     let rest: Vec<&Value> =
         rest["events"].as_array().into_iter().flatten().filter(received).collect();
     assert_eq!(rest, listed[18..]);
+    // Or the newest few, however many there are.
+    for (asked, expected) in [(0, 0), (3, 3), (100_000, events.len())] {
+        let path = format!("/v1/devices/toko/events?after=-{asked}");
+        let newest = key.get(&path).await?.expect(200).json();
+        assert_eq!(newest["events"], json!(events[events.len() - expected..]), "{asked}");
+    }
     moonwa.stop().await?;
     Ok(())
 }

@@ -7,6 +7,8 @@ import { changed, news, state } from "../state.js";
 import { EVENTS, TICK, pick } from "./status.js";
 
 const KEEP = 200;
+// It begins with the newest few.
+const FEW = -10;
 // A status is shown at the message it belongs to.
 const TYPES = EVENTS.filter((type) => type !== "message.status");
 const SIGN = { "message.sent": "out", out: "out", "message.received": "in" };
@@ -41,11 +43,10 @@ export default function messages(signal, wanted) {
 	}
 
 	/** What a device has to tell since it was asked last: nobody has connections to follow all. */
-	async function ask(name, pages = 20) {
-		const page = await get(of(name, `events?after=${seen.get(name)}`), signal);
-		seen.set(name, page.cursor);
-		page.events.forEach(happened);
-		if (page.next && pages > 1) await ask(name, pages - 1);
+	async function ask(name, after, pages = 20) {
+		const { events, cursor, next } = await get(of(name, `events?after=${after}`), signal);
+		events.forEach(happened);
+		return next && pages > 1 ? ask(name, cursor, pages - 1) : cursor;
 	}
 	const listed = (name) => get(of(name, "messages")).then(({ messages }) => messages.forEach(sent));
 	const missed = () => names().forEach((name) => listed(name).catch(() => {}));
@@ -53,17 +54,16 @@ export default function messages(signal, wanted) {
 	const last = new Map();
 	function moved() {
 		for (const [name, { last_in, state: now, webhooks }] of state.devices) {
-			const cursors = webhooks.map(({ cursor }) => cursor);
-			const mark = [last_in, now, ...cursors].join();
+			const mark = [last_in, now, ...webhooks.map(({ cursor }) => cursor)].join();
 			if (last.get(name) === mark) continue;
-			if (!seen.has(name)) seen.set(name, Math.max(0, ...cursors));
-			if (last.has(name)) ask(name).catch(() => {});
 			last.set(name, mark);
+			const place = seen.get(name) ?? Promise.resolve(FEW);
+			seen.set(name, place.then((after) => ask(name, after)).catch(() => place));
 		}
 	}
 
 	if (wanted) {
-		const tail = new EventSource(of(wanted, "events"));
+		const tail = new EventSource(of(wanted, `events?after=${FEW}`));
 		for (const type of TYPES) tail.addEventListener(type, ({ data }) => happened(JSON.parse(data)));
 		signal.addEventListener("abort", () => tail.close());
 	} else {
