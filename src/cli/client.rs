@@ -1,6 +1,6 @@
 //! Commands that ask the running gateway: they find it through `control.json` and speak `/v1`.
 
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -228,11 +228,12 @@ pub(super) fn backup(config: Option<&Path>, path: &Path) -> Result<Exit> {
     let devices = understood(status, &text)?;
     let devices = devices.get("devices").and_then(Value::as_object).map_or(0, serde_json::Map::len);
     let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    let written = opened.and_then(|mut file| {
-        file.write_all(text.as_bytes())?;
-        file.sync_all()
-    });
-    written.with_context(|| path.display().to_string())?;
+    let mut file = opened.with_context(|| path.display().to_string())?;
+    if let Err(error) = file.write_all(text.as_bytes()).and_then(|()| file.sync_all()) {
+        // Half a backup must not be taken for one.
+        fs::remove_file(path)?;
+        return Err(error).with_context(|| path.display().to_string());
+    }
     say(&format!(
         "{}: {devices} linked devices. Whoever has this file can be them: keep it like a password.",
         path.display()
