@@ -1,12 +1,16 @@
 //! The frozen face, byte for byte, as programs written for docs.moonwa.id use it: every way to write a body, every
 //! answer of the contract's table.
 
+use std::pin::pin;
+use std::time::Duration;
+
 use anyhow::Result;
 use http_body_util::Full;
 use hyper::Method;
 use moonwa_simulator::harness::{Answer, Reply, WebhookReceiver};
 use moonwa_simulator::{Fault, Simulator};
 use serde_json::{Value, json};
+use tokio::time::interval;
 
 use crate::send::linked;
 use crate::support::{Gateway, KEY, OTHER};
@@ -45,7 +49,17 @@ async fn what_may_still_go_out_is_not_called_failed() -> Result<()> {
     send(eve.number(), "settled").await?.expect(200);
     // WhatsApp does not answer the engine, which has the message by then, for longer than any caller waits.
     sim.fault_times(&ann, Fault::IqTimeout("encrypt".to_owned()), 9);
-    let told = send(bob.number(), "on its way").await?.expect(400).json();
+    // What comes in keeps the connection alive: the engine drops one that is silent for 20 s, and the message with it.
+    let told = {
+        let mut sending = pin!(send(bob.number(), "on its way"));
+        let mut tick = interval(Duration::from_secs(5));
+        loop {
+            tokio::select! {
+                told = &mut sending => break told?.expect(400).json(),
+                _ = tick.tick() => drop(eve.send_text(&ann, "still here").await?),
+            }
+        }
+    };
     assert_eq!((&told["status"], &told["error"]), (&json!(false), &json!("unconfirmed")), "{told}");
     sim.clear_faults();
     sim.drop_connections(ann.number());
