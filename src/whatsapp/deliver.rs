@@ -93,7 +93,7 @@ impl Known {
     }
 }
 
-/// Sends one message.
+/// Sends one message. May be dropped at any time; then nobody knows whether it was sent.
 pub(super) async fn deliver(
     parts: &Arc<Parts>,
     client: &Client,
@@ -113,20 +113,17 @@ pub(super) async fn deliver(
     }
     let options = SendOptions::default().with_message_id(row.id.as_str());
     // Looking up, fetching and uploading can take minutes. Who takes it back must have it first.
-    let held = parts.hands.send(&row.id).ok_or(Failure::Withdrawn)?;
+    let mut held = parts.hands.send(&row.id).ok_or(Failure::Withdrawn)?;
     let now = parts.store.queue().get(&parts.name, &row.id).await?;
     if now.is_none_or(|now| now.status != MessageStatus::Queued) {
         return Err(Failure::Withdrawn);
     }
+    held.doubt();
     let sending = client.send_message_with_options(to, message, options);
-    match tokio::time::timeout(PATIENCE, sending).await {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) => Err(error.into()),
-        Err(_) => {
-            held.doubt();
-            Err(Failure::Later("the send took too long".to_owned()))
-        }
-    }
+    let sent = tokio::time::timeout(PATIENCE, sending).await;
+    let sent = sent.map_err(|_| Failure::Later("the send took too long".to_owned()))?;
+    held.settle();
+    sent.map(drop).map_err(Into::into)
 }
 
 async fn address(client: &Client, known: &Known, to: &Recipient) -> Result<Jid, Failure> {

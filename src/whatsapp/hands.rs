@@ -52,9 +52,14 @@ impl Hands {
 }
 
 impl Held {
-    /// It may have been sent, and nobody knows: from now on only another try can tell.
-    pub(super) fn doubt(mut self) {
+    /// From now on it may go out: when this is dropped, nobody knows whether it did, and only another try can tell.
+    pub(super) fn doubt(&mut self) {
         self.keep = true;
+    }
+
+    /// What became of it is known.
+    pub(super) fn settle(mut self) {
+        self.keep = false;
     }
 }
 
@@ -82,7 +87,9 @@ mod tests {
         drop(back);
         hands.send(&id).unwrap().doubt();
         assert!(hands.withdraw(&id).is_none(), "it may be out");
-        drop(hands.send(&id).unwrap());
+        let mut again = hands.send(&id).unwrap();
+        again.doubt();
+        again.settle();
         assert!(hands.withdraw(&id).is_some(), "the next try knew");
     }
 }

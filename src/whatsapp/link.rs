@@ -51,7 +51,7 @@ pub(super) struct Parts {
 
 impl Parts {
     /// The engine's storage for this device.
-    pub(super) fn backend(&self) -> Arc<dyn Backend> {
+    pub(super) fn backend(&self) -> Arc<SessionStore> {
         let (device, ledger) = (self.name.clone(), self.ledger.clone());
         let told = Arc::new(move |lid: &str, phone: &str| {
             drop(ledger.send(Entry::Event(resolved(&device, lid, phone))));
@@ -183,10 +183,13 @@ impl Running {
         if tokio::time::timeout(patience, alone).await.is_err() && linked {
             tracing::warn!(device = %self.parts.name, "Something still holds a client that is down.");
         }
+        if let Err(error) = backend.halt().await {
+            tracing::warn!(device = %self.parts.name, %error, "A client that is down may still be writing.");
+        }
     }
 
     /// Runs a client to its end; says whether it was linked.
-    async fn connect(&mut self, backend: &Arc<dyn Backend>) -> bool {
+    async fn connect(&mut self, backend: &Arc<SessionStore>) -> bool {
         let parts = Arc::clone(&self.parts);
         let observer = Arc::new(Observer {
             parts: Arc::clone(&parts),
@@ -195,8 +198,9 @@ impl Running {
         });
         let props =
             DevicePropsOverride::new().with_os("Linux").with_platform_type(PlatformType::CHROME);
+        let backend: Arc<dyn Backend> = Arc::<SessionStore>::clone(backend);
         let mut builder = Bot::builder()
-            .with_backend_arc(Arc::clone(backend))
+            .with_backend_arc(backend)
             .with_transport_factory(parts.net.transport())
             .with_http_client(parts.net.http())
             .with_device_props(props)

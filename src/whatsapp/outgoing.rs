@@ -178,8 +178,17 @@ impl Outgoing {
     fn fly(&self, client: Arc<Client>, row: SentMessage) -> BoxFuture<'static, Landed> {
         let (parts, known) = (Arc::clone(&self.parts), self.known.clone());
         let tried = self.tries.get(&row.id).map_or(0, |(tried, _)| *tried);
+        let mut live = self.live.clone();
         Box::pin(async move {
-            let outcome = deliver(&parts, &client, &known, &row).await;
+            // What a client has when it goes down waits there in vain, and must not write beside the next client.
+            let outcome = tokio::select! {
+                biased;
+                outcome = deliver(&parts, &client, &known, &row) => outcome,
+                _ = live.wait_for(|now| now.as_ref().is_none_or(|now| !Arc::ptr_eq(now, &client))) => {
+                    Err(Failure::Offline)
+                }
+            };
+            drop(client);
             match &outcome {
                 Ok(()) => {
                     advance(&parts, &row, MessageStatus::Sent).await;

@@ -5,9 +5,10 @@ use anyhow::{Context, Result};
 use moonwa::model::{EventId, EventType, MessageId, UnixMillis};
 use moonwa::store::NewEvent;
 use moonwa::whatsapp::WhatsAppError;
+use moonwa_simulator::harness::eventually;
 use moonwa_simulator::{Fault, Simulator, wa};
 
-use crate::support::{Gateway, eventually, name, text_to};
+use crate::support::{Gateway, name, text_to};
 
 #[tokio::test]
 async fn a_copied_id_changes_nothing_about_the_message_that_had_it_first() -> Result<()> {
@@ -106,23 +107,43 @@ async fn what_the_engine_has_is_not_taken_back() -> Result<()> {
     let eve = sim.phone("628111000408", "Eve").await;
     gateway.send(text_to(eve.number(), "settled")).await?;
     eve.expect_text("settled").await?;
-    // The first message to a person needs keys; the question for them is not answered.
-    let before = sim.cursor();
-    sim.fault(&ann, Fault::IqTimeout("encrypt".to_owned()));
+    // The first message to a person needs keys; the question for them is not answered, nor what the engine may still
+    // ask about its own.
+    sim.fault_times(&ann, Fault::IqTimeout("encrypt".to_owned()), 9);
     let row = gateway.send(text_to(bob.number(), "on its way")).await?;
-    let asked = async || {
-        let entries = sim.journal();
-        entries
-            .iter()
-            .any(|entry| entry.seq > before && entry.tag == "iq" && entry.text.contains("encrypt"))
-    };
-    eventually("the engine asks for keys", asked, |asked| *asked).await;
+    asked(&sim, &format!("<key><user jid=\"{}\"", bob.lid())).await;
     assert!(gateway.device().withdraw(&row.id).is_none(), "it may still go out");
     let free = gateway.device().withdraw(&MessageId::random());
     assert!(free.is_some(), "what nobody has can be taken back");
     // And it does go out, as soon as WhatsApp answers again.
+    sim.clear_faults();
     gateway.device().reconnect().await?;
     bob.expect_text("on its way").await?;
     gateway.stop().await;
     Ok(())
+}
+
+#[tokio::test]
+async fn what_a_lost_connection_had_goes_out_with_the_next() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let (ann, bob) =
+        (sim.phone("628111000409", "Ann").await, sim.phone("628111000410", "Bob").await);
+    let gateway = Gateway::start(&sim).await?;
+    gateway.link(&ann).await?;
+    sim.fault_times(&ann, Fault::IqTimeout("usync".to_owned()), 9);
+    // To a LID, because a number is asked for before the engine has the message.
+    let row = gateway.send(text_to(&bob.lid(), "on its way")).await?;
+    asked(&sim, &bob.lid()).await;
+    sim.clear_faults();
+    gateway.device().reconnect().await?;
+    assert_eq!(bob.expect_text("on its way").await?.id, row.id.to_string());
+    gateway.stop().await;
+    Ok(())
+}
+
+/// Waits until the engine asked something that WhatsApp was told not to answer.
+async fn asked(sim: &Simulator, about: &str) {
+    let asked =
+        async || sim.journal().iter().any(|entry| entry.tag == "iq" && entry.text.contains(about));
+    eventually("the engine asks", asked, |asked| *asked).await;
 }

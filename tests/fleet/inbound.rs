@@ -1,8 +1,9 @@
 //! Every kind of message in: what a contact's phone sent, as the event tells it.
 
-use crate::support::{Gateway, eventually};
+use crate::support::Gateway;
 use anyhow::Result;
 use moonwa::model::EventType;
+use moonwa_simulator::harness::eventually;
 use moonwa_simulator::{File, Phone, Simulator};
 use serde_json::{Value, json};
 use wa_rs::buffa::MessageField;

@@ -4,13 +4,14 @@
 use std::io::{Read, Write};
 use std::net::TcpListener;
 
-use crate::support::{Gateway, eventually, text_to, to};
+use crate::support::{Gateway, text_to, to};
 use anyhow::Result;
 use moonwa::model::{
     Content, Degradation, DeviceState, EventType, Jid, MediaKind, MediaSource, MessageId,
     MessageStatus, PhoneNumber, Recipient, SendRequest, Stop,
 };
 use moonwa::whatsapp::WhatsAppError;
+use moonwa_simulator::harness::eventually;
 use moonwa_simulator::{Fault, Simulator};
 
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x01\x40\0\0\0\xf0\x08\x06\0\0\0";

@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::support::{Gateway, config, eventually, name, text_to};
+use crate::support::{Gateway, config, name, text_to};
 use anyhow::Result;
 use moonwa::config::{DeviceConfig, Pace};
 use moonwa::model::{DeviceState, EventType, LoggedOut, MessageStatus, Pending, Stop};
+use moonwa_simulator::harness::eventually;
 use moonwa_simulator::{Entry, Simulator};
 
 #[tokio::test]

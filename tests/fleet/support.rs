@@ -1,7 +1,6 @@
 //! One gateway without its faces: a store, a fleet with one device, and looking at what they did.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +13,7 @@ use moonwa::model::{
 use moonwa::store::{Enqueued, Seq, Store, StoreOptions};
 use moonwa::task::Tasks;
 use moonwa::whatsapp::{DeviceHandle, Fleet, FleetOptions};
+use moonwa_simulator::harness::eventually;
 use moonwa_simulator::{Phone, Simulator};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -203,22 +203,4 @@ pub(crate) fn to(number: &str, content: Content) -> SendRequest {
 
 pub(crate) fn text_to(number: &str, text: &str) -> SendRequest {
     to(number, Content::Text { text: text.into() })
-}
-
-pub(crate) async fn eventually<T, F, Fut>(what: &str, mut look: F, good: impl Fn(&T) -> bool) -> T
-where
-    T: std::fmt::Debug,
-    F: FnMut() -> Fut,
-    Fut: Future<Output = T>,
-{
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    let mut tick = tokio::time::interval(Duration::from_millis(15));
-    loop {
-        tick.tick().await;
-        let seen = look().await;
-        if good(&seen) {
-            return seen;
-        }
-        assert!(tokio::time::Instant::now() < deadline, "{what}: last seen: {seen:#?}");
-    }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use wa_rs::client::Client;
+use wa_rs::wacore::store::traits::DeviceStore;
 
 use super::WhatsAppError;
 use super::backoff::Backoff;

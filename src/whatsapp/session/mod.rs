@@ -46,8 +46,9 @@ use crate::store::{Batch, Key, Space, StoreError, View};
 /// One device's rows, as the engine wants to see them.
 pub struct SessionStore {
     space: Space,
-    /// A message could not be kept, and nothing is written any more. The engine's memory is past that message: if that
-    /// got to the disk, the message would be taken for a known one when it comes again, and be acknowledged unseen.
+    /// Nothing is written any more: a message could not be kept, or this store's client is down. The engine's memory is
+    /// past such a message: if that got to the disk, the message would be taken for a known one when it comes again, and
+    /// be acknowledged unseen.
     halted: AtomicBool,
     /// Who is told when a LID and a phone number turn out to be one person.
     told: Option<Told>,
@@ -76,6 +77,14 @@ impl SessionStore {
     /// Forgets the credentials and everything that belongs to them, durable before `Ok`.
     pub async fn erase(&self) -> Result<()> {
         self.space.erase().await.map_err(failed)
+    }
+
+    /// Writes nothing any more, so that another store may take over: what was written before is there, and what is
+    /// written later fails.
+    pub async fn halt(&self) -> Result<()> {
+        self.halted.store(true, Ordering::SeqCst);
+        // Behind every write that was let through.
+        self.space.write(Batch::new()).await.map_err(failed)
     }
 
     async fn get(&self, key: Key) -> Result<Option<Bytes>> {
@@ -122,7 +131,7 @@ impl SessionStore {
     }
 
     fn check(&self) -> Result<()> {
-        if self.halted.load(Ordering::SeqCst) { Err(failed(StoreError::DiskFull)) } else { Ok(()) }
+        if self.halted.load(Ordering::SeqCst) { Err(failed(StoreError::Closed)) } else { Ok(()) }
     }
 
     /// Writes messages that are not handed over yet. They are on the disk before the ratchet that is past them, which

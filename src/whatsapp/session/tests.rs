@@ -446,6 +446,17 @@ async fn a_session_survives_and_is_erased_whole() {
 }
 
 #[tokio::test]
+async fn the_store_of_a_client_that_is_down_writes_nothing_beside_the_next() {
+    let ours = Ours::new().await;
+    let (old, next) = (ours.session("toko"), ours.session("toko"));
+    old.put_session("bob", b"old").await.unwrap();
+    old.halt().await.unwrap();
+    next.put_session("bob", b"new").await.unwrap();
+    assert!(old.put_session("bob", b"older than new").await.is_err());
+    assert_eq!(next.get_session("bob").await.unwrap().as_deref(), Some(&b"new"[..]));
+}
+
+#[tokio::test]
 async fn an_identity_moves_without_its_sessions() {
     let ours = Ours::new().await;
     let (old, new) = (ours.session("old"), ours.session("new"));
