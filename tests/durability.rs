@@ -86,7 +86,7 @@ async fn killed_between_commit_and_ack_the_message_comes_again_under_the_same_id
     bob.send_text(&ann, "warm up").await?;
     hook.expect_text("warm up").await;
 
-    // The next append aborts the process right after its fsync, before the ack can leave.
+    // The next message aborts the process right after its fsync, before the ack can leave.
     moonwa.kill().await?;
     moonwa.set_env("MOONWA_FAILPOINT", Some("append.synced"));
     let cursor = sim.cursor();

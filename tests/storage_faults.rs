@@ -103,7 +103,7 @@ async fn a_torn_commit_of_the_event_log_costs_nothing() -> Result<()> {
     ann.expect_confirmed().await?;
     delivered(&moonwa, 1).await;
 
-    // The event's commit is the last thing the process does.
+    // The message's commit is the last thing the process does.
     moonwa.kill().await?;
     moonwa.set_env("MOONWA_FAILPOINT", Some("append.synced"));
     let text = long("outbox");

@@ -197,6 +197,8 @@ fn append(
     failpoint("append.before");
     let now = UnixMillis::now();
     let mut moved = BTreeMap::new();
+    // Of all events only a message is acknowledged to WhatsApp.
+    let mut message = false;
     for event in events {
         let seen = id_key(&event.device, &event.id);
         if find_in(&outbox.generations(), |rows| txn.get(rows, &seen))?.is_some() {
@@ -209,6 +211,7 @@ fn append(
         };
         let seq = tail.saturating_add(1);
         let value = encode(&event, now);
+        message |= event.kind == EventType::MessageReceived;
         let (generation, mut row) = newest(outbox, txn, now)?;
         row.bytes += (seen.as_ref().len() + value.len() + event.device.as_str().len() + 24) as u64;
         row.newest = now;
@@ -220,7 +223,7 @@ fn append(
         moved.insert(event.device, Seq(seq));
     }
     txn.after_commit(move || {
-        if !moved.is_empty() {
+        if message {
             failpoint("append.synced");
         }
         for (device, seq) in moved {
