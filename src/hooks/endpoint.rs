@@ -221,6 +221,7 @@ impl Machine {
                 done = &mut saving, if !saved => {
                     saved = true;
                     self.saved_or_log(&done);
+                    self.publish();
                 }
                 answer = &mut underway, if outcome.is_none() => outcome = Some(answer),
                 () = self.wires.stop.cancelled(), if outcome.is_none() => {

@@ -26,10 +26,7 @@ impl Machine {
         }
         let roll = rand::random();
         match outcome.class {
-            Class::Delivered => {
-                self.delivered(event.seq);
-                return self.publish();
-            }
+            Class::Delivered => return self.delivered(event.seq),
             Class::Gone => {
                 self.cursor.state = EndpointState::Gone;
                 self.at_once();
@@ -66,7 +63,7 @@ impl Machine {
         self.cursor.delivered = self.cursor.delivered.saturating_add(1);
         self.probes = 0;
         self.grudge.clear();
-        // Saved beside the next POST, or before there is nothing to do.
+        // Saved beside the next POST, or before there is nothing to do; shown when it is.
         self.owed = true;
     }
 
