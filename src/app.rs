@@ -16,8 +16,8 @@ use tokio::time::{MissedTickBehavior, interval};
 use tracing::{error, info, warn};
 
 use crate::api::{Api, LoginLink};
-use crate::cli::{Exit, complain, say};
 use crate::config::{self, Config, Loaded, Trigger};
+use crate::console::{Exit, complain, say};
 use crate::control::Control;
 use crate::hooks::Webhooks;
 use crate::model::{KeyHash, Secret, StatusWord};

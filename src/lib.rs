@@ -7,11 +7,11 @@
 //! # Floors: a module imports only from lower ones (tests/architecture.rs)
 //! ```text
 //! F5  main, cli                        argv, exit codes
-//! F4  app, reload, systemd, telemetry  wiring and lifecycle
+//! F4  app, reload, control, systemd, telemetry  wiring and lifecycle
 //! F3  api                              HTTP in: /api, /v1, server-sent events, the page
 //! F2  whatsapp | hooks                 siblings that meet in the store, never each other
 //! F1  config   | store                 moonwa.toml | everything durable
-//! F0  model, task                      words, and the owner of tasks
+//! F0  model, task, console             words, the owner of tasks, lines and exit codes
 //! ```
 //!
 //! # Glossary
@@ -26,6 +26,7 @@ pub mod api;
 pub mod app;
 pub mod cli;
 pub mod config;
+pub mod console;
 pub mod control;
 pub mod hooks;
 pub mod model;

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use super::{Exit, say};
 use crate::config::{self, Config};
+use crate::console::{Exit, say};
 use crate::control::Control;
 
 /// The longest answer, in bytes: a backup of a few thousand devices.

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use rustix::process::geteuid;
 
-use super::{Exit, complain, say};
 use crate::app;
 use crate::config::{self, Config};
+use crate::console::{Exit, complain, say};
 use crate::model::{DeviceName, KeyHash, UnixMillis};
 use crate::store::{self, Store};
 use crate::whatsapp::Backup;

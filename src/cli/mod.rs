@@ -4,40 +4,13 @@
 mod client;
 mod local;
 
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 use crate::app;
-
-/// How the program ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exit {
-    /// All well.
-    Clean,
-    /// It failed while running.
-    Failure,
-    /// `plan` found changes.
-    Changes,
-    /// The command line is wrong.
-    Usage,
-    /// The configuration is wrong.
-    Config,
-}
-
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        match exit {
-            Exit::Clean => Self::SUCCESS,
-            Exit::Failure => Self::from(1),
-            Exit::Changes => Self::from(2),
-            Exit::Usage => Self::from(64),
-            Exit::Config => Self::from(78),
-        }
-    }
-}
+use crate::console::{Exit, complain};
 
 #[derive(Parser)]
 #[command(name = "moonwa", version, about = "A WhatsApp gateway for people who self-host.")]
@@ -159,14 +132,4 @@ pub fn main() -> ExitCode {
             Exit::Failure.into()
         }
     }
-}
-
-/// Writes a line to standard output. A closed pipe ends the output, not the program's duty.
-pub(crate) fn say(line: &str) {
-    let _closed = writeln!(std::io::stdout(), "{line}");
-}
-
-/// Writes a line to standard error.
-pub(crate) fn complain(line: &str) {
-    let _closed = writeln!(std::io::stderr(), "{line}");
 }
