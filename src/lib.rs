@@ -11,7 +11,7 @@
 //! F3  api                              HTTP in: /api, /v1, server-sent events, the page
 //! F2  whatsapp | hooks                 siblings that meet in the store, never each other
 //! F1  config   | store                 moonwa.toml | everything durable
-//! F0  model, task, console             words, the owner of tasks, lines and exit codes
+//! F0  model, task, console, net        words, the owner of tasks, lines and exit codes, reserved networks
 //! ```
 //!
 //! # Glossary
@@ -30,6 +30,7 @@ pub mod console;
 pub mod control;
 pub mod hooks;
 pub mod model;
+mod net;
 pub mod reload;
 pub mod store;
 pub mod systemd;

@@ -7,7 +7,6 @@ mod class;
 mod delivery;
 mod endpoint;
 mod fault;
-mod policy;
 mod pool;
 mod profile;
 mod registry;
