@@ -7,7 +7,7 @@ use std::process;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
@@ -20,6 +20,7 @@ use crate::config::{self, Config, Loaded, Trigger};
 use crate::console::{Exit, complain, say};
 use crate::control::Control;
 use crate::hooks::Webhooks;
+use crate::knobs::{self, knobs};
 use crate::model::{KeyHash, Secret, StatusWord};
 use crate::reload::Reloader;
 use crate::store::{Store, StoreOptions};
@@ -27,8 +28,6 @@ use crate::task::Tasks;
 use crate::whatsapp::{Fleet, FleetOptions};
 use crate::{systemd, telemetry};
 
-/// The variable that points a `simulator` build at a simulated WhatsApp.
-const WHATSAPP_URL: &str = "MOONWA_WHATSAPP_URL";
 /// systemd gives up after 30 s; the engine's own flushes take up to 15.
 const SHUTDOWN: Duration = Duration::from_secs(20);
 /// A committer thread that did nothing for so long is stuck.
@@ -52,13 +51,10 @@ pub fn run(config: Option<&Path>, fallback_last_good: bool) -> Exit {
             return Exit::Config;
         }
     };
-    let whatsapp_url = match simulated_whatsapp() {
-        Ok(url) => url,
-        Err(problem) => {
-            complain(&format!("moonwa: {problem}"));
-            return Exit::Config;
-        }
-    };
+    if let Err(problem) = knobs::check() {
+        complain(&format!("moonwa: {problem}"));
+        return Exit::Config;
+    }
     let (metrics, log) = telemetry::install(&loaded.config.log);
     let runtime = Builder::new_multi_thread()
         .worker_threads(std::thread::available_parallelism().map_or(2, |cores| cores.get().min(4)))
@@ -67,7 +63,7 @@ pub fn run(config: Option<&Path>, fallback_last_good: bool) -> Exit {
         .build();
     let outcome = runtime
         .context("the runtime could not be started")
-        .and_then(|runtime| runtime.block_on(gateway(path, loaded, whatsapp_url, metrics, log)));
+        .and_then(|runtime| runtime.block_on(gateway(path, loaded, metrics, log)));
     match outcome {
         Ok(()) => Exit::Clean,
         Err(failure) => {
@@ -90,26 +86,6 @@ fn load(path: &Path, fallback_last_good: bool) -> Result<Loaded, String> {
     })
 }
 
-/// Where the simulated WhatsApp is, in builds that may talk to one.
-fn simulated_whatsapp() -> Result<Option<String>> {
-    let Some(url) = std::env::var_os(WHATSAPP_URL) else { return Ok(None) };
-    if !cfg!(feature = "simulator") {
-        bail!(
-            "{WHATSAPP_URL} is set, but this is a release build: it verifies WhatsApp's certificate and talks to no \
-             simulator. Unset the variable, or build with --features simulator for tests."
-        );
-    }
-    let url = url.into_string().ok().context("the URL of the simulated WhatsApp is not UTF-8")?;
-    let host =
-        url.strip_prefix("ws://").and_then(|rest| rest.split('/').next()).unwrap_or_default();
-    match host.parse::<SocketAddr>() {
-        Ok(address) if address.ip().is_loopback() => Ok(Some(url)),
-        _ => bail!(
-            "{WHATSAPP_URL} must be ws:// on a loopback address, such as ws://127.0.0.1:7711/ws/chat"
-        ),
-    }
-}
-
 /// How the file wants the store.
 pub(crate) fn store_options(config: &Config) -> StoreOptions {
     StoreOptions {
@@ -124,13 +100,13 @@ pub(crate) fn store_options(config: &Config) -> StoreOptions {
 async fn gateway(
     path: PathBuf,
     loaded: Loaded,
-    whatsapp_url: Option<String>,
     metrics: metrics_exporter_prometheus::PrometheusHandle,
     log: telemetry::Log,
 ) -> Result<()> {
     for warning in &loaded.warnings {
         warn!("{warning}");
     }
+    let whatsapp_url = knobs().whatsapp_url.clone();
     if whatsapp_url.is_some() {
         warn!(
             "This build talks to a SIMULATED WhatsApp and checks no certificate. Never use it for a real account."

@@ -11,7 +11,7 @@
 //! F3  api                              HTTP in: /api, /v1, server-sent events, the page
 //! F2  whatsapp | hooks                 siblings that meet in the store, never each other
 //! F1  config   | store                 moonwa.toml | everything durable
-//! F0  model, task, console, net        words, the owner of tasks, lines and exit codes, reserved networks
+//! F0  model, task, console, net, knobs  words, the owner of tasks, exit codes, reserved networks, test switches
 //! ```
 //!
 //! # Glossary
@@ -29,6 +29,7 @@ pub mod config;
 pub mod console;
 pub mod control;
 pub mod hooks;
+mod knobs;
 pub mod model;
 mod net;
 pub mod reload;

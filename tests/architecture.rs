@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 /// Which floor a top-level module is on.
 fn floor(module: &str) -> Option<u8> {
     Some(match module {
-        "console" | "model" | "net" | "task" => 0,
+        "console" | "knobs" | "model" | "net" | "task" => 0,
         "config" | "store" => 1,
         "whatsapp" | "hooks" => 2,
         "api" => 3,

@@ -27,6 +27,7 @@ use self::endpoint::Command;
 use self::pool::Pool;
 use self::registry::{Handle, Registry};
 use crate::config::DeviceConfig;
+use crate::knobs::knobs;
 use crate::model::{
     DeviceName, Event, EventData, EventId, EventType, MessageData, Person, UnixMillis,
 };
@@ -45,7 +46,7 @@ pub struct Webhooks {
 impl Webhooks {
     /// No endpoints yet; the delivery threads are up.
     pub fn start(store: Store, tasks: Tasks) -> Arc<Self> {
-        Self::start_scaled(store, tasks, retry_scale())
+        Self::start_scaled(store, tasks, knobs().retry_scale)
     }
 
     /// As `start`, with every wait multiplied by `scale`: tests of what happens after five minutes need not take them.
@@ -164,15 +165,6 @@ impl Webhooks {
     fn handle(&self, device: &DeviceName, n: usize) -> Result<Arc<Handle>, HookError> {
         self.registry.find(device, n).ok_or(HookError::NoEndpoint)
     }
-}
-
-/// `MOONWA_RETRY_SCALE` in test builds, so that an end-to-end test need not wait out the ladder.
-fn retry_scale() -> f64 {
-    if !cfg!(feature = "simulator") {
-        return 1.0;
-    }
-    let asked = std::env::var("MOONWA_RETRY_SCALE").ok().and_then(|text| text.parse().ok());
-    asked.filter(|scale| (0.0..=1.0).contains(scale)).unwrap_or(1.0)
 }
 
 /// The event of the Test button, and its JSON. Its sender is WhatsApp's own address, which belongs to nobody.

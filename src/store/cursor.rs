@@ -10,7 +10,8 @@ use super::key::{Key, Parts};
 use super::reader::Readers;
 use super::txn::Txn;
 use super::writer::{Promise, Writer};
-use super::{Seq, StoreError, failpoint};
+use super::{Seq, StoreError};
+use crate::knobs::failpoint;
 use crate::model::{DeviceName, EventId, UnixMillis};
 
 /// An endpoint, across edits of everything but its device and URL.

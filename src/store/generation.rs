@@ -1,17 +1,18 @@
 //! The log in slices that are dropped whole: deleting event by event would not give disk back. Decides when a slice is
 //! full and when one is too old or too much; which events a cursor misses then is counted by the reader.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use fjall::{Database, Keyspace};
 
+use super::StoreError;
 use super::database::{Outbox, keyspace};
 use super::key::{Key, Parts};
 use super::log::{Seq, number};
 use super::txn::Txn;
-use super::{StoreError, failpoint};
+use crate::knobs::{failpoint, knobs};
 use crate::model::UnixMillis;
 
 /// How much of the log is kept.
@@ -25,17 +26,8 @@ impl Limits {
     /// A slice is small enough that dropping one is never a large part of what is kept.
     fn slice(self) -> u64 {
         let usual = || (self.max_size / 8).clamp(4 * 1024, 32 * 1024 * 1024);
-        asked_slice().unwrap_or_else(usual)
+        knobs().generation_bytes.unwrap_or_else(usual)
     }
-}
-
-/// `MOONWA_GENERATION_BYTES` in `simulator` builds: a test must see many slices come and go without writing for hours.
-fn asked_slice() -> Option<u64> {
-    static ASKED: OnceLock<Option<u64>> = OnceLock::new();
-    if !cfg!(feature = "simulator") {
-        return None;
-    }
-    *ASKED.get_or_init(|| std::env::var("MOONWA_GENERATION_BYTES").ok()?.parse().ok())
 }
 
 /// One slice. The highest is never dropped before a higher one is made: after a start fjall numbers keyspaces from the

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use fjall::{Keyspace, Readable, Snapshot};
 use tokio::sync::watch;
 
+use super::StoreError;
 use super::database::{Outbox, bytes};
 use super::generation::{Generation, find_in, newest};
 use super::guard::Room;
@@ -16,7 +17,7 @@ use super::key::{Key, Parts};
 use super::reader::Readers;
 use super::txn::Txn;
 use super::writer::{Promise, Writer};
-use super::{StoreError, failpoint};
+use crate::knobs::failpoint;
 use crate::model::{DeviceName, EventId, EventType, UnixMillis};
 
 /// An event's place in its device's log, from 1.

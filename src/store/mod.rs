@@ -5,7 +5,6 @@
 mod cursor;
 mod database;
 mod error;
-mod failpoint;
 mod generation;
 mod guard;
 mod journal;
@@ -29,13 +28,13 @@ use tokio::sync::oneshot;
 
 pub use cursor::{Cursor, Cursors, DeadLetter, EndpointId, EndpointState};
 pub use error::StoreError;
-pub use failpoint::failpoint;
 pub use guard::free_space;
 pub use key::{Key, Parts};
 pub use log::{EventLog, NewEvent, Page, Seq, StoredEvent};
 pub use message::{Enqueued, QUEUE_LIMIT, SendQueue};
 pub use space::{Batch, Space, View};
 
+use crate::knobs::failpoint;
 use crate::model::{DeviceName, UnixMillis};
 use database::{Outbox, State};
 use generation::Limits;

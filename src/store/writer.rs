@@ -10,12 +10,13 @@ use std::time::{Duration, Instant};
 use fjall::PersistMode;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
+use super::StoreError;
 use super::database::Base;
 use super::guard::{Guard, Room};
 use super::journal::Mark;
 use super::key::Key;
 use super::txn::{Group, Txn};
-use super::{StoreError, failpoint};
+use crate::knobs;
 use crate::model::UnixMillis;
 
 /// Jobs in one batch.
@@ -237,7 +238,7 @@ impl<D: Tidy> Thread<D> {
             answers.push((job.run)(fit.map(|()| &self.base), &mut group));
         }
         if D::MAY_BE_HELD {
-            failpoint::hold_commit();
+            knobs::hold_commit();
         }
         let outcome = self.write(group, lazy || !self.power_safe);
         for answer in answers {

@@ -11,6 +11,7 @@ use ureq::http::Uri;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 
+use crate::knobs::knobs;
 use crate::net::Network;
 
 /// How long a fetch may take in all.
@@ -63,7 +64,7 @@ pub(super) struct Fetcher {
 impl Fetcher {
     /// A fetcher for files up to `max` bytes.
     pub(super) fn new(max: u64, allow: Vec<IpNet>) -> Self {
-        Self::within(PATIENCE.mul_f64(scale()), max, allow)
+        Self::within(PATIENCE.mul_f64(knobs().retry_scale), max, allow)
     }
 
     fn within(patience: Duration, max: u64, allow: Vec<IpNet>) -> Self {
@@ -135,15 +136,6 @@ fn copy(source: &mut impl Read, sink: &mut impl Write) -> Result<u64, FetchError
         sink.write_all(buffer.get(..count).unwrap_or_default())?;
         total += count as u64;
     }
-}
-
-/// `MOONWA_RETRY_SCALE` in test builds, as for webhooks.
-fn scale() -> f64 {
-    if !cfg!(feature = "simulator") {
-        return 1.0;
-    }
-    let asked = std::env::var("MOONWA_RETRY_SCALE").ok().and_then(|text| text.parse().ok());
-    asked.filter(|scale| (0.001..=1.0).contains(scale)).unwrap_or(1.0)
 }
 
 fn network(error: ureq::Error) -> FetchError {

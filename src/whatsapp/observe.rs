@@ -151,7 +151,7 @@ impl EventHandler for Observer {
             },
             Event::Messages(batch) if batch.hook_committed => {
                 // The engine dispatches this once the acks are on their way.
-                crate::store::failpoint("ack.after");
+                crate::knobs::failpoint("ack.after");
             }
             Event::Messages(batch) => {
                 if let Some(client) = self.client() {

@@ -57,7 +57,7 @@ impl Machine {
     }
 
     fn delivered(&mut self, seq: Seq) {
-        crate::store::failpoint("post.delivered");
+        crate::knobs::failpoint("post.delivered");
         self.advance(seq);
         self.recover();
         self.cursor.delivered = self.cursor.delivered.saturating_add(1);

@@ -1,0 +1,184 @@
+//! What tests may change of a process by its environment, read once. Only `simulator` builds look: elsewhere every knob
+//! stands as it does for everybody.
+
+use std::env::VarError;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+const RETRY_SCALE: &str = "MOONWA_RETRY_SCALE";
+const GENERATION_BYTES: &str = "MOONWA_GENERATION_BYTES";
+const FAILPOINT: &str = "MOONWA_FAILPOINT";
+const HOLD_COMMIT: &str = "MOONWA_HOLD_COMMIT";
+const WHATSAPP_URL: &str = "MOONWA_WHATSAPP_URL";
+
+#[derive(Debug, PartialEq)]
+pub(crate) struct Knobs {
+    /// `MOONWA_RETRY_SCALE`: what the waits of webhooks and the patience of a fetch are multiplied by, so that an
+    /// end-to-end test need not wait out the ladder. Never 0: there is no time in which nothing is too slow.
+    pub(crate) retry_scale: f64,
+    /// `MOONWA_GENERATION_BYTES`: a test must see many generations of the log come and go without writing for hours.
+    pub(crate) generation_bytes: Option<u64>,
+    /// `MOONWA_WHATSAPP_URL`: where the simulated WhatsApp is.
+    pub(crate) whatsapp_url: Option<String>,
+    /// `MOONWA_FAILPOINT`: the place, and at which visit to it.
+    failpoint: Option<(String, u64)>,
+    /// `MOONWA_HOLD_COMMIT`
+    hold_commit: Option<PathBuf>,
+}
+
+impl Knobs {
+    const UNTOUCHED: Self = Self {
+        retry_scale: 1.0,
+        generation_bytes: None,
+        whatsapp_url: None,
+        failpoint: None,
+        hold_commit: None,
+    };
+
+    /// Reads what a test has set, or says what is wrong with it: a knob that is misread and ignored would let a test
+    /// pass that tests nothing.
+    fn read(variable: impl Fn(&str) -> Result<String, VarError>) -> Result<Self, String> {
+        let text = |name: &str| match variable(name) {
+            Ok(text) => Ok(Some(text)),
+            Err(VarError::NotPresent) => Ok(None),
+            Err(VarError::NotUnicode(_)) => Err(format!("{name} is not UTF-8")),
+        };
+        let retry_scale = text(RETRY_SCALE)?.map(|text| scale(&text)).transpose()?;
+        let bytes = text(GENERATION_BYTES)?.map(|text| {
+            text.parse().map_err(|_| format!("{GENERATION_BYTES} must be a number of bytes"))
+        });
+        Ok(Self {
+            retry_scale: retry_scale.unwrap_or(1.0),
+            generation_bytes: bytes.transpose()?,
+            whatsapp_url: text(WHATSAPP_URL)?.map(loopback_url).transpose()?,
+            failpoint: text(FAILPOINT)?.map(|text| place(&text)),
+            hold_commit: text(HOLD_COMMIT)?.map(PathBuf::from),
+        })
+    }
+}
+
+fn scale(text: &str) -> Result<f64, String> {
+    let scale = text.parse().ok().filter(|scale| (0.001..=1.0).contains(scale));
+    scale.ok_or_else(|| format!("{RETRY_SCALE} must be a number from 0.001 to 1"))
+}
+
+/// A build that checks no certificate talks to this machine only.
+fn loopback_url(url: String) -> Result<String, String> {
+    let host = url.strip_prefix("ws://").and_then(|rest| rest.split('/').next());
+    match host.unwrap_or_default().parse::<SocketAddr>() {
+        Ok(address) if address.ip().is_loopback() => Ok(url),
+        _ => Err(format!(
+            "{WHATSAPP_URL} must be ws:// on a loopback address, such as ws://127.0.0.1:7711/ws/chat"
+        )),
+    }
+}
+
+fn place(text: &str) -> (String, u64) {
+    match text.rsplit_once(':').map(|(name, nth)| (name, nth.parse())) {
+        Some((name, Ok(nth))) => (name.to_owned(), nth),
+        _ => (text.to_owned(), 1),
+    }
+}
+
+static KNOBS: LazyLock<Result<Knobs, String>> = LazyLock::new(|| {
+    if cfg!(feature = "simulator") {
+        return Knobs::read(|name| std::env::var(name));
+    }
+    if std::env::var_os(WHATSAPP_URL).is_some() {
+        return Err(format!(
+            "{WHATSAPP_URL} is set, but this is a release build: it verifies WhatsApp's certificate and talks to no \
+             simulator. Unset the variable, or build with --features simulator for tests."
+        ));
+    }
+    Ok(Knobs::UNTOUCHED)
+});
+
+/// What is wrong with the knobs, for whoever starts the program.
+pub(crate) fn check() -> Result<(), String> {
+    KNOBS.as_ref().map(drop).map_err(Clone::clone)
+}
+
+pub(crate) fn knobs() -> &'static Knobs {
+    KNOBS.as_ref().unwrap_or(&Knobs::UNTOUCHED)
+}
+
+/// Aborts the process when `MOONWA_FAILPOINT` names this place, or names it with `:N` and this is the N-th visit: what was
+/// promised before must still be there after.
+pub(crate) fn failpoint(name: &str) {
+    static VISITS: AtomicU64 = AtomicU64::new(0);
+    if let Some((wanted, nth)) = &knobs().failpoint
+        && wanted == name
+        && VISITS.fetch_add(1, Ordering::Relaxed) + 1 == *nth
+    {
+        std::process::abort();
+    }
+}
+
+/// Waits while the file that `MOONWA_HOLD_COMMIT` names exists, so that a test can look at the world while a promise
+/// is still unmade.
+pub(crate) fn hold_commit() {
+    while knobs().hold_commit.as_ref().is_some_and(|file| file.exists()) {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(set: &[(&str, &str)]) -> Result<Knobs, String> {
+        Knobs::read(|name| {
+            let found = set.iter().find(|(known, _)| *known == name);
+            found.map(|(_, text)| (*text).to_owned()).ok_or(VarError::NotPresent)
+        })
+    }
+
+    #[test]
+    fn what_a_test_sets_is_read() {
+        assert_eq!(read(&[]), Ok(Knobs::UNTOUCHED));
+        let url = "ws://127.0.0.1:7711/ws/chat";
+        let set = [
+            (RETRY_SCALE, "0.01"),
+            (GENERATION_BYTES, "4096"),
+            (WHATSAPP_URL, url),
+            (FAILPOINT, "append.before:7"),
+            (HOLD_COMMIT, "/tmp/hold"),
+        ];
+        let expected = Knobs {
+            retry_scale: 0.01,
+            generation_bytes: Some(4096),
+            whatsapp_url: Some(url.to_owned()),
+            failpoint: Some(("append.before".to_owned(), 7)),
+            hold_commit: Some("/tmp/hold".into()),
+        };
+        assert_eq!(read(&set), Ok(expected));
+    }
+
+    #[test]
+    fn a_knob_that_says_nothing_is_refused_by_name() {
+        for (name, text) in [
+            (RETRY_SCALE, "0"),
+            (RETRY_SCALE, "0.0001"),
+            (RETRY_SCALE, "1.5"),
+            (RETRY_SCALE, "NaN"),
+            (RETRY_SCALE, "fast"),
+            (GENERATION_BYTES, "4 KiB"),
+            (WHATSAPP_URL, "wss://127.0.0.1:7711/"),
+            (WHATSAPP_URL, "ws://192.0.2.1:7711/"),
+            (WHATSAPP_URL, "ws://127.0.0.1.example:7711/"),
+        ] {
+            let said = read(&[(name, text)]).unwrap_err();
+            assert!(said.starts_with(name), "{name}={text}: {said}");
+        }
+    }
+
+    #[test]
+    fn a_place_may_carry_a_count() {
+        assert_eq!(place("append.before"), ("append.before".to_owned(), 1));
+        assert_eq!(place("append.before:7"), ("append.before".to_owned(), 7));
+        assert_eq!(place("odd:name"), ("odd:name".to_owned(), 1));
+    }
+}
