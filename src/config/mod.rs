@@ -3,18 +3,12 @@
 
 mod diff;
 mod edit;
-mod endpoint;
 mod find;
-mod include;
-mod load;
 mod mailbox;
 mod problem;
-mod raw;
-mod resolve;
-mod value;
+mod read;
 mod view;
 mod watch;
-mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -25,16 +19,15 @@ use ipnet::IpNet;
 use tracing::Level;
 
 pub use diff::{ConfigDiff, Difference, EndpointKey};
-pub use edit::{DeviceEdit, Edit, EndpointEdit};
+pub use edit::{DeviceEdit, Edit, EditError, EndpointEdit, is_writable};
 pub use find::{NotFound, find, keep_last_good, last_good, new_key};
-pub use load::{Context, Loaded, Others, Rejected, Revision};
 pub use mailbox::{
     Ask, EditRequest, ReloadHandle, ReloadMailbox, ReloadOutcome, ReloadPlan, ReloadReport,
     ReloadRequest, Trigger,
 };
 pub use problem::{Position, Problem};
+pub use read::{Context, Loaded, Others, Rejected, Revision};
 pub use watch::{Notice, Watcher};
-pub use write::{EditError, is_writable};
 
 use crate::model::{DeviceName, EventType, KeyHash, Secret};
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::{Config, DeviceConfig, EndpointConfig, KeyConfig, Pace, value};
+use super::read::value;
+use super::{Config, DeviceConfig, EndpointConfig, KeyConfig, Pace};
 
 /// What the names of headers that are credentials contain.
 const CREDENTIALS: [&str; 7] = ["auth", "cookie", "key", "pass", "secret", "signature", "token"];

@@ -3,11 +3,13 @@
 
 mod paste;
 mod webhooks;
+mod write;
 
 use serde::Deserialize;
 use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, TableLike, Value};
 
 pub use webhooks::EndpointEdit;
+pub use write::{EditError, is_writable};
 
 use crate::model::{DeviceName, KeyHash};
 

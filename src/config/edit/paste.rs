@@ -4,7 +4,7 @@
 use toml_edit::{DocumentMut, InlineTable, Item, TableLike, Value};
 
 use super::{Edit, EndpointEdit};
-use crate::config::load::NOT_SHOWN;
+use crate::config::read::load::NOT_SHOWN;
 use crate::config::view::is_credential;
 
 impl Edit {

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, Gid, StatxFlags, Uid, statx};
 
-use super::load::{LARGEST_FILE, read_limited, revision_on_disk};
-use super::{Config, ConfigDiff, Context, Edit, Others, Problem, Rejected, Revision};
+use super::Edit;
+use crate::config::read::load::{LARGEST_FILE, read_limited, revision_on_disk};
+use crate::config::{Config, ConfigDiff, Context, Others, Problem, Rejected, Revision};
 
 /// Why an edit was not made.
 #[derive(Debug, thiserror::Error)]

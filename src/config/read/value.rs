@@ -9,26 +9,26 @@ use hyper::header::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 use tracing::Level;
 
-use super::{Compat, Durability, Format, Pace, Scope, Start};
+use crate::config::{Compat, Durability, Format, Pace, Scope, Start};
 
 /// The value, or what is wrong and what to write instead.
-pub(super) type Reading<T> = Result<T, (String, String)>;
+pub(crate) type Reading<T> = Result<T, (String, String)>;
 
-pub(super) const LEVELS: [(&str, Level); 5] = [
+pub(crate) const LEVELS: [(&str, Level); 5] = [
     ("error", Level::ERROR),
     ("warn", Level::WARN),
     ("info", Level::INFO),
     ("debug", Level::DEBUG),
     ("trace", Level::TRACE),
 ];
-pub(super) const DURABILITIES: [(&str, Durability); 2] =
+pub(crate) const DURABILITIES: [(&str, Durability); 2] =
     [("power", Durability::Power), ("crash", Durability::Crash)];
-pub(super) const SCOPES: [(&str, Scope); 3] =
+pub(crate) const SCOPES: [(&str, Scope); 3] =
     [("send", Scope::Send), ("read", Scope::Read), ("admin", Scope::Admin)];
-pub(super) const FORMATS: [(&str, Format); 2] =
+pub(crate) const FORMATS: [(&str, Format); 2] =
     [("standard", Format::Standard), ("moonwa", Format::Moonwa)];
-pub(super) const COMPATS: [(&str, Compat); 2] = [("waha", Compat::Waha), ("gowa", Compat::Gowa)];
-pub(super) const STARTS: [(&str, Start); 2] =
+pub(crate) const COMPATS: [(&str, Compat); 2] = [("waha", Compat::Waha), ("gowa", Compat::Gowa)];
+pub(crate) const STARTS: [(&str, Start); 2] =
     [("tail", Start::Tail), ("earliest", Start::Earliest)];
 
 /// Headers that moonwa writes itself, or that would break the request's framing.
@@ -68,7 +68,7 @@ fn time_unit(unit: &str) -> Option<Duration> {
 }
 
 /// A duration such as `"72h"`, `"15s"` or `"500ms"`, within limits.
-pub(super) fn duration(text: &str, least: Duration, most: Duration) -> Reading<Duration> {
+pub(crate) fn duration(text: &str, least: Duration, most: Duration) -> Reading<Duration> {
     let read = split(text)
         .and_then(|(count, unit)| time_unit(unit)?.checked_mul(u32::try_from(count).ok()?));
     match read {
@@ -87,7 +87,7 @@ pub(super) fn duration(text: &str, least: Duration, most: Duration) -> Reading<D
 }
 
 /// A size such as `"256 MiB"` or `"64MB"`, in bytes, within limits.
-pub(super) fn size(text: &str, least: u64, most: u64) -> Reading<u64> {
+pub(crate) fn size(text: &str, least: u64, most: u64) -> Reading<u64> {
     let read = split(text).and_then(|(count, unit)| {
         count.checked_mul(match unit.to_ascii_lowercase().as_str() {
             "b" => 1,
@@ -116,14 +116,14 @@ pub(super) fn size(text: &str, least: u64, most: u64) -> Reading<u64> {
 }
 
 /// A limit in the largest unit that divides it.
-pub(super) fn shown_size(bytes: u64) -> String {
+pub(crate) fn shown_size(bytes: u64) -> String {
     let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
     let fits = units.into_iter().find(|(shift, _)| bytes.trailing_zeros() >= *shift && bytes > 0);
     fits.map_or_else(|| format!("{bytes} B"), |(shift, unit)| format!("{} {unit}", bytes >> shift))
 }
 
 /// A pace such as `"20/min"`.
-pub(super) fn pace(text: &str) -> Reading<Pace> {
+pub(crate) fn pace(text: &str) -> Reading<Pace> {
     let read = text.split_once('/').and_then(|(count, unit)| {
         let count = count.trim().parse().ok().filter(|count| *count > 0)?;
         Some(Pace { count, per: time_unit(unit.trim()).filter(|per| per.as_secs() > 0)? })
@@ -133,7 +133,7 @@ pub(super) fn pace(text: &str) -> Reading<Pace> {
 }
 
 /// An address to listen on.
-pub(super) fn listen(text: &str) -> Reading<SocketAddr> {
+pub(crate) fn listen(text: &str) -> Reading<SocketAddr> {
     text.parse().or_else(|_| {
         let port = text.rsplit(':').next().filter(|port| port.parse::<u16>().is_ok());
         let port = port.unwrap_or("8080");
@@ -145,7 +145,7 @@ pub(super) fn listen(text: &str) -> Reading<SocketAddr> {
 }
 
 /// A network such as `10.0.0.0/8`, or one address.
-pub(super) fn network(text: &str) -> Reading<IpNet> {
+pub(crate) fn network(text: &str) -> Reading<IpNet> {
     let net = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
     net.or_else(|_| {
         bad(
@@ -156,7 +156,7 @@ pub(super) fn network(text: &str) -> Reading<IpNet> {
 }
 
 /// A name in a `Host` header, without a port.
-pub(super) fn host(text: &str) -> Reading<String> {
+pub(crate) fn host(text: &str) -> Reading<String> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
     if !text.is_empty() && text.bytes().all(plain) {
         return Ok(text.to_ascii_lowercase());
@@ -166,7 +166,7 @@ pub(super) fn host(text: &str) -> Reading<String> {
 }
 
 /// A path with `/` at both ends.
-pub(super) fn base_path(text: &str) -> Reading<String> {
+pub(crate) fn base_path(text: &str) -> Reading<String> {
     let inner = text.strip_prefix('/').and_then(|rest| rest.strip_suffix('/'));
     let plain =
         |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~');
@@ -180,7 +180,7 @@ pub(super) fn base_path(text: &str) -> Reading<String> {
 }
 
 /// A country's calling code.
-pub(super) fn country_code(text: &str) -> Reading<String> {
+pub(crate) fn country_code(text: &str) -> Reading<String> {
     let good = (1..=3).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_digit())
         && !text.starts_with('0');
@@ -189,7 +189,7 @@ pub(super) fn country_code(text: &str) -> Reading<String> {
 }
 
 /// A name shown to people.
-pub(super) fn label(text: &str) -> Reading<String> {
+pub(crate) fn label(text: &str) -> Reading<String> {
     let text = text.trim();
     if text.is_empty() || text.chars().count() > 100 || text.chars().any(char::is_control) {
         return bad("this is not a label", "write 1 to 100 characters on one line");
@@ -198,7 +198,7 @@ pub(super) fn label(text: &str) -> Reading<String> {
 }
 
 /// A webhook's URL. It may hold credentials, so it never appears in the message.
-pub(super) fn url(text: &str) -> Reading<String> {
+pub(crate) fn url(text: &str) -> Reading<String> {
     let hint = "write http:// or https://, a host and a path, such as \"https://crm.example/wa\"";
     if text.is_empty() {
         return bad("the URL is empty", "write the URL, or remove the entry");
@@ -227,7 +227,7 @@ pub(super) fn url(text: &str) -> Reading<String> {
 }
 
 /// The name of a header that may be added to a webhook's requests, in lower case.
-pub(super) fn header_name(text: &str) -> Reading<String> {
+pub(crate) fn header_name(text: &str) -> Reading<String> {
     let Ok(name) = text.parse::<HeaderName>() else {
         return bad(
             format!("\"{}\" is not a header's name", text.escape_debug()),
@@ -241,7 +241,7 @@ pub(super) fn header_name(text: &str) -> Reading<String> {
 }
 
 /// The value of a header.
-pub(super) fn header_value(text: &str) -> Reading<String> {
+pub(crate) fn header_value(text: &str) -> Reading<String> {
     match HeaderValue::from_str(text) {
         Ok(value) if value.to_str().is_ok() => Ok(text.to_owned()),
         _ => bad("this cannot be a header's value", "write printable ASCII on one line"),

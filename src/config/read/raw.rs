@@ -7,10 +7,10 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
-use super::problem::{Position, Problem, nearest};
+use crate::config::problem::{Position, Problem, nearest};
 
 /// What has been noted about a file so far. Shared by all of its values.
-pub(super) struct Notes<'t> {
+pub(crate) struct Notes<'t> {
     file: &'t str,
     /// Where relative paths in the file start.
     dir: &'t Path,
@@ -21,13 +21,13 @@ pub(super) struct Notes<'t> {
 }
 
 impl<'t> Notes<'t> {
-    pub(super) fn new(file: &'t str, dir: &'t Path, world_readable: bool, text: &'t [u8]) -> Self {
+    pub(crate) fn new(file: &'t str, dir: &'t Path, world_readable: bool, text: &'t [u8]) -> Self {
         let (problems, warnings) = (RefCell::default(), RefCell::default());
         Self { file, dir, world_readable, text, problems, warnings }
     }
 
     /// Problems and warnings, in the file's order.
-    pub(super) fn into_parts(self) -> (Vec<Problem>, Vec<Problem>) {
+    pub(crate) fn into_parts(self) -> (Vec<Problem>, Vec<Problem>) {
         let sorted = |mut list: Vec<Problem>| {
             list.sort_by_key(|problem| problem.at);
             list
@@ -36,7 +36,7 @@ impl<'t> Notes<'t> {
     }
 
     /// Notes a syntax error. After the first one on a line the parser only guesses.
-    pub(super) fn syntax(&self, offset: usize, message: &str) {
+    pub(crate) fn syntax(&self, offset: usize, message: &str) {
         let problem = self.note(offset, "", message, None);
         let line = |problem: &Problem| problem.at.map(|at| at.line);
         if !self.problems.borrow().iter().any(|known| line(known) == line(&problem)) {
@@ -57,7 +57,7 @@ impl<'t> Notes<'t> {
 
 /// A value of the file, and where it stands.
 #[derive(Clone)]
-pub(super) struct Node<'a> {
+pub(crate) struct Node<'a> {
     notes: &'a Notes<'a>,
     path: String,
     at: usize,
@@ -70,82 +70,82 @@ impl<'a> Node<'a> {
     }
 
     /// Notes what is wrong with this value, and what to write.
-    pub(super) fn problem(&self, message: impl AsRef<str>, hint: impl Into<String>) {
+    pub(crate) fn problem(&self, message: impl AsRef<str>, hint: impl Into<String>) {
         let problem = self.notes.note(self.at, &self.path, message.as_ref(), some(hint));
         self.notes.problems.borrow_mut().push(problem);
     }
 
     /// This place, under the key of the list or table that holds it.
-    pub(super) fn within(&self, holder: &Self) -> Self {
+    pub(crate) fn within(&self, holder: &Self) -> Self {
         Self { path: holder.path.clone(), ..self.clone() }
     }
 
     /// The file it stands in.
-    pub(super) fn file(&self) -> &'a str {
+    pub(crate) fn file(&self) -> &'a str {
         self.notes.file
     }
 
     /// Where a relative path that stands here starts.
-    pub(super) fn dir(&self) -> &'a Path {
+    pub(crate) fn dir(&self) -> &'a Path {
         self.notes.dir
     }
 
     /// Whether everybody on the machine may read the file it stands in.
-    pub(super) fn world_readable(&self) -> bool {
+    pub(crate) fn world_readable(&self) -> bool {
         self.notes.world_readable
     }
 
     /// The key's path.
-    pub(super) fn path(&self) -> &str {
+    pub(crate) fn path(&self) -> &str {
         &self.path
     }
 
     /// Notes what is legal here, but unwise.
-    pub(super) fn warning(&self, message: impl AsRef<str>, hint: impl Into<String>) {
+    pub(crate) fn warning(&self, message: impl AsRef<str>, hint: impl Into<String>) {
         let warning = self.notes.note(self.at, &self.path, message.as_ref(), some(hint));
         self.notes.warnings.borrow_mut().push(warning);
     }
 
     /// A text.
-    pub(super) fn text(&self) -> Option<&'a str> {
+    pub(crate) fn text(&self) -> Option<&'a str> {
         self.value.as_str().or_else(|| self.wrong("a text in quotes"))
     }
 
     /// Whether this is a text, without a word about it when not.
-    pub(super) fn as_text(&self) -> Option<&'a str> {
+    pub(crate) fn as_text(&self) -> Option<&'a str> {
         self.value.as_str()
     }
 
     /// `true` or `false`.
-    pub(super) fn flag(&self) -> Option<bool> {
+    pub(crate) fn flag(&self) -> Option<bool> {
         self.value.as_bool().or_else(|| self.wrong("true or false, without quotes"))
     }
 
     /// The members of a list, numbered from 1 as webhooks are everywhere.
-    pub(super) fn list(&self) -> Option<Vec<Self>> {
+    pub(crate) fn list(&self) -> Option<Vec<Self>> {
         let list = self.value.as_array().or_else(|| self.wrong("a list in [ ]"))?;
         let member = |(i, value)| Self::new(self.notes, format!("{}[{}]", self.path, i + 1), value);
         Some((0_usize..).zip(list.iter()).map(member).collect())
     }
 
     /// Whether this is a list.
-    pub(super) fn is_list(&self) -> bool {
+    pub(crate) fn is_list(&self) -> bool {
         self.value.is_array()
     }
 
     /// The table, without a word about it when this is none.
-    pub(super) fn as_table(&self) -> Option<Section<'a>> {
+    pub(crate) fn as_table(&self) -> Option<Section<'a>> {
         let table = self.value.as_table()?;
         Some(Section { node: self.clone(), table, asked: Vec::new() })
     }
 
     /// A table.
-    pub(super) fn table(&self) -> Option<Section<'a>> {
+    pub(crate) fn table(&self) -> Option<Section<'a>> {
         self.as_table().or_else(|| self.wrong("a table"))
     }
 
     /// A text that means something: what `read` makes of it, or the problem it names (what is wrong, what to write).
-    pub(super) fn parse<T>(
+    pub(crate) fn parse<T>(
         &self,
         read: impl FnOnce(&str) -> Result<T, (String, String)>,
     ) -> Option<T> {
@@ -153,7 +153,7 @@ impl<'a> Node<'a> {
     }
 
     /// One of a few words.
-    pub(super) fn word<T: Copy>(&self, words: &[(&str, T)]) -> Option<T> {
+    pub(crate) fn word<T: Copy>(&self, words: &[(&str, T)]) -> Option<T> {
         let text = self.text()?;
         if let Some((_, meaning)) = words.iter().find(|(word, _)| *word == text) {
             return Some(*meaning);
@@ -182,28 +182,28 @@ impl<'a> Node<'a> {
 }
 
 /// A table being read.
-pub(super) struct Section<'a> {
+pub(crate) struct Section<'a> {
     /// The table itself, for problems about it.
-    pub(super) node: Node<'a>,
+    pub(crate) node: Node<'a>,
     table: &'a DeTable<'a>,
     asked: Vec<&'static str>,
 }
 
 impl<'a> Section<'a> {
     /// The whole file.
-    pub(super) fn root(notes: &'a Notes<'a>, value: &'a DeValue<'a>) -> Option<Self> {
+    pub(crate) fn root(notes: &'a Notes<'a>, value: &'a DeValue<'a>) -> Option<Self> {
         Node { notes, path: String::new(), at: 0, value }.table()
     }
 
     /// The value of a key, which is thereby a known one.
-    pub(super) fn get(&mut self, key: &'static str) -> Option<Node<'a>> {
+    pub(crate) fn get(&mut self, key: &'static str) -> Option<Node<'a>> {
         self.asked.push(key);
         self.table.get(key).map(|value| self.child(key, value))
     }
 
     /// What `read` makes of the value of a key, or `default` when the key is absent. When the value is bad, a problem
     /// stands noted and the default stands in until the end of the reading.
-    pub(super) fn or<T>(
+    pub(crate) fn or<T>(
         &mut self,
         key: &'static str,
         default: T,
@@ -213,7 +213,7 @@ impl<'a> Section<'a> {
     }
 
     /// The value of a key that must be there.
-    pub(super) fn need(&mut self, key: &'static str, hint: &str) -> Option<Node<'a>> {
+    pub(crate) fn need(&mut self, key: &'static str, hint: &str) -> Option<Node<'a>> {
         let found = self.get(key);
         if found.is_none() {
             self.node.problem(format!("\"{key}\" is missing"), hint);
@@ -222,7 +222,7 @@ impl<'a> Section<'a> {
     }
 
     /// Every entry in the file's order, each with the place of its key.
-    pub(super) fn entries(&self) -> Vec<(&'a str, Node<'a>, Node<'a>)> {
+    pub(crate) fn entries(&self) -> Vec<(&'a str, Node<'a>, Node<'a>)> {
         let entry = |(key, value): (&'a Spanned<DeString<'a>>, &'a Spanned<DeValue<'a>>)| {
             let node = self.child(key.get_ref(), value);
             (key.get_ref().as_ref(), Node { at: key.span().start, ..node.clone() }, node)
@@ -233,7 +233,7 @@ impl<'a> Section<'a> {
     }
 
     /// Notes every key that nobody asked for.
-    pub(super) fn finish(self) {
+    pub(crate) fn finish(self) {
         for (name, key, _) in self.entries() {
             if self.asked.contains(&name) {
                 continue;

@@ -16,17 +16,18 @@ use sha2::{Digest, Sha256};
 use toml::de::{DeTable, DeValue};
 use zeroize::Zeroizing;
 
-use super::problem::Problem;
 use super::raw::{Node, Notes, Section};
-use super::{Config, include, resolve};
+use super::{include, resolve};
+use crate::config::Config;
+use crate::config::problem::Problem;
 
 /// A configuration larger than this is a mistake.
-pub(super) const LARGEST_FILE: u64 = 1 << 20;
+pub(crate) const LARGEST_FILE: u64 = 1 << 20;
 /// So is a secret larger than this.
 const LARGEST_SECRET: u64 = 64 << 10;
 
 /// What moonwa writes in the place of a secret that it does not show; no secret is that.
-pub(super) const NOT_SHOWN: &str = "(as before, not shown)";
+pub(crate) const NOT_SHOWN: &str = "(as before, not shown)";
 
 /// How a secret may stand in the file.
 const WAYS: &str = "write a text, { file = \"…\" }, { env = \"…\" } or { credential = \"…\" }";
@@ -173,7 +174,7 @@ impl Config {
     }
 
     /// The same, as if `include` found exactly these files.
-    pub(super) fn parse_with(
+    pub(crate) fn parse_with(
         text: &[u8],
         context: &Context,
         kept: Option<Vec<(PathBuf, Vec<u8>)>>,
@@ -256,22 +257,22 @@ fn tree<'t>(notes: &Notes<'_>, text: &'t [u8]) -> Option<DeValue<'t>> {
 }
 
 /// The secrets that a configuration names, wherever they are.
-pub(super) struct Secrets<'c> {
-    pub(super) context: &'c Context,
+pub(crate) struct Secrets<'c> {
+    pub(crate) context: &'c Context,
     /// What `include` is to find, when that is not on the disk.
-    pub(super) kept: Option<Vec<(PathBuf, Vec<u8>)>>,
+    pub(crate) kept: Option<Vec<(PathBuf, Vec<u8>)>>,
     read: RefCell<BTreeMap<PathBuf, Option<[u8; 32]>>>,
 }
 
 /// A secret, and whether it stands in the configuration itself.
-pub(super) struct Found {
-    pub(super) text: Zeroizing<String>,
-    pub(super) plain: bool,
+pub(crate) struct Found {
+    pub(crate) text: Zeroizing<String>,
+    pub(crate) plain: bool,
 }
 
 impl Secrets<'_> {
     /// The secret that a value is, or names by `{ file }`, `{ env }` or `{ credential }`.
-    pub(super) fn find(&self, node: &Node<'_>) -> Option<Found> {
+    pub(crate) fn find(&self, node: &Node<'_>) -> Option<Found> {
         if let Some(text) = node.as_text() {
             if text.is_empty() {
                 node.problem("this is empty", "write the value, or remove the key");
@@ -306,7 +307,7 @@ impl Secrets<'_> {
     }
 
     /// Remembers what a file held: it is part of the revision.
-    pub(super) fn note(&self, path: &Path, bytes: Option<&Vec<u8>>) {
+    pub(crate) fn note(&self, path: &Path, bytes: Option<&Vec<u8>>) {
         let digest = bytes.map(|bytes| Sha256::digest(bytes).into());
         self.read.borrow_mut().insert(path.to_owned(), digest);
     }
@@ -362,7 +363,7 @@ impl Secrets<'_> {
 }
 
 /// What a load of the file would call its revision; `None` when it cannot be read.
-pub(super) fn revision_on_disk(path: &Path, others: &Others) -> Option<Revision> {
+pub(crate) fn revision_on_disk(path: &Path, others: &Others) -> Option<Revision> {
     let text = read_limited(path, LARGEST_FILE).ok()?;
     let secrets = others.files.iter().filter(|path| !others.included.contains(path)).cloned();
     let included = others.patterns.iter().filter_map(|pattern| include::expand(pattern).ok());
@@ -374,7 +375,7 @@ pub(super) fn revision_on_disk(path: &Path, others: &Others) -> Option<Revision>
 }
 
 /// The bytes of a regular file of a reasonable size. A FIFO is refused without waiting for its writer.
-pub(super) fn read_limited(path: &Path, largest: u64) -> io::Result<Vec<u8>> {
+pub(crate) fn read_limited(path: &Path, largest: u64) -> io::Result<Vec<u8>> {
     let flags = i32::try_from(OFlags::NONBLOCK.bits()).map_err(io::Error::other)?;
     let file = fs::OpenOptions::new().read(true).custom_flags(flags).open(path)?;
     if !file.metadata()?.is_file() {

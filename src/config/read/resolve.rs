@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use super::load::Secrets;
 use super::raw::{Node, Section};
-use super::{
+use super::{endpoint, value};
+use crate::config::{
     AdminConfig, Config, DeviceConfig, KeyConfig, LogConfig, MediaConfig, OutboxConfig, Scope,
-    ServerConfig, StoreConfig, endpoint, value,
+    ServerConfig, StoreConfig,
 };
 use crate::model::{DeviceName, KeyHash};
 
@@ -17,7 +18,7 @@ use crate::model::{DeviceName, KeyHash};
 const SHORTEST_KEY: usize = 16;
 
 /// The whole file, with the files that it includes.
-pub(super) fn config(
+pub(crate) fn config(
     mut root: Section<'_>,
     included: Vec<Section<'_>>,
     secrets: &Secrets<'_>,
@@ -133,7 +134,7 @@ fn media(mut table: Section<'_>) -> MediaConfig {
 }
 
 /// Every member of a list that can be read.
-pub(super) fn each<T>(node: &Node<'_>, read: impl Fn(&Node<'_>) -> Option<T>) -> Option<Vec<T>> {
+pub(crate) fn each<T>(node: &Node<'_>, read: impl Fn(&Node<'_>) -> Option<T>) -> Option<Vec<T>> {
     Some(node.list()?.iter().filter_map(read).collect())
 }
 

@@ -7,10 +7,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::load::Secrets;
-use super::problem::nearest;
 use super::raw::{Node, Section};
 use super::resolve::each;
-use super::{EndpointConfig, EventFilter, Format, Start, value};
+use super::value;
+use crate::config::problem::nearest;
+use crate::config::{EndpointConfig, EventFilter, Format, Start};
 use crate::model::{EventType, Secret};
 
 /// As docs.moonwa.id has it.
@@ -19,7 +20,7 @@ const MOST_WEBHOOKS: usize = 4;
 const SECRET_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
 
 /// The webhooks of a device.
-pub(super) fn webhooks(secrets: &Secrets<'_>, list: &Node<'_>) -> Option<Vec<EndpointConfig>> {
+pub(crate) fn webhooks(secrets: &Secrets<'_>, list: &Node<'_>) -> Option<Vec<EndpointConfig>> {
     let nodes = list.list()?;
     if let Some(extra) = nodes.get(MOST_WEBHOOKS) {
         let message = format!("{} URLs, at most {MOST_WEBHOOKS}", nodes.len());

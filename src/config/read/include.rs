@@ -11,16 +11,16 @@ use super::raw::{Node, Section};
 const MOST_FILES: usize = 1000;
 
 /// A file that `include` names.
-pub(super) struct Included {
-    pub(super) path: PathBuf,
+pub(crate) struct Included {
+    pub(crate) path: PathBuf,
     /// Its name, as problems show it.
-    pub(super) file: String,
-    pub(super) world_readable: bool,
-    pub(super) text: Vec<u8>,
+    pub(crate) file: String,
+    pub(crate) world_readable: bool,
+    pub(crate) text: Vec<u8>,
 }
 
 /// The files that the top of `moonwa.toml` includes, and the patterns that named them.
-pub(super) fn read(root: &mut Section<'_>, secrets: &Secrets<'_>) -> (Vec<Included>, Vec<PathBuf>) {
+pub(crate) fn read(root: &mut Section<'_>, secrets: &Secrets<'_>) -> (Vec<Included>, Vec<PathBuf>) {
     let (mut included, mut patterns): (Vec<Included>, Vec<PathBuf>) = Default::default();
     for node in root.get("include").and_then(|node| node.list()).unwrap_or_default() {
         let Some(pattern) = node.parse(|text| pattern(text, &secrets.context.dir)) else {
@@ -101,7 +101,7 @@ fn pattern(text: &str, dir: &Path) -> Result<PathBuf, (String, String)> {
 }
 
 /// The files that a pattern names, in the order of their names. Hidden files are drafts of editors.
-pub(super) fn expand(pattern: &Path) -> std::io::Result<Vec<PathBuf>> {
+pub(crate) fn expand(pattern: &Path) -> std::io::Result<Vec<PathBuf>> {
     let name = pattern.file_name().unwrap_or_default().to_string_lossy();
     if !name.contains(['*', '?']) {
         return Ok(vec![pattern.to_owned()]);
