@@ -6,7 +6,8 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
-use super::{Config, DeviceConfig, EndpointConfig, Problem};
+use super::problem::Problem;
+use super::settings::{Config, DeviceConfig, EndpointConfig, shown_url};
 use crate::model::DeviceName;
 
 /// The keys that are read once, when moonwa starts.
@@ -67,7 +68,7 @@ pub struct EndpointKey {
 
 impl fmt::Display for EndpointKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.device, super::shown_url(&self.url))
+        write!(f, "{} {}", self.device, shown_url(&self.url))
     }
 }
 
@@ -169,9 +170,9 @@ impl ConfigDiff {
     /// The changes, for programs.
     pub fn to_json(&self) -> Value {
         let endpoint =
-            |key: &EndpointKey| json!({ "device": key.device, "url": super::shown_url(&key.url) });
+            |key: &EndpointKey| json!({ "device": key.device, "url": shown_url(&key.url) });
         let changed_device = |(name, keys): (&DeviceName, &Vec<_>)| json!({ "device": name, "keys": keys, "reconnects": self.reconnects.contains(name) });
-        let changed_endpoint = |(key, keys): (&EndpointKey, &Vec<_>)| json!({ "device": key.device, "url": super::shown_url(&key.url), "keys": keys });
+        let changed_endpoint = |(key, keys): (&EndpointKey, &Vec<_>)| json!({ "device": key.device, "url": shown_url(&key.url), "keys": keys });
         json!({
             "devices": {
                 "added": self.devices.added,

@@ -14,8 +14,7 @@ use std::time::{Duration, Instant};
 use notify::event::{AccessKind, AccessMode, EventKind};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 
-use super::read::include::expand;
-use super::read::load::{Others, Revision, revision_on_disk};
+use super::read::{Others, Revision, expand, revision_on_disk};
 use super::{ReloadHandle, Trigger};
 
 /// How long a file must stay as it is before it counts as written.

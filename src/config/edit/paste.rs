@@ -3,8 +3,9 @@
 
 use toml_edit::{DocumentMut, InlineTable, Item, TableLike, Value};
 
-use super::{Edit, EndpointEdit};
-use crate::config::read::load::NOT_SHOWN;
+use super::document::Edit;
+use super::webhooks::EndpointEdit;
+use crate::config::read::NOT_SHOWN;
 use crate::config::view::is_credential;
 
 impl Edit {

@@ -7,7 +7,7 @@ use toml_edit::{
     Array, ArrayOfTables, Decor, InlineTable, Item, RawString, Table, TableLike, Value,
 };
 
-use super::{Change, add, change, move_to, remove, text, texts};
+use super::table::{Change, add, change, move_to, remove, text, texts};
 
 /// A webhook in the new list. What is absent stays as it is in the old entry; an empty text or list removes its key.
 #[derive(Clone, Debug, Default, Deserialize)]

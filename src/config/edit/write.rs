@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, Gid, StatxFlags, Uid, statx};
 
-use super::Edit;
-use crate::config::read::load::{LARGEST_FILE, read_limited, revision_on_disk};
+use super::document::Edit;
+use crate::config::read::{LARGEST_FILE, read_limited, revision_on_disk};
 use crate::config::{Config, ConfigDiff, Context, Others, Problem, Rejected, Revision};
 
 /// Why an edit was not made.

@@ -6,12 +6,11 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::load::Secrets;
 use super::raw::{Node, Section};
-use super::resolve::each;
+use super::secret::Secrets;
 use super::value;
 use crate::config::problem::nearest;
-use crate::config::{EndpointConfig, EventFilter, Format, Start};
+use crate::config::settings::{EndpointConfig, EventFilter, Format, Start};
 use crate::model::{EventType, Secret};
 
 /// As docs.moonwa.id has it.
@@ -69,7 +68,7 @@ fn endpoint(secrets: &Secrets<'_>, n: usize, node: &Node<'_>) -> Option<Endpoint
     };
     let signed = table.get("secret").is_some();
     let compat = table.or("compat", BTreeSet::new(), |node| {
-        let compat = each(node, |node| node.word(&value::COMPATS))?;
+        let compat = node.each(|node| node.word(&value::COMPATS))?;
         if !compat.is_empty() && !signed {
             node.problem("these headers are signatures", "set \"secret\" as well");
         }

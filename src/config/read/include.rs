@@ -4,8 +4,9 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::load::{LARGEST_FILE, Secrets, read_limited};
+use super::file::{LARGEST_FILE, read_limited};
 use super::raw::{Node, Section};
+use super::secret::Secrets;
 
 /// More files than this are a mistake.
 const MOST_FILES: usize = 1000;

@@ -1,10 +1,19 @@
 //! From the text of `moonwa.toml` to a `Config`, or to the list of everything that is wrong with it.
 
 mod endpoint;
-pub(super) mod include;
-pub(super) mod load;
+mod file;
+mod include;
+mod load;
 mod raw;
 mod resolve;
+mod revision;
+mod secret;
 pub(super) mod value;
 
-pub use load::{Context, Loaded, Others, Rejected, Revision};
+pub(super) use file::{LARGEST_FILE, read_limited};
+pub(super) use include::expand;
+pub use load::{Loaded, Rejected};
+pub(super) use revision::revision_on_disk;
+pub use revision::{Others, Revision};
+pub use secret::Context;
+pub(super) use secret::NOT_SHOWN;

@@ -128,6 +128,11 @@ impl<'a> Node<'a> {
         Some((0_usize..).zip(list.iter()).map(member).collect())
     }
 
+    /// Every member of a list that can be read.
+    pub(crate) fn each<T>(&self, read: impl Fn(&Self) -> Option<T>) -> Option<Vec<T>> {
+        Some(self.list()?.iter().filter_map(read).collect())
+    }
+
     /// Whether this is a list.
     pub(crate) fn is_list(&self) -> bool {
         self.value.is_array()

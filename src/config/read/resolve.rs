@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
-use super::load::Secrets;
 use super::raw::{Node, Section};
+use super::secret::Secrets;
 use super::{endpoint, value};
-use crate::config::{
+use crate::config::settings::{
     AdminConfig, Config, DeviceConfig, KeyConfig, LogConfig, MediaConfig, OutboxConfig, Scope,
     ServerConfig, StoreConfig,
 };
@@ -61,9 +61,9 @@ fn server(mut table: Section<'_>) -> ServerConfig {
     let default = ServerConfig::default();
     let config = ServerConfig {
         listen: table.or("listen", default.listen, |node| node.parse(value::listen)),
-        hosts: table.or("hosts", default.hosts, |node| each(node, |node| node.parse(value::host))),
+        hosts: table.or("hosts", default.hosts, |node| node.each(|node| node.parse(value::host))),
         trusted_proxies: table.or("trusted_proxies", default.trusted_proxies, |node| {
-            each(node, |node| node.parse(value::network))
+            node.each(|node| node.parse(value::network))
         }),
         base_path: table.or("base_path", default.base_path, |node| node.parse(value::base_path)),
     };
@@ -126,16 +126,11 @@ fn media(mut table: Section<'_>) -> MediaConfig {
             node.parse(|text| value::size(text, 1 << 10, 2 << 30))
         }),
         allow_nets: table.or("allow_nets", default.allow_nets, |node| {
-            each(node, |node| node.parse(value::network))
+            node.each(|node| node.parse(value::network))
         }),
     };
     table.finish();
     config
-}
-
-/// Every member of a list that can be read.
-pub(crate) fn each<T>(node: &Node<'_>, read: impl Fn(&Node<'_>) -> Option<T>) -> Option<Vec<T>> {
-    Some(node.list()?.iter().filter_map(read).collect())
 }
 
 /// Reads what holds secrets, and remembers whose each key is.
@@ -234,7 +229,7 @@ impl Reader<'_, '_> {
         let hash = hash.and_then(|node| self.key(&node));
         let scopes = table.or("scopes", KeyConfig::program_scopes(), |node| {
             let scopes: BTreeSet<Scope> =
-                each(node, |node| node.word(&value::SCOPES))?.into_iter().collect();
+                node.each(|node| node.word(&value::SCOPES))?.into_iter().collect();
             if node.list().is_some_and(|list| list.is_empty()) {
                 node.problem("a key without scopes can do nothing", "write \"send\" or \"read\"");
             }

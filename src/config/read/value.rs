@@ -9,7 +9,7 @@ use hyper::header::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 use tracing::Level;
 
-use crate::config::{Compat, Durability, Format, Pace, Scope, Start};
+use crate::config::settings::{Compat, Durability, Format, Pace, Scope, Start};
 
 /// The value, or what is wrong and what to write instead.
 pub(crate) type Reading<T> = Result<T, (String, String)>;

@@ -1,0 +1,66 @@
+//! The copy of the last configuration that worked, for `--fallback-last-good`.
+
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::read::{Context, Loaded, Others, Rejected};
+use super::settings::Config;
+
+const LAST_GOOD: &str = "last-good.json";
+
+/// One file of the copy.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    path: PathBuf,
+    text: String,
+}
+
+/// Keeps a copy of a configuration that works, for `--fallback-last-good`: the file, and those that it includes. Its owner
+/// alone may read it: secrets may be in it.
+pub fn keep_last_good(path: &Path, config: &Config, others: &Others) -> io::Result<()> {
+    let keep = |path: &Path| {
+        let text = String::from_utf8(fs::read(path)?).map_err(io::Error::other)?;
+        Ok(Kept { path: path.to_owned(), text })
+    };
+    let files = std::iter::once(path).chain(others.included.iter().map(PathBuf::as_path));
+    let kept = files.map(keep).collect::<io::Result<Vec<_>>>()?;
+    let draft = config.store.path.join(".last-good.draft");
+    let mut file =
+        fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+    file.write_all(&serde_json::to_vec(&kept)?)?;
+    fs::rename(draft, config.store.path.join(LAST_GOOD))
+}
+
+/// The copy that `keep_last_good` left. A broken file cannot say where its store is, so the copy is looked for where
+/// stores are by default.
+pub fn last_good(path: &Path) -> Result<Loaded, Rejected> {
+    let beside = path.parent().unwrap_or(Path::new("")).join("data");
+    let state = std::env::var_os("STATE_DIRECTORY").map_or(beside, PathBuf::from);
+    let copy = state.join(LAST_GOOD);
+    let kept = fs::read(&copy).and_then(|bytes| Ok(serde_json::from_slice::<Vec<Kept>>(&bytes)?));
+    match kept.as_deref() {
+        Ok([file, included @ ..]) => {
+            let included =
+                included.iter().map(|kept| (kept.path.clone(), kept.text.clone().into_bytes()));
+            let context = Context::of(path);
+            Config::parse_with(file.text.as_bytes(), &context, Some(included.collect()))
+        }
+        // The same failure again, said as people need it.
+        _ => Config::load(&copy),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_copy_is_not_a_gateway_without_devices() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(last_good(&dir.path().join("moonwa.toml")).is_err());
+    }
+}

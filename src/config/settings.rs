@@ -1,0 +1,307 @@
+//! What `moonwa.toml` says, as values: complete, immutable, with the defaults of what it leaves out.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use tracing::Level;
+
+use crate::model::{DeviceName, EventType, KeyHash, Secret};
+
+/// The whole configuration, resolved: no `Option` that must be there at run time.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Config {
+    /// `[server]`.
+    pub server: ServerConfig,
+    /// `[admin]`.
+    pub admin: AdminConfig,
+    /// `[store]`.
+    pub store: StoreConfig,
+    /// `[log]`.
+    pub log: LogConfig,
+    /// `[outbox]`.
+    pub outbox: OutboxConfig,
+    /// `[media]`.
+    pub media: MediaConfig,
+    /// `[device.*]`.
+    pub devices: BTreeMap<DeviceName, DeviceConfig>,
+}
+
+/// `[server]`: where the REST API and the admin page are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerConfig {
+    /// The address to listen on.
+    pub listen: SocketAddr,
+    /// Further `Host` names the admin page answers to.
+    pub hosts: Vec<String>,
+    /// Whose `X-Forwarded-*` headers are believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// The path a reverse proxy serves moonwa under: starts and ends with `/`.
+    pub base_path: String,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            hosts: Vec::new(),
+            trusted_proxies: Vec::new(),
+            base_path: "/".to_owned(),
+        }
+    }
+}
+
+/// `[admin]`: who may use the admin page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdminConfig {
+    /// The hash of the admin token, when one is configured.
+    pub token: Option<KeyHash>,
+    /// Whether the page may write the file.
+    pub editable: bool,
+}
+
+impl Default for AdminConfig {
+    fn default() -> Self {
+        Self { token: None, editable: true }
+    }
+}
+
+/// `[store]`: where credentials and the outbox are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreConfig {
+    /// The directory.
+    pub path: PathBuf,
+    /// What a promise survives.
+    pub durability: Durability,
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self { path: PathBuf::from("data"), durability: Durability::Power }
+    }
+}
+
+/// What a promise survives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// fdatasync before every promise: a power cut.
+    Power,
+    /// `kill -9` only.
+    Crash,
+}
+
+/// `[log]`: what the log says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogConfig {
+    /// The least important lines written; `$RUST_LOG` has the last word.
+    pub level: Level,
+    /// Whether phone numbers are written in full.
+    pub full_jids: bool,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { level: Level::INFO, full_jids: false }
+    }
+}
+
+/// `[outbox]`: how long undelivered events are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutboxConfig {
+    /// Events older than this may go.
+    pub keep: Duration,
+    /// Bytes on disk before the oldest go.
+    pub max_size: u64,
+}
+
+impl Default for OutboxConfig {
+    fn default() -> Self {
+        Self { keep: Duration::from_hours(72), max_size: 256 << 20 }
+    }
+}
+
+/// `[media]`: limits for pictures and files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MediaConfig {
+    /// The largest file, either way, in bytes.
+    pub max_size: u64,
+    /// Private ranges that media URLs of API callers may point into.
+    pub allow_nets: Vec<IpNet>,
+}
+
+impl Default for MediaConfig {
+    fn default() -> Self {
+        Self { max_size: 64 << 20, allow_nets: Vec::new() }
+    }
+}
+
+/// `[device.NAME]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceConfig {
+    /// The free-text Session Name; the device's name when absent.
+    pub label: String,
+    /// Whether it runs.
+    pub enabled: bool,
+    /// Every key of the device; `api_key` is the one called `default`, with all of a program's scopes.
+    pub keys: Vec<KeyConfig>,
+    /// Lets `0812…` be written for `62812…`.
+    pub country_code: Option<String>,
+    /// How fast messages go out, when limited.
+    pub pace: Option<Pace>,
+    /// Webhooks, in the file's order.
+    pub webhooks: Vec<EndpointConfig>,
+}
+
+impl DeviceConfig {
+    /// Whether a change from `old` is one that the WhatsApp connection must follow. Nothing else may close it.
+    pub fn needs_reconnect(&self, old: &Self) -> bool {
+        self.enabled != old.enabled
+    }
+}
+
+/// One API key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyConfig {
+    /// Its name in the log.
+    pub id: String,
+    /// Its hash.
+    pub hash: KeyHash,
+    /// What it may do.
+    pub scopes: BTreeSet<Scope>,
+}
+
+impl KeyConfig {
+    /// The name of the key that `api_key` is.
+    pub const DEFAULT: &str = "default";
+
+    /// What a program needs: `send` and `read`.
+    pub fn program_scopes() -> BTreeSet<Scope> {
+        BTreeSet::from([Scope::Send, Scope::Read])
+    }
+}
+
+/// What a key may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scope {
+    /// Send messages.
+    Send,
+    /// Read states, messages, media and events.
+    Read,
+    /// Link, stop and change the device.
+    Admin,
+}
+
+/// At most this many messages in that time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// How many.
+    pub count: u32,
+    /// In how long.
+    pub per: Duration,
+}
+
+/// One webhook URL of a device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndpointConfig {
+    /// Its place in the list, from 1.
+    pub n: usize,
+    /// Where events are posted. May hold credentials: log it through `shown_url`.
+    pub url: String,
+    /// Signing secrets (decoded key bytes live in `hooks`), newest first; at most two.
+    pub secrets: Vec<Secret>,
+    /// Which events.
+    pub events: EventFilter,
+    /// What the body looks like.
+    pub format: Format,
+    /// Headers added to every request.
+    pub headers: BTreeMap<String, String>,
+    /// Those of them whose value the file only names: nobody is shown it.
+    pub hidden_headers: BTreeSet<String>,
+    /// Other products' signature headers to add.
+    pub compat: BTreeSet<Compat>,
+    /// How long one request may take.
+    pub timeout: Duration,
+    /// Whether deliveries wait.
+    pub paused: bool,
+    /// Where a new endpoint begins.
+    pub start: Start,
+}
+
+impl EndpointConfig {
+    /// A webhook of which only the URL is given.
+    pub fn new(n: usize, url: String) -> Self {
+        Self {
+            n,
+            url,
+            secrets: Vec::new(),
+            events: EventFilter::default(),
+            format: Format::Standard,
+            headers: BTreeMap::new(),
+            hidden_headers: BTreeSet::new(),
+            compat: BTreeSet::new(),
+            timeout: Duration::from_secs(15),
+            paused: false,
+            start: Start::Tail,
+        }
+    }
+
+    /// The URL without user info and query, which may be credentials: for logs and people.
+    pub fn shown_url(&self) -> String {
+        shown_url(&self.url)
+    }
+}
+
+/// A URL without user info and query.
+pub(super) fn shown_url(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    format!("{scheme}://{host}{path}")
+}
+
+/// The shape of a webhook body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Standard Webhooks, every event type.
+    Standard,
+    /// docs.moonwa.id's body; the answer can be the reply.
+    Moonwa,
+}
+
+/// Products whose signature headers can be added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Compat {
+    /// WAHA: `X-Webhook-Hmac` and friends.
+    Waha,
+    /// GOWA: `X-Hub-Signature-256`.
+    Gowa,
+}
+
+/// Where a new endpoint begins in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// With the next event.
+    Tail,
+    /// With the oldest event kept.
+    Earliest,
+}
+
+/// Which events an endpoint gets: exact names, or `group.*`, or `*`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventFilter(pub BTreeSet<EventType>);
+
+impl EventFilter {
+    /// Whether events of this type are wanted.
+    pub fn wants(&self, kind: EventType) -> bool {
+        self.0.contains(&kind)
+    }
+}
+
+impl Default for EventFilter {
+    fn default() -> Self {
+        Self(BTreeSet::from([EventType::MessageReceived]))
+    }
+}
