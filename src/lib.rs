@@ -4,7 +4,7 @@
 //! # Tenets, earlier wins
 //! Lose no message · never take an account down by accident · understandable at 3 a.m. · small · fast.
 //!
-//! # Floors: a module imports only from lower ones (tests/architecture.rs)
+//! # Floors: a module imports only from lower ones (tests/it/architecture.rs)
 //! ```text
 //! F5  main, cli                        argv, exit codes
 //! F4  app, reload, control, systemd, telemetry  wiring and lifecycle

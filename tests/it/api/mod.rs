@@ -1,0 +1,12 @@
+//! The HTTP server in one process: what it refuses, what it survives, and what it sends.
+
+mod contract;
+mod face;
+mod http;
+mod malformed;
+mod outcome;
+mod readme;
+mod refused;
+mod send;
+mod story;
+mod support;

@@ -1,0 +1,157 @@
+//! Sending over HTTP, with the simulated WhatsApp at the other end.
+
+use super::support::{Gateway, KEY};
+use anyhow::{Context as _, Result};
+use http_body_util::Full;
+use hyper::Method;
+use moonwa_simulator::harness::eventually;
+use moonwa_simulator::{Phone, Simulator};
+use serde_json::{Value, json};
+
+const MESSAGES: &str = "/v1/devices/toko/messages";
+
+pub(crate) async fn linked(sim: &Simulator, phone: &Phone) -> Result<Gateway> {
+    let gateway = Gateway::with("", Some(sim.ws_url())).await?;
+    let admin = gateway.admin();
+    admin.post("/v1/devices/toko/start", &Value::Null).await?.expect(202);
+    let code = async || {
+        let request = admin.request(Method::GET, "/v1/devices/toko/qr");
+        let request = request.header("accept", "application/json").body(Full::default()).ok()?;
+        admin.send(request).await.ok()?.json()["qr"].as_str().map(ToOwned::to_owned)
+    };
+    let qr = eventually("a QR code", code, Option::is_some).await.context("a QR code")?;
+    let picture = admin.get("/v1/devices/toko/qr").await?.expect(200);
+    assert_eq!(picture.headers["content-type"], "image/svg+xml");
+    assert_eq!(picture.headers["cache-control"], "no-store");
+    let device = admin.get("/v1/devices/toko").await?.json();
+    assert_eq!((&device["state"], &device["linking"]["has_qr"]), (&json!("linking"), &json!(true)));
+    let seen_by_key = gateway.key().get("/v1/devices/toko/qr").await?;
+    assert_eq!(seen_by_key.status, 403);
+    phone.scan(&qr).await?;
+    gateway.wait_connected("toko").await;
+    Ok(gateway)
+}
+
+#[tokio::test]
+async fn texts_go_out_once_per_idempotency_key() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let (ann, bob) =
+        (sim.phone("628555000111", "Ann").await, sim.phone("628555000112", "Bob").await);
+    let gateway = linked(&sim, &ann).await?;
+    let key = gateway.key();
+    let send = async |idempotency: &str, text: &str| {
+        let request = key
+            .request(Method::POST, &format!("{MESSAGES}?wait=20s"))
+            .header("content-type", "application/json")
+            .header("idempotency-key", idempotency);
+        let body = json!({ "to": bob.number(), "text": text }).to_string();
+        key.send(request.body(Full::from(body))?).await
+    };
+    let first = send("k1", "satu").await?.expect(200).json();
+    assert!(
+        ["accepted", "delivered"].contains(&first["status"].as_str().unwrap_or_default()),
+        "{first}"
+    );
+    assert_eq!(send("k1", "satu").await?.expect(200).json()["id"], first["id"]);
+    assert_eq!(send("k1", "dua").await?.expect(409).json()["code"], "idempotency_conflict");
+    send("a b", "tiga").await?.expect(400);
+    assert_eq!(bob.expect_text("satu").await?.id, first["id"]);
+
+    let queued =
+        key.post(MESSAGES, &json!({ "to": bob.number(), "text": "empat" })).await?.expect(202);
+    let place = queued.headers["location"].to_str()?.to_owned();
+    assert_eq!(queued.json()["status"], "queued");
+    assert_eq!(key.get(&place).await?.expect(200).json()["id"], queued.json()["id"]);
+    let list = key.get(MESSAGES).await?.expect(200).json();
+    assert_eq!(list["messages"][0]["id"], queued.json()["id"], "newest first");
+    bob.expect_text("empat").await?;
+    gateway.stop().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_frozen_face_sends_and_knows_who_is_there() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let (ann, bob) =
+        (sim.phone("628555000113", "Ann").await, sim.phone("628555000114", "Bob").await);
+    let gateway = linked(&sim, &ann).await?;
+    let anyone = gateway.anyone();
+    let body = json!({ "api_key": KEY, "receiver": format!("0{}", &bob.number()[2..]), "data": { "message": "lima" } });
+    let sent = anyone.post("/api/send-message", &body).await?.expect(200);
+    let id = bob.expect_text("lima").await?.id;
+    let to = bob.jid();
+    let json = sent.json();
+    let at = json["data"]["timestamp"].as_str().unwrap_or_default();
+    assert_eq!(
+        sent.text(),
+        format!(
+            r#"{{"status":true,"message":"Message sent.","data":{{"id":"{id}","to":"{to}","timestamp":"{at}"}}}}"#
+        )
+    );
+    let nobody = json!({ "api_key": KEY, "receiver": "628999999999", "data": { "message": "x" } });
+    let nobody = anyone.post("/api/send-message", &nobody).await?.expect(400);
+    assert_eq!(
+        nobody.text(),
+        r#"{"status":false,"message":"Invalid WhatsApp number.","error":"not_on_whatsapp"}"#
+    );
+    let group = sim.group("Tim", &[&ann, &bob]).await?;
+    let groups = anyone.post("/api/fetch-group", &json!({ "api_key": KEY })).await?.expect(200);
+    assert_eq!(
+        groups.text(),
+        format!(r#"{{"status":true,"data":[{{"name":"Tim","id":"{}"}}]}}"#, group.jid())
+    );
+    let members = json!({ "api_key": KEY, "id": group.jid() });
+    let members = anyone.post("/api/fetch-group-members", &members).await?.expect(200).json();
+    assert_eq!(members["data"].as_array().map(Vec::len), Some(2), "{members}");
+    let contact = gateway
+        .key()
+        .get(&format!("/v1/devices/toko/contacts/{}", bob.number()))
+        .await?
+        .expect(200)
+        .json();
+    assert_eq!((&contact["on_whatsapp"], &contact["jid"]), (&json!(true), &json!(to)));
+    gateway.stop().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_upload_is_sent_and_its_copy_removed() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let (ann, bob) =
+        (sim.phone("628555000115", "Ann").await, sim.phone("628555000116", "Bob").await);
+    let gateway = linked(&sim, &ann).await?;
+    let key = gateway.key();
+    let content: Vec<u8> =
+        (0..300_000_u32).map(|n| u8::try_from(n % 251).unwrap_or_default()).collect();
+    let mut form = Vec::new();
+    for (name, value) in [("to", bob.number()), ("kind", "document"), ("caption", "nota")] {
+        form.extend(
+            format!("--XX\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+                .bytes(),
+        );
+    }
+    form.extend(
+        b"--XX\r\nContent-Disposition: form-data; name=\"file\"; filename=\"nota.bin\"\r\n\r\n",
+    );
+    form.extend(&content);
+    form.extend(b"\r\n--XX--\r\n");
+    let path = format!("{MESSAGES}?wait=20s");
+    let sent =
+        key.post_bytes(&path, "multipart/form-data; boundary=XX", form).await?.expect(200).json();
+    assert_eq!(sent["kind"], "document", "{sent}");
+    let id = sent["id"].as_str().unwrap_or_default().to_owned();
+    let got =
+        bob.wait_inbox(0, |item| item.message().is_some_and(|message| message.id == id)).await?;
+    let got = got.message().cloned().context("a message")?;
+    assert_eq!(bob.media(&got.message)?, content);
+    let left = async || gateway.spooled();
+    eventually("an empty spool", left, |left| *left == 0).await;
+
+    let mut wrong =
+        b"--XX\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\nabc\r\n--XX\r\n".to_vec();
+    wrong.extend(b"Content-Disposition: form-data; name=\"colour\"\r\n\r\nred\r\n--XX--\r\n");
+    key.post_bytes(MESSAGES, "multipart/form-data; boundary=XX", wrong).await?.expect(400);
+    eventually("an empty spool", left, |left| *left == 0).await;
+    gateway.stop().await;
+    Ok(())
+}

@@ -1,0 +1,478 @@
+//! `moonwa.toml` as people write it: every good file is taken, every mistake is told in words that are kept here, and no
+//! file, however broken, does worse than that. `UPDATE_SNAPSHOTS=1` rewrites the words.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use moonwa::config::{
+    AdminConfig, Compat, Config, Context, DeviceConfig, Durability, EndpointConfig, EventFilter,
+    Format, KeyConfig, Loaded, LogConfig, MediaConfig, OutboxConfig, Pace, Rejected, SAMPLE, Scope,
+    ServerConfig, Start, StoreConfig, keep_last_good, last_good,
+};
+use moonwa::model::{DeviceName, EventType, KeyHash, Secret};
+use proptest::prelude::*;
+
+const WHSEC: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
+
+fn context(dir: &str) -> Context {
+    Context {
+        file: "moonwa.toml".to_owned(),
+        dir: PathBuf::from(dir),
+        env: Box::new(|name| {
+            Some(match name {
+                "OLD_SECRET" => "an old secret of enough bytes".to_owned(),
+                "CRM_TOKEN" => "Bearer crm".to_owned(),
+                "MOONWA_WEBHOOK_SECRET" => WHSEC.to_owned(),
+                _ => return None,
+            })
+        }),
+        world_readable: false,
+    }
+}
+
+fn files(dir: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<PathBuf> =
+        entries.filter(|path| path.extension().is_some_and(|ext| ext == "toml")).collect();
+    files.sort();
+    files
+}
+
+fn good(name: &str) -> Loaded {
+    let mut context = context("tests/it/config/good");
+    let env = context.env;
+    context.env = Box::new(move |name| match name {
+        "CREDENTIALS_DIRECTORY" => Some("tests/it/config/good/credentials".to_owned()),
+        other => env(other),
+    });
+    let text = fs::read(format!("tests/it/config/good/{name}.toml")).unwrap();
+    Config::parse(text, &context).unwrap_or_else(|rejected| panic!("{name}: {rejected}"))
+}
+
+fn hash(digit: &str) -> KeyHash {
+    KeyHash::parse(&format!("sha256:{}", digit.repeat(64))).unwrap()
+}
+
+fn name(text: &str) -> DeviceName {
+    DeviceName::parse(text).unwrap()
+}
+
+fn key(id: &str, hash: KeyHash, scopes: &[Scope]) -> KeyConfig {
+    KeyConfig { id: id.to_owned(), hash, scopes: scopes.iter().copied().collect() }
+}
+
+#[test]
+fn every_good_file_is_taken() {
+    let files = files("tests/it/config/good");
+    assert!(files.len() >= 6, "the good files are gone");
+    for file in files {
+        good(file.file_stem().unwrap().to_str().unwrap());
+    }
+}
+
+#[test]
+fn every_mistake_is_told_in_its_words() {
+    let files = files("tests/it/config/bad");
+    assert!(files.len() >= 35, "the bad files are gone");
+    let mut differing = Vec::new();
+    for file in files {
+        let mut context = context("tests/it/config/bad");
+        context.world_readable = file.file_name().unwrap().to_str().unwrap().starts_with("world");
+        let Err(Rejected { problems, .. }) = Config::parse(fs::read(&file).unwrap(), &context)
+        else {
+            panic!("{} was taken", file.display())
+        };
+        let said = Rejected { problems, revision: None, others: Box::default() }.to_string() + "\n";
+        let snapshot = file.with_extension("snap");
+        if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
+            fs::write(&snapshot, &said).unwrap();
+        }
+        let kept = fs::read_to_string(&snapshot).unwrap_or_default();
+        if kept != said {
+            differing.push(format!("{}\n--- kept\n{kept}--- said\n{said}", file.display()));
+        }
+    }
+    assert!(differing.is_empty(), "{}", differing.join("\n"));
+}
+
+/// A directory with a `moonwa.toml` that includes `devices.d/*.toml`, and those files.
+fn with_included(files: &[(&str, &str)]) -> (tempfile::TempDir, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("devices.d")).unwrap();
+    let main = dir.path().join("moonwa.toml");
+    fs::write(&main, "include = [\"devices.d/*.toml\"]\n[device.main]\n").unwrap();
+    for (name, text) in files {
+        fs::write(dir.path().join("devices.d").join(name), text).unwrap();
+    }
+    (dir, main)
+}
+
+#[test]
+fn included_files_hold_devices_and_every_problem_names_its_file() {
+    let (dir, main) = with_included(&[
+        (
+            "a.toml",
+            "[device.a]\nwebhooks = [{ url = \"https://a.example\", headers = { x-a = { file = \"key\" } } }]\n",
+        ),
+        ("b.toml", "device.b.label = \"B\"\n"),
+        (".c.toml", "a draft of an editor"),
+        ("key", "the file beside the file that names it"),
+    ]);
+    let first = Config::load(&main).unwrap();
+    let names: Vec<&str> = first.config.devices.keys().map(DeviceName::as_str).collect();
+    assert_eq!(names, ["a", "b", "main"]);
+    assert_eq!(first.others.files.len(), 3);
+    let devices = dir.path().join("devices.d");
+    fs::write(devices.join("d.toml"), "[device.d]\n").unwrap();
+    let second = Config::load(&main).unwrap();
+    assert_ne!(first.revision, second.revision);
+    assert_eq!(second.config.devices.len(), 4);
+
+    fs::write(devices.join("b.toml"), "\n[device.main]\n[device.b]\nlable = \"B\"\n[log]\n")
+        .unwrap();
+    fs::write(devices.join("d.toml"), "[device.d\n").unwrap();
+    fs::write(devices.join("e.toml"), "\n").unwrap();
+    let said = Config::load(&main).unwrap_err().to_string();
+    let said = said.replace(&format!("{}/", dir.path().display()), "");
+    assert_eq!(
+        said,
+        "moonwa.toml:1:12: include[1]: devices.d/e.toml is empty; write its devices, or remove it\n\
+         devices.d/b.toml:2:9: device.main: the device stands in moonwa.toml too; keep one of them\n\
+         devices.d/b.toml:4:1: device.b: unknown key \"lable\"; did you mean \"label\"?\n\
+         devices.d/b.toml:5:2: unknown key \"log\"; known here: device\n\
+         devices.d/d.toml:1:10: unclosed table, expected `]`"
+    );
+    fs::remove_dir_all(&devices).unwrap();
+    let said = Config::load(&main).unwrap_err().to_string();
+    assert!(said.contains("moonwa.toml:1:12: include[1]: cannot look into "), "{said}");
+}
+
+#[test]
+fn the_last_good_copy_holds_the_included_files_too() {
+    let (dir, main) = with_included(&[("a.toml", "[device.a]\n")]);
+    let loaded = Config::load(&main).unwrap();
+    fs::create_dir(dir.path().join("data")).unwrap();
+    keep_last_good(&main, &loaded.config, &loaded.others).unwrap();
+    fs::remove_dir_all(dir.path().join("devices.d")).unwrap();
+    assert!(Config::load(&main).is_err());
+    assert_eq!(last_good(&main).unwrap().config.devices, loaded.config.devices);
+}
+
+#[test]
+fn every_key_means_what_the_manual_says() {
+    let second = EndpointConfig {
+        secrets: vec![Secret::new(WHSEC), Secret::new("an old secret of enough bytes")],
+        events: EventFilter(BTreeSet::from([
+            EventType::MessageReceived,
+            EventType::MessageSent,
+            EventType::MessageReaction,
+            EventType::MessageEdited,
+            EventType::MessageRevoked,
+            EventType::MessageStatus,
+            EventType::DeviceState,
+        ])),
+        format: Format::Moonwa,
+        headers: BTreeMap::from([
+            ("x-team".to_owned(), "cs".to_owned()),
+            ("authorization".to_owned(), "Bearer crm".to_owned()),
+        ]),
+        hidden_headers: BTreeSet::from(["authorization".to_owned()]),
+        compat: BTreeSet::from([Compat::Waha, Compat::Gowa]),
+        timeout: Duration::from_secs(5),
+        paused: true,
+        start: Start::Earliest,
+        ..EndpointConfig::new(2, "http://127.0.0.1:5678/webhook/wa".to_owned())
+    };
+    let toko = DeviceConfig {
+        label: "Admin Toko".to_owned(),
+        enabled: true,
+        keys: vec![
+            key("default", hash("1"), &[Scope::Send, Scope::Read]),
+            key("crm", hash("2"), &[Scope::Send]),
+            key(
+                "ops",
+                KeyHash::of("mw_a-key-in-its-own-file"),
+                &[Scope::Send, Scope::Read, Scope::Admin],
+            ),
+        ],
+        country_code: Some("62".to_owned()),
+        pace: Some(Pace { count: 20, per: Duration::from_mins(1) }),
+        webhooks: vec![EndpointConfig::new(1, "https://crm.example/wa".to_owned()), second],
+    };
+    let all = EndpointConfig {
+        events: EventFilter(EventType::ALL.into()),
+        ..EndpointConfig::new(1, "https://gudang.example/wa".to_owned())
+    };
+    let gudang = DeviceConfig {
+        label: "gudang".to_owned(),
+        enabled: false,
+        keys: Vec::new(),
+        country_code: None,
+        pace: None,
+        webhooks: vec![all],
+    };
+    let expected = Config {
+        server: ServerConfig {
+            listen: "0.0.0.0:80".parse().unwrap(),
+            hosts: vec!["wa.example.com".to_owned()],
+            trusted_proxies: vec!["127.0.0.1/32".parse().unwrap(), "10.0.0.0/8".parse().unwrap()],
+            base_path: "/wa/".to_owned(),
+        },
+        admin: AdminConfig { token: Some(hash("3")), editable: false },
+        store: StoreConfig {
+            path: PathBuf::from("/var/lib/moonwa"),
+            durability: Durability::Crash,
+        },
+        log: LogConfig { level: tracing::Level::WARN, full_jids: true },
+        outbox: OutboxConfig { keep: Duration::from_hours(7 * 24), max_size: 1_000_000_000 },
+        media: MediaConfig {
+            max_size: 16 << 20,
+            allow_nets: vec!["192.168.1.0/24".parse().unwrap()],
+        },
+        devices: BTreeMap::from([(name("admin-toko"), toko), (name("gudang"), gudang)]),
+    };
+    let loaded = good("everything");
+    assert_eq!(loaded.config, expected);
+    let watched: Vec<&str> =
+        loaded.others.files.iter().map(|file| file.to_str().unwrap()).collect();
+    let known =
+        ["tests/it/config/good/credentials/admin-token", "tests/it/config/good/secrets/ops-key"];
+    assert_eq!(watched, known);
+}
+
+#[test]
+fn a_file_without_keys_is_the_defaults() {
+    let Loaded { config, warnings, .. } = Config::parse("", &context("")).unwrap();
+    assert_eq!(config, Config::default());
+    assert!(warnings.is_empty());
+}
+
+#[test]
+fn the_sample_runs_as_it_is_with_one_device() {
+    let Loaded { config, warnings, .. } = Config::parse(SAMPLE, &context("")).unwrap();
+    assert!(warnings.is_empty());
+    let toko = DeviceConfig {
+        label: "Admin Toko".to_owned(),
+        enabled: true,
+        keys: Vec::new(),
+        country_code: None,
+        pace: None,
+        webhooks: Vec::new(),
+    };
+    let devices = BTreeMap::from([(name("admin-toko"), toko)]);
+    assert_eq!(config, Config { devices, ..Config::default() });
+}
+
+/// The sample with every line uncommented that is a key or a table's head.
+fn uncommented() -> (String, usize) {
+    let is_key = |line: &str| {
+        line.split_once(" = ").is_some_and(|(key, _)| {
+            key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+        })
+    };
+    let mut count = 0;
+    let lines = SAMPLE.lines().map(|line| match line.strip_prefix("# ") {
+        Some(code) if is_key(code) || code.starts_with('[') => {
+            count += 1;
+            code
+        }
+        _ => line,
+    });
+    let text = lines.collect::<Vec<_>>().join("\n");
+    (text, count)
+}
+
+#[test]
+fn every_commented_key_of_the_sample_is_its_default_or_an_example() {
+    let (text, count) = uncommented();
+    assert!(count >= 28, "only {count} commented keys: has the sample's form changed?");
+    let Loaded { config, warnings, .. } =
+        Config::parse(text, &context("")).unwrap_or_else(|rejected| panic!("{rejected}"));
+    assert!(warnings.is_empty(), "{warnings:?}");
+    let toko = DeviceConfig {
+        label: "Admin Toko".to_owned(),
+        enabled: true,
+        keys: vec![
+            key("default", hash("1"), &[Scope::Send, Scope::Read]),
+            key("crm", hash("2"), &[Scope::Send]),
+        ],
+        country_code: Some("62".to_owned()),
+        pace: Some(Pace { count: 20, per: Duration::from_mins(1) }),
+        webhooks: vec![EndpointConfig {
+            secrets: vec![Secret::new(WHSEC)],
+            headers: BTreeMap::from([("x-team".to_owned(), "cs".to_owned())]),
+            ..EndpointConfig::new(1, "http://127.0.0.1:5678/webhook/wa".to_owned())
+        }],
+    };
+    let examples = Config {
+        admin: AdminConfig { token: Some(hash("0")), ..AdminConfig::default() },
+        devices: BTreeMap::from([(name("admin-toko"), toko)]),
+        ..Config::default()
+    };
+    assert_eq!(config, examples);
+}
+
+#[test]
+fn the_sample_names_every_key_there_is() {
+    // Whatever a section knows, it lists when it is asked for a key that it does not know.
+    let nonsense = "zzzzzzzzzzzz = 1\n";
+    let sections = ["server", "admin", "store", "log", "outbox", "media", "device.a"];
+    let heads = sections.map(|section| format!("[{section}]\n"));
+    let webhook = "[[device.a.webhooks]]\nurl = \"https://a.example\"\n";
+    let parts = heads.iter().map(String::as_str).chain([webhook]);
+    let text: String =
+        [nonsense].into_iter().chain(parts.flat_map(|part| [part, nonsense])).collect();
+    let Rejected { problems, .. } = Config::parse(text, &context("")).unwrap_err();
+    assert_eq!(problems.len(), 9);
+    for problem in problems {
+        let hint = problem.hint.unwrap();
+        let keys = hint.strip_prefix("known here: ").unwrap_or_else(|| panic!("{hint}"));
+        for key in keys.split(", ") {
+            let shown = [
+                format!("\n# {key} = "),
+                format!("\n{key} = "),
+                format!("[{key}]"),
+                format!("[{key}."),
+                format!("{key} = ["),
+            ];
+            assert!(shown.iter().any(|form| SAMPLE.contains(form)), "the sample lacks {key}");
+        }
+    }
+}
+
+#[test]
+fn systemd_names_the_stores_directory() {
+    let mut context = context("/etc/moonwa");
+    let path =
+        |text: &str, context: &Context| Config::parse(text, context).unwrap().config.store.path;
+    assert_eq!(path("", &context), Path::new("/etc/moonwa/data"));
+    context.env = Box::new(|name| {
+        (name == "STATE_DIRECTORY").then(|| "/var/lib/moonwa:/var/lib/other".to_owned())
+    });
+    assert_eq!(path("", &context), Path::new("/var/lib/moonwa"));
+    assert_eq!(path("store.path = \"d\"", &context), Path::new("/etc/moonwa/d"));
+}
+
+#[test]
+fn secrets_in_clear_are_taken_with_a_warning() {
+    let text = "[device.a]\napi_key = \"a key in clear, long\"\n\
+        webhooks = [{ url = \"https://a.example\", secret = \"aaaaaaaaaaaaaaaaaaaaaaaa\" }]";
+    let mut context = context("");
+    let warned =
+        |loaded: &Loaded| loaded.warnings.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let loaded = Config::parse(text, &context).unwrap();
+    assert!(loaded.config.devices[&name("a")].keys[0].hash.matches("a key in clear, long"));
+    assert_eq!(warned(&loaded).len(), 1);
+    assert!(warned(&loaded)[0].starts_with("moonwa.toml:2:11: device.a.api_key: a key in clear;"));
+    context.world_readable = true;
+    let text = text.replace("api_key", "# api_key");
+    let loaded = Config::parse(text, &context).unwrap();
+    assert!(warned(&loaded)[0].contains("device.a.webhooks[1].secret: a secret in clear"));
+}
+
+#[test]
+fn the_revision_covers_the_secrets_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, secret) = (dir.path().join("moonwa.toml"), dir.path().join("key"));
+    fs::write(&file, "[device.a]\napi_key = { file = \"key\" }\n").unwrap();
+    let missing = Config::load(&file).unwrap_err();
+    assert_eq!(missing.others.files, std::slice::from_ref(&secret));
+    fs::write(&secret, "a key that is long enough\n").unwrap();
+    let first = Config::load(&file).unwrap();
+    assert_eq!(first.others.files, std::slice::from_ref(&secret));
+    assert_eq!(first.revision, Config::load(&file).unwrap().revision);
+    fs::write(&secret, "another key, long enough\n").unwrap();
+    let second = Config::load(&file).unwrap();
+    assert_ne!(first.revision, second.revision);
+    assert_ne!(Some(first.revision), missing.revision);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_says_why() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("moonwa.toml");
+    let said = || Config::load(&file).unwrap_err().to_string();
+    assert!(said().contains("there is no such file; \"moonwa init\""), "{}", said());
+    fs::write(&file, "\n \n").unwrap();
+    assert!(said().contains("the file is empty"), "{}", said());
+    fs::write(&file, vec![b'#'; (1 << 20) + 1]).unwrap();
+    assert!(said().contains("cannot be read: it is larger than 1024 KiB"), "{}", said());
+    fs::remove_file(&file).unwrap();
+    fs::create_dir(&file).unwrap();
+    assert!(said().contains("cannot be read: "), "{}", said());
+}
+
+static GOOD: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
+    let files = files("tests/it/config/good");
+    let texts = files.iter().map(|file| fs::read(file).unwrap());
+    texts.chain([SAMPLE.into(), uncommented().0.into()]).collect()
+});
+
+#[derive(Clone, Debug)]
+enum Mutation {
+    Flip(prop::sample::Index, u8),
+    Truncate(prop::sample::Index),
+    Insert(prop::sample::Index, u8),
+    DropLine(prop::sample::Index),
+    SwapLines(prop::sample::Index, prop::sample::Index),
+}
+
+fn mutation() -> impl Strategy<Value = Mutation> {
+    let at = any::<prop::sample::Index>;
+    prop_oneof![
+        (at(), any::<u8>()).prop_map(|(at, byte)| Mutation::Flip(at, byte)),
+        at().prop_map(Mutation::Truncate),
+        (at(), prop::sample::select(b"\"'[]{}=.,#\n\r\\".to_vec()))
+            .prop_map(|(at, byte)| Mutation::Insert(at, byte)),
+        at().prop_map(Mutation::DropLine),
+        (at(), at()).prop_map(|(a, b)| Mutation::SwapLines(a, b)),
+    ]
+}
+
+fn mutate(text: &mut Vec<u8>, mutation: &Mutation) {
+    let mut lines: Vec<Vec<u8>> =
+        text.split_inclusive(|byte| *byte == b'\n').map(Vec::from).collect();
+    if text.is_empty() {
+        return;
+    }
+    match mutation {
+        Mutation::Flip(at, byte) => *at.get_mut(text) = *byte,
+        Mutation::Truncate(at) => text.truncate(at.index(text.len())),
+        Mutation::Insert(at, byte) => text.insert(at.index(text.len()), *byte),
+        Mutation::DropLine(at) => {
+            lines.remove(at.index(lines.len()));
+            *text = lines.concat();
+        }
+        Mutation::SwapLines(a, b) => {
+            let (a, b) = (a.index(lines.len()), b.index(lines.len()));
+            lines.swap(a, b);
+            *text = lines.concat();
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(10_000) })]
+
+    #[test]
+    fn a_broken_file_is_taken_or_told_where_it_is_broken(
+        file in any::<prop::sample::Index>(),
+        mutations in prop::collection::vec(mutation(), 1..4),
+    ) {
+        let mut text = file.get(&GOOD).clone();
+        for mutation in &mutations {
+            mutate(&mut text, mutation);
+        }
+        if let Err(Rejected { problems, .. }) = Config::parse(&text, &context("tests/it/config/good")) {
+            prop_assert!(!problems.is_empty());
+            let rows = text.split(|byte| *byte == b'\n').count();
+            for problem in problems {
+                let at = problem.at.expect("a place");
+                prop_assert!((1..=rows).contains(&at.line) && at.column >= 1, "{}", problem);
+            }
+        }
+    }
+}

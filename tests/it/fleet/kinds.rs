@@ -1,0 +1,364 @@
+//! Every kind of message out and in, files both ways, groups, lookups and WhatsApp's bad moods, against the simulated
+//! WhatsApp in one process.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+
+use super::support::{Gateway, text_to, to};
+use anyhow::Result;
+use moonwa::model::{
+    Content, Degradation, DeviceState, EventType, Jid, MediaKind, MediaSource, MessageId,
+    MessageStatus, PhoneNumber, Recipient, SendRequest, Stop,
+};
+use moonwa::whatsapp::WhatsAppError;
+use moonwa_simulator::harness::eventually;
+use moonwa_simulator::{Fault, Simulator};
+
+const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x01\x40\0\0\0\xf0\x08\x06\0\0\0";
+
+/// Serves one file for ever and returns its URL.
+fn file_host(body: &'static [u8], mime: &'static str) -> Result<String> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let url = format!("http://{}/Harga%20Baru.png", listener.local_addr()?);
+    std::thread::Builder::new().spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let mut asked = Vec::new();
+            let mut byte = [0];
+            while !asked.ends_with(b"\r\n\r\n") && stream.read_exact(&mut byte).is_ok() {
+                asked.extend(byte);
+            }
+            let head = format!(
+                "HTTP/1.1 200 OK\r\nContent-Type: {mime}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                body.len()
+            );
+            stream.write_all(&[head.as_bytes(), body].concat()).ok();
+        }
+    })?;
+    Ok(url)
+}
+
+fn media(kind: MediaKind, url: &str, caption: Option<&str>) -> Content {
+    Content::Media {
+        media: kind,
+        source: MediaSource::Url(url.to_owned()),
+        mime: None,
+        filename: None,
+        caption: caption.map(str::to_owned),
+        thumbnail: None,
+    }
+}
+
+#[tokio::test]
+async fn a_picture_goes_out_with_its_size_and_comes_in_as_it_was() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let (ann, bob) =
+        (sim.phone("628111000301", "Ann").await, sim.phone("628111000302", "Bob").await);
+    let gateway = Gateway::start(&sim).await?;
+    gateway.link(&ann).await?;
+
+    let url = file_host(PNG, "image/png")?;
+    let before = bob.cursor();
+    let row = gateway.send(to(bob.number(), media(MediaKind::Image, &url, Some("harga")))).await?;
+    let got = bob
+        .wait_inbox(before, |item| item.message().is_some_and(|m| m.id == row.id.as_str()))
+        .await?;
+    let got = got.message().expect("a message").clone();
+    let image = got.message.image_message.as_option().expect("a picture").clone();
+    assert_eq!((image.width, image.height), (Some(320), Some(240)));
+    assert_eq!(image.mimetype.as_deref(), Some("image/png"));
+    assert_eq!(image.caption.as_deref(), Some("harga"));
+    assert_eq!(bob.media(&got.message)?, PNG);
+
+    let file = gateway.send(to(bob.number(), media(MediaKind::Document, &url, None))).await?;
+    let got = bob
+        .wait_inbox(before, |item| item.message().is_some_and(|m| m.id == file.id.as_str()))
+        .await?;
+    let document = got.message().and_then(|m| m.message.document_message.as_option().cloned());
+    assert_eq!(document.and_then(|d| d.file_name).as_deref(), Some("Harga Baru.png"));
+
+    let id = bob.send_image(&ann, PNG, Some("lihat")).await?;
+    let event = gateway.expect_event(EventType::MessageReceived, |data| data["id"] == id).await;
+    assert_eq!(event["data"]["kind"], "image");
+    assert_eq!(event["data"]["text"], "lihat");
+    assert_eq!(event["data"]["media"]["url"], format!("/v1/devices/toko/media/{id}"));
+    let id = MessageId::parse(&id).expect("an id");
+    let mut stream = gateway.device().media(&id).await?;
+    let mut bytes = Vec::new();
+    while let Some(chunk) = stream.chunks.recv().await {
+        bytes.extend(chunk?);
+    }
+    assert_eq!(bytes, PNG);
+    let unknown = MessageId::parse("3EB0UNKNOWN").expect("an id");
+    assert!(matches!(gateway.device().media(&unknown).await, Err(WhatsAppError::NotFound)));
+    gateway.stop().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_page_is_no_picture_and_a_closed_network_stays_closed() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let (ann, bob) =
+        (sim.phone("628111000303", "Ann").await, sim.phone("628111000304", "Bob").await);
+    let gateway = Gateway::start(&sim).await?;
+    gateway.link(&ann).await?;
+    let page = file_host(b"<html>not found</html>", "text/html")?;
+    for (url, expected) in [
+        (page.as_str(), "media_type_mismatch"),
+        ("http://169.254.169.254/x.png", "media_url_denied"),
+    ] {
+        let row = gateway.send(to(bob.number(), media(MediaKind::Image, url, None))).await?;
+        let settled = gateway.expect_settled(&row.id).await;
+        assert!(
+            matches!(&settled, MessageStatus::Failed { code, .. } if code == expected),
+            "{settled:?}"
+        );
+    }
+    gateway.stop().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn every_other_kind_goes_out() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let (ann, bob) =
+        (sim.phone("628111000305", "Ann").await, sim.phone("628111000306", "Bob").await);
+    let gateway = Gateway::start(&sim).await?;
+    gateway.link(&ann).await?;
+    let asked = bob.send_text(&ann, "jam berapa buka?").await?;
+    gateway.expect_event(EventType::MessageReceived, |data| data["id"] == asked).await;
+    let asked = MessageId::parse(&asked).expect("an id");
+
+    let before = bob.cursor();
+    let send = async |request: SendRequest| -> Result<moonwa_simulator::InboxMessage> {
+        let row = gateway.send(request).await?;
+        let item = bob
+            .wait_inbox(before, |item| item.message().is_some_and(|m| m.id == row.id.as_str()))
+            .await?;
+        Ok(item.message().expect("a message").clone())
+    };
+    let mut reply = text_to(bob.number(), "jam 8 @628111000306");
+    reply.reply_to = Some(asked.clone());
+    reply.mentions = vec![Recipient::parse(bob.number(), None)?];
+    let got = send(reply).await?;
+    let text = got.message.extended_text_message.as_option().expect("text with context");
+    let context = text.context_info.as_option().expect("a context");
+    assert_eq!(context.stanza_id.as_deref(), Some(asked.as_str()));
+    let quoted = context.quoted_message.as_option().and_then(|m| m.conversation.clone());
+    assert_eq!(quoted.as_deref(), Some("jam berapa buka?"));
+    assert_eq!(context.mentioned_jid, [bob.jid()]);
+
+    let place = Content::Location {
+        latitude: "-6.2".into(),
+        longitude: "106.8".into(),
+        name: Some("Toko".into()),
+        address: None,
+    };
+    let got = send(to(bob.number(), place)).await?;
+    let place = got.message.location_message.as_option().expect("a place");
+    assert_eq!((place.degrees_latitude, place.degrees_longitude), (Some(-6.2), Some(106.8)));
+
+    let card = Content::Contact { name: "Siti".into(), vcard: "BEGIN:VCARD\nEND:VCARD".into() };
+    let got = send(to(bob.number(), card)).await?;
+    assert!(got.message.contact_message.is_set());
+
+    let poll = Content::Poll {
+        question: "Kapan?".into(),
+        options: vec!["Senin".into(), "Selasa".into()],
+        selectable: 1,
+    };
+    let got = send(to(bob.number(), poll)).await?;
+    let poll = got.message.poll_creation_message_v3.as_option().expect("a poll");
+    assert_eq!(poll.options.len(), 2);
+
+    let reaction = Content::Reaction { message: asked.clone(), author: None, emoji: "👍".into() };
+    let got = send(to(bob.number(), reaction)).await?;
+    let reaction = got.message.reaction_message.as_option().expect("a reaction");
+    let key = reaction.key.as_option().expect("a key");
+    assert_eq!((key.id.as_deref(), key.from_me), (Some(asked.as_str()), Some(false)));
+
+    let first = gateway.send(text_to(bob.number(), "salah")).await?;
+    bob.expect_text("salah").await?;
+    let edit = Content::Edit { message: first.id.clone(), text: "benar".into() };
+    let got = send(to(bob.number(), edit)).await?;
+    let protocol = got.message.protocol_message.as_option().expect("an edit");
+    assert_eq!(protocol.key.as_option().and_then(|k| k.id.as_deref()), Some(first.id.as_str()));
+    let revoke = Content::Revoke { message: first.id.clone(), author: None };
+    let got = send(to(bob.number(), revoke)).await?;
+    assert!(got.message.protocol_message.is_set());
+
+    let place = Content::Location {
+        latitude: "north".into(),
+        longitude: "0".into(),
+        name: None,
+        address: None,
+    };
+    let row = gateway.send(to(bob.number(), place)).await?;
+    let settled = gateway.expect_settled(&row.id).await;
+    assert!(matches!(settled, MessageStatus::Failed { code, .. } if code == "invalid_request"));
+    gateway.stop().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn groups_are_listed_written_to_and_heard() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let (ann, bob, carl) = (
+        sim.phone("628111000307", "Ann").await,
+        sim.phone("628111000308", "Bob").await,
+        sim.phone("628111000309", "Carl").await,
+    );
+    let gateway = Gateway::start(&sim).await?;
+    gateway.link(&ann).await?;
+    let group = sim.group("Keluarga", &[&ann, &bob]).await?;
+
+    let toko = gateway.device();
+    let listed = toko.groups().await?;
+    assert_eq!(listed.iter().map(|g| g.name.as_str()).collect::<Vec<_>>(), ["Keluarga"]);
+    let id = listed[0].id.clone();
+    let full = toko.group(&id).await?;
+    let mut phones: Vec<String> =
+        full.members.iter().filter_map(|m| m.phone.clone()).map(String::from).collect();
+    phones.sort();
+    assert_eq!(phones, [ann.number(), bob.number()]);
+    assert!(full.members.iter().any(|m| m.admin) && full.members.iter().all(|m| m.lid.is_some()));
+    assert!(toko.group(&Jid::parse("999@g.us")?).await.is_err());
+
+    let asked = bob.send_text(&group, "hai semua").await?;
+    let event = gateway.expect_event(EventType::MessageReceived, |data| data["id"] == asked).await;
+    assert_eq!(event["data"]["group"], id.as_str());
+    assert_eq!(event["data"]["chat"], id.as_str());
+    assert_eq!(event["data"]["from"]["phone"], bob.number());
+
+    let row = gateway.send(text_to(id.as_str(), "halo grup")).await?;
+    bob.expect_text("halo grup").await?;
+    gateway.expect_status(&row.id, MessageStatus::Delivered).await;
+    toko.mark_read(&MessageId::parse(&asked).expect("an id")).await?;
+    bob.expect_receipt("read", &asked).await?;
+    toko.typing(&id, true).await?;
+
+    group.add(&ann, &[&carl]).await?;
+    gateway.expect_event(EventType::GroupUpdated, |data| data["group"] == id.as_str()).await;
+    gateway.stop().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn numbers_are_looked_up() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let (ann, bob) =
+        (sim.phone("628111000310", "Ann").await, sim.phone("628111000311", "Bob").await);
+    let gateway = Gateway::start(&sim).await?;
+    let bobs = PhoneNumber::parse(bob.number(), None)?;
+    assert!(matches!(gateway.device().lookup(&bobs).await, Err(WhatsAppError::NotConnected)));
+    gateway.link(&ann).await?;
+    let found = gateway.device().lookup(&bobs).await?.expect("on WhatsApp");
+    assert_eq!(found.jid.as_str(), bob.jid());
+    assert_eq!(found.lid.map(|lid| format!("{lid}@lid")), Some(bob.lid()));
+    let nobody = PhoneNumber::parse("628999999998", None)?;
+    assert_eq!(gateway.device().lookup(&nobody).await?, None);
+    gateway.stop().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_refused_message_fails_with_whatsapps_code() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let (ann, bob) =
+        (sim.phone("628111000312", "Ann").await, sim.phone("628111000313", "Bob").await);
+    let gateway = Gateway::start(&sim).await?;
+    gateway.link(&ann).await?;
+    sim.fault(&ann, Fault::Nack(463));
+    let row = gateway.send(text_to(bob.number(), "belum kenal")).await?;
+    let settled = gateway.expect_settled(&row.id).await;
+    assert!(matches!(&settled, MessageStatus::Failed { code, .. } if code == "463"), "{settled:?}");
+    gateway
+        .expect_state(|s| matches!(s, DeviceState::Degraded(Degradation::SendingLocked(_))))
+        .await;
+    gateway
+        .expect_event(EventType::MessageStatus, |data| {
+            data["status"] == "failed" && data["code"] == "463"
+        })
+        .await;
+    gateway.stop().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn whatsapps_own_endings_are_told_apart() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let ann = sim.phone("628111000314", "Ann").await;
+    let gateway = Gateway::start(&sim).await?;
+    gateway.link(&ann).await?;
+
+    sim.fault(&ann, Fault::Replaced);
+    gateway.expect_state(|s| *s == DeviceState::Stopped(Stop::Replaced)).await;
+    sim.fault(&ann, Fault::LoginFailure(402));
+    gateway.device().start().await?;
+    gateway.expect_state(|s| matches!(s, DeviceState::Stopped(Stop::Banned(_)))).await;
+    sim.fault(&ann, Fault::LoginFailure(405));
+    gateway.device().start().await?;
+    gateway.expect_state(|s| *s == DeviceState::Stopped(Stop::Outdated)).await;
+    sim.fault(&ann, Fault::LoginFailure(503));
+    gateway.device().start().await?;
+    let waiting =
+        gateway.expect_state(|s| matches!(s, DeviceState::Reconnecting { attempt: 1.., .. })).await;
+    assert!(
+        matches!(
+            waiting,
+            DeviceState::Reconnecting { why: moonwa::model::Disconnect::Server(503), .. }
+        ),
+        "{waiting:?}"
+    );
+    gateway.expect_state(|s| matches!(s, DeviceState::Connected)).await;
+    gateway.stop().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_the_phone_writes_and_what_is_done_to_messages_is_told() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let (ann, bob) =
+        (sim.phone("628111000315", "Ann").await, sim.phone("628111000316", "Bob").await);
+    let gateway = Gateway::start(&sim).await?;
+    gateway.link(&ann).await?;
+    let first = bob.send_text(&ann, "dari Bob").await?;
+    gateway.expect_event(EventType::MessageReceived, |data| data["id"] == first).await;
+    let own = ann.send_text(&bob, "dari HP").await?;
+    let event = gateway.expect_event(EventType::MessageSent, |data| data["id"] == own).await;
+    assert_eq!(event["data"]["from_me"], true);
+    assert_eq!(event["data"]["chat"], bob.jid());
+    assert_eq!(event["data"]["from"]["phone"], ann.number());
+    gateway.stop().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn messages_wait_for_the_connection_in_order() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let (ann, bob) =
+        (sim.phone("628111000317", "Ann").await, sim.phone("628111000318", "Bob").await);
+    let gateway = Gateway::start(&sim).await?;
+    gateway.link(&ann).await?;
+    gateway.device().stop().await?;
+    let texts: Vec<String> = (0..8).map(|n| format!("nomor {n}")).collect();
+    for text in &texts {
+        gateway.send(text_to(bob.number(), text)).await?;
+    }
+    let before = bob.cursor();
+    gateway.device().start().await?;
+    bob.expect_text("nomor 7").await?;
+    let seen = eventually(
+        "all of them",
+        || async {
+            let inbox = bob.inbox();
+            let texts = inbox.iter().filter_map(|item| item.message().and_then(|m| m.text.clone()));
+            texts.collect::<Vec<_>>()
+        },
+        |seen| seen.len() >= texts.len(),
+    )
+    .await;
+    assert_eq!(seen, texts, "in order, each once; cursor {before}");
+    gateway.stop().await;
+    Ok(())
+}

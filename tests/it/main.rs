@@ -1,0 +1,35 @@
+//! Every story in one binary: it is linked once. Each module tells one, and is run alone by its name:
+//! `cargo test --test it fleet::`.
+//!
+//! The tests share one process and run side by side. What concerns a whole process (memory, signals, the log, the
+//! environment, the working directory) is tested on a child: the real binary, which `Moonwa` starts.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::print_stdout,
+    reason = "what a test does not expect shall end it loudly"
+)]
+
+mod api;
+mod architecture;
+mod backlog;
+mod bad_input;
+mod config;
+mod config_edit;
+mod crash;
+mod durability;
+mod engine;
+mod fleet;
+mod hooks_delivery;
+mod linking;
+mod measure;
+mod messages;
+mod page_browser;
+mod page_static;
+mod reload;
+mod reload_watch;
+mod storage_faults;

@@ -1,0 +1,133 @@
+//! Figures, not verdicts, but for one: memory and start-up of the real binary. Run by hand in a release build:
+//! `cargo test --release --test it measure:: -- --ignored --nocapture --test-threads 1`.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use moonwa_simulator::harness::{Moonwa, MoonwaBuilder, WebhookReceiver, eventually_within};
+use moonwa_simulator::{File, Simulator};
+
+fn gateway(sim: &Simulator) -> MoonwaBuilder {
+    Moonwa::builder(env!("CARGO_BIN_EXE_moonwa")).whatsapp(&sim.ws_url())
+}
+
+/// A line of `/proc/PID/status` in MB.
+fn megabytes(pid: u32, line: &str) -> Result<f64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let value = text.lines().find_map(|row| row.strip_prefix(line)).context("no such line")?;
+    let kilobytes: f64 = value.trim_start_matches(':').trim().trim_end_matches(" kB").parse()?;
+    Ok(kilobytes / 1024.0)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement; run by hand in a release build"]
+async fn memory_and_start() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let idle = gateway(&sim).device("toko", &[]).start().await?;
+    println!("RSS idle, one unlinked device: {:.1} MB", megabytes(idle.pid(), "VmRSS")?);
+    idle.stop().await?;
+
+    let mut builder = gateway(&sim);
+    for n in 0..10 {
+        builder = builder.device(&format!("d{n}"), &[]);
+    }
+    let mut moonwa = builder.start().await?;
+    for n in 0..10 {
+        let phone = sim.phone(&format!("62866600{n:04}"), "Phone").await;
+        moonwa.link(&format!("d{n}"), &phone).await?;
+    }
+    println!("RSS, ten devices just linked: {:.1} MB", megabytes(moonwa.pid(), "VmRSS")?);
+    moonwa.restart().await?;
+    for n in 0..10 {
+        moonwa.wait_state(&format!("d{n}"), "connected").await;
+    }
+    println!(
+        "RSS, ten linked devices after a restart: {:.1} MB",
+        megabytes(moonwa.pid(), "VmRSS")?
+    );
+    println!("   of it anonymous: {:.1} MB", megabytes(moonwa.pid(), "RssAnon")?);
+
+    for round in 1..=3 {
+        moonwa.kill().await?;
+        let began = Instant::now();
+        moonwa.relaunch().await?;
+        println!(
+            "start to READY with ten devices, round {round}: {} ms",
+            began.elapsed().as_millis()
+        );
+    }
+    moonwa.stop().await?;
+    Ok(())
+}
+/// Forgets the highest RSS so far, and says what it is now.
+fn calm(pid: u32) -> Result<f64> {
+    std::fs::write(format!("/proc/{pid}/clear_refs"), "5")?;
+    megabytes(pid, "VmRSS")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_film_is_never_whole_in_memory() -> Result<()> {
+    streams(20).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement; a debug build takes half a minute"]
+async fn a_large_film_is_never_whole_in_memory() -> Result<()> {
+    streams(60).await
+}
+
+/// Sends and receives a film of so many MB; the gateway's memory may grow by a few.
+async fn streams(size: u32) -> Result<()> {
+    const MOST: f64 = 16.0;
+    let sim = Simulator::start().await?;
+    let (ann, bob) =
+        (sim.phone("628668000111", "Ann").await, sim.phone("628668000112", "Bob").await);
+    let hook = WebhookReceiver::start().await?;
+    let moonwa = gateway(&sim).device("toko", &[hook.url()]).start().await?;
+    moonwa.link("toko", &ann).await?;
+    let mut film = b"\0\0\0\x18ftypisom\0\0\x02\0isommp41".to_vec();
+    film.extend((0..size << 20).map(|n| u8::try_from(n % 251).unwrap_or_default()));
+
+    let mut form = Vec::new();
+    for (name, value) in [("to", bob.number()), ("kind", "video")] {
+        let part =
+            format!("--X\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+        form.extend(part.bytes());
+    }
+    form.extend(
+        b"--X\r\nContent-Disposition: form-data; name=\"file\"; filename=\"f.mp4\"\r\n\r\n",
+    );
+    form.extend(&film);
+    form.extend(b"\r\n--X--\r\n");
+    let key = moonwa.key_of("toko");
+    let before = calm(moonwa.pid())?;
+    let began = Instant::now();
+    let path = "/v1/devices/toko/messages";
+    let sent = key.post_bytes(path, "multipart/form-data; boundary=X", form).await?.expect(202);
+    let id = sent.json()["id"].as_str().context("an id")?.to_owned();
+    let path = format!("{path}/{id}");
+    let look = || async { key.get(&path).await.map(|reply| reply.json()["status"].clone()).ok() };
+    let arrived = |status: &Option<serde_json::Value>| {
+        status.as_ref().is_some_and(|status| status == "delivered")
+    };
+    eventually_within(Duration::from_secs(300), "the film's arrival", look, arrived).await;
+    let out = megabytes(moonwa.pid(), "VmHWM")? - before;
+    println!("{size} MB out in {:?}: RSS {before:.1} MB, at most {out:+.1} MB", began.elapsed());
+    let got = bob.wait_inbox(0, |item| item.message().is_some_and(|m| m.id == id)).await?;
+    assert!(bob.media(&got.message().context("a message")?.message)? == film, "byte for byte");
+
+    let id = bob.send_file(&ann, &film, "video/mp4", File::Video(Some("film".into()))).await?;
+    hook.expect_text("film").await;
+    let before = calm(moonwa.pid())?;
+    let began = Instant::now();
+    let got = key.get(&format!("/v1/devices/toko/media/{id}")).await?.expect(200);
+    let back = megabytes(moonwa.pid(), "VmHWM")? - before;
+    println!(
+        "{size} MB in within {:?}: RSS {before:.1} MB, at most {back:+.1} MB",
+        began.elapsed()
+    );
+    assert!(got.body == film, "byte for byte");
+    assert!(out <= MOST && back <= MOST, "{out:.1} and {back:.1} MB, at most {MOST}");
+    moonwa.stop().await?;
+    Ok(())
+}

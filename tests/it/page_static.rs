@@ -1,0 +1,333 @@
+//! What can be said about the admin page without a browser: both languages say every word and every word is used,
+//! nothing in it needs a looser content policy than the strict one, every name points at something, and it stays small.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The kinds of file the page may consist of.
+const KINDS: [&str; 4] = ["html", "js", "css", "svg"];
+/// What a browser fetches to show the device list, uncompressed.
+const FIRST_VIEW: usize = 80 * 1000;
+/// Everything, both languages and every view, uncompressed. The goal is 80 kB.
+const ALL: usize = 108 * 1000;
+
+fn web() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("web")
+}
+
+/// Every asset by its path below `web/`. The API's description lies there too, but is no part of the page.
+fn assets() -> BTreeMap<String, String> {
+    fn walk(dir: &Path, found: &mut BTreeMap<String, String>) {
+        for entry in fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.strip_prefix(web()).unwrap().to_str().unwrap().to_owned();
+            if path.is_dir() {
+                walk(&path, found);
+            } else if name != "openapi.json" {
+                found.insert(name, fs::read_to_string(&path).unwrap());
+            }
+        }
+    }
+    let mut found = BTreeMap::new();
+    walk(&web(), &mut found);
+    found
+}
+
+/// What follows the last dot of a name.
+fn kind(name: &str) -> &str {
+    name.rsplit('.').next().unwrap_or_default()
+}
+
+fn scripts() -> BTreeMap<String, String> {
+    assets().into_iter().filter(|(name, _)| kind(name) == "js").collect()
+}
+
+/// The words of each key in English and in Indonesian. A line is a key, or several with commas, a space, and the words in
+/// both languages around a bar, or once where they are alike; a line that is too long is broken before its bar.
+fn words() -> BTreeMap<String, [String; 2]> {
+    let text = fs::read_to_string(web().join("words.js")).unwrap();
+    let lines = text.split('`').nth(1).unwrap().replace("\n\t|", " |");
+    let mut words = BTreeMap::new();
+    for line in lines.lines() {
+        let (keys, text) = line.split_once(' ').unwrap_or((line, ""));
+        let said: Vec<_> = text.split(" | ").collect();
+        let both = match said[..] {
+            [both] => [both, both],
+            [en, id] => {
+                assert_ne!(en, id, "{keys} says the same twice");
+                [en, id]
+            }
+            _ => panic!("{keys} is in {} languages", said.len()),
+        };
+        assert!(both.iter().all(|text| !text.trim().is_empty()), "{keys} says nothing");
+        for key in keys.split(',') {
+            let earlier = words.insert(key.to_owned(), both.map(str::to_owned));
+            assert!(earlier.is_none(), "{key} stands twice");
+        }
+    }
+    words
+}
+
+/// What stands between `before` and `after`, at each place.
+fn between<'a>(text: &'a str, before: &str, after: &str) -> Vec<&'a str> {
+    text.split(before)
+        .skip(1)
+        .filter_map(|rest| rest.split_once(after).map(|(name, _)| name))
+        .collect()
+}
+
+/// The values of an attribute, quoted or not.
+fn values<'a>(page: &'a str, attribute: &str) -> Vec<&'a str> {
+    let start = format!(" {attribute}=");
+    let value = |rest: &'a str| match rest.strip_prefix('"') {
+        Some(quoted) => quoted.split('"').next(),
+        None => rest.split([' ', '>', '\n']).next(),
+    };
+    page.split(&start).skip(1).filter_map(value).collect()
+}
+
+fn placeholders(text: &str) -> BTreeSet<&str> {
+    between(text, "{", "}").into_iter().collect()
+}
+
+#[test]
+fn both_languages_say_the_same_things() {
+    // Controls and names that docs.moonwa.id gives, and words that both languages have. All others are translated.
+    const ALIKE: [&str; 15] = [
+        "settings",
+        "status",
+        "d.logout_q",
+        "f.emoji",
+        "k.audio",
+        "k.sticker",
+        "k.video",
+        "m.gowa",
+        "m.waha",
+        "nav.config",
+        "nav.devices",
+        "nav.send",
+        "nav.webhooks",
+        "s.format",
+        "s.secret",
+    ];
+    let words = words();
+    assert!(words.len() > 200, "the dictionary was not read");
+    for (key, [en, id]) in &words {
+        assert_eq!(placeholders(id), placeholders(en), "{key}");
+        assert!(en != id || ALIKE.contains(&key.as_str()), "{key} is in one language only");
+    }
+}
+
+#[test]
+fn every_word_asked_for_exists_and_every_word_is_asked_for() {
+    // What the documentation calls so in both languages stands in the code.
+    const DOCUMENTED: [&str; 1] = ["Session Name"];
+    let words = words();
+    let mut asked = BTreeSet::new();
+    let mut families = BTreeSet::new();
+    for (name, script) in scripts().iter().filter(|(name, _)| name.as_str() != "words.js") {
+        // A key made up of parts is known by its beginning: t(`r.${reason}`).
+        for part in script.split('`') {
+            if let Some((family, _)) = part.split_once("${") {
+                families.insert(family.to_owned());
+            }
+        }
+        families.extend(between(script, "say(\"", "\"").into_iter().map(|f| format!("{f}.")));
+        for literal in script.split('"') {
+            if words.contains_key(literal) {
+                asked.insert(literal.to_owned());
+            }
+        }
+        for before in [" t(\"", "(t(\"", "[t(\"", "\tt(\""] {
+            for key in between(script, before, "\"") {
+                assert!(words.contains_key(key), "{name} asks for {key}");
+            }
+        }
+        for table in between(script, "HEADS = [", "]") {
+            for key in table.split('"').skip(1).step_by(2) {
+                assert!(words.contains_key(key) || DOCUMENTED.contains(&key), "{name}: {key}");
+            }
+        }
+    }
+    let families: Vec<_> = families.into_iter().filter(|f| f.ends_with(['.', '_'])).collect();
+    for key in words.keys() {
+        let key = key.trim_end_matches(".one");
+        assert!(
+            asked.contains(key) || families.iter().any(|family| key.starts_with(family.as_str())),
+            "nobody asks for {key}"
+        );
+    }
+}
+
+#[test]
+fn text_only_enters_as_text() {
+    for (name, script) in scripts() {
+        for sink in [
+            "innerHTML",
+            "outerHTML",
+            "insertAdjacentHTML",
+            "document.write",
+            "eval(",
+            "new Function",
+            "DOMParser",
+            "srcdoc",
+            "createContextualFragment",
+            "javascript:",
+            ".onclick",
+        ] {
+            assert!(!script.contains(sink), "{name} uses {sink}");
+        }
+    }
+}
+
+#[test]
+fn nothing_is_inline_and_nothing_comes_from_elsewhere() {
+    let assets = assets();
+    let page = &assets["index.html"];
+    for tag in between(page, "<", ">") {
+        for attribute in tag.split_ascii_whitespace().skip(1) {
+            let name = attribute.split_once('=').map_or("", |(name, _)| name);
+            assert!(!name.starts_with("on"), "a handler in <{tag}>");
+            assert!(name != "style", "a style in <{tag}>");
+        }
+        assert!(!tag.starts_with("style"), "a style sheet in the page");
+        assert!(!tag.starts_with("script") || tag.contains(" src="), "a script in the page");
+        for address in values(tag, "src").into_iter().chain(values(tag, "href")) {
+            // Relative, so that the page also works below a path.
+            let known = ["v1/session", "openapi.json"].contains(&address);
+            assert!(
+                known || address.starts_with('#') || assets.contains_key(address),
+                "{address} is no asset of the page"
+            );
+        }
+    }
+    let style = &assets["style.css"];
+    assert!(
+        !style.contains("url(") && !style.contains("@import"),
+        "the style sheet fetches something"
+    );
+    for (name, script) in scripts() {
+        let folder = Path::new(&name).parent().unwrap();
+        for (before, after) in [(" from \"", "\""), ("import(\"", "\"")] {
+            for import in between(&script, before, after) {
+                assert!(
+                    import.starts_with("./") || import.starts_with("../"),
+                    "{name} imports {import}"
+                );
+                let target = web().join(folder).join(import);
+                assert!(target.exists(), "{name} imports {import}, which is not there");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_icon_class_and_view_is_there() {
+    let assets = assets();
+    let code: String = scripts()
+        .into_iter()
+        .filter(|(name, _)| name != "words.js" && name != "icons.js")
+        .map(|(_, text)| text)
+        .collect();
+    let icons: BTreeSet<_> = assets["icons.js"]
+        .lines()
+        .filter_map(|line| line.strip_prefix('\t')?.split_once(": "))
+        .map(|(name, _)| name)
+        .collect();
+    assert!(icons.len() > 20, "the icons were not read");
+    let literals: BTreeSet<_> = code.split('"').collect();
+    let shorthand = |icon: &str| code.contains(&format!(" {icon}: \""));
+    for icon in &icons {
+        assert!(literals.contains(icon) || shorthand(icon), "nobody uses the icon {icon}");
+    }
+    for before in ["icon(\"", "tool(\"", "empty(\""] {
+        for icon in between(&code, before, "\"") {
+            assert!(icons.contains(icon), "no icon {icon}");
+        }
+    }
+    for before in ["pill(\"", "button(\""] {
+        for icon in between(&code, before, ", t(") {
+            let icon = icon.split('"').nth(2).unwrap_or_default();
+            assert!(icon.is_empty() || icons.contains(icon), "no icon {icon}");
+        }
+    }
+    // Every class of the style sheet is given to something.
+    let style = &assets["style.css"];
+    let selectors: String = style.split('}').filter_map(|rule| rule.split('{').next()).collect();
+    for part in selectors.split('.').skip(1) {
+        let class: String = part.chars().take_while(char::is_ascii_alphabetic).collect();
+        let given = [
+            format!(".{class}"),
+            format!("\"{class}\""),
+            format!("{class}:"),
+            format!("`{class}"),
+            format!("\"{class} "),
+        ];
+        assert!(
+            class.is_empty() || given.iter().any(|given| code.contains(given.as_str())),
+            "nothing is .{class}"
+        );
+    }
+    // The views are fetched by their names.
+    let views = between(&assets["app.js"], "NAV = [", "]").concat() + "\"device\"";
+    let names: Vec<_> = views.split('"').skip(1).step_by(2).collect();
+    assert!(names.len() > 5, "the views were not read");
+    for name in names {
+        assert!(assets.contains_key(&format!("view/{name}.js")), "no view {name}");
+    }
+}
+
+#[test]
+fn only_known_kinds_of_file_and_few_bytes() {
+    let assets = assets();
+    for (name, text) in &assets {
+        assert!(KINDS.contains(&kind(name)), "{name} is of no kind the server knows");
+        assert!(text.lines().count() <= 400, "{name} has more than 400 lines");
+        for line in text.lines().filter(|_| kind(name) == "js") {
+            let wide = line.chars().count();
+            assert!(wide <= 100, "{name} has a line of {wide} columns: {line}");
+        }
+    }
+    let page = &assets["index.html"];
+    let named = [values(page, "href"), values(page, "src")].concat();
+    let later = |name: &str| kind(name) == "js" && !named.contains(&name);
+    let first: usize =
+        assets.iter().filter(|(name, _)| !later(name)).map(|(_, text)| text.len()).sum();
+    let all: usize = assets.values().map(String::len).sum();
+    println!("first view {first} bytes, all {all} bytes");
+    assert!(first <= FIRST_VIEW, "the first view has {first} bytes");
+    assert!(all <= ALL, "the page has {all} bytes");
+}
+
+#[test]
+fn the_first_view_is_three_requests_deep() {
+    // The page; what it names: style, modules, session; and what app.js asks for then: devices, live stream.
+    let assets = assets();
+    let page = &assets["index.html"];
+    let named = [values(page, "href"), values(page, "src")].concat();
+    let mut reached = BTreeSet::from(["app.js".to_owned()]);
+    let mut open = vec!["app.js".to_owned()];
+    while let Some(name) = open.pop() {
+        let folder = Path::new(&name).parent().unwrap();
+        for import in between(&assets[&name], " from \"", "\"") {
+            let path = folder.join(import);
+            let mut plain = PathBuf::new();
+            for part in path.components() {
+                match part {
+                    std::path::Component::ParentDir => drop(plain.pop()),
+                    std::path::Component::Normal(name) => plain.push(name),
+                    _ => {}
+                }
+            }
+            let target = plain.to_str().unwrap().to_owned();
+            if reached.insert(target.clone()) {
+                open.push(target);
+            }
+        }
+    }
+    for module in &reached {
+        assert!(named.contains(&module.as_str()), "{module} is found only after app.js was read");
+    }
+    assert!(named.contains(&"v1/session"), "who is there is asked at once");
+}
