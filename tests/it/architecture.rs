@@ -1,5 +1,6 @@
 //! The floors of src/lib.rs hold, the engine and the database are named in one directory each, and no file is a barn.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -120,4 +121,49 @@ fn no_file_is_a_barn() {
             text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default().lines().count();
         assert!(lines <= 400, "{} has {lines} lines", path.display());
     }
+}
+
+fn document(name: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
+}
+
+/// What begins with `start` and ends before `end`, wherever it stands in a text.
+fn quoted<'t>(text: &'t str, start: &str, end: char) -> impl Iterator<Item = &'t str> {
+    text.split(start).skip(1).filter_map(move |rest| Some(rest.split_once(end)?.0))
+}
+
+#[test]
+fn the_readme_lists_every_metric_and_no_other() {
+    // Names that begin like a metric's: the cookie, and the first key of a backup.
+    const OTHERS: [&str; 2] = ["session", "backup"];
+    let listed: BTreeSet<String> =
+        quoted(&document("README.md"), "\n| `moonwa_", '`').map(str::to_owned).collect();
+    let mut known = BTreeSet::new();
+    for (_, text) in sources() {
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        known.extend(quoted(code, "\"moonwa_", '"').map(str::to_owned));
+    }
+    for other in OTHERS {
+        known.remove(other);
+    }
+    assert!(known.len() > 10, "the metrics were not found: {known:?}");
+    assert_eq!(listed, known, "README.md, \"Metrics\", and the code");
+}
+
+#[test]
+fn the_files_that_the_documents_name_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut named = 0;
+    for name in ["README.md", "SECURITY.md"] {
+        for words in document(name).split('`').skip(1).step_by(2) {
+            let is_ours = ["src/", "tests/", "web/", "systemd/", ".ci/", ".github/"]
+                .iter()
+                .any(|directory| words.starts_with(directory));
+            if is_ours && !words.contains(char::is_whitespace) {
+                named += 1;
+                assert!(root.join(words).exists(), "{name} names {words}, which does not exist");
+            }
+        }
+    }
+    assert!(named > 10, "no file was found in the documents");
 }
