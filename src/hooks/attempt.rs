@@ -1,5 +1,5 @@
-//! One POST and what came back. It blocks, so it runs on the delivery threads only; what the outcome means for the
-//! queue is decided elsewhere.
+//! One POST and what came back. It blocks, so it runs on the delivery threads only. What the outcome means for the queue
+//! is decided by the endpoint's machine.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -15,28 +15,22 @@ use ureq::{Agent, Error};
 use super::backoff::{Hint, retry_after};
 use super::class::{Class, is_overload};
 use super::fault::{Fault, is_hang_up};
-use super::resolver::PolicyResolver;
+use super::resolver::{CONNECT, PolicyResolver, RESOLVE};
 use super::signature;
 use crate::config::{EndpointConfig, Format};
 use crate::model::{EventId, UnixMillis};
 
-/// How long a name may take to be resolved.
-pub(super) const RESOLVE: Duration = Duration::from_secs(3);
-/// How long a connection may take to come about.
-pub(super) const CONNECT: Duration = Duration::from_secs(5);
-/// Connections kept open: a reused one that dies sooner than this was dead before, so the request is made again.
+/// A reused connection that dies sooner than this was dead before, so the request is made again on a new one.
 const STALE: Duration = Duration::from_secs(1);
-/// How much of an answer is read: for the log.
+/// How much of an answer is read when it is only shown.
 const ANSWER: u64 = 4 * 1024;
 /// How much of an answer is read when it can be a reply: WhatsApp's longest text and its JSON.
 const REPLY: u64 = 96 * 1024;
 
-/// What to post, and where.
+/// What is posted, and where to.
 #[derive(Clone, Debug)]
 pub(super) struct Post {
-    /// The endpoint.
     pub(super) endpoint: Arc<EndpointConfig>,
-    /// The event.
     pub(super) event: EventId,
     /// The exact bytes.
     pub(super) body: Bytes,
@@ -57,7 +51,7 @@ pub(super) struct Outcome {
 }
 
 impl Outcome {
-    /// Something on this side failed; nothing is known about the receiver.
+    /// Something failed on this side, so nothing is known about the receiver.
     pub(super) fn failed_here(at: UnixMillis, error: impl Into<String>) -> Self {
         Self {
             class: Class::Endpoint,
@@ -149,7 +143,7 @@ impl<In: Transport> Connector<In> for Fresh {
     }
 }
 
-/// Posts, signed as of now.
+/// Signs the event with the present time and posts it.
 pub(super) fn post(agents: &Agents, post: &Post) -> Outcome {
     let at = UnixMillis::now();
     let started = Instant::now();
@@ -157,7 +151,7 @@ pub(super) fn post(agents: &Agents, post: &Post) -> Outcome {
         let agent = agents.get(post.endpoint.timeout)?;
         let first = send(&agent, post, &headers);
         match first {
-            // The receiver closed the idle connection as we reused it: that says nothing about the receiver.
+            // The receiver closed an idle connection just when it was used again, which is no failure.
             Err(Error::Io(error))
                 if !OPENED.get() && is_hang_up(&error) && started.elapsed() < STALE =>
             {
@@ -214,7 +208,7 @@ fn send(
     request.send(&post.body[..])
 }
 
-/// The beginning of the answer. The status has decided by now, so an answer that breaks off is as good as a short one.
+/// The beginning of the answer's body. The status has decided already, so it does no harm when the body breaks off.
 fn read(answer: &mut http::Response<ureq::Body>, format: Format) -> Vec<u8> {
     let limit = match format {
         Format::Standard => ANSWER,

@@ -1,4 +1,5 @@
-//! When to try again: ladders, jitter and what the receiver asked for. Pure: the caller brings the clock and the dice.
+//! When to try again: ladders of waits, jitter, and what the receiver asked for. Everything here is pure: the caller
+//! brings the time and the random number.
 
 use std::time::Duration;
 
@@ -6,17 +7,17 @@ use chrono::DateTime;
 
 use crate::model::UnixMillis;
 
-/// Waits after the 1st, 2nd, … failure in a row of an endpoint. A single node that probes a few URLs every five
-/// minutes costs nothing, and the receiver gets its events soon after it is back.
+/// Seconds to wait after an endpoint's 1st, 2nd, … failure in a row. A POST every five minutes costs nothing, and the
+/// receiver gets its events soon after it is back.
 const ENDPOINT: [u64; 8] = [1, 2, 5, 10, 30, 60, 120, 300];
-/// The wait once an endpoint has failed for `LONG`.
+/// How long to wait between the tries of an endpoint that has failed for `LONG`.
 const RARELY: Duration = Duration::from_mins(15);
 const LONG: Duration = Duration::from_hours(24);
-/// Waits between the tries of an event that was refused; after the last one it is parked.
+/// Seconds between the tries of an event that was refused. After the last one it is parked.
 const MESSAGE: [u64; 2] = [5, 30];
-/// Waits between the tries of an event that may be at fault: two minutes in all.
+/// Seconds between the tries of an event that may be at fault: two minutes in all.
 const AMBIGUOUS: [u64; 4] = [5, 15, 40, 60];
-/// What an overloaded receiver gets at least.
+/// The least rest for an overloaded receiver.
 const OVERLOAD: Duration = Duration::from_mins(1);
 /// The longest `Retry-After` that is honoured.
 const ASKED: Duration = Duration::from_hours(1);
@@ -26,7 +27,7 @@ const ASKED: Duration = Duration::from_hours(1);
 pub(super) struct Hint {
     /// Its `Retry-After`.
     pub(super) retry_after: Option<Duration>,
-    /// It did not answer in time, or said that it gets too much.
+    /// It did not answer in time, or said that it gets too many requests.
     pub(super) overload: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What an attempt's outcome means for the endpoint's queue: a pure table. When to try again is `backoff`'s business.
+//! What the outcome of an attempt means for the endpoint's queue, as a pure table. `backoff` says when to try again.
 
 use ureq::Error;
 
@@ -9,9 +9,9 @@ pub(super) enum Class {
     Delivered,
     /// The receiver cannot take anything now: the cursor stays, the order is kept.
     Endpoint,
-    /// The receiver will not take this event: a few tries, then a dead letter.
+    /// The receiver will not take this event: after a few tries it becomes a dead letter.
     Message,
-    /// Either of the two: more tries, then a dead letter, unless it goes on.
+    /// It may be either of the two.
     Ambiguous,
     /// The receiver wants nothing any more.
     Gone,
@@ -33,13 +33,13 @@ impl Class {
             100..=199 | 300..=399 | 401 | 403 | 404 | 405 | 408 | 425 | 429 | 502 | 503 | 504 => {
                 Self::Endpoint
             }
-            // 500, and what the table does not name: parking one event is cheaper than a queue that stands still,
-            // and several in a row are taken for an endpoint failure.
+            // 500, and everything the table does not name: parking one event is better than a queue that stands
+            // still, and several in a row are taken for a failure of the endpoint.
             _ => Self::Ambiguous,
         }
     }
 
-    /// The word in reports, logs and metrics.
+    /// The word for it in reports, logs and metrics.
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Delivered => "delivered",
@@ -51,7 +51,7 @@ impl Class {
     }
 }
 
-/// Whether the receiver is overloaded rather than broken: it gets at least a minute.
+/// Whether the receiver is overloaded rather than broken. It then gets at least a minute of rest.
 pub(super) fn is_overload(outcome: Result<u16, &Error>) -> bool {
     matches!(outcome, Ok(408 | 429) | Err(Error::Timeout(_)))
 }

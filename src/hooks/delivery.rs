@@ -1,5 +1,5 @@
-//! One event to one endpoint: the POST, and the reply that may come back with it. Whether and when there is a next
-//! time is the machine's business.
+//! Delivering one event to one endpoint: the POST, and the reply that may come back with it. Whether and when to try
+//! again is up to the machine.
 
 use std::sync::Arc;
 
@@ -13,37 +13,37 @@ use crate::config::{EndpointConfig, Format};
 use crate::model::EventId;
 use crate::store::{EndpointId, Store};
 
-/// What a delivery needs beside the event. Clones share it.
+/// Carries out deliveries. Clones share the threads.
 #[derive(Clone)]
-pub(super) struct Delivery {
+pub(super) struct Deliverer {
     pub(super) store: Store,
     pub(super) pool: Pool,
-    /// What all waits are multiplied with; 1 but in tests.
+    /// Every wait is multiplied by this; it is 1 except in tests.
     pub(super) scale: f64,
 }
 
-/// An event on its way.
-pub(super) struct Parcel {
+/// One event for one endpoint.
+pub(super) struct Delivery {
     pub(super) id: EndpointId,
     pub(super) endpoint: Arc<EndpointConfig>,
     pub(super) event: EventId,
-    /// The log's bytes.
+    /// The event as the log has it.
     pub(super) source: Bytes,
-    /// What is posted.
+    /// The event as the receiver gets it.
     pub(super) body: Bytes,
 }
 
-impl Delivery {
-    /// Posts, and queues the reply in the answer. `failing`: the endpoint failed lately.
-    pub(super) async fn deliver(&self, parcel: &Parcel, failing: bool) -> Outcome {
-        let (endpoint, event) = (parcel.endpoint.clone(), parcel.event.clone());
-        let post = Post { endpoint, event, body: parcel.body.clone() };
+impl Deliverer {
+    /// Posts the event, and queues the reply in the answer. `failing`: the endpoint's last attempt failed.
+    pub(super) async fn deliver(&self, delivery: &Delivery, failing: bool) -> Outcome {
+        let (endpoint, event) = (delivery.endpoint.clone(), delivery.event.clone());
+        let post = Post { endpoint, event, body: delivery.body.clone() };
         let mut outcome = self.pool.post(post, failing).await;
-        if outcome.class != Class::Delivered || parcel.endpoint.format != Format::Moonwa {
+        if outcome.class != Class::Delivered || delivery.endpoint.format != Format::Moonwa {
             return outcome;
         }
-        let Parcel { id, event, source, .. } = parcel;
-        // The event counts as delivered once its reply is safe: else it is posted again later.
+        let Delivery { id, event, source, .. } = delivery;
+        // The event counts as delivered only when its reply is stored; otherwise it is posted again later.
         match reply::queue(&self.store, id, event, source, &outcome.answer).await {
             Ok(0) => {}
             Ok(messages) => tracing::debug!(event = %event, messages, "A webhook replied."),

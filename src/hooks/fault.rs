@@ -1,14 +1,13 @@
-//! What went wrong with a delivery: a word for programs, which stays, and a sentence for people, which may get better.
+//! What went wrong with a delivery: a word for programs, which never changes, and a sentence for people, which may.
 
 use std::io::ErrorKind;
 use std::time::Duration;
 
 use ureq::{Error, Timeout};
 
-use super::attempt::{CONNECT, RESOLVE};
 use super::class::Class;
 use super::reply::ReplyError;
-use super::resolver::ResolveError;
+use super::resolver::{CONNECT, RESOLVE, ResolveError};
 
 /// Why an event was not delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,19 +23,19 @@ impl Fault {
         Self { code, sentence: sentence.into() }
     }
 
-    /// Nothing is known about the receiver.
+    /// The failure was on this side, so nothing is known about the receiver.
     pub(super) fn here(sentence: impl Into<String>) -> Self {
         Self::new("moonwa", sentence)
     }
 
-    /// What an answer's status says; `None`: nothing went wrong. Its word is the class, which tells what follows.
+    /// What the status of an answer says; `None` when nothing went wrong. The word is that of the class.
     pub(super) fn of_status(status: u16) -> Option<Self> {
         let class = Class::of(Ok(status));
         let sentence = || format!("the receiver answered {status}");
         (class != Class::Delivered).then(|| Self::new(class.as_str(), sentence()))
     }
 
-    /// Why there was no answer, within `timeout` at most.
+    /// Why there was no answer. The whole attempt was allowed to take `timeout`.
     pub(super) fn of_error(error: &Error, timeout: Duration) -> Self {
         match error {
             Error::Timeout(Timeout::Resolve) => {
@@ -68,7 +67,7 @@ impl Fault {
 
     fn of_io(error: &std::io::Error) -> Self {
         match error.kind() {
-            // What rustls refuses comes wrapped: an untrusted certificate, no cipher in common, no TLS at all.
+            // What rustls refuses comes as this kind: an untrusted certificate, no cipher in common, no TLS at all.
             ErrorKind::InvalidData => Self::new(
                 "tls",
                 format!(

@@ -1,5 +1,5 @@
-//! The delivery threads: ureq blocks, so it runs on a few threads of its own, never on the runtime's. The pool knows
-//! nothing of queues; it takes one request at a time from whoever has one.
+//! The delivery threads: ureq blocks, so it runs on a few threads of its own and never on the runtime's. The pool knows
+//! nothing of queues.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use super::attempt::{self, Agents, Outcome, Post};
 use crate::model::UnixMillis;
 use crate::task::Tasks;
 
-/// How many requests can be under way.
+/// How many requests can be under way at once.
 const THREADS: usize = 8;
 /// What a TLS handshake needs in an unoptimised build, twice over.
 const STACK: usize = 512 * 1024;

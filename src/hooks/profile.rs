@@ -1,4 +1,4 @@
-//! What the body of a request looks like. `standard` is the log's own bytes; `moonwa` is the body programs written
+//! What the body of a request looks like. `standard` is the log's own bytes; `moonwa` is the body that programs written
 //! for docs.moonwa.id expect.
 
 use bytes::Bytes;
@@ -7,7 +7,8 @@ use serde::Serialize;
 use crate::config::Format;
 use crate::model::{Event, EventData, Jid, MessageData, PhoneNumber, UnixMillis};
 
-/// The body for an event whose JSON is `source`; `None`: this format has no words for it, so it is passed over.
+/// The body for the event whose JSON is `source`; `None` when this format cannot express the event, which is then passed
+/// over.
 pub(super) fn body(format: Format, source: &Bytes) -> Option<Bytes> {
     match format {
         Format::Standard => Some(source.clone()),
@@ -15,7 +16,7 @@ pub(super) fn body(format: Format, source: &Bytes) -> Option<Bytes> {
     }
 }
 
-/// The message an event tells of, when it does.
+/// The event and its message, if it is about one.
 pub(super) fn message(source: &[u8]) -> Option<(Event, MessageData)> {
     let mut event: Event = serde_json::from_slice(source).ok()?;
     let other = EventData::Other(serde_json::Value::Null);
@@ -25,7 +26,7 @@ pub(super) fn message(source: &[u8]) -> Option<(Event, MessageData)> {
     }
 }
 
-/// The first four keys are frozen; the others came later and may grow.
+/// The first four keys never change; the others came later, and more may follow.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Moonwa<'a> {
@@ -64,7 +65,7 @@ fn moonwa(source: &[u8]) -> Option<Bytes> {
     serde_json::to_vec(&body).ok().map(Bytes::from)
 }
 
-/// What a program writes as `receiver` to answer: the group, the person's number, or their address while the number
+/// What a program writes as `receiver` to answer: the group, the person's number, or their address as long as the number
 /// is not known.
 fn answer_to<'a>(message: &'a MessageData, chat_phone: Option<&'a str>) -> &'a str {
     if let Some(group) = &message.group {

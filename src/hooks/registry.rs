@@ -1,5 +1,5 @@
-//! Which endpoints there are: starts and stops their machines as the file says, forgets cursors nobody asks for any
-//! more, and gathers the reports. It never delivers.
+//! Which endpoints there are: starts and stops their machines as the file says, forgets the cursors of endpoints removed
+//! long ago, and gathers the reports. It never delivers.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,57 +9,57 @@ use tokio::select;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::EndpointReport;
-use super::delivery::Delivery;
-use super::endpoint::{Command, Machine, Order, Wires};
-use super::view::View;
+use super::delivery::Deliverer;
+use super::endpoint::{Action, ActionRequest, Inputs, Machine};
+use super::monitor::Monitor;
+use super::report::EndpointReport;
 use crate::config::{DeviceConfig, EndpointConfig, Start};
 use crate::model::{DeviceName, UnixMillis};
 use crate::store::{Cursor, EndpointId, EndpointState, Seq, StoreError};
 use crate::task::Tasks;
 
-/// How long the cursor of a removed endpoint is kept: a bad edit must lose nothing.
+/// How long the cursor of a removed endpoint is kept, so that a bad edit loses nothing.
 const KEPT: Duration = Duration::from_hours(24);
-/// How often cursors kept too long are looked for.
+/// How often old cursors are looked for.
 const PURGE: Duration = Duration::from_hours(1);
-/// The least time between two publications of the reports: a busy endpoint changes its own a thousand times a second.
+/// The shortest time between two publications: a busy endpoint changes its report a thousand times a second.
 const CALM: Duration = Duration::from_millis(100);
 
 type Reports = Arc<BTreeMap<DeviceName, Vec<EndpointReport>>>;
 
 /// All endpoints.
 pub(super) struct Registry {
-    delivery: Delivery,
+    deliverer: Deliverer,
     tasks: Tasks,
-    endpoints: Mutex<BTreeMap<EndpointId, Arc<Handle>>>,
+    endpoints: Mutex<BTreeMap<EndpointId, Arc<RunningEndpoint>>>,
     /// One reconciliation at a time.
     turn: tokio::sync::Mutex<()>,
     changed: Arc<Notify>,
     reports: watch::Sender<Reports>,
 }
 
-/// The outside of a machine.
-pub(super) struct Handle {
+/// What the rest of moonwa holds of a running machine.
+pub(super) struct RunningEndpoint {
     pub(super) id: EndpointId,
-    pub(super) view: Arc<View>,
+    pub(super) monitor: Arc<Monitor>,
     device: DeviceName,
     config: watch::Sender<Arc<EndpointConfig>>,
-    orders: mpsc::Sender<Order>,
+    actions: mpsc::Sender<ActionRequest>,
     stop: CancellationToken,
-    /// Cancelled when the machine is gone, however it went.
+    /// Cancelled when the machine has ended, also by a panic.
     ended: CancellationToken,
 }
 
-impl Handle {
+impl RunningEndpoint {
     /// The endpoint as the file has it.
     pub(super) fn config(&self) -> Arc<EndpointConfig> {
         self.config.borrow().clone()
     }
 
-    /// Gives a command and waits until it is on disk.
-    pub(super) async fn order(&self, command: Command) -> Result<(), StoreError> {
+    /// Asks the machine for an action and waits until its effect is on disk.
+    pub(super) async fn request(&self, action: Action) -> Result<(), StoreError> {
         let (done, answer) = oneshot::channel();
-        let sent = self.orders.send(Order { command, done }).await;
+        let sent = self.actions.send(ActionRequest { action, done }).await;
         sent.map_err(|_ended| StoreError::Closed)?;
         answer.await.unwrap_or(Err(StoreError::Closed))
     }
@@ -67,9 +67,9 @@ impl Handle {
 
 impl Registry {
     /// No endpoints yet; reports are published and old cursors purged from now on.
-    pub(super) fn start(delivery: Delivery, tasks: Tasks) -> Arc<Self> {
+    pub(super) fn start(deliverer: Deliverer, tasks: Tasks) -> Arc<Self> {
         let registry = Arc::new(Self {
-            delivery,
+            deliverer,
             tasks,
             endpoints: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
@@ -85,11 +85,11 @@ impl Registry {
     }
 
     /// The `n`-th endpoint of a device.
-    pub(super) fn find(&self, device: &DeviceName, n: usize) -> Option<Arc<Handle>> {
+    pub(super) fn find(&self, device: &DeviceName, n: usize) -> Option<Arc<RunningEndpoint>> {
         let endpoints = self.endpoints();
         let found = endpoints
             .values()
-            .find(|handle| handle.device == *device && handle.config.borrow().n == n);
+            .find(|running| running.device == *device && running.config.borrow().n == n);
         found.cloned()
     }
 
@@ -101,8 +101,8 @@ impl Registry {
         let _turn = self.turn.lock().await;
         let wanted = wanted(devices);
         let mut stored: BTreeMap<EndpointId, Cursor> =
-            self.delivery.store.cursors().all().await?.into_iter().collect();
-        // Positions first: an event that comes while the machines start is not missed.
+            self.deliverer.store.cursors().all().await?.into_iter().collect();
+        // The positions come first, so that no event is missed while the machines start.
         let mut starting = Vec::new();
         for (id, (device, config)) in &wanted {
             if !self.is_running(id) {
@@ -110,18 +110,18 @@ impl Registry {
                 starting.push((id.clone(), device.clone(), config.clone(), cursor));
             }
         }
-        // Above this line everything can fail, below it nothing that matters.
-        let removed: Vec<Arc<Handle>> = self
+        // Everything that can fail has been done: from here on the new set of endpoints is in force.
+        let removed: Vec<Arc<RunningEndpoint>> = self
             .endpoints()
             .extract_if(.., |id, _| !wanted.contains_key(id))
             .map(|(_, h)| h)
             .collect();
-        for handle in &removed {
-            handle.stop.cancel();
+        for running in &removed {
+            running.stop.cancel();
         }
-        for handle in self.endpoints().values() {
-            if let Some((_, config)) = wanted.get(&handle.id) {
-                handle.config.send_if_modified(|current| {
+        for running in self.endpoints().values() {
+            if let Some((_, config)) = wanted.get(&running.id) {
+                running.config.send_if_modified(|current| {
                     let modified = *current != *config;
                     *current = config.clone();
                     modified
@@ -131,14 +131,14 @@ impl Registry {
         for (id, device, config, cursor) in starting {
             self.spawn(id, device, config, cursor);
         }
-        for handle in &removed {
-            handle.ended.cancelled().await;
+        for running in &removed {
+            running.ended.cancelled().await;
         }
         self.changed.notify_one();
         self.mark_and_purge(&wanted).await
     }
 
-    /// Where an endpoint begins: where it was, or as the file says. On disk before `Ok`.
+    /// Where an endpoint begins: where it was, or as the file says. It is on disk before this returns.
     async fn position(
         &self,
         id: &EndpointId,
@@ -146,7 +146,7 @@ impl Registry {
         config: &EndpointConfig,
         stored: Option<Cursor>,
     ) -> Result<Cursor, StoreError> {
-        let cursors = self.delivery.store.cursors();
+        let cursors = self.deliverer.store.cursors();
         if let Some(mut cursor) = stored {
             let Some(removed) = cursor.removed_at else { return Ok(cursor) };
             if UnixMillis::now().since(removed) < KEPT {
@@ -160,7 +160,7 @@ impl Registry {
             }
             cursors.forget(id).await?;
         }
-        let log = self.delivery.store.log();
+        let log = self.deliverer.store.log();
         let acked = match config.start {
             Start::Tail => *log.tail(device).borrow(),
             Start::Earliest => log.before(device, UnixMillis::default()).await?,
@@ -178,30 +178,32 @@ impl Registry {
         cursor: Cursor,
     ) {
         let (config, edits) = watch::channel(config);
-        let (orders, mailbox) = mpsc::channel(8);
+        let (actions, mailbox) = mpsc::channel(8);
         let shutdown = self.tasks.stop().clone();
         let (stop, ended) = (shutdown.child_token(), CancellationToken::new());
-        let tail = self.delivery.store.log().tail(&device);
-        let view = Arc::new(View::new(device.clone(), self.changed.clone()));
-        let wires = Wires { config: edits, orders: mailbox, tail, shutdown, stop: stop.clone() };
-        let machine = Machine::new(id.clone(), cursor, wires, self.delivery.clone(), view.clone());
+        let tail = self.deliverer.store.log().tail(&device);
+        let monitor = Arc::new(Monitor::new(device.clone(), self.changed.clone()));
+        let inputs = Inputs { config: edits, actions: mailbox, tail, shutdown, stop: stop.clone() };
+        let machine =
+            Machine::new(id.clone(), cursor, inputs, self.deliverer.clone(), monitor.clone());
         let guard = ended.clone().drop_guard();
         self.tasks.spawn("webhook endpoint", async move {
             let _guard = guard;
             machine.run().await;
         });
-        let handle = Handle { id: id.clone(), view, device, config, orders, stop, ended };
-        self.endpoints().insert(id, Arc::new(handle));
+        let running =
+            RunningEndpoint { id: id.clone(), monitor, device, config, actions, stop, ended };
+        self.endpoints().insert(id, Arc::new(running));
     }
 
     /// Whether a machine runs; one that panicked is started again by the next reconciliation.
     fn is_running(&self, id: &EndpointId) -> bool {
-        self.endpoints().get(id).is_some_and(|handle| !handle.ended.is_cancelled())
+        self.endpoints().get(id).is_some_and(|running| !running.ended.is_cancelled())
     }
 
-    /// Notes since when an endpoint is not in the file, and forgets it when that is long ago.
+    /// Notes when an endpoint went from the file, and forgets it when that is long ago.
     async fn mark_and_purge(&self, wanted: &Wanted) -> Result<(), StoreError> {
-        let cursors = self.delivery.store.cursors();
+        let cursors = self.deliverer.store.cursors();
         let now = UnixMillis::now();
         for (id, mut cursor) in cursors.all().await? {
             if wanted.contains_key(&id) {
@@ -223,7 +225,7 @@ impl Registry {
     async fn keep_house(self: Arc<Self>) {
         let stop = self.tasks.stop().clone();
         let mut purge = tokio::time::interval(PURGE);
-        // The first tick is at once, before anything was reconciled: there is nothing to purge yet.
+        // The first tick comes at once, before there is anything to purge.
         purge.tick().await;
         loop {
             select! {
@@ -246,7 +248,7 @@ impl Registry {
         let wanted = self
             .endpoints()
             .iter()
-            .map(|(id, handle)| (id.clone(), (handle.device.clone(), handle.config())))
+            .map(|(id, running)| (id.clone(), (running.device.clone(), running.config())))
             .collect();
         if let Err(error) = self.mark_and_purge(&wanted).await {
             tracing::warn!(%error, "Cursors of removed webhooks could not be purged.");
@@ -255,10 +257,10 @@ impl Registry {
 
     fn publish(&self) {
         let mut reports: BTreeMap<DeviceName, Vec<EndpointReport>> = BTreeMap::new();
-        for handle in self.endpoints().values() {
-            if let Some(report) = handle.view.report() {
-                handle.view.gauge(&report);
-                reports.entry(handle.device.clone()).or_default().push(report);
+        for running in self.endpoints().values() {
+            if let Some(report) = running.monitor.report() {
+                running.monitor.gauge(&report);
+                reports.entry(running.device.clone()).or_default().push(report);
             }
         }
         for reports in reports.values_mut() {
@@ -267,7 +269,7 @@ impl Registry {
         self.reports.send_replace(Arc::new(reports));
     }
 
-    fn endpoints(&self) -> MutexGuard<'_, BTreeMap<EndpointId, Arc<Handle>>> {
+    fn endpoints(&self) -> MutexGuard<'_, BTreeMap<EndpointId, Arc<RunningEndpoint>>> {
         self.endpoints.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,5 +1,5 @@
-//! The reply in a receiver's answer (`moonwa` format): it becomes a row in the send queue, under a key derived from
-//! the event, so that an event delivered twice is answered once.
+//! The reply in a receiver's answer (`moonwa` format). It becomes a row in the send queue under a key derived from the
+//! event, so that an event delivered twice is answered once.
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -17,12 +17,12 @@ pub(super) enum ReplyError {
     /// The store failed.
     #[error("the reply could not be stored: {0}")]
     Store(#[from] StoreError),
-    /// Too many messages wait; the receiver gets the event again later.
+    /// Too many messages wait to be sent. The receiver gets the event again later.
     #[error("the reply found the send queue full")]
     Full,
 }
 
-/// Queues what `answer` says about the event whose JSON is `source`. Returns how many messages that are.
+/// Queues the reply in `answer` to the event whose JSON is `source`. Returns how many messages that makes.
 pub(super) async fn queue(
     store: &Store,
     endpoint: &EndpointId,
@@ -52,10 +52,10 @@ pub(super) async fn queue(
             created: now,
             updated: now,
         };
-        // Each endpoint may answer, each once.
+        // Each endpoint may answer an event once.
         let key = format!("reply:{event}:{}:{part}", endpoint.as_str());
         match store.queue().enqueue(message, IdempotencyKey::parse(&key), QUEUE_LIMIT).await? {
-            // A conflict: the event was delivered before and answered differently then. That answer stands.
+            // A conflict means that the event was delivered before and answered differently. The first answer stands.
             Enqueued::Queued(_) | Enqueued::Known(_) | Enqueued::Conflict => {}
             Enqueued::Full => return Err(ReplyError::Full),
         }
@@ -63,76 +63,76 @@ pub(super) async fn queue(
     Ok(contents.len())
 }
 
-/// Where the event came from, and to which device.
+/// The chat the event came from, and the device that received it.
 fn chat(source: &[u8]) -> Option<(Recipient, crate::model::DeviceName)> {
     let (event, message) = profile::message(source)?;
     Some((Recipient::parse(&message.chat, None).ok()?, event.device))
 }
 
 #[derive(Deserialize)]
-struct Answer {
-    data: Data,
+struct ReplyBody {
+    data: ReplyData,
 }
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Data {
-    Reply(Reply),
-    /// The same object as a JSON string: what PHP programs send that encode twice.
+enum ReplyData {
+    Reply(ReplyContent),
+    /// The same object as a JSON string: PHP programs that encode twice send it so.
     Encoded(String),
 }
 
 #[derive(Deserialize)]
 #[serde(tag = "message_type", content = "message", rename_all = "lowercase")]
-enum Reply {
+enum ReplyContent {
     Text { message: String },
-    Media(Media),
+    Media(ReplyMedia),
 }
 
 #[derive(Deserialize)]
-struct Media {
+struct ReplyMedia {
     url: String,
     #[serde(rename = "media_type")]
-    kind: MediaType,
+    kind: ReplyMediaType,
     #[serde(default)]
     caption: Option<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum MediaType {
+enum ReplyMediaType {
     Image,
     Video,
     Audio,
     File,
 }
 
-/// What is to be sent. Nothing, for any answer that is not a reply: receivers answer `ok`, HTML or nothing at all.
+/// What to send. That is nothing when the answer is not a reply: receivers answer `ok`, HTML or nothing at all.
 fn contents(answer: &[u8]) -> Vec<Content> {
-    let reply = match serde_json::from_slice::<Answer>(answer).map(|answer| answer.data) {
-        Ok(Data::Reply(reply)) => Some(reply),
-        Ok(Data::Encoded(text)) => serde_json::from_str(&text).ok(),
+    let reply = match serde_json::from_slice::<ReplyBody>(answer).map(|answer| answer.data) {
+        Ok(ReplyData::Reply(reply)) => Some(reply),
+        Ok(ReplyData::Encoded(text)) => serde_json::from_str(&text).ok(),
         Err(_) => None,
     };
     match reply {
-        Some(Reply::Text { message }) if !message.is_empty() => {
+        Some(ReplyContent::Text { message }) if !message.is_empty() => {
             vec![Content::Text { text: message }]
         }
-        Some(Reply::Media(media)) if !media.url.is_empty() => media.contents(),
+        Some(ReplyContent::Media(media)) if !media.url.is_empty() => media.contents(),
         Some(_) | None => Vec::new(),
     }
 }
 
-impl Media {
+impl ReplyMedia {
     fn contents(self) -> Vec<Content> {
         let caption = self.caption.filter(|caption| !caption.is_empty());
         let (media, filename) = match self.kind {
-            MediaType::Image => (MediaKind::Image, None),
-            MediaType::Video => (MediaKind::Video, None),
-            MediaType::Audio => (MediaKind::Audio, None),
-            MediaType::File => (MediaKind::Document, file_name(&self.url)),
+            ReplyMediaType::Image => (MediaKind::Image, None),
+            ReplyMediaType::Video => (MediaKind::Video, None),
+            ReplyMediaType::Audio => (MediaKind::Audio, None),
+            ReplyMediaType::File => (MediaKind::Document, file_name(&self.url)),
         };
-        // Sound carries no caption: it follows as a message of its own.
+        // Audio has no caption, so the caption follows as a message of its own.
         let (caption, follows) = match media {
             MediaKind::Audio => (None, caption),
             _ => (caption, None),

@@ -1,6 +1,6 @@
-//! Names to addresses for webhooks: cached, bounded in time and threads, and under the rule about where an event may
-//! go. The rule is checked on the addresses that are connected to, so neither a literal address nor a name that
-//! changes its mind gets around it.
+//! Turns the hosts of webhooks into addresses: cached, and bounded in time and threads. The policy is checked on the
+//! addresses that are then connected to, so neither a literal address nor a name that resolves differently the next time
+//! gets around it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,15 +15,19 @@ use ureq::unversioned::transport::NextTimeout;
 
 use crate::net::Network;
 
-/// How long an answer is believed.
+/// How long a name may take to be resolved.
+pub(super) const RESOLVE: Duration = Duration::from_secs(3);
+/// How long the addresses that were found may take to accept a connection.
+pub(super) const CONNECT: Duration = Duration::from_secs(5);
+/// How long an answer is used.
 const FRESH: Duration = Duration::from_secs(30);
-/// How long a failure is told to others who ask for the same name.
+/// How long a failure is reported to others who ask for the same name.
 const FRESH_FAILURE: Duration = Duration::from_secs(1);
 /// How many names are remembered.
 const NAMES: usize = 256;
-/// Lookups that may hang at once: getaddrinfo cannot be interrupted.
+/// How many lookups may hang at once: getaddrinfo cannot be interrupted.
 const THREADS: usize = 16;
-/// As many addresses as ureq keeps.
+/// How many addresses ureq keeps.
 const ADDRESSES: usize = 16;
 
 /// Why a name has no address to connect to.
@@ -34,20 +38,19 @@ pub(super) enum ResolveError {
         "{0} is an address that webhooks may not go to (link-local, cloud metadata, multicast or reserved)"
     )]
     Forbidden(IpAddr),
-    /// A `.local` name that nobody answers for.
+    /// Nobody answers for this `.local` name.
     #[error(
         "{0} was not found: .local names need mDNS, which the resolver of this machine does not offer; write the address instead"
     )]
     Local(String),
-    /// The resolver said no.
+    /// The system does not know the name.
     #[error("{name} was not found ({cause})")]
     NotFound {
-        /// The name.
         name: String,
         /// The system's words.
         cause: String,
     },
-    /// The resolver said nothing.
+    /// The system did not answer.
     #[error("{0} was not resolved in time")]
     Slow(String),
     /// Too many lookups hang.
@@ -76,7 +79,7 @@ enum Name {
 }
 
 impl PolicyResolver {
-    /// Asks the system.
+    /// A resolver that asks the system.
     pub(super) fn new() -> Self {
         Self::asking(|name| Ok((name, 0).to_socket_addrs()?.map(|address| address.ip()).collect()))
     }
@@ -87,7 +90,7 @@ impl PolicyResolver {
         Self { names: Arc::default(), lookup: Arc::new(lookup) }
     }
 
-    /// Where `host` is and events may go.
+    /// The addresses of `host` that events may go to.
     fn addresses(&self, host: &str, patience: Duration) -> Result<Vec<IpAddr>, ResolveError> {
         let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         let found = match bare.parse::<IpAddr>() {
@@ -105,7 +108,7 @@ impl PolicyResolver {
         }
     }
 
-    /// What the cache or the system knows. Everybody who asks for a name meanwhile waits for the one lookup.
+    /// What the cache or the system knows. All who ask for the same name share one lookup.
     fn named(&self, name: &str, patience: Duration) -> Result<Vec<IpAddr>, ResolveError> {
         let deadline = Instant::now() + patience;
         let mut known = self.names.lock();
@@ -129,7 +132,7 @@ impl PolicyResolver {
         }
     }
 
-    /// getaddrinfo blocks as long as it likes, so it gets a thread: one per name, few in all, never one per request.
+    /// getaddrinfo may block for long, so it gets a thread of its own: one per name, and few in all.
     fn start(&self, known: &mut BTreeMap<String, Name>, name: &str) -> Result<(), ResolveError> {
         if known.values().filter(|name| matches!(name, Name::Underway)).count() >= THREADS {
             return Err(ResolveError::Busy);

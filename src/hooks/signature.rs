@@ -1,5 +1,5 @@
-//! Headers by which a receiver knows that a request is ours and fresh: Standard Webhooks, and the ones of other
-//! products for people who move from there.
+//! Headers by which a receiver can tell that a request is ours and fresh: those of Standard Webhooks, and those of other
+//! products for people who come from there.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use crate::config::Compat;
 use crate::model::{EventId, Secret, UnixMillis};
 
-/// Adds the headers for a request that carries `body` now. Without a secret it is identified, but not signed.
+/// Adds the headers for a request that carries `body`. Without a secret the request has an id but no signature.
 pub(super) fn sign(
     headers: &mut HeaderMap,
     secrets: &[Secret],
@@ -31,7 +31,7 @@ pub(super) fn sign(
     if !signatures.is_empty() {
         set(headers, "webhook-signature", &signatures.join(" "));
     }
-    // Those products know one secret, and use its text as the key whatever it looks like.
+    // Those products know only one secret, and use its text as the key, whatever it looks like.
     let text = secrets.first().map(|secret| secret.expose().as_bytes());
     if compat.contains(&Compat::Waha) {
         set(headers, "x-webhook-request-id", id.as_str());
@@ -56,7 +56,7 @@ fn standard(secret: &Secret, id: &str, secs: u64, body: &[u8]) -> String {
     format!("v1,{}", STANDARD.encode(mac))
 }
 
-/// What follows `whsec_` is base64; any other secret is its own bytes.
+/// The key is base64 after `whsec_`; any other secret is used as it is.
 fn key_bytes(secret: &Secret) -> Zeroizing<Vec<u8>> {
     let text = secret.expose();
     let decoded = text.strip_prefix("whsec_").and_then(|encoded| {

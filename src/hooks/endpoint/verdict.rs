@@ -1,18 +1,19 @@
-//! What an attempt's outcome does to the cursor: on, wait, park, or back. The waits come from `backoff`.
+//! What an outcome does to the cursor: move on, wait, park the event, or take parked events back. The waits come from
+//! `backoff`.
 
 use super::Machine;
 use crate::hooks::attempt::Outcome;
 use crate::hooks::backoff::{self, Hint};
 use crate::hooks::class::Class;
-use crate::hooks::view::beginning;
+use crate::hooks::monitor::beginning;
 use crate::model::UnixMillis;
 use crate::store::{Cursor, DeadLetter, EndpointState, Seq, StoredEvent};
 
-/// Events parked in a row, for reasons that may be theirs, that tell of a broken endpoint instead.
+/// When so many events in a row are about to be parked, the endpoint is broken and not the events.
 const IN_A_ROW: usize = 3;
-/// Tries after that in which no event is parked: the whole ladder.
+/// For how many tries after that no event is parked: the whole ladder.
 const PROBES: u32 = 8;
-/// Bytes of an answer kept with a dead letter.
+/// How many bytes of the answer are kept with a dead letter.
 const ANSWER: usize = 2 * 1024;
 
 impl Machine {
@@ -47,7 +48,9 @@ impl Machine {
                 self.cursor.tries += 1;
                 match backoff::ambiguous(self.cursor.tries, outcome.hint, roll) {
                     Some(wait) => self.hold(wait),
-                    None if self.grudge.len() + 1 >= IN_A_ROW => return self.unpark(outcome).await,
+                    None if self.suspects.len() + 1 >= IN_A_ROW => {
+                        return self.unpark(outcome).await;
+                    }
                     None => return self.park(event, outcome).await,
                 }
             }
@@ -62,12 +65,11 @@ impl Machine {
         self.recover();
         self.cursor.delivered = self.cursor.delivered.saturating_add(1);
         self.probes = 0;
-        self.grudge.clear();
-        // Saved beside the next POST, or before there is nothing to do; shown when it is.
+        self.suspects.clear();
+        // The cursor is saved and shown beside the next POST, or as soon as nothing is left to post.
         self.owed = true;
     }
 
-    /// The endpoint works.
     fn recover(&mut self) {
         self.cursor.failures = 0;
         self.cursor.failing_since = None;
@@ -81,7 +83,7 @@ impl Machine {
         self.hold(backoff::endpoint(self.cursor.failures, failing_for, hint, rand::random()));
     }
 
-    /// Puts the event aside, with what the receiver said, and goes on with the next one.
+    /// Keeps the event as a dead letter, with what the receiver said, and goes on with the next one.
     async fn park(&mut self, event: &StoredEvent, outcome: &Outcome) {
         let fault = outcome.fault.as_ref();
         let letter = DeadLetter {
@@ -98,21 +100,21 @@ impl Machine {
         let mut next = Cursor { acked: event.seq, tries: 0, next_try: None, ..self.cursor.clone() };
         next.parked = next.parked.saturating_add(1);
         if outcome.class == Class::Message {
-            // The receiver looked at it and said no: it works.
+            // The receiver works: it looked at the event and refused it.
             next.failures = 0;
             next.failing_since = None;
         }
-        match self.delivery.store.cursors().park(&self.id, letter, &next).await {
+        match self.deliverer.store.cursors().park(&self.id, letter, &next).await {
             Ok(()) => {
                 self.cursor = next;
                 self.advance(event.seq);
                 self.at_once();
                 (self.unsaved, self.owed) = (0, false);
                 match outcome.class {
-                    Class::Ambiguous => self.grudge.push(event.seq),
-                    _ => self.grudge.clear(),
+                    Class::Ambiguous => self.suspects.push(event.seq),
+                    _ => self.suspects.clear(),
                 }
-                self.view.count("moonwa_webhook_parked_total", self.current.n, 1);
+                self.monitor.count("moonwa_webhook_parked_total", self.current.n, 1);
                 tracing::warn!(
                     device = %self.cursor.device, n = self.current.n, event = %event.id, tries = self.cursor.tries,
                     "An event was parked as a dead letter."
@@ -126,9 +128,9 @@ impl Machine {
         self.publish();
     }
 
-    /// Several events in a row cannot all be poison: takes them back, in order, and blames the endpoint.
+    /// Several events in a row cannot all be poison: takes them back in order and blames the endpoint instead.
     async fn unpark(&mut self, outcome: &Outcome) {
-        let taken_back = std::mem::take(&mut self.grudge);
+        let taken_back = std::mem::take(&mut self.suspects);
         if let Some(first) = taken_back.first() {
             self.cursor.acked = Seq(first.0.saturating_sub(1));
         }
@@ -138,10 +140,10 @@ impl Machine {
         self.page.clear();
         self.probes = PROBES;
         self.back_off(outcome.hint);
-        // The cursor first: after a crash in between, an event is in both places rather than in none.
+        // The cursor is saved first, so that after a crash an event is in both places rather than in none.
         if self.save_or_log().await {
             for seq in taken_back {
-                if let Err(error) = self.delivery.store.cursors().bury(&self.id, seq).await {
+                if let Err(error) = self.deliverer.store.cursors().bury(&self.id, seq).await {
                     tracing::warn!(%error, "A dead letter that is delivered again could not be removed.");
                 }
             }

@@ -1,6 +1,6 @@
-//! The state machine of one endpoint: the only owner of its cursor. It reads the log from there, posts one event at a
-//! time, and moves on once the event is delivered, parked or not wanted. What an outcome means and how long to wait
-//! comes from the tables beside it.
+//! The state machine of one endpoint, and the only owner of its cursor. It reads the log from there, posts one event at
+//! a time, and moves on when the event is delivered, parked or not wanted. `class` says what an outcome means, `backoff`
+//! how long to wait.
 
 mod verdict;
 
@@ -15,69 +15,69 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::class::Class;
-use super::delivery::{Delivery, Parcel};
-use super::view::View;
-use super::{EndpointReport, pool, profile};
+use super::delivery::{Deliverer, Delivery};
+use super::monitor::Monitor;
+use super::report::EndpointReport;
+use super::{pool, profile};
 use crate::config::EndpointConfig;
 use crate::model::UnixMillis;
 use crate::store::{Cursor, EndpointId, EndpointState, Seq, StoreError, StoredEvent};
 
-/// Events held in memory per endpoint.
+/// How many events of an endpoint are held in memory.
 const PAGE: usize = 64;
-/// Unwanted events passed before the cursor is saved for their sake alone.
+/// After how many unwanted events the cursor is saved although nothing was delivered.
 const LAZY: u64 = 64;
-/// The longest wait that is taken over from before a restart: the clock may have jumped meanwhile.
+/// The longest wait that is carried over a restart: the clock may have jumped meanwhile.
 const LONGEST: Duration = Duration::from_hours(1);
 /// The wait after the store failed to give a page.
 const STORE_PAUSE: Duration = Duration::from_secs(5);
 
-/// What a person asks of an endpoint.
+/// What a person asks an endpoint to do.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Command {
+pub(super) enum Action {
     Pause,
     Resume,
-    /// Go on after this place, wherever the cursor is.
+    /// Go on after this place in the log, wherever the cursor is.
     Rewind(Seq),
 }
 
-/// A command, and where to say that it is done.
-pub(super) struct Order {
-    pub(super) command: Command,
+/// An action, and where to report that it is done.
+pub(super) struct ActionRequest {
+    pub(super) action: Action,
     pub(super) done: oneshot::Sender<Result<(), StoreError>>,
 }
 
-/// The machine. `new` makes one, `run` is its life.
 pub(super) struct Machine {
     id: EndpointId,
     cursor: Cursor,
     current: Arc<EndpointConfig>,
-    wires: Wires,
-    delivery: Delivery,
-    view: Arc<View>,
+    inputs: Inputs,
+    deliverer: Deliverer,
+    monitor: Arc<Monitor>,
     page: VecDeque<StoredEvent>,
     /// Unwanted events passed since the cursor was saved.
     unsaved: u64,
-    /// An event was delivered since then.
+    /// An event was delivered since the cursor was saved.
     owed: bool,
-    /// When the back-off ends, by a clock that does not jump.
+    /// When the back-off ends, by the monotonic clock.
     not_before: Option<Instant>,
-    /// Parked in a row for reasons that may be theirs. In memory only: a restart forgives.
-    grudge: Vec<Seq>,
-    /// Tries left in which doubt is the endpoint's, after several events in a row were taken back. Then events can be
-    /// parked again: the first of them may be poison after all.
+    /// The events parked in a row after answers that may blame either side. Kept in memory only: a restart clears it.
+    suspects: Vec<Seq>,
+    /// How many more such answers blame the endpoint, after several events in a row were taken back. After that an event
+    /// can be parked again, because the first of them may be poison after all.
     probes: u32,
-    /// The cursor was moved while a request was under way, whose outcome then moves nothing.
+    /// The cursor was moved while a request was under way, so that the outcome must not move it again.
     rewound: bool,
 }
 
 /// Everything that may wake the machine.
-pub(super) struct Wires {
+pub(super) struct Inputs {
     pub(super) config: watch::Receiver<Arc<EndpointConfig>>,
-    pub(super) orders: mpsc::Receiver<Order>,
+    pub(super) actions: mpsc::Receiver<ActionRequest>,
     pub(super) tail: watch::Receiver<Seq>,
     /// moonwa stops.
     pub(super) shutdown: CancellationToken,
-    /// The endpoint stops: it is not in the file any more, or moonwa stops.
+    /// The endpoint stops, because it is no longer in the file or because moonwa stops.
     pub(super) stop: CancellationToken,
 }
 
@@ -90,24 +90,24 @@ impl Machine {
     pub(super) fn new(
         id: EndpointId,
         cursor: Cursor,
-        mut wires: Wires,
-        delivery: Delivery,
-        view: Arc<View>,
+        mut inputs: Inputs,
+        deliverer: Deliverer,
+        monitor: Arc<Monitor>,
     ) -> Self {
-        let current = wires.config.borrow_and_update().clone();
+        let current = inputs.config.borrow_and_update().clone();
         let left = cursor.next_try.map(|at| at.since(UnixMillis::now()).min(LONGEST));
         Self {
             id,
             cursor,
             current,
-            wires,
-            delivery,
-            view,
+            inputs,
+            deliverer,
+            monitor,
             page: VecDeque::new(),
             unsaved: 0,
             owed: false,
             not_before: left.map(|left| Instant::now() + left),
-            grudge: Vec::new(),
+            suspects: Vec::new(),
             probes: 0,
             rewound: false,
         }
@@ -115,8 +115,8 @@ impl Machine {
 
     /// Delivers until told to stop.
     pub(super) async fn run(mut self) {
-        while !self.wires.stop.is_cancelled() {
-            if self.wires.config.has_changed().unwrap_or(false) {
+        while !self.inputs.stop.is_cancelled() {
+            if self.inputs.config.has_changed().unwrap_or(false) {
                 self.adopt().await;
             }
             match self.plan().await {
@@ -129,7 +129,7 @@ impl Machine {
         }
     }
 
-    /// What to do now: the next wanted event, or nothing.
+    /// Finds the next event to post, if there is one now.
     async fn plan(&mut self) -> Plan {
         loop {
             if self.state() != EndpointState::Active || self.is_backing_off() {
@@ -148,9 +148,9 @@ impl Machine {
             if self.owed || self.unsaved >= LAZY {
                 self.save_or_log().await;
             }
-            // Seen before it is read: an event appended in between wakes `idle` at once.
-            let tail = *self.wires.tail.borrow_and_update();
-            if tail <= self.cursor.acked || self.wires.stop.is_cancelled() || !self.read().await {
+            // The tail is marked as seen before the log is read, so an event appended in between wakes `idle`.
+            let tail = *self.inputs.tail.borrow_and_update();
+            if tail <= self.cursor.acked || self.inputs.stop.is_cancelled() || !self.read().await {
                 break;
             }
         }
@@ -158,9 +158,9 @@ impl Machine {
         Plan::Wait
     }
 
-    /// Fills the page. Whether there is anything to do now.
+    /// Fills the page from the log. Returns whether there is anything to do now.
     async fn read(&mut self) -> bool {
-        let log = self.delivery.store.log();
+        let log = self.deliverer.store.log();
         let page = match log.read_after(&self.cursor.device, self.cursor.acked, PAGE).await {
             Ok(page) => page,
             Err(error) => {
@@ -176,13 +176,13 @@ impl Machine {
         page.dropped > 0 || !self.page.is_empty()
     }
 
-    /// Retention was faster than this endpoint: counts what it never got.
+    /// Counts the events that retention removed before this endpoint took them.
     async fn lose(&mut self, dropped: u64) {
         let first = self.page.front().map(|event| event.seq.0.saturating_sub(1));
         self.cursor.acked = Seq(first.unwrap_or(self.cursor.acked.0.saturating_add(dropped)));
         self.cursor.dropped = self.cursor.dropped.saturating_add(dropped);
         self.cursor.tries = 0;
-        self.view.count("moonwa_webhook_dropped_total", self.current.n, dropped);
+        self.monitor.count("moonwa_webhook_dropped_total", self.current.n, dropped);
         tracing::error!(
             device = %self.cursor.device, n = self.current.n, url = self.current.shown_url(), dropped,
             "Events were dropped before this webhook took them."
@@ -191,11 +191,11 @@ impl Machine {
     }
 
     async fn idle(&mut self) {
-        let Wires { config, orders, tail, stop, .. } = &mut self.wires;
+        let Inputs { config, actions, tail, stop, .. } = &mut self.inputs;
         select! {
             biased;
             () = stop.cancelled() => {}
-            Some(order) = orders.recv() => self.obey(order).await,
+            Some(request) = actions.recv() => self.apply(request).await,
             Ok(()) = config.changed() => self.adopt().await,
             Ok(()) = tail.changed() => self.publish(),
             () = until(self.not_before) => {}
@@ -205,13 +205,13 @@ impl Machine {
     async fn post(&mut self, event: StoredEvent, body: Bytes) {
         self.rewound = false;
         let failing = self.cursor.failures > 0;
-        let (delivery, endpoint) = (self.delivery.clone(), self.current.clone());
+        let (deliverer, endpoint) = (self.deliverer.clone(), self.current.clone());
         let source = event.body.clone();
-        let parcel =
-            Parcel { id: self.id.clone(), endpoint, event: event.id.clone(), source, body };
-        let underway = delivery.deliver(&parcel, failing);
-        // The cursor of the last delivery is saved meanwhile. Both are begun in this order, so a crash repeats that
-        // event and at the very worst this one, too.
+        let delivery =
+            Delivery { id: self.id.clone(), endpoint, event: event.id.clone(), source, body };
+        let underway = deliverer.deliver(&delivery, failing);
+        // The cursor of the previous delivery is saved meanwhile. A crash then repeats that event, and at worst this one
+        // too.
         let (mut saved, mut outcome) = (!self.owed, None);
         let saving = self.save_apart();
         tokio::pin!(underway, saving);
@@ -224,55 +224,55 @@ impl Machine {
                     self.publish();
                 }
                 answer = &mut underway, if outcome.is_none() => outcome = Some(answer),
-                () = self.wires.stop.cancelled(), if outcome.is_none() => {
-                    if !self.wires.shutdown.is_cancelled() {
+                () = self.inputs.stop.cancelled(), if outcome.is_none() => {
+                    if !self.inputs.shutdown.is_cancelled() {
                         return;
                     }
-                    // An answer that still arrives spares the receiver a second copy.
+                    // If the answer still arrives, the receiver need not get the event a second time.
                     match tokio::time::timeout(pool::GRACE * 2, &mut underway).await {
                         Ok(outcome) if outcome.class == Class::Delivered => break outcome,
                         Ok(_) | Err(_) => return,
                     }
                 }
-                Some(order) = self.wires.orders.recv(), if saved => self.obey(order).await,
+                Some(request) = self.inputs.actions.recv(), if saved => self.apply(request).await,
             }
             if saved && let Some(outcome) = outcome.take() {
                 break outcome;
             }
         };
-        self.view.record(&parcel.endpoint, &event.id, &outcome);
+        self.monitor.record(&delivery.endpoint, &event.id, &outcome);
         if !self.rewound {
             self.judge(&event, &outcome).await;
         }
     }
 
-    async fn obey(&mut self, order: Order) {
-        match order.command {
-            Command::Pause => self.cursor.state = EndpointState::Paused,
-            Command::Resume => {
+    async fn apply(&mut self, request: ActionRequest) {
+        match request.action {
+            Action::Pause => self.cursor.state = EndpointState::Paused,
+            Action::Resume => {
                 self.cursor.state = EndpointState::Active;
                 self.cursor.failures = 0;
                 self.at_once();
             }
-            Command::Rewind(seq) => {
+            Action::Rewind(seq) => {
                 self.cursor.acked = seq;
                 self.cursor.tries = 0;
                 self.page.clear();
-                self.grudge.clear();
+                self.suspects.clear();
                 self.rewound = true;
                 self.at_once();
             }
         }
         let saved = self.save().await;
         self.publish();
-        // Whoever asked may have gone away.
-        drop(order.done.send(saved));
+        // The caller may have gone away.
+        drop(request.done.send(saved));
     }
 
-    /// Takes over the file's new values. An edit is a reason to try at once, and to forget a 410; a new place in the
-    /// list is not an edit.
+    /// Takes over the new values from the file. After an edit the endpoint is tried at once and a 410 is forgotten; a new
+    /// place in the list is not an edit.
     async fn adopt(&mut self) {
-        let next = self.wires.config.borrow_and_update().clone();
+        let next = self.inputs.config.borrow_and_update().clone();
         let edited = EndpointConfig { n: self.current.n, ..(*next).clone() } != *self.current;
         self.current = next;
         if edited {
@@ -302,7 +302,7 @@ impl Machine {
     }
 
     fn hold(&mut self, wait: Duration) {
-        let wait = wait.mul_f64(self.delivery.scale);
+        let wait = wait.mul_f64(self.deliverer.scale);
         self.not_before = Some(Instant::now() + wait);
         self.cursor.next_try = Some(UnixMillis::now().after(wait));
     }
@@ -318,10 +318,10 @@ impl Machine {
         Ok(())
     }
 
-    /// Saves the cursor as it is now, without holding on to the machine.
+    /// Saves the cursor as it is now. The future does not borrow the machine.
     fn save_apart(&self) -> impl Future<Output = Result<(), StoreError>> + use<> {
         let (store, id, cursor) =
-            (self.delivery.store.clone(), self.id.clone(), self.cursor.clone());
+            (self.deliverer.store.clone(), self.id.clone(), self.cursor.clone());
         async move { store.cursors().save(&id, &cursor).await }
     }
 
@@ -330,7 +330,7 @@ impl Machine {
         self.saved_or_log(&done)
     }
 
-    /// A cursor that cannot be saved means duplicates after a restart, never a loss: deliveries go on.
+    /// Deliveries go on when the cursor cannot be saved: that means duplicates after a restart, never a loss.
     fn saved_or_log(&mut self, done: &Result<(), StoreError>) -> bool {
         match done {
             Ok(()) => (self.unsaved, self.owed) = (0, false),
@@ -342,9 +342,9 @@ impl Machine {
     }
 
     fn publish(&self) {
-        let tail = *self.wires.tail.borrow();
+        let tail = *self.inputs.tail.borrow();
         let cursor = &self.cursor;
-        self.view.publish(EndpointReport {
+        self.monitor.publish(EndpointReport {
             n: self.current.n,
             url: self.current.shown_url(),
             state: self.state(),

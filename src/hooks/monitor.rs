@@ -1,5 +1,5 @@
-//! What people see of an endpoint: its report, its last attempts, a line in the log for every failure, and the
-//! counters. Nothing here is read back by the machine.
+//! What people see of an endpoint: its report, its last attempts, a line in the log for every failure, and the metrics.
+//! The machine reads nothing back from here.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,17 +8,17 @@ use tokio::sync::Notify;
 
 use super::attempt::Outcome;
 use super::class::Class;
-use super::{Attempt, EndpointReport};
+use super::report::{Attempt, EndpointReport};
 use crate::config::EndpointConfig;
 use crate::model::{DeviceName, EventId};
 
-/// Attempts remembered per endpoint.
+/// How many attempts of an endpoint are remembered.
 const ATTEMPTS: usize = 100;
-/// Bytes of an answer remembered per attempt.
+/// How many bytes of an answer are remembered with an attempt.
 const ANSWER: usize = 256;
 
-/// The public side of one endpoint.
-pub(super) struct View {
+/// The visible side of one endpoint.
+pub(super) struct Monitor {
     device: DeviceName,
     seen: Mutex<Seen>,
     changed: Arc<Notify>,
@@ -30,19 +30,17 @@ struct Seen {
     attempts: VecDeque<Attempt>,
 }
 
-impl View {
-    /// Nothing seen yet; `changed` is told of every new report.
+impl Monitor {
+    /// `changed` is notified of every new report.
     pub(super) fn new(device: DeviceName, changed: Arc<Notify>) -> Self {
         Self { device, seen: Mutex::default(), changed }
     }
 
-    /// Shows a new report.
     pub(super) fn publish(&self, report: EndpointReport) {
         self.seen().report = Some(report);
         self.changed.notify_one();
     }
 
-    /// The last report.
     pub(super) fn report(&self) -> Option<EndpointReport> {
         self.seen().report.clone()
     }
@@ -52,7 +50,7 @@ impl View {
         self.seen().attempts.iter().rev().cloned().collect()
     }
 
-    /// Remembers, counts and, when it failed, logs an attempt.
+    /// Remembers and counts an attempt, and logs it when it failed.
     pub(super) fn record(
         &self,
         endpoint: &EndpointConfig,
@@ -103,7 +101,7 @@ impl View {
         metrics::counter!(what, &labels).increment(by);
     }
 
-    /// Shows the backlog and whether it grows for a reason.
+    /// Sets the gauges of the backlog and of whether the endpoint fails.
     pub(super) fn gauge(&self, report: &EndpointReport) {
         let labels = [("device", self.device.to_string()), ("n", report.n.to_string())];
         #[expect(

@@ -1,0 +1,56 @@
+//! What programs and people are told about an endpoint and its attempts.
+
+use crate::model::{EventId, UnixMillis};
+use crate::store::EndpointState;
+
+/// How an endpoint does.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct EndpointReport {
+    /// Its place in the file, from 1.
+    pub n: usize,
+    /// Without user info and query, which may hold credentials.
+    pub url: String,
+    /// Whether it delivers.
+    pub state: EndpointState,
+    /// Events waiting for it. An upper bound: events it does not want count until they are passed over.
+    pub backlog: u64,
+    /// Since when nothing was delivered, while it fails.
+    pub failing_since: Option<UnixMillis>,
+    /// When it is tried again.
+    pub next_try: Option<UnixMillis>,
+    /// The HTTP status of the last answer.
+    pub last_status: Option<u16>,
+    /// What went wrong last, for programs.
+    pub last_code: Option<String>,
+    /// The same for people.
+    pub last_error: Option<String>,
+    /// The place in the log up to which everything is done.
+    pub cursor: u64,
+    /// Events the receiver took.
+    pub delivered: u64,
+    /// Events kept as dead letters.
+    pub parked: u64,
+    /// Events that retention removed before they were delivered.
+    pub dropped: u64,
+}
+
+/// One POST and what came back.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Attempt {
+    /// Which event was posted.
+    pub event: EventId,
+    /// When it began.
+    pub at: UnixMillis,
+    /// How long it took, in milliseconds.
+    pub took_ms: u64,
+    /// `delivered`, `endpoint`, `message`, `ambiguous` or `gone`.
+    pub class: &'static str,
+    /// The HTTP status, when there was an answer.
+    pub status: Option<u16>,
+    /// What went wrong, for programs.
+    pub code: Option<&'static str>,
+    /// The same for people.
+    pub error: Option<String>,
+    /// The first 256 bytes of the answer.
+    pub answer: String,
+}
