@@ -5,7 +5,7 @@ use fjall::Readable;
 use sha2::{Digest, Sha256};
 
 use super::database::{Outbox, bytes};
-use super::guard::Room;
+use super::disk::Room;
 use super::key::{Key, Parts};
 use super::reader::Readers;
 use super::txn::Txn;

@@ -8,8 +8,8 @@ use fjall::compaction::Leveled;
 use fjall::config::CompressionPolicy;
 use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions};
 
-use super::generation::{Generation, Limits};
 use super::key::{Key, Parts};
+use super::segment::{Generation, Limits};
 use super::{StoreError, salvage};
 
 /// The format of the rows. A newer one is refused, an older one would be converted here.

@@ -11,10 +11,10 @@ use tokio::sync::watch;
 
 use super::StoreError;
 use super::database::{Outbox, bytes};
-use super::generation::{Generation, find_in, newest};
-use super::guard::Room;
+use super::disk::Room;
 use super::key::{Key, Parts};
 use super::reader::Readers;
+use super::segment::{Generation, find_in, newest};
 use super::txn::Txn;
 use super::writer::{Promise, Writer};
 use crate::knobs::failpoint;

@@ -4,15 +4,15 @@
 
 mod cursor;
 mod database;
+mod disk;
 mod error;
-mod generation;
-mod guard;
-mod journal;
+mod journal_file;
 mod key;
 mod log;
 mod message;
 mod reader;
 mod salvage;
+mod segment;
 mod space;
 #[cfg(test)]
 mod tests;
@@ -27,8 +27,8 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 pub use cursor::{Cursor, Cursors, DeadLetter, EndpointId, EndpointState};
+pub use disk::free_space;
 pub use error::StoreError;
-pub use guard::free_space;
 pub use key::{Key, Parts};
 pub use log::{EventLog, NewEvent, Page, Seq, StoredEvent};
 pub use message::{Enqueued, QUEUE_LIMIT, SendQueue};
@@ -37,10 +37,10 @@ pub use space::{Batch, Space, View};
 use crate::knobs::failpoint;
 use crate::model::{DeviceName, UnixMillis};
 use database::{Outbox, State};
-use generation::Limits;
-use guard::Guard;
+use disk::Guard;
 use log::Tails;
 use reader::{Databases, Readers};
+use segment::Limits;
 use txn::Txn;
 use writer::{Tidy, Writer};
 
@@ -231,6 +231,6 @@ impl Tidy for State {
 
 impl Tidy for Outbox {
     fn tidy(self: &Arc<Self>, txn: &mut Txn<'_>, now: UnixMillis) -> Result<(), StoreError> {
-        generation::retire(self, txn, now)
+        segment::retire(self, txn, now)
     }
 }

@@ -7,7 +7,7 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use super::StoreError;
-use super::journal::{Batch, read_batch};
+use super::journal_file::{Batch, read_batch};
 
 /// Looks after a database before fjall opens it.
 pub(super) fn before_open(path: &Path) -> Result<(), StoreError> {
@@ -103,7 +103,7 @@ fn find_tear(journal: &Path) -> io::Result<Option<Tear>> {
 }
 
 /// The marks of the whole commits that lie somewhere behind a damaged one.
-fn later_marks(file: &mut impl Read) -> io::Result<Vec<super::journal::Mark>> {
+fn later_marks(file: &mut impl Read) -> io::Result<Vec<super::journal_file::Mark>> {
     let rest = without_end(file)?;
     let mut marks = Vec::new();
     let mut from = 1;

@@ -7,7 +7,7 @@ use fjall::Readable;
 
 use super::StoreError;
 use super::database::{State, bytes};
-use super::guard::Room;
+use super::disk::Room;
 use super::reader::Readers;
 use super::txn::Txn;
 use super::writer::{Promise, Writer};

@@ -12,8 +12,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 use super::StoreError;
 use super::database::Base;
-use super::guard::{Guard, Room};
-use super::journal::Mark;
+use super::disk::{Guard, Room};
+use super::journal_file::Mark;
 use super::key::Key;
 use super::txn::{Group, Txn};
 use crate::knobs;

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::{EventId, EventType};
-use crate::store::generation::Generation;
+use crate::store::segment::Generation;
 
 fn event(device: &DeviceName, n: u64) -> NewEvent {
     NewEvent {
@@ -31,7 +31,7 @@ fn numbers(outbox: &Outbox) -> Vec<u64> {
 
 fn retire(outbox: &Arc<Outbox>, now: UnixMillis) {
     let mut group = txn::Group::default();
-    group.run(|txn| generation::retire(outbox, txn, now)).unwrap();
+    group.run(|txn| segment::retire(outbox, txn, now)).unwrap();
     group.commit(&outbox.db, fjall::PersistMode::Buffer).unwrap();
 }
 

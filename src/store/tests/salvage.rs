@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use fjall::{Database, PersistMode};
 
 use super::*;
-use crate::store::journal::{Batch as Commit, Mark, read_batch};
+use crate::store::journal_file::{Batch as Commit, Mark, read_batch};
 
 const PAGE: usize = 4096;
 

@@ -18,7 +18,7 @@ pub(super) use self::sweep::sweep;
 use super::StoreError;
 use super::cursor::{from_json, to_json};
 use super::database::State;
-use super::guard::Room;
+use super::disk::Room;
 use super::key::Key;
 use super::reader::Readers;
 use super::txn::Txn;
