@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 const RETRY_SCALE: &str = "MOONWA_RETRY_SCALE";
-const GENERATION_BYTES: &str = "MOONWA_GENERATION_BYTES";
+const SEGMENT_BYTES: &str = "MOONWA_SEGMENT_BYTES";
 const FAILPOINT: &str = "MOONWA_FAILPOINT";
 const HOLD_COMMIT: &str = "MOONWA_HOLD_COMMIT";
 const WHATSAPP_URL: &str = "MOONWA_WHATSAPP_URL";
@@ -19,8 +19,8 @@ pub(crate) struct Knobs {
     /// `MOONWA_RETRY_SCALE`: what the waits of webhooks and the patience of a fetch are multiplied by, so that an
     /// end-to-end test need not wait out the ladder. Never 0: there is no time in which nothing is too slow.
     pub(crate) retry_scale: f64,
-    /// `MOONWA_GENERATION_BYTES`: a test must see many generations of the log come and go without writing for hours.
-    pub(crate) generation_bytes: Option<u64>,
+    /// `MOONWA_SEGMENT_BYTES`: a test must see many segments of the log come and go without writing for hours.
+    pub(crate) segment_bytes: Option<u64>,
     /// `MOONWA_WHATSAPP_URL`: where the simulated WhatsApp is.
     pub(crate) whatsapp_url: Option<String>,
     /// `MOONWA_FAILPOINT`: the place, and at which visit to it.
@@ -32,7 +32,7 @@ pub(crate) struct Knobs {
 impl Knobs {
     const UNTOUCHED: Self = Self {
         retry_scale: 1.0,
-        generation_bytes: None,
+        segment_bytes: None,
         whatsapp_url: None,
         failpoint: None,
         hold_commit: None,
@@ -47,12 +47,12 @@ impl Knobs {
             Err(VarError::NotUnicode(_)) => Err(format!("{name} is not UTF-8")),
         };
         let retry_scale = text(RETRY_SCALE)?.map(|text| scale(&text)).transpose()?;
-        let bytes = text(GENERATION_BYTES)?.map(|text| {
-            text.parse().map_err(|_| format!("{GENERATION_BYTES} must be a number of bytes"))
+        let bytes = text(SEGMENT_BYTES)?.map(|text| {
+            text.parse().map_err(|_| format!("{SEGMENT_BYTES} must be a number of bytes"))
         });
         Ok(Self {
             retry_scale: retry_scale.unwrap_or(1.0),
-            generation_bytes: bytes.transpose()?,
+            segment_bytes: bytes.transpose()?,
             whatsapp_url: text(WHATSAPP_URL)?.map(loopback_url).transpose()?,
             failpoint: text(FAILPOINT)?.map(|text| place(&text)),
             hold_commit: text(HOLD_COMMIT)?.map(PathBuf::from),
@@ -142,14 +142,14 @@ mod tests {
         let url = "ws://127.0.0.1:7711/ws/chat";
         let set = [
             (RETRY_SCALE, "0.01"),
-            (GENERATION_BYTES, "4096"),
+            (SEGMENT_BYTES, "4096"),
             (WHATSAPP_URL, url),
             (FAILPOINT, "append.before:7"),
             (HOLD_COMMIT, "/tmp/hold"),
         ];
         let expected = Knobs {
             retry_scale: 0.01,
-            generation_bytes: Some(4096),
+            segment_bytes: Some(4096),
             whatsapp_url: Some(url.to_owned()),
             failpoint: Some(("append.before".to_owned(), 7)),
             hold_commit: Some("/tmp/hold".into()),
@@ -165,7 +165,7 @@ mod tests {
             (RETRY_SCALE, "1.5"),
             (RETRY_SCALE, "NaN"),
             (RETRY_SCALE, "fast"),
-            (GENERATION_BYTES, "4 KiB"),
+            (SEGMENT_BYTES, "4 KiB"),
             (WHATSAPP_URL, "wss://127.0.0.1:7711/"),
             (WHATSAPP_URL, "ws://192.0.2.1:7711/"),
             (WHATSAPP_URL, "ws://127.0.0.1.example:7711/"),

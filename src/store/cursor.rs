@@ -4,9 +4,11 @@ use bytes::Bytes;
 use fjall::Readable;
 use sha2::{Digest, Sha256};
 
-use super::database::{Outbox, bytes};
+use super::database::bytes;
 use super::disk::Room;
+use super::json::{from_json, to_json};
 use super::key::{Key, Parts};
+use super::outbox::Outbox;
 use super::reader::Readers;
 use super::txn::Txn;
 use super::writer::{Promise, Writer};
@@ -189,7 +191,7 @@ impl Cursors {
             .run(Promise::Durable, Room::Essential, move |outbox, txn| {
                 txn.put(&outbox.meta, cursor_key(&endpoint), cursor);
                 take(outbox, txn, &endpoint, letters(&endpoint).number(letter.seq.0))?;
-                let mut kept = Kept::load(outbox, txn, &endpoint)?;
+                let mut kept = LetterCount::load(outbox, txn, &endpoint)?;
                 kept.letters += 1;
                 kept.bytes += value.len() as u64;
                 txn.put(&outbox.dead, letters(&endpoint).number(letter.seq.0), value);
@@ -232,12 +234,12 @@ impl Cursors {
 }
 
 /// How many dead letters an endpoint has, and their bytes.
-struct Kept {
+struct LetterCount {
     letters: u64,
     bytes: u64,
 }
 
-impl Kept {
+impl LetterCount {
     fn load(outbox: &Outbox, txn: &Txn<'_>, endpoint: &EndpointId) -> Result<Self, StoreError> {
         let row = txn.get(&outbox.meta, count_key(endpoint))?;
         row.map_or(Ok(Self { letters: 0, bytes: 0 }), |row| Self::parse(&row))
@@ -267,7 +269,7 @@ fn take(
 ) -> Result<(), StoreError> {
     let key = key.into();
     if let Some(value) = txn.get(&outbox.dead, &key)? {
-        let mut kept = Kept::load(outbox, txn, endpoint)?;
+        let mut kept = LetterCount::load(outbox, txn, endpoint)?;
         kept.letters = kept.letters.saturating_sub(1);
         kept.bytes = kept.bytes.saturating_sub(value.len() as u64);
         kept.save(outbox, txn, endpoint);
@@ -278,7 +280,7 @@ fn take(
 
 /// Removes the oldest letters beyond the caps.
 fn evict(outbox: &Outbox, txn: &mut Txn<'_>, parked: &EndpointId) -> Result<(), StoreError> {
-    while Kept::load(outbox, txn, parked)?.letters > LETTERS {
+    while LetterCount::load(outbox, txn, parked)?.letters > LETTERS {
         let Some((key, _)) = first(outbox, txn, parked)? else { break };
         take(outbox, txn, parked, key)?;
     }
@@ -286,7 +288,7 @@ fn evict(outbox: &Outbox, txn: &mut Txn<'_>, parked: &EndpointId) -> Result<(), 
         let mut total = 0;
         let mut oldest: Option<(UnixMillis, EndpointId, Vec<u8>)> = None;
         for (key, row) in txn.scan(&outbox.meta, b"n", usize::MAX)? {
-            total += Kept::parse(&row)?.bytes;
+            total += LetterCount::parse(&row)?.bytes;
             let id = std::str::from_utf8(key.get(1..).unwrap_or_default());
             let id = EndpointId(id.map_err(|_not_text| damaged("an endpoint"))?.to_owned());
             if let Some((key, value)) = first(outbox, txn, &id)? {
@@ -331,12 +333,4 @@ fn letter(value: &[u8]) -> Result<DeadLetter, StoreError> {
 
 fn damaged(what: &str) -> StoreError {
     StoreError::Damaged(what.to_owned())
-}
-
-pub(super) fn to_json(value: &impl serde::Serialize) -> Result<Vec<u8>, StoreError> {
-    serde_json::to_vec(value).map_err(|error| StoreError::json(&error))
-}
-
-pub(super) fn from_json<T: serde::de::DeserializeOwned>(row: &[u8]) -> Result<T, StoreError> {
-    serde_json::from_slice(row).map_err(|error| StoreError::json(&error))
 }

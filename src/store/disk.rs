@@ -32,15 +32,15 @@ pub(super) enum Room {
 /// Asks a file system for its free bytes.
 type Free = Box<dyn Fn(&Path) -> std::io::Result<u64> + Send + Sync>;
 
-/// The watch over one file system.
-pub(super) struct Guard {
+/// The file system the store is on.
+pub(super) struct Disk {
     path: PathBuf,
     free: Free,
     seen: Mutex<(Option<Instant>, u64)>,
     refused: AtomicU64,
 }
 
-impl Guard {
+impl Disk {
     /// Watches the file system of `path`.
     pub(super) fn of(path: &Path) -> Self {
         Self::with(path, free_space)
@@ -135,40 +135,40 @@ mod tests {
 
     use super::*;
 
-    fn guard(path: &Path, free: &Arc<AtomicU64>) -> Guard {
+    fn disk(path: &Path, free: &Arc<AtomicU64>) -> Disk {
         let free = Arc::clone(free);
-        Guard::with(path, move |_| Ok(free.load(Ordering::Relaxed)))
+        Disk::with(path, move |_| Ok(free.load(Ordering::Relaxed)))
     }
 
     #[test]
     fn promises_stop_first_and_essentials_last() {
         let dir = tempfile::tempdir().unwrap();
         let free = Arc::new(AtomicU64::new(PROMISES));
-        let guard = guard(dir.path(), &free);
-        assert!(guard.check(Room::Promise).is_ok());
+        let disk = disk(dir.path(), &free);
+        assert!(disk.check(Room::Promise).is_ok());
         free.store(PROMISES - 1, Ordering::Relaxed);
-        assert!(matches!(guard.check(Room::Promise), Err(StoreError::DiskFull)));
-        assert!(guard.check(Room::Essential).is_ok());
+        assert!(matches!(disk.check(Room::Promise), Err(StoreError::DiskFull)));
+        assert!(disk.check(Room::Essential).is_ok());
         free.store(ESSENTIALS - 1, Ordering::Relaxed);
-        assert!(matches!(guard.check(Room::Essential), Err(StoreError::DiskFull)));
+        assert!(matches!(disk.check(Room::Essential), Err(StoreError::DiskFull)));
         free.store(PROMISES, Ordering::Relaxed);
-        assert!(guard.check(Room::Promise).is_ok());
+        assert!(disk.check(Room::Promise).is_ok());
     }
 
     #[test]
     fn the_ballast_goes_when_it_is_needed_and_comes_back() {
         let dir = tempfile::tempdir().unwrap();
         let free = Arc::new(AtomicU64::new(4 * PROMISES));
-        let guard = guard(dir.path(), &free);
-        guard.look_after();
+        let disk = disk(dir.path(), &free);
+        disk.look_after();
         let ballast = dir.path().join("ballast");
         assert_eq!(ballast.metadata().unwrap().len(), BALLAST);
-        guard.make_room();
+        disk.make_room();
         assert!(ballast.exists(), "given up with plenty of room");
         free.store(ESSENTIALS - 1, Ordering::Relaxed);
-        guard.make_room();
+        disk.make_room();
         assert!(!ballast.exists());
-        guard.look_after();
+        disk.look_after();
         assert!(!ballast.exists(), "put back on a full disk");
     }
 

@@ -12,7 +12,7 @@
 //!                  't' dev order               -> id, all of them
 //!                  'k' dev hash(key)           -> hash(request), id
 //!                  'n' dev                     -> how many are queued, newest order
-//! outbox/  meta    'g' generation              -> bytes, opened, newest
+//! outbox/  meta    'g' segment              -> bytes, opened, newest
 //!                  't' dev                     -> newest seq
 //!                  'c' endpoint                -> its cursor (JSON)
 //!                  'n' endpoint                -> its dead letters: count, bytes
@@ -21,6 +21,7 @@
 //!                  'd' dev id                  -> its seq
 //! ```
 
+use super::StoreError;
 use crate::model::DeviceName;
 
 /// A key under construction.
@@ -142,6 +143,11 @@ impl<'a> Parts<'a> {
         self.0 = rest;
         Some(head)
     }
+}
+
+/// A value that is one number.
+pub(super) fn number(row: &[u8]) -> Result<u64, StoreError> {
+    Parts::of(row).number().ok_or_else(|| StoreError::Damaged("a number".to_owned()))
 }
 
 /// The smallest key after every key that starts with `prefix`; `None` when there is none.

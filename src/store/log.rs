@@ -1,4 +1,4 @@
-//! The durable, ordered log of events, in generations that are dropped whole. It knows nothing of endpoints beyond
+//! The durable, ordered log of events, in segments that are dropped whole. It knows nothing of endpoints beyond
 //! their cursors.
 
 use std::collections::BTreeMap;
@@ -9,31 +9,18 @@ use bytes::Bytes;
 use fjall::{Keyspace, Readable, Snapshot};
 use tokio::sync::watch;
 
-use super::StoreError;
-use super::database::{Outbox, bytes};
+use super::database::bytes;
 use super::disk::Room;
-use super::key::{Key, Parts};
+use super::key::{Key, Parts, number};
+use super::outbox::Outbox;
 use super::reader::Readers;
-use super::segment::{Generation, find_in, newest};
+use super::retention::newest;
+use super::segment::Segment;
 use super::txn::Txn;
 use super::writer::{Promise, Writer};
+use super::{Seq, StoreError};
 use crate::knobs::failpoint;
-use crate::model::{DeviceName, EventId, EventType, UnixMillis};
-
-/// An event's place in its device's log, from 1.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    serde::Serialize,
-    serde::Deserialize,
-)]
-pub struct Seq(pub u64);
+use crate::model::{DeviceName, Event, EventId, EventType, UnixMillis};
 
 /// An event to be appended. `body` is its JSON, the exact bytes that get signed.
 #[derive(Clone, Debug)]
@@ -48,6 +35,22 @@ pub struct NewEvent {
     pub at: UnixMillis,
     /// Its JSON.
     pub body: Bytes,
+}
+
+impl From<&Event> for NewEvent {
+    fn from(event: &Event) -> Self {
+        // Nothing in an event can fail to serialise: no key is anything but text.
+        let body = serde_json::to_vec(event)
+            .inspect_err(|error| tracing::error!(%error, "An event could not be serialised."))
+            .unwrap_or_default();
+        Self {
+            device: event.device.clone(),
+            id: event.id.clone(),
+            kind: event.kind,
+            at: event.timestamp,
+            body: body.into(),
+        }
+    }
 }
 
 /// An event read back.
@@ -182,7 +185,7 @@ impl EventLog {
         self.readers
             .run(move |databases| {
                 let view = Reading::of(&databases.outbox);
-                find_in(&view.generations, |rows| view.get(rows, &key))
+                find_in(&view.segments, |rows| view.get(rows, &key))
             })
             .await
     }
@@ -202,7 +205,7 @@ fn append(
     let mut message = false;
     for event in events {
         let seen = id_key(&event.device, &event.id);
-        if find_in(&outbox.generations(), |rows| txn.get(rows, &seen))?.is_some() {
+        if find_in(&outbox.segments(), |rows| txn.get(rows, &seen))?.is_some() {
             continue;
         }
         let tail_key = Key::new(b't').device(&event.device);
@@ -213,14 +216,14 @@ fn append(
         let seq = tail.saturating_add(1);
         let value = encode(&event, now);
         message |= event.kind == EventType::MessageReceived;
-        let (generation, mut row) = newest(outbox, txn, now)?;
+        let (segment, mut row) = newest(outbox, txn, now)?;
         row.bytes += (seen.as_ref().len() + value.len() + event.device.as_str().len() + 24) as u64;
         row.newest = now;
-        let rows = &generation.rows;
+        let rows = &segment.rows;
         txn.put(rows, event_key(&event.device, seq), value);
         txn.put(rows, seen, Bytes::copy_from_slice(&seq.to_be_bytes()));
         txn.put(&outbox.meta, tail_key, Bytes::copy_from_slice(&seq.to_be_bytes()));
-        generation.save(outbox, txn, row);
+        segment.save(&outbox.meta, txn, row);
         moved.insert(event.device, Seq(seq));
     }
     txn.after_commit(move || {
@@ -235,16 +238,30 @@ fn append(
 }
 
 /// The log at one moment.
+/// The place of an event, by the row its id points to; newest segment first, where it usually is.
+fn find_in(
+    segments: &[Segment],
+    get: impl Fn(&Keyspace) -> Result<Option<Bytes>, StoreError>,
+) -> Result<Option<Seq>, StoreError> {
+    for segment in segments.iter().rev() {
+        if let Some(row) = get(&segment.rows)? {
+            return Ok(Some(Seq(number(&row)?)));
+        }
+    }
+    Ok(None)
+}
+
+/// The log at one moment.
 struct Reading {
     now: Snapshot,
-    generations: Vec<Generation>,
+    segments: Vec<Segment>,
 }
 
 impl Reading {
     fn of(outbox: &Outbox) -> Self {
-        // In this order: an event that the snapshot has and no generation holds was dropped, and is counted so.
+        // In this order: an event that the snapshot has and no segment holds was dropped, and is counted so.
         let now = outbox.db.snapshot();
-        Self { now, generations: outbox.generations() }
+        Self { now, segments: outbox.segments() }
     }
 
     fn get(&self, rows: &Keyspace, key: &Key) -> Result<Option<Bytes>, StoreError> {
@@ -254,8 +271,8 @@ impl Reading {
 
     fn event(&self, device: &DeviceName, seq: u64) -> Result<Option<StoredEvent>, StoreError> {
         let key = event_key(device, seq);
-        for generation in self.generations.iter().rev() {
-            if let Some(value) = self.get(&generation.rows, &key)? {
+        for segment in self.segments.iter().rev() {
+            if let Some(value) = self.get(&segment.rows, &key)? {
                 return decode(Seq(seq), &value).map(Some);
             }
         }
@@ -285,8 +302,8 @@ impl Reading {
         let prefix = Key::new(b'e').device(device);
         let from = event_key(device, after.0.saturating_add(1)).into_bytes();
         let to = event_key(device, tail.0).into_bytes();
-        for generation in &self.generations {
-            for guard in self.now.range(&generation.rows, from.clone()..=to.clone()) {
+        for segment in &self.segments {
+            for guard in self.now.range(&segment.rows, from.clone()..=to.clone()) {
                 let (key, value) = guard.into_inner().map_err(StoreError::database)?;
                 let seq = number(key.get(prefix.as_ref().len()..).unwrap_or_default())?;
                 if show(seq, &value)?.is_break() {
@@ -328,10 +345,6 @@ fn event_key(device: &DeviceName, seq: u64) -> Key {
 
 fn id_key(device: &DeviceName, id: &EventId) -> Key {
     Key::new(b'd').device(device).rest(id.as_str())
-}
-
-pub(super) fn number(row: &[u8]) -> Result<u64, StoreError> {
-    Parts::of(row).number().ok_or_else(|| StoreError::Damaged("a number".to_owned()))
 }
 
 fn encode(event: &NewEvent, stored: UnixMillis) -> Vec<u8> {

@@ -7,20 +7,25 @@ mod database;
 mod disk;
 mod error;
 mod journal_file;
+mod json;
 mod key;
 mod log;
 mod message;
+mod outbox;
 mod reader;
+mod retention;
 mod salvage;
 mod segment;
+mod seq;
 mod space;
+mod spool;
+mod state;
 #[cfg(test)]
 mod tests;
 mod txn;
 mod writer;
 
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,19 +35,21 @@ pub use cursor::{Cursor, Cursors, DeadLetter, EndpointId, EndpointState};
 pub use disk::free_space;
 pub use error::StoreError;
 pub use key::{Key, Parts};
-pub use log::{EventLog, NewEvent, Page, Seq, StoredEvent};
+pub use log::{EventLog, NewEvent, Page, StoredEvent};
 pub use message::{Enqueued, QUEUE_LIMIT, SendQueue};
-pub use space::{Batch, Space, View};
+pub use seq::Seq;
+pub use space::{Batch, Space, SpaceTxn};
 
 use crate::knobs::failpoint;
-use crate::model::{DeviceName, UnixMillis};
-use database::{Outbox, State};
-use disk::Guard;
+use crate::model::DeviceName;
+use disk::Disk;
 use log::Tails;
+use outbox::Outbox;
 use reader::{Databases, Readers};
 use segment::Limits;
-use txn::Txn;
-use writer::{Tidy, Writer};
+use spool::Spool;
+use state::State;
+use writer::Writer;
 
 /// How to open the store.
 #[derive(Clone, Debug)]
@@ -53,7 +60,7 @@ pub struct StoreOptions {
     pub power_safe: bool,
     /// Events older than this may be dropped.
     pub keep: Duration,
-    /// Bytes of the event log before the oldest generation is dropped.
+    /// Bytes of the event log before the oldest segment is dropped.
     pub max_size: u64,
 }
 
@@ -68,8 +75,8 @@ struct Inner {
     log: EventLog,
     cursors: Cursors,
     queue: SendQueue,
-    spool: PathBuf,
-    guard: Arc<Guard>,
+    spool: Spool,
+    disk: Arc<Disk>,
 }
 
 impl Store {
@@ -138,7 +145,7 @@ impl Store {
 
     /// A directory for media on their way; what is two days old goes at open.
     pub fn spool(&self) -> PathBuf {
-        self.0.spool.clone()
+        self.0.spool.directory().to_owned()
     }
 
     /// Resolves once the store can no longer keep a promise (poisoned by an I/O error): the process must end and be
@@ -152,12 +159,12 @@ impl Store {
 
     /// Whether there is disk space to promise something new.
     pub fn has_room(&self) -> bool {
-        self.0.guard.has_room()
+        self.0.disk.has_room()
     }
 
     /// How many writes were refused so far for want of disk space.
     pub fn refused(&self) -> u64 {
-        self.0.guard.refused()
+        self.0.disk.refused()
     }
 
     /// Whether both committer threads came by within the last `patience` and their databases take writes.
@@ -180,8 +187,8 @@ impl Store {
 fn open(options: &StoreOptions) -> Result<Store, StoreError> {
     let path = &options.path;
     std::fs::create_dir_all(path).map_err(StoreError::io(path))?;
-    let guard = Arc::new(Guard::of(path));
-    guard.make_room();
+    let disk = Arc::new(Disk::of(path));
+    disk.make_room();
     let state = Arc::new(State::open(&path.join("state"))?);
     failpoint("open.middle");
     let limits = Limits { keep: options.keep, max_size: options.max_size };
@@ -189,48 +196,17 @@ fn open(options: &StoreOptions) -> Result<Store, StoreError> {
     let tails = Tails::load(&outbox)?;
     let databases = Databases { state: Arc::clone(&state), outbox: Arc::clone(&outbox) };
     let readers = Readers::start(&databases).map_err(StoreError::io(path))?;
-    let state = Writer::start("store-state", state, Arc::clone(&guard), options.power_safe)?;
-    let outbox = Writer::start("store-outbox", outbox, Arc::clone(&guard), options.power_safe)?;
+    let state = Writer::start("store-state", state, Arc::clone(&disk), options.power_safe)?;
+    let outbox = Writer::start("store-outbox", outbox, Arc::clone(&disk), options.power_safe)?;
     Ok(Store(Arc::new(Inner {
         log: EventLog::new(outbox.clone(), readers.clone(), tails),
         cursors: Cursors::new(outbox.clone(), readers.clone()),
         queue: SendQueue::new(state.clone(), readers.clone()),
         // Only the holder of the databases' locks may empty it.
-        spool: open_spool(path)?,
-        guard,
+        spool: Spool::open(path)?,
+        disk,
         state,
         outbox,
         readers,
     })))
-}
-
-/// Files that a queued message may still need stay: such a message expires after a day, so its file is safe to go after
-/// two.
-fn open_spool(path: &Path) -> Result<PathBuf, StoreError> {
-    let spool = path.join("spool");
-    std::fs::create_dir_all(&spool).map_err(StoreError::io(&spool))?;
-    let expired = UnixMillis::now().before(Duration::from_hours(48));
-    for entry in std::fs::read_dir(&spool).map_err(StoreError::io(&spool))?.flatten() {
-        let written = entry.metadata().ok().map(|file| file.mtime());
-        let old = written
-            .and_then(|secs| u64::try_from(secs).ok())
-            .is_some_and(|secs| secs < expired.secs());
-        if old {
-            let file = entry.path();
-            std::fs::remove_file(&file).map_err(StoreError::io(&file))?;
-        }
-    }
-    Ok(spool)
-}
-
-impl Tidy for State {
-    fn tidy(self: &Arc<Self>, txn: &mut Txn<'_>, now: UnixMillis) -> Result<(), StoreError> {
-        message::sweep(self, txn, now)
-    }
-}
-
-impl Tidy for Outbox {
-    fn tidy(self: &Arc<Self>, txn: &mut Txn<'_>, now: UnixMillis) -> Result<(), StoreError> {
-        segment::retire(self, txn, now)
-    }
 }

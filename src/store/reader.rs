@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::oneshot;
 
 use super::StoreError;
-use super::database::{Outbox, State};
+use super::outbox::Outbox;
+use super::state::State;
 
 const THREADS: usize = 2;
 
@@ -18,22 +19,22 @@ pub(super) struct Databases {
     pub(super) outbox: Arc<Outbox>,
 }
 
-type Job = Box<dyn FnOnce(&Databases) + Send>;
+type Read = Box<dyn FnOnce(&Databases) + Send>;
 
-/// A read, or the end.
-enum Order {
-    Read(Job),
+/// What the threads are asked for.
+enum Request {
+    Read(Read),
     Close(oneshot::Sender<()>),
 }
 
 /// A handle to the threads. Clones share them; they end with the last one.
 #[derive(Clone)]
-pub(super) struct Readers(Sender<Order>);
+pub(super) struct Readers(Sender<Request>);
 
 impl Readers {
     /// Starts the threads.
     pub(super) fn start(databases: &Databases) -> std::io::Result<Self> {
-        let (orders, queue) = channel();
+        let (requests, queue) = channel();
         let queue = Arc::new(Mutex::new(queue));
         for n in 0..THREADS {
             let (databases, queue) = (databases.clone(), Arc::clone(&queue));
@@ -41,7 +42,7 @@ impl Readers {
                 .name(format!("store-read-{n}"))
                 .spawn(move || serve(databases, &queue))?;
         }
-        Ok(Self(orders))
+        Ok(Self(requests))
     }
 
     /// Runs a read.
@@ -50,11 +51,11 @@ impl Readers {
         read: impl FnOnce(&Databases) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (answer, answered) = oneshot::channel();
-        let job = Box::new(move |databases: &Databases| {
+        let read = Box::new(move |databases: &Databases| {
             // Nobody waits any more when the asker was dropped.
             answer.send(read(databases)).ok();
         });
-        self.0.send(Order::Read(job)).map_err(|_closed| StoreError::Closed)?;
+        self.0.send(Request::Read(read)).map_err(|_closed| StoreError::Closed)?;
         answered.await.map_err(|_closed| StoreError::Closed)?
     }
 
@@ -62,25 +63,25 @@ impl Readers {
     pub(super) async fn close(&self) {
         for _ in 0..THREADS {
             let (done, ended) = oneshot::channel();
-            if self.0.send(Order::Close(done)).is_ok() {
+            if self.0.send(Request::Close(done)).is_ok() {
                 ended.await.ok();
             }
         }
     }
 }
 
-fn serve(databases: Databases, queue: &Mutex<Receiver<Order>>) {
+fn serve(databases: Databases, queue: &Mutex<Receiver<Request>>) {
     loop {
-        let order = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        match order {
-            Ok(Order::Read(job)) => {
+        let request = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        match request {
+            Ok(Request::Read(read)) => {
                 // A read that panics answers `Closed`; the thread must outlive it.
-                let read = AssertUnwindSafe(|| job(&databases));
+                let read = AssertUnwindSafe(|| read(&databases));
                 if std::panic::catch_unwind(read).is_err() {
                     tracing::error!("A read of the store panicked.");
                 }
             }
-            Ok(Order::Close(done)) => {
+            Ok(Request::Close(done)) => {
                 drop(databases);
                 done.send(()).ok();
                 return;

@@ -7,7 +7,7 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use super::StoreError;
-use super::journal_file::{Batch, read_batch};
+use super::journal_file::{Commit, Mark, read_commit};
 
 /// Looks after a database before fjall opens it.
 pub(super) fn before_open(path: &Path) -> Result<(), StoreError> {
@@ -83,13 +83,13 @@ fn find_tear(journal: &Path) -> io::Result<Option<Tear>> {
     let mut file = BufReader::new(File::open(journal)?);
     let (mut at, mut commit) = (0, None);
     let refused = loop {
-        match read_batch(&mut file)? {
-            Batch::Whole { length, mark } => {
+        match read_commit(&mut file)? {
+            Commit::Whole { length, mark } => {
                 at += length;
                 commit = mark.map(|mark| mark.commit).or(commit);
             }
-            Batch::Refused => break true,
-            Batch::Broken => break false,
+            Commit::Refused => break true,
+            Commit::Broken => break false,
         }
     };
     file.seek(SeekFrom::Start(at))?;
@@ -103,17 +103,17 @@ fn find_tear(journal: &Path) -> io::Result<Option<Tear>> {
 }
 
 /// The marks of the whole commits that lie somewhere behind a damaged one.
-fn later_marks(file: &mut impl Read) -> io::Result<Vec<super::journal_file::Mark>> {
+fn later_marks(file: &mut impl Read) -> io::Result<Vec<Mark>> {
     let rest = without_end(file)?;
     let mut marks = Vec::new();
     let mut from = 1;
-    while let Some(mut batch) = rest.get(from..).filter(|batch| !batch.is_empty()) {
-        from += match read_batch(&mut batch)? {
-            Batch::Whole { length, mark } => {
+    while let Some(mut bytes) = rest.get(from..).filter(|bytes| !bytes.is_empty()) {
+        from += match read_commit(&mut bytes)? {
+            Commit::Whole { length, mark } => {
                 marks.extend(mark);
                 usize::try_from(length).unwrap_or(usize::MAX)
             }
-            Batch::Refused | Batch::Broken => 1,
+            Commit::Refused | Commit::Broken => 1,
         };
     }
     Ok(marks)

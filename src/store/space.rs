@@ -6,9 +6,10 @@ use bytes::Bytes;
 use fjall::Readable;
 
 use super::StoreError;
-use super::database::{State, bytes};
+use super::database::bytes;
 use super::disk::Room;
 use super::reader::Readers;
+use super::state::State;
 use super::txn::Txn;
 use super::writer::{Promise, Writer};
 
@@ -127,17 +128,17 @@ impl Space {
     /// fails, nothing changes.
     pub async fn update<T: Send + 'static>(
         &self,
-        job: impl FnOnce(&mut View<'_, '_>) -> Result<T, StoreError> + Send + 'static,
+        job: impl FnOnce(&mut SpaceTxn<'_, '_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.run(Promise::Durable, job).await
     }
 
     async fn apply(&self, promise: Promise, batch: Batch) -> Result<(), StoreError> {
-        self.run(promise, move |view| {
+        self.run(promise, move |txn| {
             for (key, value) in batch.changes {
                 match value {
-                    Some(value) => view.put(key, value),
-                    None => view.remove(key),
+                    Some(value) => txn.put(key, value),
+                    None => txn.remove(key),
                 }
             }
             Ok(())
@@ -148,21 +149,21 @@ impl Space {
     async fn run<T: Send + 'static>(
         &self,
         promise: Promise,
-        job: impl FnOnce(&mut View<'_, '_>) -> Result<T, StoreError> + Send + 'static,
+        job: impl FnOnce(&mut SpaceTxn<'_, '_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let prefix = Arc::clone(&self.prefix);
         self.writer
             .run(promise, Room::Essential, move |state, txn| {
-                job(&mut View { prefix: &prefix, state, txn })
+                job(&mut SpaceTxn { prefix: &prefix, state, txn })
             })
             .await
     }
 
     /// Removes every row of this space, durable before `Ok`.
     pub async fn erase(&self) -> Result<(), StoreError> {
-        self.update(|view| {
-            for (key, _) in view.scan(b"")? {
-                view.remove(key);
+        self.update(|txn| {
+            for (key, _) in txn.scan(b"")? {
+                txn.remove(key);
             }
             Ok(())
         })
@@ -195,13 +196,13 @@ impl Space {
 }
 
 /// A space as the committer thread sees it, inside `Space::update`.
-pub struct View<'a, 'g> {
+pub struct SpaceTxn<'a, 'g> {
     prefix: &'a [u8],
     state: &'a State,
     txn: &'a mut Txn<'g>,
 }
 
-impl View<'_, '_> {
+impl SpaceTxn<'_, '_> {
     /// One row.
     pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Bytes>, StoreError> {
         self.txn.get(&self.state.rows, self.full(key.as_ref()))

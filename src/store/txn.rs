@@ -9,18 +9,18 @@ use fjall::{Keyspace, PersistMode};
 use super::StoreError;
 
 /// A row's keyspace (by its number) and key.
-type Row = (u64, Vec<u8>);
+type RowKey = (u64, Vec<u8>);
 /// `None` removes the row.
-type Changes = BTreeMap<Row, Option<Bytes>>;
+type Changes = BTreeMap<RowKey, Option<Bytes>>;
 /// Done once the group is committed, before anybody hears of it.
-type Hook = Box<dyn FnOnce() + Send>;
+type AfterCommit = Box<dyn FnOnce() + Send>;
 
 /// The changes of a group of jobs.
 #[derive(Default)]
 pub(super) struct Group {
     keyspaces: BTreeMap<u64, Keyspace>,
     changes: Changes,
-    hooks: Vec<Hook>,
+    after: Vec<AfterCommit>,
 }
 
 impl Group {
@@ -29,12 +29,12 @@ impl Group {
         &mut self,
         job: impl FnOnce(&mut Txn<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let mut txn = Txn { group: self, own: Changes::new(), hooks: Vec::new() };
+        let mut txn = Txn { group: self, own: Changes::new(), after: Vec::new() };
         let outcome = job(&mut txn);
-        let (own, hooks) = (txn.own, txn.hooks);
+        let (own, after) = (txn.own, txn.after);
         if outcome.is_ok() {
             self.changes.extend(own);
-            self.hooks.extend(hooks);
+            self.after.extend(after);
         }
         outcome
     }
@@ -44,7 +44,7 @@ impl Group {
         self.changes.is_empty()
     }
 
-    /// Writes everything as one batch, then runs the hooks.
+    /// Writes everything as one batch, then does what waits for that.
     pub(super) fn commit(self, db: &fjall::Database, mode: PersistMode) -> Result<(), StoreError> {
         let mut batch = db.batch().durability(Some(mode));
         for ((keyspace, key), value) in self.changes {
@@ -57,8 +57,8 @@ impl Group {
             }
         }
         batch.commit().map_err(StoreError::database)?;
-        for hook in self.hooks {
-            hook();
+        for done in self.after {
+            done();
         }
         Ok(())
     }
@@ -68,7 +68,7 @@ impl Group {
 pub(super) struct Txn<'a> {
     group: &'a mut Group,
     own: Changes,
-    hooks: Vec<Hook>,
+    after: Vec<AfterCommit>,
 }
 
 impl Txn<'_> {
@@ -147,8 +147,8 @@ impl Txn<'_> {
     }
 
     /// Does something once the group is committed, in the committer thread, before anybody hears of it.
-    pub(super) fn after_commit(&mut self, hook: impl FnOnce() + Send + 'static) {
-        self.hooks.push(Box::new(hook));
+    pub(super) fn after_commit(&mut self, done: impl FnOnce() + Send + 'static) {
+        self.after.push(Box::new(done));
     }
 
     fn change(&mut self, keyspace: &Keyspace, key: Vec<u8>, value: Option<Bytes>) {

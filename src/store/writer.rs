@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 use super::StoreError;
 use super::database::Base;
-use super::disk::{Guard, Room};
+use super::disk::{Disk, Room};
 use super::journal_file::Mark;
 use super::key::Key;
 use super::txn::{Group, Txn};
@@ -37,7 +37,7 @@ pub(super) enum Promise {
     Lazy,
 }
 
-/// What the thread does beside its jobs.
+/// What the thread does beside its writes.
 pub(super) trait Tidy: Base {
     /// Removes what is too old; called about once a minute.
     fn tidy(self: &Arc<Self>, txn: &mut Txn<'_>, now: UnixMillis) -> Result<(), StoreError>;
@@ -46,7 +46,7 @@ pub(super) trait Tidy: Base {
 type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 type Run<D> = Box<dyn FnOnce(Result<&Arc<D>, StoreError>, &mut Group) -> Answer + Send>;
 
-struct Job<D> {
+struct Write<D> {
     promise: Promise,
     room: Room,
     run: Run<D>,
@@ -55,14 +55,14 @@ struct Job<D> {
 
 type Closing = oneshot::Sender<Result<(), StoreError>>;
 
-enum Order<D> {
-    Job(Job<D>),
+enum Request<D> {
+    Write(Write<D>),
     Close(Closing),
 }
 
 /// A handle to the thread. Clones share it.
 pub(super) struct Writer<D> {
-    orders: Sender<Order<D>>,
+    requests: Sender<Request<D>>,
     places: Arc<Semaphore>,
     health: Arc<Health>,
 }
@@ -70,7 +70,7 @@ pub(super) struct Writer<D> {
 impl<D> Clone for Writer<D> {
     fn clone(&self) -> Self {
         Self {
-            orders: self.orders.clone(),
+            requests: self.requests.clone(),
             places: Arc::clone(&self.places),
             health: Arc::clone(&self.health),
         }
@@ -108,10 +108,10 @@ impl<D: Tidy> Writer<D> {
     pub(super) fn start(
         name: &str,
         base: Arc<D>,
-        guard: Arc<Guard>,
+        disk: Arc<Disk>,
         power_safe: bool,
     ) -> Result<Self, StoreError> {
-        let (orders, queue) = channel();
+        let (requests, queue) = channel();
         let row = base.meta().get(Key::new(Mark::KEY)).map_err(StoreError::database)?;
         let commit = row.and_then(|row| Mark::parse(&row)).map_or(0, |mark| mark.commit);
         let health = Arc::new(Health {
@@ -121,21 +121,21 @@ impl<D: Tidy> Writer<D> {
         });
         let thread = Thread {
             base,
-            guard,
+            disk,
             power_safe,
             health: Arc::clone(&health),
             // Opening synced everything.
             mark: Mark { commit, synced: commit },
             unsynced_since: None,
             probed: Instant::now(),
-            guarded: Instant::now(),
+            looked: Instant::now(),
             tidied: Instant::now(),
         };
         std::thread::Builder::new()
             .name(name.to_owned())
             .spawn(move || thread.serve(&queue))
             .map_err(StoreError::io(Path::new(name)))?;
-        Ok(Self { orders, places: Arc::new(Semaphore::new(WAITING)), health })
+        Ok(Self { requests, places: Arc::new(Semaphore::new(WAITING)), health })
     }
 
     /// Runs a job and waits for its promise. The job sees everything done before it.
@@ -153,8 +153,8 @@ impl<D: Tidy> Writer<D> {
             // Nobody waits any more when the asker was dropped; the promise holds all the same.
             Box::new(move |commit| drop(answer.send(commit.and(outcome))))
         });
-        let order = Order::Job(Job { promise, room, run, _place: place });
-        self.orders.send(order).map_err(|_closed| self.closed())?;
+        let request = Request::Write(Write { promise, room, run, _place: place });
+        self.requests.send(request).map_err(|_closed| self.closed())?;
         answered.await.map_err(|_closed| self.closed())?
     }
 
@@ -177,7 +177,7 @@ impl<D: Tidy> Writer<D> {
     /// Syncs everything and ends the thread; it has let go of the database then.
     pub(super) async fn close(&self) -> Result<(), StoreError> {
         let (done, ended) = oneshot::channel();
-        self.orders.send(Order::Close(done)).map_err(|_closed| self.closed())?;
+        self.requests.send(Request::Close(done)).map_err(|_closed| self.closed())?;
         ended.await.map_err(|_closed| self.closed())?
     }
 
@@ -188,27 +188,27 @@ impl<D: Tidy> Writer<D> {
 
 struct Thread<D> {
     base: Arc<D>,
-    guard: Arc<Guard>,
+    disk: Arc<Disk>,
     power_safe: bool,
     health: Arc<Health>,
     mark: Mark,
     unsynced_since: Option<Instant>,
     probed: Instant,
-    guarded: Instant,
+    looked: Instant,
     tidied: Instant,
 }
 
 impl<D: Tidy> Thread<D> {
-    fn serve(mut self, queue: &Receiver<Order<D>>) {
+    fn serve(mut self, queue: &Receiver<Request<D>>) {
         let _loud = Loud(Arc::clone(&self.health));
         loop {
-            let (jobs, close) = match queue.recv_timeout(self.patience()) {
+            let (writes, close) = match queue.recv_timeout(self.patience()) {
                 Ok(first) => gather(first, queue),
                 Err(RecvTimeoutError::Timeout) => (Vec::new(), None),
                 Err(RecvTimeoutError::Disconnected) => return,
             };
-            if !jobs.is_empty() {
-                self.commit(jobs);
+            if !writes.is_empty() {
+                self.commit(writes);
             }
             if let Some(done) = close {
                 let outcome = self.persist(PersistMode::SyncAll);
@@ -225,17 +225,17 @@ impl<D: Tidy> Thread<D> {
         since.map_or(TICK, |since| TICK.saturating_sub(since.elapsed()))
     }
 
-    fn commit(&mut self, jobs: Vec<Job<D>>) {
+    fn commit(&mut self, writes: Vec<Write<D>>) {
         let mut group = Group::default();
         let mut lazy = true;
-        let mut answers = Vec::with_capacity(jobs.len());
-        for job in jobs {
+        let mut answers = Vec::with_capacity(writes.len());
+        for write in writes {
             let fit = match self.health.failure() {
                 Some(error) => Err(error),
-                None => self.guard.check(job.room),
+                None => self.disk.check(write.room),
             };
-            lazy &= job.promise == Promise::Lazy;
-            answers.push((job.run)(fit.map(|()| &self.base), &mut group));
+            lazy &= write.promise == Promise::Lazy;
+            answers.push((write.run)(fit.map(|()| &self.base), &mut group));
         }
         if D::MAY_BE_HELD {
             knobs::hold_commit();
@@ -291,9 +291,9 @@ impl<D: Tidy> Thread<D> {
                 tracing::warn!(%error, "Old rows could not be removed.");
             }
         }
-        if self.guarded.elapsed() >= TICK {
-            self.guarded = Instant::now();
-            self.guard.look_after();
+        if self.looked.elapsed() >= TICK {
+            self.looked = Instant::now();
+            self.disk.look_after();
         }
         self.health.beat();
     }
@@ -307,18 +307,18 @@ impl<D: Tidy> Thread<D> {
 }
 
 /// Everything that waits, up to the end or a full group.
-fn gather<D>(first: Order<D>, queue: &Receiver<Order<D>>) -> (Vec<Job<D>>, Option<Closing>) {
-    let mut jobs = Vec::new();
-    for order in std::iter::once(first).chain(queue.try_iter()) {
-        match order {
-            Order::Job(job) => jobs.push(job),
-            Order::Close(done) => return (jobs, Some(done)),
+fn gather<D>(first: Request<D>, queue: &Receiver<Request<D>>) -> (Vec<Write<D>>, Option<Closing>) {
+    let mut writes = Vec::new();
+    for request in std::iter::once(first).chain(queue.try_iter()) {
+        match request {
+            Request::Write(write) => writes.push(write),
+            Request::Close(done) => return (writes, Some(done)),
         }
-        if jobs.len() >= GROUP {
+        if writes.len() >= GROUP {
             break;
         }
     }
-    (jobs, None)
+    (writes, None)
 }
 
 /// A panic of the thread is a failed store: nobody could keep a promise any more.

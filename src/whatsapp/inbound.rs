@@ -14,7 +14,7 @@ use wa_rs::{InboundDurabilityHook, Jid, anyhow};
 use super::link::Parts;
 use super::{decode, history, ledger, poll};
 use crate::model::{MessageId, Person, UnixMillis};
-use crate::store::{Batch, StoreError};
+use crate::store::{Batch, NewEvent, StoreError};
 
 /// The engine's way to hand over messages before it acks them.
 pub(super) struct Inbox {
@@ -103,7 +103,7 @@ async fn keep(parts: &Parts, client: &Client, batch: &[InboundMessage]) -> Resul
                 decoded.chose(options);
             }
         }
-        events.extend(ledger::row(&decoded.event));
+        events.push(NewEvent::from(&decoded.event));
     }
     if events.is_empty() {
         return Ok(());

@@ -59,7 +59,7 @@ impl Ledger {
         }
         // Advances wait for the disk together: the store commits them as a group.
         let written = join_all(batch.into_iter().map(|entry| self.settle(entry))).await;
-        let events: Vec<NewEvent> = written.into_iter().flatten().filter_map(|e| row(&e)).collect();
+        let events: Vec<NewEvent> = written.iter().flatten().map(NewEvent::from).collect();
         if events.is_empty() {
             return;
         }
@@ -121,18 +121,4 @@ pub(super) fn resolved(device: &DeviceName, lid: &str, phone: &str) -> Event {
         device: device.clone(),
         data: EventData::Other(serde_json::json!({ "jid": jid, "phone": phone, "lid": lid })),
     }
-}
-
-/// The row the log keeps. `None` never happens: our own types always serialise.
-pub(super) fn row(event: &Event) -> Option<NewEvent> {
-    let body = serde_json::to_vec(event)
-        .inspect_err(|error| tracing::error!(%error, "An event could not be serialised."))
-        .ok()?;
-    Some(NewEvent {
-        device: event.device.clone(),
-        id: event.id.clone(),
-        kind: event.kind,
-        at: event.timestamp,
-        body: body.into(),
-    })
 }

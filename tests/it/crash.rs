@@ -30,7 +30,7 @@ const FAILPOINTS: [(&str, u32); 7] = [
     ("ack.after", 6),
     ("post.delivered", 12),
     ("cursor.before", 12),
-    ("generation.drop", 1),
+    ("segment.drop", 1),
     ("open.middle", 1),
 ];
 /// How long a fail-point may take to be visited.
@@ -113,7 +113,7 @@ async fn killed_a_hundred_times_it_loses_nothing() -> Result<()> {
     let mut moonwa = Moonwa::builder(env!("CARGO_BIN_EXE_moonwa"))
         .whatsapp(&sim.ws_url())
         .env("MOONWA_RETRY_SCALE", "0.001")
-        .env("MOONWA_GENERATION_BYTES", "16384")
+        .env("MOONWA_SEGMENT_BYTES", "16384")
         .config(&config)
         .start()
         .await?;

@@ -1,10 +1,10 @@
 //! How many messages of a device wait, and the place of its newest: one row, so that taking a message reads no queue.
 
-use super::super::StoreError;
-use super::super::database::State;
-use super::super::key::{Key, Parts};
-use super::super::txn::Txn;
 use crate::model::DeviceName;
+use crate::store::StoreError;
+use crate::store::key::{Key, Parts};
+use crate::store::state::State;
+use crate::store::txn::Txn;
 
 /// What is known of a device's messages without reading them.
 #[derive(Default)]

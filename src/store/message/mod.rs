@@ -2,6 +2,7 @@
 //! came. Rows live in `state/`.
 
 mod counts;
+mod row;
 mod sweep;
 
 use std::collections::BTreeMap;
@@ -14,13 +15,13 @@ use sha2::{Digest, Sha256};
 use tokio::sync::{broadcast, watch};
 
 use self::counts::Counts;
-pub(super) use self::sweep::sweep;
+use self::row::{Row, order_at};
 use super::StoreError;
-use super::cursor::{from_json, to_json};
-use super::database::State;
 use super::disk::Room;
+use super::json::{from_json, to_json};
 use super::key::Key;
 use super::reader::Readers;
+use super::state::State;
 use super::txn::Txn;
 use super::writer::{Promise, Writer};
 use crate::model::{
@@ -62,17 +63,6 @@ impl Nudges {
         let mut nudges = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         f(nudges.entry(device.clone()).or_default())
     }
-}
-
-/// A message as its row has it.
-#[derive(serde::Serialize, serde::Deserialize)]
-struct Row {
-    /// Its place among the device's messages.
-    order: u64,
-    /// The hash of its idempotency key, which goes when it goes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    key: Option<String>,
-    message: SentMessage,
 }
 
 impl SendQueue {
@@ -189,22 +179,6 @@ impl SendQueue {
         self.changes.subscribe()
     }
 
-    /// Forgets every message of a device, durable before `Ok`.
-    pub async fn forget(&self, device: &DeviceName) -> Result<(), StoreError> {
-        let device = device.clone();
-        self.writer
-            .run(Promise::Durable, Room::Essential, move |state, txn| {
-                for tag in *b"mqtkn" {
-                    let prefix = Key::new(tag).device(&device);
-                    for (key, _) in txn.scan(&state.queue, prefix.as_ref(), usize::MAX)? {
-                        txn.remove(&state.queue, key);
-                    }
-                }
-                Ok(())
-            })
-            .await
-    }
-
     async fn listed(
         &self,
         tag: u8,
@@ -319,11 +293,6 @@ fn advance(
     row.message.updated = UnixMillis::now();
     txn.put(&state.queue, key, to_json(&row)?);
     Ok(Some(row.message))
-}
-
-/// Places are clock times with room for a thousand messages each, so that age can be told without the message.
-fn order_at(time: UnixMillis) -> u64 {
-    time.millis().saturating_mul(1000)
 }
 
 fn message_key(device: &DeviceName, id: &MessageId) -> Key {

@@ -1,29 +1,32 @@
 //! Old messages go: what nothing has happened to for a week, oldest first, and with it its idempotency key.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use data_encoding::HEXLOWER;
 
-use super::{Row, order_at};
+use super::row::{Row, order_at};
 use crate::model::{DeviceName, MessageStatus, UnixMillis};
 use crate::store::StoreError;
-use crate::store::cursor::from_json;
-use crate::store::database::State;
-use crate::store::key::{Key, Parts};
-use crate::store::log::number;
+use crate::store::json::from_json;
+use crate::store::key::{Key, Parts, number};
+use crate::store::state::State;
 use crate::store::txn::Txn;
+use crate::store::writer::Tidy;
 
 /// How long a message is kept after its last change, and with it its idempotency key.
 const KEEP: Duration = Duration::from_hours(7 * 24);
 /// Messages of a device removed at once when they are too old, once a minute: 720,000 a day, more than a device sends.
 const SWEEP: usize = 500;
 
+impl Tidy for State {
+    fn tidy(self: &Arc<Self>, txn: &mut Txn<'_>, now: UnixMillis) -> Result<(), StoreError> {
+        sweep(self, txn, now)
+    }
+}
+
 /// Removes messages that nothing has happened to for a week, oldest first. Queued ones stay: they are promises.
-pub(in crate::store) fn sweep(
-    state: &State,
-    txn: &mut Txn<'_>,
-    now: UnixMillis,
-) -> Result<(), StoreError> {
+fn sweep(state: &State, txn: &mut Txn<'_>, now: UnixMillis) -> Result<(), StoreError> {
     let young = order_at(now.before(KEEP));
     for (counts, _) in txn.scan(&state.queue, b"n", usize::MAX)? {
         let mut parts = Parts::of(&counts);

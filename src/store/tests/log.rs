@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::{EventId, EventType};
-use crate::store::segment::Generation;
+use crate::store::segment::Segment;
 
 fn event(device: &DeviceName, n: u64) -> NewEvent {
     NewEvent {
@@ -26,12 +26,12 @@ fn seqs(page: &Page) -> Vec<u64> {
 }
 
 fn numbers(outbox: &Outbox) -> Vec<u64> {
-    outbox.generations().iter().map(|generation| generation.number).collect()
+    outbox.segments().iter().map(|segment| segment.number).collect()
 }
 
 fn retire(outbox: &Arc<Outbox>, now: UnixMillis) {
     let mut group = txn::Group::default();
-    group.run(|txn| segment::retire(outbox, txn, now)).unwrap();
+    group.run(|txn| retention::retire(outbox, txn, now)).unwrap();
     group.commit(&outbox.db, fjall::PersistMode::Buffer).unwrap();
 }
 
@@ -218,7 +218,7 @@ impl Deed {
             Self::Make => {
                 let outbox = outbox();
                 let number = numbers(&outbox).last().map_or(1, |last| last + 1);
-                Generation::open(&outbox.db, number).unwrap();
+                Segment::open(&outbox.db, number).unwrap();
             }
             Self::Unlist => {
                 let outbox = outbox();

@@ -12,6 +12,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::*;
+use crate::model::UnixMillis;
 
 /// A store in a directory that goes with it.
 pub(super) struct Opened {

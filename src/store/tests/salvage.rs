@@ -1,11 +1,15 @@
 use std::fs::{File, OpenOptions};
 use std::io::{BufReader, Seek, SeekFrom, Write};
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use fjall::{Database, PersistMode};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::Index;
 
 use super::*;
-use crate::store::journal_file::{Batch as Commit, Mark, read_batch};
+use crate::store::journal_file::{Commit, Mark, read_commit};
 
 const PAGE: usize = 4096;
 
@@ -19,7 +23,7 @@ fn journal(database: &Path) -> PathBuf {
 fn commits(journal: &Path) -> Vec<u64> {
     let mut file = BufReader::new(File::open(journal).unwrap());
     let mut starts = vec![0];
-    while let Commit::Whole { length, .. } = read_batch(&mut file).unwrap() {
+    while let Commit::Whole { length, .. } = read_commit(&mut file).unwrap() {
         starts.push(starts.last().unwrap() + length);
     }
     starts
@@ -176,6 +180,109 @@ fn lazy_commits_after_the_tear_may_go_with_it() {
     let starts = marked(dir.path(), &[(1, 0), (2, 1), (3, 1), (4, 3)]);
     zero(&journal(dir.path()), starts[1] + PAGE as u64, PAGE);
     assert!(matches!(State::open(dir.path()), Err(StoreError::Journal { .. })));
+}
+
+/// The journal of a few real commits, without the zeros behind them, and where each starts.
+fn real_journal() -> &'static (Vec<u8>, Vec<u64>) {
+    static REAL: OnceLock<(Vec<u8>, Vec<u64>)> = OnceLock::new();
+    REAL.get_or_init(|| {
+        let dir = tempfile::tempdir().unwrap();
+        let state = State::open(dir.path()).unwrap();
+        for n in 1..=6_u64 {
+            let mut batch = state.db.batch().durability(Some(PersistMode::SyncAll));
+            for row in 0..n {
+                let value = vec![b'v'; usize::try_from(n * row * 7).unwrap()];
+                batch.insert(&state.rows, format!("{row}"), value);
+            }
+            batch.remove(&state.rows, "0");
+            let mark = Mark { commit: n, synced: n - 1 };
+            batch.insert(&state.meta, [Mark::KEY], mark.into_bytes());
+            batch.commit().unwrap();
+        }
+        drop(state);
+        let journal = journal(dir.path());
+        let starts = commits(&journal);
+        let mut bytes = std::fs::read(journal).unwrap();
+        bytes.truncate(usize::try_from(*starts.last().unwrap()).unwrap());
+        (bytes, starts)
+    })
+}
+
+/// What a commit says: all but its sequence number, which no checksum covers.
+fn content(commit: &[u8]) -> (&[u8], &[u8]) {
+    (&commit[..5], &commit[13..])
+}
+
+#[derive(Clone, Debug)]
+enum Damage {
+    Flip(Index, u8),
+    Zero(Index, usize),
+    Cut(Index),
+    Remove(Index, usize),
+    Repeat(Index, usize),
+}
+
+impl Damage {
+    fn any() -> impl Strategy<Value = Self> {
+        prop_oneof![
+            4 => (any::<Index>(), 0..8_u8).prop_map(|(at, bit)| Self::Flip(at, bit)),
+            1 => (any::<Index>(), 1..200_usize).prop_map(|(at, length)| Self::Zero(at, length)),
+            1 => any::<Index>().prop_map(Self::Cut),
+            1 => (any::<Index>(), 1..200_usize).prop_map(|(at, length)| Self::Remove(at, length)),
+            1 => (any::<Index>(), 1..200_usize).prop_map(|(at, length)| Self::Repeat(at, length)),
+        ]
+    }
+
+    fn apply(&self, bytes: &mut Vec<u8>) {
+        if bytes.is_empty() {
+            return;
+        }
+        let range = |at: &Index, length: usize| {
+            let at = at.index(bytes.len());
+            at..(at + length).min(bytes.len())
+        };
+        match self {
+            Self::Flip(at, bit) => {
+                let at = at.index(bytes.len());
+                bytes[at] ^= 1 << bit;
+            }
+            Self::Zero(at, length) => {
+                let range = range(at, *length);
+                bytes[range].fill(0);
+            }
+            Self::Cut(at) => bytes.truncate(at.index(bytes.len())),
+            Self::Remove(at, length) => drop(bytes.drain(range(at, *length))),
+            Self::Repeat(at, length) => {
+                let range = range(at, *length);
+                let copy = bytes[range.clone()].to_vec();
+                bytes.splice(range.end..range.end, copy);
+            }
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_damaged_commit_is_never_taken_for_a_whole_one(
+        damage in vec(Damage::any(), 1..4),
+    ) {
+        let (real, starts) = real_journal();
+        let commit = |bounds: &[u64]| {
+            let [from, to] = [bounds[0], bounds[1]].map(|at| usize::try_from(at).unwrap());
+            content(&real[from..to])
+        };
+        let written: Vec<_> = starts.windows(2).map(commit).collect();
+        let mut bytes = real.clone();
+        damage.iter().for_each(|damage| damage.apply(&mut bytes));
+        // From everywhere, as salvage looks behind a damaged commit.
+        for from in 0..bytes.len() {
+            let rest = &bytes[from..];
+            if let Commit::Whole { length, .. } = read_commit(&mut &rest[..]).unwrap() {
+                let found = content(&rest[..usize::try_from(length).unwrap()]);
+                prop_assert!(written.contains(&found), "at {from}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::app_sync::{LATEST_SYNC_KEY, SYNC_KEY};
 use super::device::DEVICE;
 use super::signal::{PRE_KEY, SIGNED_PRE_KEY};
 use super::{SessionStore, damaged, from_json};
-use crate::store::{Key, View};
+use crate::store::{Key, SpaceTxn};
 
 const TAGS: [u8; 5] = [DEVICE, PRE_KEY, SIGNED_PRE_KEY, SYNC_KEY, LATEST_SYNC_KEY];
 
@@ -35,12 +35,12 @@ impl SessionStore {
         if !known || own.is_none_or(|device| device.pn.is_none()) {
             return Err(damaged("an identity"));
         }
-        self.update(move |view: &mut View<'_, '_>| {
-            for (key, _) in view.scan(b"")? {
-                view.remove(key);
+        self.update(move |txn: &mut SpaceTxn<'_, '_>| {
+            for (key, _) in txn.scan(b"")? {
+                txn.remove(key);
             }
             for (key, value) in rows {
-                view.put(key, value);
+                txn.put(key, value);
             }
             Ok(())
         })

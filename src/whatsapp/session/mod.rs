@@ -41,7 +41,7 @@ use serde::de::DeserializeOwned;
 use wa_rs::wacore::store::error::{Result, StoreError as EngineError};
 use wa_rs::wacore::store::traits::DeviceStore;
 
-use crate::store::{Batch, Key, Space, StoreError, View};
+use crate::store::{Batch, Key, Space, SpaceTxn, StoreError};
 
 /// One device's rows, as the engine wants to see them.
 pub struct SessionStore {
@@ -124,7 +124,7 @@ impl SessionStore {
 
     async fn update<T: Send + 'static>(
         &self,
-        job: impl FnOnce(&mut View<'_, '_>) -> std::result::Result<T, StoreError> + Send + 'static,
+        job: impl FnOnce(&mut SpaceTxn<'_, '_>) -> std::result::Result<T, StoreError> + Send + 'static,
     ) -> Result<T> {
         self.check()?;
         self.space.update(job).await.map_err(failed)
@@ -171,11 +171,11 @@ impl SessionStore {
         if found.is_empty() {
             return Ok(0);
         }
-        self.update(move |view| {
+        self.update(move |txn| {
             let mut removed = 0;
             for (key, _) in found {
-                if view.get(&key)?.is_some_and(|value| old(&value)) {
-                    view.remove(&key);
+                if txn.get(&key)?.is_some_and(|value| old(&value)) {
+                    txn.remove(&key);
                     removed += 1;
                 }
             }

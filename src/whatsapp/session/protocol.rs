@@ -11,7 +11,7 @@ use wa_rs::wacore::store::traits::{
 
 use super::{SessionStore, damaged, from_json, key, stamped, to_json, unstamp};
 use crate::model::UnixMillis;
-use crate::store::{Batch, Key, Parts, StoreError, View};
+use crate::store::{Batch, Key, Parts, SpaceTxn, StoreError};
 
 const HAS_SENDER_KEY: u8 = b'g';
 const GROUPS_OF_DEVICE: u8 = b'G';
@@ -44,12 +44,12 @@ impl ProtocolStore for SessionStore {
 
     async fn clear_sender_key_devices(&self, group: &str) -> Result<()> {
         let group = group.to_owned();
-        self.update(move |view| {
-            for (key, _) in view.scan(holder(&group, "").as_ref())? {
+        self.update(move |txn| {
+            for (key, _) in txn.scan(holder(&group, "").as_ref())? {
                 if let Ok(device) = last_text(&key, 1) {
-                    view.remove(holding(&device, &group));
+                    txn.remove(holding(&device, &group));
                 }
-                view.remove(key);
+                txn.remove(key);
             }
             Ok(())
         })
@@ -58,13 +58,13 @@ impl ProtocolStore for SessionStore {
 
     async fn delete_sender_key_device_rows(&self, devices: &[&str]) -> Result<()> {
         let devices: Vec<String> = devices.iter().map(|&device| device.to_owned()).collect();
-        self.update(move |view| {
+        self.update(move |txn| {
             for device in devices {
-                for (key, _) in view.scan(holding(&device, "").as_ref())? {
+                for (key, _) in txn.scan(holding(&device, "").as_ref())? {
                     if let Ok(group) = last_text(&key, 1) {
-                        view.remove(holder(&group, &device));
+                        txn.remove(holder(&group, &device));
                     }
-                    view.remove(key);
+                    txn.remove(key);
                 }
             }
             Ok(())
@@ -73,10 +73,10 @@ impl ProtocolStore for SessionStore {
     }
 
     async fn clear_all_sender_key_devices(&self) -> Result<()> {
-        self.update(|view| {
+        self.update(|txn| {
             for tag in [HAS_SENDER_KEY, GROUPS_OF_DEVICE] {
-                for (key, _) in view.scan(&[tag])? {
-                    view.remove(key);
+                for (key, _) in txn.scan(&[tag])? {
+                    txn.remove(key);
                 }
             }
             Ok(())
@@ -102,10 +102,10 @@ impl ProtocolStore for SessionStore {
     async fn put_lid_mappings(&self, entries: &[LidPnMappingEntry]) -> Result<()> {
         let entries = entries.to_vec();
         let learnt = self
-            .update(move |view| {
+            .update(move |txn| {
                 let mut learnt = Vec::new();
                 for entry in entries {
-                    if map_lid(view, &entry)? {
+                    if map_lid(txn, &entry)? {
                         learnt.push((entry.lid, entry.phone_number));
                     }
                 }
@@ -234,9 +234,9 @@ impl ProtocolStore for SessionStore {
 
     async fn take_sent_message(&self, chat: &str, message: &str) -> Result<Option<Vec<u8>>> {
         let key = sent(chat, message);
-        self.update(move |view| {
-            let Some(row) = view.get(&key)? else { return Ok(None) };
-            view.remove(&key);
+        self.update(move |txn| {
+            let Some(row) = txn.get(&key)? else { return Ok(None) };
+            txn.remove(&key);
             Ok(Some(unstamp(&row).1.to_vec()))
         })
         .await
@@ -295,10 +295,10 @@ impl SessionStore {
         change: impl FnOnce(Option<TcTokenEntry>) -> TcTokenEntry + Send + 'static,
     ) -> Result<()> {
         let key = key(TOKEN, jid);
-        self.update(move |view| {
-            let old = view.get(&key)?.map(|row| read(&row)).transpose()?;
+        self.update(move |txn| {
+            let old = txn.get(&key)?.map(|row| read(&row)).transpose()?;
             let row = serde_json::to_vec(&change(old)).map_err(|error| json(&error))?;
-            view.put(&key, row);
+            txn.put(&key, row);
             Ok(())
         })
         .await
@@ -307,22 +307,22 @@ impl SessionStore {
 
 /// Keeps a pair; says whether it was not known before.
 fn map_lid(
-    view: &mut View<'_, '_>,
+    txn: &mut SpaceTxn<'_, '_>,
     entry: &LidPnMappingEntry,
 ) -> std::result::Result<bool, StoreError> {
     let place = key(LID, &entry.lid);
     let mut news = true;
-    if let Some(row) = view.get(&place)? {
+    if let Some(row) = txn.get(&place)? {
         let old: LidPnMappingEntry = read(&row)?;
         news = old.phone_number != entry.phone_number;
         let old_phone = key(LID_OF_PHONE, &old.phone_number);
         // The old number may have a newer LID of its own by now.
-        if view.get(&old_phone)?.is_some_and(|lid| lid == entry.lid.as_bytes()) {
-            view.remove(old_phone);
+        if txn.get(&old_phone)?.is_some_and(|lid| lid == entry.lid.as_bytes()) {
+            txn.remove(old_phone);
         }
     }
-    view.put(key(LID_OF_PHONE, &entry.phone_number), entry.lid.clone().into_bytes());
-    view.put(place, serde_json::to_vec(entry).map_err(|error| json(&error))?);
+    txn.put(key(LID_OF_PHONE, &entry.phone_number), entry.lid.clone().into_bytes());
+    txn.put(place, serde_json::to_vec(entry).map_err(|error| json(&error))?);
     Ok(news)
 }
 

@@ -1,0 +1,77 @@
+//! The database `outbox/` on disk, and the segments of its log.
+
+use std::path::Path;
+use std::sync::{PoisonError, RwLock};
+
+use fjall::{Database, Keyspace};
+
+use super::StoreError;
+use super::database::{self, Base, MIB, check_format, keyspace};
+use super::key::Parts;
+use super::segment::{Limits, Segment};
+
+/// `outbox/`: the event log, cursors, dead letters.
+pub(super) struct Outbox {
+    pub(super) db: Database,
+    pub(super) meta: Keyspace,
+    pub(super) dead: Keyspace,
+    pub(super) limits: Limits,
+    segments: RwLock<Vec<Segment>>,
+}
+
+impl Outbox {
+    pub(super) fn open(path: &Path, limits: Limits) -> Result<Self, StoreError> {
+        let db = database::open(path)?;
+        let meta = keyspace(&db, "meta", MIB)?;
+        check_format(path, &meta)?;
+        let dead = keyspace(&db, "dead", MIB)?;
+        let mut segments = Vec::new();
+        for guard in meta.prefix(*b"g") {
+            let key = guard.key().map_err(StoreError::database)?;
+            let mut parts = Parts::of(&key);
+            parts.tag();
+            if let Some(number) = parts.number() {
+                segments.push(Segment::open(&db, number)?);
+            }
+        }
+        // A crash may leave a segment without its entry: the highest was just made and is kept, see `Segment`;
+        // others were just dropped.
+        let known: Vec<u64> = segments.iter().map(|segment| segment.number).collect();
+        let made = Segment::numbers(&db).into_iter().filter(|number| !known.contains(number));
+        let mut left: Vec<u64> = made.collect();
+        left.sort_unstable();
+        if let Some(highest) = left.pop_if(|number| known.iter().all(|known| known < number)) {
+            segments.push(Segment::open(&db, highest)?);
+        }
+        for number in left {
+            let dropped = Segment::open(&db, number)?;
+            db.delete_keyspace(dropped.rows).map_err(StoreError::database)?;
+        }
+        Ok(Self { db, meta, dead, limits, segments: RwLock::new(segments) })
+    }
+
+    /// The segments now, oldest first. A reader takes its snapshot first: then an event it cannot find was dropped.
+    pub(super) fn segments(&self) -> Vec<Segment> {
+        self.segments.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn add_segment(&self, segment: Segment) {
+        self.segments.write().unwrap_or_else(PoisonError::into_inner).push(segment);
+    }
+
+    pub(super) fn take_segment(&self, number: u64) -> Option<Segment> {
+        let mut all = self.segments.write().unwrap_or_else(PoisonError::into_inner);
+        let place = all.iter().position(|segment| segment.number == number)?;
+        Some(all.remove(place))
+    }
+}
+
+impl Base for Outbox {
+    const MAY_BE_HELD: bool = true;
+    fn db(&self) -> &Database {
+        &self.db
+    }
+    fn meta(&self) -> &Keyspace {
+        &self.meta
+    }
+}

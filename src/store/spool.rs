@@ -1,0 +1,42 @@
+//! The directory for media on their way to WhatsApp.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::StoreError;
+use crate::model::UnixMillis;
+
+/// A queued message expires after a day, so the file it needs is safe to go after two.
+const KEEP: Duration = Duration::from_hours(48);
+
+pub(super) struct Spool(PathBuf);
+
+impl Spool {
+    /// Makes the directory and removes what is too old. Only the holder of the databases' locks may call this.
+    pub(super) fn open(store: &Path) -> Result<Self, StoreError> {
+        let spool = Self(store.join("spool"));
+        std::fs::create_dir_all(&spool.0).map_err(StoreError::io(&spool.0))?;
+        spool.sweep()?;
+        Ok(spool)
+    }
+
+    pub(super) fn directory(&self) -> &Path {
+        &self.0
+    }
+
+    fn sweep(&self) -> Result<(), StoreError> {
+        let expired = UnixMillis::now().before(KEEP);
+        for entry in std::fs::read_dir(&self.0).map_err(StoreError::io(&self.0))?.flatten() {
+            let written = entry.metadata().ok().map(|file| file.mtime());
+            let old = written
+                .and_then(|secs| u64::try_from(secs).ok())
+                .is_some_and(|secs| secs < expired.secs());
+            if old {
+                let file = entry.path();
+                std::fs::remove_file(&file).map_err(StoreError::io(&file))?;
+            }
+        }
+        Ok(())
+    }
+}
