@@ -21,7 +21,6 @@ use crate::model::{DeviceName, EventId, UnixMillis};
 pub struct EndpointId(String);
 
 impl EndpointId {
-    /// The endpoint of a device at a URL.
     pub fn of(device: &DeviceName, url: &str) -> Self {
         // A device name has no `\n`, so the two cannot run into each other.
         let digest: [u8; 32] = Sha256::digest(format!("{device}\n{url}").as_bytes()).into();
@@ -29,7 +28,6 @@ impl EndpointId {
         Self(format!("ep_{}", data_encoding::BASE32_NOPAD.encode(&half).to_ascii_lowercase()))
     }
 
-    /// The id.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -55,16 +53,13 @@ pub struct Cursor {
     pub failing_since: Option<UnixMillis>,
     /// Not before then.
     pub next_try: Option<UnixMillis>,
-    /// Whether it delivers.
     pub state: EndpointState,
-    /// The last attempt's HTTP status.
     pub last_status: Option<u16>,
     /// What was wrong with the last attempt, for programs.
     #[serde(default)]
     pub last_code: Option<String>,
     /// The same for people.
     pub last_error: Option<String>,
-    /// Events delivered.
     pub delivered: u64,
     /// Events parked as dead letters.
     pub parked: u64,
@@ -78,7 +73,6 @@ pub struct Cursor {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EndpointState {
-    /// It delivers.
     Active,
     /// A person paused it.
     Paused,
@@ -89,15 +83,10 @@ pub enum EndpointState {
 /// An event an endpoint refused for good.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct DeadLetter {
-    /// The event's place in the log.
     pub seq: Seq,
-    /// The event.
     pub id: EventId,
-    /// When it was parked.
     pub parked_at: UnixMillis,
-    /// How often it was tried.
     pub tries: u32,
-    /// The last HTTP status.
     pub status: Option<u16>,
     /// Why, for programs.
     #[serde(default)]
@@ -106,12 +95,10 @@ pub struct DeadLetter {
     pub reason: String,
     /// The beginning of the last answer.
     pub answer: String,
-    /// The event's JSON.
     #[serde(skip)]
     pub body: Bytes,
 }
 
-/// All cursors and dead letters.
 pub struct Cursors {
     writer: Writer<Outbox>,
     readers: Readers,
@@ -122,7 +109,6 @@ impl Cursors {
         Self { writer, readers }
     }
 
-    /// An endpoint's cursor, when it has one.
     pub async fn load(&self, endpoint: &EndpointId) -> Result<Option<Cursor>, StoreError> {
         let key = cursor_key(endpoint);
         self.readers
@@ -133,7 +119,6 @@ impl Cursors {
             .await
     }
 
-    /// Every endpoint with a cursor.
     pub async fn all(&self) -> Result<Vec<(EndpointId, Cursor)>, StoreError> {
         self.readers
             .run(move |databases| {

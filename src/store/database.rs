@@ -20,7 +20,6 @@ pub(super) const MIB: u64 = 1024 * 1024;
 pub(super) trait Base: Send + Sync + 'static {
     /// Whether tests may hold its commits.
     const MAY_BE_HELD: bool;
-    /// The database.
     fn db(&self) -> &Database;
     /// Where the mark of a commit that was not synced goes.
     fn meta(&self) -> &Keyspace;
@@ -70,7 +69,6 @@ pub(super) fn check_format(path: &Path, meta: &Keyspace) -> Result<(), StoreErro
     }
 }
 
-/// Copies what fjall read.
 pub(super) fn bytes(slice: &[u8]) -> Bytes {
     Bytes::copy_from_slice(slice)
 }

@@ -1,5 +1,5 @@
-//! Watches the free disk space, because fjall does not survive a full disk: new promises stop first, the writes that
-//! keep a session alive stop last, and a ballast file is there to be given up.
+//! Watches the free disk space, because fjall does not survive a full disk. When space runs out, new promises are
+//! refused first and the writes that keep a session alive last; a ballast file can be removed to make room.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ const MIB: u64 = 1024 * 1024;
 const PROMISES: u64 = 128 * MIB;
 /// Below it nothing is written at all.
 const ESSENTIALS: u64 = 32 * MIB;
-/// What is kept aside.
+/// The size of the file that is removed when the disk is full.
 const BALLAST: u64 = 16 * MIB;
 
 /// What a write is for.
@@ -53,7 +53,6 @@ impl Disk {
         }
     }
 
-    /// Whether there is room for a write.
     pub(super) fn check(&self, room: Room) -> Result<(), StoreError> {
         let needed = match room {
             Room::Promise => PROMISES,
@@ -66,7 +65,6 @@ impl Disk {
         Ok(())
     }
 
-    /// Whether something new can be promised.
     pub(super) fn has_room(&self) -> bool {
         self.free_lately() >= PROMISES
     }
@@ -106,12 +104,12 @@ impl Disk {
         self.path.join("ballast")
     }
 
-    /// A file system that cannot be asked is not in the way.
+    /// If the file system does not answer, nothing is refused.
     fn free_now(&self) -> u64 {
         (self.free)(&self.path).unwrap_or(u64::MAX)
     }
 
-    /// Plenty of space cannot vanish within a second; little can, so it is looked up every time.
+    /// Plenty of free space does not vanish within a second, so that answer is used again for so long.
     fn free_lately(&self) -> u64 {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let fresh = seen.0.is_some_and(|at| at.elapsed() < Duration::from_secs(1));

@@ -6,7 +6,6 @@ use std::sync::Arc;
 /// An error of the store. Cheap to clone: one failed group commit answers everybody who waited for it.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Another process has the store open.
     #[error("{path} is in use by another moonwa (lock held); stop that one first", path = .0.display())]
     Locked(PathBuf),
     /// Too little free disk space to promise anything.
@@ -15,14 +14,8 @@ pub enum StoreError {
     /// The database refused.
     #[error("the store failed: {0}")]
     Database(Arc<dyn std::error::Error + Send + Sync>),
-    /// A file could not be read or written.
     #[error("{path}: {source}", path = path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: Arc<std::io::Error>,
-    },
+    Io { path: PathBuf, source: Arc<std::io::Error> },
     /// A row is not what was written.
     #[error("a row in the store is damaged: {0}")]
     Damaged(String),
@@ -30,21 +23,9 @@ pub enum StoreError {
     #[error(
         "{path} is damaged in the middle (byte {at}), which no power cut does; restore a backup or remove that database"
     , path = path.display())]
-    Journal {
-        /// The journal.
-        path: PathBuf,
-        /// Where the damage starts.
-        at: u64,
-    },
-    /// The store was written by a newer moonwa.
+    Journal { path: PathBuf, at: u64 },
     #[error("{path} was written by a newer moonwa (format {found})", path = path.display())]
-    Newer {
-        /// The database.
-        path: PathBuf,
-        /// Its format.
-        found: u64,
-    },
-    /// The store was closed.
+    Newer { path: PathBuf, found: u64 },
     #[error("the store is closed")]
     Closed,
 }

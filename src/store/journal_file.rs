@@ -46,7 +46,6 @@ impl Mark {
 pub(super) enum Commit {
     /// A commit with a matching checksum.
     Whole {
-        /// Its bytes.
         length: u64,
         /// Its mark; commits of fjall itself have none.
         mark: Option<Mark>,
@@ -57,7 +56,6 @@ pub(super) enum Commit {
     Broken,
 }
 
-/// Reads one commit.
 pub(super) fn read_commit(from: &mut impl Read) -> io::Result<Commit> {
     match (CommitReader { from, length: 0 }).commit() {
         Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(Commit::Broken),

@@ -24,17 +24,14 @@
 use super::StoreError;
 use crate::model::DeviceName;
 
-/// A key under construction.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Key(Vec<u8>);
 
 impl Key {
-    /// A key that starts with a tag.
     pub fn new(tag: u8) -> Self {
         Self(vec![tag])
     }
 
-    /// A key that starts with a device.
     pub(super) fn of(device: &DeviceName) -> Self {
         Self(Vec::new()).device(device)
     }
@@ -48,7 +45,6 @@ impl Key {
         self
     }
 
-    /// Adds a number.
     #[must_use]
     pub fn number(mut self, number: u64) -> Self {
         self.0.extend_from_slice(&number.to_be_bytes());
@@ -72,7 +68,6 @@ impl Key {
         self
     }
 
-    /// The bytes.
     pub fn into_bytes(self) -> Vec<u8> {
         self.0
     }
@@ -95,26 +90,22 @@ impl From<Key> for Vec<u8> {
 pub struct Parts<'a>(&'a [u8]);
 
 impl<'a> Parts<'a> {
-    /// Starts at the front.
     pub fn of(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }
 
-    /// One tag.
     pub fn tag(&mut self) -> Option<u8> {
         let (tag, rest) = self.0.split_first()?;
         self.0 = rest;
         Some(*tag)
     }
 
-    /// One device name.
     pub(super) fn device(&mut self) -> Option<DeviceName> {
         let length = self.tag()?;
         let name = self.take(usize::from(length))?;
         DeviceName::parse(std::str::from_utf8(name).ok()?).ok()
     }
 
-    /// One number.
     pub fn number(&mut self) -> Option<u64> {
         let (number, rest) = self.0.split_first_chunk::<8>()?;
         self.0 = rest;
@@ -128,12 +119,10 @@ impl<'a> Parts<'a> {
         self.take(usize::try_from(u32::from_be_bytes(*length)).ok()?)
     }
 
-    /// One part that is text.
     pub fn text(&mut self) -> Option<&'a str> {
         std::str::from_utf8(self.part()?).ok()
     }
 
-    /// Everything left.
     pub fn rest(self) -> &'a [u8] {
         self.0
     }

@@ -25,15 +25,11 @@ use crate::model::{DeviceName, Event, EventId, EventType, UnixMillis};
 /// An event to be appended. `body` is its JSON, the exact bytes that get signed.
 #[derive(Clone, Debug)]
 pub struct NewEvent {
-    /// Whose log.
     pub device: DeviceName,
     /// Appending the same id twice is the same as once.
     pub id: EventId,
-    /// Its type.
     pub kind: EventType,
-    /// When it happened.
     pub at: UnixMillis,
-    /// Its JSON.
     pub body: Bytes,
 }
 
@@ -56,30 +52,23 @@ impl From<&Event> for NewEvent {
 /// An event read back.
 #[derive(Clone, Debug)]
 pub struct StoredEvent {
-    /// Its place.
     pub seq: Seq,
-    /// Its id.
     pub id: EventId,
-    /// Its type.
     pub kind: EventType,
-    /// When it happened.
     pub at: UnixMillis,
     /// When it was stored.
     pub stored: UnixMillis,
-    /// Its JSON.
     pub body: Bytes,
 }
 
 /// What `read_after` found.
 #[derive(Clone, Debug, Default)]
 pub struct Page {
-    /// The events, in order.
     pub events: Vec<StoredEvent>,
     /// How many events after the asked place were dropped by retention before these.
     pub dropped: u64,
 }
 
-/// The log of all devices.
 pub struct EventLog {
     writer: Writer<Outbox>,
     readers: Readers,
@@ -145,14 +134,14 @@ impl EventLog {
             .await
     }
 
-    /// The place of the newest event; `Seq(0)` when there is none. Changes wake the receiver: a nudge that may
-    /// coalesce but is never lost.
+    /// The place of the newest event; `Seq(0)` when there is none. Every change wakes the receiver; several changes may
+    /// wake it once.
     pub fn tail(&self, device: &DeviceName) -> watch::Receiver<Seq> {
         self.tails.with(device, watch::Sender::subscribe)
     }
 
-    /// The newest place whose commit is done. Only up to here is what a snapshot says to be believed: fjall shows one
-    /// taken beside a commit parts of it, when a memtable goes to the disk at that moment.
+    /// The newest place whose commit is complete. A snapshot may be trusted only up to here: one that is taken during a
+    /// commit can show a part of it, if a memtable is written to the disk at that moment.
     fn committed(&self, device: &DeviceName) -> Seq {
         *self.tail(device).borrow()
     }
@@ -191,7 +180,6 @@ impl EventLog {
     }
 }
 
-/// What the committer thread does for `append`.
 fn append(
     outbox: &Arc<Outbox>,
     txn: &mut Txn<'_>,
@@ -201,7 +189,7 @@ fn append(
     failpoint("append.before");
     let now = UnixMillis::now();
     let mut moved = BTreeMap::new();
-    // Of all events only a message is acknowledged to WhatsApp.
+    // Only messages are acknowledged to WhatsApp.
     let mut message = false;
     for event in events {
         let seen = id_key(&event.device, &event.id);
@@ -237,7 +225,6 @@ fn append(
     Ok(())
 }
 
-/// The log at one moment.
 /// The place of an event, by the row its id points to; newest segment first, where it usually is.
 fn find_in(
     segments: &[Segment],
@@ -259,7 +246,7 @@ struct Reading {
 
 impl Reading {
     fn of(outbox: &Outbox) -> Self {
-        // In this order: an event that the snapshot has and no segment holds was dropped, and is counted so.
+        // In this order, an event that is in no segment was dropped, and is counted as dropped.
         let now = outbox.db.snapshot();
         Self { now, segments: outbox.segments() }
     }

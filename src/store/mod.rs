@@ -1,6 +1,6 @@
-//! Everything that must survive: credentials and Signal state, the send queue, the event log with its cursors. The only
-//! directory that says `fjall`. Two databases, `state/` and `outbox/`, each written by one committer thread; callers
-//! are async and never touch the disk themselves. What the rows mean is decided elsewhere.
+//! Everything that must survive a restart: credentials and Signal state, the send queue, the event log with its cursors.
+//! There are two databases, `state/` and `outbox/`, each written by one committer thread; callers are async and never
+//! touch the disk themselves. What the rows of a space mean is decided by its owner. Only this directory uses `fjall`.
 
 mod cursor;
 mod database;
@@ -51,7 +51,6 @@ use spool::Spool;
 use state::State;
 use writer::Writer;
 
-/// How to open the store.
 #[derive(Clone, Debug)]
 pub struct StoreOptions {
     /// The directory; created when absent.
@@ -80,13 +79,13 @@ struct Inner {
 }
 
 impl Store {
-    /// Opens both databases, repairing a torn journal tail. Refused by name when another process has them.
+    /// Opens both databases and mends a journal whose end is torn. Refused when another process has them open.
     pub async fn open(options: StoreOptions) -> Result<Self, StoreError> {
         let path = options.path.clone();
         let (opened, ready) = oneshot::channel();
         std::thread::Builder::new()
             .name("store-open".to_owned())
-            // An asker that went away drops the store, which ends its threads.
+            // If the caller went away, the store is dropped here, which ends its threads.
             .spawn(move || drop(opened.send(open(&options))))
             .map_err(StoreError::io(&path))?;
         ready.await.map_err(|_panicked| StoreError::Closed)?
@@ -128,17 +127,14 @@ impl Store {
             .await
     }
 
-    /// The event log.
     pub fn log(&self) -> &EventLog {
         &self.0.log
     }
 
-    /// The endpoints' cursors and dead letters.
     pub fn cursors(&self) -> &Cursors {
         &self.0.cursors
     }
 
-    /// The send queue.
     pub fn queue(&self) -> &SendQueue {
         &self.0.queue
     }
@@ -148,8 +144,7 @@ impl Store {
         self.0.spool.directory().to_owned()
     }
 
-    /// Resolves once the store can no longer keep a promise (poisoned by an I/O error): the process must end and be
-    /// started again.
+    /// Resolves when nothing can be written any more, after an I/O error: the process must end and be started again.
     pub async fn failed(&self) -> StoreError {
         tokio::select! {
             error = self.0.state.failed() => error,
@@ -202,7 +197,6 @@ fn open(options: &StoreOptions) -> Result<Store, StoreError> {
         log: EventLog::new(outbox.clone(), readers.clone(), tails),
         cursors: Cursors::new(outbox.clone(), readers.clone()),
         queue: SendQueue::new(state.clone(), readers.clone()),
-        // Only the holder of the databases' locks may empty it.
         spool: Spool::open(path)?,
         disk,
         state,

@@ -34,7 +34,7 @@ impl Outbox {
                 segments.push(Segment::open(&db, number)?);
             }
         }
-        // A crash may leave a segment without its entry: the highest was just made and is kept, see `Segment`;
+        // A crash may leave a segment without its entry. The highest was just made and is kept, see `Segment`; the
         // others were just dropped.
         let known: Vec<u64> = segments.iter().map(|segment| segment.number).collect();
         let made = Segment::numbers(&db).into_iter().filter(|number| !known.contains(number));
@@ -50,7 +50,7 @@ impl Outbox {
         Ok(Self { db, meta, dead, limits, segments: RwLock::new(segments) })
     }
 
-    /// The segments now, oldest first. A reader takes its snapshot first: then an event it cannot find was dropped.
+    /// Oldest first. A reader takes its snapshot before it asks, so that an event it cannot find was dropped.
     pub(super) fn segments(&self) -> Vec<Segment> {
         self.segments.read().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -12,7 +12,6 @@ use super::state::State;
 
 const THREADS: usize = 2;
 
-/// Both databases.
 #[derive(Clone)]
 pub(super) struct Databases {
     pub(super) state: Arc<State>,
@@ -32,7 +31,6 @@ enum Request {
 pub(super) struct Readers(Sender<Request>);
 
 impl Readers {
-    /// Starts the threads.
     pub(super) fn start(databases: &Databases) -> std::io::Result<Self> {
         let (requests, queue) = channel();
         let queue = Arc::new(Mutex::new(queue));
@@ -45,21 +43,20 @@ impl Readers {
         Ok(Self(requests))
     }
 
-    /// Runs a read.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Databases) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (answer, answered) = oneshot::channel();
         let read = Box::new(move |databases: &Databases| {
-            // Nobody waits any more when the asker was dropped.
+            // The caller may have gone away.
             answer.send(read(databases)).ok();
         });
         self.0.send(Request::Read(read)).map_err(|_closed| StoreError::Closed)?;
         answered.await.map_err(|_closed| StoreError::Closed)?
     }
 
-    /// Ends the threads after what is waiting; both have let go of the databases then.
+    /// Ends the threads after the reads that wait; both have dropped the databases then.
     pub(super) async fn close(&self) {
         for _ in 0..THREADS {
             let (done, ended) = oneshot::channel();

@@ -1,5 +1,4 @@
-//! Decides which segment takes the next event, and which are dropped. Which events a cursor misses then is counted by
-//! the reader.
+//! Decides which segment takes the next event, and which segments are dropped.
 
 use std::sync::Arc;
 
@@ -33,7 +32,7 @@ pub(super) fn newest(
         {
             return Ok((last, row));
         }
-        // Nothing will be added to it: let its memory go. A refusal costs memory only.
+        // Nothing will be added to it, so its memory is released. If that fails it only costs memory.
         last.rows.rotate_memtable().ok();
     }
     let next = Segment::open(&outbox.db, number)?;
@@ -58,7 +57,7 @@ pub(super) fn retire(
     let mut left = kept.len();
     for (segment, row) in kept {
         let too_old = now.since(row.newest) > outbox.limits.keep;
-        // The last one is never too much: it may be the one being written.
+        // The last one may be the one that is being written.
         let too_much = total > outbox.limits.max_size && left > 1;
         if !too_old && !too_much {
             break;
@@ -79,7 +78,7 @@ fn drop_one(outbox: &Arc<Outbox>, txn: &mut Txn<'_>, segment: &Segment) {
     txn.after_commit(move || {
         failpoint("segment.drop");
         let Some(segment) = outbox.take_segment(number) else { return };
-        // Without its entry the next start deletes it, so a failure here only costs space until then.
+        // Its entry is gone, so the next start deletes it; a failure here only costs space until then.
         if let Err(error) = outbox.db.delete_keyspace(segment.rows) {
             tracing::warn!(%error, "An old part of the event log could not be removed.");
         }

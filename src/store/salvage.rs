@@ -1,6 +1,6 @@
-//! Repairs what a crash can leave behind and fjall refuses to open, or would "repair" by dropping promises in silence:
-//! a database that was only half made, and a journal whose last commit a power cut tore. Damage that no power cut can
-//! explain is named and left alone.
+//! Mends what a crash can leave behind, where fjall would refuse to open the database or would silently drop commits
+//! that were promised: a database that was only half made, and a journal whose last commit was torn by a power cut.
+//! Damage that no power cut explains is reported and left as it is.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::StoreError;
 use super::journal_file::{Commit, Mark, read_commit};
 
-/// Looks after a database before fjall opens it.
+/// Mends a database before fjall opens it.
 pub(super) fn before_open(path: &Path) -> Result<(), StoreError> {
     let lock = path.join("lock");
     let lock = match OpenOptions::new().read(true).write(true).open(&lock) {
@@ -19,7 +19,7 @@ pub(super) fn before_open(path: &Path) -> Result<(), StoreError> {
         Err(error) => return Err(StoreError::io(&lock)(error)),
     };
     if lock.try_lock().is_err() {
-        // Somebody lives here; opening will say so.
+        // Another process has the database; opening it will report that.
         return Ok(());
     }
     let Some(journal) = newest_journal(path).map_err(StoreError::io(path))? else { return Ok(()) };
@@ -55,7 +55,7 @@ fn mend(journal: &Path) -> Result<(), StoreError> {
     if tear.promised {
         return Err(StoreError::Journal { path: journal.to_owned(), at: tear.at });
     }
-    // One name per place of the tear: a second try must not overwrite the first copy with less.
+    // The name contains the place of the tear, so that a second attempt does not overwrite the first copy.
     let copy = journal.with_extension(format!("jnl.torn-{}", tear.at));
     let cut = || -> io::Result<()> {
         std::fs::copy(journal, &copy)?;
@@ -71,11 +71,11 @@ fn mend(journal: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Where a journal stops making sense in a way fjall must not see.
+/// Where a journal is damaged in a way that fjall does not handle itself.
 struct Tear {
     /// The end of the last good commit.
     at: u64,
-    /// Whether a later commit proves that what is damaged had been synced.
+    /// Whether a later commit proves that the damaged part had been synced.
     promised: bool,
 }
 
@@ -95,14 +95,14 @@ fn find_tear(journal: &Path) -> io::Result<Option<Tear>> {
     file.seek(SeekFrom::Start(at))?;
     let later = later_marks(&mut file)?;
     let Some(first) = later.first() else {
-        // What was cut short is dropped by fjall itself.
+        // fjall itself drops a commit that was cut short.
         return Ok(refused.then_some(Tear { at, promised: false }));
     };
     let damaged = commit.map_or(first.commit.saturating_sub(1), |commit| commit + 1);
     Ok(Some(Tear { at, promised: later.iter().any(|mark| mark.synced >= damaged) }))
 }
 
-/// The marks of the whole commits that lie somewhere behind a damaged one.
+/// The marks of the whole commits that come after a damaged one.
 fn later_marks(file: &mut impl Read) -> io::Result<Vec<Mark>> {
     let rest = without_end(file)?;
     let mut marks = Vec::new();
@@ -119,8 +119,8 @@ fn later_marks(file: &mut impl Read) -> io::Result<Vec<Mark>> {
     Ok(marks)
 }
 
-/// What is left of a journal, without the zeros at its end: it is made 64 MiB long and mostly never filled, so they are
-/// compared by the page and never kept.
+/// The rest of a journal without the zeros at its end. A journal is created 64 MiB long and is mostly empty, so the zeros
+/// are recognised page by page and not kept in memory.
 fn without_end(file: &mut impl Read) -> io::Result<Vec<u8>> {
     static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
     let (mut rest, mut zeros) = (Vec::new(), 0);

@@ -19,16 +19,15 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    /// A segment is small enough that dropping one is never a large part of what is kept.
+    /// Small enough that one segment is never a large part of what is kept.
     pub(super) fn segment_size(self) -> u64 {
         let usual = || (self.max_size / 8).clamp(4 * 1024, 32 * MIB);
         knobs().segment_bytes.unwrap_or_else(usual)
     }
 }
 
-/// One segment. The highest is never dropped before a higher one is made: after a start fjall numbers keyspaces from the
-/// highest it finds, and a keyspace that gets a dropped one's number may be taken for dropped itself, with its rows, at
-/// the next start.
+/// The highest segment is never dropped before a higher one is made. After a start, fjall numbers new keyspaces from the
+/// highest it finds; one that gets the number of a dropped keyspace may be deleted with its rows at the next start.
 #[derive(Clone)]
 pub(super) struct Segment {
     pub(super) number: u64,

@@ -28,17 +28,14 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// An empty batch.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets a row.
     pub fn put(&mut self, key: impl Into<Vec<u8>>, value: impl Into<Bytes>) {
         self.changes.push((key.into(), Some(value.into())));
     }
 
-    /// Removes a row.
     pub fn remove(&mut self, key: impl Into<Vec<u8>>) {
         self.changes.push((key.into(), None));
     }
@@ -55,7 +52,6 @@ impl Space {
         Self { prefix: self.full(prefix).into(), ..self }
     }
 
-    /// One row.
     pub async fn get(&self, key: impl Into<Vec<u8>>) -> Result<Option<Bytes>, StoreError> {
         let key = self.full(&key.into());
         self.readers
@@ -203,7 +199,6 @@ pub struct SpaceTxn<'a, 'g> {
 }
 
 impl SpaceTxn<'_, '_> {
-    /// One row.
     pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Bytes>, StoreError> {
         self.txn.get(&self.state.rows, self.full(key.as_ref()))
     }
@@ -217,12 +212,10 @@ impl SpaceTxn<'_, '_> {
         Ok(rows.into_iter().map(bare).collect())
     }
 
-    /// Sets a row.
     pub fn put(&mut self, key: impl AsRef<[u8]>, value: impl Into<Bytes>) {
         self.txn.put(&self.state.rows, self.full(key.as_ref()), value);
     }
 
-    /// Removes a row.
     pub fn remove(&mut self, key: impl AsRef<[u8]>) {
         self.txn.remove(&self.state.rows, self.full(key.as_ref()));
     }

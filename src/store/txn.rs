@@ -1,5 +1,5 @@
-//! What the committer thread sees while it merges the jobs of one group: the database with everything on top that
-//! the group has changed so far. One value per row at the end, so the batch never writes a row twice under one number.
+//! The database as the committer thread sees it while it merges the jobs of one group, with the group's changes so far
+//! on top. Each row has one value at the end, because fjall's batch must not write a row twice.
 
 use std::collections::BTreeMap;
 
@@ -72,7 +72,6 @@ pub(super) struct Txn<'a> {
 }
 
 impl Txn<'_> {
-    /// One row.
     pub(super) fn get(
         &self,
         keyspace: &Keyspace,
@@ -131,7 +130,6 @@ impl Txn<'_> {
         Ok(rows.into_iter().take(limit).collect())
     }
 
-    /// Sets a row.
     pub(super) fn put(
         &mut self,
         keyspace: &Keyspace,
@@ -141,7 +139,6 @@ impl Txn<'_> {
         self.change(keyspace, key.into(), Some(value.into()));
     }
 
-    /// Removes a row.
     pub(super) fn remove(&mut self, keyspace: &Keyspace, key: impl Into<Vec<u8>>) {
         self.change(keyspace, key.into(), None);
     }

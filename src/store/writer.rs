@@ -1,5 +1,5 @@
 //! The one thread that writes a database. It merges whatever waits into one batch, syncs once and answers everybody;
-//! a lonely job is written at once. It also syncs what was written lazily, tidies up, and proves that it is alive.
+//! a single job is written at once. It also syncs what was written lazily, removes old rows, and shows that it is alive.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -104,7 +104,6 @@ impl Health {
 }
 
 impl<D: Tidy> Writer<D> {
-    /// Starts the thread.
     pub(super) fn start(
         name: &str,
         base: Arc<D>,
@@ -150,7 +149,7 @@ impl<D: Tidy> Writer<D> {
         let (answer, answered) = oneshot::channel();
         let run: Run<D> = Box::new(move |base, group| {
             let outcome = base.and_then(|base| group.run(|txn| job(base, txn)));
-            // Nobody waits any more when the asker was dropped; the promise holds all the same.
+            // The caller may have gone away; the write counts all the same.
             Box::new(move |commit| drop(answer.send(commit.and(outcome))))
         });
         let request = Request::Write(Write { promise, room, run, _place: place });
@@ -165,7 +164,7 @@ impl<D: Tidy> Writer<D> {
         self.health.failure().is_none() && Duration::from_millis(silent) <= patience
     }
 
-    /// Resolves when no promise can be kept any more.
+    /// Resolves when nothing can be written any more.
     pub(super) async fn failed(&self) -> StoreError {
         let mut failed = self.health.failed.subscribe();
         match failed.wait_for(Option::is_some).await {
@@ -250,7 +249,7 @@ impl<D: Tidy> Thread<D> {
         if group.is_empty() {
             return Ok(());
         }
-        // Salvage must know which commits a power cut may take.
+        // Salvage needs to know which commits a power cut may destroy.
         self.mark.commit += 1;
         let (meta, mark) = (self.base.meta().clone(), self.mark);
         group.run(|txn| {
@@ -278,7 +277,7 @@ impl<D: Tidy> Thread<D> {
                 self.synced();
             }
         } else if self.probed.elapsed() >= TICK {
-            // fjall has no question for "poisoned?": a flush that writes nothing is one.
+            // fjall cannot be asked whether it is poisoned, but a flush that writes nothing fails if it is.
             self.persist(PersistMode::Buffer).ok();
         }
         if self.tidied.elapsed() >= TIDY && self.health.failure().is_none() {
@@ -321,7 +320,7 @@ fn gather<D>(first: Request<D>, queue: &Receiver<Request<D>>) -> (Vec<Write<D>>,
     (writes, None)
 }
 
-/// A panic of the thread is a failed store: nobody could keep a promise any more.
+/// If the thread panics, the store has failed: nothing can be written any more.
 struct Loud(Arc<Health>);
 
 impl Drop for Loud {

@@ -71,8 +71,8 @@ impl SendQueue {
         Self { writer, readers, nudges: Nudges::default(), changes }
     }
 
-    /// Puts a message on disk (and its idempotency key, in one batch), durable before `Ok`. A message id that is there
-    /// already is the same as a key that is.
+    /// Puts a message on disk together with its idempotency key, durable before `Ok`. A message id that is known already
+    /// is treated like a key that is known.
     pub async fn enqueue(
         &self,
         message: SentMessage,
@@ -124,7 +124,6 @@ impl SendQueue {
         self.listed(b'q', device, limit, false).await
     }
 
-    /// One message.
     pub async fn get(
         &self,
         device: &DeviceName,
@@ -234,7 +233,7 @@ fn enqueue(
     if counts.waiting >= limit as u64 {
         return Ok(Enqueued::Full);
     }
-    // In the order they came, also when the clock goes back.
+    // Messages keep the order in which they came, even if the clock goes back.
     let order = order_at(UnixMillis::now()).max(counts.last.saturating_add(1));
     counts.last = order;
     let id = Bytes::copy_from_slice(message.id.as_str().as_bytes());

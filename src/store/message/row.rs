@@ -2,7 +2,6 @@
 
 use crate::model::{SentMessage, UnixMillis};
 
-/// A message as its row has it.
 #[derive(serde::Serialize, serde::Deserialize)]
 pub(super) struct Row {
     /// Its place among the device's messages.
@@ -13,7 +12,8 @@ pub(super) struct Row {
     pub(super) message: SentMessage,
 }
 
-/// Places are clock times with room for a thousand messages each, so that age can be told without the message.
+/// The place of a message that comes at this time. Each millisecond has room for a thousand, so that a message's age can
+/// be read from its place.
 pub(super) fn order_at(time: UnixMillis) -> u64 {
     time.millis().saturating_mul(1000)
 }

@@ -46,13 +46,13 @@ fn sweep_device(
 ) -> Result<(), StoreError> {
     let prefix = Key::new(b't').device(device);
     let (mut from, mut removed) = (prefix.as_ref().to_vec(), 0);
-    // Page by page: old messages that stay must not keep those behind them.
+    // Page by page, so that old messages that stay do not hide those after them.
     while removed < SWEEP {
         let page = txn.scan_from(&state.queue, prefix.as_ref(), &from, SWEEP)?;
         let Some((last, _)) = page.last() else { return Ok(()) };
         from = [last.as_slice(), &[0]].concat();
         for (index, id) in page {
-            // Nothing changed before it was made, so the rest is too young.
+            // A message cannot have changed before it was made, so this one and all after it are too young.
             if number(index.get(prefix.as_ref().len()..).unwrap_or_default())? > young {
                 return Ok(());
             }
