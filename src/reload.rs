@@ -2,12 +2,10 @@
 //! touched, so a file with a mistake changes nothing. What differs is computed in `config`; devices and webhooks make
 //! themselves match.
 
-use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -19,8 +17,12 @@ use crate::config::{
 use crate::hooks::Webhooks;
 use crate::model::UnixMillis;
 use crate::systemd;
+use crate::task::Tasks;
 use crate::telemetry::Log;
 use crate::whatsapp::Fleet;
+
+/// A file on a network mount may hang: whatever touches it has a thread of its own.
+const THREAD: &str = "config";
 
 /// Owns reloads: one at a time, in one task.
 pub struct Reloader {
@@ -114,14 +116,14 @@ impl Reloader {
     async fn rehearse(&self, request: EditRequest) -> Result<Revision, EditError> {
         let (path, running) = (self.path.clone(), self.live.load_full());
         let EditRequest { edit, expected } = request;
-        off_the_runtime(move || edit.rehearse(&path, expected, &running)).await?
+        Tasks::on_thread(THREAD, move || edit.rehearse(&path, expected, &running)).await?
     }
 
     /// An edit is a save like any other; only that whoever made it is told at once.
     async fn edit(&mut self, request: EditRequest) -> Result<Arc<ReloadReport>, EditError> {
         let (path, running) = (self.path.clone(), self.live.load_full());
         let EditRequest { edit, expected } = request;
-        off_the_runtime(move || edit.write(&path, expected, &running)).await??;
+        Tasks::on_thread(THREAD, move || edit.write(&path, expected, &running)).await??;
         let report = self.reload_and_tell(Trigger::Api).await;
         if report.outcome == ReloadOutcome::Rejected {
             // Somebody else saved a mistake in the same moment.
@@ -221,21 +223,11 @@ impl Reloader {
 
 async fn read_off_the_runtime(path: PathBuf) -> Result<Loaded, Rejected> {
     let file = path.display().to_string();
-    off_the_runtime(move || Config::load(&path)).await.unwrap_or_else(|error| {
+    Tasks::on_thread(THREAD, move || Config::load(&path)).await.unwrap_or_else(|error| {
         let message = format!("cannot be read: {error}");
         let problem = Problem { file, at: None, key: String::new(), message, hint: None };
         Err(Rejected { problems: vec![problem], revision: None, others: Box::default() })
     })
-}
-
-/// A file on a network mount may hang: it is looked at on a thread of its own.
-async fn off_the_runtime<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> io::Result<T> {
-    let (answer, done) = oneshot::channel();
-    let thread = std::thread::Builder::new().name("config".to_owned());
-    thread.spawn(move || answer.send(work()).is_ok())?;
-    done.await.map_err(io::Error::other)
 }
 
 /// Says how a reload went: to systemd, the log and the metrics.

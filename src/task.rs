@@ -1,9 +1,11 @@
 //! The owner of every task: named, waited for at shutdown, and loud when one panics. Nothing else may spawn.
 
 use std::future::Future;
+use std::io;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -34,6 +36,19 @@ impl Tasks {
         }));
     }
 
+    /// Runs work that may block on a thread of its own: however long it takes, it holds nobody else up. An error means
+    /// that there was no thread for it, or that it panicked.
+    pub async fn on_thread<T: Send + 'static>(
+        name: &str,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> io::Result<T> {
+        let (done, outcome) = oneshot::channel();
+        let thread = std::thread::Builder::new().name(name.to_owned());
+        // Whoever asked may have gone away since: the work is done all the same.
+        thread.spawn(move || drop(done.send(work())))?;
+        outcome.await.map_err(|_| io::Error::other("the work's thread panicked"))
+    }
+
     /// The token every long wait selects on.
     pub fn stop(&self) -> &CancellationToken {
         &self.stop
@@ -61,6 +76,16 @@ mod tests {
         tasks.spawn("patient", async move { stop.cancelled().await });
         tasks.spawn("clumsy", async { panic!("on purpose") });
         assert_eq!(tasks.shutdown(Duration::from_secs(5)).await, 0);
+    }
+
+    #[tokio::test]
+    async fn work_on_a_thread_answers_and_its_panic_is_an_error() {
+        let here = std::thread::current().id();
+        let there = Tasks::on_thread("work", move || std::thread::current().id()).await.unwrap();
+        assert_ne!(here, there);
+        let lost = Tasks::on_thread("work", || panic!("on purpose")).await;
+        let lost: io::Result<()> = lost;
+        assert!(lost.is_err());
     }
 
     #[tokio::test(start_paused = true)]

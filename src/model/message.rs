@@ -1,11 +1,10 @@
 //! What callers ask to be sent, and how far each message got.
 
 use std::fmt;
-use std::path::PathBuf;
 
-use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
 
+use super::media::{MediaKind, MediaSource, Thumbnail, file_name};
 use super::{DeviceName, Jid, Recipient, UnixMillis};
 
 /// A WhatsApp message id, chosen here before anything is promised.
@@ -76,6 +75,13 @@ pub struct SendRequest {
     /// Whether media may be opened once only.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub view_once: bool,
+}
+
+impl SendRequest {
+    /// A message that answers and mentions nobody.
+    pub fn plain(to: Recipient, content: Content) -> Self {
+        Self { to, content, reply_to: None, mentions: Vec::new(), view_once: false }
+    }
 }
 
 /// What a message says. `Debug` is derived for tests; never log it.
@@ -165,66 +171,18 @@ pub enum Content {
     },
 }
 
-/// The kinds of media a message can carry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum MediaKind {
-    /// A picture.
-    Image,
-    /// A film.
-    Video,
-    /// A sound file.
-    Audio,
-    /// A voice note.
-    Voice,
-    /// Any file.
-    Document,
-    /// A sticker (WebP).
-    Sticker,
-}
-
-/// Where media to be sent comes from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum MediaSource {
-    /// Fetched from there when it is sent.
-    Url(String),
-    /// Uploaded by the caller; a file in the store's spool, removed once sent.
-    Spool(PathBuf),
-}
-
-/// A small JPEG picture, as base64. Nobody here looks into it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Thumbnail(String);
-
-impl Thumbnail {
-    /// WhatsApp's own are a few KiB.
-    const MOST: usize = 16 << 10;
-
-    /// `None` when it does not begin like a JPEG, or is too large.
-    pub fn new(jpeg: &[u8]) -> Option<Self> {
-        let good = jpeg.starts_with(&[0xff, 0xd8, 0xff]) && jpeg.len() <= Self::MOST;
-        good.then(|| Self(BASE64.encode(jpeg)))
-    }
-
-    /// The picture.
-    pub fn bytes(&self) -> Vec<u8> {
-        BASE64.decode(self.0.as_bytes()).unwrap_or_default()
-    }
-}
-
-impl TryFrom<String> for Thumbnail {
-    type Error = &'static str;
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        let jpeg = BASE64.decode(text.as_bytes()).ok();
-        jpeg.and_then(|jpeg| Self::new(&jpeg)).ok_or("not a thumbnail")
-    }
-}
-
-impl From<Thumbnail> for String {
-    fn from(thumbnail: Thumbnail) -> Self {
-        thumbnail.0
+impl Content {
+    /// A file by its URL alone: its name is in the URL, and its type in its bytes. What its kind cannot have as a caption
+    /// follows as a message of its own.
+    pub fn file(media: MediaKind, url: String, caption: Option<String>) -> Vec<Self> {
+        let caption = caption.filter(|caption| !caption.is_empty());
+        let (caption, follows) =
+            if media.has_caption() { (caption, None) } else { (None, caption) };
+        let filename = (media == MediaKind::Document)
+            .then(|| file_name(&url).unwrap_or_else(|| "file".to_owned()));
+        let source = MediaSource::Url(url);
+        let file = Self::Media { media, source, mime: None, filename, caption, thumbnail: None };
+        std::iter::once(file).chain(follows.map(|text| Self::Text { text })).collect()
     }
 }
 
@@ -313,6 +271,15 @@ pub struct SentMessage {
     pub updated: UnixMillis,
 }
 
+impl SentMessage {
+    /// A message to be queued now, under a fresh id.
+    pub fn new(device: DeviceName, request: SendRequest) -> Self {
+        let now = UnixMillis::now();
+        let status = MessageStatus::Queued;
+        Self { id: MessageId::random(), device, request, status, created: now, updated: now }
+    }
+}
+
 /// A caller's `Idempotency-Key`: 1 to 255 visible ASCII characters.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct IdempotencyKey(String);
@@ -343,6 +310,29 @@ mod tests {
         assert!(MessageStatus::Sent.may_become(&failed));
         assert!(!MessageStatus::Delivered.may_become(&failed));
         assert!(!failed.may_become(&MessageStatus::Read));
+    }
+
+    #[test]
+    fn a_caption_that_a_kind_cannot_have_follows() {
+        let file = |media| {
+            let caption = Some("here".to_owned());
+            Content::file(media, "https://a.example/x/list.pdf".to_owned(), caption)
+        };
+        for (media, name) in [(MediaKind::Image, None), (MediaKind::Document, Some("list.pdf"))] {
+            let [Content::Media { filename, caption, .. }] = &file(media)[..] else { panic!() };
+            assert_eq!((filename.as_deref(), caption.as_deref()), (name, Some("here")));
+        }
+        for media in [MediaKind::Audio, MediaKind::Voice, MediaKind::Sticker] {
+            let [Content::Media { caption: None, .. }, Content::Text { text }] = &file(media)[..]
+            else {
+                panic!("{media:?}")
+            };
+            assert_eq!(text, "here");
+        }
+        let unnamed = Content::file(MediaKind::Document, "https://a.example".to_owned(), None);
+        let [Content::Media { filename, .. }] = &unnamed[..] else { panic!() };
+        assert_eq!(filename.as_deref(), Some("file"));
+        assert_eq!(Content::file(MediaKind::Audio, String::new(), Some(String::new())).len(), 1);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 mod address;
 mod device;
 mod event;
+mod media;
 mod message;
 mod secret;
 mod time;
@@ -17,9 +18,7 @@ pub use event::{
     DeviceData, Event, EventData, EventId, EventType, MediaData, MessageData, Person, Reply,
     StatusData,
 };
-pub use message::{
-    Content, IdempotencyKey, MediaKind, MediaSource, MessageId, MessageStatus, SendRequest,
-    SentMessage, Thumbnail,
-};
+pub use media::{MediaKind, MediaSource, Thumbnail, file_name};
+pub use message::{Content, IdempotencyKey, MessageId, MessageStatus, SendRequest, SentMessage};
 pub use secret::{KeyHash, Secret};
 pub use time::UnixMillis;
