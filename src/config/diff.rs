@@ -1,5 +1,6 @@
-//! What an edit changes: a pure comparison of two configurations. `moonwa plan` prints it and the reloader acts on it, so
-//! the plan cannot lie. It knows which keys need a restart; it touches nothing.
+//! What an edit changes: a pure comparison of two configurations. `moonwa plan` and the report of a reload print it, and a
+//! reload that needs a restart is refused by it. Applying is done elsewhere: devices and webhooks make themselves match the
+//! whole new configuration, whatever is said here.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -7,19 +8,11 @@ use std::fmt;
 use serde_json::{Value, json};
 
 use super::problem::Problem;
-use super::settings::{Config, DeviceConfig, EndpointConfig, shown_url};
+use super::settings::{
+    AdminConfig, Config, DeviceConfig, EndpointConfig, LogConfig, MediaConfig, OutboxConfig,
+    ServerConfig, StoreConfig, shown_url,
+};
 use crate::model::DeviceName;
-
-/// The keys that are read once, when moonwa starts.
-const NEED_RESTART: [&str; 7] = [
-    "server.listen",
-    "store.path",
-    "store.durability",
-    "outbox.keep",
-    "outbox.max_size",
-    "media.max_size",
-    "media.allow_nets",
-];
 
 /// Fewer devices than this may go all at once without a word.
 const MASS: usize = 4;
@@ -102,23 +95,24 @@ impl ConfigDiff {
         let endpoints = Difference::between(&endpoints(old), &endpoints(new), |old, new| {
             endpoint_keys(old, new)
         });
-        let (needs_restart, live) =
-            gateway_keys(old, new).into_iter().partition(|key| NEED_RESTART.contains(key));
+        let (restart, live): (Vec<_>, Vec<_>) = gateway_keys(old, new)
+            .into_iter()
+            .partition(|(_, applies)| *applies == Applies::AtRestart);
+        let names =
+            |keys: Vec<(&'static str, Applies)>| keys.into_iter().map(|(key, _)| key).collect();
         let reconnects = old.devices.iter().filter(|(name, was)| {
             new.devices.get(*name).is_some_and(|device| device.needs_reconnect(was))
         });
         let reconnects = reconnects.map(|(name, _)| name.clone());
         let (gone, all) = (devices.removed.len(), old.devices.len());
-        let diff = Self {
+        Self {
             reconnects: reconnects.collect(),
             mass_removal: (all >= MASS && gone * 2 > all).then_some((gone, all)),
             devices,
             endpoints,
-            live,
-            needs_restart,
-        };
-        debug_assert_eq!(diff.is_empty(), old == new, "a key is missing in the lists below");
-        diff
+            live: names(live),
+            needs_restart: names(restart),
+        }
     }
 
     /// Whether nothing differs.
@@ -203,68 +197,117 @@ fn endpoints(config: &Config) -> BTreeMap<EndpointKey, &EndpointConfig> {
     keys.zip(config.devices.values().flat_map(|device| &device.webhooks)).collect()
 }
 
-/// The names of the keys that differ.
+/// When a change of a key outside `[device]` applies.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Applies {
+    AtOnce,
+    /// The key is read once, when moonwa starts.
+    AtRestart,
+}
+
+/// Of the fields of a struct, those that differ, by what is written for each. Every field must be listed, the last ones as
+/// ignored: a new one that is forgotten here does not compile.
 macro_rules! differing {
-    ($old:expr, $new:expr, $($name:literal => $($field:ident).+),+ $(,)?) => {{
+    ($old:expr, $new:expr, $kind:ident { $($field:ident: $key:expr),+ $(,)? } $(ignoring $ignored:ident)?) => {{
+        let $kind { $($field,)+ $($ignored: _)? } = $old;
         let mut keys = Vec::new();
-        $(if $old.$($field).+ != $new.$($field).+ { keys.push($name); })+
+        $(if *$field != $new.$field { keys.push($key); })+
         keys.dedup();
         keys
     }};
 }
 
-fn gateway_keys(old: &Config, new: &Config) -> Vec<&'static str> {
-    differing!(old, new,
-        "server.listen" => server.listen,
-        "server.hosts" => server.hosts,
-        "server.trusted_proxies" => server.trusted_proxies,
-        "server.base_path" => server.base_path,
-        "admin.token" => admin.token,
-        "admin.editable" => admin.editable,
-        "store.path" => store.path,
-        "store.durability" => store.durability,
-        "log.level" => log.level,
-        "log.full_jids" => log.full_jids,
-        "outbox.keep" => outbox.keep,
-        "outbox.max_size" => outbox.max_size,
-        "media.max_size" => media.max_size,
-        "media.allow_nets" => media.allow_nets,
-    )
+fn gateway_keys(old: &Config, new: &Config) -> Vec<(&'static str, Applies)> {
+    use Applies::{AtOnce, AtRestart};
+    let Config { server, admin, store, log, outbox, media, devices: _ } = old;
+    let server = differing!(
+        server,
+        new.server,
+        ServerConfig {
+            listen: ("server.listen", AtRestart),
+            hosts: ("server.hosts", AtOnce),
+            trusted_proxies: ("server.trusted_proxies", AtOnce),
+            base_path: ("server.base_path", AtOnce),
+        }
+    );
+    let admin = differing!(
+        admin,
+        new.admin,
+        AdminConfig { token: ("admin.token", AtOnce), editable: ("admin.editable", AtOnce) }
+    );
+    let store = differing!(
+        store,
+        new.store,
+        StoreConfig {
+            path: ("store.path", AtRestart),
+            durability: ("store.durability", AtRestart),
+        }
+    );
+    let log = differing!(
+        log,
+        new.log,
+        LogConfig { level: ("log.level", AtOnce), full_jids: ("log.full_jids", AtOnce) }
+    );
+    let outbox = differing!(
+        outbox,
+        new.outbox,
+        OutboxConfig { keep: ("outbox.keep", AtRestart), max_size: ("outbox.max_size", AtRestart) }
+    );
+    let media = differing!(
+        media,
+        new.media,
+        MediaConfig {
+            max_size: ("media.max_size", AtRestart),
+            allow_nets: ("media.allow_nets", AtRestart),
+        }
+    );
+    [server, admin, store, log, outbox, media].concat()
 }
 
+/// Webhooks are compared one by one.
 fn device_keys(old: &DeviceConfig, new: &DeviceConfig) -> Vec<&'static str> {
-    differing!(old, new,
-        "label" => label,
-        "enabled" => enabled,
-        "keys" => keys,
-        "country_code" => country_code,
-        "pace" => pace,
-    )
+    differing!(old, new, DeviceConfig {
+        label: "label",
+        enabled: "enabled",
+        keys: "keys",
+        country_code: "country_code",
+        pace: "pace",
+    } ignoring webhooks)
 }
 
+/// The URL is what tells endpoints apart.
 fn endpoint_keys(old: &EndpointConfig, new: &EndpointConfig) -> Vec<&'static str> {
-    differing!(old, new,
-        "order" => n,
-        "secret" => secrets,
-        "events" => events,
-        "format" => format,
-        "headers" => headers,
-        "headers" => hidden_headers,
-        "compat" => compat,
-        "timeout" => timeout,
-        "paused" => paused,
-        "start" => start,
-    )
+    differing!(old, new, EndpointConfig {
+        n: "order",
+        secrets: "secret",
+        events: "events",
+        format: "format",
+        headers: "headers",
+        hidden_headers: "headers",
+        compat: "compat",
+        timeout: "timeout",
+        paused: "paused",
+        start: "start",
+    } ignoring url)
 }
 
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
+    use std::time::Duration;
 
+    use ipnet::IpNet;
+    use proptest::collection::{btree_map, btree_set, vec};
     use proptest::prelude::*;
+    use proptest::sample::select;
+    use tracing::Level;
 
     use super::*;
     use crate::config::Context;
+    use crate::config::settings::{
+        Compat, Durability, EventFilter, Format, KeyConfig, Pace, Scope, Start,
+    };
+    use crate::model::{EventType, KeyHash, Secret};
 
     fn config(text: &str) -> Config {
         let context = Context {
@@ -356,29 +399,214 @@ mod tests {
         assert!(diff(four, "").lines()[0].starts_with("! 4 of 4 devices go: they are only"));
     }
 
-    /// A configuration with devices a to e, each present or not, in a few variants.
+    /// One of few, so that two configurations often agree in a key.
+    fn of<T: Clone + std::fmt::Debug + 'static>(
+        values: impl Into<Vec<T>>,
+    ) -> impl Strategy<Value = T> {
+        select(values.into())
+    }
+
+    fn words() -> impl Strategy<Value = Vec<String>> {
+        vec(of(["x".to_owned(), "y".to_owned()]), 0..2)
+    }
+
+    fn nets() -> impl Strategy<Value = Vec<IpNet>> {
+        vec(of(["10.0.0.0/8".parse().unwrap()]), 0..2)
+    }
+
+    fn maybe<T: Clone + std::fmt::Debug + 'static>(value: T) -> impl Strategy<Value = Option<T>> {
+        of([None, Some(value)])
+    }
+
+    fn any_server() -> impl Strategy<Value = ServerConfig> {
+        let listen = of(["127.0.0.1:1", "127.0.0.1:2"].map(|text| text.parse().unwrap()));
+        let base_path = of(["/".to_owned(), "/wa/".to_owned()]);
+        (listen, words(), nets(), base_path).prop_map(
+            |(listen, hosts, trusted_proxies, base_path)| ServerConfig {
+                listen,
+                hosts,
+                trusted_proxies,
+                base_path,
+            },
+        )
+    }
+
+    fn any_admin() -> impl Strategy<Value = AdminConfig> {
+        (maybe(KeyHash::of("a token")), any::<bool>())
+            .prop_map(|(token, editable)| AdminConfig { token, editable })
+    }
+
+    fn any_store() -> impl Strategy<Value = StoreConfig> {
+        let path = of([PathBuf::from("data"), PathBuf::from("other")]);
+        (path, of([Durability::Power, Durability::Crash]))
+            .prop_map(|(path, durability)| StoreConfig { path, durability })
+    }
+
+    fn any_log() -> impl Strategy<Value = LogConfig> {
+        (of([Level::INFO, Level::DEBUG]), any::<bool>())
+            .prop_map(|(level, full_jids)| LogConfig { level, full_jids })
+    }
+
+    fn any_outbox() -> impl Strategy<Value = OutboxConfig> {
+        (of([1, 2].map(Duration::from_hours)), 1..3_u64)
+            .prop_map(|(keep, max_size)| OutboxConfig { keep, max_size })
+    }
+
+    fn any_media() -> impl Strategy<Value = MediaConfig> {
+        (1..3_u64, nets()).prop_map(|(max_size, allow_nets)| MediaConfig { max_size, allow_nets })
+    }
+
+    fn any_endpoint() -> impl Strategy<Value = EndpointConfig> {
+        let secrets = vec(of([Secret::new("one"), Secret::new("two")]), 0..2);
+        let events = btree_set(of(EventType::ALL), 1..3).prop_map(EventFilter);
+        let format = of([Format::Standard, Format::Moonwa]);
+        let headers = btree_map(of(["x-a".to_owned(), "x-b".to_owned()]), "[vw]", 0..2);
+        let hidden_headers = btree_set(of(["x-a".to_owned()]), 0..2);
+        let compat = btree_set(of([Compat::Waha, Compat::Gowa]), 0..2);
+        let timeout = of([1, 2].map(Duration::from_secs));
+        let start = of([Start::Tail, Start::Earliest]);
+        let keys = (
+            secrets,
+            events,
+            format,
+            headers,
+            hidden_headers,
+            compat,
+            timeout,
+            any::<bool>(),
+            start,
+        );
+        keys.prop_map(
+            |(secrets, events, format, headers, hidden_headers, compat, timeout, paused, start)| {
+                let (n, url) = (0, String::new());
+                EndpointConfig {
+                    n,
+                    url,
+                    secrets,
+                    events,
+                    format,
+                    headers,
+                    hidden_headers,
+                    compat,
+                    timeout,
+                    paused,
+                    start,
+                }
+            },
+        )
+    }
+
+    fn any_device() -> impl Strategy<Value = DeviceConfig> {
+        let scopes = btree_set(of([Scope::Send, Scope::Admin]), 0..2);
+        let key =
+            (of(["default".to_owned(), "crm".to_owned()]), of(["a", "b"].map(KeyHash::of)), scopes);
+        let key = key.prop_map(|(id, hash, scopes)| KeyConfig { id, hash, scopes });
+        let pace = maybe(Pace { count: 1, per: Duration::from_secs(1) });
+        let webhooks = btree_map("[x-z]", any_endpoint(), 0..3).prop_map(|webhooks| {
+            let placed = (1..).zip(webhooks);
+            let placed = placed.map(|(n, (url, webhook))| EndpointConfig { n, url, ..webhook });
+            placed.collect()
+        });
+        let label = of(["one".to_owned(), "two".to_owned()]);
+        (label, any::<bool>(), vec(key, 0..2), maybe("62".to_owned()), pace, webhooks).prop_map(
+            |(label, enabled, keys, country_code, pace, webhooks)| DeviceConfig {
+                label,
+                enabled,
+                keys,
+                country_code,
+                pace,
+                webhooks,
+            },
+        )
+    }
+
+    /// A configuration in which every key varies, with devices a to e.
     fn any_config() -> impl Strategy<Value = Config> {
-        let device =
-            (any::<bool>(), 0..3_u8, prop::sample::subsequence(vec!["x", "y", "z"], 0..=3));
-        let devices = prop::collection::btree_map("[a-e]", device, 0..5);
-        (devices, any::<bool>(), any::<bool>()).prop_map(|(devices, listen, level)| {
-            let mut text = String::new();
-            if listen {
-                text += "server.listen = \"127.0.0.1:1\"\n";
-            }
-            if level {
-                text += "log.level = \"debug\"\n";
-            }
-            for (name, (enabled, label, urls)) in devices {
-                let url = |host: &&str| format!("\"https://{host}.example\"");
-                let urls: Vec<String> = urls.iter().map(url).collect();
-                let (head, urls) =
-                    (format!("[device.{name}]\nenabled = {enabled}\n"), urls.join(", "));
-                let keys = format!("label = \"L{label}\"\nwebhooks = [{urls}]\n");
-                text.extend([head, keys]);
-            }
-            config(&text)
+        let name = "[a-e]".prop_map(|name| DeviceName::parse(&name).unwrap());
+        let devices = btree_map(name, any_device(), 0..5);
+        let sections =
+            (any_server(), any_admin(), any_store(), any_log(), any_outbox(), any_media(), devices);
+        sections.prop_map(|(server, admin, store, log, outbox, media, devices)| Config {
+            server,
+            admin,
+            store,
+            log,
+            outbox,
+            media,
+            devices,
         })
+    }
+
+    /// Changes one key.
+    type Change = fn(&mut Config);
+
+    fn the_device(config: &mut Config) -> &mut DeviceConfig {
+        config.devices.values_mut().next().unwrap()
+    }
+
+    fn the_webhook(config: &mut Config) -> &mut EndpointConfig {
+        &mut the_device(config).webhooks[0]
+    }
+
+    #[test]
+    fn each_key_is_told_by_its_name() {
+        let gateway: [(&str, Change); 14] = [
+            ("! server.listen: needs a restart", |c| c.server.listen.set_port(1)),
+            ("~ server.hosts", |c| c.server.hosts.push("a".to_owned())),
+            ("~ server.trusted_proxies", |c| {
+                c.server.trusted_proxies.push("10.0.0.0/8".parse().unwrap());
+            }),
+            ("~ server.base_path", |c| c.server.base_path.push_str("wa/")),
+            ("~ admin.token", |c| c.admin.token = Some(KeyHash::of("a token"))),
+            ("~ admin.editable", |c| c.admin.editable = false),
+            ("! store.path: needs a restart", |c| c.store.path.push("other")),
+            ("! store.durability: needs a restart", |c| c.store.durability = Durability::Crash),
+            ("~ log.level", |c| c.log.level = Level::DEBUG),
+            ("~ log.full_jids", |c| c.log.full_jids = true),
+            ("! outbox.keep: needs a restart", |c| c.outbox.keep *= 2),
+            ("! outbox.max_size: needs a restart", |c| c.outbox.max_size *= 2),
+            ("! media.max_size: needs a restart", |c| c.media.max_size *= 2),
+            ("! media.allow_nets: needs a restart", |c| {
+                c.media.allow_nets.push("10.0.0.0/8".parse().unwrap());
+            }),
+        ];
+        let device: [(&str, Change); 15] = [
+            ("~ device a: label (stays connected)", |c| the_device(c).label.push('!')),
+            ("~ device a: enabled", |c| the_device(c).enabled = false),
+            ("~ device a: keys (stays connected)", |c| the_device(c).keys.clear()),
+            ("~ device a: country_code (stays connected)", |c| {
+                the_device(c).country_code = Some("62".to_owned());
+            }),
+            ("~ device a: pace (stays connected)", |c| {
+                the_device(c).pace = Some(Pace { count: 1, per: Duration::from_secs(1) });
+            }),
+            ("~ webhook a https://a.example: order", |c| the_webhook(c).n += 1),
+            ("~ webhook a https://a.example: secret", |c| {
+                the_webhook(c).secrets.push(Secret::new("new"));
+            }),
+            ("~ webhook a https://a.example: events", |c| the_webhook(c).events.0.clear()),
+            ("~ webhook a https://a.example: format", |c| the_webhook(c).format = Format::Moonwa),
+            ("~ webhook a https://a.example: headers", |c| {
+                the_webhook(c).headers.insert("x-a".to_owned(), "1".to_owned());
+            }),
+            ("~ webhook a https://a.example: headers", |c| {
+                the_webhook(c).hidden_headers.insert("x-a".to_owned());
+            }),
+            ("~ webhook a https://a.example: compat", |c| {
+                the_webhook(c).compat.insert(Compat::Waha);
+            }),
+            ("~ webhook a https://a.example: timeout", |c| the_webhook(c).timeout *= 2),
+            ("~ webhook a https://a.example: paused", |c| the_webhook(c).paused = true),
+            ("~ webhook a https://a.example: start", |c| the_webhook(c).start = Start::Earliest),
+        ];
+        let base = config(
+            "[device.a]\napi_key = \"a key of enough bytes\"\nwebhooks = [\"https://a.example\"]",
+        );
+        for (line, change) in gateway.into_iter().chain(device) {
+            let mut changed = base.clone();
+            change(&mut changed);
+            assert_eq!(ConfigDiff::between(&base, &changed).lines(), [line]);
+        }
     }
 
     fn apply<K: Ord + Clone>(old: BTreeSet<K>, by: &Difference<K>) -> BTreeSet<K> {
