@@ -4,14 +4,14 @@
 //! # Tenets, earlier wins
 //! Lose no message · never take an account down by accident · understandable at 3 a.m. · small · fast.
 //!
-//! # Floors: a module imports only from lower ones (tests/it/architecture.rs)
+//! # Floors: a module imports only from lower ones (tests/it/architecture)
 //! ```text
-//! F5  main, cli                        argv, exit codes
-//! F4  app, reload, control, systemd, telemetry  wiring and lifecycle
-//! F3  api                              HTTP in: /api, /v1, server-sent events, the page
-//! F2  whatsapp | hooks                 siblings that meet in the store, never each other
-//! F1  config   | store                 moonwa.toml | everything durable
-//! F0  model, task, console, net, knobs  words, the owner of tasks, exit codes, reserved networks, test switches
+//! F5  main, cli                            argv, exit codes
+//! F4  app                                  wiring and lifecycle
+//! F3  api | reload                         HTTP in: /api, /v1, server-sent events, the page | a change of the file
+//! F2  whatsapp | hooks | control | telemetry   siblings that meet in the store, never each other
+//! F1  config | store                       moonwa.toml | everything durable
+//! F0  model | task | console | net | knobs | systemd   words, and what everybody needs: no floor below
 //! ```
 //!
 //! # Glossary

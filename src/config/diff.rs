@@ -400,9 +400,7 @@ mod tests {
     }
 
     /// One of few, so that two configurations often agree in a key.
-    fn of<T: Clone + std::fmt::Debug + 'static>(
-        values: impl Into<Vec<T>>,
-    ) -> impl Strategy<Value = T> {
+    fn of<T: Clone + fmt::Debug + 'static>(values: impl Into<Vec<T>>) -> impl Strategy<Value = T> {
         select(values.into())
     }
 
@@ -414,7 +412,7 @@ mod tests {
         vec(of(["10.0.0.0/8".parse().unwrap()]), 0..2)
     }
 
-    fn maybe<T: Clone + std::fmt::Debug + 'static>(value: T) -> impl Strategy<Value = Option<T>> {
+    fn maybe<T: Clone + fmt::Debug + 'static>(value: T) -> impl Strategy<Value = Option<T>> {
         of([None, Some(value)])
     }
 
