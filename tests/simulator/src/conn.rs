@@ -3,10 +3,11 @@
 
 use anyhow::{Context as _, Result, bail};
 use bytes::{Bytes, BytesMut};
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio_websockets::{Message, ServerBuilder, WebSocketStream};
+use wacore_binary::Node;
 use wacore_binary::marshal::{marshal, unmarshal_ref};
 use wacore_binary::util::unpack;
 use wacore_noise::framing::{FrameDecoder, encode_frame};
@@ -126,6 +127,12 @@ async fn handshake(
     }
 }
 
+fn stanza(channel: &mut Channel, frame: BytesMut) -> Result<Node> {
+    let plain = channel.open(frame)?;
+    let unpacked = unpack(&plain)?;
+    Ok(unmarshal_ref(&unpacked)?.to_owned())
+}
+
 async fn talk(
     sim: &Simulator,
     socket: &mut Socket,
@@ -133,16 +140,26 @@ async fn talk(
     mut queue: mpsc::UnboundedReceiver<Out>,
     conn: u64,
 ) -> Result<()> {
+    // What a deaf connection did not read is only looked at when it is over: whether it was well encrypted.
+    let mut deaf = false;
     loop {
         tokio::select! {
-            frame = socket.frame() => {
+            frame = socket.frame(), if !deaf => {
                 let Some(frame) = frame? else { return Ok(()) };
-                let plain = channel.open(frame)?;
-                let unpacked = unpack(&plain)?;
-                let node = unmarshal_ref(&unpacked)?.to_owned();
+                let node = stanza(&mut channel, frame)?;
                 sim.world().stanza(conn, &node);
             }
             out = queue.recv() => match out {
+                Some(Out::Deafen) => deaf = true,
+                Some(Out::Close | Out::Abort | Out::Reset) | None if deaf => {
+                    while let Some(frame) = socket.frame().now_or_never() {
+                        let Some(frame) = frame? else { return Ok(()) };
+                        let node = stanza(&mut channel, frame)?;
+                        sim.world().unheard(conn, &node);
+                    }
+                    return Ok(());
+                }
+                Some(_) if deaf => {}
                 Some(Out::Stanza(node)) => {
                     let sealed = channel.seal(&marshal(&node)?)?;
                     socket.write(&sealed).await?;
@@ -163,6 +180,10 @@ async fn talk(
                     return Ok(());
                 }
                 Some(Out::Abort) => return Ok(()),
+                Some(Out::Reset) => {
+                    socket.ws.get_ref().set_zero_linger()?;
+                    return Ok(());
+                }
                 Some(Out::Close) | None => {
                     // The client may be gone already: closing twice is no failure.
                     drop(socket.ws.close().await);

@@ -49,8 +49,14 @@ impl From<&crate::Phone> for Target {
 pub enum Fault {
     /// Close the TCP connection.
     Drop,
-    /// Keep the socket open, read, and never answer again.
+    /// Keep the socket open, read, and never answer again. What is read is forgotten.
     Silence,
+    /// Keep the socket open and read nothing any more, as when a router on the way forgot the
+    /// connection: what the client writes from now on is lost.
+    BlackHole,
+    /// Take messages and forget them: they are neither relayed nor acknowledged. Everything else on
+    /// this connection is answered as ever.
+    Swallow,
     /// Half a frame, then close.
     HalfFrame,
     /// A frame that does not decrypt. Clients may take their dead-socket timer to notice.
@@ -68,6 +74,9 @@ pub enum Fault {
 
     /// Close the connection after this many more stanzas of the client.
     CloseAfter(u32),
+    /// Reset the TCP connection after this many more messages of the client: what it wrote behind
+    /// them is lost, and so is what it has not read yet.
+    ResetAfter(u32),
     /// The next IK handshake is refused: the client has to fall back to XX.
     IkReject,
     /// `<failure reason=…>` at the next login (401, 402, 403, 405, 503 …).
@@ -87,6 +96,8 @@ pub enum Fault {
     DropAfterAck,
     /// The connection drops instead of relaying and acknowledging the next message.
     DropBeforeAck,
+    /// The next message is relayed, then the connection drops without acknowledging it.
+    DropAfterRelay,
     /// The next message delivered to the target arrives twice.
     Duplicate,
     /// The next message delivered to the target does not decrypt.
@@ -191,6 +202,8 @@ impl Simulator {
             fault,
             Fault::Drop
                 | Fault::Silence
+                | Fault::BlackHole
+                | Fault::Swallow
                 | Fault::HalfFrame
                 | Fault::BadMac
                 | Fault::Slow(_)
@@ -199,6 +212,7 @@ impl Simulator {
                 | Fault::DeviceRemoved
                 | Fault::StreamEnd
                 | Fault::CloseAfter(_)
+                | Fault::ResetAfter(_)
         );
         if now {
             let hit: Vec<u64> = world

@@ -15,6 +15,7 @@ pub mod harness;
 mod http;
 mod iq;
 mod journal;
+mod keys_used;
 mod login;
 mod media;
 mod noise;

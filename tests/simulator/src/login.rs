@@ -13,7 +13,7 @@ use crate::fault::Fault;
 use crate::journal::Direction;
 use crate::pairing::Registration;
 use crate::util::{attr, bytes, children, empty, now, text};
-use crate::world::{Address, Conn, Out, World};
+use crate::world::{Address, Conn, End, Out, World};
 
 /// How many stanzas of the offline queue come without being asked for.
 const PRIMER: usize = 5;
@@ -40,7 +40,8 @@ impl World {
                 link_code: None,
                 silent: false,
                 slow: None,
-                close_after: None,
+                swallows: false,
+                ends_after: None,
                 active: false,
                 caught_up: false,
                 no_offline_end: false,
@@ -150,23 +151,47 @@ impl World {
     /// A stanza of a client.
     pub(crate) fn stanza(&mut self, conn: u64, node: &Node) {
         let Some(c) = self.conns.get_mut(&conn) else { return };
-        let (who, silent) = (c.login.clone(), c.silent);
-        let last = match &mut c.close_after {
-            Some(0) => true,
-            Some(n) => {
-                *n -= 1;
-                false
+        let who = c.login.clone();
+        let lost = c.silent || (c.swallows && node.tag == "message");
+        let last = match &mut c.ends_after {
+            // One that is over takes nothing any more.
+            Some((0, End::Close)) => Some(End::Close),
+            Some((_, End::Reset)) if node.tag != "message" => None,
+            Some((0, End::Reset)) => {
+                c.ends_after = Some((0, End::Close));
+                Some(End::Reset)
             }
-            None => false,
+            Some((n, _)) => {
+                *n -= 1;
+                None
+            }
+            None => None,
         };
         self.journal.stanza(Direction::In, conn, who.clone(), node);
-        if last {
-            self.close(conn);
-        } else if !silent {
+        if let Some(who) = &who {
+            self.check_keys(who, node);
+        }
+        if let Some(end) = last {
+            self.end(conn, end);
+        } else if !lost {
             self.dispatch(conn, who.as_ref(), node);
             self.run_phones();
         }
         self.touch();
+    }
+
+    /// A stanza of a client that was lost on the way.
+    pub(crate) fn unheard(&mut self, conn: u64, node: &Node) {
+        let who = self.login(conn);
+        self.journal.note(
+            conn,
+            who.clone(),
+            "unheard",
+            format!("<{} {}>", node.tag, text(node, "id")),
+        );
+        if let Some(who) = who {
+            self.check_keys(&who, node);
+        }
     }
 
     fn dispatch(&mut self, conn: u64, who: Option<&Address>, node: &Node) {
@@ -308,7 +333,10 @@ impl World {
                 match fault {
                     Fault::Silence => c.silent = true,
                     Fault::Slow(ms) => c.slow = Some(Duration::from_millis(*ms)),
-                    Fault::CloseAfter(n) => c.close_after = Some(*n),
+                    Fault::BlackHole => drop(c.out.send(Out::Deafen)),
+                    Fault::Swallow => c.swallows = true,
+                    Fault::CloseAfter(n) => c.ends_after = Some((*n, End::Close)),
+                    Fault::ResetAfter(n) => c.ends_after = Some((*n, End::Reset)),
                     Fault::HalfFrame => drop(c.out.send(Out::HalfFrame)),
                     Fault::BadMac => drop(c.out.send(Out::BadMac)),
                     _ => {}

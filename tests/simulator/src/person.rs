@@ -226,6 +226,12 @@ impl Phone {
         world.accounts.get(&self.number).map(|a| a.phone.inbox.clone()).unwrap_or_default()
     }
 
+    /// The ids of messages that came more than once: the inbox has the first of each.
+    pub fn repeated(&self) -> Vec<String> {
+        let world = self.sim.world();
+        world.accounts.get(&self.number).map(|a| a.phone.repeated.clone()).unwrap_or_default()
+    }
+
     /// The number of the newest inbox item: the cursor for what comes next.
     pub fn cursor(&self) -> u64 {
         self.inbox().len() as u64

@@ -20,6 +20,7 @@ enum Ack {
     Hold,
     Never,
     ThenDrop,
+    DropInstead,
 }
 
 impl World {
@@ -32,7 +33,7 @@ impl World {
         let mut mode = Ack::Now;
         if let Some(conn) = conn {
             if self.faults.strikes(Some(from), &Fault::DropBeforeAck) {
-                return self.close(conn);
+                return self.fall(conn);
             }
             if let Some(code) = self.refusal(from, &to) {
                 let ack = with_attr(Self::message_ack(node), "error", code.to_string());
@@ -97,6 +98,7 @@ impl World {
                 Fault::AckDrop => Some(Ack::Never),
                 Fault::AckHold => Some(Ack::Hold),
                 Fault::DropAfterAck => Some(Ack::ThenDrop),
+                Fault::DropAfterRelay => Some(Ack::DropInstead),
                 _ => None,
             })
             .unwrap_or(Ack::Now)
@@ -109,8 +111,9 @@ impl World {
             Ack::Hold => self.held.push((from.clone(), ack)),
             Ack::ThenDrop => {
                 self.send(conn, ack);
-                self.close(conn);
+                self.fall(conn);
             }
+            Ack::DropInstead => self.fall(conn),
             Ack::Delayed(ms) => {
                 let wait = Duration::from_millis(*ms);
                 if let Some(c) = self.conns.get(&conn) {

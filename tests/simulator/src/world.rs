@@ -14,6 +14,7 @@ use crate::chain::Identity;
 use crate::fault::Faults;
 use crate::group::GroupState;
 use crate::journal::{Direction, Journal};
+use crate::keys_used::KeysUsed;
 use crate::media::MediaStore;
 use crate::pairing::{LinkCode, PendingPair, Registration};
 use crate::phone::PhoneState;
@@ -49,6 +50,19 @@ pub(crate) enum Out {
     Close,
     /// Let the connection fall.
     Abort,
+    /// Reset it.
+    Reset,
+    /// Read nothing any more.
+    Deafen,
+}
+
+/// How a connection ends.
+#[derive(Clone, Copy)]
+pub(crate) enum End {
+    /// In order.
+    Close,
+    /// By a reset.
+    Reset,
 }
 
 /// A client's connection.
@@ -70,10 +84,12 @@ pub(crate) struct Conn {
     pub link_code: Option<LinkCode>,
     /// Read, never answer.
     pub silent: bool,
+    /// Messages are taken and forgotten.
+    pub swallows: bool,
     /// Wait before each stanza.
     pub slow: Option<Duration>,
-    /// Close after so many stanzas of the client.
-    pub close_after: Option<u32>,
+    /// End after so many stanzas of the client (before a reset its messages are counted), and how.
+    pub ends_after: Option<(u32, End)>,
     /// Whether the client asked to be active.
     pub active: bool,
     /// Whether the offline queue has been handed over completely.
@@ -205,6 +221,8 @@ pub(crate) struct World {
     pub mute: bool,
     /// Message ids seen with their fingerprint, to notice an id used twice.
     pub ids: BTreeMap<(String, String), u64>,
+    /// The message keys that companions encrypted with, to notice one used twice.
+    pub keys_used: KeysUsed,
     /// When each connection sent requests, for the flood rule.
     pub iq_times: BTreeMap<u64, VecDeque<std::time::Instant>>,
     next: u64,
@@ -230,6 +248,7 @@ impl World {
             refuse: false,
             mute: false,
             ids: BTreeMap::new(),
+            keys_used: KeysUsed::default(),
             iq_times: BTreeMap::new(),
             next: 0,
             changed: watch::channel(0).0,
@@ -251,6 +270,7 @@ impl World {
         self.held.clear();
         self.for_phones.clear();
         self.ids.clear();
+        self.keys_used = KeysUsed::default();
         self.touch();
     }
 
@@ -326,9 +346,25 @@ impl World {
 
     /// Closes a connection once its queue is written.
     pub(crate) fn close(&mut self, conn: u64) {
+        self.end(conn, End::Close);
+    }
+
+    /// Ends a connection once its queue is written.
+    pub(crate) fn end(&mut self, conn: u64, end: End) {
         if let Some(c) = self.conns.get(&conn) {
-            drop(c.out.send(Out::Close));
+            drop(c.out.send(match end {
+                End::Close => Out::Close,
+                End::Reset => Out::Reset,
+            }));
         }
+    }
+
+    /// The same, and what the client has already written behind this is lost, as it is when a server goes down.
+    pub(crate) fn fall(&mut self, conn: u64) {
+        if let Some(c) = self.conns.get_mut(&conn) {
+            c.ends_after = Some((0, End::Close));
+        }
+        self.close(conn);
     }
 
     /// Records a broken rule.

@@ -129,6 +129,8 @@ pub(crate) struct PhoneState {
     pub inbox: Vec<InboxItem>,
     /// The messages in it, by sender and id.
     pub seen: HashSet<(String, String)>,
+    /// The ids of messages that came once more, and were dropped as a real client does.
+    pub repeated: Vec<String>,
     /// Whether the phone is on.
     pub online: bool,
     /// What waits for the phone to be on again.
@@ -148,6 +150,7 @@ impl PhoneState {
             stores: Stores::generate()?,
             inbox: Vec::new(),
             seen: HashSet::new(),
+            repeated: Vec::new(),
             online: true,
             waiting: VecDeque::new(),
             sent: BTreeMap::new(),
@@ -219,6 +222,7 @@ impl World {
         let old = std::mem::replace(&mut account.phone, PhoneState::new()?);
         account.phone.inbox = old.inbox;
         account.phone.seen = old.seen;
+        account.phone.repeated = old.repeated;
         account.phone.online = old.online;
         account.phone.auto_delivered = old.auto_delivered;
         account.raw_id = below(u32::MAX);

@@ -183,6 +183,8 @@ impl World {
                 text: text_of(&message),
                 message,
             })));
+        } else {
+            account.phone.repeated.push(id.to_owned());
         }
         if confirm {
             self.send_receipt(pn, sender, &chat, id, "");
