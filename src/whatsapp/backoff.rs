@@ -8,25 +8,25 @@ const LADDER: [u16; 7] = [1, 2, 5, 10, 20, 40, 60];
 
 /// Counts failures in a row.
 #[derive(Debug, Default)]
-pub(super) struct Backoff {
+pub(crate) struct Backoff {
     failures: u32,
 }
 
 impl Backoff {
     /// How many tries have failed in a row.
-    pub(super) fn failures(&self) -> u32 {
+    pub(crate) fn failures(&self) -> u32 {
         self.failures
     }
 
     /// Notes a failure and says how long to wait.
-    pub(super) fn fail(&mut self) -> Duration {
+    pub(crate) fn fail(&mut self) -> Duration {
         let step = usize::try_from(self.failures).unwrap_or(usize::MAX).min(LADDER.len() - 1);
         self.failures = self.failures.saturating_add(1);
         delay(LADDER.get(step).copied().unwrap_or(60), rand::random())
     }
 
     /// A connection proved stable, or a person asked for one.
-    pub(super) fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.failures = 0;
     }
 }

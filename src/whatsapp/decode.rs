@@ -11,9 +11,9 @@ use wa_rs::types::message::MessageInfo;
 use wa_rs::wacore::proto_helpers::MessageExt;
 use wa_rs::waproto::whatsapp as wa;
 
-pub(super) use self::file::sent_file;
+pub(crate) use self::file::sent_file;
 use self::file::{attachment, forwardable};
-pub(super) use self::occasion::{occasion, unavailable};
+pub(crate) use self::occasion::{occasion, unavailable};
 use super::history::MediaRow;
 use crate::model::{
     DeviceName, Event, EventData, EventId, EventType, MessageData, Person, Reply, UnixMillis,
@@ -21,11 +21,11 @@ use crate::model::{
 
 /// A message as an event, and what is needed to download its file later.
 #[derive(Debug)]
-pub(super) struct Decoded {
+pub(crate) struct Decoded {
     /// The event.
-    pub(super) event: Event,
+    pub(crate) event: Event,
     /// Where the file is and how it is decrypted.
-    pub(super) media: Option<MediaRow>,
+    pub(crate) media: Option<MediaRow>,
 }
 
 /// What a message says, before it is known who said it.
@@ -63,7 +63,7 @@ impl Body {
 }
 
 /// The event of a message; `None` for what carries nothing for people (keys, settings).
-pub(super) fn message(
+pub(crate) fn message(
     device: &DeviceName,
     info: &MessageInfo,
     message: &wa::Message,
@@ -127,7 +127,7 @@ pub(super) fn message(
 
 impl Decoded {
     /// A vote that could be read: the chosen answers.
-    pub(super) fn chose(&mut self, options: Vec<String>) {
+    pub(crate) fn chose(&mut self, options: Vec<String>) {
         if let EventData::Message(data) = &mut self.event.data {
             let details = data.details.get_or_insert_with(|| Value::Object(Map::new()));
             if let Value::Object(details) = details {
@@ -139,7 +139,7 @@ impl Decoded {
 
 /// The message in its wrappings: those the engine knows, and those around albums, stickers that move, and mentions of
 /// whole groups.
-pub(super) fn unwrap(message: &wa::Message) -> &wa::Message {
+pub(crate) fn unwrap(message: &wa::Message) -> &wa::Message {
     let mut current = message.get_base_message();
     // Nobody wraps deeper; a stranger could.
     for _ in 0..8 {
@@ -207,7 +207,7 @@ fn place_or_card(m: &wa::Message) -> Option<Body> {
 }
 
 /// The poll of a message, whichever of its forms was used.
-pub(super) fn poll_of(m: &wa::Message) -> Option<&wa::message::PollCreationMessage> {
+pub(crate) fn poll_of(m: &wa::Message) -> Option<&wa::message::PollCreationMessage> {
     [
         &m.poll_creation_message,
         &m.poll_creation_message_v2,

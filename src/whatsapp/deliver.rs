@@ -24,7 +24,7 @@ const KNOWN_MAX: usize = 10_000;
 
 /// Why a message was not sent.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
     /// The connection went away: not the message's fault.
     Offline,
     /// It is not queued any more: whoever waited for it was told that it failed, or its device was forgotten.
@@ -77,7 +77,7 @@ impl From<crate::store::StoreError> for Failure {
 
 /// Numbers that were found on WhatsApp, with their addresses.
 #[derive(Clone, Default)]
-pub(super) struct Known(Arc<Mutex<BTreeMap<PhoneNumber, Jid>>>);
+pub(crate) struct Known(Arc<Mutex<BTreeMap<PhoneNumber, Jid>>>);
 
 impl Known {
     fn get(&self, phone: &PhoneNumber) -> Option<Jid> {
@@ -94,7 +94,7 @@ impl Known {
 }
 
 /// Sends one message. May be dropped at any time; then nobody knows whether it was sent.
-pub(super) async fn deliver(
+pub(crate) async fn deliver(
     parts: &Arc<Parts>,
     client: &Client,
     known: &Known,
@@ -149,7 +149,7 @@ async fn address(client: &Client, known: &Known, to: &Recipient) -> Result<Jid, 
 }
 
 /// Asks WhatsApp about a number; `None` when it is not there.
-pub(super) async fn lookup(
+pub(crate) async fn lookup(
     client: &Client,
     phone: &PhoneNumber,
 ) -> Result<Option<wa_rs::IsOnWhatsAppResult>, wa_rs::features::ContactError> {

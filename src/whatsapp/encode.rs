@@ -12,44 +12,44 @@ use crate::model::{Content, MediaKind, MessageId, Recipient, SendRequest, UnixMi
 
 /// What had to be found out or done before a message can be built.
 #[derive(Default)]
-pub(super) struct Prepared {
+pub(crate) struct Prepared {
     /// The file, when there is one.
-    pub(super) file: Option<File>,
+    pub(crate) file: Option<File>,
     /// The message it answers.
-    pub(super) quote: Option<Quote>,
+    pub(crate) quote: Option<Quote>,
     /// Our own address in a group, for changing what we wrote there.
-    pub(super) own: Option<String>,
+    pub(crate) own: Option<String>,
     /// Who wrote the message a reaction is for, when it was not us.
-    pub(super) author: Option<String>,
+    pub(crate) author: Option<String>,
     /// The secret a poll's votes are encrypted to.
-    pub(super) secret: Option<[u8; 32]>,
+    pub(crate) secret: Option<[u8; 32]>,
     /// What is shown of a text's link.
-    pub(super) preview: Option<Preview>,
+    pub(crate) preview: Option<Preview>,
     /// The message that is passed on.
-    pub(super) original: Option<wa::Message>,
+    pub(crate) original: Option<wa::Message>,
 }
 
 /// An uploaded file.
-pub(super) struct File {
-    pub(super) upload: UploadResponse,
-    pub(super) mime: String,
-    pub(super) filename: Option<String>,
-    pub(super) size: Option<(u32, u32)>,
-    pub(super) seconds: Option<u32>,
+pub(crate) struct File {
+    pub(crate) upload: UploadResponse,
+    pub(crate) mime: String,
+    pub(crate) filename: Option<String>,
+    pub(crate) size: Option<(u32, u32)>,
+    pub(crate) seconds: Option<u32>,
     /// The small JPEG picture shown before the file is fetched.
-    pub(super) thumbnail: Option<Vec<u8>>,
+    pub(crate) thumbnail: Option<Vec<u8>>,
 }
 
 /// The message that is answered.
-pub(super) struct Quote {
-    pub(super) id: MessageId,
-    pub(super) author: Option<String>,
-    pub(super) text: Option<String>,
+pub(crate) struct Quote {
+    pub(crate) id: MessageId,
+    pub(crate) author: Option<String>,
+    pub(crate) text: Option<String>,
 }
 
 /// Why a message cannot be built.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub(super) enum EncodeError {
+pub(crate) enum EncodeError {
     /// A coordinate is no number.
     #[error("latitude and longitude must be numbers")]
     Coordinates,
@@ -62,7 +62,7 @@ pub(super) enum EncodeError {
 }
 
 /// Builds the message for `to`.
-pub(super) fn message(
+pub(crate) fn message(
     to: &Jid,
     request: &SendRequest,
     prepared: Prepared,
@@ -228,7 +228,7 @@ fn attachment(
 }
 
 /// A place.
-pub(super) fn place(
+pub(crate) fn place(
     latitude: &str,
     longitude: &str,
     name: Option<String>,
@@ -256,7 +256,7 @@ pub(super) fn place(
 }
 
 /// A contact card.
-pub(super) fn card(name: &str, vcard: &str, context: Option<wa::ContextInfo>) -> wa::Message {
+pub(crate) fn card(name: &str, vcard: &str, context: Option<wa::ContextInfo>) -> wa::Message {
     wa::Message {
         contact_message: MessageField::some(wa::message::ContactMessage {
             display_name: Some(name.to_owned()),

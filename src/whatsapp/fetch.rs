@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Why a file was not fetched.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum FetchError {
+pub(crate) enum FetchError {
     /// Not http or https.
     #[error("only http and https URLs can be fetched")]
     Scheme,
@@ -48,14 +48,14 @@ pub(super) enum FetchError {
 
 impl FetchError {
     /// Whether another try may help.
-    pub(super) fn is_passing(&self) -> bool {
+    pub(crate) fn is_passing(&self) -> bool {
         matches!(self, Self::Status(429 | 500..=599) | Self::Network(_) | Self::Disk(_))
     }
 }
 
 /// Fetches with the callers' policy.
 #[derive(Clone, Debug)]
-pub(super) struct Fetcher {
+pub(crate) struct Fetcher {
     agent: ureq::Agent,
     patience: Duration,
     max: u64,
@@ -63,7 +63,7 @@ pub(super) struct Fetcher {
 
 impl Fetcher {
     /// A fetcher for files up to `max` bytes.
-    pub(super) fn new(max: u64, allow: Vec<IpNet>) -> Self {
+    pub(crate) fn new(max: u64, allow: Vec<IpNet>) -> Self {
         Self::within(PATIENCE.mul_f64(knobs().retry_scale), max, allow)
     }
 
@@ -84,7 +84,7 @@ impl Fetcher {
     }
 
     /// Fetches `url` into `sink`; returns the type the server claims. Blocks.
-    pub(super) fn fetch(
+    pub(crate) fn fetch(
         &self,
         url: &str,
         sink: &mut impl Write,
@@ -93,7 +93,7 @@ impl Fetcher {
     }
 
     /// The same with less patience.
-    pub(super) fn fetch_within(
+    pub(crate) fn fetch_within(
         &self,
         patience: Duration,
         url: &str,

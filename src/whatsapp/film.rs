@@ -5,10 +5,10 @@ use std::io::{Read, Seek, SeekFrom};
 
 /// What a film's header says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Film {
+pub(crate) struct Film {
     /// Width and height, turned as the film is to be shown.
-    pub(super) size: Option<(u32, u32)>,
-    pub(super) seconds: Option<u32>,
+    pub(crate) size: Option<(u32, u32)>,
+    pub(crate) seconds: Option<u32>,
 }
 
 /// Real films have a few dozen boxes outside of their data.
@@ -19,7 +19,7 @@ const DEPTH: usize = 3;
 const PAGE: u64 = 65_307;
 
 /// Reads an MP4's `moov`.
-pub(super) fn mp4(file: &mut (impl Read + Seek)) -> Film {
+pub(crate) fn mp4(file: &mut (impl Read + Seek)) -> Film {
     let mut film = Film::default();
     let Ok(end) = file.seek(SeekFrom::End(0)) else { return film };
     let mut left = BOXES;
@@ -96,7 +96,7 @@ fn dimensions(body: &[u8]) -> Option<(u32, u32)> {
 }
 
 /// How long an Opus voice note in an Ogg file lasts: its last page knows.
-pub(super) fn opus(file: &mut (impl Read + Seek)) -> Option<u32> {
+pub(crate) fn opus(file: &mut (impl Read + Seek)) -> Option<u32> {
     const RATE: u64 = 48_000;
     let end = file.seek(SeekFrom::End(0)).ok()?;
     file.seek(SeekFrom::Start(end.saturating_sub(PAGE))).ok()?;

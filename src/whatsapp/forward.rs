@@ -13,7 +13,7 @@ use crate::model::{Content, MessageData, MessageId};
 use crate::store::StoreError;
 
 /// A known message, ready to be passed on. `None`: it is not known here any more, or is of a kind that cannot be.
-pub(super) async fn original(
+pub(crate) async fn original(
     parts: &Parts,
     id: &MessageId,
 ) -> Result<Option<wa::Message>, StoreError> {

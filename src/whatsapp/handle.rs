@@ -25,10 +25,10 @@ const PAIR_PATIENCE: Duration = Duration::from_mins(1);
 /// One device. Clones talk to the same actor.
 #[derive(Clone)]
 pub struct DeviceHandle {
-    pub(super) parts: Arc<Parts>,
-    pub(super) mailbox: mpsc::UnboundedSender<Command>,
-    pub(super) live: watch::Receiver<Option<Arc<Client>>>,
-    pub(super) pace: watch::Sender<Option<Pace>>,
+    pub(crate) parts: Arc<Parts>,
+    pub(crate) mailbox: mpsc::UnboundedSender<Command>,
+    pub(crate) live: watch::Receiver<Option<Arc<Client>>>,
+    pub(crate) pace: watch::Sender<Option<Pace>>,
 }
 
 impl DeviceHandle {

@@ -16,7 +16,7 @@ enum Hand {
 
 /// The messages of one device that are in somebody's hands.
 #[derive(Clone, Default)]
-pub(super) struct Hands(Arc<Mutex<BTreeMap<MessageId, Hand>>>);
+pub(crate) struct Hands(Arc<Mutex<BTreeMap<MessageId, Hand>>>);
 
 /// A message in one's hands, until this is dropped.
 pub struct Held {
@@ -27,14 +27,14 @@ pub struct Held {
 
 impl Hands {
     /// Takes a message for the engine; `None` when a caller takes it back.
-    pub(super) fn send(&self, id: &MessageId) -> Option<Held> {
+    pub(crate) fn send(&self, id: &MessageId) -> Option<Held> {
         // What a try before this one may have sent is the engine's already.
         let hand = *self.lock().entry(id.clone()).or_insert(Hand::Engine);
         (hand == Hand::Engine).then(|| self.held(id))
     }
 
     /// Takes a message back; `None` when the engine has it, or another caller.
-    pub(super) fn withdraw(&self, id: &MessageId) -> Option<Held> {
+    pub(crate) fn withdraw(&self, id: &MessageId) -> Option<Held> {
         match self.lock().entry(id.clone()) {
             Entry::Vacant(free) => drop(free.insert(Hand::Caller)),
             Entry::Occupied(_) => return None,
@@ -53,12 +53,12 @@ impl Hands {
 
 impl Held {
     /// From now on it may go out: when this is dropped, nobody knows whether it did, and only another try can tell.
-    pub(super) fn doubt(&mut self) {
+    pub(crate) fn doubt(&mut self) {
         self.keep = true;
     }
 
     /// What became of it is known.
-    pub(super) fn settle(mut self) {
+    pub(crate) fn settle(mut self) {
         self.keep = false;
     }
 }

@@ -25,28 +25,28 @@ const RECENT: usize = 1_000;
 
 /// Where a received file is and how it is decrypted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct MediaRow {
+pub(crate) struct MediaRow {
     /// When it came here; WhatsApp's clock counts in seconds, too coarse to say which of two was first.
-    pub(super) at: UnixMillis,
-    pub(super) kind: MediaKind,
-    pub(super) direct_path: String,
-    pub(super) media_key: Option<String>,
-    pub(super) file_sha256: Option<String>,
-    pub(super) file_enc_sha256: Option<String>,
-    pub(super) size: Option<u64>,
-    pub(super) mime: Option<String>,
-    pub(super) filename: Option<String>,
+    pub(crate) at: UnixMillis,
+    pub(crate) kind: MediaKind,
+    pub(crate) direct_path: String,
+    pub(crate) media_key: Option<String>,
+    pub(crate) file_sha256: Option<String>,
+    pub(crate) file_enc_sha256: Option<String>,
+    pub(crate) size: Option<u64>,
+    pub(crate) mime: Option<String>,
+    pub(crate) filename: Option<String>,
     /// The chat as the stanza named it, for asking the phone to upload the file again.
     #[serde(default)]
-    pub(super) chat: Option<String>,
+    pub(crate) chat: Option<String>,
     /// Who sent it, in a group.
     #[serde(default)]
-    pub(super) participant: Option<String>,
+    pub(crate) participant: Option<String>,
     #[serde(default)]
-    pub(super) from_me: bool,
+    pub(crate) from_me: bool,
     /// The message, ready to be forwarded: base64 of its encoding.
     #[serde(default)]
-    pub(super) forward: Option<String>,
+    pub(crate) forward: Option<String>,
 }
 
 /// Where the rows of a message id begin. Ids are their senders' choice: a stranger's message under a known id has a row
@@ -56,7 +56,7 @@ fn rows(id: &MessageId) -> Vec<u8> {
 }
 
 /// Adds the row of a message's file to a batch.
-pub(super) fn put(batch: &mut Batch, id: &MessageId, row: &MediaRow) {
+pub(crate) fn put(batch: &mut Batch, id: &MessageId, row: &MediaRow) {
     let text = |field: &Option<String>| field.clone().unwrap_or_default();
     let place = format!("{}/{}/{}", text(&row.chat), text(&row.participant), row.from_me);
     match serde_json::to_vec(row) {
@@ -66,14 +66,14 @@ pub(super) fn put(batch: &mut Batch, id: &MessageId, row: &MediaRow) {
 }
 
 /// Writes the row of a message's file.
-pub(super) async fn save(space: &Space, id: &MessageId, row: &MediaRow) -> Result<(), StoreError> {
+pub(crate) async fn save(space: &Space, id: &MessageId, row: &MediaRow) -> Result<(), StoreError> {
     let mut batch = Batch::new();
     put(&mut batch, id, row);
     space.write(batch).await
 }
 
 /// The row of a message's file. Of several messages under one id it is the first: who copies an id comes later.
-pub(super) async fn media(space: &Space, id: &MessageId) -> Result<MediaRow, WhatsAppError> {
+pub(crate) async fn media(space: &Space, id: &MessageId) -> Result<MediaRow, WhatsAppError> {
     let mut first: Option<MediaRow> = None;
     for (_, row) in space.scan(rows(id)).await? {
         let row: MediaRow = serde_json::from_slice(&row)
@@ -91,7 +91,7 @@ struct Age {
 }
 
 /// Forgets rows that are too old.
-pub(super) async fn prune(space: &Space) -> Result<(), StoreError> {
+pub(crate) async fn prune(space: &Space) -> Result<(), StoreError> {
     let mut batch = Batch::new();
     let mut old = 0_usize;
     for (rows, keep) in [(MEDIA, KEEP), (poll::POLLS, poll::KEEP)] {
@@ -108,22 +108,22 @@ pub(super) async fn prune(space: &Space) -> Result<(), StoreError> {
 }
 
 /// What a look through the newest events came to.
-pub(super) struct Sight {
-    pub(super) found: Option<MessageData>,
+pub(crate) struct Sight {
+    pub(crate) found: Option<MessageData>,
     /// Whether that was all of them.
     whole: bool,
 }
 
 impl Sight {
     /// What to say when it is not there.
-    pub(super) fn missing(&self) -> WhatsAppError {
+    pub(crate) fn missing(&self) -> WhatsAppError {
         let known = self.whole || self.found.is_some();
         if known { WhatsAppError::NotFound } else { WhatsAppError::OutOfSight }
     }
 }
 
 /// A message that came in or was sent from the phone, as its event told it.
-pub(super) async fn find(
+pub(crate) async fn find(
     store: &Store,
     device: &DeviceName,
     id: &MessageId,
@@ -132,7 +132,7 @@ pub(super) async fn find(
 }
 
 /// The same, in that chat only: an id is its sender's choice, and may be another one's elsewhere.
-pub(super) async fn find_in(
+pub(crate) async fn find_in(
     store: &Store,
     device: &DeviceName,
     id: &MessageId,
@@ -150,7 +150,7 @@ fn is_in(data: &MessageData, chat: &Jid) -> bool {
 }
 
 /// The name a person gave themselves in the newest message of theirs.
-pub(super) async fn name_of(
+pub(crate) async fn name_of(
     store: &Store,
     device: &DeviceName,
     phone: &str,
@@ -162,7 +162,7 @@ pub(super) async fn name_of(
 }
 
 /// Whether a person wrote to us, or took a message of ours.
-pub(super) async fn in_touch(
+pub(crate) async fn in_touch(
     store: &Store,
     device: &DeviceName,
     jid: &Jid,
@@ -214,7 +214,7 @@ fn is_message(kind: EventType) -> bool {
 }
 
 /// The engine's word for a kind of file.
-pub(super) fn media_type(kind: MediaKind) -> MediaType {
+pub(crate) fn media_type(kind: MediaKind) -> MediaType {
     match kind {
         MediaKind::Image => MediaType::Image,
         MediaKind::Video => MediaType::Video,

@@ -4,10 +4,10 @@
 use std::io::{Read, Seek, SeekFrom};
 
 /// How many bytes are enough to tell a type.
-pub(super) const HEAD: usize = 64;
+pub(crate) const HEAD: usize = 64;
 
 /// The type of a file that begins with `head`.
-pub(super) fn sniff(head: &[u8]) -> Option<&'static str> {
+pub(crate) fn sniff(head: &[u8]) -> Option<&'static str> {
     let at = |offset: usize, magic: &[u8]| {
         head.get(offset..).is_some_and(|rest| rest.starts_with(magic))
     };
@@ -39,7 +39,7 @@ pub(super) fn sniff(head: &[u8]) -> Option<&'static str> {
 }
 
 /// Width and height of a JPEG, PNG, GIF or WebP.
-pub(super) fn dimensions(file: &mut (impl Read + Seek)) -> Option<(u32, u32)> {
+pub(crate) fn dimensions(file: &mut (impl Read + Seek)) -> Option<(u32, u32)> {
     let mut head = Vec::new();
     file.seek(SeekFrom::Start(0)).ok()?;
     file.take(HEAD as u64).read_to_end(&mut head).ok()?;

@@ -17,13 +17,13 @@ use crate::model::{MessageId, Person, UnixMillis};
 use crate::store::{Batch, StoreError};
 
 /// The engine's way to hand over messages before it acks them.
-pub(super) struct Inbox {
+pub(crate) struct Inbox {
     parts: Arc<Parts>,
 }
 
 impl Inbox {
     /// The inbox of a device.
-    pub(super) fn new(parts: &Arc<Parts>) -> Self {
+    pub(crate) fn new(parts: &Arc<Parts>) -> Self {
         Self { parts: Arc::clone(parts) }
     }
 }
@@ -41,14 +41,14 @@ impl InboundDurabilityHook for Inbox {
 }
 
 /// Keeps messages that came past the hook (channels, recoveries): acked already, so an error is all there is to say.
-pub(super) async fn keep_late(parts: &Parts, client: &Client, batch: &[InboundMessage]) {
+pub(crate) async fn keep_late(parts: &Parts, client: &Client, batch: &[InboundMessage]) {
     if let Err(error) = keep(parts, client, batch).await {
         tracing::error!(device = %parts.name, %error, "Messages could not be written.");
     }
 }
 
 /// Tells of a message that WhatsApp gives to phones only. There is nothing to fetch, and nothing to be acked again.
-pub(super) async fn keep_unavailable(
+pub(crate) async fn keep_unavailable(
     parts: &Parts,
     client: &Client,
     info: &MessageInfo,
@@ -146,7 +146,7 @@ async fn chat(client: &Client, info: &MessageInfo) -> String {
 }
 
 /// The LID and the phone number of a person, as far as known.
-pub(super) async fn both(
+pub(crate) async fn both(
     client: &Client,
     jid: &Jid,
     alt: Option<&Jid>,

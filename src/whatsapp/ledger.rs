@@ -15,7 +15,7 @@ const BATCH: usize = 256;
 
 /// Something to be written down.
 #[derive(Debug)]
-pub(super) enum Entry {
+pub(crate) enum Entry {
     /// Messages we sent got further.
     Advance {
         /// Which.
@@ -28,22 +28,22 @@ pub(super) enum Entry {
 }
 
 /// The writer of one device.
-pub(super) struct Ledger {
-    pub(super) store: Store,
-    pub(super) device: DeviceName,
-    pub(super) entries: mpsc::UnboundedReceiver<Entry>,
+pub(crate) struct Ledger {
+    pub(crate) store: Store,
+    pub(crate) device: DeviceName,
+    pub(crate) entries: mpsc::UnboundedReceiver<Entry>,
 }
 
 impl Ledger {
     /// Writes until nobody is left to send entries.
-    pub(super) async fn run(&mut self) {
+    pub(crate) async fn run(&mut self) {
         while let Some(first) = self.entries.recv().await {
             self.write(first).await;
         }
     }
 
     /// Writes what is waiting now.
-    pub(super) async fn drain(&mut self) {
+    pub(crate) async fn drain(&mut self) {
         while let Ok(first) = self.entries.try_recv() {
             self.write(first).await;
         }
@@ -91,7 +91,7 @@ impl Ledger {
 }
 
 /// The event that says how far `message` got.
-pub(super) fn status_event(message: &SentMessage) -> Event {
+pub(crate) fn status_event(message: &SentMessage) -> Event {
     let kind = EventType::MessageStatus;
     let to = message.request.to.jid().as_str().to_owned();
     let status = message.status.as_str().to_owned();
@@ -111,7 +111,7 @@ pub(super) fn status_event(message: &SentMessage) -> Event {
 }
 
 /// The event that says that a LID and a phone number are one person's.
-pub(super) fn resolved(device: &DeviceName, lid: &str, phone: &str) -> Event {
+pub(crate) fn resolved(device: &DeviceName, lid: &str, phone: &str) -> Event {
     let kind = EventType::IdentityResolved;
     let jid = format!("{phone}@s.whatsapp.net");
     Event {
@@ -124,7 +124,7 @@ pub(super) fn resolved(device: &DeviceName, lid: &str, phone: &str) -> Event {
 }
 
 /// The row the log keeps. `None` never happens: our own types always serialise.
-pub(super) fn row(event: &Event) -> Option<NewEvent> {
+pub(crate) fn row(event: &Event) -> Option<NewEvent> {
     let body = serde_json::to_vec(event)
         .inspect_err(|error| tracing::error!(%error, "An event could not be serialised."))
         .ok()?;

@@ -34,24 +34,24 @@ const LINGERING: Duration = Duration::from_secs(5);
 const LINGERING_UNLINKED: Duration = Duration::from_millis(500);
 
 /// What every part of a device uses.
-pub(super) struct Parts {
-    pub(super) name: DeviceName,
-    pub(super) store: Store,
-    pub(super) tasks: Tasks,
-    pub(super) net: Net,
-    pub(super) max_media: u64,
-    pub(super) fetcher: Fetcher,
+pub(crate) struct Parts {
+    pub(crate) name: DeviceName,
+    pub(crate) store: Store,
+    pub(crate) tasks: Tasks,
+    pub(crate) net: Net,
+    pub(crate) max_media: u64,
+    pub(crate) fetcher: Fetcher,
     /// Permits for work with whole files, shared by all devices.
-    pub(super) heavy: Arc<tokio::sync::Semaphore>,
-    pub(super) hands: Hands,
-    pub(super) status: StatusCell,
-    pub(super) ledger: mpsc::UnboundedSender<Entry>,
-    pub(super) signals: mpsc::UnboundedSender<(u64, Signal)>,
+    pub(crate) heavy: Arc<tokio::sync::Semaphore>,
+    pub(crate) hands: Hands,
+    pub(crate) status: StatusCell,
+    pub(crate) ledger: mpsc::UnboundedSender<Entry>,
+    pub(crate) signals: mpsc::UnboundedSender<(u64, Signal)>,
 }
 
 impl Parts {
     /// The engine's storage for this device.
-    pub(super) fn backend(&self) -> Arc<SessionStore> {
+    pub(crate) fn backend(&self) -> Arc<SessionStore> {
         let (device, ledger) = (self.name.clone(), self.ledger.clone());
         let told = Arc::new(move |lid: &str, phone: &str| {
             drop(ledger.send(Entry::Event(resolved(&device, lid, phone))));
@@ -61,7 +61,7 @@ impl Parts {
 }
 
 /// What a client tells the actor.
-pub(super) enum Signal {
+pub(crate) enum Signal {
     /// The client exists.
     Up(Arc<Client>),
     /// A QR code is live for that long.
@@ -108,22 +108,22 @@ pub(super) enum Signal {
 
 /// What is known of a connection when it is over.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Ending {
+pub(crate) struct Ending {
     /// Whether WhatsApp was heard from at all.
-    pub(super) reached: bool,
+    pub(crate) reached: bool,
     /// Whether WhatsApp said that we come too often (429).
-    pub(super) throttled: bool,
+    pub(crate) throttled: bool,
 }
 
 /// The actor's end of a running client.
-pub(super) struct Link {
+pub(crate) struct Link {
     stop: CancellationToken,
     farewell: Arc<AtomicBool>,
 }
 
 impl Link {
     /// Starts a client.
-    pub(super) fn open(parts: &Arc<Parts>, generation: u64) -> Self {
+    pub(crate) fn open(parts: &Arc<Parts>, generation: u64) -> Self {
         let link = Self { stop: CancellationToken::new(), farewell: Arc::default() };
         let running = Running {
             parts: Arc::clone(parts),
@@ -137,12 +137,12 @@ impl Link {
     }
 
     /// Begins to close it; `Signal::Ended` follows.
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         self.stop.cancel();
     }
 
     /// The same, and unlinks on WhatsApp's side first.
-    pub(super) fn say_farewell(&self) {
+    pub(crate) fn say_farewell(&self) {
         self.farewell.store(true, Ordering::Relaxed);
         self.stop.cancel();
     }

@@ -28,11 +28,11 @@ use crate::model::{MediaKind, MediaSource, MessageId};
 const CHUNK: usize = 64 << 10;
 
 /// A file to be sent, as the request describes it.
-pub(super) struct Wanted<'a> {
-    pub(super) kind: MediaKind,
-    pub(super) source: &'a MediaSource,
-    pub(super) mime: Option<&'a str>,
-    pub(super) filename: Option<&'a str>,
+pub(crate) struct Wanted<'a> {
+    pub(crate) kind: MediaKind,
+    pub(crate) source: &'a MediaSource,
+    pub(crate) mime: Option<&'a str>,
+    pub(crate) filename: Option<&'a str>,
 }
 
 /// A file that is encrypted and ready to go.
@@ -76,7 +76,7 @@ impl From<MediaError> for Failure {
 }
 
 /// Fetches or opens a file, encrypts it and uploads it.
-pub(super) async fn upload(
+pub(crate) async fn upload(
     parts: &Arc<Parts>,
     client: &Client,
     wanted: Wanted<'_>,
@@ -206,7 +206,7 @@ fn last_segment(url: &str) -> Option<String> {
 }
 
 /// Downloads and decrypts a received file, then streams it. The first byte leaves after the last one was verified.
-pub(super) async fn download(
+pub(crate) async fn download(
     parts: &Arc<Parts>,
     client: &Client,
     id: &MessageId,
@@ -340,7 +340,7 @@ impl Read for At {
 }
 
 /// Runs blocking work on a thread of its own.
-pub(super) async fn on_thread<T, E>(
+pub(crate) async fn on_thread<T, E>(
     work: impl FnOnce() -> Result<T, E> + Send + 'static,
 ) -> Result<T, E>
 where

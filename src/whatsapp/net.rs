@@ -27,14 +27,14 @@ const HISTORY_MAX: u64 = 64 << 20;
 
 /// The way to WhatsApp, shared by all devices.
 #[derive(Clone)]
-pub(super) struct Net {
+pub(crate) struct Net {
     url: Option<String>,
     http: HttpGate,
 }
 
 impl Net {
     /// The way to WhatsApp, or to a simulated one at `url`.
-    pub(super) fn new(
+    pub(crate) fn new(
         url: Option<String>,
         max_media: u64,
         memory: Space,
@@ -58,7 +58,7 @@ impl Net {
     }
 
     /// What opens the WebSocket.
-    pub(super) fn transport(&self) -> TokioWebSocketTransportFactory {
+    pub(crate) fn transport(&self) -> TokioWebSocketTransportFactory {
         let factory = TokioWebSocketTransportFactory::new();
         match &self.url {
             Some(url) => factory.with_url(url.clone()),
@@ -67,12 +67,12 @@ impl Net {
     }
 
     /// What the engine fetches and uploads with.
-    pub(super) fn http(&self) -> HttpGate {
+    pub(crate) fn http(&self) -> HttpGate {
         self.http.clone()
     }
 
     /// The version to claim, when it need not be fetched.
-    pub(super) fn version(&self) -> Option<(u32, u32, u32)> {
+    pub(crate) fn version(&self) -> Option<(u32, u32, u32)> {
         self.url.is_some().then_some(SIMULATED_VERSION)
     }
 }
@@ -111,7 +111,7 @@ fn is_loopback(url: &str) -> bool {
 
 /// The engine's HTTP client: remembers the last good version, so that a failing page does not keep devices offline.
 #[derive(Clone)]
-pub(super) struct HttpGate {
+pub(crate) struct HttpGate {
     inner: Arc<UreqHttpClient>,
     simulated: bool,
     memory: Space,

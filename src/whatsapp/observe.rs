@@ -12,7 +12,7 @@ use super::link::{Parts, Signal};
 use crate::model::{MessageId, MessageStatus, Passkey, Secret, UnixMillis};
 
 /// The events a device follows.
-pub(super) fn interest() -> EventInterest {
+pub(crate) fn interest() -> EventInterest {
     EventInterest::of(&[
         EventKind::Connected,
         EventKind::SelfPushNameUpdated,
@@ -41,10 +41,10 @@ pub(super) fn interest() -> EventInterest {
 }
 
 /// Hears the engine's events. Called on the engine's own tasks: it hands on and never waits.
-pub(super) struct Observer {
-    pub(super) parts: Arc<Parts>,
-    pub(super) generation: u64,
-    pub(super) client: OnceLock<std::sync::Weak<Client>>,
+pub(crate) struct Observer {
+    pub(crate) parts: Arc<Parts>,
+    pub(crate) generation: u64,
+    pub(crate) client: OnceLock<std::sync::Weak<Client>>,
 }
 
 impl Observer {

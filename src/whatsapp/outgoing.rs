@@ -32,7 +32,7 @@ const EXPIRES: Duration = Duration::from_hours(24);
 const LOOK: Duration = Duration::from_mins(1);
 
 /// The sender of one device.
-pub(super) struct Outgoing {
+pub(crate) struct Outgoing {
     parts: Arc<Parts>,
     live: watch::Receiver<Option<Arc<Client>>>,
     pace: watch::Receiver<Option<Pace>>,
@@ -53,7 +53,7 @@ type Flying = FuturesUnordered<BoxFuture<'static, Landed>>;
 
 impl Outgoing {
     /// A sender that sends while `live` has a client.
-    pub(super) fn new(
+    pub(crate) fn new(
         parts: Arc<Parts>,
         live: watch::Receiver<Option<Arc<Client>>>,
         pace: watch::Receiver<Option<Pace>>,
@@ -72,7 +72,7 @@ impl Outgoing {
     }
 
     /// Sends until it is dropped.
-    pub(super) async fn run(&mut self) {
+    pub(crate) async fn run(&mut self) {
         // After a panic nothing of the last run is on its way any more.
         self.busy.clear();
         self.more = true;

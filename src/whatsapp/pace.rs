@@ -11,13 +11,13 @@ use crate::config::Pace;
 
 /// A device's limiter.
 #[derive(Debug, Default)]
-pub(super) struct Pacer {
+pub(crate) struct Pacer {
     limiter: Option<DefaultDirectRateLimiter>,
 }
 
 impl Pacer {
     /// The limiter of a pace; an unlimited one without it.
-    pub(super) fn new(pace: Option<Pace>) -> Self {
+    pub(crate) fn new(pace: Option<Pace>) -> Self {
         let quota = pace.and_then(|pace| {
             let count = NonZeroU32::new(pace.count)?;
             // A whole period's worth may leave at once after a rest, then one per share of it.
@@ -27,7 +27,7 @@ impl Pacer {
     }
 
     /// Takes a turn, or says how long to wait for one.
-    pub(super) fn take(&self) -> Result<(), Duration> {
+    pub(crate) fn take(&self) -> Result<(), Duration> {
         match &self.limiter {
             None => Ok(()),
             Some(limiter) => {

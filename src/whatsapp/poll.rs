@@ -17,13 +17,13 @@ use crate::model::UnixMillis;
 use crate::store::{Batch, Space, StoreError};
 
 /// Where the rows are, in the device's space.
-pub(super) const POLLS: &[u8] = b"poll/";
+pub(crate) const POLLS: &[u8] = b"poll/";
 /// People vote late.
-pub(super) const KEEP: Duration = Duration::from_hours(90 * 24);
+pub(crate) const KEEP: Duration = Duration::from_hours(90 * 24);
 
 /// What is needed to read the votes of a poll.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct PollRow {
+pub(crate) struct PollRow {
     at: UnixMillis,
     secret: String,
     options: Vec<String>,
@@ -32,7 +32,7 @@ pub(super) struct PollRow {
 }
 
 /// The row of a poll that came in, or that the account's phone sent.
-pub(super) fn received(info: &MessageInfo, message: &wa::Message) -> Option<PollRow> {
+pub(crate) fn received(info: &MessageInfo, message: &wa::Message) -> Option<PollRow> {
     let base = unwrap(message);
     let poll = poll_of(base)?;
     let secret = [base, message.get_base_message(), message]
@@ -44,7 +44,7 @@ pub(super) fn received(info: &MessageInfo, message: &wa::Message) -> Option<Poll
 }
 
 /// The secret of a poll that goes out: the same on every try, because a try may have arrived unnoticed.
-pub(super) async fn sent(
+pub(crate) async fn sent(
     space: &Space,
     id: &str,
     options: &[String],
@@ -69,7 +69,7 @@ pub(super) async fn sent(
 }
 
 /// Adds the row of a poll to a batch.
-pub(super) fn put(batch: &mut Batch, id: &str, row: &PollRow) {
+pub(crate) fn put(batch: &mut Batch, id: &str, row: &PollRow) {
     match serde_json::to_vec(row) {
         Ok(json) => batch.put([POLLS, id.as_bytes()].concat(), json),
         Err(error) => tracing::error!(%error, "A poll could not be serialised."),
@@ -77,7 +77,7 @@ pub(super) fn put(batch: &mut Batch, id: &str, row: &PollRow) {
 }
 
 /// The row of a poll, when it is known here.
-pub(super) async fn find(space: &Space, id: &str) -> Result<Option<PollRow>, StoreError> {
+pub(crate) async fn find(space: &Space, id: &str) -> Result<Option<PollRow>, StoreError> {
     let Some(row) = space.get([POLLS, id.as_bytes()].concat()).await? else { return Ok(None) };
     serde_json::from_slice(&row)
         .map(Some)
@@ -85,7 +85,7 @@ pub(super) async fn find(space: &Space, id: &str) -> Result<Option<PollRow>, Sto
 }
 
 /// What a vote chose, by name; empty when it was taken back, `None` when it cannot be read.
-pub(super) async fn choices(
+pub(crate) async fn choices(
     client: &Client,
     info: &MessageInfo,
     vote: &wa::message::PollUpdateMessage,

@@ -18,14 +18,14 @@ const DESCRIPTION: usize = 400;
 
 /// What is shown of a link.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Preview {
-    pub(super) url: String,
-    pub(super) title: String,
-    pub(super) description: Option<String>,
+pub(crate) struct Preview {
+    pub(crate) url: String,
+    pub(crate) title: String,
+    pub(crate) description: Option<String>,
 }
 
 /// What is shown of the first link in a text; nothing when its page has nothing to say.
-pub(super) async fn of(parts: &Parts, text: &str) -> Option<Preview> {
+pub(crate) async fn of(parts: &Parts, text: &str) -> Option<Preview> {
     let (url, fetcher) = (link(text)?.to_owned(), parts.fetcher.clone());
     on_thread(move || Ok::<_, Error>(fetch(&fetcher, &url))).await.ok().flatten()
 }

@@ -18,7 +18,7 @@ const LIMBO: Duration = Duration::from_secs(10);
 
 /// What a look at the client showed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Health {
+pub(crate) enum Health {
     /// Not logged in yet, within its time.
     Starting,
     /// Logged in and heard from.
@@ -31,7 +31,7 @@ pub(super) enum Health {
 
 /// What is known of one client.
 #[derive(Debug)]
-pub(super) struct Probe {
+pub(crate) struct Probe {
     since: UnixMillis,
     announced: bool,
     /// Since when it is logged in.
@@ -42,22 +42,22 @@ pub(super) struct Probe {
 
 impl Probe {
     /// A client that starts now.
-    pub(super) fn new(now: UnixMillis) -> Self {
+    pub(crate) fn new(now: UnixMillis) -> Self {
         Self { since: now, announced: false, first: None, online: None }
     }
 
     /// The engine says it is ready.
-    pub(super) fn announce(&mut self) {
+    pub(crate) fn announce(&mut self) {
         self.announced = true;
     }
 
     /// The clock starts again: a scan was confirmed, a login follows.
-    pub(super) fn restart(&mut self, now: UnixMillis) {
+    pub(crate) fn restart(&mut self, now: UnixMillis) {
         self.since = now;
     }
 
     /// Judges the client. `unbounded` while it waits for a person to scan.
-    pub(super) fn judge(
+    pub(crate) fn judge(
         &mut self,
         now: UnixMillis,
         logged_in: bool,

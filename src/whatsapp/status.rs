@@ -13,11 +13,11 @@ use crate::model::{
 };
 
 /// Every device's status.
-pub(super) type AllStatuses = Arc<BTreeMap<DeviceName, DeviceStatus>>;
+pub(crate) type AllStatuses = Arc<BTreeMap<DeviceName, DeviceStatus>>;
 
 /// Where a device's status is published.
 #[derive(Clone)]
-pub(super) struct StatusCell {
+pub(crate) struct StatusCell {
     name: DeviceName,
     own: watch::Sender<DeviceStatus>,
     all: watch::Sender<AllStatuses>,
@@ -26,7 +26,7 @@ pub(super) struct StatusCell {
 
 impl StatusCell {
     /// Publishes `state` as the device's first one, without an event.
-    pub(super) fn new(
+    pub(crate) fn new(
         name: DeviceName,
         state: DeviceState,
         all: watch::Sender<AllStatuses>,
@@ -39,17 +39,17 @@ impl StatusCell {
     }
 
     /// The status with every change.
-    pub(super) fn watch(&self) -> watch::Receiver<DeviceStatus> {
+    pub(crate) fn watch(&self) -> watch::Receiver<DeviceStatus> {
         self.own.subscribe()
     }
 
     /// The state now.
-    pub(super) fn state(&self) -> DeviceState {
+    pub(crate) fn state(&self) -> DeviceState {
         self.own.borrow().state.clone()
     }
 
     /// Moves to `state`; nothing happens when it is the state already.
-    pub(super) fn set(&self, state: DeviceState) {
+    pub(crate) fn set(&self, state: DeviceState) {
         let now = UnixMillis::now();
         let (name, reason, status) = (state.as_str(), state.reason(), state.word());
         let mut noticed = false;
@@ -74,7 +74,7 @@ impl StatusCell {
     }
 
     /// Whose account it is; `None` once the credentials are gone.
-    pub(super) fn set_account(&self, account: Option<Account>) {
+    pub(crate) fn set_account(&self, account: Option<Account>) {
         self.amend(|status| {
             let changed = status.account != account;
             status.account = account;
@@ -84,22 +84,22 @@ impl StatusCell {
 
     /// When WhatsApp last proved to be there. Shown to the nearest few seconds: a busy device would otherwise wake
     /// every open admin page with every stanza.
-    pub(super) fn proven(&self, at: UnixMillis) {
+    pub(crate) fn proven(&self, at: UnixMillis) {
         self.amend(|status| newer(&mut status.proof_at, at, 5));
     }
 
     /// A message came in.
-    pub(super) fn heard(&self, at: UnixMillis) {
+    pub(crate) fn heard(&self, at: UnixMillis) {
         self.amend(|status| newer(&mut status.last_in, at, 1));
     }
 
     /// A message went out.
-    pub(super) fn spoke(&self, at: UnixMillis) {
+    pub(crate) fn spoke(&self, at: UnixMillis) {
         self.amend(|status| newer(&mut status.last_out, at, 1));
     }
 
     /// The device left the file.
-    pub(super) fn retire(&self) {
+    pub(crate) fn retire(&self) {
         self.all.send_modify(|map| drop(Arc::make_mut(map).remove(&self.name)));
     }
 

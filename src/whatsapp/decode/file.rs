@@ -10,7 +10,7 @@ use crate::model::{DeviceName, MediaData, MediaKind, UnixMillis};
 use crate::whatsapp::history::MediaRow;
 
 /// A message that carries a file.
-pub(super) fn attachment(m: &wa::Message) -> Option<Body> {
+pub(crate) fn attachment(m: &wa::Message) -> Option<Body> {
     if let Some(image) = m.image_message.as_option() {
         let media = row(image, MediaKind::Image, image.mimetype.as_ref(), None);
         return Some(Body { media, ..Body::new("image").text(image.caption.as_ref()) });
@@ -38,11 +38,7 @@ pub(super) fn attachment(m: &wa::Message) -> Option<Body> {
 }
 
 /// The row of a file that is being sent.
-pub(in crate::whatsapp) fn sent_file(
-    message: &wa::Message,
-    chat: &str,
-    view_once: bool,
-) -> Option<MediaRow> {
+pub(crate) fn sent_file(message: &wa::Message, chat: &str, view_once: bool) -> Option<MediaRow> {
     let row = attachment(message)?.media?;
     let forward = if view_once { None } else { forwardable(message) };
     let at = UnixMillis::now();
@@ -50,7 +46,7 @@ pub(in crate::whatsapp) fn sent_file(
 }
 
 /// A file's message as it would be passed on, unless it is unreasonably large.
-pub(super) fn forwardable(base: &wa::Message) -> Option<String> {
+pub(crate) fn forwardable(base: &wa::Message) -> Option<String> {
     const MOST: usize = 64 << 10;
     let encoded = base.prepare_for_forward().encode_to_vec();
     (encoded.len() <= MOST).then(|| data_encoding::BASE64.encode(&encoded))
@@ -81,7 +77,7 @@ fn row(
 
 impl MediaRow {
     /// The file as events tell it.
-    pub(super) fn public(&self, device: &DeviceName, id: &str) -> MediaData {
+    pub(crate) fn public(&self, device: &DeviceName, id: &str) -> MediaData {
         MediaData {
             url: format!("/v1/devices/{device}/media/{id}"),
             mime: self.mime.clone(),

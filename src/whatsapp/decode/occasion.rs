@@ -9,7 +9,7 @@ use super::message;
 use crate::model::{DeviceName, Event, EventData, EventId, EventType, Person, UnixMillis};
 
 /// The event of a message that WhatsApp gives to phones only.
-pub(in crate::whatsapp) fn unavailable(
+pub(crate) fn unavailable(
     device: &DeviceName,
     info: &MessageInfo,
     kind: &str,
@@ -26,7 +26,7 @@ pub(in crate::whatsapp) fn unavailable(
 }
 
 /// The event of what happened to a group, or of a call.
-pub(in crate::whatsapp) fn occasion(device: &DeviceName, event: &EngineEvent) -> Option<Event> {
+pub(crate) fn occasion(device: &DeviceName, event: &EngineEvent) -> Option<Event> {
     match event {
         EngineEvent::GroupUpdate(update) => {
             let group = update.group_jid.to_string();

@@ -11,7 +11,7 @@ use crate::whatsapp::WhatsAppError;
 use crate::whatsapp::link::Signal;
 
 impl Device {
-    pub(super) fn obey(&mut self, command: Command) {
+    pub(crate) fn obey(&mut self, command: Command) {
         match command {
             Command::Start(reply) => drop(reply.send(self.start())),
             Command::Stop(reply) => {
@@ -110,7 +110,7 @@ impl Device {
     }
 
     /// WhatsApp takes the request once it has offered QR codes on this connection.
-    pub(super) fn ask_pair_code(&mut self) {
+    pub(crate) fn ask_pair_code(&mut self) {
         let offered = self.current.as_ref().filter(|current| current.qr_seen);
         let client = offered.and_then(|current| current.client.clone());
         let (Some(client), Some((phone, _))) = (client, &self.pair) else { return };

@@ -32,10 +32,10 @@ const LOCK_SHOWN: Duration = Duration::from_mins(10);
 const SERVER_PAUSE: Duration = Duration::from_secs(5);
 
 /// Where the answer to a command goes.
-pub(super) type Reply = oneshot::Sender<Result<(), WhatsAppError>>;
+pub(crate) type Reply = oneshot::Sender<Result<(), WhatsAppError>>;
 
 /// What a device can be told.
-pub(super) enum Command {
+pub(crate) enum Command {
     /// Connect, or begin linking.
     Start(Reply),
     /// Disconnect until told otherwise.
@@ -87,7 +87,7 @@ struct Current {
 }
 
 /// The actor.
-pub(super) struct Device {
+pub(crate) struct Device {
     parts: Arc<Parts>,
     mailbox: mpsc::UnboundedReceiver<Command>,
     signals: mpsc::UnboundedReceiver<(u64, Signal)>,
@@ -111,7 +111,7 @@ pub(super) struct Device {
 
 impl Device {
     /// An actor that has not looked at its credentials yet.
-    pub(super) fn new(
+    pub(crate) fn new(
         parts: Arc<Parts>,
         mailbox: mpsc::UnboundedReceiver<Command>,
         signals: mpsc::UnboundedReceiver<(u64, Signal)>,
@@ -140,7 +140,7 @@ impl Device {
     }
 
     /// Learns whether there are credentials; a linked device connects by itself.
-    pub(super) async fn wake(&mut self) {
+    pub(crate) async fn wake(&mut self) {
         let account = loop {
             match self.parts.backend().load().await {
                 Ok(device) => break device.and_then(|device| account(&device)),
@@ -165,7 +165,7 @@ impl Device {
     }
 
     /// The actor's loop; ends when it is told to quit or the gateway stops.
-    pub(super) async fn run(&mut self) {
+    pub(crate) async fn run(&mut self) {
         let stop = self.parts.tasks.stop().clone();
         let mut tick = tokio::time::interval(Duration::from_secs(1));
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -187,7 +187,7 @@ impl Device {
     }
 
     /// Closes the client, if there is one, and waits until it is down and flushed.
-    pub(super) async fn leave(&mut self) {
+    pub(crate) async fn leave(&mut self) {
         self.live.send_replace(None);
         if let Some(current) = self.current.take() {
             current.link.close();
@@ -202,7 +202,7 @@ impl Device {
     }
 
     /// The loop panicked: its client is replaced.
-    pub(super) fn recover(&mut self) {
+    pub(crate) fn recover(&mut self) {
         if matches!(self.wish, Wish::Up) {
             self.drop_connection(Disconnect::Crashed);
         }

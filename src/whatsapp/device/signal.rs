@@ -16,7 +16,7 @@ use crate::whatsapp::link::Signal;
 use crate::whatsapp::probe::Health;
 
 impl Device {
-    pub(super) fn observe(&mut self, generation: u64, signal: Signal) {
+    pub(crate) fn observe(&mut self, generation: u64, signal: Signal) {
         if let Signal::Erased(done) = signal {
             return self.erased(done);
         }
@@ -167,7 +167,7 @@ impl Device {
     }
 
     /// Looks at the client and says what it is worth.
-    pub(super) fn judge(&mut self) {
+    pub(crate) fn judge(&mut self) {
         let (Some(client), Wish::Up) = (self.client(), &self.wish) else { return };
         // What was refused comes again with the next connection only, so there must be one; without room there is
         // none, or later messages would overtake.

@@ -9,8 +9,8 @@ use wa_rs::wacore::store::traits::{AppStateSyncKey, AppSyncStore};
 use super::{SessionStore, failed, key, to_json};
 use crate::store::{Batch, Key};
 
-pub(super) const SYNC_KEY: u8 = b'a';
-pub(super) const LATEST_SYNC_KEY: u8 = b'L';
+pub(crate) const SYNC_KEY: u8 = b'a';
+pub(crate) const LATEST_SYNC_KEY: u8 = b'L';
 const VERSION: u8 = b'v';
 const MUTATION: u8 = b'm';
 

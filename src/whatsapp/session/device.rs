@@ -8,7 +8,7 @@ use wa_rs::wacore::store::traits::DeviceStore;
 use super::{SessionStore, to_json};
 use crate::store::Key;
 
-pub(super) const DEVICE: u8 = b'D';
+pub(crate) const DEVICE: u8 = b'D';
 
 #[async_trait]
 impl DeviceStore for SessionStore {

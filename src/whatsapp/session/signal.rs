@@ -13,8 +13,8 @@ use crate::store::Key;
 const IDENTITY: u8 = b'i';
 const SESSION: u8 = b's';
 const SENDER_KEY: u8 = b'k';
-pub(super) const PRE_KEY: u8 = b'p';
-pub(super) const SIGNED_PRE_KEY: u8 = b'P';
+pub(crate) const PRE_KEY: u8 = b'p';
+pub(crate) const SIGNED_PRE_KEY: u8 = b'P';
 
 #[async_trait]
 impl SignalStore for SessionStore {
