@@ -12,7 +12,7 @@ use wa_rs::wacore::proto_helpers::MessageExt;
 use wa_rs::{InboundDurabilityHook, Jid, anyhow};
 
 use super::link::Parts;
-use super::{decode, history, ledger, poll};
+use super::{decode, history, poll, recorder};
 use crate::model::{MessageId, Person, UnixMillis};
 use crate::store::{Batch, StoreError};
 
@@ -56,7 +56,7 @@ pub(crate) async fn keep_unavailable(
 ) {
     let (from, chat) = (person(client, info).await, chat(client, info).await);
     if let Some(event) = decode::unavailable(&parts.name, info, kind, from, chat) {
-        drop(parts.ledger.send(ledger::Entry::Event(event)));
+        drop(parts.ledger.send(recorder::Entry::Event(event)));
         parts.status.heard(UnixMillis::now());
     }
 }
@@ -103,7 +103,7 @@ async fn keep(parts: &Parts, client: &Client, batch: &[InboundMessage]) -> Resul
                 decoded.chose(options);
             }
         }
-        events.extend(ledger::row(&decoded.event));
+        events.extend(recorder::row(&decoded.event));
     }
     if events.is_empty() {
         return Ok(());

@@ -17,7 +17,6 @@ mod hands;
 mod history;
 mod image;
 mod inbound;
-mod ledger;
 mod link;
 mod media;
 mod net;
@@ -27,6 +26,7 @@ mod pace;
 mod poll;
 mod preview;
 mod probe;
+mod recorder;
 pub mod session;
 mod status;
 

@@ -7,8 +7,8 @@ use std::sync::{Arc, OnceLock};
 use wa_rs::client::Client;
 use wa_rs::types::events::{Event, EventHandler, EventInterest, EventKind};
 
-use super::ledger::Entry;
 use super::link::{Parts, Signal};
+use super::recorder::Entry;
 use crate::model::{MessageId, MessageStatus, Passkey, Secret, UnixMillis};
 
 /// The events a device follows.

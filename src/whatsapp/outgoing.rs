@@ -14,9 +14,9 @@ use tokio::time::Instant;
 use wa_rs::client::Client;
 
 use super::deliver::{Failure, Known, deliver};
-use super::ledger::{Entry, status_event};
 use super::link::Parts;
 use super::pace::Pacer;
+use super::recorder::{Entry, status_event};
 use crate::config::Pace;
 use crate::model::{Content, Jid, MediaSource, MessageId, MessageStatus, SentMessage, UnixMillis};
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 
-use super::ledger::Entry;
+use super::recorder::Entry;
 use crate::model::{
     Account, DeviceData, DeviceName, DeviceState, DeviceStatus, Event, EventData, EventId,
     EventType, UnixMillis,

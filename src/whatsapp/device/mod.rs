@@ -1,8 +1,8 @@
 //! The actor of one device: it owns at most one client at a time, decides when there is one, and publishes why not. It
 //! never waits for WhatsApp or the disk; whatever takes time runs beside it and reports back.
 
-mod command;
-mod signal;
+mod obey;
+mod react;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -6,12 +6,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use wa_rs::wacore::download::MediaType;
 
-use super::{WhatsAppError, poll};
 use crate::model::{
     DeviceName, Event, EventData, EventType, Jid, MediaKind, MessageData, MessageId, MessageStatus,
     SentMessage, UnixMillis,
 };
 use crate::store::{Batch, Seq, Space, Store, StoreError};
+use crate::whatsapp::{WhatsAppError, poll};
 
 /// Where the rows are, in the device's space.
 const MEDIA: &[u8] = b"media/";

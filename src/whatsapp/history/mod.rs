@@ -1,0 +1,5 @@
+//! What is known of earlier messages.
+
+mod lookup;
+
+pub(crate) use lookup::*;
