@@ -14,7 +14,7 @@ use wa_rs::waproto::whatsapp as wa;
 pub(crate) use self::file::sent_file;
 use self::file::{attachment, forwardable};
 pub(crate) use self::occasion::{occasion, unavailable};
-use super::history::MediaRow;
+use super::history::row::MediaRow;
 use crate::model::{
     DeviceName, Event, EventData, EventId, EventType, MessageData, Person, Reply, UnixMillis,
 };

@@ -1,107 +1,35 @@
 //! One message on its way out: the receiver is looked up, the message built and handed to the engine under the id its
 //! caller was promised. What the outcome means for the queue is decided in `outgoing`.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use wa_rs::Jid;
 use wa_rs::client::Client;
-use wa_rs::send::{SendError, SendOptions};
-use wa_rs::{IqError, Jid};
+use wa_rs::features::ContactError;
+use wa_rs::send::SendOptions;
 
+use super::context::Context;
+use super::directory::{Known, lookup};
 use super::encode::EncodeError;
-use super::link::Parts;
+use super::history::lookup::find_in;
 use super::media::{self, Wanted};
-use super::{decode, encode, forward, history, poll, preview};
-use crate::model::{
-    Content, MessageId, MessageStatus, PhoneNumber, Recipient, SentMessage, Thumbnail,
-};
+use super::send::failure::Failure;
+use super::{decode, encode, forward, poll, preview};
+use crate::model::{Content, MessageId, MessageStatus, Recipient, SentMessage, Thumbnail};
 
 /// How long the engine may take to write one message to the socket, lookups of the receiver's devices included.
 const PATIENCE: Duration = Duration::from_secs(90);
-/// How many receivers are remembered.
-const KNOWN_MAX: usize = 10_000;
-
-/// Why a message was not sent.
-#[derive(Debug)]
-pub(crate) enum Failure {
-    /// The connection went away: not the message's fault.
-    Offline,
-    /// It is not queued any more: whoever waited for it was told that it failed, or its device was forgotten.
-    Withdrawn,
-    /// It may work the next time.
-    Later(String),
-    /// It will never work.
-    Never {
-        /// A stable code.
-        code: &'static str,
-        /// For people.
-        detail: String,
-    },
-}
-
-impl Failure {
-    fn never(code: &'static str, detail: &dyn ToString) -> Self {
-        Self::Never { code, detail: detail.to_string() }
-    }
-}
-
-impl From<IqError> for Failure {
-    fn from(error: IqError) -> Self {
-        match error {
-            IqError::Timeout
-            | IqError::ParseError(_)
-            | IqError::ServerError { code: 429 | 500..=599, .. } => Self::Later(error.to_string()),
-            IqError::ServerError { .. } => Self::never("refused", &error),
-            _ => Self::Offline,
-        }
-    }
-}
-
-impl From<SendError> for Failure {
-    fn from(error: SendError) -> Self {
-        match error {
-            SendError::NotLoggedIn | SendError::Client(_) => Self::Offline,
-            SendError::Iq(error) => error.into(),
-            SendError::InvalidRequest(why) => Self::never("invalid_request", &why),
-            error => Self::Later(error.to_string()),
-        }
-    }
-}
-
-impl From<crate::store::StoreError> for Failure {
-    fn from(error: crate::store::StoreError) -> Self {
-        Self::Later(error.to_string())
-    }
-}
-
-/// Numbers that were found on WhatsApp, with their addresses.
-#[derive(Clone, Default)]
-pub(crate) struct Known(Arc<Mutex<BTreeMap<PhoneNumber, Jid>>>);
-
-impl Known {
-    fn get(&self, phone: &PhoneNumber) -> Option<Jid> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(phone).cloned()
-    }
-
-    fn put(&self, phone: PhoneNumber, jid: Jid) {
-        let mut map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if map.len() >= KNOWN_MAX {
-            map.clear();
-        }
-        map.insert(phone, jid);
-    }
-}
 
 /// Sends one message. May be dropped at any time; then nobody knows whether it was sent.
 pub(crate) async fn deliver(
-    parts: &Arc<Parts>,
+    context: &Arc<Context>,
     client: &Client,
     known: &Known,
     row: &SentMessage,
 ) -> Result<(), Failure> {
     let to = address(client, known, &row.request.to).await?;
-    let prepared = prepare(parts, client, &to, row).await?;
+    let prepared = prepare(context, client, &to, row).await?;
     let message = encode::message(&to, &row.request, prepared).map_err(|error| match error {
         EncodeError::Unknown => Failure::never("message_not_found", &error),
         error => Failure::never("invalid_request", &error),
@@ -109,12 +37,12 @@ pub(crate) async fn deliver(
     if let Content::Media { .. } = &row.request.content
         && let Some(file) = decode::sent_file(&message, &to.to_string(), row.request.view_once)
     {
-        history::save(&parts.store.space(&parts.name), &row.id, &file).await?;
+        file.save(&context.store.space(&context.name), &row.id).await?;
     }
     let options = SendOptions::default().with_message_id(row.id.as_str());
     // Looking up, fetching and uploading can take minutes. Who takes it back must have it first.
-    let mut held = parts.hands.send(&row.id).ok_or(Failure::Withdrawn)?;
-    let now = parts.store.queue().get(&parts.name, &row.id).await?;
+    let mut held = context.hands.send(&row.id).ok_or(Failure::Withdrawn)?;
+    let now = context.store.queue().get(&context.name, &row.id).await?;
     if now.is_none_or(|now| now.status != MessageStatus::Queued) {
         return Err(Failure::Withdrawn);
     }
@@ -138,7 +66,7 @@ async fn address(client: &Client, known: &Known, to: &Recipient) -> Result<Jid, 
     }
     let found = match lookup(client, phone).await {
         Ok(found) => found,
-        Err(wa_rs::features::ContactError::Iq(error)) => return Err(error.into()),
+        Err(ContactError::Iq(error)) => return Err(error.into()),
         Err(error) => return Err(Failure::never("invalid_request", &error)),
     };
     let Some(found) = found else {
@@ -148,17 +76,8 @@ async fn address(client: &Client, known: &Known, to: &Recipient) -> Result<Jid, 
     Ok(found.jid)
 }
 
-/// Asks WhatsApp about a number; `None` when it is not there.
-pub(crate) async fn lookup(
-    client: &Client,
-    phone: &PhoneNumber,
-) -> Result<Option<wa_rs::IsOnWhatsAppResult>, wa_rs::features::ContactError> {
-    let answers = client.contacts().is_on_whatsapp(&[Jid::pn(phone.as_str())]).await?;
-    Ok(answers.into_iter().find(|answer| answer.is_registered))
-}
-
 async fn prepare(
-    parts: &Arc<Parts>,
+    context: &Arc<Context>,
     client: &Client,
     to: &Jid,
     row: &SentMessage,
@@ -168,12 +87,12 @@ async fn prepare(
     let chat = request.to.jid();
     let group = chat.is_group();
     if let Some(id) = &request.reply_to {
-        prepared.quote = Some(quote(parts, client, to, id, &chat).await?);
+        prepared.quote = Some(quote(context, client, to, id, &chat).await?);
     }
     match &request.content {
         Content::Edit { .. } if group => prepared.own = own(client, to).await,
         Content::Reaction { message, author: None, .. } => {
-            let found = history::find_in(&parts.store, &parts.name, message, &chat).await?;
+            let found = find_in(&context.store, &context.name, message, &chat).await?;
             prepared.author = found.filter(|found| !found.from_me).map(|found| found.from.jid);
         }
         Content::Media { media, source, mime, filename, thumbnail, .. } => {
@@ -183,17 +102,17 @@ async fn prepare(
                 mime: mime.as_deref(),
                 filename: filename.as_deref(),
             };
-            let file = media::upload(parts, client, wanted).await?;
-            let thumbnail = thumbnail.as_ref().map(Thumbnail::bytes);
-            prepared.file = Some(encode::File { thumbnail, ..file });
+            let file = media::upload(context, client, wanted).await?;
+            prepared.file = Some(file);
+            prepared.thumbnail = thumbnail.as_ref().map(Thumbnail::bytes);
         }
-        Content::LinkedText { text } => prepared.preview = preview::of(parts, text).await,
+        Content::LinkedText { text } => prepared.preview = preview::of(context, text).await,
         Content::Poll { options, .. } => {
-            let space = parts.store.space(&parts.name);
+            let space = context.store.space(&context.name);
             prepared.secret = Some(poll::sent(&space, row.id.as_str(), options).await?);
         }
         Content::Forward { message } => {
-            prepared.original = forward::original(parts, message).await?;
+            prepared.original = forward::original(context, message).await?;
         }
         _ => {}
     }
@@ -203,20 +122,20 @@ async fn prepare(
 /// What is known of the message that is answered. An unknown one is answered by its id alone, which WhatsApp's clients
 /// resolve themselves when they have it.
 async fn quote(
-    parts: &Parts,
+    context: &Context,
     client: &Client,
     to: &Jid,
     id: &MessageId,
     chat: &crate::model::Jid,
 ) -> Result<encode::Quote, Failure> {
-    if let Some(found) = history::find_in(&parts.store, &parts.name, id, chat).await? {
+    if let Some(found) = find_in(&context.store, &context.name, id, chat).await? {
         return Ok(encode::Quote {
             id: id.clone(),
             author: Some(found.from.jid),
             text: found.text,
         });
     }
-    let ours = parts.store.queue().get(&parts.name, id).await?;
+    let ours = context.store.queue().get(&context.name, id).await?;
     let text = ours.as_ref().and_then(|row| match &row.request.content {
         Content::Text { text } | Content::LinkedText { text } => Some(text.clone()),
         Content::Media { caption, .. } => caption.clone(),

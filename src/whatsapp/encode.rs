@@ -3,10 +3,10 @@
 
 use wa_rs::Jid;
 use wa_rs::buffa::MessageField;
-use wa_rs::upload::UploadResponse;
 use wa_rs::wacore::proto_helpers::{MessageBuilderExt, build_reaction_message};
 use wa_rs::waproto::whatsapp as wa;
 
+use super::media::UploadedFile;
 use super::preview::Preview;
 use crate::model::{Content, MediaKind, MessageId, Recipient, SendRequest, UnixMillis};
 
@@ -14,7 +14,9 @@ use crate::model::{Content, MediaKind, MessageId, Recipient, SendRequest, UnixMi
 #[derive(Default)]
 pub(crate) struct Prepared {
     /// The file, when there is one.
-    pub(crate) file: Option<File>,
+    pub(crate) file: Option<UploadedFile>,
+    /// The small JPEG picture shown before the file is fetched.
+    pub(crate) thumbnail: Option<Vec<u8>>,
     /// The message it answers.
     pub(crate) quote: Option<Quote>,
     /// Our own address in a group, for changing what we wrote there.
@@ -27,17 +29,6 @@ pub(crate) struct Prepared {
     pub(crate) preview: Option<Preview>,
     /// The message that is passed on.
     pub(crate) original: Option<wa::Message>,
-}
-
-/// An uploaded file.
-pub(crate) struct File {
-    pub(crate) upload: UploadResponse,
-    pub(crate) mime: String,
-    pub(crate) filename: Option<String>,
-    pub(crate) size: Option<(u32, u32)>,
-    pub(crate) seconds: Option<u32>,
-    /// The small JPEG picture shown before the file is fetched.
-    pub(crate) thumbnail: Option<Vec<u8>>,
 }
 
 /// The message that is answered.
@@ -76,7 +67,8 @@ pub(crate) fn message(
         }
         Content::Media { media, caption, .. } => {
             let file = prepared.file.ok_or(EncodeError::NoFile)?;
-            attachment(*media, file, caption.clone(), context, view_once)
+            let thumbnail = prepared.thumbnail;
+            attachment(*media, file, thumbnail, caption.clone(), context, view_once)
         }
         Content::Location { latitude, longitude, name, address } => {
             place(latitude, longitude, name.clone(), address.clone(), context)?
@@ -149,13 +141,14 @@ fn field(context: Option<wa::ContextInfo>) -> MessageField<wa::ContextInfo> {
 
 fn attachment(
     kind: MediaKind,
-    file: File,
+    file: UploadedFile,
+    jpeg_thumbnail: Option<Vec<u8>>,
     caption: Option<String>,
     context: Option<wa::ContextInfo>,
     view_once: Option<bool>,
 ) -> wa::Message {
     use wa_rs::media::{self, AudioOptions, DocumentOptions, ImageOptions, VideoOptions};
-    let File { upload, mime, filename, size, seconds, thumbnail: jpeg_thumbnail } = file;
+    let UploadedFile { upload, mime, filename, size, seconds } = file;
     let mimetype = Some(mime);
     let context_info = context.map(Box::new);
     match kind {

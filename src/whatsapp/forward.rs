@@ -7,17 +7,20 @@ use wa_rs::buffa::Message as _;
 use wa_rs::wacore::proto_helpers::{MessageBuilderExt, MessageExt};
 use wa_rs::waproto::whatsapp as wa;
 
-use super::link::Parts;
-use super::{WhatsAppError, encode, history};
+use super::context::Context;
+use super::encode;
+use super::error::WhatsAppError;
+use super::history::lookup::find;
+use super::history::row::MediaRow;
 use crate::model::{Content, MessageData, MessageId};
 use crate::store::StoreError;
 
 /// A known message, ready to be passed on. `None`: it is not known here any more, or is of a kind that cannot be.
 pub(crate) async fn original(
-    parts: &Parts,
+    context: &Context,
     id: &MessageId,
 ) -> Result<Option<wa::Message>, StoreError> {
-    match history::media(&parts.store.space(&parts.name), id).await {
+    match MediaRow::find(&context.store.space(&context.name), id).await {
         Ok(row) => {
             let bytes = row.forward.and_then(|text| BASE64.decode(text.as_bytes()).ok());
             return Ok(bytes.and_then(|bytes| wa::Message::decode_from_slice(&bytes).ok()));
@@ -26,10 +29,10 @@ pub(crate) async fn original(
         Err(WhatsAppError::Store(error)) => return Err(error),
         Err(_) => return Ok(None),
     }
-    let rebuilt = match history::find(&parts.store, &parts.name, id).await?.found {
+    let rebuilt = match find(&context.store, &context.name, id).await?.found {
         Some(data) => received(&data),
         None => {
-            let row = parts.store.queue().get(&parts.name, id).await?;
+            let row = context.store.queue().get(&context.name, id).await?;
             row.and_then(|row| sent(&row.request.content))
         }
     };

@@ -5,15 +5,17 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
 use wa_rs::client::Client;
 
-use super::WhatsAppError;
-use super::device::{Command, Reply};
+use super::context::Context;
+use super::device::command::{Answer, DeviceCommand};
+use super::error::WhatsAppError;
 use super::hands::Held;
-use super::link::Parts;
-use super::{deliver, forward, history, media};
+use super::history::lookup::{self, find};
+use super::history::row::MediaRow;
+use super::media::MediaStream;
+use super::{directory, forward, media};
 use crate::config::Pace;
 use crate::model::{DeviceStatus, Jid, MessageId, PhoneNumber, Recipient};
 
@@ -25,8 +27,8 @@ const PAIR_PATIENCE: Duration = Duration::from_mins(1);
 /// One device. Clones talk to the same actor.
 #[derive(Clone)]
 pub struct DeviceHandle {
-    pub(crate) parts: Arc<Parts>,
-    pub(crate) mailbox: mpsc::UnboundedSender<Command>,
+    pub(crate) context: Arc<Context>,
+    pub(crate) mailbox: mpsc::UnboundedSender<DeviceCommand>,
     pub(crate) live: watch::Receiver<Option<Arc<Client>>>,
     pub(crate) pace: watch::Sender<Option<Pace>>,
 }
@@ -34,38 +36,38 @@ pub struct DeviceHandle {
 impl DeviceHandle {
     /// What it is doing.
     pub fn status(&self) -> DeviceStatus {
-        self.parts.status.watch().borrow().clone()
+        self.context.status.watch().borrow().clone()
     }
 
     /// The same, with every change.
     pub fn watch(&self) -> watch::Receiver<DeviceStatus> {
-        self.parts.status.watch()
+        self.context.status.watch()
     }
 
     /// START SESSION: connects a linked device, begins linking an unlinked one. Idempotent while linking.
     pub async fn start(&self) -> Result<(), WhatsAppError> {
-        self.tell(Command::Start, PATIENCE).await
+        self.tell(DeviceCommand::Start, PATIENCE).await
     }
 
     /// Stops it (or cancels the linking) until `start`.
     pub async fn stop(&self) -> Result<(), WhatsAppError> {
-        self.tell(Command::Stop, PATIENCE).await
+        self.tell(DeviceCommand::Stop, PATIENCE).await
     }
 
     /// Drops the connection and makes a new one now.
     pub async fn reconnect(&self) -> Result<(), WhatsAppError> {
-        self.tell(Command::Reconnect, PATIENCE).await
+        self.tell(DeviceCommand::Reconnect, PATIENCE).await
     }
 
     /// Unlinks on WhatsApp's side and forgets the credentials.
     pub async fn logout(&self) -> Result<(), WhatsAppError> {
-        self.tell(Command::Logout, PATIENCE).await
+        self.tell(DeviceCommand::Logout, PATIENCE).await
     }
 
     /// A code to type on the phone of that number; begins linking when need be. It is also in the status.
     pub async fn pair_code(&self, phone: &PhoneNumber) -> Result<(), WhatsAppError> {
         let phone = phone.clone();
-        self.tell(|reply| Command::PairCode(phone, reply), PAIR_PATIENCE).await
+        self.tell(|answer| DeviceCommand::PairCode(phone, answer), PAIR_PATIENCE).await
     }
 
     /// Answers WhatsApp's passkey request with a browser's assertion.
@@ -74,20 +76,21 @@ impl DeviceHandle {
         assertion_json: String,
         credential_id: String,
     ) -> Result<(), WhatsAppError> {
-        let command = |reply| Command::PasskeyResponse(assertion_json, credential_id, reply);
+        let command =
+            |answer| DeviceCommand::PasskeyResponse(assertion_json, credential_id, answer);
         self.tell(command, PATIENCE).await
     }
 
     /// Confirms the passkey code.
     pub async fn passkey_confirm(&self) -> Result<(), WhatsAppError> {
-        self.tell(Command::PasskeyConfirm, PATIENCE).await
+        self.tell(DeviceCommand::PasskeyConfirm, PATIENCE).await
     }
 
     /// Whether a number is on WhatsApp. `None`: it is not.
     pub async fn lookup(&self, phone: &PhoneNumber) -> Result<Option<Lookup>, WhatsAppError> {
         let client = self.client()?;
         let found =
-            timely(deliver::lookup(&client, phone)).await?.map_err(|error| match error {
+            timely(directory::lookup(&client, phone)).await?.map_err(|error| match error {
                 wa_rs::features::ContactError::Iq(error) => error.into(),
                 error => WhatsAppError::Refused(error.to_string()),
             })?;
@@ -99,7 +102,7 @@ impl DeviceHandle {
             name: match found.verified_name.and_then(|verified| verified.name) {
                 Some(name) => Some(name),
                 None => {
-                    history::name_of(&self.parts.store, &self.parts.name, phone.as_str()).await?
+                    lookup::name_of(&self.context.store, &self.context.name, phone.as_str()).await?
                 }
             },
         }))
@@ -112,7 +115,7 @@ impl DeviceHandle {
         if jid.is_group() {
             return Ok(true);
         }
-        Ok(history::in_touch(&self.parts.store, &self.parts.name, &jid).await?)
+        Ok(lookup::in_touch(&self.context.store, &self.context.name, &jid).await?)
     }
 
     /// The groups the account is in.
@@ -139,29 +142,29 @@ impl DeviceHandle {
 
     /// The media of a received message, decrypted as it streams.
     pub async fn media(&self, message: &MessageId) -> Result<MediaStream, WhatsAppError> {
-        let space = self.parts.store.space(&self.parts.name);
-        let row = history::media(&space, message).await?;
-        media::download(&self.parts, &*self.client()?, message, row).await
+        let space = self.context.store.space(&self.context.name);
+        let row = MediaRow::find(&space, message).await?;
+        media::download(&self.context, &*self.client()?, message, row).await
     }
 
     /// Fails unless a message can be passed on: it came in, or went out, not too long ago.
     pub async fn can_forward(&self, message: &MessageId) -> Result<(), WhatsAppError> {
-        if forward::original(&self.parts, message).await?.is_some() {
+        if forward::original(&self.context, message).await?.is_some() {
             return Ok(());
         }
-        Err(history::find(&self.parts.store, &self.parts.name, message).await?.missing())
+        Err(find(&self.context.store, &self.context.name, message).await?.missing())
     }
 
     /// Takes a queued message back: while this is held, the engine does not begin to send it. `None` when it may be on
     /// its way already.
     pub fn withdraw(&self, message: &MessageId) -> Option<Held> {
-        self.parts.hands.withdraw(message)
+        self.context.hands.withdraw(message)
     }
 
     /// Marks a received message as read.
     pub async fn mark_read(&self, message: &MessageId) -> Result<(), WhatsAppError> {
         let client = self.client()?;
-        let sight = history::find(&self.parts.store, &self.parts.name, message).await?;
+        let sight = find(&self.context.store, &self.context.name, message).await?;
         let missing = sight.missing();
         let found = sight.found.filter(|found| !found.from_me).ok_or(missing)?;
         let chat = Jid::parse(&found.chat).map_err(|_unreadable| WhatsAppError::NotFound)?;
@@ -196,12 +199,12 @@ impl DeviceHandle {
 
     async fn tell(
         &self,
-        command: impl FnOnce(Reply) -> Command,
+        command: impl FnOnce(Answer) -> DeviceCommand,
         patience: Duration,
     ) -> Result<(), WhatsAppError> {
-        let (reply, answer) = oneshot::channel();
-        self.mailbox.send(command(reply)).map_err(|_gone| WhatsAppError::NotConnected)?;
-        match tokio::time::timeout(patience, answer).await {
+        let (answer, answered) = oneshot::channel();
+        self.mailbox.send(command(answer)).map_err(|_gone| WhatsAppError::NotConnected)?;
+        match tokio::time::timeout(patience, answered).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => Err(WhatsAppError::NotConnected),
             Err(_) => Err(WhatsAppError::Timeout),
@@ -278,16 +281,4 @@ pub struct GroupMember {
     pub lid: Option<String>,
     /// Whether they are an admin.
     pub admin: bool,
-}
-
-/// A file on its way to a caller.
-pub struct MediaStream {
-    /// Its type, as the sender said.
-    pub mime: Option<String>,
-    /// A document's name.
-    pub filename: Option<String>,
-    /// Bytes, when known.
-    pub size: Option<u64>,
-    /// The decrypted bytes; an error ends the stream.
-    pub chunks: mpsc::Receiver<Result<Bytes, WhatsAppError>>,
 }

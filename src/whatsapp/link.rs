@@ -5,25 +5,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use wa_rs::bot::Bot;
-use wa_rs::client::Client;
 use wa_rs::store::traits::Backend;
 use wa_rs::wacore::store::DevicePropsOverride;
 use wa_rs::waproto::whatsapp::device_props::PlatformType;
 
-use super::fetch::Fetcher;
-use super::hands::Hands;
+use super::context::Context;
+use super::device::notice::{Ending, Notice};
 use super::inbound::Inbox;
-use super::net::Net;
 use super::observe::{Observer, interest};
-use super::recorder::{Entry, resolved};
 use super::session::SessionStore;
-use super::status::StatusCell;
-use crate::model::{DeviceName, Passkey, Secret, UnixMillis};
-use crate::store::Store;
-use crate::task::Tasks;
 
 /// How long a client may take to flush and go down; then it is dropped as it is.
 const CLOSING: Duration = Duration::from_secs(20);
@@ -33,88 +25,6 @@ const LINGERING: Duration = Duration::from_secs(5);
 /// The same for an unlinked one: the engine's rotation of QR codes sleeps through the end, and writes nothing.
 const LINGERING_UNLINKED: Duration = Duration::from_millis(500);
 
-/// What every part of a device uses.
-pub(crate) struct Parts {
-    pub(crate) name: DeviceName,
-    pub(crate) store: Store,
-    pub(crate) tasks: Tasks,
-    pub(crate) net: Net,
-    pub(crate) max_media: u64,
-    pub(crate) fetcher: Fetcher,
-    /// Permits for work with whole files, shared by all devices.
-    pub(crate) heavy: Arc<tokio::sync::Semaphore>,
-    pub(crate) hands: Hands,
-    pub(crate) status: StatusCell,
-    pub(crate) ledger: mpsc::UnboundedSender<Entry>,
-    pub(crate) signals: mpsc::UnboundedSender<(u64, Signal)>,
-}
-
-impl Parts {
-    /// The engine's storage for this device.
-    pub(crate) fn backend(&self) -> Arc<SessionStore> {
-        let (device, ledger) = (self.name.clone(), self.ledger.clone());
-        let told = Arc::new(move |lid: &str, phone: &str| {
-            drop(ledger.send(Entry::Event(resolved(&device, lid, phone))));
-        });
-        Arc::new(SessionStore::new(self.store.space(&self.name)).telling(told))
-    }
-}
-
-/// What a client tells the actor.
-pub(crate) enum Signal {
-    /// The client exists.
-    Up(Arc<Client>),
-    /// A QR code is live for that long.
-    Qr(Secret, Duration),
-    /// A pair code is live for that long.
-    PairCode(Secret, Duration),
-    /// The QR codes ran out.
-    QrExhausted,
-    /// The scan was confirmed, and the credentials are on disk.
-    Paired,
-    /// The scan was refused.
-    PairFailed,
-    /// A passkey step is due.
-    Passkey(Passkey),
-    /// The engine is ready.
-    Ready,
-    /// The account's own name became known.
-    Named,
-    /// The account unlinked us (its code).
-    LoggedOut(u16),
-    /// Another program uses the same credentials.
-    Replaced,
-    /// The account is banned.
-    Banned(Option<UnixMillis>),
-    /// This version is refused.
-    Outdated,
-    /// The server failed or refused (its code).
-    Server(u16),
-    /// A send was refused with 463.
-    SendingLocked,
-    /// Until when sending is locked, when WhatsApp says so.
-    LockedUntil(Option<UnixMillis>),
-    /// WhatsApp says that it is not locked: the refusal was about that one receiver.
-    NotLocked,
-    /// The client is down: whoever holds it lets go.
-    Down,
-    /// The client is flushed and gone; nothing of it touches the store any more.
-    Ended(Ending),
-    /// The credentials are gone from the disk, or not.
-    Erased(bool),
-    /// A pair code was asked for; the outcome.
-    PairCodeAsked(Result<(), super::WhatsAppError>),
-}
-
-/// What is known of a connection when it is over.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Ending {
-    /// Whether WhatsApp was heard from at all.
-    pub(crate) reached: bool,
-    /// Whether WhatsApp said that we come too often (429).
-    pub(crate) throttled: bool,
-}
-
 /// The actor's end of a running client.
 pub(crate) struct Link {
     stop: CancellationToken,
@@ -123,20 +33,20 @@ pub(crate) struct Link {
 
 impl Link {
     /// Starts a client.
-    pub(crate) fn open(parts: &Arc<Parts>, generation: u64) -> Self {
+    pub(crate) fn open(context: &Arc<Context>, generation: u64) -> Self {
         let link = Self { stop: CancellationToken::new(), farewell: Arc::default() };
         let running = Running {
-            parts: Arc::clone(parts),
+            context: Arc::clone(context),
             generation,
             stop: link.stop.clone(),
             farewell: Arc::clone(&link.farewell),
             ending: Ending::default(),
         };
-        parts.tasks.spawn("whatsapp link", running.run());
+        context.tasks.spawn("whatsapp link", running.run());
         link
     }
 
-    /// Begins to close it; `Signal::Ended` follows.
+    /// Begins to close it; `Notice::Ended` follows.
     pub(crate) fn close(&self) {
         self.stop.cancel();
     }
@@ -149,7 +59,7 @@ impl Link {
 }
 
 struct Running {
-    parts: Arc<Parts>,
+    context: Arc<Context>,
     generation: u64,
     stop: CancellationToken,
     farewell: Arc<AtomicBool>,
@@ -159,19 +69,19 @@ struct Running {
 impl Drop for Running {
     /// Also when the engine panics: the actor must not wait for ever.
     fn drop(&mut self) {
-        self.tell(Signal::Ended(self.ending));
+        self.tell(Notice::Ended(self.ending));
     }
 }
 
 impl Running {
-    fn tell(&self, signal: Signal) {
-        drop(self.parts.signals.send((self.generation, signal)));
+    fn tell(&self, notice: Notice) {
+        drop(self.context.notices.send((self.generation, notice)));
     }
 
     async fn run(mut self) {
-        let backend = self.parts.backend();
+        let backend = self.context.backend();
         let linked = self.connect(&backend).await;
-        self.tell(Signal::Down);
+        self.tell(Notice::Down);
         // Tasks of the engine may outlive it for a moment, its last flush among them. None may write after the next
         // client has read, or after the credentials were erased.
         let alone = async {
@@ -181,18 +91,18 @@ impl Running {
         };
         let patience = if linked { LINGERING } else { LINGERING_UNLINKED };
         if tokio::time::timeout(patience, alone).await.is_err() && linked {
-            tracing::warn!(device = %self.parts.name, "Something still holds a client that is down.");
+            tracing::warn!(device = %self.context.name, "Something still holds a client that is down.");
         }
         if let Err(error) = backend.halt().await {
-            tracing::warn!(device = %self.parts.name, %error, "A client that is down may still be writing.");
+            tracing::warn!(device = %self.context.name, %error, "A client that is down may still be writing.");
         }
     }
 
     /// Runs a client to its end; says whether it was linked.
     async fn connect(&mut self, backend: &Arc<SessionStore>) -> bool {
-        let parts = Arc::clone(&self.parts);
+        let context = Arc::clone(&self.context);
         let observer = Arc::new(Observer {
-            parts: Arc::clone(&parts),
+            context: Arc::clone(&context),
             generation: self.generation,
             client: OnceLock::new(),
         });
@@ -201,17 +111,17 @@ impl Running {
         let backend: Arc<dyn Backend> = Arc::<SessionStore>::clone(backend);
         let mut builder = Bot::builder()
             .with_backend_arc(backend)
-            .with_transport_factory(parts.net.transport())
-            .with_http_client(parts.net.http())
+            .with_transport_factory(context.net.transport())
+            .with_http_client(context.net.http())
             .with_device_props(props)
-            .with_inbound_durability_hook(Inbox::new(&parts));
-        if let Some(version) = parts.net.version() {
+            .with_inbound_durability_hook(Inbox::new(&context));
+        if let Some(version) = context.net.version() {
             builder = builder.with_version(version);
         }
         let bot = match builder.build().await {
             Ok(bot) => bot,
             Err(error) => {
-                tracing::error!(device = %parts.name, %error, "A client could not be built.");
+                tracing::error!(device = %context.name, %error, "A client could not be built.");
                 return false;
             }
         };
@@ -220,7 +130,7 @@ impl Running {
         client.enable_auto_reconnect.store(false, Ordering::Relaxed);
         drop(observer.client.set(Arc::downgrade(&client)));
         let subscription = client.subscribe(interest(), observer);
-        self.tell(Signal::Up(Arc::clone(&client)));
+        self.tell(Notice::Up(Arc::clone(&client)));
 
         let mut engine = Box::pin(bot.run());
         let over = tokio::select! {
@@ -249,7 +159,7 @@ impl Running {
         // Side by side: a goodbye waits for locks that the engine holds until it is polled again.
         let closing = async { tokio::join!(goodbye, rest) };
         if tokio::time::timeout(CLOSING, closing).await.is_err() {
-            tracing::error!(device = %parts.name, "A client did not go down in time and was dropped.");
+            tracing::error!(device = %context.name, "A client did not go down in time and was dropped.");
         }
         drop(subscription);
         client.pn().is_some()

@@ -11,17 +11,17 @@ use bytes::Bytes;
 use data_encoding::HEXLOWER;
 use tokio::sync::{mpsc, oneshot};
 use wa_rs::client::Client;
-use wa_rs::download::DownloadParams;
+use wa_rs::download::{DownloadParams, MediaType};
 use wa_rs::http::HttpStatusError;
+use wa_rs::upload::UploadResponse;
 use wa_rs::wacore::upload::{EncryptedMediaInfo, UploadSource, encrypt_media_streaming};
 
-use super::deliver::Failure;
+use super::context::Context;
+use super::error::WhatsAppError;
 use super::fetch::FetchError;
 use super::film::{self, Film};
-use super::handle::MediaStream;
-use super::history::{self, MediaRow, media_type};
-use super::link::Parts;
-use super::{WhatsAppError, encode, image};
+use super::history::row::MediaRow;
+use super::image;
 use crate::model::{MediaKind, MediaSource, MessageId};
 
 /// How much is read at once on the way to a caller.
@@ -35,6 +35,27 @@ pub(crate) struct Wanted<'a> {
     pub(crate) filename: Option<&'a str>,
 }
 
+/// A file that WhatsApp's hosts have.
+pub(crate) struct UploadedFile {
+    pub(crate) upload: UploadResponse,
+    pub(crate) mime: String,
+    pub(crate) filename: Option<String>,
+    pub(crate) size: Option<(u32, u32)>,
+    pub(crate) seconds: Option<u32>,
+}
+
+/// A file on its way to a caller.
+pub struct MediaStream {
+    /// Its type, as the sender said.
+    pub mime: Option<String>,
+    /// A document's name.
+    pub filename: Option<String>,
+    /// Bytes, when known.
+    pub size: Option<u64>,
+    /// The decrypted bytes; an error ends the stream.
+    pub chunks: mpsc::Receiver<Result<Bytes, WhatsAppError>>,
+}
+
 /// A file that is encrypted and ready to go.
 struct Ready {
     cipher: Arc<File>,
@@ -46,7 +67,7 @@ struct Ready {
 
 /// Why a file could not be made ready.
 #[derive(Debug, thiserror::Error)]
-enum MediaError {
+pub(crate) enum MediaError {
     #[error(transparent)]
     Fetch(#[from] FetchError),
     #[error("the file is not {wanted}: it looks like {found}")]
@@ -57,38 +78,24 @@ enum MediaError {
     Disk(#[from] std::io::Error),
     #[error("the file could not be encrypted: {0}")]
     Cipher(String),
-}
-
-impl From<MediaError> for Failure {
-    fn from(error: MediaError) -> Self {
-        let detail = error.to_string();
-        let code = match error {
-            MediaError::Fetch(error) if error.is_passing() => return Self::Later(detail),
-            MediaError::Disk(_) => return Self::Later(detail),
-            MediaError::Fetch(FetchError::TooLarge) | MediaError::TooLarge => "media_too_large",
-            MediaError::Fetch(FetchError::Denied | FetchError::Scheme) => "media_url_denied",
-            MediaError::Fetch(_) => "media_fetch_failed",
-            MediaError::Mismatch { .. } => "media_type_mismatch",
-            MediaError::Cipher(_) => "media_failed",
-        };
-        Self::Never { code, detail }
-    }
+    #[error("the upload failed: {0}")]
+    Upload(String),
 }
 
 /// Fetches or opens a file, encrypts it and uploads it.
 pub(crate) async fn upload(
-    parts: &Arc<Parts>,
+    context: &Arc<Context>,
     client: &Client,
     wanted: Wanted<'_>,
-) -> Result<encode::File, Failure> {
+) -> Result<UploadedFile, MediaError> {
     let Wanted { kind, source, mime, filename } = wanted;
-    let (worker, source, mime) = (Arc::clone(parts), source.clone(), mime.map(str::to_owned));
+    let (worker, source, mime) = (Arc::clone(context), source.clone(), mime.map(str::to_owned));
     let name = filename.map(str::to_owned).or_else(|| match (&source, kind) {
         (MediaSource::Url(url), MediaKind::Document) => last_segment(url),
         _ => None,
     });
     // Fetching and encrypting are heavy: few at a time, whatever the number of devices.
-    let permit = Arc::clone(&parts.heavy).acquire_owned().await;
+    let permit = Arc::clone(&context.heavy).acquire_owned().await;
     let ready = on_thread(move || make_ready(&worker, kind, &source, mime)).await?;
     drop(permit);
     let Ready { cipher, length, info, mime, film: Film { size, seconds } } = ready;
@@ -96,26 +103,26 @@ pub(crate) async fn upload(
     let upload = client
         .upload_stream(source, info, media_type(kind))
         .await
-        .map_err(|error| Failure::Later(format!("the upload failed: {error}")))?;
-    Ok(encode::File { upload, mime, filename: name, size, seconds, thumbnail: None })
+        .map_err(|error| MediaError::Upload(error.to_string()))?;
+    Ok(UploadedFile { upload, mime, filename: name, size, seconds })
 }
 
 fn make_ready(
-    parts: &Parts,
+    context: &Context,
     kind: MediaKind,
     source: &MediaSource,
     mime: Option<String>,
 ) -> Result<Ready, MediaError> {
-    let spool = parts.store.spool();
+    let spool = context.store.spool();
     let (mut plain, claimed) = match source {
         MediaSource::Url(url) => {
             let mut file = scratch(&spool)?;
-            let claimed = parts.fetcher.fetch(url, &mut file)?;
+            let claimed = context.fetcher.fetch(url, &mut file)?;
             (file, claimed)
         }
         MediaSource::Spool(path) => (File::open(path)?, None),
     };
-    if plain.metadata()?.len() > parts.max_media {
+    if plain.metadata()?.len() > context.max_media {
         return Err(MediaError::TooLarge);
     }
     let mut head = Vec::new();
@@ -207,32 +214,32 @@ fn last_segment(url: &str) -> Option<String> {
 
 /// Downloads and decrypts a received file, then streams it. The first byte leaves after the last one was verified.
 pub(crate) async fn download(
-    parts: &Arc<Parts>,
+    context: &Arc<Context>,
     client: &Client,
     id: &MessageId,
     mut row: MediaRow,
 ) -> Result<MediaStream, WhatsAppError> {
-    if row.size.is_some_and(|size| size > parts.max_media) {
+    if row.size.is_some_and(|size| size > context.max_media) {
         return Err(WhatsAppError::TooLarge);
     }
-    let file = match fetch(parts, client, &row).await {
+    let file = match fetch(context, client, &row).await {
         Err(WhatsAppError::Expired) => {
             row.direct_path = upload_again(client, id, &row).await?;
-            history::save(&parts.store.space(&parts.name), id, &row).await?;
-            fetch(parts, client, &row).await?
+            row.save(&context.store.space(&context.name), id).await?;
+            fetch(context, client, &row).await?
         }
         fetched => fetched?,
     };
     let (chunks, stream) = mpsc::channel(4);
-    parts.tasks.spawn("media stream", send_chunks(file, chunks));
+    context.tasks.spawn("media stream", send_chunks(file, chunks));
     let MediaRow { mime, filename, size, .. } = row;
     Ok(MediaStream { mime, filename, size, chunks: stream })
 }
 
 /// Downloads and decrypts into a nameless file.
-async fn fetch(parts: &Parts, client: &Client, row: &MediaRow) -> Result<File, WhatsAppError> {
+async fn fetch(context: &Context, client: &Client, row: &MediaRow) -> Result<File, WhatsAppError> {
     let params = params(row).ok_or(WhatsAppError::NotFound)?;
-    let spool = parts.store.spool();
+    let spool = context.store.spool();
     let sink = on_thread(move || scratch(&spool))
         .await
         .map_err(|error| WhatsAppError::Media(error.to_string()))?;
@@ -287,6 +294,17 @@ async fn send_chunks(file: File, chunks: mpsc::Sender<Result<Bytes, WhatsAppErro
         if chunks.send(item).await.is_err() || last {
             return;
         }
+    }
+}
+
+/// The engine's word for a kind of file.
+pub(crate) fn media_type(kind: MediaKind) -> MediaType {
+    match kind {
+        MediaKind::Image => MediaType::Image,
+        MediaKind::Video => MediaType::Video,
+        MediaKind::Audio | MediaKind::Voice => MediaType::Audio,
+        MediaKind::Document => MediaType::Document,
+        MediaKind::Sticker => MediaType::Sticker,
     }
 }
 

@@ -3,9 +3,11 @@
 
 mod backoff;
 mod backup;
+mod context;
 mod decode;
 mod deliver;
 mod device;
+mod directory;
 mod encode;
 mod error;
 mod fetch;
@@ -27,11 +29,13 @@ mod poll;
 mod preview;
 mod probe;
 mod recorder;
+mod send;
 pub mod session;
 mod status;
 
 pub use backup::Backup;
 pub use error::WhatsAppError;
 pub use fleet::{Fleet, FleetOptions};
-pub use handle::{DeviceHandle, GroupMember, GroupSummary, Lookup, MediaStream};
+pub use handle::{DeviceHandle, GroupMember, GroupSummary, Lookup};
 pub use hands::Held;
+pub use media::MediaStream;

@@ -1,5 +1,4 @@
-//! What the engine tells a device while a client runs: each event becomes a signal to the actor or an entry of the
-//! ledger, at once. Messages are not here: they come through the durability hook.
+//! What the engine tells a device while a client runs: each event becomes a notice to the actor or a record for the recorder, at once. Messages are not here: they come through the durability hook.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
@@ -7,8 +6,9 @@ use std::sync::{Arc, OnceLock};
 use wa_rs::client::Client;
 use wa_rs::types::events::{Event, EventHandler, EventInterest, EventKind};
 
-use super::link::{Parts, Signal};
-use super::recorder::Entry;
+use super::context::Context;
+use super::device::notice::Notice;
+use super::recorder::Record;
 use crate::model::{MessageId, MessageStatus, Passkey, Secret, UnixMillis};
 
 /// The events a device follows.
@@ -42,7 +42,7 @@ pub(crate) fn interest() -> EventInterest {
 
 /// Hears the engine's events. Called on the engine's own tasks: it hands on and never waits.
 pub(crate) struct Observer {
-    pub(crate) parts: Arc<Parts>,
+    pub(crate) context: Arc<Context>,
     pub(crate) generation: u64,
     pub(crate) client: OnceLock<std::sync::Weak<Client>>,
 }
@@ -52,12 +52,12 @@ impl Observer {
         self.client.get().and_then(std::sync::Weak::upgrade)
     }
 
-    fn tell(&self, signal: Signal) {
-        drop(self.parts.signals.send((self.generation, signal)));
+    fn tell(&self, notice: Notice) {
+        drop(self.context.notices.send((self.generation, notice)));
     }
 
-    fn note(&self, entry: Entry) {
-        drop(self.parts.ledger.send(entry));
+    fn record(&self, record: Record) {
+        drop(self.context.recorder.send(record));
     }
 
     /// The engine confirms a scan before its new identity is on disk; a crash now would orphan the link.
@@ -65,12 +65,12 @@ impl Observer {
         let Some(client) = self.client() else { return };
         // WhatsApp closes the stream next (515), and this very client must follow: the bootstrap after a link is armed in it.
         client.enable_auto_reconnect.store(true, Ordering::Relaxed);
-        let (parts, generation) = (Arc::clone(&self.parts), self.generation);
-        self.parts.tasks.spawn("keep credentials", async move {
+        let (context, generation) = (Arc::clone(&self.context), self.generation);
+        self.context.tasks.spawn("keep credentials", async move {
             if let Err(error) = client.persistence_manager().flush().await {
-                tracing::error!(device = %parts.name, %error, "New credentials could not be written.");
+                tracing::error!(device = %context.name, %error, "New credentials could not be written.");
             }
-            drop(parts.signals.send((generation, Signal::Paired)));
+            drop(context.notices.send((generation, Notice::Paired)));
         });
     }
 
@@ -83,9 +83,9 @@ impl Observer {
             }
         };
         if error == Some("463") {
-            self.tell(Signal::SendingLocked);
+            self.tell(Notice::SendingLocked);
         }
-        self.note(Entry::Advance { ids: vec![id], status });
+        self.record(Record::Advance { ids: vec![id], status });
     }
 
     fn receipt(&self, receipt: &wa_rs::types::events::Receipt) {
@@ -101,53 +101,53 @@ impl Observer {
             return;
         }
         let ids = receipt.message_ids.iter().filter_map(|id| MessageId::parse(id)).collect();
-        self.note(Entry::Advance { ids, status });
+        self.record(Record::Advance { ids, status });
     }
 }
 
 impl EventHandler for Observer {
     fn handle_event(&self, event: Arc<Event>) {
         match &*event {
-            Event::Connected(_) => self.tell(Signal::Ready),
-            Event::SelfPushNameUpdated(_) => self.tell(Signal::Named),
+            Event::Connected(_) => self.tell(Notice::Ready),
+            Event::SelfPushNameUpdated(_) => self.tell(Notice::Named),
             Event::PairSuccess(_) => self.keep_credentials(),
             Event::PairError(error) => {
-                tracing::warn!(device = %self.parts.name, error = %error.error, "The link was refused.");
-                self.tell(Signal::PairFailed);
+                tracing::warn!(device = %self.context.name, error = %error.error, "The link was refused.");
+                self.tell(Notice::PairFailed);
             }
-            Event::QrScannedWithoutMultidevice(_) => self.tell(Signal::PairFailed),
+            Event::QrScannedWithoutMultidevice(_) => self.tell(Notice::PairFailed),
             Event::PairingQrCode(qr) => {
-                self.tell(Signal::Qr(Secret::new(qr.code.clone()), qr.timeout));
+                self.tell(Notice::Qr(Secret::new(qr.code.clone()), qr.timeout));
             }
             Event::PairingCode(code) => {
-                self.tell(Signal::PairCode(Secret::new(code.code.clone()), code.timeout));
+                self.tell(Notice::PairCode(Secret::new(code.code.clone()), code.timeout));
             }
             Event::PairingQrCodesExhausted(end) if end.disconnected => {
-                self.tell(Signal::QrExhausted);
+                self.tell(Notice::QrExhausted);
             }
             Event::PairPasskeyRequest(ask) => {
                 let options = Secret::new(ask.request_options_json.clone());
-                self.tell(Signal::Passkey(Passkey::Request(options)));
+                self.tell(Notice::Passkey(Passkey::Request(options)));
             }
             Event::PairPasskeyConfirmation(confirm) => {
-                self.tell(Signal::Passkey(Passkey::Confirm(Secret::new(confirm.code.clone()))));
+                self.tell(Notice::Passkey(Passkey::Confirm(Secret::new(confirm.code.clone()))));
             }
             Event::PairPasskeyError(error) => {
-                tracing::warn!(device = %self.parts.name, error = %error.error, "The passkey step failed.");
-                self.tell(Signal::PairFailed);
+                tracing::warn!(device = %self.context.name, error = %error.error, "The passkey step failed.");
+                self.tell(Notice::PairFailed);
             }
             Event::LoggedOut(out) => {
-                self.tell(Signal::LoggedOut(u16::try_from(out.reason.code()).unwrap_or(0)));
+                self.tell(Notice::LoggedOut(u16::try_from(out.reason.code()).unwrap_or(0)));
             }
-            Event::StreamReplaced(_) => self.tell(Signal::Replaced),
+            Event::StreamReplaced(_) => self.tell(Notice::Replaced),
             Event::TemporaryBan(ban) => {
                 let until = ban.expire.to_std().ok().map(|left| UnixMillis::now().after(left));
-                self.tell(Signal::Banned(until));
+                self.tell(Notice::Banned(until));
             }
-            Event::ClientOutdated(_) => self.tell(Signal::Outdated),
+            Event::ClientOutdated(_) => self.tell(Notice::Outdated),
             Event::ConnectFailure(failure) => match failure.reason.code() {
-                402 => self.tell(Signal::Banned(None)),
-                code => self.tell(Signal::Server(u16::try_from(code).unwrap_or(0))),
+                402 => self.tell(Notice::Banned(None)),
+                code => self.tell(Notice::Server(u16::try_from(code).unwrap_or(0))),
             },
             Event::Messages(batch) if batch.hook_committed => {
                 // The engine dispatches this once the acks are on their way.
@@ -155,9 +155,9 @@ impl EventHandler for Observer {
             }
             Event::Messages(batch) => {
                 if let Some(client) = self.client() {
-                    let (parts, batch) = (Arc::clone(&self.parts), Arc::clone(&batch.messages));
-                    self.parts.tasks.spawn("keep messages", async move {
-                        super::inbound::keep_late(&parts, &client, &batch).await;
+                    let (context, batch) = (Arc::clone(&self.context), Arc::clone(&batch.messages));
+                    self.context.tasks.spawn("keep messages", async move {
+                        super::inbound::keep_late(&context, &client, &batch).await;
                     });
                 }
             }
@@ -165,10 +165,10 @@ impl EventHandler for Observer {
                 if gone.unavailable_type.is_unrecoverable_fanout() =>
             {
                 if let Some(client) = self.client() {
-                    let (parts, gone) = (Arc::clone(&self.parts), gone.clone());
-                    self.parts.tasks.spawn("keep unavailable", async move {
+                    let (context, gone) = (Arc::clone(&self.context), gone.clone());
+                    self.context.tasks.spawn("keep unavailable", async move {
                         let kind = gone.unavailable_type.as_str();
-                        super::inbound::keep_unavailable(&parts, &client, &gone.info, kind).await;
+                        super::inbound::keep_unavailable(&context, &client, &gone.info, kind).await;
                     });
                 }
             }
@@ -177,8 +177,8 @@ impl EventHandler for Observer {
             }
             Event::Receipt(receipt) => self.receipt(receipt),
             _ => {
-                if let Some(event) = super::decode::occasion(&self.parts.name, &event) {
-                    self.note(Entry::Event(event));
+                if let Some(event) = super::decode::occasion(&self.context.name, &event) {
+                    self.record(Record::Event(event));
                 }
             }
         }

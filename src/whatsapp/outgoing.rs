@@ -13,10 +13,12 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use wa_rs::client::Client;
 
-use super::deliver::{Failure, Known, deliver};
-use super::link::Parts;
+use super::context::Context;
+use super::deliver::deliver;
+use super::directory::Known;
 use super::pace::Pacer;
-use super::recorder::{Entry, status_event};
+use super::recorder::{Record, status_event};
+use super::send::failure::Failure;
 use crate::config::Pace;
 use crate::model::{Content, Jid, MediaSource, MessageId, MessageStatus, SentMessage, UnixMillis};
 
@@ -33,7 +35,7 @@ const LOOK: Duration = Duration::from_mins(1);
 
 /// The sender of one device.
 pub(crate) struct Outgoing {
-    parts: Arc<Parts>,
+    context: Arc<Context>,
     live: watch::Receiver<Option<Arc<Client>>>,
     pace: watch::Receiver<Option<Pace>>,
     known: Known,
@@ -54,13 +56,13 @@ type Flying = FuturesUnordered<BoxFuture<'static, Landed>>;
 impl Outgoing {
     /// A sender that sends while `live` has a client.
     pub(crate) fn new(
-        parts: Arc<Parts>,
+        context: Arc<Context>,
         live: watch::Receiver<Option<Arc<Client>>>,
         pace: watch::Receiver<Option<Pace>>,
         known: Known,
     ) -> Self {
         Self {
-            parts,
+            context,
             live,
             pace,
             known,
@@ -76,7 +78,7 @@ impl Outgoing {
         // After a panic nothing of the last run is on its way any more.
         self.busy.clear();
         self.more = true;
-        let mut nudge = self.parts.store.queue().nudge(&self.parts.name);
+        let mut nudge = self.context.store.queue().nudge(&self.context.name);
         let mut pacer = Pacer::new(*self.pace.borrow_and_update());
         let mut flying = Flying::new();
         loop {
@@ -114,10 +116,10 @@ impl Outgoing {
 
     /// Reads what is queued; what became too old fails.
     async fn read(&mut self) {
-        let rows = match self.parts.store.queue().queued(&self.parts.name, PAGE).await {
+        let rows = match self.context.store.queue().queued(&self.context.name, PAGE).await {
             Ok(rows) => rows,
             Err(error) => {
-                tracing::error!(device = %self.parts.name, %error, "The send queue could not be read.");
+                tracing::error!(device = %self.context.name, %error, "The send queue could not be read.");
                 return;
             }
         };
@@ -127,7 +129,7 @@ impl Outgoing {
             rows.into_iter().partition(|row| row.created < horizon);
         for row in old {
             let detail = "not sent within 24 hours".to_owned();
-            fail(&self.parts, &row, "expired", detail).await;
+            fail(&self.context, &row, "expired", detail).await;
         }
         self.tries.retain(|id, _| fresh.iter().any(|row| row.id == *id));
         // What is on its way still stands in the queue; it must not go out twice.
@@ -176,14 +178,14 @@ impl Outgoing {
     }
 
     fn fly(&self, client: Arc<Client>, row: SentMessage) -> BoxFuture<'static, Landed> {
-        let (parts, known) = (Arc::clone(&self.parts), self.known.clone());
+        let (context, known) = (Arc::clone(&self.context), self.known.clone());
         let tried = self.tries.get(&row.id).map_or(0, |(tried, _)| *tried);
         let mut live = self.live.clone();
         Box::pin(async move {
             // What a client has when it goes down waits there in vain, and must not write beside the next client.
             let outcome = tokio::select! {
                 biased;
-                outcome = deliver(&parts, &client, &known, &row) => outcome,
+                outcome = deliver(&context, &client, &known, &row) => outcome,
                 _ = live.wait_for(|now| now.as_ref().is_none_or(|now| !Arc::ptr_eq(now, &client))) => {
                     Err(Failure::Offline)
                 }
@@ -191,15 +193,15 @@ impl Outgoing {
             drop(client);
             match &outcome {
                 Ok(()) => {
-                    advance(&parts, &row, MessageStatus::Sent).await;
-                    parts.status.spoke(UnixMillis::now());
+                    advance(&context, &row, MessageStatus::Sent).await;
+                    context.status.spoke(UnixMillis::now());
                     clear_spool(&row).await;
                 }
                 Err(Failure::Never { code, detail }) => {
-                    fail(&parts, &row, code, detail.clone()).await;
+                    fail(&context, &row, code, detail.clone()).await;
                 }
                 Err(Failure::Later(why)) if tried + 1 >= TRIES => {
-                    fail(&parts, &row, "send_failed", why.clone()).await;
+                    fail(&context, &row, "send_failed", why.clone()).await;
                 }
                 Err(Failure::Withdrawn) => clear_spool(&row).await,
                 Err(Failure::Later(_) | Failure::Offline) => {}
@@ -215,7 +217,7 @@ impl Outgoing {
             Ok(()) | Err(Failure::Never { .. } | Failure::Withdrawn) => None,
             Err(Failure::Offline) => Some((0, Duration::from_secs(1))),
             Err(Failure::Later(why)) => {
-                tracing::warn!(device = %self.parts.name, id = %row.id, to = ?row.request.to.jid(), why, "A message was not sent; trying again.");
+                tracing::warn!(device = %self.context.name, id = %row.id, to = ?row.request.to.jid(), why, "A message was not sent; trying again.");
                 Some((1, Duration::from_secs(5)))
             }
         };
@@ -239,19 +241,19 @@ impl Outgoing {
     }
 }
 
-async fn fail(parts: &Parts, row: &SentMessage, code: &str, detail: String) {
-    tracing::warn!(device = %parts.name, id = %row.id, to = ?row.request.to.jid(), code, "A message was not sent.");
-    advance(parts, row, MessageStatus::Failed { code: code.to_owned(), detail }).await;
+async fn fail(context: &Context, row: &SentMessage, code: &str, detail: String) {
+    tracing::warn!(device = %context.name, id = %row.id, to = ?row.request.to.jid(), code, "A message was not sent.");
+    advance(context, row, MessageStatus::Failed { code: code.to_owned(), detail }).await;
     clear_spool(row).await;
 }
 
-async fn advance(parts: &Parts, row: &SentMessage, status: MessageStatus) {
-    match parts.store.queue().advance(&parts.name, &row.id, status).await {
-        Ok(Some(message)) => drop(parts.ledger.send(Entry::Event(status_event(&message)))),
+async fn advance(context: &Context, row: &SentMessage, status: MessageStatus) {
+    match context.store.queue().advance(&context.name, &row.id, status).await {
+        Ok(Some(message)) => drop(context.recorder.send(Record::Event(status_event(&message)))),
         // The ack was faster.
         Ok(None) => {}
         Err(error) => {
-            tracing::error!(device = %parts.name, id = %row.id, %error, "A status could not be written.");
+            tracing::error!(device = %context.name, id = %row.id, %error, "A status could not be written.");
         }
     }
 }

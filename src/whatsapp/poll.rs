@@ -1,10 +1,7 @@
 //! Polls: every poll carries a secret, and its votes are sealed with it. Secret and answers are kept for polls that came
 //! in or went out, so that a vote tells what was chosen.
 
-use std::time::Duration;
-
 use data_encoding::HEXLOWER;
-use serde::{Deserialize, Serialize};
 use wa_rs::client::Client;
 use wa_rs::types::message::MessageInfo;
 use wa_rs::wacore::poll;
@@ -12,24 +9,10 @@ use wa_rs::wacore::proto_helpers::MessageExt;
 use wa_rs::waproto::whatsapp as wa;
 
 use super::decode::{poll_of, unwrap};
-use super::inbound::both;
+use super::directory::addresses;
+use super::history::row::PollRow;
 use crate::model::UnixMillis;
 use crate::store::{Batch, Space, StoreError};
-
-/// Where the rows are, in the device's space.
-pub(crate) const POLLS: &[u8] = b"poll/";
-/// People vote late.
-pub(crate) const KEEP: Duration = Duration::from_hours(90 * 24);
-
-/// What is needed to read the votes of a poll.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct PollRow {
-    at: UnixMillis,
-    secret: String,
-    options: Vec<String>,
-    /// Who asked; `None` for ourselves.
-    author: Option<String>,
-}
 
 /// The row of a poll that came in, or that the account's phone sent.
 pub(crate) fn received(info: &MessageInfo, message: &wa::Message) -> Option<PollRow> {
@@ -49,7 +32,7 @@ pub(crate) async fn sent(
     id: &str,
     options: &[String],
 ) -> Result<[u8; 32], StoreError> {
-    if let Some(row) = find(space, id).await?
+    if let Some(row) = PollRow::find(space, id).await?
         && let Ok(secret) = HEXLOWER.decode(row.secret.as_bytes())
         && let Ok(secret) = secret.try_into()
     {
@@ -63,25 +46,9 @@ pub(crate) async fn sent(
         author: None,
     };
     let mut batch = Batch::new();
-    put(&mut batch, id, &row);
+    row.put(&mut batch, id);
     space.write(batch).await?;
     Ok(secret)
-}
-
-/// Adds the row of a poll to a batch.
-pub(crate) fn put(batch: &mut Batch, id: &str, row: &PollRow) {
-    match serde_json::to_vec(row) {
-        Ok(json) => batch.put([POLLS, id.as_bytes()].concat(), json),
-        Err(error) => tracing::error!(%error, "A poll could not be serialised."),
-    }
-}
-
-/// The row of a poll, when it is known here.
-pub(crate) async fn find(space: &Space, id: &str) -> Result<Option<PollRow>, StoreError> {
-    let Some(row) = space.get([POLLS, id.as_bytes()].concat()).await? else { return Ok(None) };
-    serde_json::from_slice(&row)
-        .map(Some)
-        .map_err(|error| StoreError::Damaged(format!("poll: {error}")))
 }
 
 /// What a vote chose, by name; empty when it was taken back, `None` when it cannot be read.
@@ -120,11 +87,4 @@ pub(crate) async fn choices(
         known.cloned().unwrap_or_else(|| format!("sha256:{}", HEXLOWER.encode(hash)))
     };
     Some(hashes.iter().map(name).collect())
-}
-
-/// A person's addresses, LID first.
-async fn addresses(client: &Client, jid: &wa_rs::Jid, alt: Option<&wa_rs::Jid>) -> Vec<String> {
-    let (lid, phone) = both(client, jid, alt).await;
-    let lid = lid.map(|lid| format!("{lid}@lid"));
-    lid.into_iter().chain(phone.map(|phone| format!("{phone}@s.whatsapp.net"))).collect()
 }

@@ -5,8 +5,8 @@
 use std::io::{Error, ErrorKind, Write};
 use std::time::Duration;
 
+use super::context::Context;
 use super::fetch::Fetcher;
-use super::link::Parts;
 use super::media::on_thread;
 
 /// A text does not wait long for its looks.
@@ -25,8 +25,8 @@ pub(crate) struct Preview {
 }
 
 /// What is shown of the first link in a text; nothing when its page has nothing to say.
-pub(crate) async fn of(parts: &Parts, text: &str) -> Option<Preview> {
-    let (url, fetcher) = (link(text)?.to_owned(), parts.fetcher.clone());
+pub(crate) async fn of(context: &Context, text: &str) -> Option<Preview> {
+    let (url, fetcher) = (link(text)?.to_owned(), context.fetcher.clone());
     on_thread(move || Ok::<_, Error>(fetch(&fetcher, &url))).await.ok().flatten()
 }
 

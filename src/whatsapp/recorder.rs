@@ -10,12 +10,12 @@ use crate::model::{
 };
 use crate::store::{NewEvent, Store};
 
-/// As many entries as one write takes.
+/// As many records as one write takes.
 const BATCH: usize = 256;
 
 /// Something to be written down.
 #[derive(Debug)]
-pub(crate) enum Entry {
+pub(crate) enum Record {
     /// Messages we sent got further.
     Advance {
         /// Which.
@@ -28,37 +28,37 @@ pub(crate) enum Entry {
 }
 
 /// The writer of one device.
-pub(crate) struct Ledger {
+pub(crate) struct Recorder {
     pub(crate) store: Store,
     pub(crate) device: DeviceName,
-    pub(crate) entries: mpsc::UnboundedReceiver<Entry>,
+    pub(crate) records: mpsc::UnboundedReceiver<Record>,
 }
 
-impl Ledger {
-    /// Writes until nobody is left to send entries.
+impl Recorder {
+    /// Writes until nobody is left to send records.
     pub(crate) async fn run(&mut self) {
-        while let Some(first) = self.entries.recv().await {
+        while let Some(first) = self.records.recv().await {
             self.write(first).await;
         }
     }
 
     /// Writes what is waiting now.
     pub(crate) async fn drain(&mut self) {
-        while let Ok(first) = self.entries.try_recv() {
+        while let Ok(first) = self.records.try_recv() {
             self.write(first).await;
         }
     }
 
-    async fn write(&mut self, first: Entry) {
+    async fn write(&mut self, first: Record) {
         let mut batch = vec![first];
         while batch.len() < BATCH {
-            match self.entries.try_recv() {
-                Ok(entry) => batch.push(entry),
+            match self.records.try_recv() {
+                Ok(record) => batch.push(record),
                 Err(_) => break,
             }
         }
         // Advances wait for the disk together: the store commits them as a group.
-        let written = join_all(batch.into_iter().map(|entry| self.settle(entry))).await;
+        let written = join_all(batch.into_iter().map(|record| self.settle(record))).await;
         let events: Vec<NewEvent> = written.into_iter().flatten().filter_map(|e| row(&e)).collect();
         if events.is_empty() {
             return;
@@ -68,10 +68,10 @@ impl Ledger {
         }
     }
 
-    async fn settle(&self, entry: Entry) -> Vec<Event> {
-        let (ids, status) = match entry {
-            Entry::Event(event) => return vec![event],
-            Entry::Advance { ids, status } => (ids, status),
+    async fn settle(&self, record: Record) -> Vec<Event> {
+        let (ids, status) = match record {
+            Record::Event(event) => return vec![event],
+            Record::Advance { ids, status } => (ids, status),
         };
         let queue = self.store.queue();
         let moved = join_all(ids.iter().map(|id| queue.advance(&self.device, id, status.clone())));

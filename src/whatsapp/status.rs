@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 
-use super::recorder::Entry;
+use super::recorder::Record;
 use crate::model::{
     Account, DeviceData, DeviceName, DeviceState, DeviceStatus, Event, EventData, EventId,
     EventType, UnixMillis,
@@ -21,7 +21,7 @@ pub(crate) struct StatusCell {
     name: DeviceName,
     own: watch::Sender<DeviceStatus>,
     all: watch::Sender<AllStatuses>,
-    ledger: mpsc::UnboundedSender<Entry>,
+    recorder: mpsc::UnboundedSender<Record>,
 }
 
 impl StatusCell {
@@ -30,12 +30,12 @@ impl StatusCell {
         name: DeviceName,
         state: DeviceState,
         all: watch::Sender<AllStatuses>,
-        ledger: mpsc::UnboundedSender<Entry>,
+        recorder: mpsc::UnboundedSender<Record>,
     ) -> Self {
         let status = DeviceStatus::new(state, UnixMillis::now());
         let own = watch::Sender::new(status.clone());
         all.send_modify(|map| drop(Arc::make_mut(map).insert(name.clone(), status)));
-        Self { name, own, all, ledger }
+        Self { name, own, all, recorder }
     }
 
     /// The status with every change.
@@ -129,8 +129,8 @@ impl StatusCell {
             device: self.name.clone(),
             data: EventData::Device(data),
         };
-        // The ledger only goes away with the device; then there is nobody to tell.
-        drop(self.ledger.send(Entry::Event(event)));
+        // The recorder only goes away with the device; then there is nobody to tell.
+        drop(self.recorder.send(Record::Event(event)));
     }
 }
 
@@ -147,21 +147,21 @@ mod tests {
     use super::*;
     use crate::model::{Linking, Pending, Secret, Shown};
 
-    fn cell() -> (StatusCell, mpsc::UnboundedReceiver<Entry>) {
-        let (ledger, entries) = mpsc::unbounded_channel();
+    fn cell() -> (StatusCell, mpsc::UnboundedReceiver<Record>) {
+        let (recorder, records) = mpsc::unbounded_channel();
         let name = DeviceName::parse("toko").unwrap();
         let state = DeviceState::Pending(Pending::NotStarted);
-        (StatusCell::new(name, state, watch::Sender::default(), ledger), entries)
+        (StatusCell::new(name, state, watch::Sender::default(), recorder), records)
     }
 
     #[test]
     fn a_new_qr_is_published_but_is_no_event() {
-        let (cell, mut entries) = cell();
+        let (cell, mut records) = cell();
         cell.set(DeviceState::Linking(Linking::default()));
-        assert!(matches!(entries.try_recv(), Ok(Entry::Event(_))));
+        assert!(matches!(records.try_recv(), Ok(Record::Event(_))));
         let qr = Shown { code: Secret::new("2@x"), expires_at: UnixMillis::from_secs(1) };
         cell.set(DeviceState::Linking(Linking { qr: Some(qr), ..Linking::default() }));
-        assert!(entries.try_recv().is_err());
+        assert!(records.try_recv().is_err());
         let all = cell.all.borrow().clone();
         assert!(matches!(
             all.values().next().map(|status| &status.state),

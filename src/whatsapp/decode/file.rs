@@ -7,7 +7,7 @@ use wa_rs::waproto::whatsapp as wa;
 
 use super::Body;
 use crate::model::{DeviceName, MediaData, MediaKind, UnixMillis};
-use crate::whatsapp::history::MediaRow;
+use crate::whatsapp::history::row::MediaRow;
 
 /// A message that carries a file.
 pub(crate) fn attachment(m: &wa::Message) -> Option<Body> {

@@ -3,33 +3,34 @@
 
 use std::sync::Arc;
 
-use super::{Command, Device, Erasure, Reply, Wish};
+use super::actor::{Device, Erasure, Wish};
+use super::command::{Answer, DeviceCommand};
+use super::notice::Notice;
 use crate::model::{
     DeviceState, Disconnect, Linking, LoggedOut, Pending, PhoneNumber, Stop, UnixMillis,
 };
-use crate::whatsapp::WhatsAppError;
-use crate::whatsapp::link::Signal;
+use crate::whatsapp::error::WhatsAppError;
 
 impl Device {
-    pub(crate) fn obey(&mut self, command: Command) {
+    pub(crate) fn obey(&mut self, command: DeviceCommand) {
         match command {
-            Command::Start(reply) => drop(reply.send(self.start())),
-            Command::Stop(reply) => {
+            DeviceCommand::Start(answer) => drop(answer.send(self.start())),
+            DeviceCommand::Stop(answer) => {
                 self.stop_by_user();
-                self.when_down(reply);
+                self.when_down(answer);
             }
-            Command::Reconnect(reply) => drop(reply.send(self.reconnect())),
-            Command::Logout(reply) => {
+            DeviceCommand::Reconnect(answer) => drop(answer.send(self.reconnect())),
+            DeviceCommand::Logout(answer) => {
                 self.logout();
-                self.when_down(reply);
+                self.when_down(answer);
             }
-            Command::PairCode(phone, reply) => self.pair_code(phone, reply),
-            Command::PasskeyResponse(assertion, id, reply) => {
-                self.passkey(Some((assertion, id)), reply);
+            DeviceCommand::PairCode(phone, answer) => self.pair_code(phone, answer),
+            DeviceCommand::PasskeyResponse(assertion, id, answer) => {
+                self.passkey(Some((assertion, id)), answer);
             }
-            Command::PasskeyConfirm(reply) => self.passkey(None, reply),
-            Command::Enable(enabled) => self.enable(enabled),
-            Command::Quit => {}
+            DeviceCommand::PasskeyConfirm(answer) => self.passkey(None, answer),
+            DeviceCommand::Enable(enabled) => self.enable(enabled),
+            DeviceCommand::Quit => {}
         }
     }
 
@@ -77,7 +78,7 @@ impl Device {
             current.link.say_farewell();
         } else {
             tracing::warn!(
-                device = %self.parts.name,
+                device = %self.context.name,
                 "Logged out while WhatsApp was not connected: the phone lists the device until it is removed there."
             );
         }
@@ -98,14 +99,14 @@ impl Device {
         }
     }
 
-    fn pair_code(&mut self, phone: PhoneNumber, reply: Reply) {
+    fn pair_code(&mut self, phone: PhoneNumber, answer: Answer) {
         if self.linked {
-            return drop(reply.send(Err(WhatsAppError::AlreadyLinked)));
+            return drop(answer.send(Err(WhatsAppError::AlreadyLinked)));
         }
         if let Err(error) = self.start() {
-            return drop(reply.send(Err(error)));
+            return drop(answer.send(Err(error)));
         }
-        self.pair = Some((phone, reply));
+        self.pair = Some((phone, answer));
         self.ask_pair_code();
     }
 
@@ -114,12 +115,12 @@ impl Device {
         let offered = self.current.as_ref().filter(|current| current.qr_seen);
         let client = offered.and_then(|current| current.client.clone());
         let (Some(client), Some((phone, _))) = (client, &self.pair) else { return };
-        let (parts, generation) = (Arc::clone(&self.parts), self.generation);
+        let (context, generation) = (Arc::clone(&self.context), self.generation);
         let options = wa_rs::pair_code::PairCodeOptions {
             phone_number: phone.as_str().to_owned(),
             ..Default::default()
         };
-        self.parts.tasks.spawn("pair code", async move {
+        self.context.tasks.spawn("pair code", async move {
             // A new request means that the old code is not wanted any more.
             client.cancel_pair_code().await;
             let outcome =
@@ -129,20 +130,20 @@ impl Device {
                         None => WhatsAppError::Refused(error.to_string()),
                     }
                 });
-            drop(parts.signals.send((generation, Signal::PairCodeAsked(outcome))));
+            drop(context.notices.send((generation, Notice::PairCodeAsked(outcome))));
         });
     }
 
-    fn passkey(&mut self, answer: Option<(String, String)>, reply: Reply) {
-        let asked = match self.parts.status.state() {
+    fn passkey(&mut self, assertion: Option<(String, String)>, answer: Answer) {
+        let asked = match self.context.status.state() {
             DeviceState::Linking(Linking { passkey: Some(_), .. }) => self.client(),
             _ => None,
         };
         let Some(client) = asked else {
-            return drop(reply.send(Err(WhatsAppError::NotAsked)));
+            return drop(answer.send(Err(WhatsAppError::NotAsked)));
         };
-        self.parts.tasks.spawn("passkey", async move {
-            let outcome = match answer {
+        self.context.tasks.spawn("passkey", async move {
+            let outcome = match assertion {
                 Some((assertion, id)) => {
                     let credential_id =
                         data_encoding::BASE64URL_NOPAD.decode(id.trim_end_matches('=').as_bytes());
@@ -155,20 +156,20 @@ impl Device {
                         }
                         Err(error) => {
                             let refused = format!("credential_id: {error}");
-                            return drop(reply.send(Err(WhatsAppError::Refused(refused))));
+                            return drop(answer.send(Err(WhatsAppError::Refused(refused))));
                         }
                     }
                 }
                 None => client.send_passkey_confirmation().await,
             };
             let outcome = outcome.map_err(|error| WhatsAppError::Refused(error.to_string()));
-            drop(reply.send(outcome));
+            drop(answer.send(outcome));
         });
     }
 
     /// Answers once no client runs and nothing is left to erase.
-    fn when_down(&mut self, reply: Reply) {
-        self.waiting.push(reply);
+    fn when_down(&mut self, answer: Answer) {
+        self.waiting.push(answer);
         if self.current.is_none() && self.erasure == Erasure::No {
             self.answer_waiting();
         }

@@ -8,16 +8,16 @@ use std::time::Duration;
 use tokio::time::Instant;
 use wa_rs::client::Client;
 
-use super::{Device, LOCK_SHOWN, Wish, account};
+use super::actor::{Current, Device, LOCK_SHOWN, Wish, account};
+use super::notice::Notice;
 use crate::model::{
     Degradation, DeviceState, Disconnect, Linking, LoggedOut, Pending, Shown, Stop, UnixMillis,
 };
-use crate::whatsapp::link::Signal;
 use crate::whatsapp::probe::Health;
 
 impl Device {
-    pub(crate) fn observe(&mut self, generation: u64, signal: Signal) {
-        if let Signal::Erased(done) = signal {
+    pub(crate) fn react(&mut self, generation: u64, notice: Notice) {
+        if let Notice::Erased(done) = notice {
             return self.erased(done);
         }
         if generation != self.generation {
@@ -25,15 +25,15 @@ impl Device {
         }
         let closing = self.current.as_ref().is_some_and(|current| current.closing);
         let counts = matches!(
-            signal,
-            Signal::Ended(_) | Signal::Down | Signal::Paired | Signal::PairCodeAsked(_)
+            notice,
+            Notice::Ended(_) | Notice::Down | Notice::Paired | Notice::PairCodeAsked(_)
         );
         if closing && !counts {
             return;
         }
-        match signal {
-            Signal::Up(client) => self.amend(|current| current.client = Some(client)),
-            Signal::Qr(code, ttl) => {
+        match notice {
+            Notice::Up(client) => self.amend(|current| current.client = Some(client)),
+            Notice::Qr(code, ttl) => {
                 self.show_code(
                     |linking, expires_at| {
                         linking.qr = Some(Shown { code, expires_at });
@@ -48,64 +48,64 @@ impl Device {
                     self.ask_pair_code();
                 }
             }
-            Signal::PairCode(code, ttl) => self.show_code(
+            Notice::PairCode(code, ttl) => self.show_code(
                 |linking, expires_at| {
                     linking.pair_code = Some(Shown { code, expires_at });
                 },
                 ttl,
             ),
-            Signal::PairCodeAsked(outcome) => {
-                if let Some((_, reply)) = self.pair.take() {
-                    drop(reply.send(outcome));
+            Notice::PairCodeAsked(outcome) => {
+                if let Some((_, answer)) = self.pair.take() {
+                    drop(answer.send(outcome));
                 }
             }
-            Signal::Passkey(step) => {
+            Notice::Passkey(step) => {
                 self.show_code(|linking, _| linking.passkey = Some(step), Duration::ZERO);
             }
-            Signal::Paired => self.paired(),
-            Signal::Ready => {
+            Notice::Paired => self.paired(),
+            Notice::Ready => {
                 self.amend(|current| current.probe.announce());
                 self.judge();
             }
-            Signal::Named => self.show_account(),
-            Signal::SendingLocked => self.ask_lock(),
-            Signal::LockedUntil(until) => {
+            Notice::Named => self.show_account(),
+            Notice::SendingLocked => self.ask_lock(),
+            Notice::LockedUntil(until) => {
                 let left = until.map_or(LOCK_SHOWN, |until| until.since(UnixMillis::now()));
                 self.locked = Some((until, Instant::now() + left));
                 self.judge();
             }
-            Signal::NotLocked => {
+            Notice::NotLocked => {
                 self.locked = None;
                 self.judge();
             }
-            Signal::Server(code) => self.amend(|current| current.server = Some(code)),
-            Signal::Down => {
+            Notice::Server(code) => self.amend(|current| current.server = Some(code)),
+            Notice::Down => {
                 self.offline();
                 self.amend(|current| current.client = None);
             }
-            Signal::Ended(ending) => self.ended(ending),
-            Signal::Erased(_) => {}
+            Notice::Ended(ending) => self.ended(ending),
+            Notice::Erased(_) => {}
             ending => self.conclude(&ending),
         }
     }
 
     /// WhatsApp ended it: no further client follows by itself.
-    fn conclude(&mut self, ending: &Signal) {
+    fn conclude(&mut self, ending: &Notice) {
         if matches!(self.wish, Wish::Down) {
             return;
         }
         match ending {
-            Signal::QrExhausted => self.rest(DeviceState::Pending(Pending::QrExpired)),
-            Signal::PairFailed if !self.linked => {
+            Notice::QrExhausted => self.rest(DeviceState::Pending(Pending::QrExpired)),
+            Notice::PairFailed if !self.linked => {
                 self.rest(DeviceState::Pending(Pending::LinkFailed));
             }
-            Signal::LoggedOut(401) => self.forget(DeviceState::LoggedOut(LoggedOut::ByPhone)),
-            Signal::LoggedOut(code) => {
+            Notice::LoggedOut(401) => self.forget(DeviceState::LoggedOut(LoggedOut::ByPhone)),
+            Notice::LoggedOut(code) => {
                 self.forget(DeviceState::LoggedOut(LoggedOut::Refused(*code)));
             }
-            Signal::Replaced => self.rest(DeviceState::Stopped(Stop::Replaced)),
-            Signal::Banned(until) => self.rest(DeviceState::Stopped(Stop::Banned(*until))),
-            Signal::Outdated => {
+            Notice::Replaced => self.rest(DeviceState::Stopped(Stop::Replaced)),
+            Notice::Banned(until) => self.rest(DeviceState::Stopped(Stop::Banned(*until))),
+            Notice::Outdated => {
                 self.forget_version();
                 self.rest(DeviceState::Stopped(Stop::Outdated));
             }
@@ -117,12 +117,12 @@ impl Device {
         if self.linked || matches!(self.wish, Wish::Down) {
             return;
         }
-        let mut linking = match self.parts.status.state() {
+        let mut linking = match self.context.status.state() {
             DeviceState::Linking(linking) => linking,
             _ => Linking::default(),
         };
         change(&mut linking, UnixMillis::now().after(ttl));
-        self.parts.status.set(DeviceState::Linking(linking));
+        self.context.status.set(DeviceState::Linking(linking));
     }
 
     fn paired(&mut self) {
@@ -131,33 +131,33 @@ impl Device {
         self.backoff.reset();
         self.amend(|current| current.probe.restart(UnixMillis::now()));
         if matches!(self.wish, Wish::Up) {
-            self.parts.status.set(DeviceState::Linking(Linking::default()));
+            self.context.status.set(DeviceState::Linking(Linking::default()));
         }
-        if let Some((_, reply)) = self.pair.take() {
-            drop(reply.send(Ok(())));
+        if let Some((_, answer)) = self.pair.take() {
+            drop(answer.send(Ok(())));
         }
     }
 
     fn ask_lock(&mut self) {
         let Some(client) = self.client() else { return };
-        let (parts, generation) = (Arc::clone(&self.parts), self.generation);
-        self.parts.tasks.spawn("reach-out lock", async move {
+        let (context, generation) = (Arc::clone(&self.context), self.generation);
+        self.context.tasks.spawn("reach-out lock", async move {
             let answer = client.mex().fetch_reachout_timelock().await;
             if answer.as_ref().is_ok_and(|lock| lock.is_active == Some(false)) {
-                return drop(parts.signals.send((generation, Signal::NotLocked)));
+                return drop(context.notices.send((generation, Notice::NotLocked)));
             }
             let until = answer.ok().and_then(|lock| lock.time_enforcement_ends).and_then(|ends| {
                 let secs = ends.parse().ok().map(UnixMillis::from_secs);
                 secs.or_else(|| UnixMillis::parse(&ends))
             });
-            drop(parts.signals.send((generation, Signal::LockedUntil(until))));
+            drop(context.notices.send((generation, Notice::LockedUntil(until))));
         });
     }
 
     /// A refused version must not be taken from the cache next time.
     fn forget_version(&self) {
         let Some(client) = self.client() else { return };
-        self.parts.tasks.spawn("forget version", async move {
+        self.context.tasks.spawn("forget version", async move {
             let persistence = client.persistence_manager();
             persistence.modify_device(|device| device.app_version_last_fetched_ms = 0).await;
             if let Err(error) = persistence.flush().await {
@@ -171,10 +171,10 @@ impl Device {
         let (Some(client), Wish::Up) = (self.client(), &self.wish) else { return };
         // What was refused comes again with the next connection only, so there must be one; without room there is
         // none, or later messages would overtake.
-        let store = &self.parts.store;
+        let store = &self.context.store;
         let refused = self.current.as_ref().is_some_and(|now| store.refused() != now.refused);
         if self.linked && (refused || !store.has_room()) {
-            tracing::warn!(device = %self.parts.name, "The disk is full; WhatsApp keeps the messages meanwhile.");
+            tracing::warn!(device = %self.context.name, "The disk is full; WhatsApp keeps the messages meanwhile.");
             self.amend(|current| current.client = None);
             return self.drop_connection(Disconnect::Store);
         }
@@ -184,7 +184,7 @@ impl Device {
             millis => Some(UnixMillis::from_millis(millis)),
         };
         if let Some(at) = heard {
-            self.parts.status.proven(at);
+            self.context.status.proven(at);
         }
         let logged_in = client.is_connected() && client.is_logged_in();
         // Only an unlinked client waits for a person, and then as long as its codes last.
@@ -201,7 +201,7 @@ impl Device {
     }
 
     fn give_up(&mut self) {
-        tracing::warn!(device = %self.parts.name, "WhatsApp does not answer; connecting anew.");
+        tracing::warn!(device = %self.context.name, "WhatsApp does not answer; connecting anew.");
         self.offline();
         self.close();
     }
@@ -221,7 +221,7 @@ impl Device {
         if self.locked.as_ref().is_some_and(|(_, end)| *end <= Instant::now()) {
             self.locked = None;
         }
-        self.parts.status.set(match &self.locked {
+        self.context.status.set(match &self.locked {
             _ if client.persistence_manager().is_saver_halted() => {
                 DeviceState::Degraded(Degradation::Store)
             }
@@ -234,11 +234,11 @@ impl Device {
     fn show_account(&self) {
         if let Some(client) = self.client() {
             let device = client.persistence_manager().get_device_snapshot();
-            self.parts.status.set_account(account(&device));
+            self.context.status.set_account(account(&device));
         }
     }
 
-    fn amend(&mut self, change: impl FnOnce(&mut super::Current)) {
+    fn amend(&mut self, change: impl FnOnce(&mut Current)) {
         if let Some(current) = &mut self.current {
             change(current);
         }

@@ -1,5 +1,4 @@
 //! What is known of earlier messages.
 
-mod lookup;
-
-pub(crate) use lookup::*;
+pub(crate) mod lookup;
+pub(crate) mod row;

@@ -1,0 +1,3 @@
+//! Messages out: from the send queue to WhatsApp.
+
+pub(crate) mod failure;
