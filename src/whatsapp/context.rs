@@ -5,12 +5,12 @@ use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::device::notice::Notice;
+use super::device::status::StatusCell;
 use super::fetch::Fetcher;
 use super::hands::Hands;
 use super::net::Net;
 use super::recorder::{Record, resolved};
 use super::session::SessionStore;
-use super::status::StatusCell;
 use crate::model::DeviceName;
 use crate::store::Store;
 use crate::task::Tasks;

@@ -1,7 +1,6 @@
 //! The linked devices. The only directory that says `wa_rs`; nothing of that crate leaks out of it. What comes in is
 //! written to the store's log, what goes out is read from its send queue; HTTP and webhooks are elsewhere.
 
-mod backoff;
 mod backup;
 mod context;
 mod decode;
@@ -19,19 +18,15 @@ mod hands;
 mod history;
 mod image;
 mod inbound;
-mod link;
 mod media;
 mod net;
-mod observe;
 mod outgoing;
 mod pace;
 mod poll;
 mod preview;
-mod probe;
 mod recorder;
 mod send;
 pub mod session;
-mod status;
 
 pub use backup::Backup;
 pub use error::WhatsAppError;

@@ -9,16 +9,16 @@ use tokio::time::Instant;
 use wa_rs::client::Client;
 use wa_rs::wacore::store::traits::DeviceStore;
 
+use super::backoff::Backoff;
 use super::command::{Answer, DeviceCommand};
+use super::link::Link;
 use super::notice::{Ending, Notice};
+use super::probe::Probe;
 use crate::model::{
     Account, DeviceState, Disconnect, Linking, Pending, PhoneNumber, Stop, UnixMillis,
 };
-use crate::whatsapp::backoff::Backoff;
 use crate::whatsapp::context::Context;
 use crate::whatsapp::error::WhatsAppError;
-use crate::whatsapp::link::Link;
-use crate::whatsapp::probe::Probe;
 
 /// How often a full disk is looked at again.
 const ROOM: Duration = Duration::from_secs(2);

@@ -1,7 +1,12 @@
 //! One device: its actor, which decides when there is a connection, and what the actor works with.
 
 pub(crate) mod actor;
+mod backoff;
 pub(crate) mod command;
+mod link;
 pub(crate) mod notice;
 mod obey;
+mod observe;
+mod probe;
 mod react;
+pub(crate) mod status;

@@ -10,10 +10,10 @@ use wa_rs::client::Client;
 
 use super::actor::{Current, Device, LOCK_SHOWN, Wish, account};
 use super::notice::Notice;
+use super::probe::Health;
 use crate::model::{
     Degradation, DeviceState, Disconnect, Linking, LoggedOut, Pending, Shown, Stop, UnixMillis,
 };
-use crate::whatsapp::probe::Health;
 
 impl Device {
     pub(crate) fn react(&mut self, generation: u64, notice: Notice) {

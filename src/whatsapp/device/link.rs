@@ -11,11 +11,11 @@ use wa_rs::store::traits::Backend;
 use wa_rs::wacore::store::DevicePropsOverride;
 use wa_rs::waproto::whatsapp::device_props::PlatformType;
 
-use super::context::Context;
-use super::device::notice::{Ending, Notice};
-use super::inbound::Inbox;
+use super::notice::{Ending, Notice};
 use super::observe::{Observer, interest};
-use super::session::SessionStore;
+use crate::whatsapp::context::Context;
+use crate::whatsapp::inbound::Inbox;
+use crate::whatsapp::session::SessionStore;
 
 /// How long a client may take to flush and go down; then it is dropped as it is.
 const CLOSING: Duration = Duration::from_secs(20);

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 
-use super::recorder::Record;
 use crate::model::{
     Account, DeviceData, DeviceName, DeviceState, DeviceStatus, Event, EventData, EventId,
     EventType, UnixMillis,
 };
+use crate::whatsapp::recorder::Record;
 
 /// Every device's status.
 pub(crate) type AllStatuses = Arc<BTreeMap<DeviceName, DeviceStatus>>;
