@@ -14,8 +14,9 @@ use super::directory::{Known, lookup};
 use super::encode::EncodeError;
 use super::history::lookup::find_in;
 use super::media::{self, Wanted};
+use super::receive::attachment::sent_file;
 use super::send::failure::Failure;
-use super::{decode, encode, forward, poll, preview};
+use super::{encode, forward, poll, preview};
 use crate::model::{Content, MessageId, MessageStatus, Recipient, SentMessage, Thumbnail};
 
 /// How long the engine may take to write one message to the socket, lookups of the receiver's devices included.
@@ -35,7 +36,7 @@ pub(crate) async fn deliver(
         error => Failure::never("invalid_request", &error),
     })?;
     if let Content::Media { .. } = &row.request.content
-        && let Some(file) = decode::sent_file(&message, &to.to_string(), row.request.view_once)
+        && let Some(file) = sent_file(&message, &to.to_string(), row.request.view_once)
     {
         file.save(&context.store.space(&context.name), &row.id).await?;
     }

@@ -3,7 +3,6 @@
 
 mod backup;
 mod context;
-mod decode;
 mod deliver;
 mod device;
 mod directory;
@@ -17,13 +16,13 @@ mod handle;
 mod hands;
 mod history;
 mod image;
-mod inbound;
 mod media;
 mod net;
 mod outgoing;
 mod pace;
 mod poll;
 mod preview;
+mod receive;
 mod recorder;
 mod send;
 pub mod session;

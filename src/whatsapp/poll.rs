@@ -8,9 +8,9 @@ use wa_rs::wacore::poll;
 use wa_rs::wacore::proto_helpers::MessageExt;
 use wa_rs::waproto::whatsapp as wa;
 
-use super::decode::{poll_of, unwrap};
 use super::directory::addresses;
 use super::history::row::PollRow;
+use super::receive::body::{poll_of, unwrap};
 use crate::model::UnixMillis;
 use crate::store::{Batch, Space, StoreError};
 

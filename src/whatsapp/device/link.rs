@@ -14,7 +14,7 @@ use wa_rs::waproto::whatsapp::device_props::PlatformType;
 use super::notice::{Ending, Notice};
 use super::observe::{Observer, interest};
 use crate::whatsapp::context::Context;
-use crate::whatsapp::inbound::Inbox;
+use crate::whatsapp::receive::hook::Inbox;
 use crate::whatsapp::session::SessionStore;
 
 /// How long a client may take to flush and go down; then it is dropped as it is.

@@ -9,8 +9,8 @@ use wa_rs::types::events::{Event, EventHandler, EventInterest, EventKind};
 use super::notice::Notice;
 use crate::model::{MessageId, MessageStatus, Passkey, Secret, UnixMillis};
 use crate::whatsapp::context::Context;
+use crate::whatsapp::receive::{hook, notification};
 use crate::whatsapp::recorder::Record;
-use crate::whatsapp::{decode, inbound};
 
 /// The events a device follows.
 pub(crate) fn interest() -> EventInterest {
@@ -158,7 +158,7 @@ impl EventHandler for Observer {
                 if let Some(client) = self.client() {
                     let (context, batch) = (Arc::clone(&self.context), Arc::clone(&batch.messages));
                     self.context.tasks.spawn("keep messages", async move {
-                        inbound::keep_late(&context, &client, &batch).await;
+                        hook::keep_late(&context, &client, &batch).await;
                     });
                 }
             }
@@ -169,7 +169,7 @@ impl EventHandler for Observer {
                     let (context, gone) = (Arc::clone(&self.context), gone.clone());
                     self.context.tasks.spawn("keep unavailable", async move {
                         let kind = gone.unavailable_type.as_str();
-                        inbound::keep_unavailable(&context, &client, &gone.info, kind).await;
+                        hook::keep_unavailable(&context, &client, &gone.info, kind).await;
                     });
                 }
             }
@@ -178,7 +178,7 @@ impl EventHandler for Observer {
             }
             Event::Receipt(receipt) => self.receipt(receipt),
             _ => {
-                if let Some(event) = decode::occasion(&self.context.name, &event) {
+                if let Some(event) = notification::notification(&self.context.name, &event) {
                     self.record(Record::Event(event));
                 }
             }

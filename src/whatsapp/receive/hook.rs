@@ -11,12 +11,13 @@ use wa_rs::types::message::MessageInfo;
 use wa_rs::wacore::proto_helpers::MessageExt;
 use wa_rs::{InboundDurabilityHook, anyhow};
 
-use super::context::Context;
-use super::directory::{chat, person};
-use super::history::row::PollRow;
-use super::{decode, poll, recorder};
+use super::{decode, notification};
 use crate::model::{MessageId, UnixMillis};
 use crate::store::{Batch, StoreError};
+use crate::whatsapp::context::Context;
+use crate::whatsapp::directory::{chat, person};
+use crate::whatsapp::history::row::PollRow;
+use crate::whatsapp::{poll, recorder};
 
 /// The engine's way to hand over messages before it acks them.
 pub(crate) struct Inbox {
@@ -57,7 +58,7 @@ pub(crate) async fn keep_unavailable(
     kind: &str,
 ) {
     let (from, chat) = (person(client, info).await, chat(client, info).await);
-    if let Some(event) = decode::unavailable(&context.name, info, kind, from, chat) {
+    if let Some(event) = notification::unavailable(&context.name, info, kind, from, chat) {
         drop(context.recorder.send(recorder::Record::Event(event)));
         context.status.heard(UnixMillis::now());
     }

@@ -5,7 +5,7 @@ use wa_rs::buffa::Message as _;
 use wa_rs::wacore::proto_helpers::MessageExt;
 use wa_rs::waproto::whatsapp as wa;
 
-use super::Body;
+use super::body::Body;
 use crate::model::{DeviceName, MediaData, MediaKind, UnixMillis};
 use crate::whatsapp::history::row::MediaRow;
 

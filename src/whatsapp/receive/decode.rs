@@ -1,23 +1,17 @@
 //! What came from WhatsApp, as events. Pure: addresses are resolved before, nothing is fetched and nothing is written.
 //! A kind that is not understood is said so by its name, never dropped.
 
-mod file;
-mod occasion;
-#[cfg(test)]
-mod tests;
-
 use serde_json::{Map, Value, json};
 use wa_rs::types::message::MessageInfo;
 use wa_rs::wacore::proto_helpers::MessageExt;
 use wa_rs::waproto::whatsapp as wa;
 
-pub(crate) use self::file::sent_file;
-use self::file::{attachment, forwardable};
-pub(crate) use self::occasion::{occasion, unavailable};
-use super::history::row::MediaRow;
+use super::attachment::{attachment, forwardable};
+use super::body::{Body, poll_of, unwrap};
 use crate::model::{
     DeviceName, Event, EventData, EventId, EventType, MessageData, Person, Reply, UnixMillis,
 };
+use crate::whatsapp::history::row::MediaRow;
 
 /// A message as an event, and what is needed to download its file later.
 #[derive(Debug)]
@@ -26,40 +20,6 @@ pub(crate) struct Decoded {
     pub(crate) event: Event,
     /// Where the file is and how it is decrypted.
     pub(crate) media: Option<MediaRow>,
-}
-
-/// What a message says, before it is known who said it.
-#[derive(Debug, Default)]
-struct Body {
-    kind: &'static str,
-    text: Option<String>,
-    media: Option<MediaRow>,
-    details: Map<String, Value>,
-    event: Option<EventType>,
-}
-
-impl Body {
-    fn new(kind: &'static str) -> Self {
-        Self { kind, ..Self::default() }
-    }
-
-    fn text(mut self, text: Option<&String>) -> Self {
-        self.text = text.filter(|text| !text.is_empty()).cloned();
-        self
-    }
-
-    fn detail(mut self, name: &str, value: impl Into<Value>) -> Self {
-        let value = value.into();
-        if !value.is_null() {
-            self.details.insert(name.to_owned(), value);
-        }
-        self
-    }
-
-    fn is(mut self, event: EventType) -> Self {
-        self.event = Some(event);
-        self
-    }
 }
 
 /// The event of a message; `None` for what carries nothing for people (keys, settings).
@@ -137,29 +97,6 @@ impl Decoded {
     }
 }
 
-/// The message in its wrappings: those the engine knows, and those around albums, stickers that move, and mentions of
-/// whole groups.
-pub(crate) fn unwrap(message: &wa::Message) -> &wa::Message {
-    let mut current = message.get_base_message();
-    // Nobody wraps deeper; a stranger could.
-    for _ in 0..8 {
-        let inner = [
-            &current.group_mentioned_message,
-            &current.lottie_sticker_message,
-            &current.associated_child_message,
-            &current.poll_creation_message_v4,
-            &current.spoiler_message,
-        ]
-        .into_iter()
-        .find_map(|wrapper| wrapper.as_option().and_then(|wrapper| wrapper.message.as_option()));
-        match inner {
-            Some(inner) => current = inner.get_base_message(),
-            None => break,
-        }
-    }
-    current
-}
-
 fn body(m: &wa::Message) -> Option<Body> {
     if let Some(text) = m.conversation.as_ref() {
         return Some(Body::new("text").text(Some(text)));
@@ -204,18 +141,6 @@ fn place_or_card(m: &wa::Message) -> Option<Body> {
         .detail("options", options)
         .detail("selectable", poll.selectable_options_count);
     Some(body)
-}
-
-/// The poll of a message, whichever of its forms was used.
-pub(crate) fn poll_of(m: &wa::Message) -> Option<&wa::message::PollCreationMessage> {
-    [
-        &m.poll_creation_message,
-        &m.poll_creation_message_v2,
-        &m.poll_creation_message_v3,
-        &m.poll_creation_message_v5,
-    ]
-    .into_iter()
-    .find_map(|poll| poll.as_option())
 }
 
 /// A press on something a business sent: what it said, as text, and which it was.

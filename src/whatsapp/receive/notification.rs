@@ -5,7 +5,7 @@ use wa_rs::types::{events::Event as EngineEvent, message::MessageInfo};
 use wa_rs::wacore::types::call::CallAction;
 use wa_rs::waproto::whatsapp as wa;
 
-use super::message;
+use super::decode::message;
 use crate::model::{DeviceName, Event, EventData, EventId, EventType, Person, UnixMillis};
 
 /// The event of a message that WhatsApp gives to phones only.
@@ -26,7 +26,7 @@ pub(crate) fn unavailable(
 }
 
 /// The event of what happened to a group, or of a call.
-pub(crate) fn occasion(device: &DeviceName, event: &EngineEvent) -> Option<Event> {
+pub(crate) fn notification(device: &DeviceName, event: &EngineEvent) -> Option<Event> {
     match event {
         EngineEvent::GroupUpdate(update) => {
             let group = update.group_jid.to_string();

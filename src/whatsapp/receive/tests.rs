@@ -1,9 +1,12 @@
 use proptest::prelude::*;
 use wa_rs::buffa::MessageField;
+use wa_rs::types::message::MessageInfo;
 use wa_rs::wacore::proto_helpers::MessageBuilderExt;
-
-use super::*;
+use wa_rs::waproto::whatsapp as wa;
 use wa_rs::waproto::whatsapp::message::protocol_message::Type;
+
+use super::decode::message;
+use crate::model::{DeviceName, EventData, EventType, MessageData, Person};
 
 fn some<T: Default>(value: T) -> MessageField<T> {
     MessageField::some(value)
