@@ -13,10 +13,11 @@ use super::context::Context;
 use super::directory::{Known, lookup};
 use super::encode::EncodeError;
 use super::history::lookup::find_in;
+use super::history::poll;
 use super::media::{self, Wanted};
 use super::receive::attachment::sent_file;
 use super::send::failure::Failure;
-use super::{encode, forward, poll, preview};
+use super::{encode, forward, preview};
 use crate::model::{Content, MessageId, MessageStatus, Recipient, SentMessage, Thumbnail};
 
 /// How long the engine may take to write one message to the socket, lookups of the receiver's devices included.

@@ -20,7 +20,6 @@ mod media;
 mod net;
 mod outgoing;
 mod pace;
-mod poll;
 mod preview;
 mod receive;
 mod recorder;

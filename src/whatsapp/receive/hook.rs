@@ -16,8 +16,9 @@ use crate::model::{MessageId, UnixMillis};
 use crate::store::{Batch, StoreError};
 use crate::whatsapp::context::Context;
 use crate::whatsapp::directory::{chat, person};
+use crate::whatsapp::history::poll;
 use crate::whatsapp::history::row::PollRow;
-use crate::whatsapp::{poll, recorder};
+use crate::whatsapp::recorder;
 
 /// The engine's way to hand over messages before it acks them.
 pub(crate) struct Inbox {

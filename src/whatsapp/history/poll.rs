@@ -8,11 +8,11 @@ use wa_rs::wacore::poll;
 use wa_rs::wacore::proto_helpers::MessageExt;
 use wa_rs::waproto::whatsapp as wa;
 
-use super::directory::addresses;
-use super::history::row::PollRow;
-use super::receive::body::{poll_of, unwrap};
+use super::row::PollRow;
 use crate::model::UnixMillis;
 use crate::store::{Batch, Space, StoreError};
+use crate::whatsapp::directory::addresses;
+use crate::whatsapp::receive::body::{poll_of, unwrap};
 
 /// The row of a poll that came in, or that the account's phone sent.
 pub(crate) fn received(info: &MessageInfo, message: &wa::Message) -> Option<PollRow> {
