@@ -11,11 +11,12 @@ use wa_rs::client::Client;
 use super::context::Context;
 use super::device::command::{Answer, DeviceCommand};
 use super::error::WhatsAppError;
-use super::hands::Held;
 use super::history::lookup::{self, find};
 use super::history::row::MediaRow;
 use super::media::MediaStream;
-use super::{directory, forward, media};
+use super::send::claim::Held;
+use super::send::forward;
+use super::{directory, media};
 use crate::config::Pace;
 use crate::model::{DeviceStatus, Jid, MessageId, PhoneNumber, Recipient};
 

@@ -6,8 +6,7 @@ use wa_rs::types::message::MessageInfo;
 use wa_rs::wacore::proto_helpers::MessageExt;
 use wa_rs::waproto::whatsapp as wa;
 
-use super::attachment::attachment;
-use super::attachment::forwardable;
+use super::attachment::{attachment, forwardable};
 use super::body::{Body, poll_of, unwrap};
 use crate::model::{
     DeviceName, Event, EventData, EventId, EventType, MessageData, Person, Reply, UnixMillis,

@@ -1,3 +1,11 @@
 //! Messages out: from the send queue to WhatsApp.
 
+pub(crate) mod claim;
+mod encode;
 pub(crate) mod failure;
+pub(crate) mod forward;
+mod one;
+mod pace;
+mod parts;
+mod preview;
+pub(crate) mod queue;

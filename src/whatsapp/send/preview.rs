@@ -5,9 +5,9 @@
 use std::io::{Error, ErrorKind, Write};
 use std::time::Duration;
 
-use super::context::Context;
-use super::fetch::Fetcher;
-use super::media::on_thread;
+use crate::whatsapp::context::Context;
+use crate::whatsapp::fetch::Fetcher;
+use crate::whatsapp::media::on_thread;
 
 /// A text does not wait long for its looks.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -7,13 +7,13 @@ use wa_rs::buffa::Message as _;
 use wa_rs::wacore::proto_helpers::{MessageBuilderExt, MessageExt};
 use wa_rs::waproto::whatsapp as wa;
 
-use super::context::Context;
 use super::encode;
-use super::error::WhatsAppError;
-use super::history::lookup::find;
-use super::history::row::MediaRow;
 use crate::model::{Content, MessageData, MessageId};
 use crate::store::StoreError;
+use crate::whatsapp::context::Context;
+use crate::whatsapp::error::WhatsAppError;
+use crate::whatsapp::history::lookup::find;
+use crate::whatsapp::history::row::MediaRow;
 
 /// A known message, ready to be passed on. `None`: it is not known here any more, or is of a kind that cannot be.
 pub(crate) async fn original(

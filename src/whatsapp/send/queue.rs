@@ -13,14 +13,14 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use wa_rs::client::Client;
 
-use super::context::Context;
-use super::deliver::deliver;
-use super::directory::Known;
+use super::failure::Failure;
+use super::one::send_one;
 use super::pace::Pacer;
-use super::recorder::{Record, status_event};
-use super::send::failure::Failure;
 use crate::config::Pace;
 use crate::model::{Content, Jid, MediaSource, MessageId, MessageStatus, SentMessage, UnixMillis};
+use crate::whatsapp::context::Context;
+use crate::whatsapp::directory::Known;
+use crate::whatsapp::recorder::{Record, status_event};
 
 /// How many rows are read at once.
 const PAGE: usize = 512;
@@ -185,7 +185,7 @@ impl Outgoing {
             // What a client has when it goes down waits there in vain, and must not write beside the next client.
             let outcome = tokio::select! {
                 biased;
-                outcome = deliver(&context, &client, &known, &row) => outcome,
+                outcome = send_one(&context, &client, &known, &row) => outcome,
                 _ = live.wait_for(|now| now.as_ref().is_none_or(|now| !Arc::ptr_eq(now, &client))) => {
                     Err(Failure::Offline)
                 }

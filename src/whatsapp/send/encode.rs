@@ -6,37 +6,10 @@ use wa_rs::buffa::MessageField;
 use wa_rs::wacore::proto_helpers::{MessageBuilderExt, build_reaction_message};
 use wa_rs::waproto::whatsapp as wa;
 
-use super::media::UploadedFile;
+use super::parts::{MessageParts, Quote};
 use super::preview::Preview;
 use crate::model::{Content, MediaKind, MessageId, Recipient, SendRequest, UnixMillis};
-
-/// What had to be found out or done before a message can be built.
-#[derive(Default)]
-pub(crate) struct Prepared {
-    /// The file, when there is one.
-    pub(crate) file: Option<UploadedFile>,
-    /// The small JPEG picture shown before the file is fetched.
-    pub(crate) thumbnail: Option<Vec<u8>>,
-    /// The message it answers.
-    pub(crate) quote: Option<Quote>,
-    /// Our own address in a group, for changing what we wrote there.
-    pub(crate) own: Option<String>,
-    /// Who wrote the message a reaction is for, when it was not us.
-    pub(crate) author: Option<String>,
-    /// The secret a poll's votes are encrypted to.
-    pub(crate) secret: Option<[u8; 32]>,
-    /// What is shown of a text's link.
-    pub(crate) preview: Option<Preview>,
-    /// The message that is passed on.
-    pub(crate) original: Option<wa::Message>,
-}
-
-/// The message that is answered.
-pub(crate) struct Quote {
-    pub(crate) id: MessageId,
-    pub(crate) author: Option<String>,
-    pub(crate) text: Option<String>,
-}
+use crate::whatsapp::media::UploadedFile;
 
 /// Why a message cannot be built.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -56,18 +29,18 @@ pub(crate) enum EncodeError {
 pub(crate) fn message(
     to: &Jid,
     request: &SendRequest,
-    prepared: Prepared,
+    parts: MessageParts,
 ) -> Result<wa::Message, EncodeError> {
-    let context = context(request, prepared.quote.as_ref());
+    let context = context(request, parts.quote.as_ref());
     let view_once = request.view_once.then_some(true);
     let now = i64::try_from(UnixMillis::now().millis()).unwrap_or(i64::MAX);
     let mut message = match &request.content {
         Content::Text { text } | Content::LinkedText { text } => {
-            words(text, context, prepared.preview)
+            words(text, context, parts.preview)
         }
         Content::Media { media, caption, .. } => {
-            let file = prepared.file.ok_or(EncodeError::NoFile)?;
-            let thumbnail = prepared.thumbnail;
+            let file = parts.file.ok_or(EncodeError::NoFile)?;
+            let thumbnail = parts.thumbnail;
             attachment(*media, file, thumbnail, caption.clone(), context, view_once)
         }
         Content::Location { latitude, longitude, name, address } => {
@@ -78,11 +51,11 @@ pub(crate) fn message(
             poll(question, options, *selectable, context)
         }
         Content::Reaction { message, author, emoji } => {
-            let author = author.as_ref().map(ToString::to_string).or(prepared.author);
+            let author = author.as_ref().map(ToString::to_string).or(parts.author);
             build_reaction_message(key(to, message, author), emoji.clone(), now)
         }
         Content::Edit { message, text } => {
-            let key = key_of_own(to, message, prepared.own);
+            let key = key_of_own(to, message, parts.own);
             edit(key, wa::Message::text(text.clone()), now)
         }
         Content::Revoke { message, author } => {
@@ -92,9 +65,9 @@ pub(crate) fn message(
             };
             revoke(key)
         }
-        Content::Forward { .. } => prepared.original.ok_or(EncodeError::Unknown)?,
+        Content::Forward { .. } => parts.original.ok_or(EncodeError::Unknown)?,
     };
-    if let Some(secret) = prepared.secret {
+    if let Some(secret) = parts.secret {
         message.message_context_info = MessageField::some(wa::MessageContextInfo {
             message_secret: Some(secret.to_vec()),
             ..Default::default()
@@ -333,8 +306,8 @@ mod tests {
         SendRequest { to, content, reply_to: None, mentions: Vec::new(), view_once: false }
     }
 
-    fn build(to: &str, content: Content, prepared: Prepared) -> Result<wa::Message, EncodeError> {
-        message(&to.parse().unwrap(), &request(content), prepared)
+    fn build(to: &str, content: Content, parts: MessageParts) -> Result<wa::Message, EncodeError> {
+        message(&to.parse().unwrap(), &request(content), parts)
     }
 
     fn place(latitude: &str) -> Content {
@@ -345,17 +318,17 @@ mod tests {
     #[test]
     fn plain_text_stays_plain() {
         let text = Content::Text { text: "halo".into() };
-        let built = build("628111000111@s.whatsapp.net", text, Prepared::default()).unwrap();
+        let built = build("628111000111@s.whatsapp.net", text, MessageParts::default()).unwrap();
         assert_eq!(built, wa::Message::text("halo"));
     }
 
     #[test]
     fn a_place_needs_real_coordinates() {
         for bad in ["north", "", "91", "NaN", "inf"] {
-            let built = build("1@s.whatsapp.net", place(bad), Prepared::default());
+            let built = build("1@s.whatsapp.net", place(bad), MessageParts::default());
             assert_eq!(built.err(), Some(EncodeError::Coordinates), "{bad}");
         }
-        assert!(build("1@s.whatsapp.net", place("-6.2"), Prepared::default()).is_ok());
+        assert!(build("1@s.whatsapp.net", place("-6.2"), MessageParts::default()).is_ok());
     }
 
     #[test]
@@ -370,12 +343,12 @@ mod tests {
         let key_of = |built: wa::Message| {
             built.reaction_message.as_option().unwrap().key.as_option().unwrap().clone()
         };
-        let theirs = || Prepared { author: author(), ..Prepared::default() };
+        let theirs = || MessageParts { author: author(), ..MessageParts::default() };
         let alone = key_of(build("628222@s.whatsapp.net", reaction(&id), theirs()).unwrap());
         assert_eq!((alone.from_me, alone.participant), (Some(false), None));
         let group = key_of(build("120@g.us", reaction(&id), theirs()).unwrap());
         assert_eq!((group.from_me, group.participant), (Some(false), author()));
-        let ours = key_of(build("120@g.us", reaction(&id), Prepared::default()).unwrap());
+        let ours = key_of(build("120@g.us", reaction(&id), MessageParts::default()).unwrap());
         assert_eq!((ours.from_me, ours.participant), (Some(true), None));
     }
 
@@ -385,7 +358,8 @@ mod tests {
             let options = vec!["a".to_owned(), "b".to_owned()];
             let content = Content::Poll { question: "?".into(), options, selectable };
             let secret = Some([7; 32]);
-            build("1@s.whatsapp.net", content, Prepared { secret, ..Prepared::default() }).unwrap()
+            build("1@s.whatsapp.net", content, MessageParts { secret, ..MessageParts::default() })
+                .unwrap()
         };
         let secret = |m: &wa::Message| {
             m.message_context_info.as_option().unwrap().message_secret.clone().unwrap()

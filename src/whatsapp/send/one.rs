@@ -1,5 +1,5 @@
 //! One message on its way out: the receiver is looked up, the message built and handed to the engine under the id its
-//! caller was promised. What the outcome means for the queue is decided in `outgoing`.
+//! caller was promised. What the outcome means for the queue is decided in `queue`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,30 +9,31 @@ use wa_rs::client::Client;
 use wa_rs::features::ContactError;
 use wa_rs::send::SendOptions;
 
-use super::context::Context;
-use super::directory::{Known, lookup};
 use super::encode::EncodeError;
-use super::history::lookup::find_in;
-use super::history::poll;
-use super::media::{self, Wanted};
-use super::receive::attachment::sent_file;
-use super::send::failure::Failure;
+use super::failure::Failure;
+use super::parts::{MessageParts, Quote};
 use super::{encode, forward, preview};
 use crate::model::{Content, MessageId, MessageStatus, Recipient, SentMessage, Thumbnail};
+use crate::whatsapp::context::Context;
+use crate::whatsapp::directory::{Known, lookup};
+use crate::whatsapp::history::lookup::find_in;
+use crate::whatsapp::history::poll;
+use crate::whatsapp::media::{self, Wanted};
+use crate::whatsapp::receive::attachment::sent_file;
 
 /// How long the engine may take to write one message to the socket, lookups of the receiver's devices included.
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Sends one message. May be dropped at any time; then nobody knows whether it was sent.
-pub(crate) async fn deliver(
+pub(crate) async fn send_one(
     context: &Arc<Context>,
     client: &Client,
     known: &Known,
     row: &SentMessage,
 ) -> Result<(), Failure> {
     let to = address(client, known, &row.request.to).await?;
-    let prepared = prepare(context, client, &to, row).await?;
-    let message = encode::message(&to, &row.request, prepared).map_err(|error| match error {
+    let parts = prepare(context, client, &to, row).await?;
+    let message = encode::message(&to, &row.request, parts).map_err(|error| match error {
         EncodeError::Unknown => Failure::never("message_not_found", &error),
         error => Failure::never("invalid_request", &error),
     })?;
@@ -83,19 +84,19 @@ async fn prepare(
     client: &Client,
     to: &Jid,
     row: &SentMessage,
-) -> Result<encode::Prepared, Failure> {
+) -> Result<MessageParts, Failure> {
     let request = &row.request;
-    let mut prepared = encode::Prepared::default();
+    let mut parts = MessageParts::default();
     let chat = request.to.jid();
     let group = chat.is_group();
     if let Some(id) = &request.reply_to {
-        prepared.quote = Some(quote(context, client, to, id, &chat).await?);
+        parts.quote = Some(quote(context, client, to, id, &chat).await?);
     }
     match &request.content {
-        Content::Edit { .. } if group => prepared.own = own(client, to).await,
+        Content::Edit { .. } if group => parts.own = own(client, to).await,
         Content::Reaction { message, author: None, .. } => {
             let found = find_in(&context.store, &context.name, message, &chat).await?;
-            prepared.author = found.filter(|found| !found.from_me).map(|found| found.from.jid);
+            parts.author = found.filter(|found| !found.from_me).map(|found| found.from.jid);
         }
         Content::Media { media, source, mime, filename, thumbnail, .. } => {
             let wanted = Wanted {
@@ -105,20 +106,20 @@ async fn prepare(
                 filename: filename.as_deref(),
             };
             let file = media::upload(context, client, wanted).await?;
-            prepared.file = Some(file);
-            prepared.thumbnail = thumbnail.as_ref().map(Thumbnail::bytes);
+            parts.file = Some(file);
+            parts.thumbnail = thumbnail.as_ref().map(Thumbnail::bytes);
         }
-        Content::LinkedText { text } => prepared.preview = preview::of(context, text).await,
+        Content::LinkedText { text } => parts.preview = preview::of(context, text).await,
         Content::Poll { options, .. } => {
             let space = context.store.space(&context.name);
-            prepared.secret = Some(poll::sent(&space, row.id.as_str(), options).await?);
+            parts.secret = Some(poll::sent(&space, row.id.as_str(), options).await?);
         }
         Content::Forward { message } => {
-            prepared.original = forward::original(context, message).await?;
+            parts.original = forward::original(context, message).await?;
         }
         _ => {}
     }
-    Ok(prepared)
+    Ok(parts)
 }
 
 /// What is known of the message that is answered. An unknown one is answered by its id alone, which WhatsApp's clients
@@ -129,13 +130,9 @@ async fn quote(
     to: &Jid,
     id: &MessageId,
     chat: &crate::model::Jid,
-) -> Result<encode::Quote, Failure> {
+) -> Result<Quote, Failure> {
     if let Some(found) = find_in(&context.store, &context.name, id, chat).await? {
-        return Ok(encode::Quote {
-            id: id.clone(),
-            author: Some(found.from.jid),
-            text: found.text,
-        });
+        return Ok(Quote { id: id.clone(), author: Some(found.from.jid), text: found.text });
     }
     let ours = context.store.queue().get(&context.name, id).await?;
     let text = ours.as_ref().and_then(|row| match &row.request.content {
@@ -149,7 +146,7 @@ async fn quote(
         (false, false) => Some(to.to_string()),
         (false, true) => None,
     };
-    Ok(encode::Quote { id: id.clone(), author, text })
+    Ok(Quote { id: id.clone(), author, text })
 }
 
 /// Our own address in a group.
