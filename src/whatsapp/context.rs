@@ -6,7 +6,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 use super::device::notice::Notice;
 use super::device::status::StatusCell;
-use super::fetch::Fetcher;
+use super::media::fetch::Fetcher;
 use super::net::Net;
 use super::recorder::{Record, resolved};
 use super::send::claim::Hands;

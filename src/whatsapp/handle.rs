@@ -10,13 +10,14 @@ use wa_rs::client::Client;
 
 use super::context::Context;
 use super::device::command::{Answer, DeviceCommand};
+use super::directory;
 use super::error::WhatsAppError;
 use super::history::lookup::{self, find};
 use super::history::row::MediaRow;
-use super::media::MediaStream;
+use super::media::transfer;
+use super::media::transfer::MediaStream;
 use super::send::claim::Held;
 use super::send::forward;
-use super::{directory, media};
 use crate::config::Pace;
 use crate::model::{DeviceStatus, Jid, MessageId, PhoneNumber, Recipient};
 
@@ -145,7 +146,7 @@ impl DeviceHandle {
     pub async fn media(&self, message: &MessageId) -> Result<MediaStream, WhatsAppError> {
         let space = self.context.store.space(&self.context.name);
         let row = MediaRow::find(&space, message).await?;
-        media::download(&self.context, &*self.client()?, message, row).await
+        transfer::download(&self.context, &*self.client()?, message, row).await
     }
 
     /// Fails unless a message can be passed on: it came in, or went out, not too long ago.

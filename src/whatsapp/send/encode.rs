@@ -9,7 +9,7 @@ use wa_rs::waproto::whatsapp as wa;
 use super::parts::{MessageParts, Quote};
 use super::preview::Preview;
 use crate::model::{Content, MediaKind, MessageId, Recipient, SendRequest, UnixMillis};
-use crate::whatsapp::media::UploadedFile;
+use crate::whatsapp::media::transfer::UploadedFile;
 
 /// Why a message cannot be built.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]

@@ -4,8 +4,8 @@ use wa_rs::IqError;
 use wa_rs::send::SendError;
 
 use crate::store::StoreError;
-use crate::whatsapp::fetch::FetchError;
-use crate::whatsapp::media::MediaError;
+use crate::whatsapp::media::fetch::FetchError;
+use crate::whatsapp::media::transfer::MediaError;
 
 /// Why a message was not sent.
 #[derive(Debug)]

@@ -6,8 +6,8 @@ use std::io::{Error, ErrorKind, Write};
 use std::time::Duration;
 
 use crate::whatsapp::context::Context;
-use crate::whatsapp::fetch::Fetcher;
-use crate::whatsapp::media::on_thread;
+use crate::whatsapp::media::fetch::Fetcher;
+use crate::whatsapp::media::transfer::on_thread;
 
 /// A text does not wait long for its looks.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -16,13 +16,13 @@ use wa_rs::http::HttpStatusError;
 use wa_rs::upload::UploadResponse;
 use wa_rs::wacore::upload::{EncryptedMediaInfo, UploadSource, encrypt_media_streaming};
 
-use super::context::Context;
-use super::error::WhatsAppError;
 use super::fetch::FetchError;
-use super::film::{self, Film};
-use super::history::row::MediaRow;
 use super::image;
+use super::mp4::{self, MediaHeader};
 use crate::model::{MediaKind, MediaSource, MessageId};
+use crate::whatsapp::context::Context;
+use crate::whatsapp::error::WhatsAppError;
+use crate::whatsapp::history::row::MediaRow;
 
 /// How much is read at once on the way to a caller.
 const CHUNK: usize = 64 << 10;
@@ -62,7 +62,7 @@ struct Ready {
     length: u64,
     info: EncryptedMediaInfo,
     mime: String,
-    film: Film,
+    header: MediaHeader,
 }
 
 /// Why a file could not be made ready.
@@ -98,7 +98,7 @@ pub(crate) async fn upload(
     let permit = Arc::clone(&context.heavy).acquire_owned().await;
     let ready = on_thread(move || make_ready(&worker, kind, &source, mime)).await?;
     drop(permit);
-    let Ready { cipher, length, info, mime, film: Film { size, seconds } } = ready;
+    let Ready { cipher, length, info, mime, header: MediaHeader { size, seconds } } = ready;
     let source = Cipher { file: cipher, length };
     let upload = client
         .upload_stream(source, info, media_type(kind))
@@ -129,18 +129,18 @@ fn make_ready(
     plain.seek(SeekFrom::Start(0))?;
     (&plain).take(image::HEAD as u64).read_to_end(&mut head)?;
     let mime = decide_type(kind, mime, image::sniff(&head), claimed)?;
-    let film = match kind {
+    let header = match kind {
         MediaKind::Image | MediaKind::Sticker => {
-            Film { size: image::dimensions(&mut plain), seconds: None }
+            MediaHeader { size: image::dimensions(&mut plain), seconds: None }
         }
-        MediaKind::Video => film::mp4(&mut plain),
+        MediaKind::Video => mp4::header(&mut plain),
         // Sound in either container.
         MediaKind::Audio | MediaKind::Voice => {
-            let opus = mime.contains("opus").then(|| film::opus(&mut plain)).flatten();
-            let seconds = opus.or_else(|| film::mp4(&mut plain).seconds);
-            Film { size: None, seconds }
+            let opus = mime.contains("opus").then(|| mp4::opus(&mut plain)).flatten();
+            let seconds = opus.or_else(|| mp4::header(&mut plain).seconds);
+            MediaHeader { size: None, seconds }
         }
-        MediaKind::Document => Film::default(),
+        MediaKind::Document => MediaHeader::default(),
     };
     plain.seek(SeekFrom::Start(0))?;
     let cipher = scratch(&spool)?;
@@ -151,7 +151,7 @@ fn make_ready(
     )
     .map_err(|error| MediaError::Cipher(error.to_string()))?;
     let length = cipher.metadata()?.len();
-    Ok(Ready { cipher: Arc::new(cipher), length, info, mime, film })
+    Ok(Ready { cipher: Arc::new(cipher), length, info, mime, header })
 }
 
 /// A caller's word counts most, then the bytes, then the server's word. An error page must not become a picture.

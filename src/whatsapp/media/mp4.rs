@@ -5,7 +5,7 @@ use std::io::{Read, Seek, SeekFrom};
 
 /// What a film's header says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Film {
+pub(crate) struct MediaHeader {
     /// Width and height, turned as the film is to be shown.
     pub(crate) size: Option<(u32, u32)>,
     pub(crate) seconds: Option<u32>,
@@ -19,12 +19,12 @@ const DEPTH: usize = 3;
 const PAGE: u64 = 65_307;
 
 /// Reads an MP4's `moov`.
-pub(crate) fn mp4(file: &mut (impl Read + Seek)) -> Film {
-    let mut film = Film::default();
-    let Ok(end) = file.seek(SeekFrom::End(0)) else { return film };
+pub(crate) fn header(file: &mut (impl Read + Seek)) -> MediaHeader {
+    let mut header = MediaHeader::default();
+    let Ok(end) = file.seek(SeekFrom::End(0)) else { return header };
     let mut left = BOXES;
-    boxes(file, 0, end, DEPTH, &mut left, &mut film);
-    film
+    boxes(file, 0, end, DEPTH, &mut left, &mut header);
+    header
 }
 
 fn boxes(
@@ -33,7 +33,7 @@ fn boxes(
     end: u64,
     depth: usize,
     left: &mut usize,
-    film: &mut Film,
+    header: &mut MediaHeader,
 ) -> Option<()> {
     while at.saturating_add(8) <= end && *left > 0 {
         *left -= 1;
@@ -53,12 +53,12 @@ fn boxes(
         let next = at.checked_add(size).filter(|next| *next >= body && *next <= end)?;
         match kind {
             b"moov" | b"trak" if depth > 1 => {
-                boxes(file, body, next, depth - 1, left, film);
+                boxes(file, body, next, depth - 1, left, header);
             }
-            b"mvhd" => film.seconds = head_of(file, body, next).and_then(|body| duration(&body)),
+            b"mvhd" => header.seconds = head_of(file, body, next).and_then(|body| duration(&body)),
             b"tkhd" => {
                 let size = head_of(file, body, next).and_then(|body| dimensions(&body));
-                film.size = film.size.or(size);
+                header.size = header.size.or(size);
             }
             _ => {}
         }
@@ -150,10 +150,10 @@ mod tests {
             let mvhd = [vec![0; 12], 600_u32.to_be_bytes().into(), 7500_u32.to_be_bytes().into()];
             let moov = atom(b"moov", &[atom(b"mvhd", &mvhd.concat()), tracks].concat());
             let file = [atom(b"ftyp", b"isom"), atom(b"mdat", &[9; 5000]), moov].concat();
-            let film = mp4(&mut Cursor::new(file));
-            assert_eq!(film, Film { size: Some(expected), seconds: Some(13) });
+            let shown = header(&mut Cursor::new(file));
+            assert_eq!(shown, MediaHeader { size: Some(expected), seconds: Some(13) });
         }
-        assert_eq!(mp4(&mut Cursor::new(b"no film at all")), Film::default());
+        assert_eq!(header(&mut Cursor::new(b"no film at all")), MediaHeader::default());
     }
 
     proptest! {
@@ -164,7 +164,7 @@ mod tests {
                 let all: [&[u8]; 5] = [b"moov", b"trak", b"tkhd", b"mvhd", b"OggS"];
                 file = atom(all[kind], &file);
             }
-            let _ = mp4(&mut Cursor::new(file.clone()));
+            let _ = header(&mut Cursor::new(file.clone()));
             let _ = opus(&mut Cursor::new(file));
         }
     }
