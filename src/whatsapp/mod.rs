@@ -14,7 +14,7 @@ mod net;
 mod receive;
 mod recorder;
 mod send;
-pub mod session;
+mod session;
 
 pub use backup::Backup;
 pub use error::WhatsAppError;

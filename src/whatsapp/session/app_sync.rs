@@ -6,7 +6,7 @@ use wa_rs::wacore::appstate::processor::AppStateMutationMAC;
 use wa_rs::wacore::store::error::Result;
 use wa_rs::wacore::store::traits::{AppStateSyncKey, AppSyncStore};
 
-use super::{SessionStore, failed, key, to_json};
+use super::store::{SessionStore, failed, key, to_json};
 use crate::store::{Batch, Key};
 
 pub(crate) const SYNC_KEY: u8 = b'a';

@@ -5,7 +5,7 @@ use wa_rs::wacore::store::Device;
 use wa_rs::wacore::store::error::Result;
 use wa_rs::wacore::store::traits::DeviceStore;
 
-use super::{SessionStore, to_json};
+use super::store::{SessionStore, to_json};
 use crate::store::Key;
 
 pub(crate) const DEVICE: u8 = b'D';

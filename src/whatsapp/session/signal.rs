@@ -7,7 +7,7 @@ use wa_rs::async_trait;
 use wa_rs::wacore::store::error::Result;
 use wa_rs::wacore::store::traits::SignalStore;
 
-use super::{SessionStore, damaged, failed, key};
+use super::store::{SessionStore, damaged, failed, key};
 use crate::store::Key;
 
 const IDENTITY: u8 = b'i';

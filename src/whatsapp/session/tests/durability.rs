@@ -19,11 +19,11 @@ use wa_rs::wacore::libsignal::protocol::{
 use wa_rs::wacore::store::SignalStoreCache;
 use wa_rs::wacore::store::traits::SignalStore;
 
-use super::SessionStore;
 use crate::model::DeviceName;
 use crate::store::{Store, StoreOptions};
+use crate::whatsapp::session::SessionStore;
 
-const CHILD: &str = "whatsapp::session::durability::child";
+const CHILD: &str = "whatsapp::session::tests::durability::child";
 const DIRECTORY: &str = "MOONWA_TEST_DURABILITY_DIR";
 const NEXT: &str = "MOONWA_TEST_DURABILITY_NEXT";
 const ROUNDS: u32 = 20;

@@ -14,9 +14,9 @@ use wa_rs::wacore::store::traits::{
 };
 use wa_rs::wacore::store::{Device, InMemoryBackend};
 
-use super::*;
 use crate::model::DeviceName;
 use crate::store::{Store, StoreOptions};
+use crate::whatsapp::session::SessionStore;
 
 /// Addresses with everything that could end a key early.
 const ODD: [&str; 4] = ["a", "a\0b", "a@lid", "a:1@lid"];
