@@ -19,7 +19,7 @@ pub struct Backup {
     #[serde(rename = "moonwa_backup")]
     version: Version,
     created: UnixMillis,
-    devices: BTreeMap<DeviceName, Vec<Row>>,
+    devices: BTreeMap<DeviceName, Vec<KeyValue>>,
 }
 
 /// The form of the document.
@@ -31,15 +31,15 @@ enum Version {
 
 /// The key and the value of a stored row, in Base64.
 #[derive(Serialize, Deserialize)]
-struct Row(String, String);
+struct KeyValue(String, String);
 
-impl std::fmt::Debug for Row {
+impl std::fmt::Debug for KeyValue {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Row(***)")
+        f.write_str("KeyValue(***)")
     }
 }
 
-impl Row {
+impl KeyValue {
     fn of(key: &[u8], value: &[u8]) -> Self {
         Self(BASE64.encode(key), BASE64.encode(value))
     }
@@ -56,7 +56,8 @@ impl Backup {
         let mut devices = BTreeMap::new();
         for name in store.devices().await? {
             if let Some(rows) = SessionStore::new(store.space(&name)).identity().await? {
-                devices.insert(name, rows.iter().map(|(key, row)| Row::of(key, row)).collect());
+                devices
+                    .insert(name, rows.iter().map(|(key, row)| KeyValue::of(key, row)).collect());
             }
         }
         Ok(Self { version: Version::First, created: UnixMillis::now(), devices })
@@ -70,7 +71,7 @@ impl Backup {
             let session = SessionStore::new(store.space(&name));
             let missing = !session.is_linked().await?;
             if missing {
-                let rows = rows.iter().map(Row::decode).collect::<Option<_>>();
+                let rows = rows.iter().map(KeyValue::decode).collect::<Option<_>>();
                 let wrong = || StoreError::Damaged(format!("the backup of {name}"));
                 session.become_again(rows.ok_or_else(wrong)?).await?;
             }

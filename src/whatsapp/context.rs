@@ -9,7 +9,7 @@ use super::device::status::StatusCell;
 use super::media::fetch::Fetcher;
 use super::net::Net;
 use super::recorder::{Record, resolved};
-use super::send::claim::Hands;
+use super::send::claim::Claims;
 use super::session::SessionStore;
 use crate::model::DeviceName;
 use crate::store::Store;
@@ -24,7 +24,7 @@ pub(crate) struct Context {
     pub(crate) fetcher: Fetcher,
     /// Permits for work with whole files, shared by all devices.
     pub(crate) heavy: Arc<Semaphore>,
-    pub(crate) hands: Hands,
+    pub(crate) claims: Claims,
     pub(crate) status: StatusCell,
     pub(crate) recorder: mpsc::UnboundedSender<Record>,
     pub(crate) notices: mpsc::UnboundedSender<(u64, Notice)>,

@@ -21,7 +21,7 @@ use super::history::row;
 use super::media::fetch::Fetcher;
 use super::net::Net;
 use super::recorder::Recorder;
-use super::send::claim::Hands;
+use super::send::claim::Claims;
 use super::send::queue::Outgoing;
 use crate::config::DeviceConfig;
 use crate::model::{DeviceName, DeviceState, DeviceStatus, Disconnect, Pending, UnixMillis};
@@ -196,7 +196,7 @@ impl Fleet {
             max_media: self.max_media,
             fetcher: self.fetcher.clone(),
             heavy: Arc::clone(&self.heavy),
-            hands: Hands::default(),
+            claims: Claims::default(),
             status,
             recorder,
             notices,

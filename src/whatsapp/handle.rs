@@ -16,7 +16,7 @@ use super::history::lookup::{self, find};
 use super::history::row::MediaRow;
 use super::media::transfer;
 use super::media::transfer::MediaStream;
-use super::send::claim::Held;
+use super::send::claim::Claim;
 use super::send::forward;
 use crate::config::Pace;
 use crate::model::{DeviceStatus, Jid, MessageId, PhoneNumber, Recipient};
@@ -159,8 +159,8 @@ impl DeviceHandle {
 
     /// Takes a queued message back: while this is held, the engine does not begin to send it. `None` when it may be on
     /// its way already.
-    pub fn withdraw(&self, message: &MessageId) -> Option<Held> {
-        self.context.hands.withdraw(message)
+    pub fn withdraw(&self, message: &MessageId) -> Option<Claim> {
+        self.context.claims.withdraw(message)
     }
 
     /// Marks a received message as read.

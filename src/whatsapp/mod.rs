@@ -21,4 +21,4 @@ pub use error::WhatsAppError;
 pub use fleet::{Fleet, FleetOptions};
 pub use handle::{DeviceHandle, GroupMember, GroupSummary, Lookup};
 pub use media::transfer::MediaStream;
-pub use send::claim::Held;
+pub use send::claim::Claim;

@@ -92,7 +92,7 @@ impl Observer {
     fn receipt(&self, receipt: &wa_rs::types::events::Receipt) {
         use wa_rs::types::presence::ReceiptType;
         let status = match receipt.r#type {
-            // `inactive` is a delivery to a client nobody looks at.
+            // `inactive`: it reached a client that nobody looks at.
             ReceiptType::Delivered | ReceiptType::Inactive => MessageStatus::Delivered,
             ReceiptType::Read => MessageStatus::Read,
             ReceiptType::Played => MessageStatus::Played,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::model::UnixMillis;
 
-/// The engine announces a login once its first sync is through; when that fails it never does, though the session works.
+/// The engine announces a login once its first sync is through; when that fails it never does, though the connection works.
 const ANNOUNCEMENT: Duration = Duration::from_secs(15);
 /// The engine pings an idle WhatsApp every 15 to 30 seconds, so this much silence is no coincidence.
 const SILENT: Duration = Duration::from_secs(45);

@@ -1,6 +1,6 @@
-//! In whose hands a queued message is: the engine's, which may be sending it, or a caller's, who takes it back. Never in
-//! both, so nobody is told that a message failed which may still go out. What becomes of it stands in the store; this is
-//! forgotten at the end, when nothing is on its way.
+//! Who has claimed a queued message: the engine, which may be sending it, or a caller, who takes it back. It is never
+//! both, so nobody is told that a message failed while it may still go out. Claims are kept in memory only: the outcome
+//! is in the store, and after a restart nothing is on its way.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -9,64 +9,65 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::model::MessageId;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Hand {
+enum Holder {
     Engine,
     Caller,
 }
 
-/// The messages of one device that are in somebody's hands.
+/// The claimed messages of one device.
 #[derive(Clone, Default)]
-pub(crate) struct Hands(Arc<Mutex<BTreeMap<MessageId, Hand>>>);
+pub(crate) struct Claims(Arc<Mutex<BTreeMap<MessageId, Holder>>>);
 
-/// A message in one's hands, until this is dropped.
-pub struct Held {
-    hands: Hands,
+/// A claim on one message, until this is dropped.
+pub struct Claim {
+    claims: Claims,
     id: MessageId,
     keep: bool,
 }
 
-impl Hands {
-    /// Takes a message for the engine; `None` when a caller takes it back.
-    pub(crate) fn send(&self, id: &MessageId) -> Option<Held> {
-        // What a try before this one may have sent is the engine's already.
-        let hand = *self.lock().entry(id.clone()).or_insert(Hand::Engine);
-        (hand == Hand::Engine).then(|| self.held(id))
+impl Claims {
+    /// Claims a message for the engine; `None` when a caller is taking it back.
+    pub(crate) fn send(&self, id: &MessageId) -> Option<Claim> {
+        // After a try whose outcome is unknown the engine still has the claim.
+        let holder = *self.lock().entry(id.clone()).or_insert(Holder::Engine);
+        (holder == Holder::Engine).then(|| self.claim(id))
     }
 
-    /// Takes a message back; `None` when the engine has it, or another caller.
-    pub(crate) fn withdraw(&self, id: &MessageId) -> Option<Held> {
+    /// Claims a message for a caller; `None` when the engine or another caller has it.
+    pub(crate) fn withdraw(&self, id: &MessageId) -> Option<Claim> {
         match self.lock().entry(id.clone()) {
-            Entry::Vacant(free) => drop(free.insert(Hand::Caller)),
+            Entry::Vacant(free) => drop(free.insert(Holder::Caller)),
             Entry::Occupied(_) => return None,
         }
-        Some(self.held(id))
+        Some(self.claim(id))
     }
 
-    fn held(&self, id: &MessageId) -> Held {
-        Held { hands: self.clone(), id: id.clone(), keep: false }
+    fn claim(&self, id: &MessageId) -> Claim {
+        Claim { claims: self.clone(), id: id.clone(), keep: false }
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<MessageId, Hand>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<MessageId, Holder>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Held {
-    /// From now on it may go out: when this is dropped, nobody knows whether it did, and only another try can tell.
+impl Claim {
+    /// From now on the message may go out. Dropping the claim no longer releases it, because nobody knows whether the
+    /// message went out until another try tells.
     pub(crate) fn doubt(&mut self) {
         self.keep = true;
     }
 
-    /// What became of it is known.
+    /// The outcome is known: the claim may be released.
     pub(crate) fn settle(mut self) {
         self.keep = false;
     }
 }
 
-impl Drop for Held {
+impl Drop for Claim {
     fn drop(&mut self) {
         if !self.keep {
-            self.hands.lock().remove(&self.id);
+            self.claims.lock().remove(&self.id);
         }
     }
 }
@@ -76,20 +77,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_is_in_one_hand_at_a_time() {
-        let (hands, id) = (Hands::default(), MessageId::random());
-        let sending = hands.send(&id).unwrap();
-        assert!(hands.withdraw(&id).is_none());
-        assert!(hands.withdraw(&MessageId::random()).is_some(), "another one is free");
+    fn a_message_is_claimed_by_one_at_a_time() {
+        let (claims, id) = (Claims::default(), MessageId::random());
+        let sending = claims.send(&id).unwrap();
+        assert!(claims.withdraw(&id).is_none());
+        assert!(claims.withdraw(&MessageId::random()).is_some(), "another one is free");
         drop(sending);
-        let back = hands.withdraw(&id).unwrap();
-        assert!(hands.send(&id).is_none() && hands.withdraw(&id).is_none());
+        let back = claims.withdraw(&id).unwrap();
+        assert!(claims.send(&id).is_none() && claims.withdraw(&id).is_none());
         drop(back);
-        hands.send(&id).unwrap().doubt();
-        assert!(hands.withdraw(&id).is_none(), "it may be out");
-        let mut again = hands.send(&id).unwrap();
+        claims.send(&id).unwrap().doubt();
+        assert!(claims.withdraw(&id).is_none(), "it may be out");
+        let mut again = claims.send(&id).unwrap();
         again.doubt();
         again.settle();
-        assert!(hands.withdraw(&id).is_some(), "the next try knew");
+        assert!(claims.withdraw(&id).is_some(), "the next try knew");
     }
 }

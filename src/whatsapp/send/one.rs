@@ -44,16 +44,16 @@ pub(crate) async fn send_one(
     }
     let options = SendOptions::default().with_message_id(row.id.as_str());
     // Looking up, fetching and uploading can take minutes. Who takes it back must have it first.
-    let mut held = context.hands.send(&row.id).ok_or(Failure::Withdrawn)?;
+    let mut claim = context.claims.send(&row.id).ok_or(Failure::Withdrawn)?;
     let now = context.store.queue().get(&context.name, &row.id).await?;
     if now.is_none_or(|now| now.status != MessageStatus::Queued) {
         return Err(Failure::Withdrawn);
     }
-    held.doubt();
+    claim.doubt();
     let sending = client.send_message_with_options(to, message, options);
     let sent = tokio::time::timeout(PATIENCE, sending).await;
     let sent = sent.map_err(|_| Failure::Later("the send took too long".to_owned()))?;
-    held.settle();
+    claim.settle();
     sent.map(drop).map_err(Into::into)
 }
 
