@@ -1,5 +1,5 @@
-//! A backup: the identities of the linked devices as one JSON document, and the way back. It holds no messages, no
-//! sessions and nothing of `moonwa.toml`. Whoever has it can be those devices.
+//! A backup: the identities of the linked devices as one JSON document, and how they are restored. It holds no
+//! messages, no Signal sessions and nothing of `moonwa.toml`. Whoever has it can act as those devices.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ pub struct Backup {
     devices: BTreeMap<DeviceName, Vec<KeyValue>>,
 }
 
-/// The form of the document.
+/// The format of the document. A later one gets a variant of its own.
 #[derive(Debug, Serialize, Deserialize)]
 enum Version {
     #[serde(rename = "1")]
@@ -51,7 +51,7 @@ impl KeyValue {
 }
 
 impl Backup {
-    /// The linked devices of a store, also those no longer in the file.
+    /// Takes in every linked device of a store, including those that the file no longer names.
     pub async fn of(store: &Store) -> Result<Self, WhatsAppError> {
         let mut devices = BTreeMap::new();
         for name in store.devices().await? {
@@ -63,7 +63,7 @@ impl Backup {
         Ok(Self { version: Version::First, created: UnixMillis::now(), devices })
     }
 
-    /// Puts the devices back, and says of each whether it was: one that is linked here already stays as it is.
+    /// Restores the devices, and says for each whether that was needed: one that is linked here already stays as it is.
     /// Nothing else may use the store meanwhile.
     pub async fn restore(self, store: &Store) -> Result<Vec<(DeviceName, bool)>, WhatsAppError> {
         let mut done = Vec::new();

@@ -31,7 +31,7 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    /// The engine's storage for this device.
+    /// Fresh for every client: a store that was halted stays halted.
     pub(crate) fn backend(&self) -> Arc<SessionStore> {
         let (device, recorder) = (self.name.clone(), self.recorder.clone());
         let told = Arc::new(move |lid: &str, phone: &str| {

@@ -1,4 +1,4 @@
-//! Who is who: a person has a phone number, a LID, or both, and WhatsApp uses now the one, now the other.
+//! Who is who: a person has a phone number, a LID, or both, and WhatsApp uses sometimes one and sometimes the other.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,7 +13,7 @@ use crate::model::{Person, PhoneNumber};
 /// How many numbers are remembered.
 const KNOWN_MAX: usize = 10_000;
 
-/// Numbers that were found on WhatsApp, with their addresses.
+/// Numbers that were found on WhatsApp, with their addresses, so that not every message asks again.
 #[derive(Clone, Default)]
 pub(crate) struct Known(Arc<Mutex<BTreeMap<PhoneNumber, Jid>>>);
 
@@ -52,7 +52,7 @@ pub(crate) async fn person(client: &Client, info: &MessageInfo) -> Person {
     }
 }
 
-/// The conversation: people are shown by their number where it is known, because that is what a receiver answers to.
+/// The conversation. People are shown by their number where it is known, because that is what an answer is sent to.
 pub(crate) async fn chat(client: &Client, info: &MessageInfo) -> String {
     let source = &info.source;
     if !source.chat.is_lid() {
@@ -79,7 +79,7 @@ async fn both(client: &Client, jid: &Jid, alt: Option<&Jid>) -> (Option<String>,
     if (lid.is_some() && phone.is_some()) || (lid.is_none() && phone.is_none()) {
         return (lid, phone);
     }
-    // The engine's own map, from memory or our store; never a question to WhatsApp.
+    // The engine looks in its memory and our store; it never asks WhatsApp.
     match client.get_lid_pn_entry(jid).await {
         Ok(Some(entry)) => (Some(entry.lid.to_string()), Some(entry.phone_number.to_string())),
         _ => (lid, phone),

@@ -1,5 +1,5 @@
-//! All devices: desired state from the configuration, observed state from one actor each. An actor that panics is started
-//! again; the others do not notice.
+//! All devices. The configuration says which there should be; one actor each says how they are. An actor that panics is
+//! started again without touching the others.
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
@@ -28,24 +28,23 @@ use crate::model::{DeviceName, DeviceState, DeviceStatus, Disconnect, Pending, U
 use crate::store::Store;
 use crate::task::Tasks;
 
-/// How long a device may take to go down.
+/// How long a device may take to go down. After that the fleet goes on without it.
 const LEAVING: Duration = Duration::from_secs(25);
 /// How long a reconcile waits for new devices to look at their credentials.
 const WAKING: Duration = Duration::from_secs(5);
-/// How often old rows are looked for.
 const PRUNE: Duration = Duration::from_hours(12);
 
 /// How many files are fetched and encrypted at once.
 const HEAVY: usize = 4;
 
-/// What a fleet is started with.
+/// What a fleet must know beside its devices.
 #[derive(Clone, Debug)]
 pub struct FleetOptions {
     /// Where WhatsApp is, when it is a simulated one (`simulator` builds only).
     pub whatsapp_url: Option<String>,
-    /// The largest media file, in bytes.
+    /// `media.max_size`, in bytes.
     pub max_media: u64,
-    /// Private ranges that media URLs may point into.
+    /// `media.allow_nets`: private networks that media URLs may point into.
     pub allow_nets: Vec<ipnet::IpNet>,
 }
 
@@ -109,7 +108,7 @@ impl Fleet {
                 None => waking.push(self.begin(name, config)),
             }
         }
-        // Until a device knows whether it is linked its state means little.
+        // Until a device knows whether it is linked, its state says little.
         drop(tokio::time::timeout(WAKING, join_all(waking)).await);
     }
 
@@ -177,7 +176,8 @@ impl Fleet {
         let (mailbox, commands) = mpsc::unbounded_channel();
         let live = watch::Sender::new(None);
         let pace = watch::Sender::new(config.pace);
-        // Which of the two it is becomes known with the first look at the store; a linked device must never look unlinked.
+        // Whether it is linked is known only after the first look at the store, and a linked device must never look
+        // unlinked.
         let first = if config.enabled {
             DeviceState::Reconnecting {
                 attempt: 0,
@@ -224,7 +224,7 @@ impl Fleet {
         let handle = DeviceHandle { context, mailbox, live: live.subscribe(), pace };
         self.tasks.spawn("device", async move {
             crew.run(woke).await;
-            // Nobody waits when the whole process ends.
+            // Nobody waits for it when the whole process ends.
             went.send(()).ok();
         });
         self.lock().insert(name.clone(), Member { handle, gone });
@@ -232,7 +232,7 @@ impl Fleet {
     }
 }
 
-/// What works for one device, side by side on one task.
+/// Everything that works for one device, side by side on one task.
 struct Crew {
     context: Arc<Context>,
     device: Device,

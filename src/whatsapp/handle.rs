@@ -1,5 +1,5 @@
-//! What the rest of moonwa may ask of one device. Changes of state go through the actor; questions go straight to the
-//! client that is connected right now, on the caller's own task.
+//! What the rest of moonwa may ask of one device. Changes of state go through the actor. Questions go straight to the
+//! client that is connected now, on the caller's task.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -142,7 +142,7 @@ impl DeviceHandle {
         Ok(GroupSummary { id: outside(&group.id)?, name: group.subject, members })
     }
 
-    /// The media of a received message, decrypted as it streams.
+    /// The file of a received message, decrypted.
     pub async fn media(&self, message: &MessageId) -> Result<MediaStream, WhatsAppError> {
         let space = self.context.store.space(&self.context.name);
         let row = MediaRow::find(&space, message).await?;
@@ -157,8 +157,8 @@ impl DeviceHandle {
         Err(find(&self.context.store, &self.context.name, message).await?.missing())
     }
 
-    /// Takes a queued message back: while this is held, the engine does not begin to send it. `None` when it may be on
-    /// its way already.
+    /// Takes a queued message back: while the claim is held, the engine does not begin to send it. `None` when it may
+    /// be on its way already.
     pub fn withdraw(&self, message: &MessageId) -> Option<Claim> {
         self.context.claims.withdraw(message)
     }
@@ -172,7 +172,7 @@ impl DeviceHandle {
         let chat = Jid::parse(&found.chat).map_err(|_unreadable| WhatsAppError::NotFound)?;
         let sender = Jid::parse(&found.from.jid).map_err(|_unreadable| WhatsAppError::NotFound)?;
         let ids = [message.as_str()];
-        // In a chat of two the receipt goes to the address the message came from.
+        // In a chat of two people the receipt goes to the address that the message came from.
         let sent = if chat.is_group() {
             let (chat, sender) = (inside(&chat)?, inside(&sender)?);
             timely(client.mark_as_read(&chat, Some(&sender), &ids)).await?
@@ -229,7 +229,7 @@ fn outside(jid: &wa_rs::Jid) -> Result<Jid, WhatsAppError> {
 fn group_error(error: wa_rs::GroupError) -> WhatsAppError {
     match error {
         wa_rs::GroupError::Iq(error) => match error {
-            // WhatsApp also says "forbidden" and "gone" of groups one is not in.
+            // WhatsApp also answers "forbidden" or "gone" for groups that the account is not in.
             wa_rs::IqError::ServerError { code: 401 | 403 | 410, .. } => WhatsAppError::NotFound,
             error => error.into(),
         },

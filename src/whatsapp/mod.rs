@@ -1,5 +1,14 @@
-//! The linked devices. The only directory that says `wa_rs`; nothing of that crate leaks out of it. What comes in is
-//! written to the store's log, what goes out is read from its send queue; HTTP and webhooks are elsewhere.
+//! The linked devices. Only this directory names `wa_rs`, and none of that crate's types leave it. What comes in is
+//! written to the store's log, and what goes out is read from its send queue; HTTP and webhooks are elsewhere.
+//!
+//! ```text
+//! fleet     all devices               device/   one device: its actor and its connection
+//! handle    what others may ask       receive/  incoming messages, into the log
+//! context   what all parts use        send/     outgoing messages, from the send queue
+//! directory LID and phone number      history/  earlier messages
+//! recorder  writes other events       media/    files
+//! net       the engine's network      session/  the engine's storage
+//! ```
 
 mod backup;
 mod context;

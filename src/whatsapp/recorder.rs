@@ -1,5 +1,5 @@
-//! Writes down what happened outside of a message's arrival: how far sent messages got, the device's states, groups and
-//! calls. The only place that awaits the disk for these, so the device's actor and WhatsApp's stream never do.
+//! Writes everything to the log except incoming messages: how far sent messages got, the device's states, groups and
+//! calls. Only the recorder waits for the disk for these, so that the device's actor and WhatsApp's stream never do.
 
 use futures_util::future::join_all;
 use tokio::sync::mpsc;
@@ -10,24 +10,20 @@ use crate::model::{
 };
 use crate::store::{NewEvent, Store};
 
-/// As many records as one write takes.
+/// The most records in one write.
 const BATCH: usize = 256;
 
-/// Something to be written down.
+/// What the recorder is given to write.
 #[derive(Debug)]
 pub(crate) enum Record {
     /// Messages we sent got further.
     Advance {
-        /// Which.
         ids: Vec<MessageId>,
-        /// How far.
         status: MessageStatus,
     },
-    /// Something happened.
     Event(Event),
 }
 
-/// The writer of one device.
 pub(crate) struct Recorder {
     pub(crate) store: Store,
     pub(crate) device: DeviceName,
@@ -35,14 +31,14 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    /// Writes until nobody is left to send records.
+    /// Writes until every sender is gone.
     pub(crate) async fn run(&mut self) {
         while let Some(first) = self.records.recv().await {
             self.write(first).await;
         }
     }
 
-    /// Writes what is waiting now.
+    /// Writes what is waiting, without waiting for more.
     pub(crate) async fn drain(&mut self) {
         while let Ok(first) = self.records.try_recv() {
             self.write(first).await;
@@ -79,7 +75,7 @@ impl Recorder {
         for outcome in moved.await {
             match outcome {
                 Ok(Some(message)) => events.push(status_event(&message)),
-                // Not ours, or a receipt that says less than we know.
+                // Not our message, or it had got further already.
                 Ok(None) => {}
                 Err(error) => {
                     tracing::error!(device = %self.device, %error, "A status could not be written.");

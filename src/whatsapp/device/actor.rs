@@ -31,13 +31,13 @@ pub(crate) const LOCK_SHOWN: Duration = Duration::from_mins(10);
 /// The shortest pause after WhatsApp itself asked for one.
 const SERVER_PAUSE: Duration = Duration::from_secs(5);
 
-/// What is wanted of the device.
+/// Whether a connection is wanted.
 pub(crate) enum Wish {
     Up,
     Down,
 }
 
-/// Whether the credentials are to go.
+/// Whether the credentials are to be erased.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Erasure {
     No,
@@ -55,13 +55,12 @@ pub(crate) struct Current {
     /// WhatsApp's own code for the end of this connection.
     pub(crate) server: Option<u16>,
     pub(crate) qr_seen: bool,
-    /// It was told to go down: what it still says about codes and endings is about the past.
+    /// It was told to go down: what it still says about codes and endings no longer counts.
     pub(crate) closing: bool,
-    /// Writes that the store had refused before.
+    /// How many writes the store had refused when this client started.
     pub(crate) refused: u64,
 }
 
-/// The actor.
 pub(crate) struct Device {
     pub(crate) context: Arc<Context>,
     pub(crate) mailbox: mpsc::UnboundedReceiver<DeviceCommand>,
@@ -176,7 +175,7 @@ impl Device {
         self.context.status.set(DeviceState::Stopped(Stop::Shutdown));
     }
 
-    /// The loop panicked: its client is replaced.
+    /// After a panic the client is replaced.
     pub(crate) fn recover(&mut self) {
         if matches!(self.wish, Wish::Up) {
             self.drop_connection(Disconnect::Crashed);
@@ -221,7 +220,7 @@ impl Device {
         self.context.status.set(state);
     }
 
-    /// Wants no client any more, for the reason `state` gives.
+    /// No client is wanted any more, for the reason `state` gives.
     pub(crate) fn rest(&mut self, state: DeviceState) {
         self.wish = Wish::Down;
         self.retry = None;
@@ -247,12 +246,12 @@ impl Device {
         self.current.as_ref().and_then(|current| current.client.clone())
     }
 
-    /// Nothing can be sent for the moment.
+    /// Nothing can be sent until there is a client again.
     pub(crate) fn offline(&self) {
         self.live.send_if_modified(|live| live.take().is_some());
     }
 
-    /// The client is replaced now.
+    /// Replaces the client now.
     pub(crate) fn drop_connection(&mut self, why: Disconnect) {
         self.why = why;
         self.again = true;
@@ -262,7 +261,7 @@ impl Device {
         self.show_waiting(UnixMillis::now());
     }
 
-    /// The credentials go, for the reason `state` gives.
+    /// Erases the credentials, for the reason `state` gives.
     pub(crate) fn forget(&mut self, state: DeviceState) {
         self.linked = false;
         self.erasure = Erasure::Due;
@@ -273,7 +272,7 @@ impl Device {
         }
     }
 
-    /// The client is down and flushed: what follows depends on what is wanted.
+    /// The client is down and flushed. What happens next depends on what is wanted.
     pub(crate) fn ended(&mut self, ending: Ending) {
         self.offline();
         let Some(ended) = self.current.take() else { return };

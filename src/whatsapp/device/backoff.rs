@@ -1,19 +1,18 @@
-//! When the next connection is tried: a ladder that never grows beyond a minute, so that a device is back soon after
-//! WhatsApp is, with jitter so that a fleet does not return as one herd. It decides delays and nothing else.
+//! When the next connection is tried. The delay never grows beyond a minute, so that a device is back soon after
+//! WhatsApp is, and has jitter, so that a fleet does not reconnect all at once.
 
 use std::time::Duration;
 
 /// Delays in seconds; the last one repeats.
 const LADDER: [u16; 7] = [1, 2, 5, 10, 20, 40, 60];
 
-/// Counts failures in a row.
+/// Counts the failures since the last success.
 #[derive(Debug, Default)]
 pub(crate) struct Backoff {
     failures: u32,
 }
 
 impl Backoff {
-    /// How many tries have failed in a row.
     pub(crate) fn failures(&self) -> u32 {
         self.failures
     }

@@ -5,26 +5,24 @@ use tokio::sync::oneshot;
 use crate::model::PhoneNumber;
 use crate::whatsapp::error::WhatsAppError;
 
-/// Where the answer to a command goes.
 pub(crate) type Answer = oneshot::Sender<Result<(), WhatsAppError>>;
 
 pub(crate) enum DeviceCommand {
-    /// Connect, or begin linking.
+    /// Connects, or begins linking.
     Start(Answer),
-    /// Disconnect until told otherwise.
+    /// Disconnects until told otherwise.
     Stop(Answer),
-    /// A new connection now.
+    /// Makes a new connection now.
     Reconnect(Answer),
-    /// Unlink and forget.
+    /// Unlinks and forgets the credentials.
     Logout(Answer),
-    /// Link by a code typed on that phone.
+    /// Links by a code that is typed on that phone.
     PairCode(PhoneNumber, Answer),
-    /// Answer the passkey request.
+    /// The assertion as JSON, and the id of the credential in Base64.
     PasskeyResponse(String, String, Answer),
-    /// Confirm the passkey code.
     PasskeyConfirm(Answer),
-    /// The file says whether it runs.
+    /// Whether the file enables the device.
     Enable(bool),
-    /// Go down for good.
+    /// Goes down for good.
     Quit,
 }

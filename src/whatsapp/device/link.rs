@@ -1,5 +1,6 @@
 //! One client of the engine, from its start until it is down and flushed. A client is never used twice: the engine's
-//! `disconnect` is terminal, and one that was reconnected goes deaf. Whether another one follows is the actor's decision.
+//! `disconnect` is final, and a client that was reconnected no longer receives anything. The actor decides whether
+//! another one follows.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -17,12 +18,12 @@ use crate::whatsapp::context::Context;
 use crate::whatsapp::receive::hook::Inbox;
 use crate::whatsapp::session::SessionStore;
 
-/// How long a client may take to flush and go down; then it is dropped as it is.
+/// How long a client may take to flush and go down. After that it is dropped.
 const CLOSING: Duration = Duration::from_secs(20);
 
-/// How long something may hold on to a linked client that is down.
+/// How long the engine's tasks may hold on to a linked client that is down.
 const LINGERING: Duration = Duration::from_secs(5);
-/// The same for an unlinked one: the engine's rotation of QR codes sleeps through the end, and writes nothing.
+/// The same for an unlinked one, of which only the rotation of QR codes remains: it sleeps, and writes nothing.
 const LINGERING_UNLINKED: Duration = Duration::from_millis(500);
 
 /// The actor's end of a running client.
@@ -32,7 +33,6 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// Starts a client.
     pub(crate) fn open(context: &Arc<Context>, generation: u64) -> Self {
         let link = Self { stop: CancellationToken::new(), farewell: Arc::default() };
         let running = Running {
@@ -51,7 +51,7 @@ impl Link {
         self.stop.cancel();
     }
 
-    /// The same, and unlinks on WhatsApp's side first.
+    /// Closes it too, but unlinks on WhatsApp's side first.
     pub(crate) fn say_farewell(&self) {
         self.farewell.store(true, Ordering::Relaxed);
         self.stop.cancel();
@@ -67,7 +67,7 @@ struct Running {
 }
 
 impl Drop for Running {
-    /// Also when the engine panics: the actor must not wait for ever.
+    /// Also sent when the engine panics, or the actor would wait for ever.
     fn drop(&mut self) {
         self.tell(Notice::Ended(self.ending));
     }
@@ -82,8 +82,8 @@ impl Running {
         let backend = self.context.backend();
         let linked = self.connect(&backend).await;
         self.tell(Notice::Down);
-        // Tasks of the engine may outlive it for a moment, its last flush among them. None may write after the next
-        // client has read, or after the credentials were erased.
+        // Tasks of the engine, its last flush among them, may outlive the client for a moment. None of them may write
+        // after the next client has read, or after the credentials were erased.
         let alone = async {
             while Arc::strong_count(&backend) > 1 {
                 tokio::time::sleep(Duration::from_millis(5)).await;
@@ -126,7 +126,7 @@ impl Running {
             }
         };
         let client = bot.client();
-        // One connection per client: when and whether to try again is decided, and shown, by the actor.
+        // One connection per client: the actor decides, and shows, whether and when to try again.
         client.enable_auto_reconnect.store(false, Ordering::Relaxed);
         drop(observer.client.set(Arc::downgrade(&client)));
         let subscription = client.subscribe(interest(), observer);
@@ -140,14 +140,14 @@ impl Running {
         let stats = client.stats();
         self.ending = Ending {
             reached: stats.frames_received > 0,
-            // The engine counts a 429 as five failures, and tells nobody else.
+            // The engine counts a 429 as five failures; that is the only sign of it.
             throttled: stats.reconnect_errors >= 5,
         };
         let goodbye = async {
             if self.farewell.load(Ordering::Relaxed) {
                 client.logout().await;
             } else {
-                // Also after the engine ended by itself: this flushes what is only in memory.
+                // Needed even when the engine ended by itself: it flushes what is only in memory.
                 client.disconnect().await;
             }
         };
@@ -156,7 +156,7 @@ impl Running {
                 engine.await;
             }
         };
-        // Side by side: a goodbye waits for locks that the engine holds until it is polled again.
+        // At the same time, because the goodbye waits for locks that the engine holds until it is polled again.
         let closing = async { tokio::join!(goodbye, rest) };
         if tokio::time::timeout(CLOSING, closing).await.is_err() {
             tracing::error!(device = %context.name, "A client did not go down in time and was dropped.");

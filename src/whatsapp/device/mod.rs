@@ -1,4 +1,4 @@
-//! One device: its actor, which decides when there is a connection, and what the actor works with.
+//! One device: the actor that decides when there is a connection, and what it works with.
 
 pub(crate) mod actor;
 mod backoff;

@@ -9,47 +9,43 @@ use crate::model::{Passkey, Secret, UnixMillis};
 use crate::whatsapp::error::WhatsAppError;
 
 pub(crate) enum Notice {
-    /// The client exists.
     Up(Arc<Client>),
-    /// A QR code is live for that long.
+    /// A code, and for how long it is valid.
     Qr(Secret, Duration),
-    /// A pair code is live for that long.
     PairCode(Secret, Duration),
-    /// The QR codes ran out.
     QrExhausted,
     /// The scan was confirmed, and the credentials are on disk.
     Paired,
-    /// The scan was refused.
+    /// The scan or the passkey was refused.
     PairFailed,
-    /// A passkey step is due.
     Passkey(Passkey),
     /// The engine is ready.
     Ready,
     /// The account's own name became known.
     Named,
-    /// The account unlinked us (its code).
+    /// The account unlinked us; WhatsApp's code.
     LoggedOut(u16),
     /// Another program uses the same credentials.
     Replaced,
-    /// The account is banned.
+    /// Until when, if WhatsApp says so.
     Banned(Option<UnixMillis>),
-    /// This version is refused.
+    /// WhatsApp refuses our version.
     Outdated,
-    /// The server failed or refused (its code).
+    /// The server failed or refused; its code.
     Server(u16),
     /// A send was refused with 463.
     SendingLocked,
     /// Until when sending is locked, when WhatsApp says so.
     LockedUntil(Option<UnixMillis>),
-    /// WhatsApp says that it is not locked: the refusal was about that one receiver.
+    /// WhatsApp says that sending is not locked: the refusal was about that one receiver.
     NotLocked,
-    /// The client is down: whoever holds it lets go.
+    /// The client is down: whoever holds it must let go.
     Down,
     /// The client is flushed and gone; nothing of it touches the store any more.
     Ended(Ending),
-    /// The credentials are gone from the disk, or not.
+    /// Whether the credentials are gone from the disk.
     Erased(bool),
-    /// A pair code was asked for; the outcome.
+    /// The outcome of asking for a pair code.
     PairCodeAsked(Result<(), WhatsAppError>),
 }
 

@@ -1,5 +1,5 @@
-//! What a device does when it is told to: by a person through the API or the page, or by the file. Every command is
-//! answered; none is waited for here.
+//! What a device does on a command, which comes from a person through the API or the page, or from the file. Every
+//! command is answered, and none is waited for here.
 
 use std::sync::Arc;
 
@@ -38,7 +38,7 @@ impl Device {
         if !self.enabled {
             return Err(WhatsAppError::Disabled);
         }
-        // A person who presses START does not want to wait for the ladder.
+        // A person who presses START does not want to wait for the next retry.
         self.retry = None;
         if matches!(self.wish, Wish::Down) {
             self.wish = Wish::Up;
@@ -121,7 +121,7 @@ impl Device {
             ..Default::default()
         };
         self.context.tasks.spawn("pair code", async move {
-            // A new request means that the old code is not wanted any more.
+            // A new request means that the old code is no longer wanted.
             client.cancel_pair_code().await;
             let outcome =
                 client.pair_with_code(options).await.map(drop).map_err(|error| {

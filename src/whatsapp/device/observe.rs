@@ -1,4 +1,5 @@
-//! What the engine tells a device while a client runs: each event becomes a notice to the actor or a record for the recorder, at once. Messages are not here: they come through the durability hook.
+//! What the engine tells a device while a client runs. Each event at once becomes a notice to the actor or a record for
+//! the recorder. Messages do not come this way but through the durability hook.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
@@ -12,7 +13,6 @@ use crate::whatsapp::context::Context;
 use crate::whatsapp::receive::{hook, notification};
 use crate::whatsapp::recorder::Record;
 
-/// The events a device follows.
 pub(crate) fn interest() -> EventInterest {
     EventInterest::of(&[
         EventKind::Connected,
@@ -41,7 +41,7 @@ pub(crate) fn interest() -> EventInterest {
     ])
 }
 
-/// Hears the engine's events. Called on the engine's own tasks: it hands on and never waits.
+/// The engine calls it on its own tasks, so it passes on what it hears and never waits.
 pub(crate) struct Observer {
     pub(crate) context: Arc<Context>,
     pub(crate) generation: u64,
@@ -64,7 +64,8 @@ impl Observer {
     /// The engine confirms a scan before its new identity is on disk; a crash now would orphan the link.
     fn keep_credentials(&self) {
         let Some(client) = self.client() else { return };
-        // WhatsApp closes the stream next (515), and this very client must follow: the bootstrap after a link is armed in it.
+        // WhatsApp closes the stream next (515), and the same client must reconnect: only it is ready for the bootstrap
+        // that follows a link.
         client.enable_auto_reconnect.store(true, Ordering::Relaxed);
         let (context, generation) = (Arc::clone(&self.context), self.generation);
         self.context.tasks.spawn("keep credentials", async move {

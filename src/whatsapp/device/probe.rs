@@ -1,22 +1,22 @@
-//! Whether a connection is what it claims to be. A socket that is open proves nothing: only what WhatsApp sent does, and
-//! a proof has an age. Pure: the actor asks once a second and acts on the answer.
+//! Whether a connection is alive. An open socket proves nothing; only what WhatsApp sent does, and the older that is,
+//! the less it proves. Pure: the actor asks once a second and acts on the answer.
 
 use std::time::Duration;
 
 use crate::model::UnixMillis;
 
-/// The engine announces a login once its first sync is through; when that fails it never does, though the connection works.
+/// The engine announces a login once its first sync is done. When the sync fails it never does, although the connection
+/// works, so after this long a login counts without it.
 const ANNOUNCEMENT: Duration = Duration::from_secs(15);
-/// The engine pings an idle WhatsApp every 15 to 30 seconds, so this much silence is no coincidence.
+/// The engine pings WhatsApp every 15 to 30 seconds when idle, so silence this long is not by chance.
 const SILENT: Duration = Duration::from_secs(45);
-/// After this much the socket is given up.
+/// After this much silence the socket is given up.
 const DEAD: Duration = Duration::from_secs(75);
 /// How long a client may take from its start to a login.
 const STUCK: Duration = Duration::from_secs(90);
 /// How long a client may stay logged off on an open socket (503, 429) before it is replaced.
 const LIMBO: Duration = Duration::from_secs(10);
 
-/// What a look at the client showed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Health {
     /// Not logged in yet, within its time.
@@ -25,16 +25,14 @@ pub(crate) enum Health {
     Online,
     /// Logged in, but WhatsApp has not said anything lately.
     Silent,
-    /// To be replaced.
+    /// The client is to be replaced.
     Dead,
 }
 
-/// What is known of one client.
 #[derive(Debug)]
 pub(crate) struct Probe {
     since: UnixMillis,
     announced: bool,
-    /// Since when it is logged in.
     first: Option<UnixMillis>,
     /// When it was last seen logged in, once it counted as online.
     online: Option<UnixMillis>,
@@ -46,7 +44,7 @@ impl Probe {
         Self { since: now, announced: false, first: None, online: None }
     }
 
-    /// The engine says it is ready.
+    /// The engine announced the login.
     pub(crate) fn announce(&mut self) {
         self.announced = true;
     }

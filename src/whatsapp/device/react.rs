@@ -1,4 +1,4 @@
-//! What a device makes of what its client tells and shows: codes to display, endings, and whether the connection is
+//! What a device does about its client's notices (codes to show, endings), and how it judges whether the connection is
 //! alive.
 
 use std::sync::Arc;
@@ -154,7 +154,7 @@ impl Device {
         });
     }
 
-    /// A refused version must not be taken from the cache next time.
+    /// The next client must not take the refused version from the cache.
     fn forget_version(&self) {
         let Some(client) = self.client() else { return };
         self.context.tasks.spawn("forget version", async move {
@@ -166,11 +166,11 @@ impl Device {
         });
     }
 
-    /// Looks at the client and says what it is worth.
+    /// Looks at the client once a second and decides whether its connection is alive.
     pub(crate) fn judge(&mut self) {
         let (Some(client), Wish::Up) = (self.client(), &self.wish) else { return };
-        // What was refused comes again with the next connection only, so there must be one; without room there is
-        // none, or later messages would overtake.
+        // Messages that the store refused come again only with the next connection, so there must be a new one. While
+        // the disk is full there is no connection at all, or later messages would overtake them.
         let store = &self.context.store;
         let refused = self.current.as_ref().is_some_and(|now| store.refused() != now.refused);
         if self.linked && (refused || !store.has_room()) {
@@ -187,7 +187,7 @@ impl Device {
             self.context.status.proven(at);
         }
         let logged_in = client.is_connected() && client.is_logged_in();
-        // Only an unlinked client waits for a person, and then as long as its codes last.
+        // An unlinked client waits for a person, for as long as its codes last.
         let unbounded = !self.linked;
         let Some(current) = self.current.as_mut().filter(|current| !current.closing) else {
             return;
@@ -213,7 +213,7 @@ impl Device {
             });
             self.linked = true;
             self.why = Disconnect::Closed;
-            // Needed once, for the reconnect after a scan.
+            // It was only needed for the reconnect after a scan.
             client.enable_auto_reconnect.store(false, Ordering::Relaxed);
             self.show_account();
             self.live.send_replace(Some(Arc::clone(client)));

@@ -1,4 +1,4 @@
-//! What a device shows of itself: one `DeviceStatus` per device and one map of all, latest wins. A change of state that
+//! Publishes the status of each device, alone and in a map of all; only the latest counts. A change of state that
 //! people would notice also becomes a `device.state` event; a new QR code does not.
 
 use std::collections::BTreeMap;
@@ -12,7 +12,6 @@ use crate::model::{
 };
 use crate::whatsapp::recorder::Record;
 
-/// Every device's status.
 pub(crate) type AllStatuses = Arc<BTreeMap<DeviceName, DeviceStatus>>;
 
 /// Where a device's status is published.
@@ -38,12 +37,10 @@ impl StatusCell {
         Self { name, own, all, recorder }
     }
 
-    /// The status with every change.
     pub(crate) fn watch(&self) -> watch::Receiver<DeviceStatus> {
         self.own.subscribe()
     }
 
-    /// The state now.
     pub(crate) fn state(&self) -> DeviceState {
         self.own.borrow().state.clone()
     }
@@ -82,23 +79,21 @@ impl StatusCell {
         });
     }
 
-    /// When WhatsApp last proved to be there. Shown to the nearest few seconds: a busy device would otherwise wake
+    /// When WhatsApp was last heard from. Shown to the nearest few seconds: a busy device would otherwise wake
     /// every open admin page with every stanza.
     pub(crate) fn proven(&self, at: UnixMillis) {
         self.amend(|status| newer(&mut status.proof_at, at, 5));
     }
 
-    /// A message came in.
     pub(crate) fn heard(&self, at: UnixMillis) {
         self.amend(|status| newer(&mut status.last_in, at, 1));
     }
 
-    /// A message went out.
     pub(crate) fn spoke(&self, at: UnixMillis) {
         self.amend(|status| newer(&mut status.last_out, at, 1));
     }
 
-    /// The device left the file.
+    /// The file no longer names the device.
     pub(crate) fn retire(&self) {
         self.all.send_modify(|map| drop(Arc::make_mut(map).remove(&self.name)));
     }
@@ -129,7 +124,7 @@ impl StatusCell {
             device: self.name.clone(),
             data: EventData::Device(data),
         };
-        // The recorder only goes away with the device; then there is nobody to tell.
+        // The recorder goes away only with its device; then nobody needs to be told.
         drop(self.recorder.send(Record::Event(event)));
     }
 }

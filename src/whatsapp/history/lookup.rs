@@ -8,28 +8,28 @@ use crate::model::{
 use crate::store::{Seq, Store, StoreError};
 use crate::whatsapp::error::WhatsAppError;
 
-/// How many events are looked through, in pages.
+/// How far back a search goes, in events: this many at a time, this many times.
 const PAGE: u64 = 512;
 const PAGES: u64 = 10;
-/// How many sent messages are looked through.
+/// How many sent messages `in_touch` looks at.
 const RECENT: usize = 1_000;
 
-/// What a look through the newest events came to.
+/// The outcome of a search through the newest events.
 pub(crate) struct Sight {
     pub(crate) found: Option<MessageData>,
-    /// Whether that was all of them.
+    /// Whether the search reached the oldest event there is.
     whole: bool,
 }
 
 impl Sight {
-    /// What to say when it is not there.
+    /// The error for a message that was not found.
     pub(crate) fn missing(&self) -> WhatsAppError {
         let known = self.whole || self.found.is_some();
         if known { WhatsAppError::NotFound } else { WhatsAppError::OutOfSight }
     }
 }
 
-/// A message that came in or was sent from the phone, as its event told it.
+/// A message that came in or was sent from the phone, as its event has it.
 pub(crate) async fn find(
     store: &Store,
     device: &DeviceName,
@@ -38,7 +38,7 @@ pub(crate) async fn find(
     newest(store, device, |data| data.id == id.as_str()).await
 }
 
-/// The same, in that chat only: an id is its sender's choice, and may be another one's elsewhere.
+/// The same, in one chat only: the sender chooses a message's id, so another chat may have the same one.
 pub(crate) async fn find_in(
     store: &Store,
     device: &DeviceName,
@@ -109,7 +109,7 @@ async fn newest(
                 _ => {}
             }
         }
-        // Further back there is nothing, or nothing any more.
+        // Further back there is nothing, or it has been swept away.
         whole = start == 0 || page.events.first().is_none_or(|first| first.seq.0 > start + 1);
         end = start;
     }

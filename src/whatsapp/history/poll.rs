@@ -1,5 +1,5 @@
-//! Polls: every poll carries a secret, and its votes are sealed with it. Secret and answers are kept for polls that came
-//! in or went out, so that a vote tells what was chosen.
+//! Polls. Each one carries a secret, and its votes are encrypted with it. The secret and the answers of every poll that
+//! comes in or goes out are kept, so that a vote can say what was chosen.
 
 use data_encoding::HEXLOWER;
 use wa_rs::client::Client;
@@ -14,7 +14,7 @@ use crate::store::{Batch, Space, StoreError};
 use crate::whatsapp::directory::addresses;
 use crate::whatsapp::receive::body::{poll_of, unwrap};
 
-/// The row of a poll that came in, or that the account's phone sent.
+/// What is kept of a poll that came in, or that the account's phone sent.
 pub(crate) fn received(info: &MessageInfo, message: &wa::Message) -> Option<PollRow> {
     let base = unwrap(message);
     let poll = poll_of(base)?;
@@ -26,7 +26,7 @@ pub(crate) fn received(info: &MessageInfo, message: &wa::Message) -> Option<Poll
     Some(PollRow { at: UnixMillis::now(), secret: HEXLOWER.encode(secret), options, author })
 }
 
-/// The secret of a poll that goes out: the same on every try, because a try may have arrived unnoticed.
+/// The secret of a poll that goes out. Every try uses the same one, because an earlier try may have arrived unnoticed.
 pub(crate) async fn sent(
     space: &Space,
     id: &str,
@@ -51,7 +51,7 @@ pub(crate) async fn sent(
     Ok(secret)
 }
 
-/// What a vote chose, by name; empty when it was taken back, `None` when it cannot be read.
+/// The answers that a vote chose; empty when the vote was taken back, `None` when it cannot be read.
 pub(crate) async fn choices(
     client: &Client,
     info: &MessageInfo,
@@ -83,7 +83,7 @@ pub(crate) async fn choices(
     })?;
     let name = |hash: &Vec<u8>| {
         let known = row.options.iter().find(|name| poll::compute_option_hash(name) == hash[..]);
-        // An answer that was added later is known by its hash only.
+        // Of an answer that was added to the poll later, only the hash is known.
         known.cloned().unwrap_or_else(|| format!("sha256:{}", HEXLOWER.encode(hash)))
     };
     Some(hashes.iter().map(name).collect())

@@ -1,6 +1,6 @@
-//! Fetching a file that an API caller named by URL. The caller may hold no more than a device key, so the addresses that
-//! are really connected to are checked, on every redirect: nothing on this machine or its network, unless the file opens
-//! a range. What the bytes are is decided elsewhere.
+//! Fetches a file that an API caller named by URL. The caller may have no more than a device key, so every address is
+//! checked before it is connected to, also on redirects: nothing on this machine or its network can be reached unless
+//! `media.allow_nets` opens it. What the bytes are is decided elsewhere.
 
 use std::io::{Read, Write};
 use std::net::IpAddr;
@@ -14,34 +14,29 @@ use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use crate::knobs::knobs;
 use crate::net::Network;
 
-/// How long a fetch may take in all.
+/// How long one fetch may take, redirects and body included.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Why a file was not fetched.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FetchError {
-    /// Not http or https.
     #[error("only http and https URLs can be fetched")]
     Scheme,
-    /// The host is in a range that must not be fetched from.
     #[error("the URL points into a network that is not open to callers (media.allow_nets)")]
     Denied,
-    /// The server said no.
     #[error("the server of the URL answered {0}")]
     Status(u16),
-    /// The file is larger than allowed.
     #[error("the file is larger than media.max_size")]
     TooLarge,
-    /// The server takes for ever; it would the next time.
+    /// Not tried again: a server this slow would be as slow the next time.
     #[error("the server of the URL is too slow")]
     TooSlow,
     /// The server could not be reached, or broke off.
     #[error("the URL could not be fetched: {0}")]
     Network(String),
-    /// What the server said is no answer, or leads nowhere.
+    /// The answer is not HTTP, or its redirects lead nowhere.
     #[error("the URL cannot be fetched: {0}")]
     Broken(String),
-    /// The file could not be written here.
     #[error("the file could not be written: {0}")]
     Disk(#[from] std::io::Error),
 }
@@ -53,7 +48,7 @@ impl FetchError {
     }
 }
 
-/// Fetches with the callers' policy.
+/// An HTTP client that connects only where callers' URLs may lead.
 #[derive(Clone, Debug)]
 pub(crate) struct Fetcher {
     agent: ureq::Agent,
@@ -75,7 +70,7 @@ impl Fetcher {
             .http_status_as_error(false)
             .proxy(None)
             .user_agent(concat!("moonwa/", env!("CARGO_PKG_VERSION")))
-            // Idle sockets to strangers' hosts are worth nothing.
+            // The same host is rarely asked twice.
             .max_idle_connections(0)
             .build();
         let resolver = Policy { allow, inner: DefaultResolver::default() };
@@ -123,7 +118,7 @@ impl Fetcher {
     }
 }
 
-/// Copies all, telling a failing source from a failing sink.
+/// `std::io::copy`, except that an error tells whether the source or the sink failed.
 fn copy(source: &mut impl Read, sink: &mut impl Write) -> Result<u64, FetchError> {
     let mut buffer = [0; 16 << 10];
     let mut total = 0;

@@ -1,5 +1,5 @@
-//! What a file is, from its first bytes, and how large a picture is, from its header. No decoding: a header is all that
-//! is looked at, so a hostile picture has nothing to attack.
+//! A file's type from its first bytes, and a picture's dimensions from its header. Only the header is read and nothing
+//! is decoded, so there is no decoder for a hostile picture to attack.
 
 use std::io::{Read, Seek, SeekFrom};
 

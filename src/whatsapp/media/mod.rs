@@ -1,4 +1,4 @@
-//! Files: fetched, uploaded, downloaded, and what their first bytes say of them.
+//! Files: fetching, uploading and downloading them, and what their first bytes say.
 
 pub(crate) mod fetch;
 mod image;

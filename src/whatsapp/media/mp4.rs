@@ -1,19 +1,18 @@
-//! How large a film is and how long it and a voice note last, from their headers: what WhatsApp's clients show before
-//! they have the file. Nothing is decoded, and a header that lies is only shown.
+//! The dimensions of a video, and the duration of a video or voice note, from their headers: WhatsApp's clients show
+//! these before they have the file. Nothing is decoded, and a header that lies does no more than look wrong.
 
 use std::io::{Read, Seek, SeekFrom};
 
-/// What a film's header says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct MediaHeader {
-    /// Width and height, turned as the film is to be shown.
+    /// Width and height, with the rotation applied.
     pub(crate) size: Option<(u32, u32)>,
     pub(crate) seconds: Option<u32>,
 }
 
-/// Real films have a few dozen boxes outside of their data.
+/// How many boxes are looked at: a real video has a few dozen outside of its data.
 const BOXES: usize = 256;
-/// How deep the boxes are that are looked at: `moov`, `trak`, `tkhd`.
+/// How deep boxes are followed: `moov`, `trak`, `tkhd`.
 const DEPTH: usize = 3;
 /// A page of an Ogg file is at most this long.
 const PAGE: u64 = 65_307;
@@ -87,15 +86,15 @@ fn duration(body: &[u8]) -> Option<u32> {
 fn dimensions(body: &[u8]) -> Option<(u32, u32)> {
     let at = if body.first() == Some(&1) { 88 } else { 76 };
     let (width, height) = (be32(body, at)? >> 16, be32(body, at + 4)? >> 16);
-    // The matrix before it turns films that were taken upright.
+    // The matrix in front of it rotates videos that were taken upright.
     let matrix = |n: usize| be32(body, at - 36 + 4 * n);
     let turned = matrix(0)? == 0 && matrix(4)? == 0 && matrix(1)? != 0 && matrix(3)? != 0;
     let size = if turned { (height, width) } else { (width, height) };
-    // Tracks of sound have none.
+    // Audio tracks have no dimensions.
     (width > 0 && height > 0).then_some(size)
 }
 
-/// How long an Opus voice note in an Ogg file lasts: its last page knows.
+/// The duration of an Opus voice note in an Ogg file, which its last page states.
 pub(crate) fn opus(file: &mut (impl Read + Seek)) -> Option<u32> {
     const RATE: u64 = 48_000;
     let end = file.seek(SeekFrom::End(0)).ok()?;
@@ -108,7 +107,7 @@ pub(crate) fn opus(file: &mut (impl Read + Seek)) -> Option<u32> {
     seconds(u64::from_be_bytes(granule), RATE)
 }
 
-/// Rounded, and never nothing.
+/// Rounded to whole seconds, at least one.
 fn seconds(units: u64, scale: u64) -> Option<u32> {
     let rounded = units.checked_add(scale / 2)?.checked_div(scale)?;
     u32::try_from(rounded.max(1)).ok().filter(|_| units > 0)
@@ -140,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_film_says_how_it_is_shown() {
+    fn a_video_tells_its_size_and_duration() {
         let one = 1 << 16;
         let sound = track([one, 0, 0, one], 0, 0);
         for (matrix, expected) in
@@ -153,7 +152,7 @@ mod tests {
             let shown = header(&mut Cursor::new(file));
             assert_eq!(shown, MediaHeader { size: Some(expected), seconds: Some(13) });
         }
-        assert_eq!(header(&mut Cursor::new(b"no film at all")), MediaHeader::default());
+        assert_eq!(header(&mut Cursor::new(b"no video at all")), MediaHeader::default());
     }
 
     proptest! {

@@ -1,5 +1,5 @@
-//! Files on their way to and from WhatsApp. Everything streams through unlinked files in the store's spool: no file is
-//! ever whole in memory, and a crash leaves nothing behind. Blocking work has threads of its own.
+//! Uploads and downloads. Everything streams through unlinked files in the store's spool: no file is ever whole in
+//! memory, and a crash leaves nothing behind. Blocking work has threads of its own.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -35,7 +35,7 @@ pub(crate) struct Wanted<'a> {
     pub(crate) filename: Option<&'a str>,
 }
 
-/// A file that WhatsApp's hosts have.
+/// A file that WhatsApp's hosts have, with what its message says about it.
 pub(crate) struct UploadedFile {
     pub(crate) upload: UploadResponse,
     pub(crate) mime: String,
@@ -44,7 +44,7 @@ pub(crate) struct UploadedFile {
     pub(crate) seconds: Option<u32>,
 }
 
-/// A file on its way to a caller.
+/// A file that is streamed to a caller.
 pub struct MediaStream {
     /// Its type, as the sender said.
     pub mime: Option<String>,
@@ -65,7 +65,7 @@ struct Ready {
     header: MediaHeader,
 }
 
-/// Why a file could not be made ready.
+/// Why a file was not uploaded.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum MediaError {
     #[error(transparent)]
@@ -94,7 +94,7 @@ pub(crate) async fn upload(
         (MediaSource::Url(url), MediaKind::Document) => last_segment(url),
         _ => None,
     });
-    // Fetching and encrypting are heavy: few at a time, whatever the number of devices.
+    // Fetching and encrypting are heavy: only a few run at a time, however many devices there are.
     let permit = Arc::clone(&context.heavy).acquire_owned().await;
     let ready = on_thread(move || make_ready(&worker, kind, &source, mime)).await?;
     drop(permit);
@@ -134,7 +134,7 @@ fn make_ready(
             MediaHeader { size: image::dimensions(&mut plain), seconds: None }
         }
         MediaKind::Video => mp4::header(&mut plain),
-        // Sound in either container.
+        // Voice notes come in Ogg, other audio often in MP4.
         MediaKind::Audio | MediaKind::Voice => {
             let opus = mime.contains("opus").then(|| mp4::opus(&mut plain)).flatten();
             let seconds = opus.or_else(|| mp4::header(&mut plain).seconds);
@@ -154,7 +154,8 @@ fn make_ready(
     Ok(Ready { cipher: Arc::new(cipher), length, info, mime, header })
 }
 
-/// A caller's word counts most, then the bytes, then the server's word. An error page must not become a picture.
+/// The type of a file: what the caller says counts most, then what the bytes look like, then what the server says. An
+/// error page must not be sent as a picture.
 fn decide_type(
     kind: MediaKind,
     said: Option<String>,
@@ -176,7 +177,7 @@ fn decide_type(
     };
     match sniffed {
         Some(found) if found.starts_with(family) => Ok(found.to_owned()),
-        // A container of either: the caller knows that there is only sound in it.
+        // These containers hold video or audio; the caller knows that this one has no video.
         Some("video/mp4") if family == "audio/" => Ok("audio/mp4".to_owned()),
         Some("video/webm") if family == "audio/" => Ok("audio/webm".to_owned()),
         Some(found) => Err(MediaError::Mismatch { wanted, found: found.to_owned() }),
@@ -212,7 +213,7 @@ fn last_segment(url: &str) -> Option<String> {
     (!name.is_empty()).then_some(name)
 }
 
-/// Downloads and decrypts a received file, then streams it. The first byte leaves after the last one was verified.
+/// Downloads and decrypts a received file, then streams it. Nothing is streamed before the whole file is verified.
 pub(crate) async fn download(
     context: &Arc<Context>,
     client: &Client,
@@ -246,7 +247,7 @@ async fn fetch(context: &Context, client: &Client, row: &MediaRow) -> Result<Fil
     client.download_to_writer(&params, sink).await.map_err(|error| {
         let refused = error.chain().find_map(|cause| cause.downcast_ref::<HttpStatusError>());
         match refused.map(|refused| refused.status) {
-            // The hosts say 403 of a path whose signature is out of date, too.
+            // The hosts also answer 403 when a path's signature has expired.
             Some(403 | 404 | 410) => WhatsAppError::Expired,
             Some(status) => WhatsAppError::Refused(status.to_string()),
             None => WhatsAppError::Media(format!("the download failed: {error}")),
@@ -254,8 +255,8 @@ async fn fetch(context: &Context, client: &Client, row: &MediaRow) -> Result<Fil
     })
 }
 
-/// Asks the account's phone to upload a file again that WhatsApp's hosts have thrown away; the new path. A phone that
-/// is off, or has deleted the file, cannot.
+/// Asks the account's phone to upload a file that WhatsApp's hosts no longer have; returns its new path. It fails when
+/// the phone is off or has deleted the file.
 async fn upload_again(
     client: &Client,
     id: &MessageId,
@@ -297,7 +298,6 @@ async fn send_chunks(file: File, chunks: mpsc::Sender<Result<Bytes, WhatsAppErro
     }
 }
 
-/// The engine's word for a kind of file.
 pub(crate) fn media_type(kind: MediaKind) -> MediaType {
     match kind {
         MediaKind::Image => MediaType::Image,
@@ -320,7 +320,7 @@ fn params(row: &MediaRow) -> Option<DownloadParams> {
     })
 }
 
-/// A nameless file in the spool.
+/// A file in the spool that is unlinked at once, so that it vanishes with its handle.
 fn scratch(spool: &Path) -> std::io::Result<File> {
     let path = spool.join(format!("scratch-{:032x}", rand::random::<u128>()));
     let file = File::options().read(true).write(true).create_new(true).open(&path)?;
@@ -328,7 +328,7 @@ fn scratch(spool: &Path) -> std::io::Result<File> {
     Ok(file)
 }
 
-/// The encrypted file, read at any place by any attempt.
+/// The encrypted file. Every attempt of an upload reads it from an offset of its own.
 struct Cipher {
     file: Arc<File>,
     length: u64,

@@ -1,4 +1,4 @@
-//! Files in messages: what is kept of them for downloading and passing on.
+//! Files in messages: what is kept of them, so that they can be downloaded and forwarded.
 
 use data_encoding::HEXLOWER;
 use wa_rs::buffa::Message as _;
@@ -9,7 +9,6 @@ use super::body::Body;
 use crate::model::{DeviceName, MediaData, MediaKind, UnixMillis};
 use crate::whatsapp::history::row::MediaRow;
 
-/// A message that carries a file.
 pub(crate) fn attachment(m: &wa::Message) -> Option<Body> {
     if let Some(image) = m.image_message.as_option() {
         let media = row(image, MediaKind::Image, image.mimetype.as_ref(), None);
@@ -45,7 +44,7 @@ pub(crate) fn sent_file(message: &wa::Message, chat: &str, view_once: bool) -> O
     Some(MediaRow { at, chat: Some(chat.to_owned()), from_me: true, forward, ..row })
 }
 
-/// A file's message as it would be passed on, unless it is unreasonably large.
+/// The message of a file as it would be forwarded, unless it is unreasonably large.
 pub(crate) fn forwardable(base: &wa::Message) -> Option<String> {
     const MOST: usize = 64 << 10;
     let encoded = base.prepare_for_forward().encode_to_vec();
@@ -76,7 +75,7 @@ fn row(
 }
 
 impl MediaRow {
-    /// The file as events tell it.
+    /// What an event says of the file.
     pub(crate) fn public(&self, device: &DeviceName, id: &str) -> MediaData {
         MediaData {
             url: format!("/v1/devices/{device}/media/{id}"),

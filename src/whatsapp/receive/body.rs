@@ -40,11 +40,11 @@ impl Body {
     }
 }
 
-/// The message in its wrappings: those the engine knows, and those around albums, stickers that move, and mentions of
-/// whole groups.
+/// The message without its wrappers: those the engine knows, and those around albums, animated stickers and mentions of
+/// a whole group.
 pub(crate) fn unwrap(message: &wa::Message) -> &wa::Message {
     let mut current = message.get_base_message();
-    // Nobody wraps deeper; a stranger could.
+    // No client wraps deeper; a hostile sender could.
     for _ in 0..8 {
         let inner = [
             &current.group_mentioned_message,
@@ -63,7 +63,7 @@ pub(crate) fn unwrap(message: &wa::Message) -> &wa::Message {
     current
 }
 
-/// The poll of a message, whichever of its forms was used.
+/// The poll of a message, in whichever of the forms it was sent.
 pub(crate) fn poll_of(m: &wa::Message) -> Option<&wa::message::PollCreationMessage> {
     [
         &m.poll_creation_message,

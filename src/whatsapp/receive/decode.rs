@@ -1,5 +1,5 @@
-//! What came from WhatsApp, as events. Pure: addresses are resolved before, nothing is fetched and nothing is written.
-//! A kind that is not understood is said so by its name, never dropped.
+//! Turns WhatsApp's messages into events. Pure: addresses are resolved before, nothing is fetched or written. A message
+//! of a kind that is not understood becomes an event that names the kind; it is never dropped.
 
 use serde_json::{Map, Value, json};
 use wa_rs::types::message::MessageInfo;
@@ -16,13 +16,11 @@ use crate::whatsapp::history::row::MediaRow;
 /// A message as an event, and what is needed to download its file later.
 #[derive(Debug)]
 pub(crate) struct Decoded {
-    /// The event.
     pub(crate) event: Event,
-    /// Where the file is and how it is decrypted.
     pub(crate) media: Option<MediaRow>,
 }
 
-/// The event of a message; `None` for what carries nothing for people (keys, settings).
+/// The event of a message; `None` when it carries nothing for people (keys, settings).
 pub(crate) fn message(
     device: &DeviceName,
     info: &MessageInfo,
@@ -58,7 +56,8 @@ pub(crate) fn message(
         media: media.as_ref().map(|row| row.public(device, &info.id)),
         details: (!details.is_empty()).then_some(Value::Object(details)),
     };
-    // The key as it stands in the stanza: what is shown may be resolved better the next time.
+    // Derived from the addresses in the stanza, not from those shown: the same message may be resolved better the next
+    // time, and must still have the same id.
     let id = EventId::derive(&[
         device.as_str(),
         &info.source.chat.to_non_ad_string(),
@@ -78,7 +77,7 @@ pub(crate) fn message(
         chat: Some(info.source.chat.to_non_ad_string()),
         participant: info.source.is_group.then(|| info.source.sender.to_non_ad_string()),
         from_me,
-        // What may be seen once is not passed on.
+        // A view-once message cannot be forwarded.
         forward: (!message.is_view_once()).then(|| forwardable(base)).flatten(),
         ..row
     });
@@ -86,7 +85,7 @@ pub(crate) fn message(
 }
 
 impl Decoded {
-    /// A vote that could be read: the chosen answers.
+    /// Adds the chosen answers of a vote that could be read.
     pub(crate) fn chose(&mut self, options: Vec<String>) {
         if let EventData::Message(data) = &mut self.event.data {
             let details = data.details.get_or_insert_with(|| Value::Object(Map::new()));
@@ -143,7 +142,7 @@ fn place_or_card(m: &wa::Message) -> Option<Body> {
     Some(body)
 }
 
-/// A press on something a business sent: what it said, as text, and which it was.
+/// A press on a button or list that a business sent: its label as text, and its id.
 fn answer(m: &wa::Message) -> Option<Body> {
     use wa::message::buttons_response_message::Response;
     if let Some(pressed) = m.buttons_response_message.as_option() {
@@ -167,7 +166,7 @@ fn answer(m: &wa::Message) -> Option<Body> {
     Some(Body::new("text").text(text))
 }
 
-/// What is said about another message, and what is not understood.
+/// Messages about another message, and those that are not understood.
 fn about(m: &wa::Message) -> Option<Body> {
     if let Some(reaction) = m.reaction_message.as_option() {
         let emoji = reaction.text.clone().unwrap_or_default();
@@ -194,7 +193,7 @@ fn protocol_message(protocol: &wa::message::ProtocolMessage) -> Option<Body> {
     }
     let edited = protocol.edited_message.as_option()?;
     let new = body(unwrap(edited))?;
-    // The file of an edited message stays what it was.
+    // An edit changes the text only; the file stays as it was.
     Some(target(Body { media: None, ..new }, key).is(EventType::MessageEdited))
 }
 
@@ -203,7 +202,7 @@ fn target(body: Body, key: Option<&wa::MessageKey>) -> Body {
         .detail("author", key.and_then(|key| key.participant.clone()))
 }
 
-/// Names the first field of a message that nothing above knows.
+/// Names the first field of a message that is not understood.
 fn unsupported(m: &wa::Message) -> Option<Body> {
     const PLUMBING: [&str; 4] = [
         "sender_key_distribution_message",

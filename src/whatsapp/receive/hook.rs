@@ -1,5 +1,5 @@
-//! Messages in: decoded and on disk before WhatsApp gets its ack. When the disk says no, so do we, and WhatsApp sends
-//! them again; the events' ids make that harmless.
+//! Takes messages in: they are decoded and on disk before WhatsApp gets its ack. When they cannot be written they are
+//! not acked, and WhatsApp sends them again; the ids of the events make that harmless.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,13 +20,12 @@ use crate::whatsapp::history::poll;
 use crate::whatsapp::history::row::PollRow;
 use crate::whatsapp::recorder;
 
-/// The engine's way to hand over messages before it acks them.
+/// Where the engine hands over messages before it acks them.
 pub(crate) struct Inbox {
     context: Arc<Context>,
 }
 
 impl Inbox {
-    /// The inbox of a device.
     pub(crate) fn new(context: &Arc<Context>) -> Self {
         Self { context: Arc::clone(context) }
     }
@@ -44,14 +43,15 @@ impl InboundDurabilityHook for Inbox {
     }
 }
 
-/// Keeps messages that came past the hook (channels, recoveries): acked already, so an error is all there is to say.
+/// Keeps messages that did not come through the hook (channels, recoveries). They are acked already, so a failure can
+/// only be logged.
 pub(crate) async fn keep_late(context: &Context, client: &Client, batch: &[InboundMessage]) {
     if let Err(error) = keep(context, client, batch).await {
         tracing::error!(device = %context.name, %error, "Messages could not be written.");
     }
 }
 
-/// Tells of a message that WhatsApp gives to phones only. There is nothing to fetch, and nothing to be acked again.
+/// Records a message that WhatsApp gives to phones only. Its content cannot be fetched, and it is acked already.
 pub(crate) async fn keep_unavailable(
     context: &Context,
     client: &Client,
@@ -81,12 +81,12 @@ async fn keep(
         let Some(mut decoded) = decode::message(&context.name, info, message, from, chat) else {
             continue;
         };
-        // A file under an id that is none cannot be asked for.
+        // Under an id that is not valid nobody could ask for the file.
         if let (Some(row), Some(id)) = (&decoded.media, MessageId::parse(&info.id)) {
             row.put(&mut rows, &id);
             any_row = true;
         }
-        // The first poll of an id stays: who copies an id must not make the other's votes unreadable.
+        // The first poll under an id stays: whoever copies the id must not make the first one's votes unreadable.
         if let Some(poll) = poll::received(info, message)
             && !polls.contains_key(&info.id)
             && PollRow::find(&space, &info.id).await?.is_none()
@@ -96,7 +96,7 @@ async fn keep(
             polls.insert(info.id.clone(), poll);
         }
         if let Some(vote) = message.get_base_message().poll_update_message.as_option() {
-            // The poll may be in this very batch.
+            // The poll may be in the same batch as the vote.
             let known = match vote.poll_creation_message_key.as_option().and_then(|k| k.id.as_ref())
             {
                 Some(id) => match polls.get(id) {

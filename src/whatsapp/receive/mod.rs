@@ -1,4 +1,4 @@
-//! Messages in: read, made into events and on disk before WhatsApp gets its ack.
+//! Incoming messages: from the engine into the log.
 
 pub(crate) mod attachment;
 pub(crate) mod body;

@@ -1,4 +1,4 @@
-//! What happened outside of a message that could be read: groups, calls, and messages for phones only.
+//! Events that are not readable messages: changes to groups, calls, and messages that WhatsApp gives to phones only.
 
 use serde_json::{Value, json};
 use wa_rs::types::{events::Event as EngineEvent, message::MessageInfo};

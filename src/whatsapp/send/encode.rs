@@ -1,5 +1,5 @@
-//! What callers want to say, as WhatsApp says it. Pure: files are uploaded and the message that is answered is looked up
-//! before. One small function per kind.
+//! Builds WhatsApp's message from a caller's request, with one small function per kind. Pure: files are uploaded and
+//! the quoted message is looked up before.
 
 use wa_rs::Jid;
 use wa_rs::buffa::MessageField;
@@ -14,13 +14,10 @@ use crate::whatsapp::media::transfer::UploadedFile;
 /// Why a message cannot be built.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub(crate) enum EncodeError {
-    /// A coordinate is no number.
     #[error("latitude and longitude must be numbers")]
     Coordinates,
-    /// The file was not uploaded.
     #[error("there is no file")]
     NoFile,
-    /// The message to be forwarded is not known here any more.
     #[error("the message to be forwarded is not known here any more")]
     Unknown,
 }
@@ -193,7 +190,6 @@ fn attachment(
     }
 }
 
-/// A place.
 pub(crate) fn place(
     latitude: &str,
     longitude: &str,
@@ -221,7 +217,6 @@ pub(crate) fn place(
     })
 }
 
-/// A contact card.
 pub(crate) fn card(name: &str, vcard: &str, context: Option<wa::ContextInfo>) -> wa::Message {
     wa::Message {
         contact_message: MessageField::some(wa::message::ContactMessage {
@@ -252,7 +247,7 @@ fn poll(
         context_info: field(context),
         ..Default::default()
     });
-    // WhatsApp's own clients use the third form where one answer may be chosen.
+    // WhatsApp's own clients use the third form when only one answer may be chosen.
     if selectable == 1 {
         wa::Message { poll_creation_message_v3: poll, ..Default::default() }
     } else {

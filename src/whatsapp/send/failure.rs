@@ -1,4 +1,4 @@
-//! Why a message was not sent, and what that means for its place in the queue.
+//! Why a message was not sent, and whether it is tried again.
 
 use wa_rs::IqError;
 use wa_rs::send::SendError;
@@ -7,20 +7,18 @@ use crate::store::StoreError;
 use crate::whatsapp::media::fetch::FetchError;
 use crate::whatsapp::media::transfer::MediaError;
 
-/// Why a message was not sent.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The connection went away: not the message's fault.
+    /// The connection was lost, which does not count as a try.
     Offline,
-    /// It is not queued any more: whoever waited for it was told that it failed, or its device was forgotten.
+    /// It is no longer queued: whoever waited for it was told that it failed, or its device was forgotten.
     Withdrawn,
-    /// It may work the next time.
+    /// It may work the next time; why not this time.
     Later(String),
     /// It will never work.
     Never {
-        /// A stable code.
+        /// One of the codes that the API documents.
         code: &'static str,
-        /// For people.
         detail: String,
     },
 }

@@ -1,5 +1,5 @@
-//! Passing a message on as it is. Files are not uploaded again: WhatsApp's hosts keep one copy, and whoever gets the
-//! message gets its keys.
+//! Forwards a message as it is. Its file is not uploaded again: WhatsApp's hosts keep one copy, and the forwarded
+//! message carries its keys.
 
 use data_encoding::BASE64;
 use serde_json::Value;
@@ -15,7 +15,8 @@ use crate::whatsapp::error::WhatsAppError;
 use crate::whatsapp::history::lookup::find;
 use crate::whatsapp::history::row::MediaRow;
 
-/// A known message, ready to be passed on. `None`: it is not known here any more, or is of a kind that cannot be.
+/// A known message, ready to be forwarded. `None` when it is not known here any more, or is of a kind that cannot be
+/// forwarded.
 pub(crate) async fn original(
     context: &Context,
     id: &MessageId,

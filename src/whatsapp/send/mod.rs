@@ -1,4 +1,4 @@
-//! Messages out: from the send queue to WhatsApp.
+//! Outgoing messages: from the send queue to WhatsApp.
 
 pub(crate) mod claim;
 mod encode;

@@ -1,5 +1,5 @@
-//! One message on its way out: the receiver is looked up, the message built and handed to the engine under the id its
-//! caller was promised. What the outcome means for the queue is decided in `queue`.
+//! Sends one message: looks the receiver up, builds the message and hands it to the engine under the id that its caller
+//! was given. What the outcome means for the queue is decided in `queue`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +24,7 @@ use crate::whatsapp::receive::attachment::sent_file;
 /// How long the engine may take to write one message to the socket, lookups of the receiver's devices included.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// Sends one message. May be dropped at any time; then nobody knows whether it was sent.
+/// When this is dropped before its end, nobody knows whether the message was sent.
 pub(crate) async fn send_one(
     context: &Arc<Context>,
     client: &Client,
@@ -43,7 +43,7 @@ pub(crate) async fn send_one(
         file.save(&context.store.space(&context.name), &row.id).await?;
     }
     let options = SendOptions::default().with_message_id(row.id.as_str());
-    // Looking up, fetching and uploading can take minutes. Who takes it back must have it first.
+    // Looking up, fetching and uploading can take minutes, in which a caller may have taken the message back.
     let mut claim = context.claims.send(&row.id).ok_or(Failure::Withdrawn)?;
     let now = context.store.queue().get(&context.name, &row.id).await?;
     if now.is_none_or(|now| now.status != MessageStatus::Queued) {
@@ -122,8 +122,8 @@ async fn prepare(
     Ok(parts)
 }
 
-/// What is known of the message that is answered. An unknown one is answered by its id alone, which WhatsApp's clients
-/// resolve themselves when they have it.
+/// What is known of the message that is quoted. An unknown one is quoted by its id alone, which WhatsApp's clients
+/// resolve themselves if they have it.
 async fn quote(
     context: &Context,
     client: &Client,
@@ -149,7 +149,7 @@ async fn quote(
     Ok(Quote { id: id.clone(), author, text })
 }
 
-/// Our own address in a group.
+/// Our own address in a group, which is a LID in some groups and a phone number in others.
 async fn own(client: &Client, chat: &Jid) -> Option<String> {
     let by_lid = match client.groups().query_info(chat).await {
         Ok(group) => group.addressing_mode == wa_rs::types::message::AddressingMode::Lid,

@@ -1,5 +1,5 @@
-//! How fast messages leave a device: at most so many in so long, as the file says. It holds sends back and never drops
-//! one; without a pace everything goes at once.
+//! Limits how fast messages leave a device, as the file's `pace` says. A message that is too early waits; none is
+//! dropped. Without a pace there is no limit.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -9,24 +9,22 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 
 use crate::config::Pace;
 
-/// A device's limiter.
 #[derive(Debug, Default)]
 pub(crate) struct Pacer {
     limiter: Option<DefaultDirectRateLimiter>,
 }
 
 impl Pacer {
-    /// The limiter of a pace; an unlimited one without it.
     pub(crate) fn new(pace: Option<Pace>) -> Self {
         let quota = pace.and_then(|pace| {
             let count = NonZeroU32::new(pace.count)?;
-            // A whole period's worth may leave at once after a rest, then one per share of it.
+            // After a rest, the messages of a whole period may leave at once; then they leave evenly spaced.
             Quota::with_period(pace.per / count.get()).map(|quota| quota.allow_burst(count))
         });
         Self { limiter: quota.map(RateLimiter::direct) }
     }
 
-    /// Takes a turn, or says how long to wait for one.
+    /// Takes permission for one message, or says how long to wait for it.
     pub(crate) fn take(&self) -> Result<(), Duration> {
         match &self.limiter {
             None => Ok(()),

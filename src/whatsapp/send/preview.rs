@@ -1,6 +1,6 @@
-//! What is shown of a link in a text: the page's title and description, as the sender's phone would have fetched them.
-//! Fetched under the same policy as callers' files, and only as far as a page's head goes. No picture: that would need a
-//! decoder, and a stranger's picture in front of it.
+//! The preview of a link in a text: the page's title and description, as the sender's phone would have fetched them.
+//! The page is fetched under the same policy as callers' files, and only its head is read. There is no picture, because
+//! that would mean decoding a stranger's file.
 
 use std::io::{Error, ErrorKind, Write};
 use std::time::Duration;
@@ -9,14 +9,13 @@ use crate::whatsapp::context::Context;
 use crate::whatsapp::media::fetch::Fetcher;
 use crate::whatsapp::media::transfer::on_thread;
 
-/// A text does not wait long for its looks.
+/// A text does not wait long for its preview.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How much of a page is looked at.
+/// How many bytes of a page are read.
 const HEAD: usize = 256 << 10;
 const TITLE: usize = 200;
 const DESCRIPTION: usize = 400;
 
-/// What is shown of a link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Preview {
     pub(crate) url: String,
@@ -24,7 +23,7 @@ pub(crate) struct Preview {
     pub(crate) description: Option<String>,
 }
 
-/// What is shown of the first link in a text; nothing when its page has nothing to say.
+/// The preview of the first link in a text; `None` when its page has no title.
 pub(crate) async fn of(context: &Context, text: &str) -> Option<Preview> {
     let (url, fetcher) = (link(text)?.to_owned(), context.fetcher.clone());
     on_thread(move || Ok::<_, Error>(fetch(&fetcher, &url))).await.ok().flatten()
@@ -42,12 +41,12 @@ fn link(text: &str) -> Option<&str> {
 /// Fetches the page and reads its head. `None` when there is nothing to show. Blocks.
 fn fetch(fetcher: &Fetcher, url: &str) -> Option<Preview> {
     let mut head = Head(Vec::new());
-    // What was read before a failure (above all that of `Head` being full) is good enough.
+    // Whatever was read before a failure is enough; usually the failure is that `Head` is full.
     drop(fetcher.fetch_within(PATIENCE, url, &mut head));
     read(url, &String::from_utf8_lossy(&head.0))
 }
 
-/// Takes the beginning and refuses the rest.
+/// A sink that takes the beginning of a page and refuses the rest.
 struct Head(Vec<u8>);
 
 impl Write for Head {

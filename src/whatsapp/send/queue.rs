@@ -1,6 +1,6 @@
-//! The way out of the send queue: rows come from the store, at most one per chat is on its way, and none waits for
-//! another chat's. After a crash, rows still `Queued` go out again under their ids, which receivers recognise; rows that
-//! were `Sent` without an ack do not, because the next connection may still bring the ack or a receipt.
+//! Sends what the store's send queue holds. At most one message per chat is on its way, and no chat waits for another.
+//! After a crash, messages that are still `Queued` go out again under the same ids, so that receivers recognise them.
+//! Messages that were `Sent` without an ack do not: the next connection may still bring the ack or a receipt.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -26,14 +26,13 @@ use crate::whatsapp::recorder::{Record, status_event};
 const PAGE: usize = 512;
 /// How many messages are on their way at once.
 const IN_FLIGHT: usize = 16;
-/// How often a message that WhatsApp did not take is tried.
+/// How often a message is tried that WhatsApp does not take.
 const TRIES: u32 = 5;
 /// A message older than this is not worth sending any more.
 const EXPIRES: Duration = Duration::from_hours(24);
 /// How often the queue is looked at without being nudged.
 const LOOK: Duration = Duration::from_mins(1);
 
-/// The sender of one device.
 pub(crate) struct Outgoing {
     context: Arc<Context>,
     live: watch::Receiver<Option<Arc<Client>>>,
@@ -75,14 +74,14 @@ impl Outgoing {
 
     /// Sends until it is dropped.
     pub(crate) async fn run(&mut self) {
-        // After a panic nothing of the last run is on its way any more.
+        // After a panic nothing from the last run is on its way any more.
         self.busy.clear();
         self.more = true;
         let mut nudge = self.context.store.queue().nudge(&self.context.name);
         let mut pacer = Pacer::new(*self.pace.borrow_and_update());
         let mut flying = Flying::new();
         loop {
-            // Whatever else woke us, a nudge that came with it counts.
+            // Something else may have woken us; a nudge that came at the same time still counts.
             self.more |= nudge.has_changed().unwrap_or_default();
             nudge.borrow_and_update();
             if self.more && flying.len() < IN_FLIGHT {
@@ -114,7 +113,7 @@ impl Outgoing {
         }
     }
 
-    /// Reads what is queued; what became too old fails.
+    /// Reads what is queued; messages that became too old fail.
     async fn read(&mut self) {
         let rows = match self.context.store.queue().queued(&self.context.name, PAGE).await {
             Ok(rows) => rows,
@@ -132,13 +131,13 @@ impl Outgoing {
             fail(&self.context, &row, "expired", detail).await;
         }
         self.tries.retain(|id, _| fresh.iter().any(|row| row.id == *id));
-        // What is on its way still stands in the queue; it must not go out twice.
+        // What is on its way is still in the queue; it must not go out twice.
         let busy = &self.busy;
         let waiting = |row: &SentMessage| !busy.values().any(|id| *id == row.id);
         self.backlog = fresh.into_iter().filter(waiting).collect();
     }
 
-    /// Starts what may start. Returns when to look again, when that is sooner than the next event.
+    /// Sends what may be sent now. Returns when to look again, if that is known.
     fn launch(
         &mut self,
         client: &Arc<Client>,
@@ -148,7 +147,7 @@ impl Outgoing {
         let now = Instant::now();
         let mut wake: Option<Instant> = None;
         let mut sooner = |at: Instant| wake = Some(wake.map_or(at, |wake| wake.min(at)));
-        // A chat whose oldest row cannot go yet must not be overtaken by its next one.
+        // While a chat's oldest message cannot go yet, its next ones must not overtake it.
         let mut blocked: BTreeSet<Jid> = BTreeSet::new();
         let mut at = 0;
         while let Some(row) = self.backlog.get(at) {
@@ -182,7 +181,8 @@ impl Outgoing {
         let tried = self.tries.get(&row.id).map_or(0, |(tried, _)| *tried);
         let mut live = self.live.clone();
         Box::pin(async move {
-            // What a client has when it goes down waits there in vain, and must not write beside the next client.
+            // When the client goes down, a message that it still has would wait in vain, and could write to the store
+            // beside the next client.
             let outcome = tokio::select! {
                 biased;
                 outcome = send_one(&context, &client, &known, &row) => outcome,
@@ -226,7 +226,7 @@ impl Outgoing {
                 let entry = self.tries.entry(row.id.clone()).or_insert((0, Instant::now()));
                 entry.0 += counts;
                 entry.1 = Instant::now() + wait;
-                // Back to its place: the oldest first.
+                // Back to the front: the oldest goes first.
                 if entry.0 < TRIES {
                     self.backlog.insert(0, row);
                 } else {
@@ -250,7 +250,7 @@ async fn fail(context: &Context, row: &SentMessage, code: &str, detail: String) 
 async fn advance(context: &Context, row: &SentMessage, status: MessageStatus) {
     match context.store.queue().advance(&context.name, &row.id, status).await {
         Ok(Some(message)) => drop(context.recorder.send(Record::Event(status_event(&message)))),
-        // The ack was faster.
+        // The ack came first.
         Ok(None) => {}
         Err(error) => {
             tracing::error!(device = %context.name, id = %row.id, %error, "A status could not be written.");
@@ -258,7 +258,7 @@ async fn advance(context: &Context, row: &SentMessage, status: MessageStatus) {
     }
 }
 
-/// An uploaded file is not needed once its message is settled.
+/// The caller's uploaded file is no longer needed once its message is settled.
 async fn clear_spool(row: &SentMessage) {
     if let Content::Media { source: MediaSource::Spool(path), .. } = &row.request.content
         && let Err(error) = tokio::fs::remove_file(path).await

@@ -23,7 +23,7 @@ impl AppSyncStore for SessionStore {
     async fn set_sync_key(&self, id: &[u8], sync_key: AppStateSyncKey) -> Result<()> {
         let mut batch = Batch::new();
         batch.put(key(SYNC_KEY, id), to_json(&sync_key)?);
-        // "Latest" is the one stored last, which no order of ids would tell.
+        // "Latest" means stored last, which the ids do not tell.
         batch.put(Key::new(LATEST_SYNC_KEY), id.to_vec());
         self.write(batch).await
     }

@@ -13,7 +13,7 @@ pub(crate) const DEVICE: u8 = b'D';
 #[async_trait]
 impl DeviceStore for SessionStore {
     async fn save(&self, device: &Device) -> Result<()> {
-        // JSON: a field that a later engine adds must not make the credentials unreadable.
+        // As JSON, so that the credentials stay readable when a later engine adds a field.
         self.put(Key::new(DEVICE), to_json(device)?).await
     }
 

@@ -1,6 +1,6 @@
-//! What makes a device that device for WhatsApp, taken out and put back: its keys and registration, its pre-keys, the
-//! keys of its synchronised settings. Sessions and sender keys are never among it: an old one would encrypt two
-//! messages with one key. Whoever writes to the device by an old session is asked to begin a new one.
+//! Takes out and puts back what identifies a device to WhatsApp: its keys and registration, its pre-keys, and the keys
+//! of its synchronised settings. Sessions and sender keys are never included: an old one would encrypt two messages
+//! with one key. Whoever writes to the device with an old session is asked to begin a new one.
 
 use bytes::Bytes;
 use wa_rs::wacore::store::Device;

@@ -1,4 +1,5 @@
-//! Identities, sessions, pre-keys and sender keys. A row here that goes missing or goes back breaks a conversation.
+//! Identities, sessions, pre-keys and sender keys. When a row is lost or goes back to an older state, a conversation
+//! breaks.
 
 use std::sync::Arc;
 
@@ -91,7 +92,7 @@ impl SignalStore for SessionStore {
         let ids = ids.to_vec();
         self.update(move |view| {
             for id in ids {
-                // A key consumed meanwhile stays consumed.
+                // A key that was consumed meanwhile stays consumed.
                 if let Some(row) = view.get(pre_key(id))? {
                     view.put(pre_key(id), flagged(&row.slice(1.min(row.len())..), true));
                 }

@@ -1,4 +1,4 @@
-//! The store itself: what the six parts of the session read and write through.
+//! How the rows of a session are read and written. What is in them is the business of the other modules.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,11 +14,10 @@ use crate::store::{Batch, Key, Space, StoreError, View};
 /// One device's rows, as the engine wants to see them.
 pub(crate) struct SessionStore {
     pub(crate) space: Space,
-    /// Nothing is written any more: a message could not be kept, or this store's client is down. The engine's memory is
-    /// past such a message: if that got to the disk, the message would be taken for a known one when it comes again, and
-    /// be acknowledged unseen.
+    /// Nothing is written any more: a message could not be kept, or this store's client is down. The engine's memory
+    /// has moved past such a message. If that reached the disk, the message would be taken for a known one when it
+    /// comes again, and be acked without being kept.
     halted: AtomicBool,
-    /// Who is told when a LID and a phone number turn out to be one person.
     pub(crate) told: Option<Told>,
 }
 
@@ -51,7 +50,7 @@ impl SessionStore {
     /// written later fails.
     pub(crate) async fn halt(&self) -> Result<()> {
         self.halted.store(true, Ordering::SeqCst);
-        // Behind every write that was let through.
+        // It is done after every write that was let through before.
         self.space.write(Batch::new()).await.map_err(failed)
     }
 
@@ -102,8 +101,8 @@ impl SessionStore {
         if self.halted.load(Ordering::SeqCst) { Err(failed(StoreError::Closed)) } else { Ok(()) }
     }
 
-    /// Writes messages that are not handed over yet. They are on the disk before the ratchet that is past them, which
-    /// is all they are for: whatever a power cut takes comes again and is decrypted again.
+    /// Writes messages that are not handed over yet. They only have to be on the disk before the ratchet that has moved
+    /// past them: whatever a power cut takes comes again and is decrypted again.
     pub(crate) async fn keep(&self, rows: impl IntoIterator<Item = (Key, Bytes)>) -> Result<()> {
         self.check()?;
         let kept = self.space.write_in_order(batch_of(rows)).await.map_err(failed);
@@ -113,7 +112,8 @@ impl SessionStore {
         kept
     }
 
-    /// Removes messages that are handed over. One that comes back is handed over again, under the same event id.
+    /// Removes messages that are handed over. If a crash brings one back, it is handed over again under the same event
+    /// id.
     pub(crate) async fn let_go(&self, keys: impl IntoIterator<Item = Key>) -> Result<()> {
         self.check()?;
         let mut batch = Batch::new();
@@ -161,7 +161,7 @@ fn batch_of(rows: impl IntoIterator<Item = (Key, Bytes)>) -> Batch {
     batch
 }
 
-/// The engine hears the cause, never rows.
+/// The engine is told the cause, never what is in a row.
 pub(crate) fn failed(error: StoreError) -> EngineError {
     EngineError::Database(Box::new(error))
 }
