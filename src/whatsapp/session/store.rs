@@ -41,11 +41,6 @@ impl SessionStore {
         Ok(self.load().await?.is_some_and(|device| device.pn.is_some()))
     }
 
-    /// Forgets the credentials and everything that belongs to them, durable before `Ok`.
-    pub(crate) async fn erase(&self) -> Result<()> {
-        self.space.erase().await.map_err(failed)
-    }
-
     /// Writes nothing any more, so that another store may take over: what was written before is there, and what is
     /// written later fails.
     pub(crate) async fn halt(&self) -> Result<()> {

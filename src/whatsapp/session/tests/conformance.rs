@@ -9,8 +9,8 @@ use tempfile::TempDir;
 use wa_rs::wacore::appstate::hash::HashState;
 use wa_rs::wacore::appstate::processor::AppStateMutationMAC;
 use wa_rs::wacore::store::traits::{
-    AppStateSyncKey, Backend, DeviceInfo, DeviceListRecord, LidPnMappingEntry, MsgSecretEntry,
-    PendingInboundKey, PendingInboundRow, SignalStore, TcTokenEntry,
+    AppStateSyncKey, Backend, DeviceInfo, DeviceListRecord, DeviceStore, LidPnMappingEntry,
+    MsgSecretEntry, PendingInboundKey, PendingInboundRow, SignalStore, TcTokenEntry,
 };
 use wa_rs::wacore::store::{Device, InMemoryBackend};
 
@@ -439,7 +439,7 @@ async fn a_session_survives_and_is_erased_whole() {
     let ours = ours.reopen().await;
     let session = ours.session("a");
     assert!(session.is_linked().await.unwrap());
-    session.erase().await.unwrap();
+    ours.store.space(&DeviceName::parse("a").unwrap()).erase().await.unwrap();
     assert!(!session.is_linked().await.unwrap());
     assert!(!ours.store.space(&DeviceName::parse("a").unwrap()).has("").await.unwrap());
     assert!(ours.store.space(&DeviceName::parse("b").unwrap()).has("").await.unwrap());
