@@ -1,5 +1,5 @@
-//! A backup: the identities of the linked devices as one JSON document, and the way back. It holds no messages, no
-//! sessions and nothing of `moonwa.toml`. Whoever has it can be those devices.
+//! A backup: the identities of the linked devices as one JSON document, and how they are restored. It holds no
+//! messages, no Signal sessions and nothing of `moonwa.toml`. Whoever has it can act as those devices.
 
 use std::collections::BTreeMap;
 
@@ -19,10 +19,10 @@ pub struct Backup {
     #[serde(rename = "moonwa_backup")]
     version: Version,
     created: UnixMillis,
-    devices: BTreeMap<DeviceName, Vec<Row>>,
+    devices: BTreeMap<DeviceName, Vec<KeyValue>>,
 }
 
-/// The form of the document.
+/// The format of the document. A later one gets a variant of its own.
 #[derive(Debug, Serialize, Deserialize)]
 enum Version {
     #[serde(rename = "1")]
@@ -31,15 +31,15 @@ enum Version {
 
 /// The key and the value of a stored row, in Base64.
 #[derive(Serialize, Deserialize)]
-struct Row(String, String);
+struct KeyValue(String, String);
 
-impl std::fmt::Debug for Row {
+impl std::fmt::Debug for KeyValue {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Row(***)")
+        f.write_str("KeyValue(***)")
     }
 }
 
-impl Row {
+impl KeyValue {
     fn of(key: &[u8], value: &[u8]) -> Self {
         Self(BASE64.encode(key), BASE64.encode(value))
     }
@@ -51,18 +51,19 @@ impl Row {
 }
 
 impl Backup {
-    /// The linked devices of a store, also those no longer in the file.
+    /// Takes in every linked device of a store, including those that the file no longer names.
     pub async fn of(store: &Store) -> Result<Self, WhatsAppError> {
         let mut devices = BTreeMap::new();
         for name in store.devices().await? {
             if let Some(rows) = SessionStore::new(store.space(&name)).identity().await? {
-                devices.insert(name, rows.iter().map(|(key, row)| Row::of(key, row)).collect());
+                devices
+                    .insert(name, rows.iter().map(|(key, row)| KeyValue::of(key, row)).collect());
             }
         }
         Ok(Self { version: Version::First, created: UnixMillis::now(), devices })
     }
 
-    /// Puts the devices back, and says of each whether it was: one that is linked here already stays as it is.
+    /// Restores the devices, and says for each whether that was needed: one that is linked here already stays as it is.
     /// Nothing else may use the store meanwhile.
     pub async fn restore(self, store: &Store) -> Result<Vec<(DeviceName, bool)>, WhatsAppError> {
         let mut done = Vec::new();
@@ -70,7 +71,7 @@ impl Backup {
             let session = SessionStore::new(store.space(&name));
             let missing = !session.is_linked().await?;
             if missing {
-                let rows = rows.iter().map(Row::decode).collect::<Option<_>>();
+                let rows = rows.iter().map(KeyValue::decode).collect::<Option<_>>();
                 let wrong = || StoreError::Damaged(format!("the backup of {name}"));
                 session.become_again(rows.ok_or_else(wrong)?).await?;
             }

@@ -1,4 +1,4 @@
-//! Why a device could not do what it was asked. The words are fit for a person; causes are the variants.
+//! Why a device could not do what it was asked. The texts are for people; programs tell the variants apart.
 
 use wa_rs::wacore::store::error::StoreError as EngineStoreError;
 
@@ -29,7 +29,7 @@ pub enum WhatsAppError {
     /// There is no such message, group or file.
     #[error("not found")]
     NotFound,
-    /// The message is not among the newest events, and whether it is further back nobody looks.
+    /// The message is not among the newest events; further back nobody looks.
     #[error(
         "it is not among the newest 5,120 events of the device, which is how far moonwa looks back"
     )]
@@ -43,7 +43,7 @@ pub enum WhatsAppError {
     /// The URL could not be fetched, or must not be.
     #[error("{0}")]
     Media(String),
-    /// Wait that long.
+    /// Until when to wait, if WhatsApp says so.
     #[error("too many attempts; try again later")]
     TooFast(Option<UnixMillis>),
     /// The store failed.
@@ -63,13 +63,13 @@ impl From<wa_rs::IqError> for WhatsAppError {
             wa_rs::IqError::UnexpectedResponseType { .. } | wa_rs::IqError::ParseError(_) => {
                 Self::Refused(error.to_string())
             }
-            // Everything else is a socket that went away while we waited.
+            // All others mean that the connection was lost while we waited.
             _ => Self::NotConnected,
         }
     }
 }
 
-/// The engine hands the session's errors back in clothes of its own.
+/// The engine wraps the errors of our store in its own.
 impl From<EngineStoreError> for WhatsAppError {
     fn from(error: EngineStoreError) -> Self {
         let told = match error {

@@ -1,5 +1,5 @@
-//! All devices: desired state from the configuration, observed state from one actor each. An actor that panics is started
-//! again; the others do not notice.
+//! All devices. The configuration says which there should be; one actor each says how they are. An actor that panics is
+//! started again without touching the others.
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
@@ -10,41 +10,41 @@ use futures_util::FutureExt;
 use futures_util::future::join_all;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
-use super::WhatsAppError;
-use super::deliver::Known;
-use super::device::{Command, Device};
-use super::fetch::Fetcher;
+use super::context::Context;
+use super::device::actor::Device;
+use super::device::command::DeviceCommand;
+use super::device::status::{AllStatuses, StatusCell};
+use super::directory::Known;
+use super::error::WhatsAppError;
 use super::handle::DeviceHandle;
-use super::hands::Hands;
-use super::history;
-use super::ledger::Ledger;
-use super::link::Parts;
+use super::history::row;
+use super::media::fetch::Fetcher;
 use super::net::Net;
-use super::outgoing::Outgoing;
-use super::status::{AllStatuses, StatusCell};
+use super::recorder::Recorder;
+use super::send::claim::Claims;
+use super::send::queue::Outgoing;
 use crate::config::DeviceConfig;
 use crate::model::{DeviceName, DeviceState, DeviceStatus, Disconnect, Pending, UnixMillis};
 use crate::store::Store;
 use crate::task::Tasks;
 
-/// How long a device may take to go down.
+/// How long a device may take to go down. After that the fleet goes on without it.
 const LEAVING: Duration = Duration::from_secs(25);
 /// How long a reconcile waits for new devices to look at their credentials.
 const WAKING: Duration = Duration::from_secs(5);
-/// How often old rows are looked for.
 const PRUNE: Duration = Duration::from_hours(12);
 
 /// How many files are fetched and encrypted at once.
 const HEAVY: usize = 4;
 
-/// What a fleet is started with.
+/// What a fleet must know beside its devices.
 #[derive(Clone, Debug)]
 pub struct FleetOptions {
     /// Where WhatsApp is, when it is a simulated one (`simulator` builds only).
     pub whatsapp_url: Option<String>,
-    /// The largest media file, in bytes.
+    /// `media.max_size`, in bytes.
     pub max_media: u64,
-    /// Private ranges that media URLs may point into.
+    /// `media.allow_nets`: private networks that media URLs may point into.
     pub allow_nets: Vec<ipnet::IpNet>,
 }
 
@@ -57,12 +57,12 @@ pub struct Fleet {
     fetcher: Fetcher,
     heavy: Arc<Semaphore>,
     statuses: watch::Sender<AllStatuses>,
-    devices: Mutex<BTreeMap<DeviceName, Entry>>,
+    devices: Mutex<BTreeMap<DeviceName, Member>>,
     /// One reconcile at a time: a device must be down before it is started again.
     turn: tokio::sync::Mutex<()>,
 }
 
-struct Entry {
+struct Member {
     handle: DeviceHandle,
     gone: oneshot::Receiver<()>,
 }
@@ -100,7 +100,7 @@ impl Fleet {
         for (name, config) in devices {
             match self.device(name) {
                 Some(handle) => {
-                    drop(handle.mailbox.send(Command::Enable(config.enabled)));
+                    drop(handle.mailbox.send(DeviceCommand::Enable(config.enabled)));
                     handle.pace.send_if_modified(|pace| {
                         std::mem::replace(pace, config.pace) != config.pace
                     });
@@ -108,13 +108,13 @@ impl Fleet {
                 None => waking.push(self.begin(name, config)),
             }
         }
-        // Until a device knows whether it is linked its state means little.
+        // Until a device knows whether it is linked, its state says little.
         drop(tokio::time::timeout(WAKING, join_all(waking)).await);
     }
 
     /// A device that is in the file.
     pub fn device(&self, name: &DeviceName) -> Option<DeviceHandle> {
-        self.lock().get(name).map(|entry| entry.handle.clone())
+        self.lock().get(name).map(|member| member.handle.clone())
     }
 
     /// Every device's status; latest wins.
@@ -143,7 +143,7 @@ impl Fleet {
         self.end(self.names(), false).await;
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<DeviceName, Entry>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<DeviceName, Member>> {
         self.devices.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -153,17 +153,17 @@ impl Fleet {
 
     /// Takes devices out of the fleet and waits until they are down.
     async fn end(&self, names: Vec<DeviceName>, retire: bool) {
-        let entries: Vec<Entry> = {
+        let members: Vec<Member> = {
             let mut devices = self.lock();
             names.iter().filter_map(|name| devices.remove(name)).collect()
         };
-        join_all(entries.into_iter().map(async |entry| {
-            drop(entry.handle.mailbox.send(Command::Quit));
-            if tokio::time::timeout(LEAVING, entry.gone).await.is_err() {
-                tracing::error!(device = %entry.handle.parts.name, "The device did not go down in time.");
+        join_all(members.into_iter().map(async |member| {
+            drop(member.handle.mailbox.send(DeviceCommand::Quit));
+            if tokio::time::timeout(LEAVING, member.gone).await.is_err() {
+                tracing::error!(device = %member.handle.context.name, "The device did not go down in time.");
             }
             if retire {
-                entry.handle.parts.status.retire();
+                member.handle.context.status.retire();
             }
         }))
         .await;
@@ -171,12 +171,13 @@ impl Fleet {
 
     /// Starts a device; the receiver resolves once it knows whether it is linked.
     fn begin(&self, name: &DeviceName, config: &DeviceConfig) -> oneshot::Receiver<()> {
-        let (ledger, entries) = mpsc::unbounded_channel();
-        let (signals, heard) = mpsc::unbounded_channel();
+        let (recorder, records) = mpsc::unbounded_channel();
+        let (notices, heard) = mpsc::unbounded_channel();
         let (mailbox, commands) = mpsc::unbounded_channel();
         let live = watch::Sender::new(None);
         let pace = watch::Sender::new(config.pace);
-        // Which of the two it is becomes known with the first look at the store; a linked device must never look unlinked.
+        // Whether it is linked is known only after the first look at the store, and a linked device must never look
+        // unlinked.
         let first = if config.enabled {
             DeviceState::Reconnecting {
                 attempt: 0,
@@ -186,8 +187,8 @@ impl Fleet {
         } else {
             DeviceState::Pending(Pending::NotStarted)
         };
-        let status = StatusCell::new(name.clone(), first, self.statuses.clone(), ledger.clone());
-        let parts = Arc::new(Parts {
+        let status = StatusCell::new(name.clone(), first, self.statuses.clone(), recorder.clone());
+        let context = Arc::new(Context {
             name: name.clone(),
             store: self.store.clone(),
             tasks: self.tasks.clone(),
@@ -195,42 +196,48 @@ impl Fleet {
             max_media: self.max_media,
             fetcher: self.fetcher.clone(),
             heavy: Arc::clone(&self.heavy),
-            hands: Hands::default(),
+            claims: Claims::default(),
             status,
-            ledger,
-            signals,
+            recorder,
+            notices,
         });
         let known = Known::default();
         let crew = Crew {
-            ledger: Ledger { store: self.store.clone(), device: name.clone(), entries },
+            recorder: Recorder { store: self.store.clone(), device: name.clone(), records },
             outgoing: Outgoing::new(
-                Arc::clone(&parts),
+                Arc::clone(&context),
                 live.subscribe(),
                 pace.subscribe(),
                 known.clone(),
             ),
-            parts: Arc::clone(&parts),
-            device: Device::new(Arc::clone(&parts), commands, heard, live.clone(), config.enabled),
+            context: Arc::clone(&context),
+            device: Device::new(
+                Arc::clone(&context),
+                commands,
+                heard,
+                live.clone(),
+                config.enabled,
+            ),
         };
         let (went, gone) = oneshot::channel();
         let (woke, awake) = oneshot::channel();
-        let handle = DeviceHandle { parts, mailbox, live: live.subscribe(), pace };
+        let handle = DeviceHandle { context, mailbox, live: live.subscribe(), pace };
         self.tasks.spawn("device", async move {
             crew.run(woke).await;
-            // Nobody waits when the whole process ends.
+            // Nobody waits for it when the whole process ends.
             went.send(()).ok();
         });
-        self.lock().insert(name.clone(), Entry { handle, gone });
+        self.lock().insert(name.clone(), Member { handle, gone });
         awake
     }
 }
 
-/// What works for one device, side by side on one task.
+/// Everything that works for one device, side by side on one task.
 struct Crew {
-    parts: Arc<Parts>,
+    context: Arc<Context>,
     device: Device,
     outgoing: Outgoing,
-    ledger: Ledger,
+    recorder: Recorder,
 }
 
 impl Crew {
@@ -242,27 +249,27 @@ impl Crew {
                 tokio::select! {
                     () = self.device.run() => {}
                     () = self.outgoing.run() => {}
-                    () = self.ledger.run() => {}
-                    () = prune(&self.parts) => {}
+                    () = self.recorder.run() => {}
+                    () = prune(&self.context) => {}
                 }
             };
             if AssertUnwindSafe(Box::pin(working)).catch_unwind().await.is_ok() {
                 break;
             }
-            tracing::error!(device = %self.parts.name, "The device's actor panicked and is started again.");
+            tracing::error!(device = %self.context.name, "The device's actor panicked and is started again.");
             self.device.recover();
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
         self.device.leave().await;
-        self.ledger.drain().await;
+        self.recorder.drain().await;
     }
 }
 
-async fn prune(parts: &Parts) {
-    let space = parts.store.space(&parts.name);
+async fn prune(context: &Context) {
+    let space = context.store.space(&context.name);
     loop {
-        if let Err(error) = history::prune(&space).await {
-            tracing::warn!(device = %parts.name, %error, "Old rows could not be removed.");
+        if let Err(error) = row::prune(&space).await {
+            tracing::warn!(device = %context.name, %error, "Old rows could not be removed.");
         }
         tokio::time::sleep(PRUNE).await;
     }

@@ -1,19 +1,23 @@
-//! What the rest of moonwa may ask of one device. Changes of state go through the actor; questions go straight to the
-//! client that is connected right now, on the caller's own task.
+//! What the rest of moonwa may ask of one device. Changes of state go through the actor. Questions go straight to the
+//! client that is connected now, on the caller's task.
 
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
 use wa_rs::client::Client;
 
-use super::WhatsAppError;
-use super::device::{Command, Reply};
-use super::hands::Held;
-use super::link::Parts;
-use super::{deliver, forward, history, media};
+use super::context::Context;
+use super::device::command::{Answer, DeviceCommand};
+use super::directory;
+use super::error::WhatsAppError;
+use super::history::lookup::{self, find};
+use super::history::row::MediaRow;
+use super::media::transfer;
+use super::media::transfer::MediaStream;
+use super::send::claim::Claim;
+use super::send::forward;
 use crate::config::Pace;
 use crate::model::{DeviceStatus, Jid, MessageId, PhoneNumber, Recipient};
 
@@ -25,47 +29,47 @@ const PAIR_PATIENCE: Duration = Duration::from_mins(1);
 /// One device. Clones talk to the same actor.
 #[derive(Clone)]
 pub struct DeviceHandle {
-    pub(super) parts: Arc<Parts>,
-    pub(super) mailbox: mpsc::UnboundedSender<Command>,
-    pub(super) live: watch::Receiver<Option<Arc<Client>>>,
-    pub(super) pace: watch::Sender<Option<Pace>>,
+    pub(crate) context: Arc<Context>,
+    pub(crate) mailbox: mpsc::UnboundedSender<DeviceCommand>,
+    pub(crate) live: watch::Receiver<Option<Arc<Client>>>,
+    pub(crate) pace: watch::Sender<Option<Pace>>,
 }
 
 impl DeviceHandle {
     /// What it is doing.
     pub fn status(&self) -> DeviceStatus {
-        self.parts.status.watch().borrow().clone()
+        self.context.status.watch().borrow().clone()
     }
 
     /// The same, with every change.
     pub fn watch(&self) -> watch::Receiver<DeviceStatus> {
-        self.parts.status.watch()
+        self.context.status.watch()
     }
 
     /// START SESSION: connects a linked device, begins linking an unlinked one. Idempotent while linking.
     pub async fn start(&self) -> Result<(), WhatsAppError> {
-        self.tell(Command::Start, PATIENCE).await
+        self.tell(DeviceCommand::Start, PATIENCE).await
     }
 
     /// Stops it (or cancels the linking) until `start`.
     pub async fn stop(&self) -> Result<(), WhatsAppError> {
-        self.tell(Command::Stop, PATIENCE).await
+        self.tell(DeviceCommand::Stop, PATIENCE).await
     }
 
     /// Drops the connection and makes a new one now.
     pub async fn reconnect(&self) -> Result<(), WhatsAppError> {
-        self.tell(Command::Reconnect, PATIENCE).await
+        self.tell(DeviceCommand::Reconnect, PATIENCE).await
     }
 
     /// Unlinks on WhatsApp's side and forgets the credentials.
     pub async fn logout(&self) -> Result<(), WhatsAppError> {
-        self.tell(Command::Logout, PATIENCE).await
+        self.tell(DeviceCommand::Logout, PATIENCE).await
     }
 
     /// A code to type on the phone of that number; begins linking when need be. It is also in the status.
     pub async fn pair_code(&self, phone: &PhoneNumber) -> Result<(), WhatsAppError> {
         let phone = phone.clone();
-        self.tell(|reply| Command::PairCode(phone, reply), PAIR_PATIENCE).await
+        self.tell(|answer| DeviceCommand::PairCode(phone, answer), PAIR_PATIENCE).await
     }
 
     /// Answers WhatsApp's passkey request with a browser's assertion.
@@ -74,20 +78,21 @@ impl DeviceHandle {
         assertion_json: String,
         credential_id: String,
     ) -> Result<(), WhatsAppError> {
-        let command = |reply| Command::PasskeyResponse(assertion_json, credential_id, reply);
+        let command =
+            |answer| DeviceCommand::PasskeyResponse(assertion_json, credential_id, answer);
         self.tell(command, PATIENCE).await
     }
 
     /// Confirms the passkey code.
     pub async fn passkey_confirm(&self) -> Result<(), WhatsAppError> {
-        self.tell(Command::PasskeyConfirm, PATIENCE).await
+        self.tell(DeviceCommand::PasskeyConfirm, PATIENCE).await
     }
 
     /// Whether a number is on WhatsApp. `None`: it is not.
     pub async fn lookup(&self, phone: &PhoneNumber) -> Result<Option<Lookup>, WhatsAppError> {
         let client = self.client()?;
         let found =
-            timely(deliver::lookup(&client, phone)).await?.map_err(|error| match error {
+            timely(directory::lookup(&client, phone)).await?.map_err(|error| match error {
                 wa_rs::features::ContactError::Iq(error) => error.into(),
                 error => WhatsAppError::Refused(error.to_string()),
             })?;
@@ -99,7 +104,7 @@ impl DeviceHandle {
             name: match found.verified_name.and_then(|verified| verified.name) {
                 Some(name) => Some(name),
                 None => {
-                    history::name_of(&self.parts.store, &self.parts.name, phone.as_str()).await?
+                    lookup::name_of(&self.context.store, &self.context.name, phone.as_str()).await?
                 }
             },
         }))
@@ -112,7 +117,7 @@ impl DeviceHandle {
         if jid.is_group() {
             return Ok(true);
         }
-        Ok(history::in_touch(&self.parts.store, &self.parts.name, &jid).await?)
+        Ok(lookup::in_touch(&self.context.store, &self.context.name, &jid).await?)
     }
 
     /// The groups the account is in.
@@ -137,37 +142,37 @@ impl DeviceHandle {
         Ok(GroupSummary { id: outside(&group.id)?, name: group.subject, members })
     }
 
-    /// The media of a received message, decrypted as it streams.
+    /// The file of a received message, decrypted.
     pub async fn media(&self, message: &MessageId) -> Result<MediaStream, WhatsAppError> {
-        let space = self.parts.store.space(&self.parts.name);
-        let row = history::media(&space, message).await?;
-        media::download(&self.parts, &*self.client()?, message, row).await
+        let space = self.context.store.space(&self.context.name);
+        let row = MediaRow::find(&space, message).await?;
+        transfer::download(&self.context, &*self.client()?, message, row).await
     }
 
     /// Fails unless a message can be passed on: it came in, or went out, not too long ago.
     pub async fn can_forward(&self, message: &MessageId) -> Result<(), WhatsAppError> {
-        if forward::original(&self.parts, message).await?.is_some() {
+        if forward::original(&self.context, message).await?.is_some() {
             return Ok(());
         }
-        Err(history::find(&self.parts.store, &self.parts.name, message).await?.missing())
+        Err(find(&self.context.store, &self.context.name, message).await?.missing())
     }
 
-    /// Takes a queued message back: while this is held, the engine does not begin to send it. `None` when it may be on
-    /// its way already.
-    pub fn withdraw(&self, message: &MessageId) -> Option<Held> {
-        self.parts.hands.withdraw(message)
+    /// Takes a queued message back: while the claim is held, the engine does not begin to send it. `None` when it may
+    /// be on its way already.
+    pub fn withdraw(&self, message: &MessageId) -> Option<Claim> {
+        self.context.claims.withdraw(message)
     }
 
     /// Marks a received message as read.
     pub async fn mark_read(&self, message: &MessageId) -> Result<(), WhatsAppError> {
         let client = self.client()?;
-        let sight = history::find(&self.parts.store, &self.parts.name, message).await?;
+        let sight = find(&self.context.store, &self.context.name, message).await?;
         let missing = sight.missing();
         let found = sight.found.filter(|found| !found.from_me).ok_or(missing)?;
         let chat = Jid::parse(&found.chat).map_err(|_unreadable| WhatsAppError::NotFound)?;
         let sender = Jid::parse(&found.from.jid).map_err(|_unreadable| WhatsAppError::NotFound)?;
         let ids = [message.as_str()];
-        // In a chat of two the receipt goes to the address the message came from.
+        // In a chat of two people the receipt goes to the address that the message came from.
         let sent = if chat.is_group() {
             let (chat, sender) = (inside(&chat)?, inside(&sender)?);
             timely(client.mark_as_read(&chat, Some(&sender), &ids)).await?
@@ -196,12 +201,12 @@ impl DeviceHandle {
 
     async fn tell(
         &self,
-        command: impl FnOnce(Reply) -> Command,
+        command: impl FnOnce(Answer) -> DeviceCommand,
         patience: Duration,
     ) -> Result<(), WhatsAppError> {
-        let (reply, answer) = oneshot::channel();
-        self.mailbox.send(command(reply)).map_err(|_gone| WhatsAppError::NotConnected)?;
-        match tokio::time::timeout(patience, answer).await {
+        let (answer, answered) = oneshot::channel();
+        self.mailbox.send(command(answer)).map_err(|_gone| WhatsAppError::NotConnected)?;
+        match tokio::time::timeout(patience, answered).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => Err(WhatsAppError::NotConnected),
             Err(_) => Err(WhatsAppError::Timeout),
@@ -224,7 +229,7 @@ fn outside(jid: &wa_rs::Jid) -> Result<Jid, WhatsAppError> {
 fn group_error(error: wa_rs::GroupError) -> WhatsAppError {
     match error {
         wa_rs::GroupError::Iq(error) => match error {
-            // WhatsApp also says "forbidden" and "gone" of groups one is not in.
+            // WhatsApp also answers "forbidden" or "gone" for groups that the account is not in.
             wa_rs::IqError::ServerError { code: 401 | 403 | 410, .. } => WhatsAppError::NotFound,
             error => error.into(),
         },
@@ -278,16 +283,4 @@ pub struct GroupMember {
     pub lid: Option<String>,
     /// Whether they are an admin.
     pub admin: bool,
-}
-
-/// A file on its way to a caller.
-pub struct MediaStream {
-    /// Its type, as the sender said.
-    pub mime: Option<String>,
-    /// A document's name.
-    pub filename: Option<String>,
-    /// Bytes, when known.
-    pub size: Option<u64>,
-    /// The decrypted bytes; an error ends the stream.
-    pub chunks: mpsc::Receiver<Result<Bytes, WhatsAppError>>,
 }

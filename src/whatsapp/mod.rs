@@ -1,37 +1,33 @@
-//! The linked devices. The only directory that says `wa_rs`; nothing of that crate leaks out of it. What comes in is
-//! written to the store's log, what goes out is read from its send queue; HTTP and webhooks are elsewhere.
+//! The linked devices. Only this directory names `wa_rs`, and none of that crate's types leave it. What comes in is
+//! written to the store's log, and what goes out is read from its send queue; HTTP and webhooks are elsewhere.
+//!
+//! ```text
+//! fleet     all devices               device/   one device: its actor and its connection
+//! handle    what others may ask       receive/  incoming messages, into the log
+//! context   what all parts use        send/     outgoing messages, from the send queue
+//! directory LID and phone number      history/  earlier messages
+//! recorder  writes other events       media/    files
+//! net       the engine's network      session/  the engine's storage
+//! ```
 
-mod backoff;
 mod backup;
-mod decode;
-mod deliver;
+mod context;
 mod device;
-mod encode;
+mod directory;
 mod error;
-mod fetch;
-mod film;
 mod fleet;
-mod forward;
 mod handle;
-mod hands;
 mod history;
-mod image;
-mod inbound;
-mod ledger;
-mod link;
 mod media;
 mod net;
-mod observe;
-mod outgoing;
-mod pace;
-mod poll;
-mod preview;
-mod probe;
-pub mod session;
-mod status;
+mod receive;
+mod recorder;
+mod send;
+mod session;
 
 pub use backup::Backup;
 pub use error::WhatsAppError;
 pub use fleet::{Fleet, FleetOptions};
-pub use handle::{DeviceHandle, GroupMember, GroupSummary, Lookup, MediaStream};
-pub use hands::Held;
+pub use handle::{DeviceHandle, GroupMember, GroupSummary, Lookup};
+pub use media::transfer::MediaStream;
+pub use send::claim::Claim;

@@ -1,5 +1,5 @@
-//! How the engine reaches the network: the WebSocket, and one HTTP client with timeouts, a cap and a memory for the
-//! version of WhatsApp's web client. Media of API callers do not come through here (`fetch`).
+//! How the engine reaches the network: the WebSocket, and one HTTP client with timeouts and a size limit, which
+//! remembers the version of WhatsApp's web client. URLs of API callers are fetched elsewhere (`media/fetch`).
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -18,23 +18,22 @@ use crate::store::{Batch, Space};
 
 /// The page that names the version of WhatsApp's web client.
 const VERSION_PAGE: &str = "https://web.whatsapp.com/sw.js";
-/// Where the last good version is kept.
 const VERSION_KEY: &[u8] = b"whatsapp/version";
-/// What a simulated WhatsApp is told: it accepts any version, and there is no page to ask.
+/// The version claimed to a simulated WhatsApp, which accepts any and has no version page.
 const SIMULATED_VERSION: (u32, u32, u32) = (2, 3000, 1_047_769_893);
-/// History comes in blobs of this size at most; the cap for media must not cut them.
+/// History comes in blobs of up to this size, which a small `media.max_size` must not cut off.
 const HISTORY_MAX: u64 = 64 << 20;
 
 /// The way to WhatsApp, shared by all devices.
 #[derive(Clone)]
-pub(super) struct Net {
+pub(crate) struct Net {
     url: Option<String>,
     http: HttpGate,
 }
 
 impl Net {
     /// The way to WhatsApp, or to a simulated one at `url`.
-    pub(super) fn new(
+    pub(crate) fn new(
         url: Option<String>,
         max_media: u64,
         memory: Space,
@@ -57,8 +56,7 @@ impl Net {
         Ok(Self { url, http })
     }
 
-    /// What opens the WebSocket.
-    pub(super) fn transport(&self) -> TokioWebSocketTransportFactory {
+    pub(crate) fn transport(&self) -> TokioWebSocketTransportFactory {
         let factory = TokioWebSocketTransportFactory::new();
         match &self.url {
             Some(url) => factory.with_url(url.clone()),
@@ -66,13 +64,12 @@ impl Net {
         }
     }
 
-    /// What the engine fetches and uploads with.
-    pub(super) fn http(&self) -> HttpGate {
+    pub(crate) fn http(&self) -> HttpGate {
         self.http.clone()
     }
 
     /// The version to claim, when it need not be fetched.
-    pub(super) fn version(&self) -> Option<(u32, u32, u32)> {
+    pub(crate) fn version(&self) -> Option<(u32, u32, u32)> {
         self.url.is_some().then_some(SIMULATED_VERSION)
     }
 }
@@ -111,14 +108,14 @@ fn is_loopback(url: &str) -> bool {
 
 /// The engine's HTTP client: remembers the last good version, so that a failing page does not keep devices offline.
 #[derive(Clone)]
-pub(super) struct HttpGate {
+pub(crate) struct HttpGate {
     inner: Arc<UreqHttpClient>,
     simulated: bool,
     memory: Space,
 }
 
 impl HttpGate {
-    /// A simulated media host on this machine has no certificate: plain HTTP reaches it.
+    /// A simulated media host on this machine has no certificate, so it is reached by plain HTTP.
     fn route(&self, mut request: HttpRequest) -> HttpRequest {
         if self.simulated
             && let Some(rest) = request.url.strip_prefix("https://")

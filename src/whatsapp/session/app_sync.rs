@@ -6,11 +6,11 @@ use wa_rs::wacore::appstate::processor::AppStateMutationMAC;
 use wa_rs::wacore::store::error::Result;
 use wa_rs::wacore::store::traits::{AppStateSyncKey, AppSyncStore};
 
-use super::{SessionStore, failed, key, to_json};
+use super::store::{SessionStore, failed, key, to_json};
 use crate::store::{Batch, Key};
 
-pub(super) const SYNC_KEY: u8 = b'a';
-pub(super) const LATEST_SYNC_KEY: u8 = b'L';
+pub(crate) const SYNC_KEY: u8 = b'a';
+pub(crate) const LATEST_SYNC_KEY: u8 = b'L';
 const VERSION: u8 = b'v';
 const MUTATION: u8 = b'm';
 
@@ -23,7 +23,7 @@ impl AppSyncStore for SessionStore {
     async fn set_sync_key(&self, id: &[u8], sync_key: AppStateSyncKey) -> Result<()> {
         let mut batch = Batch::new();
         batch.put(key(SYNC_KEY, id), to_json(&sync_key)?);
-        // "Latest" is the one stored last, which no order of ids would tell.
+        // "Latest" means stored last, which the ids do not tell.
         batch.put(Key::new(LATEST_SYNC_KEY), id.to_vec());
         self.write(batch).await
     }

@@ -5,15 +5,15 @@ use wa_rs::wacore::store::Device;
 use wa_rs::wacore::store::error::Result;
 use wa_rs::wacore::store::traits::DeviceStore;
 
-use super::{SessionStore, to_json};
+use super::store::{SessionStore, to_json};
 use crate::store::Key;
 
-pub(super) const DEVICE: u8 = b'D';
+pub(crate) const DEVICE: u8 = b'D';
 
 #[async_trait]
 impl DeviceStore for SessionStore {
     async fn save(&self, device: &Device) -> Result<()> {
-        // JSON: a field that a later engine adds must not make the credentials unreadable.
+        // As JSON, so that the credentials stay readable when a later engine adds a field.
         self.put(Key::new(DEVICE), to_json(device)?).await
     }
 

@@ -1,6 +1,6 @@
-//! What makes a device that device for WhatsApp, taken out and put back: its keys and registration, its pre-keys, the
-//! keys of its synchronised settings. Sessions and sender keys are never among it: an old one would encrypt two
-//! messages with one key. Whoever writes to the device by an old session is asked to begin a new one.
+//! Takes out and puts back what identifies a device to WhatsApp: its keys and registration, its pre-keys, and the keys
+//! of its synchronised settings. Sessions and sender keys are never included: an old one would encrypt two messages
+//! with one key. Whoever writes to the device with an old session is asked to begin a new one.
 
 use bytes::Bytes;
 use wa_rs::wacore::store::Device;
@@ -9,14 +9,14 @@ use wa_rs::wacore::store::error::Result;
 use super::app_sync::{LATEST_SYNC_KEY, SYNC_KEY};
 use super::device::DEVICE;
 use super::signal::{PRE_KEY, SIGNED_PRE_KEY};
-use super::{SessionStore, damaged, from_json};
+use super::store::{SessionStore, damaged, from_json};
 use crate::store::{Key, SpaceTxn};
 
 const TAGS: [u8; 5] = [DEVICE, PRE_KEY, SIGNED_PRE_KEY, SYNC_KEY, LATEST_SYNC_KEY];
 
 impl SessionStore {
     /// The identity; `None` when the device is not linked.
-    pub async fn identity(&self) -> Result<Option<Vec<(Vec<u8>, Bytes)>>> {
+    pub(crate) async fn identity(&self) -> Result<Option<Vec<(Vec<u8>, Bytes)>>> {
         if !self.is_linked().await? {
             return Ok(None);
         }
@@ -28,7 +28,7 @@ impl SessionStore {
     }
 
     /// Becomes the device whose identity is given, in one step. Nothing else stays.
-    pub async fn become_again(&self, rows: Vec<(Vec<u8>, Bytes)>) -> Result<()> {
+    pub(crate) async fn become_again(&self, rows: Vec<(Vec<u8>, Bytes)>) -> Result<()> {
         let own = rows.iter().find(|(key, _)| key.as_slice() == [DEVICE]);
         let own: Option<Device> = own.map(|(_, row)| from_json(row)).transpose()?;
         let known = rows.iter().all(|(key, _)| key.first().is_some_and(|tag| TAGS.contains(tag)));

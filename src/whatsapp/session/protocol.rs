@@ -9,7 +9,7 @@ use wa_rs::wacore::store::traits::{
     TcTokenEntry,
 };
 
-use super::{SessionStore, damaged, from_json, key, stamped, to_json, unstamp};
+use super::store::{SessionStore, damaged, from_json, key, stamped, to_json, unstamp};
 use crate::model::UnixMillis;
 use crate::store::{Batch, Key, Parts, SpaceTxn, StoreError};
 

@@ -7,7 +7,7 @@ use wa_rs::wacore::store::traits::{
     merge_msg_secret_message_ts,
 };
 
-use super::{SessionStore, damaged};
+use super::store::{SessionStore, damaged};
 use crate::store::Key;
 
 const SECRET: u8 = b'M';
@@ -19,12 +19,12 @@ impl MsgSecretStore for SessionStore {
         self.update(move |view| {
             for entry in entries {
                 let key = secret_key(&entry.chat, &entry.sender, &entry.msg_id);
-                let mut row = Row {
+                let mut row = SecretRow {
                     secret: entry.secret,
                     expires_at: entry.expires_at,
                     message_ts: entry.message_ts,
                 };
-                if let Some(old) = view.get(&key)?.and_then(|old| Row::parse(&old)) {
+                if let Some(old) = view.get(&key)?.and_then(|old| SecretRow::parse(&old)) {
                     row.expires_at = merge_msg_secret_expiry(old.expires_at, row.expires_at);
                     row.message_ts = merge_msg_secret_message_ts(old.message_ts, row.message_ts);
                 }
@@ -54,25 +54,25 @@ impl MsgSecretStore for SessionStore {
         let Some(row) = self.get(secret_key(chat, sender, message)).await? else {
             return Ok(None);
         };
-        let row = Row::parse(&row).ok_or_else(|| damaged("a message secret"))?;
+        let row = SecretRow::parse(&row).ok_or_else(|| damaged("a message secret"))?;
         Ok(Some((row.secret.to_vec(), row.message_ts)))
     }
 
     async fn delete_expired_msg_secrets(&self, cutoff: i64) -> Result<u32> {
         let old = move |row: &[u8]| {
-            Row::parse(row).is_none_or(|row| row.expires_at != 0 && row.expires_at <= cutoff)
+            SecretRow::parse(row).is_none_or(|row| row.expires_at != 0 && row.expires_at <= cutoff)
         };
         self.expire(Key::new(SECRET), old).await
     }
 }
 
-struct Row {
+struct SecretRow {
     secret: MessageSecret,
     expires_at: i64,
     message_ts: i64,
 }
 
-impl Row {
+impl SecretRow {
     fn parse(row: &[u8]) -> Option<Self> {
         let (secret, rest) = row.split_first_chunk::<32>()?;
         let (expires_at, rest) = rest.split_first_chunk::<8>()?;

@@ -1,4 +1,5 @@
-//! Identities, sessions, pre-keys and sender keys. A row here that goes missing or goes back breaks a conversation.
+//! Identities, sessions, pre-keys and sender keys. When a row is lost or goes back to an older state, a conversation
+//! breaks.
 
 use std::sync::Arc;
 
@@ -7,14 +8,14 @@ use wa_rs::async_trait;
 use wa_rs::wacore::store::error::Result;
 use wa_rs::wacore::store::traits::SignalStore;
 
-use super::{SessionStore, damaged, failed, key};
+use super::store::{SessionStore, damaged, failed, key};
 use crate::store::Key;
 
 const IDENTITY: u8 = b'i';
 const SESSION: u8 = b's';
 const SENDER_KEY: u8 = b'k';
-pub(super) const PRE_KEY: u8 = b'p';
-pub(super) const SIGNED_PRE_KEY: u8 = b'P';
+pub(crate) const PRE_KEY: u8 = b'p';
+pub(crate) const SIGNED_PRE_KEY: u8 = b'P';
 
 #[async_trait]
 impl SignalStore for SessionStore {
@@ -91,7 +92,7 @@ impl SignalStore for SessionStore {
         let ids = ids.to_vec();
         self.update(move |view| {
             for id in ids {
-                // A key consumed meanwhile stays consumed.
+                // A key that was consumed meanwhile stays consumed.
                 if let Some(row) = view.get(pre_key(id))? {
                     view.put(pre_key(id), flagged(&row.slice(1.min(row.len())..), true));
                 }

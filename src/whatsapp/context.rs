@@ -1,0 +1,42 @@
+//! What every part of a device works with.
+
+use std::sync::Arc;
+
+use tokio::sync::{Semaphore, mpsc};
+
+use super::device::notice::Notice;
+use super::device::status::StatusCell;
+use super::media::fetch::Fetcher;
+use super::net::Net;
+use super::recorder::{Record, resolved};
+use super::send::claim::Claims;
+use super::session::SessionStore;
+use crate::model::DeviceName;
+use crate::store::Store;
+use crate::task::Tasks;
+
+pub(crate) struct Context {
+    pub(crate) name: DeviceName,
+    pub(crate) store: Store,
+    pub(crate) tasks: Tasks,
+    pub(crate) net: Net,
+    pub(crate) max_media: u64,
+    pub(crate) fetcher: Fetcher,
+    /// Permits for work with whole files, shared by all devices.
+    pub(crate) heavy: Arc<Semaphore>,
+    pub(crate) claims: Claims,
+    pub(crate) status: StatusCell,
+    pub(crate) recorder: mpsc::UnboundedSender<Record>,
+    pub(crate) notices: mpsc::UnboundedSender<(u64, Notice)>,
+}
+
+impl Context {
+    /// Fresh for every client: a store that was halted stays halted.
+    pub(crate) fn backend(&self) -> Arc<SessionStore> {
+        let (device, recorder) = (self.name.clone(), self.recorder.clone());
+        let told = Arc::new(move |lid: &str, phone: &str| {
+            drop(recorder.send(Record::Event(resolved(&device, lid, phone))));
+        });
+        Arc::new(SessionStore::new(self.store.space(&self.name)).telling(told))
+    }
+}

@@ -1,0 +1,59 @@
+//! What the actor of a device is told by what runs beside it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use wa_rs::client::Client;
+
+use crate::model::{Passkey, Secret, UnixMillis};
+use crate::whatsapp::error::WhatsAppError;
+
+pub(crate) enum Notice {
+    Up(Arc<Client>),
+    /// A code, and for how long it is valid.
+    Qr(Secret, Duration),
+    PairCode(Secret, Duration),
+    QrExhausted,
+    /// The scan was confirmed, and the credentials are on disk.
+    Paired,
+    /// The scan or the passkey was refused.
+    PairFailed,
+    Passkey(Passkey),
+    /// The engine is ready.
+    Ready,
+    /// The account's own name became known.
+    Named,
+    /// The account unlinked us; WhatsApp's code.
+    LoggedOut(u16),
+    /// Another program uses the same credentials.
+    Replaced,
+    /// Until when, if WhatsApp says so.
+    Banned(Option<UnixMillis>),
+    /// WhatsApp refuses our version.
+    Outdated,
+    /// The server failed or refused; its code.
+    Server(u16),
+    /// A send was refused with 463.
+    SendingLocked,
+    /// Until when sending is locked, when WhatsApp says so.
+    LockedUntil(Option<UnixMillis>),
+    /// WhatsApp says that sending is not locked: the refusal was about that one receiver.
+    NotLocked,
+    /// The client is down: whoever holds it must let go.
+    Down,
+    /// The client is flushed and gone; nothing of it touches the store any more.
+    Ended(Ending),
+    /// Whether the credentials are gone from the disk.
+    Erased(bool),
+    /// The outcome of asking for a pair code.
+    PairCodeAsked(Result<(), WhatsAppError>),
+}
+
+/// What is known of a connection when it is over.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Ending {
+    /// Whether WhatsApp was heard from at all.
+    pub(crate) reached: bool,
+    /// Whether WhatsApp said that we come too often (429).
+    pub(crate) throttled: bool,
+}

@@ -1,0 +1,201 @@
+//! What the engine tells a device while a client runs. Each event at once becomes a notice to the actor or a record for
+//! the recorder. Messages do not come this way but through the durability hook.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
+
+use wa_rs::client::Client;
+use wa_rs::types::events::{Event, EventHandler, EventInterest, EventKind};
+
+use super::notice::Notice;
+use crate::model::{MessageId, MessageStatus, Passkey, Secret, UnixMillis};
+use crate::whatsapp::context::Context;
+use crate::whatsapp::receive::{hook, notification};
+use crate::whatsapp::recorder::Record;
+
+pub(crate) fn interest() -> EventInterest {
+    EventInterest::of(&[
+        EventKind::Connected,
+        EventKind::SelfPushNameUpdated,
+        EventKind::PairSuccess,
+        EventKind::PairError,
+        EventKind::PairingQrCode,
+        EventKind::PairingCode,
+        EventKind::PairingQrCodesExhausted,
+        EventKind::PairPasskeyRequest,
+        EventKind::PairPasskeyConfirmation,
+        EventKind::PairPasskeyError,
+        EventKind::QrScannedWithoutMultidevice,
+        EventKind::LoggedOut,
+        EventKind::StreamReplaced,
+        EventKind::TemporaryBan,
+        EventKind::ClientOutdated,
+        EventKind::ConnectFailure,
+        EventKind::Messages,
+        EventKind::UndecryptableMessage,
+        EventKind::ServerAck,
+        EventKind::Receipt,
+        EventKind::GroupUpdate,
+        EventKind::IncomingCall,
+        EventKind::MissedCall,
+    ])
+}
+
+/// The engine calls it on its own tasks, so it passes on what it hears and never waits.
+pub(crate) struct Observer {
+    pub(crate) context: Arc<Context>,
+    pub(crate) generation: u64,
+    pub(crate) client: OnceLock<std::sync::Weak<Client>>,
+}
+
+impl Observer {
+    fn client(&self) -> Option<Arc<Client>> {
+        self.client.get().and_then(std::sync::Weak::upgrade)
+    }
+
+    fn tell(&self, notice: Notice) {
+        drop(self.context.notices.send((self.generation, notice)));
+    }
+
+    fn record(&self, record: Record) {
+        drop(self.context.recorder.send(record));
+    }
+
+    /// The engine confirms a scan before its new identity is on disk; a crash now would orphan the link.
+    fn keep_credentials(&self) {
+        let Some(client) = self.client() else { return };
+        // WhatsApp closes the stream next (515), and the same client must reconnect: only it is ready for the bootstrap
+        // that follows a link.
+        client.enable_auto_reconnect.store(true, Ordering::Relaxed);
+        let (context, generation) = (Arc::clone(&self.context), self.generation);
+        self.context.tasks.spawn("keep credentials", async move {
+            if let Err(error) = client.persistence_manager().flush().await {
+                tracing::error!(device = %context.name, %error, "New credentials could not be written.");
+            }
+            drop(context.notices.send((generation, Notice::Paired)));
+        });
+    }
+
+    fn acked(&self, id: &str, error: Option<&str>) {
+        let Some(id) = MessageId::parse(id) else { return };
+        let status = match error {
+            None => MessageStatus::Accepted,
+            Some(code) => {
+                MessageStatus::Failed { code: code.to_owned(), detail: refusal(code).to_owned() }
+            }
+        };
+        if error == Some("463") {
+            self.tell(Notice::SendingLocked);
+        }
+        self.record(Record::Advance { ids: vec![id], status });
+    }
+
+    fn receipt(&self, receipt: &wa_rs::types::events::Receipt) {
+        use wa_rs::types::presence::ReceiptType;
+        let status = match receipt.r#type {
+            // `inactive`: it reached a client that nobody looks at.
+            ReceiptType::Delivered | ReceiptType::Inactive => MessageStatus::Delivered,
+            ReceiptType::Read => MessageStatus::Read,
+            ReceiptType::Played => MessageStatus::Played,
+            _ => return,
+        };
+        if receipt.source.is_from_me {
+            return;
+        }
+        let ids = receipt.message_ids.iter().filter_map(|id| MessageId::parse(id)).collect();
+        self.record(Record::Advance { ids, status });
+    }
+}
+
+impl EventHandler for Observer {
+    fn handle_event(&self, event: Arc<Event>) {
+        match &*event {
+            Event::Connected(_) => self.tell(Notice::Ready),
+            Event::SelfPushNameUpdated(_) => self.tell(Notice::Named),
+            Event::PairSuccess(_) => self.keep_credentials(),
+            Event::PairError(error) => {
+                tracing::warn!(device = %self.context.name, error = %error.error, "The link was refused.");
+                self.tell(Notice::PairFailed);
+            }
+            Event::QrScannedWithoutMultidevice(_) => self.tell(Notice::PairFailed),
+            Event::PairingQrCode(qr) => {
+                self.tell(Notice::Qr(Secret::new(qr.code.clone()), qr.timeout));
+            }
+            Event::PairingCode(code) => {
+                self.tell(Notice::PairCode(Secret::new(code.code.clone()), code.timeout));
+            }
+            Event::PairingQrCodesExhausted(end) if end.disconnected => {
+                self.tell(Notice::QrExhausted);
+            }
+            Event::PairPasskeyRequest(ask) => {
+                let options = Secret::new(ask.request_options_json.clone());
+                self.tell(Notice::Passkey(Passkey::Request(options)));
+            }
+            Event::PairPasskeyConfirmation(confirm) => {
+                self.tell(Notice::Passkey(Passkey::Confirm(Secret::new(confirm.code.clone()))));
+            }
+            Event::PairPasskeyError(error) => {
+                tracing::warn!(device = %self.context.name, error = %error.error, "The passkey step failed.");
+                self.tell(Notice::PairFailed);
+            }
+            Event::LoggedOut(out) => {
+                self.tell(Notice::LoggedOut(u16::try_from(out.reason.code()).unwrap_or(0)));
+            }
+            Event::StreamReplaced(_) => self.tell(Notice::Replaced),
+            Event::TemporaryBan(ban) => {
+                let until = ban.expire.to_std().ok().map(|left| UnixMillis::now().after(left));
+                self.tell(Notice::Banned(until));
+            }
+            Event::ClientOutdated(_) => self.tell(Notice::Outdated),
+            Event::ConnectFailure(failure) => match failure.reason.code() {
+                402 => self.tell(Notice::Banned(None)),
+                code => self.tell(Notice::Server(u16::try_from(code).unwrap_or(0))),
+            },
+            Event::Messages(batch) if batch.hook_committed => {
+                // The engine dispatches this once the acks are on their way.
+                crate::knobs::failpoint("ack.after");
+            }
+            Event::Messages(batch) => {
+                if let Some(client) = self.client() {
+                    let (context, batch) = (Arc::clone(&self.context), Arc::clone(&batch.messages));
+                    self.context.tasks.spawn("keep messages", async move {
+                        hook::keep_late(&context, &client, &batch).await;
+                    });
+                }
+            }
+            Event::UndecryptableMessage(gone)
+                if gone.unavailable_type.is_unrecoverable_fanout() =>
+            {
+                if let Some(client) = self.client() {
+                    let (context, gone) = (Arc::clone(&self.context), gone.clone());
+                    self.context.tasks.spawn("keep unavailable", async move {
+                        let kind = gone.unavailable_type.as_str();
+                        hook::keep_unavailable(&context, &client, &gone.info, kind).await;
+                    });
+                }
+            }
+            Event::ServerAck(ack) if ack.class.as_deref() == Some("message") => {
+                self.acked(&ack.id, ack.error.as_deref());
+            }
+            Event::Receipt(receipt) => self.receipt(receipt),
+            _ => {
+                if let Some(event) = notification::notification(&self.context.name, &event) {
+                    self.record(Record::Event(event));
+                }
+            }
+        }
+    }
+}
+
+/// What WhatsApp's codes for a refused message mean.
+fn refusal(code: &str) -> &'static str {
+    match code {
+        "400" => "WhatsApp found the message malformed",
+        "403" => "sending to this chat is not allowed",
+        "404" => "the receiver does not exist",
+        "463" => "WhatsApp does not let this account write to new contacts at the moment",
+        "479" => "WhatsApp found an address in the message malformed",
+        "503" => "WhatsApp was not available",
+        _ => "WhatsApp refused the message",
+    }
+}

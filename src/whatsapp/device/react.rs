@@ -1,0 +1,246 @@
+//! What a device does about its client's notices (codes to show, endings), and how it judges whether the connection is
+//! alive.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use wa_rs::client::Client;
+
+use super::actor::{Current, Device, LOCK_SHOWN, Wish, account};
+use super::notice::Notice;
+use super::probe::Health;
+use crate::model::{
+    Degradation, DeviceState, Disconnect, Linking, LoggedOut, Pending, Shown, Stop, UnixMillis,
+};
+
+impl Device {
+    pub(crate) fn react(&mut self, generation: u64, notice: Notice) {
+        if let Notice::Erased(done) = notice {
+            return self.erased(done);
+        }
+        if generation != self.generation {
+            return;
+        }
+        let closing = self.current.as_ref().is_some_and(|current| current.closing);
+        let counts = matches!(
+            notice,
+            Notice::Ended(_) | Notice::Down | Notice::Paired | Notice::PairCodeAsked(_)
+        );
+        if closing && !counts {
+            return;
+        }
+        match notice {
+            Notice::Up(client) => self.amend(|current| current.client = Some(client)),
+            Notice::Qr(code, ttl) => {
+                self.show_code(
+                    |linking, expires_at| {
+                        linking.qr = Some(Shown { code, expires_at });
+                    },
+                    ttl,
+                );
+                let first = self
+                    .current
+                    .as_mut()
+                    .is_some_and(|current| !std::mem::replace(&mut current.qr_seen, true));
+                if first {
+                    self.ask_pair_code();
+                }
+            }
+            Notice::PairCode(code, ttl) => self.show_code(
+                |linking, expires_at| {
+                    linking.pair_code = Some(Shown { code, expires_at });
+                },
+                ttl,
+            ),
+            Notice::PairCodeAsked(outcome) => {
+                if let Some((_, answer)) = self.pair.take() {
+                    drop(answer.send(outcome));
+                }
+            }
+            Notice::Passkey(step) => {
+                self.show_code(|linking, _| linking.passkey = Some(step), Duration::ZERO);
+            }
+            Notice::Paired => self.paired(),
+            Notice::Ready => {
+                self.amend(|current| current.probe.announce());
+                self.judge();
+            }
+            Notice::Named => self.show_account(),
+            Notice::SendingLocked => self.ask_lock(),
+            Notice::LockedUntil(until) => {
+                let left = until.map_or(LOCK_SHOWN, |until| until.since(UnixMillis::now()));
+                self.locked = Some((until, Instant::now() + left));
+                self.judge();
+            }
+            Notice::NotLocked => {
+                self.locked = None;
+                self.judge();
+            }
+            Notice::Server(code) => self.amend(|current| current.server = Some(code)),
+            Notice::Down => {
+                self.offline();
+                self.amend(|current| current.client = None);
+            }
+            Notice::Ended(ending) => self.ended(ending),
+            Notice::Erased(_) => {}
+            ending => self.conclude(&ending),
+        }
+    }
+
+    /// WhatsApp ended it: no further client follows by itself.
+    fn conclude(&mut self, ending: &Notice) {
+        if matches!(self.wish, Wish::Down) {
+            return;
+        }
+        match ending {
+            Notice::QrExhausted => self.rest(DeviceState::Pending(Pending::QrExpired)),
+            Notice::PairFailed if !self.linked => {
+                self.rest(DeviceState::Pending(Pending::LinkFailed));
+            }
+            Notice::LoggedOut(401) => self.forget(DeviceState::LoggedOut(LoggedOut::ByPhone)),
+            Notice::LoggedOut(code) => {
+                self.forget(DeviceState::LoggedOut(LoggedOut::Refused(*code)));
+            }
+            Notice::Replaced => self.rest(DeviceState::Stopped(Stop::Replaced)),
+            Notice::Banned(until) => self.rest(DeviceState::Stopped(Stop::Banned(*until))),
+            Notice::Outdated => {
+                self.forget_version();
+                self.rest(DeviceState::Stopped(Stop::Outdated));
+            }
+            _ => {}
+        }
+    }
+
+    fn show_code(&self, change: impl FnOnce(&mut Linking, UnixMillis), ttl: Duration) {
+        if self.linked || matches!(self.wish, Wish::Down) {
+            return;
+        }
+        let mut linking = match self.context.status.state() {
+            DeviceState::Linking(linking) => linking,
+            _ => Linking::default(),
+        };
+        change(&mut linking, UnixMillis::now().after(ttl));
+        self.context.status.set(DeviceState::Linking(linking));
+    }
+
+    fn paired(&mut self) {
+        self.linked = true;
+        self.why = Disconnect::Starting;
+        self.backoff.reset();
+        self.amend(|current| current.probe.restart(UnixMillis::now()));
+        if matches!(self.wish, Wish::Up) {
+            self.context.status.set(DeviceState::Linking(Linking::default()));
+        }
+        if let Some((_, answer)) = self.pair.take() {
+            drop(answer.send(Ok(())));
+        }
+    }
+
+    fn ask_lock(&mut self) {
+        let Some(client) = self.client() else { return };
+        let (context, generation) = (Arc::clone(&self.context), self.generation);
+        self.context.tasks.spawn("reach-out lock", async move {
+            let answer = client.mex().fetch_reachout_timelock().await;
+            if answer.as_ref().is_ok_and(|lock| lock.is_active == Some(false)) {
+                return drop(context.notices.send((generation, Notice::NotLocked)));
+            }
+            let until = answer.ok().and_then(|lock| lock.time_enforcement_ends).and_then(|ends| {
+                let secs = ends.parse().ok().map(UnixMillis::from_secs);
+                secs.or_else(|| UnixMillis::parse(&ends))
+            });
+            drop(context.notices.send((generation, Notice::LockedUntil(until))));
+        });
+    }
+
+    /// The next client must not take the refused version from the cache.
+    fn forget_version(&self) {
+        let Some(client) = self.client() else { return };
+        self.context.tasks.spawn("forget version", async move {
+            let persistence = client.persistence_manager();
+            persistence.modify_device(|device| device.app_version_last_fetched_ms = 0).await;
+            if let Err(error) = persistence.flush().await {
+                tracing::warn!(%error, "The refused version could not be forgotten.");
+            }
+        });
+    }
+
+    /// Looks at the client once a second and decides whether its connection is alive.
+    pub(crate) fn judge(&mut self) {
+        let (Some(client), Wish::Up) = (self.client(), &self.wish) else { return };
+        // Messages that the store refused come again only with the next connection, so there must be a new one. While
+        // the disk is full there is no connection at all, or later messages would overtake them.
+        let store = &self.context.store;
+        let refused = self.current.as_ref().is_some_and(|now| store.refused() != now.refused);
+        if self.linked && (refused || !store.has_room()) {
+            tracing::warn!(device = %self.context.name, "The disk is full; WhatsApp keeps the messages meanwhile.");
+            self.amend(|current| current.client = None);
+            return self.drop_connection(Disconnect::Store);
+        }
+        let now = UnixMillis::now();
+        let heard = match client.stats().last_data_received_ms {
+            0 => None,
+            millis => Some(UnixMillis::from_millis(millis)),
+        };
+        if let Some(at) = heard {
+            self.context.status.proven(at);
+        }
+        let logged_in = client.is_connected() && client.is_logged_in();
+        // An unlinked client waits for a person, for as long as its codes last.
+        let unbounded = !self.linked;
+        let Some(current) = self.current.as_mut().filter(|current| !current.closing) else {
+            return;
+        };
+        match current.probe.judge(now, logged_in, heard, unbounded) {
+            Health::Starting => self.offline(),
+            Health::Dead => self.give_up(),
+            Health::Online => self.online(&client, false),
+            Health::Silent => self.online(&client, true),
+        }
+    }
+
+    fn give_up(&mut self) {
+        tracing::warn!(device = %self.context.name, "WhatsApp does not answer; connecting anew.");
+        self.offline();
+        self.close();
+    }
+
+    fn online(&mut self, client: &Arc<Client>, silent: bool) {
+        if self.live.borrow().is_none() {
+            self.amend(|current| {
+                current.online_since.get_or_insert_with(Instant::now);
+            });
+            self.linked = true;
+            self.why = Disconnect::Closed;
+            // It was only needed for the reconnect after a scan.
+            client.enable_auto_reconnect.store(false, Ordering::Relaxed);
+            self.show_account();
+            self.live.send_replace(Some(Arc::clone(client)));
+        }
+        if self.locked.as_ref().is_some_and(|(_, end)| *end <= Instant::now()) {
+            self.locked = None;
+        }
+        self.context.status.set(match &self.locked {
+            _ if client.persistence_manager().is_saver_halted() => {
+                DeviceState::Degraded(Degradation::Store)
+            }
+            _ if silent => DeviceState::Degraded(Degradation::Unproven),
+            Some((until, _)) => DeviceState::Degraded(Degradation::SendingLocked(*until)),
+            None => DeviceState::Connected,
+        });
+    }
+
+    fn show_account(&self) {
+        if let Some(client) = self.client() {
+            let device = client.persistence_manager().get_device_snapshot();
+            self.context.status.set_account(account(&device));
+        }
+    }
+
+    fn amend(&mut self, change: impl FnOnce(&mut Current)) {
+        if let Some(current) = &mut self.current {
+            change(current);
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! What is known of earlier messages.
+
+pub(crate) mod lookup;
+pub(crate) mod poll;
+pub(crate) mod row;

@@ -1,0 +1,90 @@
+//! Polls. Each one carries a secret, and its votes are encrypted with it. The secret and the answers of every poll that
+//! comes in or goes out are kept, so that a vote can say what was chosen.
+
+use data_encoding::HEXLOWER;
+use wa_rs::client::Client;
+use wa_rs::types::message::MessageInfo;
+use wa_rs::wacore::poll;
+use wa_rs::wacore::proto_helpers::MessageExt;
+use wa_rs::waproto::whatsapp as wa;
+
+use super::row::PollRow;
+use crate::model::UnixMillis;
+use crate::store::{Batch, Space, StoreError};
+use crate::whatsapp::directory::addresses;
+use crate::whatsapp::receive::body::{poll_of, unwrap};
+
+/// What is kept of a poll that came in, or that the account's phone sent.
+pub(crate) fn received(info: &MessageInfo, message: &wa::Message) -> Option<PollRow> {
+    let base = unwrap(message);
+    let poll = poll_of(base)?;
+    let secret = [base, message.get_base_message(), message]
+        .into_iter()
+        .find_map(|part| part.message_context_info.as_option()?.message_secret.as_ref())?;
+    let author = (!info.source.is_from_me).then(|| info.source.sender.to_non_ad_string());
+    let options = poll.options.iter().filter_map(|option| option.option_name.clone()).collect();
+    Some(PollRow { at: UnixMillis::now(), secret: HEXLOWER.encode(secret), options, author })
+}
+
+/// The secret of a poll that goes out. Every try uses the same one, because an earlier try may have arrived unnoticed.
+pub(crate) async fn sent(
+    space: &Space,
+    id: &str,
+    options: &[String],
+) -> Result<[u8; 32], StoreError> {
+    if let Some(row) = PollRow::find(space, id).await?
+        && let Ok(secret) = HEXLOWER.decode(row.secret.as_bytes())
+        && let Ok(secret) = secret.try_into()
+    {
+        return Ok(secret);
+    }
+    let secret: [u8; 32] = rand::random();
+    let row = PollRow {
+        at: UnixMillis::now(),
+        secret: HEXLOWER.encode(&secret),
+        options: options.to_vec(),
+        author: None,
+    };
+    let mut batch = Batch::new();
+    row.put(&mut batch, id);
+    space.write(batch).await?;
+    Ok(secret)
+}
+
+/// The answers that a vote chose; empty when the vote was taken back, `None` when it cannot be read.
+pub(crate) async fn choices(
+    client: &Client,
+    info: &MessageInfo,
+    vote: &wa::message::PollUpdateMessage,
+    row: &PollRow,
+) -> Option<Vec<String>> {
+    let sealed = vote.vote.as_option()?;
+    let sealed = poll::PollVoteCiphertext {
+        enc_payload: sealed.enc_payload.as_deref()?,
+        enc_iv: sealed.enc_iv.as_deref()?,
+    };
+    let secret = HEXLOWER.decode(row.secret.as_bytes()).ok()?;
+    let id = vote.poll_creation_message_key.as_option()?.id.as_deref()?;
+    let source = &info.source;
+    let voters = addresses(client, &source.sender, source.sender_alt.as_ref()).await;
+    let authors = match &row.author {
+        Some(author) => addresses(client, &author.parse().ok()?, None).await,
+        None => [client.lid(), client.pn()]
+            .into_iter()
+            .flatten()
+            .map(|jid| jid.to_non_ad_string())
+            .collect(),
+    };
+    // The addresses are part of the key, and which of a person's two was used depends on both phones.
+    let hashes = authors.iter().find_map(|author| {
+        voters.iter().find_map(|voter| {
+            poll::decrypt_poll_vote_with_secret(sealed, &secret, id, author, voter).ok()
+        })
+    })?;
+    let name = |hash: &Vec<u8>| {
+        let known = row.options.iter().find(|name| poll::compute_option_hash(name) == hash[..]);
+        // Of an answer that was added to the poll later, only the hash is known.
+        known.cloned().unwrap_or_else(|| format!("sha256:{}", HEXLOWER.encode(hash)))
+    };
+    Some(hashes.iter().map(name).collect())
+}

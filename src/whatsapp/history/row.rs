@@ -1,0 +1,127 @@
+//! What is kept of messages beside their events, in the device's space: for a week how to download or forward a file,
+//! for a season how to read the votes of a poll.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{MediaKind, MessageId, UnixMillis};
+use crate::store::{Batch, Space, StoreError};
+use crate::whatsapp::error::WhatsAppError;
+
+const MEDIA: &[u8] = b"media/";
+/// WhatsApp's hosts do not keep files much longer either.
+const KEEP_MEDIA: Duration = Duration::from_hours(7 * 24);
+const POLLS: &[u8] = b"poll/";
+/// People vote late.
+const KEEP_POLLS: Duration = Duration::from_hours(90 * 24);
+
+/// Where the file of a message is and how it is decrypted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct MediaRow {
+    /// When it came here; WhatsApp's clock counts in seconds, too coarse to say which of two was first.
+    pub(crate) at: UnixMillis,
+    pub(crate) kind: MediaKind,
+    pub(crate) direct_path: String,
+    pub(crate) media_key: Option<String>,
+    pub(crate) file_sha256: Option<String>,
+    pub(crate) file_enc_sha256: Option<String>,
+    pub(crate) size: Option<u64>,
+    pub(crate) mime: Option<String>,
+    pub(crate) filename: Option<String>,
+    /// The chat as the stanza named it, for asking the phone to upload the file again.
+    #[serde(default)]
+    pub(crate) chat: Option<String>,
+    /// Who sent it, in a group.
+    #[serde(default)]
+    pub(crate) participant: Option<String>,
+    #[serde(default)]
+    pub(crate) from_me: bool,
+    /// The message, ready to be forwarded: base64 of its encoding.
+    #[serde(default)]
+    pub(crate) forward: Option<String>,
+}
+
+impl MediaRow {
+    pub(crate) fn put(&self, batch: &mut Batch, id: &MessageId) {
+        let text = |field: &Option<String>| field.clone().unwrap_or_default();
+        let place = format!("{}/{}/{}", text(&self.chat), text(&self.participant), self.from_me);
+        match serde_json::to_vec(self) {
+            Ok(json) => batch.put([media_rows(id), place.into_bytes()].concat(), json),
+            Err(error) => tracing::error!(%error, "A file's keys could not be serialised."),
+        }
+    }
+
+    pub(crate) async fn save(&self, space: &Space, id: &MessageId) -> Result<(), StoreError> {
+        let mut batch = Batch::new();
+        self.put(&mut batch, id);
+        space.write(batch).await
+    }
+
+    /// Of several messages under one id it is the first one's: who copies an id comes later.
+    pub(crate) async fn find(space: &Space, id: &MessageId) -> Result<Self, WhatsAppError> {
+        let mut first: Option<Self> = None;
+        for (_, row) in space.scan(media_rows(id)).await? {
+            let row: Self = serde_json::from_slice(&row)
+                .map_err(|error| StoreError::Damaged(format!("media: {error}")))?;
+            if first.as_ref().is_none_or(|first| row.at < first.at) {
+                first = Some(row);
+            }
+        }
+        first.ok_or(WhatsAppError::NotFound)
+    }
+}
+
+/// Where the rows of a message id begin. The sender chooses a message's id: a stranger's message under a known id has a
+/// row of its own.
+fn media_rows(id: &MessageId) -> Vec<u8> {
+    [MEDIA, id.as_str().as_bytes(), b"/"].concat()
+}
+
+/// What is needed to read the votes of a poll.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct PollRow {
+    pub(crate) at: UnixMillis,
+    pub(crate) secret: String,
+    pub(crate) options: Vec<String>,
+    /// Who asked; `None` for ourselves.
+    pub(crate) author: Option<String>,
+}
+
+impl PollRow {
+    pub(crate) fn put(&self, batch: &mut Batch, id: &str) {
+        match serde_json::to_vec(self) {
+            Ok(json) => batch.put([POLLS, id.as_bytes()].concat(), json),
+            Err(error) => tracing::error!(%error, "A poll could not be serialised."),
+        }
+    }
+
+    pub(crate) async fn find(space: &Space, id: &str) -> Result<Option<Self>, StoreError> {
+        let Some(row) = space.get([POLLS, id.as_bytes()].concat()).await? else { return Ok(None) };
+        serde_json::from_slice(&row)
+            .map(Some)
+            .map_err(|error| StoreError::Damaged(format!("poll: {error}")))
+    }
+}
+
+#[derive(Deserialize)]
+struct Age {
+    at: UnixMillis,
+}
+
+/// Removes the rows that have been kept long enough.
+pub(crate) async fn prune(space: &Space) -> Result<(), StoreError> {
+    let mut batch = Batch::new();
+    let mut old = 0_usize;
+    for (rows, keep) in [(MEDIA, KEEP_MEDIA), (POLLS, KEEP_POLLS)] {
+        let horizon = UnixMillis::now().before(keep);
+        for (key, value) in space.scan(rows).await? {
+            let at = serde_json::from_slice::<Age>(&value).map(|row| row.at).unwrap_or_default();
+            if at < horizon {
+                batch.remove(key);
+                old += 1;
+            }
+        }
+    }
+    if old == 0 { Ok(()) } else { space.write(batch).await }
+}

@@ -1,0 +1,417 @@
+//! Uploads and downloads. Everything streams through unlinked files in the store's spool: no file is ever whole in
+//! memory, and a crash leaves nothing behind. Blocking work has threads of its own.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use data_encoding::HEXLOWER;
+use tokio::sync::{mpsc, oneshot};
+use wa_rs::client::Client;
+use wa_rs::download::{DownloadParams, MediaType};
+use wa_rs::http::HttpStatusError;
+use wa_rs::upload::UploadResponse;
+use wa_rs::wacore::upload::{EncryptedMediaInfo, UploadSource, encrypt_media_streaming};
+
+use super::fetch::FetchError;
+use super::image;
+use super::mp4::{self, MediaHeader};
+use crate::model::{MediaKind, MediaSource, MessageId};
+use crate::whatsapp::context::Context;
+use crate::whatsapp::error::WhatsAppError;
+use crate::whatsapp::history::row::MediaRow;
+
+/// How much is read at once on the way to a caller.
+const CHUNK: usize = 64 << 10;
+
+/// A file to be sent, as the request describes it.
+pub(crate) struct Wanted<'a> {
+    pub(crate) kind: MediaKind,
+    pub(crate) source: &'a MediaSource,
+    pub(crate) mime: Option<&'a str>,
+    pub(crate) filename: Option<&'a str>,
+}
+
+/// A file that WhatsApp's hosts have, with what its message says about it.
+pub(crate) struct UploadedFile {
+    pub(crate) upload: UploadResponse,
+    pub(crate) mime: String,
+    pub(crate) filename: Option<String>,
+    pub(crate) size: Option<(u32, u32)>,
+    pub(crate) seconds: Option<u32>,
+}
+
+/// A file that is streamed to a caller.
+pub struct MediaStream {
+    /// Its type, as the sender said.
+    pub mime: Option<String>,
+    /// A document's name.
+    pub filename: Option<String>,
+    /// Bytes, when known.
+    pub size: Option<u64>,
+    /// The decrypted bytes; an error ends the stream.
+    pub chunks: mpsc::Receiver<Result<Bytes, WhatsAppError>>,
+}
+
+/// A file that is encrypted and ready to go.
+struct Ready {
+    cipher: Arc<File>,
+    length: u64,
+    info: EncryptedMediaInfo,
+    mime: String,
+    header: MediaHeader,
+}
+
+/// Why a file was not uploaded.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum MediaError {
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    #[error("the file is not {wanted}: it looks like {found}")]
+    Mismatch { wanted: &'static str, found: String },
+    #[error("the file is larger than media.max_size")]
+    TooLarge,
+    #[error("the file could not be read or written: {0}")]
+    Disk(#[from] std::io::Error),
+    #[error("the file could not be encrypted: {0}")]
+    Cipher(String),
+    #[error("the upload failed: {0}")]
+    Upload(String),
+}
+
+/// Fetches or opens a file, encrypts it and uploads it.
+pub(crate) async fn upload(
+    context: &Arc<Context>,
+    client: &Client,
+    wanted: Wanted<'_>,
+) -> Result<UploadedFile, MediaError> {
+    let Wanted { kind, source, mime, filename } = wanted;
+    let (worker, source, mime) = (Arc::clone(context), source.clone(), mime.map(str::to_owned));
+    let name = filename.map(str::to_owned).or_else(|| match (&source, kind) {
+        (MediaSource::Url(url), MediaKind::Document) => last_segment(url),
+        _ => None,
+    });
+    // Fetching and encrypting are heavy: only a few run at a time, however many devices there are.
+    let permit = Arc::clone(&context.heavy).acquire_owned().await;
+    let ready = on_thread(move || make_ready(&worker, kind, &source, mime)).await?;
+    drop(permit);
+    let Ready { cipher, length, info, mime, header: MediaHeader { size, seconds } } = ready;
+    let source = Cipher { file: cipher, length };
+    let upload = client
+        .upload_stream(source, info, media_type(kind))
+        .await
+        .map_err(|error| MediaError::Upload(error.to_string()))?;
+    Ok(UploadedFile { upload, mime, filename: name, size, seconds })
+}
+
+fn make_ready(
+    context: &Context,
+    kind: MediaKind,
+    source: &MediaSource,
+    mime: Option<String>,
+) -> Result<Ready, MediaError> {
+    let spool = context.store.spool();
+    let (mut plain, claimed) = match source {
+        MediaSource::Url(url) => {
+            let mut file = scratch(&spool)?;
+            let claimed = context.fetcher.fetch(url, &mut file)?;
+            (file, claimed)
+        }
+        MediaSource::Spool(path) => (File::open(path)?, None),
+    };
+    if plain.metadata()?.len() > context.max_media {
+        return Err(MediaError::TooLarge);
+    }
+    let mut head = Vec::new();
+    plain.seek(SeekFrom::Start(0))?;
+    (&plain).take(image::HEAD as u64).read_to_end(&mut head)?;
+    let mime = decide_type(kind, mime, image::sniff(&head), claimed)?;
+    let header = match kind {
+        MediaKind::Image | MediaKind::Sticker => {
+            MediaHeader { size: image::dimensions(&mut plain), seconds: None }
+        }
+        MediaKind::Video => mp4::header(&mut plain),
+        // Voice notes come in Ogg, other audio often in MP4.
+        MediaKind::Audio | MediaKind::Voice => {
+            let opus = mime.contains("opus").then(|| mp4::opus(&mut plain)).flatten();
+            let seconds = opus.or_else(|| mp4::header(&mut plain).seconds);
+            MediaHeader { size: None, seconds }
+        }
+        MediaKind::Document => MediaHeader::default(),
+    };
+    plain.seek(SeekFrom::Start(0))?;
+    let cipher = scratch(&spool)?;
+    let info = encrypt_media_streaming(
+        std::io::BufReader::with_capacity(CHUNK, plain),
+        std::io::BufWriter::with_capacity(CHUNK, &cipher),
+        media_type(kind),
+    )
+    .map_err(|error| MediaError::Cipher(error.to_string()))?;
+    let length = cipher.metadata()?.len();
+    Ok(Ready { cipher: Arc::new(cipher), length, info, mime, header })
+}
+
+/// The type of a file: what the caller says counts most, then what the bytes look like, then what the server says. An
+/// error page must not be sent as a picture.
+fn decide_type(
+    kind: MediaKind,
+    said: Option<String>,
+    sniffed: Option<&'static str>,
+    claimed: Option<String>,
+) -> Result<String, MediaError> {
+    if let Some(said) = said {
+        return Ok(said);
+    }
+    let (wanted, family) = match kind {
+        MediaKind::Document => {
+            let found = sniffed.map(str::to_owned).or(claimed);
+            return Ok(found.unwrap_or_else(|| "application/octet-stream".to_owned()));
+        }
+        MediaKind::Image => ("a picture", "image/"),
+        MediaKind::Sticker => ("a WebP picture", "image/webp"),
+        MediaKind::Video => ("a video", "video/"),
+        MediaKind::Audio | MediaKind::Voice => ("audio", "audio/"),
+    };
+    match sniffed {
+        Some(found) if found.starts_with(family) => Ok(found.to_owned()),
+        // These containers hold video or audio; the caller knows that this one has no video.
+        Some("video/mp4") if family == "audio/" => Ok("audio/mp4".to_owned()),
+        Some("video/webm") if family == "audio/" => Ok("audio/webm".to_owned()),
+        Some(found) => Err(MediaError::Mismatch { wanted, found: found.to_owned() }),
+        None => match claimed {
+            Some(claimed) if claimed.starts_with(family) => Ok(claimed),
+            claimed => {
+                let found = claimed.unwrap_or_else(|| "something else".to_owned());
+                Err(MediaError::Mismatch { wanted, found })
+            }
+        },
+    }
+}
+
+/// The name at the end of a URL's path.
+fn last_segment(url: &str) -> Option<String> {
+    let path = url.split(['?', '#']).next()?.split_once("://")?.1;
+    let (_, name) = path.rsplit_once('/')?;
+    let mut bytes = Vec::with_capacity(name.len());
+    let mut rest = name.as_bytes();
+    while let Some((&first, tail)) = rest.split_first() {
+        let escaped = tail
+            .get(..2)
+            .filter(|_| first == b'%')
+            .and_then(|hex| data_encoding::HEXLOWER_PERMISSIVE.decode(hex).ok()?.first().copied());
+        bytes.push(escaped.unwrap_or(first));
+        rest = if escaped.is_some() { tail.get(2..).unwrap_or_default() } else { tail };
+    }
+    let name: String = String::from_utf8_lossy(&bytes)
+        .chars()
+        .filter(|c| !c.is_control() && !matches!(c, '/' | '\\'))
+        .take(255)
+        .collect();
+    (!name.is_empty()).then_some(name)
+}
+
+/// Downloads and decrypts a received file, then streams it. Nothing is streamed before the whole file is verified.
+pub(crate) async fn download(
+    context: &Arc<Context>,
+    client: &Client,
+    id: &MessageId,
+    mut row: MediaRow,
+) -> Result<MediaStream, WhatsAppError> {
+    if row.size.is_some_and(|size| size > context.max_media) {
+        return Err(WhatsAppError::TooLarge);
+    }
+    let file = match fetch(context, client, &row).await {
+        Err(WhatsAppError::Expired) => {
+            row.direct_path = upload_again(client, id, &row).await?;
+            row.save(&context.store.space(&context.name), id).await?;
+            fetch(context, client, &row).await?
+        }
+        fetched => fetched?,
+    };
+    let (chunks, stream) = mpsc::channel(4);
+    context.tasks.spawn("media stream", send_chunks(file, chunks));
+    let MediaRow { mime, filename, size, .. } = row;
+    Ok(MediaStream { mime, filename, size, chunks: stream })
+}
+
+/// Downloads and decrypts into a nameless file.
+async fn fetch(context: &Context, client: &Client, row: &MediaRow) -> Result<File, WhatsAppError> {
+    let params = params(row).ok_or(WhatsAppError::NotFound)?;
+    let spool = context.store.spool();
+    let sink = on_thread(move || scratch(&spool))
+        .await
+        .map_err(|error| WhatsAppError::Media(error.to_string()))?;
+    client.download_to_writer(&params, sink).await.map_err(|error| {
+        let refused = error.chain().find_map(|cause| cause.downcast_ref::<HttpStatusError>());
+        match refused.map(|refused| refused.status) {
+            // The hosts also answer 403 when a path's signature has expired.
+            Some(403 | 404 | 410) => WhatsAppError::Expired,
+            Some(status) => WhatsAppError::Refused(status.to_string()),
+            None => WhatsAppError::Media(format!("the download failed: {error}")),
+        }
+    })
+}
+
+/// Asks the account's phone to upload a file that WhatsApp's hosts no longer have; returns its new path. It fails when
+/// the phone is off or has deleted the file.
+async fn upload_again(
+    client: &Client,
+    id: &MessageId,
+    row: &MediaRow,
+) -> Result<String, WhatsAppError> {
+    let key = row.media_key.as_ref().and_then(|key| HEXLOWER.decode(key.as_bytes()).ok());
+    let chat = row.chat.as_ref().and_then(|chat| chat.parse::<wa_rs::Jid>().ok());
+    let (Some(key), Some(chat)) = (key, chat) else { return Err(WhatsAppError::Expired) };
+    let participant = row.participant.as_ref().and_then(|jid| jid.parse::<wa_rs::Jid>().ok());
+    let request = wa_rs::MediaReuploadRequest {
+        msg_id: id.as_str(),
+        chat_jid: &chat,
+        media_key: &key,
+        is_from_me: row.from_me,
+        participant: participant.as_ref(),
+    };
+    match client.media_reupload().request(&request).await {
+        Ok(wa_rs::MediaRetryResult::Success { direct_path }) => Ok(direct_path),
+        Err(wa_rs::MediaReuploadError::Client(_)) => Err(WhatsAppError::NotConnected),
+        Ok(_) | Err(_) => Err(WhatsAppError::Expired),
+    }
+}
+
+async fn send_chunks(file: File, chunks: mpsc::Sender<Result<Bytes, WhatsAppError>>) {
+    use tokio::io::AsyncReadExt;
+    let mut file = tokio::fs::File::from_std(file);
+    loop {
+        let mut chunk = Vec::with_capacity(CHUNK);
+        let read = (&mut file).take(CHUNK as u64).read_to_end(&mut chunk).await;
+        let (item, last) = match read {
+            Ok(0) => return,
+            Ok(_) => (Ok(Bytes::from(chunk)), false),
+            Err(error) => (Err(WhatsAppError::Media(error.to_string())), true),
+        };
+        // A caller who hung up does not want the rest.
+        if chunks.send(item).await.is_err() || last {
+            return;
+        }
+    }
+}
+
+pub(crate) fn media_type(kind: MediaKind) -> MediaType {
+    match kind {
+        MediaKind::Image => MediaType::Image,
+        MediaKind::Video => MediaType::Video,
+        MediaKind::Audio | MediaKind::Voice => MediaType::Audio,
+        MediaKind::Document => MediaType::Document,
+        MediaKind::Sticker => MediaType::Sticker,
+    }
+}
+
+fn params(row: &MediaRow) -> Option<DownloadParams> {
+    let bytes = |hex: &Option<String>| HEXLOWER.decode(hex.as_ref()?.as_bytes()).ok();
+    Some(DownloadParams {
+        direct_path: row.direct_path.clone(),
+        media_key: bytes(&row.media_key),
+        file_sha256: bytes(&row.file_sha256)?,
+        file_enc_sha256: bytes(&row.file_enc_sha256),
+        file_length: row.size.unwrap_or_default(),
+        media_type: media_type(row.kind),
+    })
+}
+
+/// A file in the spool that is unlinked at once, so that it vanishes with its handle.
+fn scratch(spool: &Path) -> std::io::Result<File> {
+    let path = spool.join(format!("scratch-{:032x}", rand::random::<u128>()));
+    let file = File::options().read(true).write(true).create_new(true).open(&path)?;
+    std::fs::remove_file(&path)?;
+    Ok(file)
+}
+
+/// The encrypted file. Every attempt of an upload reads it from an offset of its own.
+struct Cipher {
+    file: Arc<File>,
+    length: u64,
+}
+
+impl UploadSource for Cipher {
+    fn len(&self) -> u64 {
+        self.length
+    }
+
+    fn reader_from(&self, offset: u64) -> std::io::Result<Box<dyn Read + Send>> {
+        Ok(Box::new(At { file: Arc::clone(&self.file), offset }))
+    }
+}
+
+struct At {
+    file: Arc<File>,
+    offset: u64,
+}
+
+impl Read for At {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.file.read_at(buffer, self.offset)?;
+        self.offset += count as u64;
+        Ok(count)
+    }
+}
+
+/// Runs blocking work on a thread of its own.
+pub(crate) async fn on_thread<T, E>(
+    work: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> Result<T, E>
+where
+    T: Send + 'static,
+    E: From<std::io::Error> + Send + 'static,
+{
+    let (done, outcome) = oneshot::channel();
+    std::thread::Builder::new()
+        .name("whatsapp media".to_owned())
+        .stack_size(512 << 10)
+        .spawn(move || drop(done.send(work())))?;
+    // The sender only vanishes when the work panicked.
+    outcome.await.unwrap_or_else(|_| Err(std::io::Error::other("the work was lost").into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_page_is_no_picture() {
+        let html = || Some("text/html".to_owned());
+        assert!(decide_type(MediaKind::Image, None, None, html()).is_err());
+        assert!(decide_type(MediaKind::Image, None, Some("application/pdf"), None).is_err());
+        assert_eq!(
+            decide_type(MediaKind::Image, None, Some("image/png"), html()).ok().as_deref(),
+            Some("image/png")
+        );
+        assert_eq!(
+            decide_type(MediaKind::Document, None, None, html()).ok().as_deref(),
+            Some("text/html")
+        );
+        assert_eq!(
+            decide_type(MediaKind::Audio, None, Some("video/mp4"), None).ok().as_deref(),
+            Some("audio/mp4")
+        );
+        let said = Some("image/x-own".to_owned());
+        assert_eq!(
+            decide_type(MediaKind::Image, said, None, None).ok().as_deref(),
+            Some("image/x-own")
+        );
+    }
+
+    #[test]
+    fn a_document_is_named_by_its_url() {
+        for (url, name) in [
+            ("https://x.example/a/b/Harga%20Baru.pdf?x=1#y", Some("Harga Baru.pdf")),
+            ("https://x.example/a/%2e%2e%2fetc", Some("..etc")),
+            ("https://x.example/a/%zz", Some("%zz")),
+            ("https://x.example/", None),
+            ("https://x.example", None),
+        ] {
+            assert_eq!(last_segment(url).as_deref(), name, "{url}");
+        }
+    }
+}

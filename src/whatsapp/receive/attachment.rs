@@ -1,0 +1,88 @@
+//! Files in messages: what is kept of them, so that they can be downloaded and forwarded.
+
+use data_encoding::HEXLOWER;
+use wa_rs::buffa::Message as _;
+use wa_rs::wacore::proto_helpers::MessageExt;
+use wa_rs::waproto::whatsapp as wa;
+
+use super::body::Body;
+use crate::model::{DeviceName, MediaData, MediaKind, UnixMillis};
+use crate::whatsapp::history::row::MediaRow;
+
+pub(crate) fn attachment(m: &wa::Message) -> Option<Body> {
+    if let Some(image) = m.image_message.as_option() {
+        let media = row(image, MediaKind::Image, image.mimetype.as_ref(), None);
+        return Some(Body { media, ..Body::new("image").text(image.caption.as_ref()) });
+    }
+    if let Some(video) = m.video_message.as_option().or(m.ptv_message.as_option()) {
+        let media = row(video, MediaKind::Video, video.mimetype.as_ref(), None);
+        let body = Body::new("video").text(video.caption.as_ref()).detail("seconds", video.seconds);
+        return Some(Body { media, ..body });
+    }
+    if let Some(audio) = m.audio_message.as_option() {
+        let (kind, name) = match audio.ptt {
+            Some(true) => (MediaKind::Voice, "voice"),
+            _ => (MediaKind::Audio, "audio"),
+        };
+        let media = row(audio, kind, audio.mimetype.as_ref(), None);
+        return Some(Body { media, ..Body::new(name).detail("seconds", audio.seconds) });
+    }
+    if let Some(file) = m.document_message.as_option() {
+        let media = row(file, MediaKind::Document, file.mimetype.as_ref(), file.file_name.as_ref());
+        return Some(Body { media, ..Body::new("document").text(file.caption.as_ref()) });
+    }
+    let sticker = m.sticker_message.as_option()?;
+    let media = row(sticker, MediaKind::Sticker, sticker.mimetype.as_ref(), None);
+    Some(Body { media, ..Body::new("sticker") })
+}
+
+/// The row of a file that is being sent.
+pub(crate) fn sent_file(message: &wa::Message, chat: &str, view_once: bool) -> Option<MediaRow> {
+    let row = attachment(message)?.media?;
+    let forward = if view_once { None } else { forwardable(message) };
+    let at = UnixMillis::now();
+    Some(MediaRow { at, chat: Some(chat.to_owned()), from_me: true, forward, ..row })
+}
+
+/// The message of a file as it would be forwarded, unless it is unreasonably large.
+pub(crate) fn forwardable(base: &wa::Message) -> Option<String> {
+    const MOST: usize = 64 << 10;
+    let encoded = base.prepare_for_forward().encode_to_vec();
+    (encoded.len() <= MOST).then(|| data_encoding::BASE64.encode(&encoded))
+}
+
+fn row(
+    file: &dyn wa_rs::wacore::download::Downloadable,
+    kind: MediaKind,
+    mime: Option<&String>,
+    filename: Option<&String>,
+) -> Option<MediaRow> {
+    Some(MediaRow {
+        at: UnixMillis::default(),
+        kind,
+        direct_path: file.direct_path()?.to_owned(),
+        media_key: file.media_key().map(|key| HEXLOWER.encode(key)),
+        file_sha256: file.file_sha256().map(|hash| HEXLOWER.encode(hash)),
+        file_enc_sha256: file.file_enc_sha256().map(|hash| HEXLOWER.encode(hash)),
+        size: file.file_length(),
+        mime: mime.cloned(),
+        filename: filename.cloned(),
+        chat: None,
+        participant: None,
+        from_me: false,
+        forward: None,
+    })
+}
+
+impl MediaRow {
+    /// What an event says of the file.
+    pub(crate) fn public(&self, device: &DeviceName, id: &str) -> MediaData {
+        MediaData {
+            url: format!("/v1/devices/{device}/media/{id}"),
+            mime: self.mime.clone(),
+            size: self.size,
+            sha256: self.file_sha256.clone(),
+            filename: self.filename.clone(),
+        }
+    }
+}

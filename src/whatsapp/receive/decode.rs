@@ -1,0 +1,259 @@
+//! Turns WhatsApp's messages into events. Pure: addresses are resolved before, nothing is fetched or written. A message
+//! of a kind that is not understood becomes an event that names the kind; it is never dropped.
+
+use serde_json::{Map, Value, json};
+use wa_rs::types::message::MessageInfo;
+use wa_rs::wacore::proto_helpers::MessageExt;
+use wa_rs::waproto::whatsapp as wa;
+
+use super::attachment::{attachment, forwardable};
+use super::body::{Body, poll_of, unwrap};
+use crate::model::{
+    DeviceName, Event, EventData, EventId, EventType, MessageData, Person, Reply, UnixMillis,
+};
+use crate::whatsapp::history::row::MediaRow;
+
+/// A message as an event, and what is needed to download its file later.
+#[derive(Debug)]
+pub(crate) struct Decoded {
+    pub(crate) event: Event,
+    pub(crate) media: Option<MediaRow>,
+}
+
+/// The event of a message; `None` when it carries nothing for people (keys, settings).
+pub(crate) fn message(
+    device: &DeviceName,
+    info: &MessageInfo,
+    message: &wa::Message,
+    from: Person,
+    chat: String,
+) -> Option<Decoded> {
+    let base = unwrap(message);
+    let Body { kind, text, media, mut details, event } = body(base)?;
+    if message.is_view_once() {
+        details.insert("view_once".to_owned(), Value::Bool(true));
+    }
+    let context = context(base);
+    if context.is_some_and(|context| context.is_forwarded == Some(true)) {
+        details.insert("forwarded".to_owned(), Value::Bool(true));
+    }
+    let from_me = info.source.is_from_me;
+    let event =
+        event.unwrap_or(if from_me { EventType::MessageSent } else { EventType::MessageReceived });
+    let at = UnixMillis::from_millis(
+        u64::try_from(info.timestamp.timestamp_millis()).unwrap_or_default(),
+    );
+    let data = MessageData {
+        id: info.id.clone(),
+        group: info.source.is_group.then(|| chat.clone()),
+        chat,
+        from,
+        from_me,
+        kind: kind.to_owned(),
+        text,
+        mentions: context.map(|context| context.mentioned_jid.clone()).unwrap_or_default(),
+        reply_to: context.and_then(reply),
+        media: media.as_ref().map(|row| row.public(device, &info.id)),
+        details: (!details.is_empty()).then_some(Value::Object(details)),
+    };
+    // Derived from the addresses in the stanza, not from those shown: the same message may be resolved better the next
+    // time, and must still have the same id.
+    let id = EventId::derive(&[
+        device.as_str(),
+        &info.source.chat.to_non_ad_string(),
+        &info.source.sender.to_non_ad_string(),
+        &info.id,
+        event.as_str(),
+    ]);
+    let event = Event {
+        id,
+        kind: event,
+        timestamp: at,
+        device: device.clone(),
+        data: EventData::Message(Box::new(data)),
+    };
+    let media = media.map(|row| MediaRow {
+        at: UnixMillis::now(),
+        chat: Some(info.source.chat.to_non_ad_string()),
+        participant: info.source.is_group.then(|| info.source.sender.to_non_ad_string()),
+        from_me,
+        // A view-once message cannot be forwarded.
+        forward: (!message.is_view_once()).then(|| forwardable(base)).flatten(),
+        ..row
+    });
+    Some(Decoded { event, media })
+}
+
+impl Decoded {
+    /// Adds the chosen answers of a vote that could be read.
+    pub(crate) fn chose(&mut self, options: Vec<String>) {
+        if let EventData::Message(data) = &mut self.event.data {
+            let details = data.details.get_or_insert_with(|| Value::Object(Map::new()));
+            if let Value::Object(details) = details {
+                details.insert("options".to_owned(), options.into());
+            }
+        }
+    }
+}
+
+fn body(m: &wa::Message) -> Option<Body> {
+    if let Some(text) = m.conversation.as_ref() {
+        return Some(Body::new("text").text(Some(text)));
+    }
+    if let Some(text) = m.extended_text_message.as_option() {
+        return Some(Body::new("text").text(text.text.as_ref()));
+    }
+    attachment(m).or_else(|| place_or_card(m)).or_else(|| answer(m)).or_else(|| about(m))
+}
+
+fn place_or_card(m: &wa::Message) -> Option<Body> {
+    if let Some(place) = m.location_message.as_option() {
+        let body = Body::new("location")
+            .text(place.comment.as_ref())
+            .detail("latitude", place.degrees_latitude)
+            .detail("longitude", place.degrees_longitude)
+            .detail("name", place.name.clone())
+            .detail("address", place.address.clone());
+        return Some(body);
+    }
+    if let Some(place) = m.live_location_message.as_option() {
+        let body = Body::new("live_location")
+            .text(place.caption.as_ref())
+            .detail("latitude", place.degrees_latitude)
+            .detail("longitude", place.degrees_longitude)
+            .detail("accuracy", place.accuracy_in_meters);
+        return Some(body);
+    }
+    let card = |card: &wa::message::ContactMessage| json!({ "name": card.display_name, "vcard": card.vcard });
+    if let Some(contact) = m.contact_message.as_option() {
+        return Some(Body::new("contact").detail("contacts", vec![card(contact)]));
+    }
+    if let Some(array) = m.contacts_array_message.as_option() {
+        let cards: Vec<Value> = array.contacts.iter().map(card).collect();
+        return Some(Body::new("contact").detail("contacts", cards));
+    }
+    let poll = poll_of(m)?;
+    let options: Vec<Value> =
+        poll.options.iter().filter_map(|o| o.option_name.clone()).map(Value::from).collect();
+    let body = Body::new("poll")
+        .text(poll.name.as_ref())
+        .detail("options", options)
+        .detail("selectable", poll.selectable_options_count);
+    Some(body)
+}
+
+/// A press on a button or list that a business sent: its label as text, and its id.
+fn answer(m: &wa::Message) -> Option<Body> {
+    use wa::message::buttons_response_message::Response;
+    if let Some(pressed) = m.buttons_response_message.as_option() {
+        let text = pressed.response.as_ref().map(|Response::SelectedDisplayText(text)| text);
+        return Some(
+            Body::new("text").text(text).detail("selected", pressed.selected_button_id.clone()),
+        );
+    }
+    if let Some(pressed) = m.template_button_reply_message.as_option() {
+        let body = Body::new("text")
+            .text(pressed.selected_display_text.as_ref())
+            .detail("selected", pressed.selected_id.clone());
+        return Some(body);
+    }
+    if let Some(chosen) = m.list_response_message.as_option() {
+        let row = chosen.single_select_reply.as_option().and_then(|r| r.selected_row_id.clone());
+        return Some(Body::new("text").text(chosen.title.as_ref()).detail("selected", row));
+    }
+    let chosen = m.interactive_response_message.as_option()?;
+    let text = chosen.body.as_option().and_then(|body| body.text.as_ref());
+    Some(Body::new("text").text(text))
+}
+
+/// Messages about another message, and those that are not understood.
+fn about(m: &wa::Message) -> Option<Body> {
+    if let Some(reaction) = m.reaction_message.as_option() {
+        let emoji = reaction.text.clone().unwrap_or_default();
+        let body = target(Body::new("reaction"), reaction.key.as_option())
+            .text(Some(&emoji))
+            .detail("emoji", emoji);
+        return Some(body.is(EventType::MessageReaction));
+    }
+    if let Some(vote) = m.poll_update_message.as_option() {
+        let body = target(Body::new("poll_vote"), vote.poll_creation_message_key.as_option());
+        return Some(body.is(EventType::PollVote));
+    }
+    if let Some(protocol) = m.protocol_message.as_option() {
+        return protocol_message(protocol);
+    }
+    unsupported(m)
+}
+
+fn protocol_message(protocol: &wa::message::ProtocolMessage) -> Option<Body> {
+    use wa::message::protocol_message::Type;
+    let key = protocol.key.as_option();
+    if protocol.r#type == Some(Type::REVOKE) {
+        return Some(target(Body::new("revoked"), key).is(EventType::MessageRevoked));
+    }
+    let edited = protocol.edited_message.as_option()?;
+    let new = body(unwrap(edited))?;
+    // An edit changes the text only; the file stays as it was.
+    Some(target(Body { media: None, ..new }, key).is(EventType::MessageEdited))
+}
+
+fn target(body: Body, key: Option<&wa::MessageKey>) -> Body {
+    body.detail("message", key.and_then(|key| key.id.clone()))
+        .detail("author", key.and_then(|key| key.participant.clone()))
+}
+
+/// Names the first field of a message that is not understood.
+fn unsupported(m: &wa::Message) -> Option<Body> {
+    const PLUMBING: [&str; 4] = [
+        "sender_key_distribution_message",
+        "fast_ratchet_key_sender_key_distribution_message",
+        "message_context_info",
+        "device_sent_message",
+    ];
+    let Ok(Value::Object(fields)) = serde_json::to_value(m) else { return None };
+    let name = fields
+        .into_iter()
+        .find(|(name, value)| {
+            let empty = value.is_null() || value.as_array().is_some_and(Vec::is_empty);
+            !empty && !name.starts_with("__") && !PLUMBING.contains(&name.as_str())
+        })?
+        .0;
+    Some(Body::new("unsupported").detail("type", name.trim_end_matches("_message").to_owned()))
+}
+
+/// The context of the first part that has one.
+fn context(m: &wa::Message) -> Option<&wa::ContextInfo> {
+    macro_rules! first {
+        ($($field:ident),+ $(,)?) => {
+            None$(.or_else(|| m.$field.as_option().and_then(|part| part.context_info.as_option())))+
+        };
+    }
+    first!(
+        extended_text_message,
+        image_message,
+        video_message,
+        ptv_message,
+        audio_message,
+        document_message,
+        sticker_message,
+        location_message,
+        live_location_message,
+        contact_message,
+        contacts_array_message,
+        buttons_response_message,
+        template_button_reply_message,
+        list_response_message,
+        interactive_response_message,
+        poll_creation_message,
+        poll_creation_message_v3,
+    )
+}
+
+fn reply(context: &wa::ContextInfo) -> Option<Reply> {
+    let quoted = context.quoted_message.as_option();
+    let text = quoted.and_then(|quoted| {
+        let base = quoted.get_base_message();
+        base.text_content().or_else(|| base.get_caption()).map(str::to_owned)
+    });
+    Some(Reply { id: context.stanza_id.clone()?, from: context.participant.clone(), text })
+}

@@ -1,0 +1,125 @@
+//! Takes messages in: they are decoded and on disk before WhatsApp gets its ack. When they cannot be written they are
+//! not acked, and WhatsApp sends them again; the ids of the events make that harmless.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use wa_rs::client::Client;
+use wa_rs::types::events::InboundMessage;
+use wa_rs::types::message::MessageInfo;
+use wa_rs::wacore::proto_helpers::MessageExt;
+use wa_rs::{InboundDurabilityHook, anyhow};
+
+use super::{decode, notification};
+use crate::model::{MessageId, UnixMillis};
+use crate::store::{Batch, NewEvent, StoreError};
+use crate::whatsapp::context::Context;
+use crate::whatsapp::directory::{chat, person};
+use crate::whatsapp::history::poll;
+use crate::whatsapp::history::row::PollRow;
+use crate::whatsapp::recorder;
+
+/// Where the engine hands over messages before it acks them.
+pub(crate) struct Inbox {
+    context: Arc<Context>,
+}
+
+impl Inbox {
+    pub(crate) fn new(context: &Arc<Context>) -> Self {
+        Self { context: Arc::clone(context) }
+    }
+}
+
+#[async_trait]
+impl InboundDurabilityHook for Inbox {
+    async fn on_messages(
+        &self,
+        client: Arc<Client>,
+        batch: &[InboundMessage],
+    ) -> anyhow::Result<()> {
+        keep(&self.context, &client, batch).await?;
+        Ok(())
+    }
+}
+
+/// Keeps messages that did not come through the hook (channels, recoveries). They are acked already, so a failure can
+/// only be logged.
+pub(crate) async fn keep_late(context: &Context, client: &Client, batch: &[InboundMessage]) {
+    if let Err(error) = keep(context, client, batch).await {
+        tracing::error!(device = %context.name, %error, "Messages could not be written.");
+    }
+}
+
+/// Records a message that WhatsApp gives to phones only. Its content cannot be fetched, and it is acked already.
+pub(crate) async fn keep_unavailable(
+    context: &Context,
+    client: &Client,
+    info: &MessageInfo,
+    kind: &str,
+) {
+    let (from, chat) = (person(client, info).await, chat(client, info).await);
+    if let Some(event) = notification::unavailable(&context.name, info, kind, from, chat) {
+        drop(context.recorder.send(recorder::Record::Event(event)));
+        context.status.heard(UnixMillis::now());
+    }
+}
+
+async fn keep(
+    context: &Context,
+    client: &Client,
+    batch: &[InboundMessage],
+) -> Result<(), StoreError> {
+    let space = context.store.space(&context.name);
+    let mut events = Vec::with_capacity(batch.len());
+    let mut rows = Batch::new();
+    let mut any_row = false;
+    let mut polls = BTreeMap::new();
+    for InboundMessage { message, info, .. } in batch {
+        let from = person(client, info).await;
+        let chat = chat(client, info).await;
+        let Some(mut decoded) = decode::message(&context.name, info, message, from, chat) else {
+            continue;
+        };
+        // Under an id that is not valid nobody could ask for the file.
+        if let (Some(row), Some(id)) = (&decoded.media, MessageId::parse(&info.id)) {
+            row.put(&mut rows, &id);
+            any_row = true;
+        }
+        // The first poll under an id stays: whoever copies the id must not make the first one's votes unreadable.
+        if let Some(poll) = poll::received(info, message)
+            && !polls.contains_key(&info.id)
+            && PollRow::find(&space, &info.id).await?.is_none()
+        {
+            poll.put(&mut rows, &info.id);
+            any_row = true;
+            polls.insert(info.id.clone(), poll);
+        }
+        if let Some(vote) = message.get_base_message().poll_update_message.as_option() {
+            // The poll may be in the same batch as the vote.
+            let known = match vote.poll_creation_message_key.as_option().and_then(|k| k.id.as_ref())
+            {
+                Some(id) => match polls.get(id) {
+                    Some(poll) => Some(poll.clone()),
+                    None => PollRow::find(&space, id).await?,
+                },
+                None => None,
+            };
+            if let Some(known) = known
+                && let Some(options) = poll::choices(client, info, vote, &known).await
+            {
+                decoded.chose(options);
+            }
+        }
+        events.push(NewEvent::from(&decoded.event));
+    }
+    if events.is_empty() {
+        return Ok(());
+    }
+    let rows = async { if any_row { space.write(rows).await } else { Ok(()) } };
+    let (appended, written) = tokio::join!(context.store.log().append(events), rows);
+    appended?;
+    written?;
+    context.status.heard(UnixMillis::now());
+    Ok(())
+}

@@ -1,0 +1,9 @@
+//! Incoming messages: from the engine into the log.
+
+pub(crate) mod attachment;
+pub(crate) mod body;
+pub(crate) mod decode;
+pub(crate) mod hook;
+pub(crate) mod notification;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,89 @@
+//! Events that are not readable messages: changes to groups, calls, and messages that WhatsApp gives to phones only.
+
+use serde_json::{Value, json};
+use wa_rs::types::{events::Event as EngineEvent, message::MessageInfo};
+use wa_rs::wacore::types::call::CallAction;
+use wa_rs::waproto::whatsapp as wa;
+
+use super::decode::message;
+use crate::model::{DeviceName, Event, EventData, EventId, EventType, Person, UnixMillis};
+
+/// The event of a message that WhatsApp gives to phones only.
+pub(crate) fn unavailable(
+    device: &DeviceName,
+    info: &MessageInfo,
+    kind: &str,
+    from: Person,
+    chat: String,
+) -> Option<Event> {
+    let placeholder = wa::Message { conversation: Some(String::new()), ..Default::default() };
+    let mut event = message(device, info, &placeholder, from, chat)?.event;
+    if let EventData::Message(data) = &mut event.data {
+        "unavailable".clone_into(&mut data.kind);
+        data.details = Some(json!({ "type": kind }));
+    }
+    Some(event)
+}
+
+/// The event of what happened to a group, or of a call.
+pub(crate) fn notification(device: &DeviceName, event: &EngineEvent) -> Option<Event> {
+    match event {
+        EngineEvent::GroupUpdate(update) => {
+            let group = update.group_jid.to_string();
+            let by = update.participant.as_ref().map(wa_rs::Jid::to_non_ad_string);
+            let phone = update.participant_pn.as_ref().map(|pn| pn.user.to_string());
+            let data = json!({
+                "group": group,
+                "by": by,
+                "by_phone": phone,
+                "change": serde_json::to_value(&update.action).ok()?,
+            });
+            let notification = update.notification_id.clone().unwrap_or_default();
+            let part = format!("{notification}/{}", update.action_index);
+            let at = update.timestamp.timestamp_millis();
+            Some(other(device, EventType::GroupUpdated, &[&group, "", &part], at, data))
+        }
+        EngineEvent::IncomingCall(call) => {
+            let (id, creator, video, group) = match &call.action {
+                CallAction::Offer { call_id, call_creator, is_video, group_jid, .. } => {
+                    (call_id, call_creator, *is_video, group_jid.is_some())
+                }
+                CallAction::OfferNotice { call_id, call_creator, is_video, is_group } => {
+                    (call_id, call_creator, *is_video, *is_group)
+                }
+                _ => return None,
+            };
+            let phone = match &call.action {
+                CallAction::Offer { caller_pn: Some(pn), .. } => Some(pn.user.to_string()),
+                _ => creator.is_pn().then(|| creator.user.to_string()),
+            };
+            let from = creator.to_non_ad_string();
+            let data = json!({
+                "id": id, "from": from, "phone": phone, "video": video, "group": group, "missed": false,
+            });
+            let at = call.timestamp.timestamp_millis();
+            Some(other(device, EventType::CallOffer, &[&from, &from, id], at, data))
+        }
+        EngineEvent::MissedCall(call) => {
+            let from = call.from.to_non_ad_string();
+            let phone = call.from.is_pn().then(|| call.from.user.to_string());
+            let data = json!({
+                "id": call.call_id, "from": from, "phone": phone, "video": null, "group": null, "missed": true,
+            });
+            let at = call.timestamp.timestamp_millis();
+            Some(other(device, EventType::CallOffer, &[&from, &from, &call.call_id], at, data))
+        }
+        _ => None,
+    }
+}
+
+fn other(device: &DeviceName, kind: EventType, key: &[&str; 3], at: i64, data: Value) -> Event {
+    let [chat, sender, id] = key;
+    Event {
+        id: EventId::derive(&[device.as_str(), chat, sender, id, kind.as_str()]),
+        kind,
+        timestamp: UnixMillis::from_millis(u64::try_from(at).unwrap_or_default()),
+        device: device.clone(),
+        data: EventData::Other(data),
+    }
+}

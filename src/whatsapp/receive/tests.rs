@@ -1,0 +1,152 @@
+use proptest::prelude::*;
+use wa_rs::buffa::MessageField;
+use wa_rs::types::message::MessageInfo;
+use wa_rs::wacore::proto_helpers::MessageBuilderExt;
+use wa_rs::waproto::whatsapp as wa;
+use wa_rs::waproto::whatsapp::message::protocol_message::Type;
+
+use super::decode::message;
+use crate::model::{DeviceName, EventData, EventType, MessageData, Person};
+
+fn some<T: Default>(value: T) -> MessageField<T> {
+    MessageField::some(value)
+}
+
+fn info(id: &str) -> MessageInfo {
+    let mut info = MessageInfo { id: id.to_owned(), ..MessageInfo::default() };
+    info.source.chat = "628111@s.whatsapp.net".parse().unwrap();
+    info.source.sender = "628111:3@s.whatsapp.net".parse().unwrap();
+    info
+}
+
+fn decode(m: &wa::Message) -> Option<(EventType, MessageData)> {
+    let device = DeviceName::parse("toko").unwrap();
+    let from = Person { jid: "628111@s.whatsapp.net".into(), phone: None, lid: None, name: None };
+    let decoded = message(&device, &info("3EB0"), m, from, "628111@s.whatsapp.net".into())?;
+    let EventData::Message(data) = decoded.event.data else { panic!("no message") };
+    Some((decoded.event.kind, *data))
+}
+
+fn wrap(m: wa::Message) -> wa::message::FutureProofMessage {
+    wa::message::FutureProofMessage { message: some(m) }
+}
+
+#[test]
+fn wrappers_are_taken_off() {
+    let text = || wa::Message::text("halo");
+    let ephemeral = wa::Message { ephemeral_message: some(wrap(text())), ..Default::default() };
+    let sent = wa::Message {
+        device_sent_message: some(wa::message::DeviceSentMessage {
+            message: some(ephemeral.clone()),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    for wrapped in [text(), ephemeral, sent] {
+        let (kind, data) = decode(&wrapped).unwrap();
+        assert_eq!((kind, data.kind.as_str()), (EventType::MessageReceived, "text"));
+        assert_eq!(data.text.as_deref(), Some("halo"));
+    }
+    let image = wa::Message {
+        image_message: some(wa::message::ImageMessage {
+            direct_path: Some("/v/x".into()),
+            file_sha256: Some(vec![0xab; 32]),
+            caption: Some("lihat".into()),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let once = wa::Message { view_once_message_v2: some(wrap(image)), ..Default::default() };
+    let (_, data) = decode(&once).unwrap();
+    assert_eq!((data.kind.as_str(), data.text.as_deref()), ("image", Some("lihat")));
+    assert_eq!(data.details.unwrap()["view_once"], true);
+    assert_eq!(data.media.unwrap().sha256, Some("ab".repeat(32)));
+}
+
+#[test]
+fn what_is_done_to_a_message_names_it() {
+    let key = || some(wa::MessageKey { id: Some("TARGET".into()), ..Default::default() });
+    let reaction = wa::Message {
+        reaction_message: some(wa::message::ReactionMessage {
+            key: key(),
+            text: Some("👍".into()),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let protocol = |kind, edited| wa::Message {
+        protocol_message: some(wa::message::ProtocolMessage {
+            key: key(),
+            r#type: Some(kind),
+            edited_message: edited,
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let revoked = protocol(Type::REVOKE, MessageField::none());
+    let edited = protocol(Type::MESSAGE_EDIT, some(wa::Message::text("benar")));
+    for (m, kind, text) in [
+        (reaction, EventType::MessageReaction, Some("👍")),
+        (revoked, EventType::MessageRevoked, None),
+        (edited, EventType::MessageEdited, Some("benar")),
+    ] {
+        let (seen, data) = decode(&m).unwrap();
+        assert_eq!((seen, data.text.as_deref()), (kind, text));
+        assert_eq!(data.details.unwrap()["message"], "TARGET");
+    }
+}
+
+#[test]
+fn a_reply_carries_what_it_answers_and_who_is_mentioned() {
+    let context = wa::ContextInfo {
+        stanza_id: Some("3EB1".into()),
+        participant: Some("1@lid".into()),
+        quoted_message: some(wa::Message::text("jam berapa?")),
+        mentioned_jid: vec!["2@lid".into()],
+        ..Default::default()
+    };
+    let (_, data) = decode(&wa::Message::text_with_context("8", context)).unwrap();
+    assert_eq!(data.mentions, ["2@lid"]);
+    let reply = data.reply_to.unwrap();
+    assert_eq!((reply.id.as_str(), reply.from.as_deref()), ("3EB1", Some("1@lid")));
+    assert_eq!(reply.text.as_deref(), Some("jam berapa?"));
+}
+
+#[test]
+fn what_is_not_understood_is_named_and_plumbing_is_silent() {
+    let invite = wa::Message {
+        group_invite_message: some(wa::message::GroupInviteMessage::default()),
+        ..Default::default()
+    };
+    let (_, data) = decode(&invite).unwrap();
+    assert_eq!(data.kind, "unsupported");
+    assert_eq!(data.details.unwrap()["type"], "group_invite");
+    let keys = wa::Message {
+        sender_key_distribution_message: some(wa::message::SenderKeyDistributionMessage::default()),
+        message_context_info: some(wa::MessageContextInfo::default()),
+        ..Default::default()
+    };
+    assert!(decode(&keys).is_none());
+    assert!(decode(&wa::Message::default()).is_none());
+}
+
+#[test]
+fn the_id_follows_the_stanza_not_what_is_shown() {
+    let device = DeviceName::parse("toko").unwrap();
+    let event = |chat: &str, name: Option<&str>| {
+        let from =
+            Person { jid: "1@lid".into(), phone: None, lid: None, name: name.map(str::to_owned) };
+        let text = wa::Message::text("x");
+        message(&device, &info("3EB0"), &text, from, chat.to_owned()).unwrap().event.id
+    };
+    assert_eq!(event("1@lid", None), event("628111@s.whatsapp.net", Some("Budi")));
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_that_parse_can_be_told(bytes: Vec<u8>) {
+        if let Ok(m) = wa_rs::waproto::codec::message_decode(&bytes[..]) {
+            let _ = decode(&m);
+        }
+    }
+}

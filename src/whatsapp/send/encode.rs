@@ -1,0 +1,366 @@
+//! Builds WhatsApp's message from a caller's request, with one small function per kind. Pure: files are uploaded and
+//! the quoted message is looked up before.
+
+use wa_rs::Jid;
+use wa_rs::buffa::MessageField;
+use wa_rs::wacore::proto_helpers::{MessageBuilderExt, build_reaction_message};
+use wa_rs::waproto::whatsapp as wa;
+
+use super::parts::{MessageParts, Quote};
+use super::preview::Preview;
+use crate::model::{Content, MediaKind, MessageId, Recipient, SendRequest, UnixMillis};
+use crate::whatsapp::media::transfer::UploadedFile;
+
+/// Why a message cannot be built.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub(crate) enum EncodeError {
+    #[error("latitude and longitude must be numbers")]
+    Coordinates,
+    #[error("there is no file")]
+    NoFile,
+    #[error("the message to be forwarded is not known here any more")]
+    Unknown,
+}
+
+/// Builds the message for `to`.
+pub(crate) fn message(
+    to: &Jid,
+    request: &SendRequest,
+    parts: MessageParts,
+) -> Result<wa::Message, EncodeError> {
+    let context = context(request, parts.quote.as_ref());
+    let view_once = request.view_once.then_some(true);
+    let now = i64::try_from(UnixMillis::now().millis()).unwrap_or(i64::MAX);
+    let mut message = match &request.content {
+        Content::Text { text } | Content::LinkedText { text } => {
+            words(text, context, parts.preview)
+        }
+        Content::Media { media, caption, .. } => {
+            let file = parts.file.ok_or(EncodeError::NoFile)?;
+            let thumbnail = parts.thumbnail;
+            attachment(*media, file, thumbnail, caption.clone(), context, view_once)
+        }
+        Content::Location { latitude, longitude, name, address } => {
+            place(latitude, longitude, name.clone(), address.clone(), context)?
+        }
+        Content::Contact { name, vcard } => card(name, vcard, context),
+        Content::Poll { question, options, selectable } => {
+            poll(question, options, *selectable, context)
+        }
+        Content::Reaction { message, author, emoji } => {
+            let author = author.as_ref().map(ToString::to_string).or(parts.author);
+            build_reaction_message(key(to, message, author), emoji.clone(), now)
+        }
+        Content::Edit { message, text } => {
+            let key = key_of_own(to, message, parts.own);
+            edit(key, wa::Message::text(text.clone()), now)
+        }
+        Content::Revoke { message, author } => {
+            let key = match author {
+                Some(author) => key(to, message, Some(author.to_string())),
+                None => key_of_own(to, message, None),
+            };
+            revoke(key)
+        }
+        Content::Forward { .. } => parts.original.ok_or(EncodeError::Unknown)?,
+    };
+    if let Some(secret) = parts.secret {
+        message.message_context_info = MessageField::some(wa::MessageContextInfo {
+            message_secret: Some(secret.to_vec()),
+            ..Default::default()
+        });
+    }
+    Ok(message)
+}
+
+fn words(text: &str, context: Option<wa::ContextInfo>, preview: Option<Preview>) -> wa::Message {
+    if context.is_none() && preview.is_none() {
+        return wa::Message::text(text.to_owned());
+    }
+    let mut message = wa::message::ExtendedTextMessage {
+        text: Some(text.to_owned()),
+        context_info: field(context),
+        ..Default::default()
+    };
+    if let Some(Preview { url, title, description }) = preview {
+        message.matched_text = Some(url);
+        message.title = Some(title);
+        message.description = description;
+    }
+    wa::Message { extended_text_message: MessageField::some(message), ..Default::default() }
+}
+
+fn context(request: &SendRequest, quote: Option<&Quote>) -> Option<wa::ContextInfo> {
+    if quote.is_none() && request.mentions.is_empty() {
+        return None;
+    }
+    let mentioned_jid = request.mentions.iter().map(Recipient::jid).map(String::from).collect();
+    let mut context = wa::ContextInfo { mentioned_jid, ..Default::default() };
+    if let Some(quote) = quote {
+        context.stanza_id = Some(quote.id.to_string());
+        context.participant.clone_from(&quote.author);
+        let text = quote.text.clone().unwrap_or_default();
+        context.quoted_message = MessageField::some(wa::Message::text(text));
+    }
+    Some(context)
+}
+
+fn field(context: Option<wa::ContextInfo>) -> MessageField<wa::ContextInfo> {
+    context.into()
+}
+
+fn attachment(
+    kind: MediaKind,
+    file: UploadedFile,
+    jpeg_thumbnail: Option<Vec<u8>>,
+    caption: Option<String>,
+    context: Option<wa::ContextInfo>,
+    view_once: Option<bool>,
+) -> wa::Message {
+    use wa_rs::media::{self, AudioOptions, DocumentOptions, ImageOptions, VideoOptions};
+    let UploadedFile { upload, mime, filename, size, seconds } = file;
+    let mimetype = Some(mime);
+    let context_info = context.map(Box::new);
+    match kind {
+        MediaKind::Image => {
+            let options = ImageOptions { caption, mimetype, jpeg_thumbnail, context_info };
+            let mut message = media::image_message(upload, options);
+            if let Some(image) = message.image_message.as_option_mut() {
+                (image.width, image.height) = size.unzip();
+                image.view_once = view_once;
+            }
+            message
+        }
+        MediaKind::Video => {
+            let options = VideoOptions {
+                caption,
+                mimetype,
+                context_info,
+                jpeg_thumbnail,
+                ..Default::default()
+            };
+            let mut message = media::video_message(upload, options);
+            if let Some(video) = message.video_message.as_option_mut() {
+                (video.width, video.height) = size.unzip();
+                video.seconds = seconds;
+                video.view_once = view_once;
+            }
+            message
+        }
+        MediaKind::Audio | MediaKind::Voice => {
+            let ptt = Some(kind == MediaKind::Voice);
+            let options = AudioOptions { mimetype, ptt, context_info, ..Default::default() };
+            let mut message = media::audio_message(upload, options);
+            if let Some(audio) = message.audio_message.as_option_mut() {
+                audio.seconds = seconds;
+                audio.view_once = view_once;
+            }
+            message
+        }
+        MediaKind::Document => {
+            let title = filename.clone();
+            let options = DocumentOptions {
+                mimetype,
+                file_name: filename,
+                title,
+                caption,
+                context_info,
+                jpeg_thumbnail,
+                ..Default::default()
+            };
+            media::document_message(upload, options)
+        }
+        MediaKind::Sticker => wa::Message {
+            sticker_message: MessageField::some(wa::message::StickerMessage {
+                url: Some(upload.url),
+                direct_path: Some(upload.direct_path),
+                media_key: Some(upload.media_key.to_vec()),
+                file_sha256: Some(upload.file_sha256.to_vec()),
+                file_enc_sha256: Some(upload.file_enc_sha256.to_vec()),
+                file_length: Some(upload.file_length),
+                media_key_timestamp: Some(upload.media_key_timestamp),
+                mimetype,
+                width: size.map(|(width, _)| width),
+                height: size.map(|(_, height)| height),
+                context_info: field(context_info.map(|context| *context)),
+                ..Default::default()
+            }),
+            ..Default::default()
+        },
+    }
+}
+
+pub(crate) fn place(
+    latitude: &str,
+    longitude: &str,
+    name: Option<String>,
+    address: Option<String>,
+    context: Option<wa::ContextInfo>,
+) -> Result<wa::Message, EncodeError> {
+    let degrees = |text: &str, most: f64| {
+        text.trim()
+            .parse::<f64>()
+            .ok()
+            .filter(|value| value.abs() <= most)
+            .ok_or(EncodeError::Coordinates)
+    };
+    Ok(wa::Message {
+        location_message: MessageField::some(wa::message::LocationMessage {
+            degrees_latitude: Some(degrees(latitude, 90.0)?),
+            degrees_longitude: Some(degrees(longitude, 180.0)?),
+            name,
+            address,
+            context_info: field(context),
+            ..Default::default()
+        }),
+        ..Default::default()
+    })
+}
+
+pub(crate) fn card(name: &str, vcard: &str, context: Option<wa::ContextInfo>) -> wa::Message {
+    wa::Message {
+        contact_message: MessageField::some(wa::message::ContactMessage {
+            display_name: Some(name.to_owned()),
+            vcard: Some(vcard.to_owned()),
+            context_info: field(context),
+            ..Default::default()
+        }),
+        ..Default::default()
+    }
+}
+
+fn poll(
+    question: &str,
+    options: &[String],
+    selectable: u32,
+    context: Option<wa::ContextInfo>,
+) -> wa::Message {
+    use wa::message::poll_creation_message::Option as Choice;
+    let options = options
+        .iter()
+        .map(|name| Choice { option_name: Some(name.clone()), ..Default::default() })
+        .collect();
+    let poll = MessageField::some(wa::message::PollCreationMessage {
+        name: Some(question.to_owned()),
+        options,
+        selectable_options_count: Some(selectable),
+        context_info: field(context),
+        ..Default::default()
+    });
+    // WhatsApp's own clients use the third form when only one answer may be chosen.
+    if selectable == 1 {
+        wa::Message { poll_creation_message_v3: poll, ..Default::default() }
+    } else {
+        wa::Message { poll_creation_message: poll, ..Default::default() }
+    }
+}
+
+/// The key of somebody's message; ours when `author` is `None`.
+fn key(to: &Jid, id: &MessageId, author: Option<String>) -> wa::MessageKey {
+    let in_group = to.to_string().ends_with("@g.us");
+    wa::MessageKey {
+        remote_jid: Some(to.to_string()),
+        from_me: Some(author.is_none()),
+        id: Some(id.to_string()),
+        participant: author.filter(|_| in_group),
+    }
+}
+
+fn key_of_own(to: &Jid, id: &MessageId, own: Option<String>) -> wa::MessageKey {
+    wa::MessageKey { participant: own, ..key(to, id, None) }
+}
+
+fn edit(key: wa::MessageKey, new: wa::Message, now: i64) -> wa::Message {
+    protocol(wa::message::ProtocolMessage {
+        key: MessageField::some(key),
+        r#type: Some(wa::message::protocol_message::Type::MESSAGE_EDIT),
+        edited_message: MessageField::some(new),
+        timestamp_ms: Some(now),
+        ..Default::default()
+    })
+}
+
+fn revoke(key: wa::MessageKey) -> wa::Message {
+    protocol(wa::message::ProtocolMessage {
+        key: MessageField::some(key),
+        r#type: Some(wa::message::protocol_message::Type::REVOKE),
+        ..Default::default()
+    })
+}
+
+fn protocol(protocol: wa::message::ProtocolMessage) -> wa::Message {
+    wa::Message { protocol_message: MessageField::some(protocol), ..Default::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(content: Content) -> SendRequest {
+        let to = Recipient::parse("628111000111", None).unwrap();
+        SendRequest { to, content, reply_to: None, mentions: Vec::new(), view_once: false }
+    }
+
+    fn build(to: &str, content: Content, parts: MessageParts) -> Result<wa::Message, EncodeError> {
+        message(&to.parse().unwrap(), &request(content), parts)
+    }
+
+    fn place(latitude: &str) -> Content {
+        let (longitude, name, address) = ("106.8".to_owned(), None, None);
+        Content::Location { latitude: latitude.to_owned(), longitude, name, address }
+    }
+
+    #[test]
+    fn plain_text_stays_plain() {
+        let text = Content::Text { text: "halo".into() };
+        let built = build("628111000111@s.whatsapp.net", text, MessageParts::default()).unwrap();
+        assert_eq!(built, wa::Message::text("halo"));
+    }
+
+    #[test]
+    fn a_place_needs_real_coordinates() {
+        for bad in ["north", "", "91", "NaN", "inf"] {
+            let built = build("1@s.whatsapp.net", place(bad), MessageParts::default());
+            assert_eq!(built.err(), Some(EncodeError::Coordinates), "{bad}");
+        }
+        assert!(build("1@s.whatsapp.net", place("-6.2"), MessageParts::default()).is_ok());
+    }
+
+    #[test]
+    fn a_key_names_the_author_only_in_a_group() {
+        let id = MessageId::parse("3EB0").unwrap();
+        let author = || Some("628222@s.whatsapp.net".to_owned());
+        let reaction = |id: &MessageId| Content::Reaction {
+            message: id.clone(),
+            author: None,
+            emoji: "x".into(),
+        };
+        let key_of = |built: wa::Message| {
+            built.reaction_message.as_option().unwrap().key.as_option().unwrap().clone()
+        };
+        let theirs = || MessageParts { author: author(), ..MessageParts::default() };
+        let alone = key_of(build("628222@s.whatsapp.net", reaction(&id), theirs()).unwrap());
+        assert_eq!((alone.from_me, alone.participant), (Some(false), None));
+        let group = key_of(build("120@g.us", reaction(&id), theirs()).unwrap());
+        assert_eq!((group.from_me, group.participant), (Some(false), author()));
+        let ours = key_of(build("120@g.us", reaction(&id), MessageParts::default()).unwrap());
+        assert_eq!((ours.from_me, ours.participant), (Some(true), None));
+    }
+
+    #[test]
+    fn a_poll_carries_its_secret() {
+        let poll = |selectable| {
+            let options = vec!["a".to_owned(), "b".to_owned()];
+            let content = Content::Poll { question: "?".into(), options, selectable };
+            let secret = Some([7; 32]);
+            build("1@s.whatsapp.net", content, MessageParts { secret, ..MessageParts::default() })
+                .unwrap()
+        };
+        let secret = |m: &wa::Message| {
+            m.message_context_info.as_option().unwrap().message_secret.clone().unwrap()
+        };
+        let (one, many) = (poll(1), poll(2));
+        assert!(one.poll_creation_message_v3.is_set() && many.poll_creation_message.is_set());
+        assert_eq!((secret(&one), secret(&many)), (vec![7; 32], vec![7; 32]));
+    }
+}

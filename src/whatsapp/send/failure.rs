@@ -1,0 +1,75 @@
+//! Why a message was not sent, and whether it is tried again.
+
+use wa_rs::IqError;
+use wa_rs::send::SendError;
+
+use crate::store::StoreError;
+use crate::whatsapp::media::fetch::FetchError;
+use crate::whatsapp::media::transfer::MediaError;
+
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The connection was lost, which does not count as a try.
+    Offline,
+    /// It is no longer queued: whoever waited for it was told that it failed, or its device was forgotten.
+    Withdrawn,
+    /// It may work the next time; why not this time.
+    Later(String),
+    /// It will never work.
+    Never {
+        /// One of the codes that the API documents.
+        code: &'static str,
+        detail: String,
+    },
+}
+
+impl Failure {
+    pub(crate) fn never(code: &'static str, detail: &dyn ToString) -> Self {
+        Self::Never { code, detail: detail.to_string() }
+    }
+}
+
+impl From<IqError> for Failure {
+    fn from(error: IqError) -> Self {
+        match error {
+            IqError::Timeout
+            | IqError::ParseError(_)
+            | IqError::ServerError { code: 429 | 500..=599, .. } => Self::Later(error.to_string()),
+            IqError::ServerError { .. } => Self::never("refused", &error),
+            _ => Self::Offline,
+        }
+    }
+}
+
+impl From<SendError> for Failure {
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::NotLoggedIn | SendError::Client(_) => Self::Offline,
+            SendError::Iq(error) => error.into(),
+            SendError::InvalidRequest(why) => Self::never("invalid_request", &why),
+            error => Self::Later(error.to_string()),
+        }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Later(error.to_string())
+    }
+}
+
+impl From<MediaError> for Failure {
+    fn from(error: MediaError) -> Self {
+        let detail = error.to_string();
+        let code = match error {
+            MediaError::Fetch(error) if error.is_passing() => return Self::Later(detail),
+            MediaError::Disk(_) | MediaError::Upload(_) => return Self::Later(detail),
+            MediaError::Fetch(FetchError::TooLarge) | MediaError::TooLarge => "media_too_large",
+            MediaError::Fetch(FetchError::Denied | FetchError::Scheme) => "media_url_denied",
+            MediaError::Fetch(_) => "media_fetch_failed",
+            MediaError::Mismatch { .. } => "media_type_mismatch",
+            MediaError::Cipher(_) => "media_failed",
+        };
+        Self::Never { code, detail }
+    }
+}

@@ -1,0 +1,82 @@
+//! Forwards a message as it is. Its file is not uploaded again: WhatsApp's hosts keep one copy, and the forwarded
+//! message carries its keys.
+
+use data_encoding::BASE64;
+use serde_json::Value;
+use wa_rs::buffa::Message as _;
+use wa_rs::wacore::proto_helpers::{MessageBuilderExt, MessageExt};
+use wa_rs::waproto::whatsapp as wa;
+
+use super::encode;
+use crate::model::{Content, MessageData, MessageId};
+use crate::store::StoreError;
+use crate::whatsapp::context::Context;
+use crate::whatsapp::error::WhatsAppError;
+use crate::whatsapp::history::lookup::find;
+use crate::whatsapp::history::row::MediaRow;
+
+/// A known message, ready to be forwarded. `None` when it is not known here any more, or is of a kind that cannot be
+/// forwarded.
+pub(crate) async fn original(
+    context: &Context,
+    id: &MessageId,
+) -> Result<Option<wa::Message>, StoreError> {
+    match MediaRow::find(&context.store.space(&context.name), id).await {
+        Ok(row) => {
+            let bytes = row.forward.and_then(|text| BASE64.decode(text.as_bytes()).ok());
+            return Ok(bytes.and_then(|bytes| wa::Message::decode_from_slice(&bytes).ok()));
+        }
+        Err(WhatsAppError::NotFound) => {}
+        Err(WhatsAppError::Store(error)) => return Err(error),
+        Err(_) => return Ok(None),
+    }
+    let rebuilt = match find(&context.store, &context.name, id).await?.found {
+        Some(data) => received(&data),
+        None => {
+            let row = context.store.queue().get(&context.name, id).await?;
+            row.and_then(|row| sent(&row.request.content))
+        }
+    };
+    Ok(rebuilt.map(|message| *message.prepare_for_forward()))
+}
+
+fn received(data: &MessageData) -> Option<wa::Message> {
+    let details = data.details.as_ref();
+    let detail = |name: &str| details.and_then(|details| details.get(name));
+    let text = |name: &str| detail(name).and_then(Value::as_str).map(str::to_owned);
+    match data.kind.as_str() {
+        "text" => data.text.clone().map(wa::Message::text),
+        "location" => {
+            let degrees = |name: &str| detail(name).map(ToString::to_string);
+            encode::place(
+                &degrees("latitude")?,
+                &degrees("longitude")?,
+                text("name"),
+                text("address"),
+                None,
+            )
+            .ok()
+        }
+        "contact" => match detail("contacts")?.as_array()?.as_slice() {
+            [card] => {
+                let field = |name: &str| card.get(name).and_then(Value::as_str);
+                Some(encode::card(field("name").unwrap_or_default(), field("vcard")?, None))
+            }
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn sent(content: &Content) -> Option<wa::Message> {
+    match content {
+        Content::Text { text } | Content::LinkedText { text } => {
+            Some(wa::Message::text(text.clone()))
+        }
+        Content::Location { latitude, longitude, name, address } => {
+            encode::place(latitude, longitude, name.clone(), address.clone(), None).ok()
+        }
+        Content::Contact { name, vcard } => Some(encode::card(name, vcard, None)),
+        _ => None,
+    }
+}

@@ -1,0 +1,11 @@
+//! Outgoing messages: from the send queue to WhatsApp.
+
+pub(crate) mod claim;
+mod encode;
+pub(crate) mod failure;
+pub(crate) mod forward;
+mod one;
+mod pace;
+mod parts;
+mod preview;
+pub(crate) mod queue;

@@ -1,0 +1,160 @@
+//! Sends one message: looks the receiver up, builds the message and hands it to the engine under the id that its caller
+//! was given. What the outcome means for the queue is decided in `queue`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use wa_rs::Jid;
+use wa_rs::client::Client;
+use wa_rs::features::ContactError;
+use wa_rs::send::SendOptions;
+
+use super::encode::EncodeError;
+use super::failure::Failure;
+use super::parts::{MessageParts, Quote};
+use super::{encode, forward, preview};
+use crate::model::{Content, MessageId, MessageStatus, Recipient, SentMessage, Thumbnail};
+use crate::whatsapp::context::Context;
+use crate::whatsapp::directory::{Known, lookup};
+use crate::whatsapp::history::lookup::find_in;
+use crate::whatsapp::history::poll;
+use crate::whatsapp::media::transfer::{self, Wanted};
+use crate::whatsapp::receive::attachment::sent_file;
+
+/// How long the engine may take to write one message to the socket, lookups of the receiver's devices included.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// When this is dropped before its end, nobody knows whether the message was sent.
+pub(crate) async fn send_one(
+    context: &Arc<Context>,
+    client: &Client,
+    known: &Known,
+    row: &SentMessage,
+) -> Result<(), Failure> {
+    let to = address(client, known, &row.request.to).await?;
+    let parts = prepare(context, client, &to, row).await?;
+    let message = encode::message(&to, &row.request, parts).map_err(|error| match error {
+        EncodeError::Unknown => Failure::never("message_not_found", &error),
+        error => Failure::never("invalid_request", &error),
+    })?;
+    if let Content::Media { .. } = &row.request.content
+        && let Some(file) = sent_file(&message, &to.to_string(), row.request.view_once)
+    {
+        file.save(&context.store.space(&context.name), &row.id).await?;
+    }
+    let options = SendOptions::default().with_message_id(row.id.as_str());
+    // Looking up, fetching and uploading can take minutes, in which a caller may have taken the message back.
+    let mut claim = context.claims.send(&row.id).ok_or(Failure::Withdrawn)?;
+    let now = context.store.queue().get(&context.name, &row.id).await?;
+    if now.is_none_or(|now| now.status != MessageStatus::Queued) {
+        return Err(Failure::Withdrawn);
+    }
+    claim.doubt();
+    let sending = client.send_message_with_options(to, message, options);
+    let sent = tokio::time::timeout(PATIENCE, sending).await;
+    let sent = sent.map_err(|_| Failure::Later("the send took too long".to_owned()))?;
+    claim.settle();
+    sent.map(drop).map_err(Into::into)
+}
+
+async fn address(client: &Client, known: &Known, to: &Recipient) -> Result<Jid, Failure> {
+    let phone = match to {
+        Recipient::Jid(jid) => {
+            return jid.as_str().parse().map_err(|error| Failure::never("invalid_request", &error));
+        }
+        Recipient::Phone(phone) => phone,
+    };
+    if let Some(jid) = known.get(phone) {
+        return Ok(jid);
+    }
+    let found = match lookup(client, phone).await {
+        Ok(found) => found,
+        Err(ContactError::Iq(error)) => return Err(error.into()),
+        Err(error) => return Err(Failure::never("invalid_request", &error)),
+    };
+    let Some(found) = found else {
+        return Err(Failure::never("not_on_whatsapp", &"this number is not on WhatsApp"));
+    };
+    known.put(phone.clone(), found.jid.clone());
+    Ok(found.jid)
+}
+
+async fn prepare(
+    context: &Arc<Context>,
+    client: &Client,
+    to: &Jid,
+    row: &SentMessage,
+) -> Result<MessageParts, Failure> {
+    let request = &row.request;
+    let mut parts = MessageParts::default();
+    let chat = request.to.jid();
+    let group = chat.is_group();
+    if let Some(id) = &request.reply_to {
+        parts.quote = Some(quote(context, client, to, id, &chat).await?);
+    }
+    match &request.content {
+        Content::Edit { .. } if group => parts.own = own(client, to).await,
+        Content::Reaction { message, author: None, .. } => {
+            let found = find_in(&context.store, &context.name, message, &chat).await?;
+            parts.author = found.filter(|found| !found.from_me).map(|found| found.from.jid);
+        }
+        Content::Media { media, source, mime, filename, thumbnail, .. } => {
+            let wanted = Wanted {
+                kind: *media,
+                source,
+                mime: mime.as_deref(),
+                filename: filename.as_deref(),
+            };
+            let file = transfer::upload(context, client, wanted).await?;
+            parts.file = Some(file);
+            parts.thumbnail = thumbnail.as_ref().map(Thumbnail::bytes);
+        }
+        Content::LinkedText { text } => parts.preview = preview::of(context, text).await,
+        Content::Poll { options, .. } => {
+            let space = context.store.space(&context.name);
+            parts.secret = Some(poll::sent(&space, row.id.as_str(), options).await?);
+        }
+        Content::Forward { message } => {
+            parts.original = forward::original(context, message).await?;
+        }
+        _ => {}
+    }
+    Ok(parts)
+}
+
+/// What is known of the message that is quoted. An unknown one is quoted by its id alone, which WhatsApp's clients
+/// resolve themselves if they have it.
+async fn quote(
+    context: &Context,
+    client: &Client,
+    to: &Jid,
+    id: &MessageId,
+    chat: &crate::model::Jid,
+) -> Result<Quote, Failure> {
+    if let Some(found) = find_in(&context.store, &context.name, id, chat).await? {
+        return Ok(Quote { id: id.clone(), author: Some(found.from.jid), text: found.text });
+    }
+    let ours = context.store.queue().get(&context.name, id).await?;
+    let text = ours.as_ref().and_then(|row| match &row.request.content {
+        Content::Text { text } | Content::LinkedText { text } => Some(text.clone()),
+        Content::Media { caption, .. } => caption.clone(),
+        _ => None,
+    });
+    let author = match (ours.is_some(), chat.is_group()) {
+        (true, true) => own(client, to).await,
+        (true, false) => client.pn().map(|jid| jid.to_non_ad_string()),
+        (false, false) => Some(to.to_string()),
+        (false, true) => None,
+    };
+    Ok(Quote { id: id.clone(), author, text })
+}
+
+/// Our own address in a group, which is a LID in some groups and a phone number in others.
+async fn own(client: &Client, chat: &Jid) -> Option<String> {
+    let by_lid = match client.groups().query_info(chat).await {
+        Ok(group) => group.addressing_mode == wa_rs::types::message::AddressingMode::Lid,
+        Err(_) => false,
+    };
+    let jid = if by_lid { client.lid() } else { client.pn() };
+    jid.map(|jid| jid.to_non_ad_string())
+}

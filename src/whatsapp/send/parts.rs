@@ -1,0 +1,32 @@
+//! What a message is built from, beside the request itself.
+
+use wa_rs::waproto::whatsapp as wa;
+
+use super::preview::Preview;
+use crate::model::MessageId;
+use crate::whatsapp::media::transfer::UploadedFile;
+
+/// What had to be found out or done before a message can be built.
+#[derive(Default)]
+pub(crate) struct MessageParts {
+    pub(crate) file: Option<UploadedFile>,
+    /// The small JPEG picture shown before the file is fetched.
+    pub(crate) thumbnail: Option<Vec<u8>>,
+    pub(crate) quote: Option<Quote>,
+    /// Our own address in a group, for changing what we wrote there.
+    pub(crate) own: Option<String>,
+    /// Who wrote the message a reaction is for, when it was not us.
+    pub(crate) author: Option<String>,
+    /// The secret that a poll's votes are encrypted with.
+    pub(crate) secret: Option<[u8; 32]>,
+    pub(crate) preview: Option<Preview>,
+    /// The message that is forwarded.
+    pub(crate) original: Option<wa::Message>,
+}
+
+/// The message that is answered.
+pub(crate) struct Quote {
+    pub(crate) id: MessageId,
+    pub(crate) author: Option<String>,
+    pub(crate) text: Option<String>,
+}

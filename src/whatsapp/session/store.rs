@@ -1,0 +1,191 @@
+//! How the rows of a session are read and written. What is in them is the business of the other modules.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use wa_rs::wacore::store::error::{Result, StoreError as EngineError};
+use wa_rs::wacore::store::traits::DeviceStore;
+
+use crate::store::{Batch, Key, Space, StoreError, SpaceTxn};
+
+/// One device's rows, as the engine wants to see them.
+pub(crate) struct SessionStore {
+    pub(crate) space: Space,
+    /// Nothing is written any more: a message could not be kept, or this store's client is down. The engine's memory
+    /// has moved past such a message. If that reached the disk, the message would be taken for a known one when it
+    /// comes again, and be acked without being kept.
+    halted: AtomicBool,
+    pub(crate) told: Option<Told>,
+}
+
+/// Called with a LID and a phone number (both without a server) that were not known to belong together.
+pub(crate) type Told = Arc<dyn Fn(&str, &str) + Send + Sync>;
+
+impl SessionStore {
+    /// The session in a device's space. It keeps to keys that start with `wa/`.
+    pub(crate) fn new(space: Space) -> Self {
+        Self { space: space.under(b"wa/"), halted: AtomicBool::new(false), told: None }
+    }
+
+    /// The same, and tells of people who become known under both of their addresses.
+    #[must_use]
+    pub(crate) fn telling(self, told: Told) -> Self {
+        Self { told: Some(told), ..self }
+    }
+
+    /// Whether the device was linked and not unlinked since.
+    pub(crate) async fn is_linked(&self) -> Result<bool> {
+        Ok(self.load().await?.is_some_and(|device| device.pn.is_some()))
+    }
+
+    /// Writes nothing any more, so that another store may take over: what was written before is there, and what is
+    /// written later fails.
+    pub(crate) async fn halt(&self) -> Result<()> {
+        self.halted.store(true, Ordering::SeqCst);
+        // It is done after every write that was let through before.
+        self.space.write(Batch::new()).await.map_err(failed)
+    }
+
+    pub(crate) async fn get(&self, key: Key) -> Result<Option<Bytes>> {
+        self.space.get(key).await.map_err(failed)
+    }
+
+    pub(crate) async fn get_json<T: DeserializeOwned>(&self, key: Key) -> Result<Option<T>> {
+        self.get(key).await?.map(|row| from_json(&row)).transpose()
+    }
+
+    pub(crate) async fn get_array<const N: usize>(&self, key: Key) -> Result<Option<[u8; N]>> {
+        let Some(row) = self.get(key).await? else { return Ok(None) };
+        let array = <[u8; N]>::try_from(row.as_ref());
+        array.map(Some).map_err(|_wrong_length| damaged("a key of the wrong length"))
+    }
+
+    pub(crate) async fn put(&self, key: Key, value: impl Into<Bytes>) -> Result<()> {
+        let mut batch = Batch::new();
+        batch.put(key, value);
+        self.write(batch).await
+    }
+
+    pub(crate) async fn put_all(&self, rows: impl IntoIterator<Item = (Key, Bytes)>) -> Result<()> {
+        self.write(batch_of(rows)).await
+    }
+
+    pub(crate) async fn remove(&self, key: Key) -> Result<()> {
+        let mut batch = Batch::new();
+        batch.remove(key);
+        self.write(batch).await
+    }
+
+    pub(crate) async fn write(&self, batch: Batch) -> Result<()> {
+        self.check()?;
+        self.space.write(batch).await.map_err(failed)
+    }
+
+    pub(crate) async fn update<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut SpaceTxn<'_, '_>) -> std::result::Result<T, StoreError> + Send + 'static,
+    ) -> Result<T> {
+        self.check()?;
+        self.space.update(job).await.map_err(failed)
+    }
+
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.halted.load(Ordering::SeqCst) { Err(failed(StoreError::Closed)) } else { Ok(()) }
+    }
+
+    /// Writes messages that are not handed over yet. They only have to be on the disk before the ratchet that has moved
+    /// past them: whatever a power cut takes comes again and is decrypted again.
+    pub(crate) async fn keep(&self, rows: impl IntoIterator<Item = (Key, Bytes)>) -> Result<()> {
+        self.check()?;
+        let kept = self.space.write_in_order(batch_of(rows)).await.map_err(failed);
+        if kept.is_err() {
+            self.halted.store(true, Ordering::SeqCst);
+        }
+        kept
+    }
+
+    /// Removes messages that are handed over. If a crash brings one back, it is handed over again under the same event
+    /// id.
+    pub(crate) async fn let_go(&self, keys: impl IntoIterator<Item = Key>) -> Result<()> {
+        self.check()?;
+        let mut batch = Batch::new();
+        for key in keys {
+            batch.remove(key);
+        }
+        self.space.write_in_order(batch).await.map_err(failed)
+    }
+
+    pub(crate) async fn scan(&self, prefix: Key) -> Result<Vec<(Vec<u8>, Bytes)>> {
+        self.space.scan(prefix).await.map_err(failed)
+    }
+
+    /// Removes the rows under a prefix that are `old`, and says how many. The search runs beside other writes; only
+    /// what it found is looked at again in the write, so a row renewed meanwhile stays.
+    pub(crate) async fn expire(
+        &self,
+        prefix: Key,
+        old: impl Fn(&[u8]) -> bool + Send + 'static,
+    ) -> Result<u32> {
+        let mut found = self.scan(prefix).await?;
+        found.retain(|(_, value)| old(value));
+        if found.is_empty() {
+            return Ok(0);
+        }
+        self.update(move |view| {
+            let mut removed = 0;
+            for (key, _) in found {
+                if view.get(&key)?.is_some_and(|value| old(&value)) {
+                    view.remove(&key);
+                    removed += 1;
+                }
+            }
+            Ok(removed)
+        })
+        .await
+    }
+}
+
+fn batch_of(rows: impl IntoIterator<Item = (Key, Bytes)>) -> Batch {
+    let mut batch = Batch::new();
+    for (key, value) in rows {
+        batch.put(key, value);
+    }
+    batch
+}
+
+/// The engine is told the cause, never what is in a row.
+pub(crate) fn failed(error: StoreError) -> EngineError {
+    EngineError::Database(Box::new(error))
+}
+
+pub(crate) fn damaged(what: &str) -> EngineError {
+    failed(StoreError::Damaged(what.to_owned()))
+}
+
+pub(crate) fn to_json(value: &impl Serialize) -> Result<Vec<u8>> {
+    serde_json::to_vec(value).map_err(|error| EngineError::Serialization(Box::new(error)))
+}
+
+pub(crate) fn from_json<T: DeserializeOwned>(row: &[u8]) -> Result<T> {
+    serde_json::from_slice(row).map_err(|error| EngineError::Serialization(Box::new(error)))
+}
+
+pub(crate) fn key(tag: u8, rest: impl AsRef<[u8]>) -> Key {
+    Key::new(tag).rest(rest)
+}
+
+/// A time in front of a value, for `expire`.
+pub(crate) fn stamped(seconds: i64, value: &[u8]) -> Bytes {
+    [&seconds.to_be_bytes(), value].concat().into()
+}
+
+/// The time and the value; a row too short has no time and is old.
+pub(crate) fn unstamp(row: &[u8]) -> (i64, &[u8]) {
+    match row.split_first_chunk::<8>() {
+        Some((seconds, value)) => (i64::from_be_bytes(*seconds), value),
+        None => (i64::MIN, &[]),
+    }
+}
