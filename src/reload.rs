@@ -132,9 +132,19 @@ impl Reloader {
         Ok(report)
     }
 
-    /// Everything that can fail.
-    async fn read(&self) -> Read {
-        let loaded = match read_off_the_runtime(self.path.clone()).await {
+    async fn read(&self) -> Result<Loaded, Rejected> {
+        let path = self.path.clone();
+        Tasks::on_thread(THREAD, move || Config::load(&path)).await.unwrap_or_else(|error| {
+            let (file, message) =
+                (self.path.display().to_string(), format!("cannot be read: {error}"));
+            let problem = Problem { file, at: None, key: String::new(), message, hint: None };
+            Err(Rejected { problems: vec![problem], revision: None, others: Box::default() })
+        })
+    }
+
+    /// What the file says now, against what is in force: everything that can fail.
+    fn judge(&self, read: Result<Loaded, Rejected>) -> Read {
+        let loaded = match read {
             Ok(loaded) if loaded.revision == self.revision => return Read::Unchanged,
             Ok(loaded) => loaded,
             Err(rejected) => return Read::Rejected(rejected),
@@ -153,7 +163,7 @@ impl Reloader {
 
     async fn plan(&self) -> ReloadPlan {
         let plan = |outcome, problems, lines, diff| ReloadPlan { outcome, problems, lines, diff };
-        match self.read().await {
+        match self.judge(self.read().await) {
             Read::Unchanged => plan(ReloadOutcome::Unchanged, Vec::new(), Vec::new(), None),
             Read::Rejected(rejected) => {
                 let lines = rejected.problems.iter().map(Problem::to_string).collect();
@@ -179,17 +189,17 @@ impl Reloader {
             warnings: Vec::new(),
             changed: Vec::new(),
         };
-        match self.read().await {
+        let read = self.read().await;
+        self.watch(&read);
+        match self.judge(read) {
             Read::Unchanged => report(ReloadOutcome::Unchanged, self.revision),
             Read::Rejected(rejected) => {
-                self.follow(rejected.revision, *rejected.others);
                 let failed = report(ReloadOutcome::Rejected, self.revision);
                 ReloadReport { rejected: rejected.revision, problems: rejected.problems, ..failed }
             }
             Read::Good(loaded, diff) => {
                 let Loaded { config, warnings, revision, others } = *loaded;
                 self.revision = revision;
-                self.follow(Some(revision), others.clone());
                 self.apply(config, &others).await;
                 ReloadReport {
                     warnings,
@@ -200,9 +210,13 @@ impl Reloader {
         }
     }
 
-    fn follow(&self, known: Option<Revision>, others: Others) {
-        if let Some(watcher) = &self.watcher {
-            watcher.follow(known, others);
+    /// Watches what a reload has read, whatever comes of it: a file may be put right byte for byte, which changes nothing, and
+    /// yet the watch has to return to what it watched before.
+    fn watch(&self, read: &Result<Loaded, Rejected>) {
+        let Some(watcher) = &self.watcher else { return };
+        match read {
+            Ok(loaded) => watcher.follow(Some(loaded.revision), loaded.others.clone()),
+            Err(rejected) => watcher.follow(rejected.revision, (*rejected.others).clone()),
         }
     }
 
@@ -219,15 +233,6 @@ impl Reloader {
         }
         self.fleet.reconcile(&devices).await;
     }
-}
-
-async fn read_off_the_runtime(path: PathBuf) -> Result<Loaded, Rejected> {
-    let file = path.display().to_string();
-    Tasks::on_thread(THREAD, move || Config::load(&path)).await.unwrap_or_else(|error| {
-        let message = format!("cannot be read: {error}");
-        let problem = Problem { file, at: None, key: String::new(), message, hint: None };
-        Err(Rejected { problems: vec![problem], revision: None, others: Box::default() })
-    })
 }
 
 /// Says how a reload went: to systemd, the log and the metrics.

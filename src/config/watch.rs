@@ -24,6 +24,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// As many symlinks as the kernel follows.
 const MOST_LINKS: usize = 40;
 
+/// How often the watches are made anew before a look, when directories come and go meanwhile.
+const MOST_ROUNDS: usize = 8;
+
 /// How changes are noticed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Notice {
@@ -184,13 +187,20 @@ impl Watch {
 
     /// Nudges the reloader when what the files hold is news.
     fn judge(&self, handle: &ReloadHandle) {
-        let others = self.followed().others;
-        let found = revision_on_disk(&self.path, &others);
-        let mut followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
-        if followed.others == others && followed.known != found {
-            followed.known = found;
-            drop(followed);
-            handle.nudge(Trigger::File);
+        loop {
+            let others = self.followed().others;
+            let found = revision_on_disk(&self.path, &others);
+            let mut followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
+            if followed.others != others {
+                // The list is another one by now: what was found of the former says nothing.
+                continue;
+            }
+            if followed.known != found {
+                followed.known = found;
+                drop(followed);
+                handle.nudge(Trigger::File);
+            }
+            return;
         }
     }
 
@@ -206,20 +216,26 @@ impl Watch {
         // A pattern is watched as a file of that name would be: what matters is its directory.
         let found = |pattern: &PathBuf| expand(pattern).unwrap_or_default();
         paths.extend(patterns.iter().flat_map(found));
-        // First the watches, then the looks: a change between the two wakes us.
-        let watched = paths.iter().chain(&patterns).flat_map(|path| places(path));
-        self.rewatch(watched.collect());
+        // First the watches, then the looks: a change between the two wakes us. A directory that is made meanwhile is another
+        // place to watch.
+        for _ in 0..MOST_ROUNDS {
+            let watched = paths.iter().chain(&patterns).flat_map(|path| places(path));
+            if !self.rewatch(watched.collect()) {
+                break;
+            }
+        }
         // A file that came between the two looks is seen, and watched from the next look on.
         paths.extend(patterns.iter().flat_map(found));
         paths.into_iter().map(|path| (path.clone(), look(&path))).collect()
     }
 
-    fn rewatch(&mut self, places: BTreeSet<PathBuf>) {
-        let Some(events) = &mut self.events else { return };
+    /// Whether anything else is watched now than before.
+    fn rewatch(&mut self, places: BTreeSet<PathBuf>) -> bool {
+        let Some(events) = &mut self.events else { return false };
         let inode = |path: PathBuf| fs::metadata(&path).map(|file| (path, file.ino())).ok();
         let wanted: BTreeMap<PathBuf, u64> = places.into_iter().filter_map(inode).collect();
         if wanted == self.watched {
-            return;
+            return false;
         }
         for path in self.watched.keys() {
             // It may be gone, and its watch with it.
@@ -232,11 +248,13 @@ impl Watch {
                 Err(error) => tracing::debug!(%error, path = %path.display(), "Not watched."),
             }
         }
+        true
     }
 }
 
 /// Every directory in which a change may make the path mean another file: those of the symlinks on the way and of the
-/// file itself. And the file: a bind mount hides its directory.
+/// file itself; where one of them is missing, the one in which it can come to be. And the file: a bind mount hides its
+/// directory.
 fn places(path: &Path) -> BTreeSet<PathBuf> {
     let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let owned = |path: &Path| -> Vec<OsString> {
@@ -265,7 +283,7 @@ fn places(path: &Path) -> BTreeSet<PathBuf> {
             _ => {}
         }
     }
-    places.extend(at.parent().map(Path::to_owned));
+    places.extend(at.ancestors().skip(1).find(|above| above.exists()).map(Path::to_owned));
     places.insert(at);
     places
 }
@@ -294,6 +312,16 @@ mod tests {
             .collect();
         let expected = ["nix", "nix/store", "etc", "etc/..2026", "etc/..2026/moonwa.toml"];
         assert_eq!(found, expected.into_iter().map(PathBuf::from).collect());
+    }
+
+    #[test]
+    fn of_a_missing_directory_the_one_above_is_a_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        let file = root.join("etc/moonwa/devices.d/a.toml");
+        assert_eq!(places(&file), BTreeSet::from([root.clone(), file.clone()]));
+        fs::create_dir_all(root.join("etc/moonwa")).unwrap();
+        assert_eq!(places(&file), BTreeSet::from([root.join("etc/moonwa"), file]));
     }
 
     #[test]

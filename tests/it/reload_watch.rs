@@ -140,6 +140,25 @@ async fn included_files_are_watched_and_new_ones_too() {
 }
 
 #[tokio::test]
+async fn a_directory_that_goes_and_comes_back_is_noticed() {
+    for notice in [EVENTS, POLLING] {
+        let mut watched = Watched::new(notice, |dir| {
+            fs::create_dir_all(dir.join("d/e")).unwrap();
+            fs::write(dir.join("d/e/a.toml"), text("first")).unwrap();
+            fs::write(dir.join("moonwa.toml"), "include = [\"d/e/*.toml\"]\n").unwrap();
+            dir.join("moonwa.toml")
+        });
+        fs::rename(watched.file("d"), watched.file("away")).unwrap();
+        watched.noticed().await;
+        let rejected = Config::load(&watched.path).unwrap_err();
+        watched.watcher.follow(rejected.revision, *rejected.others);
+        fs::rename(watched.file("away"), watched.file("d")).unwrap();
+        watched.noticed().await;
+        assert_eq!(label(&watched.path), "first");
+    }
+}
+
+#[tokio::test]
 async fn an_edit_between_the_load_and_the_watch_is_noticed() {
     let mut watched = Watched::new(EVENTS, |dir| {
         fs::write(dir.join("moonwa.toml"), text("first")).unwrap();

@@ -4,6 +4,7 @@
 mod editing;
 mod included;
 mod many;
+mod revert;
 mod saves;
 pub(crate) mod styles;
 
