@@ -1,6 +1,6 @@
 //! What the outcome of an attempt means for the endpoint's queue, as a pure table. `backoff` says when to try again.
 
-use ureq::Error;
+use super::client::PostError;
 
 /// What an outcome means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub(super) enum Class {
 
 impl Class {
     /// The meaning of what came back. Nothing that goes wrong before a status arrives can be the event's fault.
-    pub(super) fn of(outcome: Result<u16, &Error>) -> Self {
+    pub(super) fn of(outcome: Result<u16, &PostError>) -> Self {
         outcome.map_or(Self::Endpoint, Self::of_status)
     }
 
@@ -52,13 +52,14 @@ impl Class {
 }
 
 /// Whether the receiver is overloaded rather than broken. It then gets at least a minute of rest.
-pub(super) fn is_overload(outcome: Result<u16, &Error>) -> bool {
-    matches!(outcome, Ok(408 | 429) | Err(Error::Timeout(_)))
+pub(super) fn is_overload(outcome: Result<u16, &PostError>) -> bool {
+    matches!(outcome, Ok(408 | 429) | Err(PostError::Timeout(_) | PostError::NoConnection))
 }
 
 #[cfg(test)]
 mod tests {
     use std::io;
+    use std::time::Duration;
 
     use super::*;
 
@@ -94,9 +95,9 @@ mod tests {
 
     #[test]
     fn an_error_is_the_endpoints_and_timeouts_ask_for_patience() {
-        let refused = Error::Io(io::ErrorKind::ConnectionRefused.into());
-        let timeout = Error::Timeout(ureq::Timeout::Global);
-        for error in [&refused, &timeout, &Error::HostNotFound, &Error::Tls("no")] {
+        let refused = PostError::Io(io::ErrorKind::ConnectionRefused.into());
+        let timeout = PostError::Timeout(Duration::from_secs(15));
+        for error in [&refused, &timeout, &PostError::NoConnection, &PostError::ServerName] {
             assert_eq!(Class::of(Err(error)), Class::Endpoint);
         }
         assert!(is_overload(Err(&timeout)));

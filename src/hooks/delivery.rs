@@ -5,19 +5,19 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::attempt::{Outcome, Post};
+use super::attempt::{self, Outcome};
 use super::class::Class;
-use super::pool::Pool;
+use super::client::{Client, KeepAlive, Post};
 use super::reply;
 use crate::config::{EndpointConfig, Format};
 use crate::model::EventId;
 use crate::store::{EndpointId, Store};
 
-/// Carries out deliveries. Clones share the threads.
+/// Carries out deliveries. Clones share the client.
 #[derive(Clone)]
 pub(super) struct Deliverer {
     pub(super) store: Store,
-    pub(super) pool: Pool,
+    pub(super) client: Client,
     /// Every wait is multiplied by this; it is 1 except in tests.
     pub(super) scale: f64,
 }
@@ -34,11 +34,11 @@ pub(super) struct Delivery {
 }
 
 impl Deliverer {
-    /// Posts the event, and queues the reply in the answer. `failing`: the endpoint's last attempt failed.
-    pub(super) async fn deliver(&self, delivery: &Delivery, failing: bool) -> Outcome {
+    /// Posts the event, and queues the reply in the answer.
+    pub(super) async fn deliver(&self, delivery: &Delivery, keep_alive: &mut KeepAlive) -> Outcome {
         let (endpoint, event) = (delivery.endpoint.clone(), delivery.event.clone());
         let post = Post { endpoint, event, body: delivery.body.clone() };
-        let mut outcome = self.pool.post(post, failing).await;
+        let mut outcome = attempt::post(&self.client, &post, keep_alive).await;
         if outcome.class != Class::Delivered || delivery.endpoint.format != Format::Moonwa {
             return outcome;
         }

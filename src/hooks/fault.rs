@@ -1,13 +1,10 @@
 //! What went wrong with a delivery: a word for programs, which never changes, and a sentence for people, which may.
 
 use std::io::ErrorKind;
-use std::time::Duration;
-
-use ureq::{Error, Timeout};
 
 use super::class::Class;
+use super::client::{PostError, ResolveError};
 use super::reply::ReplyError;
-use super::resolver::{CONNECT, RESOLVE, ResolveError};
 
 /// Why an event was not delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,48 +32,29 @@ impl Fault {
         (class != Class::Delivered).then(|| Self::new(class.as_str(), sentence()))
     }
 
-    /// Why there was no answer. The whole attempt was allowed to take `timeout`.
-    pub(super) fn of_error(error: &Error, timeout: Duration) -> Self {
-        match error {
-            Error::Timeout(Timeout::Resolve) => {
-                Self::new("dns", format!("the name was not resolved within {RESOLVE:?}"))
-            }
-            Error::Timeout(Timeout::Connect) => {
-                Self::new("connect", format!("no connection within {CONNECT:?}"))
-            }
-            Error::Timeout(_) => Self::new("timeout", format!("no answer within {timeout:?}")),
-            Error::HostNotFound => Self::new("dns", error.to_string()),
-            Error::BadUri(_) => Self::new("request", "the URL cannot be posted to"),
-            Error::Http(error) => {
-                Self::new("request", format!("a header of the endpoint is not valid: {error}"))
-            }
-            Error::Io(error) => Self::of_io(error),
-            Error::Tls(_) | Error::Rustls(_) => Self::new("tls", error.to_string()),
-            Error::ConnectionFailed => Self::new("connect", error.to_string()),
-            Error::Other(error) => {
-                let code = match error.downcast_ref::<ResolveError>() {
-                    Some(ResolveError::Forbidden(_)) => "forbidden",
-                    Some(_) => "dns",
-                    None => "protocol",
-                };
-                Self::new(code, error.to_string())
-            }
-            error => Self::new("protocol", error.to_string()),
-        }
-    }
-
-    fn of_io(error: &std::io::Error) -> Self {
-        match error.kind() {
+    /// Why there was no answer.
+    pub(super) fn of_error(error: &PostError) -> Self {
+        let code = match error {
+            PostError::Url | PostError::Header(_) => "request",
+            PostError::Resolve(ResolveError::Forbidden(_)) => "forbidden",
+            PostError::Resolve(_) => "dns",
+            PostError::Timeout(_) => "timeout",
+            PostError::ServerName => "tls",
             // What rustls refuses comes as this kind: an untrusted certificate, no cipher in common, no TLS at all.
-            ErrorKind::InvalidData => Self::new(
-                "tls",
-                format!(
-                    "no TLS: {error} (the receiver must offer TLS 1.2 or 1.3 with a modern cipher, and a certificate of a public authority)"
-                ),
-            ),
-            _ if is_hang_up(error) => Self::new("hung_up", error.to_string()),
-            _ => Self::new("connect", error.to_string()),
-        }
+            PostError::Io(error) if error.kind() == ErrorKind::InvalidData => {
+                return Self::new(
+                    "tls",
+                    format!(
+                        "no TLS: {error} (the receiver must offer TLS 1.2 or 1.3 with a modern cipher, and a certificate of a public authority)"
+                    ),
+                );
+            }
+            PostError::Io(_) if error.is_hang_up() => "hung_up",
+            PostError::NoConnection | PostError::Io(_) => "connect",
+            PostError::Protocol(_) => "protocol",
+            PostError::Interrupted => "moonwa",
+        };
+        Self::new(code, error.to_string())
     }
 }
 
@@ -89,19 +67,13 @@ impl From<ReplyError> for Fault {
     }
 }
 
-/// Whether the other side closed the connection.
-pub(super) fn is_hang_up(error: &std::io::Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::UnexpectedEof
-            | ErrorKind::ConnectionReset
-            | ErrorKind::ConnectionAborted
-            | ErrorKind::BrokenPipe
-    )
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use hyper::header::HeaderValue;
+    use hyper::http;
+
     use super::*;
 
     /// Every word there is: what the API's description lists.
@@ -132,26 +104,26 @@ mod tests {
 
     #[test]
     fn every_error_has_its_word() {
-        let io = |kind: ErrorKind| Error::Io(kind.into());
-        let other = |error: ResolveError| Error::Other(Box::new(error));
+        let io = |kind: ErrorKind| PostError::Io(kind.into());
+        let header = HeaderValue::try_from("line\nbreak").map_err(http::Error::from).unwrap_err();
         let rows = [
-            ("dns", Error::Timeout(Timeout::Resolve)),
-            ("dns", Error::HostNotFound),
-            ("dns", other(ResolveError::Slow("a.example".into()))),
-            ("forbidden", other(ResolveError::Forbidden([169, 254, 169, 254].into()))),
-            ("connect", Error::Timeout(Timeout::Connect)),
+            ("dns", PostError::Resolve(ResolveError::Slow("a.example".into()))),
+            ("dns", PostError::Resolve(ResolveError::Busy)),
+            ("forbidden", PostError::Resolve(ResolveError::Forbidden([169, 254, 169, 254].into()))),
+            ("connect", PostError::NoConnection),
             ("connect", io(ErrorKind::ConnectionRefused)),
             ("connect", io(ErrorKind::HostUnreachable)),
-            ("timeout", Error::Timeout(Timeout::Global)),
+            ("timeout", PostError::Timeout(Duration::from_secs(15))),
             ("tls", io(ErrorKind::InvalidData)),
-            ("tls", Error::Tls("no")),
+            ("tls", PostError::ServerName),
             ("hung_up", io(ErrorKind::ConnectionReset)),
             ("hung_up", io(ErrorKind::UnexpectedEof)),
-            ("request", Error::BadUri("ftp:".into())),
-            ("protocol", Error::LargeResponseHeader(2, 1)),
+            ("request", PostError::Url),
+            ("request", PostError::Header(header)),
+            ("moonwa", PostError::Interrupted),
         ];
         for (code, error) in rows {
-            let fault = Fault::of_error(&error, Duration::from_secs(15));
+            let fault = Fault::of_error(&error);
             assert_eq!(fault.code, code, "{error:?}");
             assert!(CODES.contains(&fault.code) && !fault.sentence.is_empty());
         }

@@ -4,16 +4,15 @@
 mod attempt;
 mod backoff;
 mod class;
+mod client;
 mod delivery;
 mod endpoint;
 mod fault;
 mod monitor;
-mod pool;
 mod profile;
 mod registry;
 mod reply;
 mod report;
-mod resolver;
 mod signature;
 
 use std::collections::BTreeMap;
@@ -23,9 +22,9 @@ use bytes::Bytes;
 use tokio::sync::watch;
 
 use self::class::Class;
+use self::client::{Client, KeepAlive, Post};
 use self::delivery::{Deliverer, Delivery};
 use self::endpoint::Action;
-use self::pool::Pool;
 use self::registry::{Registry, RunningEndpoint};
 pub use self::report::{Attempt, EndpointReport};
 use crate::config::DeviceConfig;
@@ -46,14 +45,14 @@ pub struct Webhooks {
 }
 
 impl Webhooks {
-    /// Starts the delivery threads; endpoints come with `reconcile`.
+    /// Starts without endpoints; they come with `reconcile`.
     pub fn start(store: Store, tasks: Tasks) -> Arc<Self> {
         Self::start_scaled(store, tasks, knobs().retry_scale)
     }
 
     /// Like `start`, with every wait multiplied by `scale`, so that a test of what happens after five minutes is quick.
     pub fn start_scaled(store: Store, tasks: Tasks, scale: f64) -> Arc<Self> {
-        let deliverer = Deliverer { store, pool: Pool::start(&tasks), scale };
+        let deliverer = Deliverer { store, client: Client::start(&tasks), scale };
         let registry = Registry::start(deliverer.clone(), tasks);
         Arc::new(Self { registry, deliverer })
     }
@@ -103,9 +102,9 @@ impl Webhooks {
         let (event, source) = sample_event(device);
         let endpoint = running.config();
         let body = profile::body(endpoint.format, &source).ok_or(HookError::NoEvent)?;
-        let post = attempt::Post { endpoint, event, body };
+        let post = Post { endpoint, event, body };
         // Not through `deliver`: a reply to a sample message has nobody to go to.
-        let outcome = self.deliverer.pool.post(post.clone(), false).await;
+        let outcome = attempt::post(&self.deliverer.client, &post, &mut KeepAlive::default()).await;
         Ok(running.monitor.record(&post.endpoint, &post.event, &outcome))
     }
 
@@ -144,7 +143,7 @@ impl Webhooks {
         let body = profile::body(endpoint.format, &letter.body).ok_or(HookError::NoEvent)?;
         let (id, source) = (running.id.clone(), letter.body);
         let delivery = Delivery { id, endpoint, event: letter.id, source, body };
-        let outcome = self.deliverer.deliver(&delivery, false).await;
+        let outcome = self.deliverer.deliver(&delivery, &mut KeepAlive::default()).await;
         let attempt = running.monitor.record(&delivery.endpoint, event, &outcome);
         if outcome.class == Class::Delivered {
             self.deliverer.store.cursors().bury(&running.id, letter.seq).await?;

@@ -7,8 +7,8 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use data_encoding::HEXLOWER;
 use hmac::{Hmac, KeyInit, Mac};
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use sha2::{Sha256, Sha512};
-use ureq::http::{HeaderMap, HeaderName, HeaderValue};
 use zeroize::Zeroizing;
 
 use crate::config::Compat;

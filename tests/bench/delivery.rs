@@ -1,6 +1,7 @@
-//! What delivery costs, as figures and ratios: `cargo bench --bench delivery`. The real binary, the simulated WhatsApp,
-//! real receivers; every event is synced to the disk before its POST. The simulator's own work (it encrypts as a phone
-//! does, on the same cores) is in all of them, so they are upper bounds.
+//! What delivery costs, as figures and ratios: `cargo bench --bench delivery`; `-- hanging` or another part of a figure's
+//! name in the code runs that one alone. `MOONWA_BENCH_BINARY` measures another build, for a comparison. The real binary,
+//! the simulated WhatsApp, real receivers; every event is synced to the disk before its POST. The simulator's own work (it
+//! encrypts as a phone does, on the same cores) is in all of them, so they are upper bounds.
 
 #![allow(
     clippy::unwrap_used,
@@ -12,12 +13,19 @@
     reason = "figures for people; what is not expected shall end it loudly"
 )]
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use moonwa::config::{DeviceConfig, EndpointConfig};
+use moonwa::hooks::Webhooks;
+use moonwa::model::{DeviceName, EventId, EventType, UnixMillis};
+use moonwa::store::{NewEvent, Store, StoreOptions};
+use moonwa::task::Tasks;
 use moonwa_simulator::harness::{Moonwa, MoonwaBuilder, WebhookReceiver, eventually_within};
 use moonwa_simulator::{Phone, Simulator};
 use serde_json::Value;
+use tokio::net::TcpListener;
 
 /// What the engine alone takes to decrypt one message, median and 99th percentile, and how many it decrypts a second.
 const ENGINE: (f64, f64, f64) = (0.3, 0.6, 3000.0);
@@ -26,15 +34,136 @@ const BURST: usize = 5000;
 const PATIENCE: Duration = Duration::from_mins(5);
 
 fn gateway(sim: &Simulator) -> MoonwaBuilder {
-    Moonwa::builder(env!("CARGO_BIN_EXE_moonwa"))
+    let binary = std::env::var("MOONWA_BENCH_BINARY");
+    Moonwa::builder(binary.unwrap_or_else(|_| env!("CARGO_BIN_EXE_moonwa").to_owned()))
         .whatsapp(&sim.ws_url())
         .env("MOONWA_RETRY_SCALE", "0.01")
 }
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> Result<()> {
-    one_by_one_and_bursts().await?;
-    three_of_four_hang().await
+    let asked: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    let wants = |name: &str| asked.is_empty() || asked.iter().any(|part| name.contains(part));
+    if wants("bursts") {
+        one_by_one_and_bursts().await?;
+    }
+    if wants("cost_of_a_post") {
+        cost_of_a_post().await?;
+    }
+    if wants("three_of_four_hanging") {
+        three_of_four_hang().await?;
+    }
+    if wants("four_hundred_hanging") {
+        four_hundred_hang().await?;
+    }
+    Ok(())
+}
+
+/// A number from a line of a process' status: `VmRSS` in KiB, `Threads`.
+fn status(process: &str, line: &str) -> i64 {
+    let text = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let value = text.lines().find_map(|row| row.strip_prefix(line)).unwrap();
+    value.trim_start_matches(':').trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+/// The processor time it has taken, in milliseconds.
+fn processor(moonwa: &Moonwa) -> f64 {
+    let text = std::fs::read_to_string(format!("/proc/{}/stat", moonwa.pid())).unwrap();
+    let (_, fields) = text.rsplit_once(')').unwrap();
+    let ticks = |n: usize| fields.split_whitespace().nth(n).unwrap().parse::<f64>().unwrap();
+    (ticks(11) + ticks(12)) * 10.0
+}
+
+/// What one event takes from the log to the receiver: read, signed, posted, its cursor saved.
+async fn cost_of_a_post() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let (ann, bob) =
+        (sim.phone("628667000117", "Ann").await, sim.phone("628667000118", "Bob").await);
+    let hook = WebhookReceiver::start().await?;
+    let moonwa = gateway(&sim).device("toko", &[hook.url()]).start().await?;
+    moonwa.link("toko", &ann).await?;
+    one_by_one((&bob, &ann), &hook, 50).await?;
+    let endpoint = "/v1/devices/toko/webhooks/1";
+    moonwa.admin().post(&format!("{endpoint}/pause"), &Value::Null).await?;
+    let one = [bob];
+    send(&one, &ann, "stored").await?;
+    let waiting = || async { ann.devices().first().map_or(0, |device| device.unconfirmed) };
+    eventually_within(PATIENCE, "all stored", waiting, |waiting| *waiting == 0).await;
+    let before = processor(&moonwa);
+    let resume = async { moonwa.admin().post(&format!("{endpoint}/resume"), &Value::Null).await };
+    let (_, rate) = burst(&hook, &one, "stored", resume).await?;
+    println!(
+        "{BURST} stored messages to one endpoint: {rate:.0}/s, {:.0} µs of processor time each, {} threads",
+        (processor(&moonwa) - before) * 1000.0 / BURST as f64,
+        status(&moonwa.pid().to_string(), "Threads"),
+    );
+    moonwa.stop().await?;
+    Ok(())
+}
+
+/// One receiver that answers beside 399 that accept the connection and say nothing. moonwa's own process cannot have so
+/// many on one device, so this is its delivery alone.
+async fn four_hundred_hang() -> Result<()> {
+    let device = DeviceName::parse("toko").unwrap();
+    let mut alone = None;
+    for others in [0, 399] {
+        let (healthy, silent) =
+            (WebhookReceiver::start().await?, TcpListener::bind("127.0.0.1:0").await?);
+        let dir = tempfile::TempDir::new()?;
+        let keep = Duration::from_hours(72);
+        let options = StoreOptions {
+            path: dir.path().to_owned(),
+            power_safe: false,
+            keep,
+            max_size: 64 << 20,
+        };
+        let store = Store::open(options).await?;
+        let tasks = Tasks::new();
+        let hooks = Webhooks::start_scaled(store.clone(), tasks.clone(), 0.01);
+        let (rss, threads) = (status("self", "VmRSS"), status("self", "Threads"));
+        // Each URL is an endpoint of its own.
+        let silents = (1..=others).map(|n| format!("http://{}/{n}", silent.local_addr().unwrap()));
+        let urls = std::iter::once(healthy.url()).chain(silents);
+        let webhooks = urls.zip(1..).map(|(url, n)| EndpointConfig::new(n, url)).collect();
+        let config = DeviceConfig {
+            label: "Toko".into(),
+            enabled: true,
+            keys: Vec::new(),
+            country_code: None,
+            pace: None,
+            webhooks,
+        };
+        hooks.reconcile(&BTreeMap::from([(device.clone(), config)])).await?;
+        let mut held = Vec::new();
+        let mut took = Vec::new();
+        for n in 0..=ONE_BY_ONE {
+            let (before, began) = (healthy.count(), Instant::now());
+            store.log().append(vec![event(&device, n)]).await?;
+            healthy.more_than(before).await;
+            took.push(began.elapsed());
+            while held.len() < others {
+                held.push(silent.accept().await?);
+            }
+        }
+        let (rss, threads) = (status("self", "VmRSS") - rss, status("self", "Threads") - threads);
+        let (median, slow) = percentiles(took.split_off(1));
+        let stopping = Instant::now();
+        assert_eq!(tasks.shutdown(PATIENCE).await, 0);
+        let stopped = stopping.elapsed().as_secs_f64();
+        let times = slow / *alone.get_or_insert(slow);
+        println!(
+            "an endpoint beside {others} that hang: p50 {median:.2} ms, p99 {slow:.2} ms ({times:.2} × alone); {rss:+} KiB, {threads:+} threads; stopped in {stopped:.1} s"
+        );
+        store.close().await?;
+    }
+    Ok(())
+}
+
+fn event(device: &DeviceName, n: usize) -> NewEvent {
+    let id = EventId::derive(&["bench", &n.to_string()]);
+    let body = serde_json::json!({ "id": id.as_str(), "data": { "text": "x".repeat(300) } });
+    let (kind, at) = (EventType::MessageReceived, UnixMillis::now());
+    NewEvent { device: device.clone(), id, kind, at, body: body.to_string().into() }
 }
 
 /// Milliseconds of the median and of the 99th percentile.

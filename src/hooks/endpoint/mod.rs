@@ -14,11 +14,13 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::attempt::Outcome;
 use super::class::Class;
+use super::client::{GRACE, KeepAlive};
 use super::delivery::{Deliverer, Delivery};
 use super::monitor::Monitor;
+use super::profile;
 use super::report::EndpointReport;
-use super::{pool, profile};
 use crate::config::EndpointConfig;
 use crate::model::UnixMillis;
 use crate::store::{Cursor, EndpointId, EndpointState, Seq, StoreError, StoredEvent};
@@ -54,6 +56,7 @@ pub(super) struct Machine {
     inputs: Inputs,
     deliverer: Deliverer,
     monitor: Arc<Monitor>,
+    keep_alive: KeepAlive,
     page: VecDeque<StoredEvent>,
     /// Unwanted events passed since the cursor was saved.
     unsaved: u64,
@@ -103,6 +106,7 @@ impl Machine {
             inputs,
             deliverer,
             monitor,
+            keep_alive: KeepAlive::default(),
             page: VecDeque::new(),
             unsaved: 0,
             owed: false,
@@ -199,51 +203,60 @@ impl Machine {
             Ok(()) = config.changed() => self.adopt().await,
             Ok(()) = tail.changed() => self.publish(),
             () = until(self.not_before) => {}
+            () = self.keep_alive.expire() => {}
         }
     }
 
     async fn post(&mut self, event: StoredEvent, body: Bytes) {
         self.rewound = false;
-        let failing = self.cursor.failures > 0;
-        let (deliverer, endpoint) = (self.deliverer.clone(), self.current.clone());
-        let source = event.body.clone();
+        let (endpoint, source) = (self.current.clone(), event.body.clone());
         let delivery =
             Delivery { id: self.id.clone(), endpoint, event: event.id.clone(), source, body };
-        let underway = deliverer.deliver(&delivery, failing);
-        // The cursor of the previous delivery is saved meanwhile. A crash then repeats that event, and at worst this one
-        // too.
-        let (mut saved, mut outcome) = (!self.owed, None);
-        let saving = self.save_apart();
-        tokio::pin!(underway, saving);
-        let outcome = loop {
-            select! {
-                biased;
-                done = &mut saving, if !saved => {
-                    saved = true;
-                    self.saved_or_log(&done);
-                    self.publish();
-                }
-                answer = &mut underway, if outcome.is_none() => outcome = Some(answer),
-                () = self.inputs.stop.cancelled(), if outcome.is_none() => {
-                    if !self.inputs.shutdown.is_cancelled() {
-                        return;
-                    }
-                    // If the answer still arrives, the receiver need not get the event a second time.
-                    match tokio::time::timeout(pool::GRACE * 2, &mut underway).await {
-                        Ok(outcome) if outcome.class == Class::Delivered => break outcome,
-                        Ok(_) | Err(_) => return,
-                    }
-                }
-                Some(request) = self.inputs.actions.recv(), if saved => self.apply(request).await,
+        if let Some(outcome) = self.deliver(&delivery).await {
+            self.monitor.record(&delivery.endpoint, &event.id, &outcome);
+            if !self.rewound {
+                self.judge(&event, &outcome).await;
             }
-            if saved && let Some(outcome) = outcome.take() {
-                break outcome;
+        }
+    }
+
+    /// Delivers one event, and does meanwhile what must not wait for the receiver. `None` when the endpoint stops first.
+    async fn deliver(&mut self, delivery: &Delivery) -> Option<Outcome> {
+        let deliverer = self.deliverer.clone();
+        let mut keep_alive = std::mem::take(&mut self.keep_alive);
+        let outcome = {
+            let underway = deliverer.deliver(delivery, &mut keep_alive);
+            // The cursor of the previous delivery is saved meanwhile. A crash then repeats that event, and at worst this
+            // one too.
+            let (mut saved, mut outcome) = (!self.owed, None);
+            let saving = self.save_apart();
+            tokio::pin!(underway, saving);
+            loop {
+                select! {
+                    biased;
+                    done = &mut saving, if !saved => {
+                        saved = true;
+                        self.saved_or_log(&done);
+                        self.publish();
+                    }
+                    answer = &mut underway, if outcome.is_none() => outcome = Some(answer),
+                    () = self.inputs.stop.cancelled(), if outcome.is_none() => {
+                        if !self.inputs.shutdown.is_cancelled() {
+                            return None;
+                        }
+                        // If the answer still arrives, the receiver need not get the event a second time.
+                        let answer = tokio::time::timeout(GRACE * 2, &mut underway).await.ok()?;
+                        return (answer.class == Class::Delivered).then_some(answer);
+                    }
+                    Some(request) = self.inputs.actions.recv(), if saved => self.apply(request).await,
+                }
+                if saved && let Some(outcome) = outcome.take() {
+                    break outcome;
+                }
             }
         };
-        self.monitor.record(&delivery.endpoint, &event.id, &outcome);
-        if !self.rewound {
-            self.judge(&event, &outcome).await;
-        }
+        self.keep_alive = keep_alive;
+        Some(outcome)
     }
 
     async fn apply(&mut self, request: ActionRequest) {

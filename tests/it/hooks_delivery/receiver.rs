@@ -8,7 +8,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{HeaderMap, Request, Response};
+use hyper::{HeaderMap, Request, Response, Version};
 use hyper_util::rt::TokioIo;
 use moonwa::task::Tasks;
 use tokio::net::{TcpListener, TcpStream};
@@ -21,6 +21,9 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 #[derive(Clone, Debug)]
 pub(crate) struct Hit {
     pub(crate) path: String,
+    pub(crate) version: Version,
+    /// Over which connection it came, from 1.
+    pub(crate) connection: usize,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
 }
@@ -82,8 +85,10 @@ impl Receiver {
         let (tasks, shared, noted) = (tasks.clone(), script.clone(), Arc::new(noted));
         tasks.clone().spawn("receiver", async move {
             let stop = tasks.stop().clone();
+            let mut connection = 0;
             while let Some(Ok((stream, _))) = stop.run_until_cancelled(listener.accept()).await {
-                let serving = serve(stream, shared.clone(), noted.clone());
+                connection += 1;
+                let serving = serve(stream, connection, shared.clone(), noted.clone());
                 let stop = stop.clone();
                 tasks.spawn("connection", async move {
                     stop.run_until_cancelled(serving).await;
@@ -113,13 +118,19 @@ impl Receiver {
     }
 }
 
-async fn serve(stream: TcpStream, script: Arc<Mutex<Script>>, noted: Arc<watch::Sender<Vec<Hit>>>) {
+async fn serve(
+    stream: TcpStream,
+    connection: usize,
+    script: Arc<Mutex<Script>>,
+    noted: Arc<watch::Sender<Vec<Hit>>>,
+) {
     let answer = service_fn(|request: Request<Incoming>| {
         let (script, noted) = (script.clone(), noted.clone());
         async move {
             let (parts, body) = request.into_parts();
             let body = body.collect().await.unwrap().to_bytes();
-            let hit = Hit { path: parts.uri.to_string(), headers: parts.headers, body };
+            let (path, version) = (parts.uri.to_string(), parts.version);
+            let hit = Hit { path, version, connection, headers: parts.headers, body };
             let answer = (script.lock().unwrap())(&hit);
             noted.send_modify(|hits| hits.push(hit));
             let response = Response::builder();

@@ -1,0 +1,208 @@
+//! The HTTP client of the webhooks: one POST at a time over a connection that an endpoint keeps for itself, so that no
+//! endpoint waits for another. Nothing here retries or knows of queues.
+
+mod connect;
+mod error;
+mod request;
+mod resolver;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper::{Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use self::connect::Connector;
+pub(super) use self::error::PostError;
+pub(super) use self::request::Post;
+use self::request::Target;
+pub(super) use self::resolver::ResolveError;
+use crate::model::UnixMillis;
+use crate::task::Tasks;
+
+/// How long a request under way may still take when moonwa stops. Most receivers need less, and an answer that is read
+/// is an event that is not delivered twice.
+pub(super) const GRACE: Duration = Duration::from_secs(1);
+/// How long a connection is kept open without a request.
+const IDLE: Duration = Duration::from_secs(15);
+/// A kept connection that dies sooner than this after a request was dead before, so the request is made again.
+const STALE: Duration = Duration::from_secs(1);
+/// The longest head of an answer. It bounds the memory of a connection as well.
+const HEAD: usize = 16 * 1024;
+
+/// Posts events. Clones share everything.
+#[derive(Clone)]
+pub(super) struct Client {
+    connector: Connector,
+    tasks: Tasks,
+    underway: TaskTracker,
+    /// Cancelled some time after the stop: no request goes on then.
+    interrupt: CancellationToken,
+}
+
+/// The connection that an endpoint keeps open between its requests.
+#[derive(Default)]
+pub(super) struct KeepAlive(Option<Connection>);
+
+struct Connection {
+    requests: SendRequest<Full<Bytes>>,
+    idle_since: Instant,
+}
+
+/// What the receiver answered.
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    /// Its `Retry-After`.
+    pub(super) retry_after: Option<String>,
+    /// The beginning of the body. The status has decided already, so it does no harm when the body breaks off.
+    pub(super) body: Vec<u8>,
+}
+
+impl Client {
+    pub(super) fn start(tasks: &Tasks) -> Self {
+        let client = Self {
+            connector: Connector::new(),
+            tasks: tasks.clone(),
+            underway: TaskTracker::new(),
+            interrupt: CancellationToken::new(),
+        };
+        let (stop, underway, interrupt) =
+            (tasks.stop().clone(), client.underway.clone(), client.interrupt.clone());
+        tasks.spawn("webhook interrupter", async move {
+            stop.cancelled().await;
+            underway.close();
+            if tokio::time::timeout(GRACE, underway.wait()).await.is_err() {
+                tracing::warn!(requests = underway.len(), "Webhook requests are interrupted.");
+            }
+            interrupt.cancel();
+        });
+        client
+    }
+
+    /// Posts an event, signed with the time `at`, and reads up to `limit` bytes of the answer.
+    pub(super) async fn post(
+        &self,
+        post: &Post,
+        at: UnixMillis,
+        limit: usize,
+        keep_alive: &mut KeepAlive,
+    ) -> Result<Answer, PostError> {
+        let _underway = self.underway.token();
+        let timeout = post.endpoint.timeout;
+        let deadline = Instant::now() + timeout;
+        let interrupted = || PostError::Interrupted;
+        let answering = timeout_at(deadline, self.answer(post, at, keep_alive.take()));
+        let answering = self.interrupt.run_until_cancelled(Box::pin(answering));
+        let (response, connection) = answering
+            .await
+            .ok_or_else(interrupted)?
+            .map_err(|_elapsed| PostError::Timeout(timeout))??;
+        let (head, mut body) = response.into_parts();
+        let mut read = Vec::new();
+        let reading = timeout_at(deadline, read_body(&mut body, limit, &mut read));
+        if let Some(Ok(true)) = self.interrupt.run_until_cancelled(reading).await {
+            keep_alive.keep(connection);
+        }
+        let retry_after = head.headers.get(hyper::header::RETRY_AFTER);
+        let retry_after = retry_after.and_then(|value| value.to_str().ok()).map(str::to_owned);
+        Ok(Answer { status: head.status, retry_after, body: read })
+    }
+
+    /// The head of the answer, and the connection it came over.
+    async fn answer(
+        &self,
+        post: &Post,
+        at: UnixMillis,
+        kept: Option<Connection>,
+    ) -> Result<(Response<Incoming>, Connection), PostError> {
+        let target = Target::of(&post.endpoint.url)?;
+        let request = request::signed(post, &target, at)?;
+        if let Some(mut connection) = kept
+            && connection.requests.ready().await.is_ok()
+        {
+            let sent = Instant::now();
+            match connection.requests.send_request(request.clone()).await.map_err(PostError::from) {
+                // The receiver closed the idle connection just when it was used again, which is no failure.
+                Err(error) if error.is_hang_up() && sent.elapsed() < STALE => {}
+                answer => return Ok((answer?, connection)),
+            }
+        }
+        let mut connection = self.connect(&target).await?;
+        let response = connection.requests.send_request(request).await?;
+        Ok((response, connection))
+    }
+
+    async fn connect(&self, target: &Target) -> Result<Connection, PostError> {
+        let stream = self.connector.connect(target).await?;
+        let (requests, connection) =
+            http1::Builder::new().max_buf_size(HEAD).handshake(TokioIo::new(stream)).await?;
+        let interrupt = self.interrupt.clone();
+        self.tasks.spawn("webhook connection", async move {
+            // Whoever waits for an answer is told of the error.
+            if let Some(Err(error)) = interrupt.run_until_cancelled(connection).await {
+                tracing::debug!(%error, "A webhook connection broke.");
+            }
+        });
+        Ok(Connection { requests, idle_since: Instant::now() })
+    }
+}
+
+impl KeepAlive {
+    /// Closes the connection once it has been idle for long; waits for ever when there is none.
+    pub(super) async fn expire(&mut self) {
+        let Some(connection) = &self.0 else { return std::future::pending().await };
+        sleep_until(connection.idle_since + IDLE).await;
+        self.0 = None;
+    }
+
+    fn take(&mut self) -> Option<Connection> {
+        self.0.take().filter(|connection| connection.idle_since.elapsed() < IDLE)
+    }
+
+    fn keep(&mut self, connection: Connection) {
+        self.0 = Some(Connection { idle_since: Instant::now(), ..connection });
+    }
+}
+
+/// Reads the beginning of a body into `read`. Returns whether that was all of it: only then the connection can be used
+/// again.
+async fn read_body(body: &mut Incoming, limit: usize, read: &mut Vec<u8>) -> bool {
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else { return false };
+        let Ok(data) = frame.into_data() else { continue };
+        let room = limit.saturating_sub(read.len());
+        read.extend_from_slice(data.get(..room).unwrap_or(&data));
+        if data.len() > room {
+            return false;
+        }
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_idle_connection_is_closed() {
+        let tasks = Tasks::new();
+        let (ours, mut theirs) = tokio::io::duplex(1024);
+        let (requests, connection) = http1::handshake(TokioIo::new(ours)).await.unwrap();
+        tasks.spawn("connection", async move { connection.await.unwrap() });
+        let mut keep_alive = KeepAlive::default();
+        keep_alive.keep(Connection { requests, idle_since: Instant::now() });
+        let began = Instant::now();
+        keep_alive.expire().await;
+        assert!(began.elapsed() >= IDLE);
+        assert_eq!(theirs.read(&mut [0]).await.unwrap(), 0, "it is open");
+        assert!(keep_alive.take().is_none());
+    }
+}
