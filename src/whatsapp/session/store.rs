@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use wa_rs::wacore::store::error::{Result, StoreError as EngineError};
 use wa_rs::wacore::store::traits::DeviceStore;
 
-use crate::store::{Batch, Key, Space, StoreError, SpaceTxn};
+use crate::store::{Batch, Key, Space, SpaceTxn, StoreError};
 
 /// One device's rows, as the engine wants to see them.
 pub(crate) struct SessionStore {
