@@ -46,10 +46,10 @@ async fn main() -> Result<()> {
     let (alone, _) = cost(&moonwa, &mut JoinSet::new(), 0).await?;
     println!("no page open: {alone:.0} ms of CPU for {ROUNDS} rounds of {DEVICES} devices");
     let mut open = JoinSet::new();
-    let mut memory = resident(moonwa.pid())?;
+    let mut memory = f64::from(moonwa.figure("VmRSS")?);
     for pages in [1, 9, 20] {
         let (busy, opened) = cost(&moonwa, &mut open, pages).await?;
-        let (count, now) = (open.len() as f64, resident(moonwa.pid())?);
+        let (count, now) = (open.len() as f64, f64::from(moonwa.figure("VmRSS")?));
         let first = &opened[0];
         let bytes = first.bytes.load(Ordering::Relaxed) as f64;
         let told = first.told.load(Ordering::Relaxed);
@@ -141,11 +141,4 @@ fn computed(pid: u32) -> Result<f64> {
     let both = ticks(11).zip(ticks(12)).map(|(user, system)| user + system);
     // Linux counts in hundredths of a second.
     Ok(both.context("no times")? * 10.0)
-}
-
-/// Kilobytes it holds.
-fn resident(pid: u32) -> Result<f64> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
-    Ok(line.trim().trim_end_matches(" kB").parse()?)
 }

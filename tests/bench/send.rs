@@ -14,7 +14,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use futures_util::future::try_join_all;
 use moonwa_simulator::Simulator;
 use moonwa_simulator::harness::Moonwa;
@@ -79,9 +79,7 @@ async fn measure(devices: usize, sends: usize) -> Result<Figures> {
     let all = began.elapsed();
     let mut took = took.concat();
     took.sort();
-    let status = std::fs::read_to_string(format!("/proc/{}/status", moonwa.pid()))?;
-    let rss = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
-    let kilobytes: f64 = rss.trim().trim_end_matches(" kB").parse()?;
+    let kilobytes = f64::from(moonwa.figure("VmRSS")?);
     moonwa.stop().await?;
     Ok(Figures {
         devices,

@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use moonwa_simulator::Simulator;
 use moonwa_simulator::harness::{Answer, Moonwa, WebhookReceiver, eventually_within};
 use serde_json::Value;
@@ -13,13 +13,6 @@ use serde_json::Value;
 const HOUR: Duration = Duration::from_hours(1);
 /// The cap on the outbox; `max_size`'s default.
 const CAP: u64 = 256 << 20;
-
-/// A line of `/proc/PID/status` in KiB.
-fn kib(pid: u32, line: &str) -> Result<i64> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let value = text.lines().find_map(|row| row.strip_prefix(line)).context("no such line")?;
-    Ok(value.trim_start_matches(':').trim().trim_end_matches(" kB").parse()?)
-}
 
 /// What a directory takes of the disk, in bytes.
 fn disk(dir: &Path) -> Result<u64> {
@@ -55,7 +48,7 @@ async fn a_receiver_that_is_down() -> Result<()> {
         bob.send_text(&ann, &format!("warm {n}")).await?;
     }
     hook.expect_text("warm 499").await;
-    let before = kib(moonwa.pid(), "VmRSS")?;
+    let before = moonwa.figure("VmRSS")?;
 
     hook.otherwise(Some(Answer::status(503)));
     let began = Instant::now();
@@ -73,9 +66,12 @@ async fn a_receiver_that_is_down() -> Result<()> {
     eventually_within(HOUR, "all of them stored", backlog, |backlog| *backlog >= events.into())
         .await;
     let rate = f64::from(events) / began.elapsed().as_secs_f64();
-    let after = kib(moonwa.pid(), "VmRSS")?;
+    let after = moonwa.figure("VmRSS")?;
     println!("{events} messages in at {rate:.0}/s while the receiver was down");
-    println!("RSS {before} KiB before, {after} KiB after: {:+} KiB", after - before);
+    println!(
+        "RSS {before} KiB before, {after} KiB after: {:+} KiB",
+        i64::from(after) - i64::from(before)
+    );
     let stored = disk(&moonwa.dir().join("data/outbox"))?;
     println!("disk {} MiB of {} MiB", stored >> 20, CAP >> 20);
     assert!(stored < CAP, "{stored} bytes");
@@ -91,7 +87,7 @@ async fn a_receiver_that_is_down() -> Result<()> {
         taken.iter().filter_map(|text| text.strip_prefix("event ")?.parse().ok()).collect();
     let inversions = numbers.windows(2).filter(|pair| pair[1] < pair[0]).count();
     println!("drained at {rate:.0}/s: {} taken, {inversions} inversions", numbers.len());
-    println!("RSS at the end {} KiB", kib(moonwa.pid(), "VmRSS")?);
+    println!("RSS at the end {} KiB", moonwa.figure("VmRSS")?);
     assert_eq!((u32::try_from(numbers.len())?, inversions), (events, 0));
     moonwa.stop().await?;
     Ok(())

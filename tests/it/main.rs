@@ -32,4 +32,5 @@ mod page_browser;
 mod page_static;
 mod reload;
 mod reload_watch;
+mod soak;
 mod storage_faults;

@@ -11,12 +11,8 @@ fn gateway(sim: &Simulator) -> MoonwaBuilder {
     Moonwa::builder(env!("CARGO_BIN_EXE_moonwa")).whatsapp(&sim.ws_url())
 }
 
-/// A line of `/proc/PID/status` in MB.
-fn megabytes(pid: u32, line: &str) -> Result<f64> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let value = text.lines().find_map(|row| row.strip_prefix(line)).context("no such line")?;
-    let kilobytes: f64 = value.trim_start_matches(':').trim().trim_end_matches(" kB").parse()?;
-    Ok(kilobytes / 1024.0)
+fn megabytes(moonwa: &Moonwa, figure: &str) -> Result<f64> {
+    Ok(f64::from(moonwa.figure(figure)?) / 1024.0)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -24,7 +20,7 @@ fn megabytes(pid: u32, line: &str) -> Result<f64> {
 async fn memory_and_start() -> Result<()> {
     let sim = Simulator::start().await?;
     let idle = gateway(&sim).device("toko", &[]).start().await?;
-    println!("RSS idle, one unlinked device: {:.1} MB", megabytes(idle.pid(), "VmRSS")?);
+    println!("RSS idle, one unlinked device: {:.1} MB", megabytes(&idle, "VmRSS")?);
     idle.stop().await?;
 
     let mut builder = gateway(&sim);
@@ -36,16 +32,13 @@ async fn memory_and_start() -> Result<()> {
         let phone = sim.phone(&format!("62866600{n:04}"), "Phone").await;
         moonwa.link(&format!("d{n}"), &phone).await?;
     }
-    println!("RSS, ten devices just linked: {:.1} MB", megabytes(moonwa.pid(), "VmRSS")?);
+    println!("RSS, ten devices just linked: {:.1} MB", megabytes(&moonwa, "VmRSS")?);
     moonwa.restart().await?;
     for n in 0..10 {
         moonwa.wait_state(&format!("d{n}"), "connected").await;
     }
-    println!(
-        "RSS, ten linked devices after a restart: {:.1} MB",
-        megabytes(moonwa.pid(), "VmRSS")?
-    );
-    println!("   of it anonymous: {:.1} MB", megabytes(moonwa.pid(), "RssAnon")?);
+    println!("RSS, ten linked devices after a restart: {:.1} MB", megabytes(&moonwa, "VmRSS")?);
+    println!("   of it anonymous: {:.1} MB", megabytes(&moonwa, "RssAnon")?);
 
     for round in 1..=3 {
         moonwa.kill().await?;
@@ -60,9 +53,9 @@ async fn memory_and_start() -> Result<()> {
     Ok(())
 }
 /// Forgets the highest RSS so far, and says what it is now.
-fn calm(pid: u32) -> Result<f64> {
-    std::fs::write(format!("/proc/{pid}/clear_refs"), "5")?;
-    megabytes(pid, "VmRSS")
+fn calm(moonwa: &Moonwa) -> Result<f64> {
+    std::fs::write(format!("/proc/{}/clear_refs", moonwa.pid()), "5")?;
+    megabytes(moonwa, "VmRSS")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -100,7 +93,7 @@ async fn streams(size: u32) -> Result<()> {
     form.extend(&film);
     form.extend(b"\r\n--X--\r\n");
     let key = moonwa.key_of("toko");
-    let before = calm(moonwa.pid())?;
+    let before = calm(&moonwa)?;
     let began = Instant::now();
     let path = "/v1/devices/toko/messages";
     let sent = key.post_bytes(path, "multipart/form-data; boundary=X", form).await?.expect(202);
@@ -111,17 +104,17 @@ async fn streams(size: u32) -> Result<()> {
         status.as_ref().is_some_and(|status| status == "delivered")
     };
     eventually_within(Duration::from_secs(300), "the film's arrival", look, arrived).await;
-    let out = megabytes(moonwa.pid(), "VmHWM")? - before;
+    let out = megabytes(&moonwa, "VmHWM")? - before;
     println!("{size} MB out in {:?}: RSS {before:.1} MB, at most {out:+.1} MB", began.elapsed());
     let got = bob.wait_inbox(0, |item| item.message().is_some_and(|m| m.id == id)).await?;
     assert!(bob.media(&got.message().context("a message")?.message)? == film, "byte for byte");
 
     let id = bob.send_file(&ann, &film, "video/mp4", File::Video(Some("film".into()))).await?;
     hook.expect_text("film").await;
-    let before = calm(moonwa.pid())?;
+    let before = calm(&moonwa)?;
     let began = Instant::now();
     let got = key.get(&format!("/v1/devices/toko/media/{id}")).await?.expect(200);
-    let back = megabytes(moonwa.pid(), "VmHWM")? - before;
+    let back = megabytes(&moonwa, "VmHWM")? - before;
     println!(
         "{size} MB in within {:?}: RSS {before:.1} MB, at most {back:+.1} MB",
         began.elapsed()

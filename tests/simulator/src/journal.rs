@@ -81,6 +81,8 @@ pub(crate) struct Journal {
     pub entries: Vec<Entry>,
     /// All rule breaks.
     pub violations: Vec<Violation>,
+    /// Whether stanzas are not recorded.
+    pub closed: bool,
 }
 
 impl Journal {
@@ -92,6 +94,9 @@ impl Journal {
         device: Option<Address>,
         node: &Node,
     ) {
+        if self.closed {
+            return;
+        }
         self.push(direction, connection, device, node.tag.as_ref(), String::new(), Some(node));
     }
 

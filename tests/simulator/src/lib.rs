@@ -216,6 +216,11 @@ impl Simulator {
         self.world().journal.entries.len() as u64
     }
 
+    /// Whether stanzas are recorded: in a run of hours they would fill the memory. Notes always are.
+    pub fn record(&self, stanzas: bool) {
+        self.world().journal.closed = !stanzas;
+    }
+
     /// Waits for a journal entry after a cursor.
     pub async fn wait_journal(&self, after: u64, what: impl Fn(&Entry) -> bool) -> Result<Entry> {
         let found = self

@@ -124,6 +124,19 @@ impl Moonwa {
         self.child.id().unwrap_or_default()
     }
 
+    /// A figure of `/proc/PID/status`: `VmRSS` and its like in KiB, or `Threads`.
+    pub fn figure(&self, name: &str) -> Result<u32> {
+        let text = std::fs::read_to_string(format!("/proc/{}/status", self.pid()))?;
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        let figure = line.with_context(|| format!("no {name}"))?.trim().trim_end_matches(" kB");
+        Ok(figure.parse()?)
+    }
+
+    /// How many files it has open.
+    pub fn open_files(&self) -> Result<usize> {
+        Ok(std::fs::read_dir(format!("/proc/{}/fd", self.pid()))?.count())
+    }
+
     /// A REST client with the operator's rights.
     pub fn admin(&self) -> &Rest {
         &self.admin
