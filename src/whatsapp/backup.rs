@@ -80,7 +80,6 @@ impl Backup {
         Ok(done)
     }
 
-    /// When it was made.
     pub fn created(&self) -> UnixMillis {
         self.created
     }

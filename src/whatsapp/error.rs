@@ -8,22 +8,17 @@ use crate::store::StoreError;
 /// Why WhatsApp, or a device's state, said no.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum WhatsAppError {
-    /// The device is not connected.
     #[error("the device is not connected")]
     NotConnected,
-    /// The device is linked already.
     #[error("the device is linked already")]
     AlreadyLinked,
-    /// The device is disabled in the file.
     #[error("the device is disabled in moonwa.toml")]
     Disabled,
     /// There is nothing to answer or confirm now.
     #[error("WhatsApp did not ask for this step")]
     NotAsked,
-    /// WhatsApp did not answer in time.
     #[error("WhatsApp did not answer in time")]
     Timeout,
-    /// WhatsApp said no.
     #[error("WhatsApp refused: {0}")]
     Refused(String),
     /// There is no such message, group or file.
@@ -34,10 +29,8 @@ pub enum WhatsAppError {
         "it is not among the newest 5,120 events of the device, which is how far moonwa looks back"
     )]
     OutOfSight,
-    /// WhatsApp no longer has the file.
     #[error("WhatsApp no longer has the file")]
     Expired,
-    /// The file is larger than `media.max_size`.
     #[error("the file is larger than media.max_size")]
     TooLarge,
     /// The URL could not be fetched, or must not be.
@@ -46,7 +39,6 @@ pub enum WhatsAppError {
     /// Until when to wait, if WhatsApp says so.
     #[error("too many attempts; try again later")]
     TooFast(Option<UnixMillis>),
-    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }

@@ -48,7 +48,6 @@ pub struct FleetOptions {
     pub allow_nets: Vec<ipnet::IpNet>,
 }
 
-/// All devices.
 pub struct Fleet {
     store: Store,
     tasks: Tasks,

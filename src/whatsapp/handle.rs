@@ -36,12 +36,11 @@ pub struct DeviceHandle {
 }
 
 impl DeviceHandle {
-    /// What it is doing.
     pub fn status(&self) -> DeviceStatus {
         self.context.status.watch().borrow().clone()
     }
 
-    /// The same, with every change.
+    /// The status, with every change.
     pub fn watch(&self) -> watch::Receiver<DeviceStatus> {
         self.context.status.watch()
     }
@@ -83,7 +82,6 @@ impl DeviceHandle {
         self.tell(command, PATIENCE).await
     }
 
-    /// Confirms the passkey code.
     pub async fn passkey_confirm(&self) -> Result<(), WhatsAppError> {
         self.tell(DeviceCommand::PasskeyConfirm, PATIENCE).await
     }
@@ -120,7 +118,6 @@ impl DeviceHandle {
         Ok(lookup::in_touch(&self.context.store, &self.context.name, &jid).await?)
     }
 
-    /// The groups the account is in.
     pub async fn groups(&self) -> Result<Vec<GroupSummary>, WhatsAppError> {
         let client = self.client()?;
         let groups = timely(client.groups().get_participating()).await?.map_err(group_error)?;
@@ -133,7 +130,6 @@ impl DeviceHandle {
         Ok(list)
     }
 
-    /// One group with its members.
     pub async fn group(&self, id: &Jid) -> Result<GroupSummary, WhatsAppError> {
         let client = self.client()?;
         let jid = inside(id)?;
@@ -163,7 +159,6 @@ impl DeviceHandle {
         self.context.claims.withdraw(message)
     }
 
-    /// Marks a received message as read.
     pub async fn mark_read(&self, message: &MessageId) -> Result<(), WhatsAppError> {
         let client = self.client()?;
         let sight = find(&self.context.store, &self.context.name, message).await?;
@@ -252,35 +247,26 @@ fn member(participant: &wa_rs::GroupParticipant) -> Result<GroupMember, WhatsApp
 /// A number that is on WhatsApp.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Lookup {
-    /// Its address.
     pub jid: Jid,
-    /// Its LID's digits, when known.
+    /// The digits of the LID, if it is known.
     pub lid: Option<String>,
-    /// Its name, when known.
     pub name: Option<String>,
 }
 
-/// A group.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct GroupSummary {
-    /// Its id.
     pub id: Jid,
-    /// Its subject.
     pub name: String,
-    /// Its members; empty in lists.
+    /// Empty in lists of groups.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub members: Vec<GroupMember>,
 }
 
-/// A member of a group.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct GroupMember {
-    /// The address.
     pub jid: Jid,
-    /// The phone number, when known.
     pub phone: Option<PhoneNumber>,
-    /// The LID's digits, when known.
+    /// The digits of the LID, if it is known.
     pub lid: Option<String>,
-    /// Whether they are an admin.
     pub admin: bool,
 }

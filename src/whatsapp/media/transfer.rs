@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use wa_rs::client::Client;
 use wa_rs::download::{DownloadParams, MediaType};
 use wa_rs::http::HttpStatusError;
@@ -19,11 +19,14 @@ use wa_rs::wacore::upload::{EncryptedMediaInfo, UploadSource, encrypt_media_stre
 use super::fetch::FetchError;
 use super::image;
 use super::mp4::{self, MediaHeader};
-use crate::model::{MediaKind, MediaSource, MessageId};
+use crate::model::{MediaKind, MediaSource, MessageId, file_name};
+use crate::task::Tasks;
 use crate::whatsapp::context::Context;
 use crate::whatsapp::error::WhatsAppError;
 use crate::whatsapp::history::row::MediaRow;
 
+/// Names the threads on which files are worked on.
+pub(crate) const THREAD: &str = "whatsapp media";
 /// How much is read at once on the way to a caller.
 const CHUNK: usize = 64 << 10;
 
@@ -48,9 +51,7 @@ pub(crate) struct UploadedFile {
 pub struct MediaStream {
     /// Its type, as the sender said.
     pub mime: Option<String>,
-    /// A document's name.
     pub filename: Option<String>,
-    /// Bytes, when known.
     pub size: Option<u64>,
     /// The decrypted bytes; an error ends the stream.
     pub chunks: mpsc::Receiver<Result<Bytes, WhatsAppError>>,
@@ -91,12 +92,13 @@ pub(crate) async fn upload(
     let Wanted { kind, source, mime, filename } = wanted;
     let (worker, source, mime) = (Arc::clone(context), source.clone(), mime.map(str::to_owned));
     let name = filename.map(str::to_owned).or_else(|| match (&source, kind) {
-        (MediaSource::Url(url), MediaKind::Document) => last_segment(url),
+        (MediaSource::Url(url), MediaKind::Document) => file_name(url),
         _ => None,
     });
     // Fetching and encrypting are heavy: only a few run at a time, however many devices there are.
     let permit = Arc::clone(&context.heavy).acquire_owned().await;
-    let ready = on_thread(move || make_ready(&worker, kind, &source, mime)).await?;
+    let make_ready = move || make_ready(&worker, kind, &source, mime);
+    let ready = Tasks::on_thread(THREAD, make_ready).await??;
     drop(permit);
     let Ready { cipher, length, info, mime, header: MediaHeader { size, seconds } } = ready;
     let source = Cipher { file: cipher, length };
@@ -191,28 +193,6 @@ fn decide_type(
     }
 }
 
-/// The name at the end of a URL's path.
-fn last_segment(url: &str) -> Option<String> {
-    let path = url.split(['?', '#']).next()?.split_once("://")?.1;
-    let (_, name) = path.rsplit_once('/')?;
-    let mut bytes = Vec::with_capacity(name.len());
-    let mut rest = name.as_bytes();
-    while let Some((&first, tail)) = rest.split_first() {
-        let escaped = tail
-            .get(..2)
-            .filter(|_| first == b'%')
-            .and_then(|hex| data_encoding::HEXLOWER_PERMISSIVE.decode(hex).ok()?.first().copied());
-        bytes.push(escaped.unwrap_or(first));
-        rest = if escaped.is_some() { tail.get(2..).unwrap_or_default() } else { tail };
-    }
-    let name: String = String::from_utf8_lossy(&bytes)
-        .chars()
-        .filter(|c| !c.is_control() && !matches!(c, '/' | '\\'))
-        .take(255)
-        .collect();
-    (!name.is_empty()).then_some(name)
-}
-
 /// Downloads and decrypts a received file, then streams it. Nothing is streamed before the whole file is verified.
 pub(crate) async fn download(
     context: &Arc<Context>,
@@ -241,8 +221,9 @@ pub(crate) async fn download(
 async fn fetch(context: &Context, client: &Client, row: &MediaRow) -> Result<File, WhatsAppError> {
     let params = params(row).ok_or(WhatsAppError::NotFound)?;
     let spool = context.store.spool();
-    let sink = on_thread(move || scratch(&spool))
+    let sink = Tasks::on_thread(THREAD, move || scratch(&spool))
         .await
+        .flatten()
         .map_err(|error| WhatsAppError::Media(error.to_string()))?;
     client.download_to_writer(&params, sink).await.map_err(|error| {
         let refused = error.chain().find_map(|cause| cause.downcast_ref::<HttpStatusError>());
@@ -298,7 +279,7 @@ async fn send_chunks(file: File, chunks: mpsc::Sender<Result<Bytes, WhatsAppErro
     }
 }
 
-pub(crate) fn media_type(kind: MediaKind) -> MediaType {
+fn media_type(kind: MediaKind) -> MediaType {
     match kind {
         MediaKind::Image => MediaType::Image,
         MediaKind::Video => MediaType::Video,
@@ -357,23 +338,6 @@ impl Read for At {
     }
 }
 
-/// Runs blocking work on a thread of its own.
-pub(crate) async fn on_thread<T, E>(
-    work: impl FnOnce() -> Result<T, E> + Send + 'static,
-) -> Result<T, E>
-where
-    T: Send + 'static,
-    E: From<std::io::Error> + Send + 'static,
-{
-    let (done, outcome) = oneshot::channel();
-    std::thread::Builder::new()
-        .name("whatsapp media".to_owned())
-        .stack_size(512 << 10)
-        .spawn(move || drop(done.send(work())))?;
-    // The sender only vanishes when the work panicked.
-    outcome.await.unwrap_or_else(|_| Err(std::io::Error::other("the work was lost").into()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -400,18 +364,5 @@ mod tests {
             decide_type(MediaKind::Image, said, None, None).ok().as_deref(),
             Some("image/x-own")
         );
-    }
-
-    #[test]
-    fn a_document_is_named_by_its_url() {
-        for (url, name) in [
-            ("https://x.example/a/b/Harga%20Baru.pdf?x=1#y", Some("Harga Baru.pdf")),
-            ("https://x.example/a/%2e%2e%2fetc", Some("..etc")),
-            ("https://x.example/a/%zz", Some("%zz")),
-            ("https://x.example/", None),
-            ("https://x.example", None),
-        ] {
-            assert_eq!(last_segment(url).as_deref(), name, "{url}");
-        }
     }
 }

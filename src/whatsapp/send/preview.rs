@@ -5,9 +5,10 @@
 use std::io::{Error, ErrorKind, Write};
 use std::time::Duration;
 
+use crate::task::Tasks;
 use crate::whatsapp::context::Context;
 use crate::whatsapp::media::fetch::Fetcher;
-use crate::whatsapp::media::transfer::on_thread;
+use crate::whatsapp::media::transfer::THREAD;
 
 /// A text does not wait long for its preview.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -26,7 +27,7 @@ pub(crate) struct Preview {
 /// The preview of the first link in a text; `None` when its page has no title.
 pub(crate) async fn of(context: &Context, text: &str) -> Option<Preview> {
     let (url, fetcher) = (link(text)?.to_owned(), context.fetcher.clone());
-    on_thread(move || Ok::<_, Error>(fetch(&fetcher, &url))).await.ok().flatten()
+    Tasks::on_thread(THREAD, move || fetch(&fetcher, &url)).await.ok().flatten()
 }
 
 /// The first link in a text.

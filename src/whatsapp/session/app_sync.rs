@@ -73,9 +73,9 @@ impl AppSyncStore for SessionStore {
 
     async fn clear_mutation_macs(&self, name: &str) -> Result<()> {
         let prefix = mutation(name, &[]).into_bytes();
-        self.update(move |view| {
-            for (key, _) in view.scan(&prefix)? {
-                view.remove(key);
+        self.update(move |txn| {
+            for (key, _) in txn.scan(&prefix)? {
+                txn.remove(key);
             }
             Ok(())
         })

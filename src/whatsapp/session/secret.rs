@@ -16,7 +16,7 @@ const SECRET: u8 = b'M';
 impl MsgSecretStore for SessionStore {
     async fn put_msg_secrets(&self, entries: Vec<MsgSecretEntry>) -> Result<usize> {
         let stored = entries.len();
-        self.update(move |view| {
+        self.update(move |txn| {
             for entry in entries {
                 let key = secret_key(&entry.chat, &entry.sender, &entry.msg_id);
                 let mut row = SecretRow {
@@ -24,11 +24,11 @@ impl MsgSecretStore for SessionStore {
                     expires_at: entry.expires_at,
                     message_ts: entry.message_ts,
                 };
-                if let Some(old) = view.get(&key)?.and_then(|old| SecretRow::parse(&old)) {
+                if let Some(old) = txn.get(&key)?.and_then(|old| SecretRow::parse(&old)) {
                     row.expires_at = merge_msg_secret_expiry(old.expires_at, row.expires_at);
                     row.message_ts = merge_msg_secret_message_ts(old.message_ts, row.message_ts);
                 }
-                view.put(key, row.into_bytes());
+                txn.put(key, row.into_bytes());
             }
             Ok(stored)
         })

@@ -90,11 +90,11 @@ impl SignalStore for SessionStore {
 
     async fn mark_prekeys_uploaded(&self, ids: &[u32]) -> Result<()> {
         let ids = ids.to_vec();
-        self.update(move |view| {
+        self.update(move |txn| {
             for id in ids {
                 // A key that was consumed meanwhile stays consumed.
-                if let Some(row) = view.get(pre_key(id))? {
-                    view.put(pre_key(id), flagged(&row.slice(1.min(row.len())..), true));
+                if let Some(row) = txn.get(pre_key(id))? {
+                    txn.put(pre_key(id), flagged(&row.slice(1.min(row.len())..), true));
                 }
             }
             Ok(())

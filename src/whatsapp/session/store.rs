@@ -134,11 +134,11 @@ impl SessionStore {
         if found.is_empty() {
             return Ok(0);
         }
-        self.update(move |view| {
+        self.update(move |txn| {
             let mut removed = 0;
             for (key, _) in found {
-                if view.get(&key)?.is_some_and(|value| old(&value)) {
-                    view.remove(&key);
+                if txn.get(&key)?.is_some_and(|value| old(&value)) {
+                    txn.remove(&key);
                     removed += 1;
                 }
             }
