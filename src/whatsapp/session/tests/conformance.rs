@@ -5,51 +5,18 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tempfile::TempDir;
 use wa_rs::wacore::appstate::hash::HashState;
 use wa_rs::wacore::appstate::processor::AppStateMutationMAC;
 use wa_rs::wacore::store::traits::{
-    AppStateSyncKey, Backend, DeviceInfo, DeviceListRecord, DeviceStore, LidPnMappingEntry,
-    MsgSecretEntry, PendingInboundKey, PendingInboundRow, SignalStore, TcTokenEntry,
+    AppStateSyncKey, Backend, DeviceInfo, DeviceListRecord, LidPnMappingEntry, MsgSecretEntry,
+    PendingInboundKey, PendingInboundRow, TcTokenEntry,
 };
 use wa_rs::wacore::store::{Device, InMemoryBackend};
 
-use crate::model::DeviceName;
-use crate::store::{Store, StoreOptions};
-use crate::whatsapp::session::SessionStore;
+use super::fixture::{Ours, now};
 
 /// Addresses with everything that could end a key early.
 const ODD: [&str; 4] = ["a", "a\0b", "a@lid", "a:1@lid"];
-
-struct Ours {
-    store: Store,
-    dir: TempDir,
-}
-
-impl Ours {
-    async fn open(dir: TempDir) -> Self {
-        let options = StoreOptions {
-            path: dir.path().to_owned(),
-            power_safe: false,
-            keep: std::time::Duration::from_secs(3600),
-            max_size: 1 << 20,
-        };
-        Self { store: Store::open(options).await.unwrap(), dir }
-    }
-
-    async fn new() -> Self {
-        Self::open(tempfile::tempdir().unwrap()).await
-    }
-
-    async fn reopen(self) -> Self {
-        self.store.close().await.unwrap();
-        Self::open(self.dir).await
-    }
-
-    fn session(&self, device: &str) -> SessionStore {
-        SessionStore::new(self.store.space(&DeviceName::parse(device).unwrap()))
-    }
-}
 
 macro_rules! conforms {
     ($($check:ident)*) => {
@@ -97,7 +64,7 @@ async fn identities(backend: &dyn Backend) {
     assert_eq!(backend.load_identity("a@lid").await.unwrap(), Some([2; 32]));
 }
 
-async fn sessions(backend: &dyn Backend) {
+pub(crate) async fn sessions(backend: &dyn Backend) {
     let rows: Vec<_> =
         ODD.iter().map(|a| (shared(a), Bytes::from(a.as_bytes().repeat(3)))).collect();
     backend.put_sessions_batch(&rows).await.unwrap();
@@ -409,7 +376,7 @@ async fn message_secrets(backend: &dyn Backend) {
     assert_eq!(get("3").await, Some((vec![5; 32], 0)), "never means never");
 }
 
-async fn the_device(backend: &dyn Backend) {
+pub(crate) async fn the_device(backend: &dyn Backend) {
     assert!(!backend.exists().await.unwrap());
     assert!(backend.load().await.unwrap().is_none());
     backend.create().await.unwrap();
@@ -427,78 +394,4 @@ async fn the_device(backend: &dyn Backend) {
     assert_eq!(found.identity_key.public_key, device.identity_key.public_key);
     assert_eq!(found.noise_key.private_key.serialize(), device.noise_key.private_key.serialize());
     assert_eq!(found.nct_salt, Some(vec![1, 2]));
-}
-
-#[tokio::test]
-async fn a_session_survives_and_is_erased_whole() {
-    let ours = Ours::new().await;
-    the_device(&ours.session("a")).await;
-    sessions(&ours.session("a")).await;
-    sessions(&ours.session("b")).await;
-    assert!(ours.session("a").is_linked().await.unwrap());
-    let ours = ours.reopen().await;
-    let session = ours.session("a");
-    assert!(session.is_linked().await.unwrap());
-    ours.store.space(&DeviceName::parse("a").unwrap()).erase().await.unwrap();
-    assert!(!session.is_linked().await.unwrap());
-    assert!(!ours.store.space(&DeviceName::parse("a").unwrap()).has("").await.unwrap());
-    assert!(ours.store.space(&DeviceName::parse("b").unwrap()).has("").await.unwrap());
-}
-
-#[tokio::test]
-async fn the_store_of_a_client_that_is_down_writes_nothing_beside_the_next() {
-    let ours = Ours::new().await;
-    let (old, next) = (ours.session("toko"), ours.session("toko"));
-    old.put_session("bob", b"old").await.unwrap();
-    old.halt().await.unwrap();
-    next.put_session("bob", b"new").await.unwrap();
-    assert!(old.put_session("bob", b"older than new").await.is_err());
-    assert_eq!(next.get_session("bob").await.unwrap().as_deref(), Some(&b"new"[..]));
-}
-
-#[tokio::test]
-async fn an_identity_moves_without_its_sessions() {
-    let ours = Ours::new().await;
-    let (old, new) = (ours.session("old"), ours.session("new"));
-    assert!(old.identity().await.unwrap().is_none(), "nothing is linked yet");
-    the_device(&old).await;
-    old.store_prekey(7, b"seven", true).await.unwrap();
-    old.put_session("628@s", b"a session").await.unwrap();
-    let identity = old.identity().await.unwrap().unwrap();
-
-    let mut strange = identity.clone();
-    strange.push((b"s628@s".to_vec(), Bytes::from_static(b"a session")));
-    assert!(new.become_again(strange).await.is_err(), "a session came along");
-    assert!(new.become_again(identity[1..].to_vec()).await.is_err(), "nobody in particular");
-    assert!(!new.exists().await.unwrap(), "a refusal changes nothing");
-
-    new.put_session("999@s", b"of another life").await.unwrap();
-    new.become_again(identity.clone()).await.unwrap();
-    assert_eq!(new.identity().await.unwrap().unwrap(), identity);
-    assert_eq!(new.load_prekey(7).await.unwrap().as_deref(), Some(b"seven".as_slice()));
-    for address in ["628@s", "999@s"] {
-        assert_eq!(new.get_session(address).await.unwrap(), None);
-    }
-}
-
-#[tokio::test]
-async fn a_remapped_lid_leaves_the_newer_one_alone() {
-    let ours = Ours::new().await;
-    let session = ours.session("a");
-    let backend: &dyn Backend = &session;
-    let entry = |lid: &str, phone: &str| LidPnMappingEntry {
-        lid: lid.to_owned(),
-        phone_number: phone.to_owned(),
-        created_at: 1,
-        updated_at: 2,
-        learning_source: String::new(),
-    };
-    for (lid, phone) in [("L1", "100"), ("L2", "100"), ("L1", "200")] {
-        backend.put_lid_mapping(&entry(lid, phone)).await.unwrap();
-    }
-    assert_eq!(backend.get_pn_mapping("100").await.unwrap().unwrap().lid, "L2");
-}
-
-fn now() -> i64 {
-    i64::try_from(crate::model::UnixMillis::now().secs()).unwrap()
 }

@@ -1,2 +1,4 @@
+mod alone;
 mod conformance;
 mod durability;
+mod fixture;
