@@ -9,18 +9,16 @@ use crate::model::UnixMillis;
 
 /// Seconds to wait after an endpoint's 1st, 2nd, … failure in a row. A POST every five minutes costs nothing, and the
 /// receiver gets its events soon after it is back.
-const ENDPOINT: [u64; 8] = [1, 2, 5, 10, 30, 60, 120, 300];
+const ENDPOINT: [u64; 9] = [1, 2, 5, 10, 15, 30, 60, 120, 300];
 /// How long to wait between the tries of an endpoint that has failed for `LONG`.
 const RARELY: Duration = Duration::from_mins(15);
 const LONG: Duration = Duration::from_hours(24);
 /// Seconds between the tries of an event that was refused. After the last one it is parked.
 const MESSAGE: [u64; 2] = [5, 30];
-/// Seconds between the tries of an event that may be at fault: two minutes in all.
-const AMBIGUOUS: [u64; 4] = [5, 15, 40, 60];
 /// The least rest for an overloaded receiver.
 const OVERLOAD: Duration = Duration::from_mins(1);
 /// The longest `Retry-After` that is honoured.
-const ASKED: Duration = Duration::from_hours(1);
+const ASKED: Duration = Duration::from_mins(15);
 
 /// What the receiver's answer says about the next try.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,17 +51,8 @@ pub(super) fn endpoint(failures: u32, failing_for: Duration, hint: Hint, roll: f
 
 /// The wait after the `tries`-th refusal of an event; `None`: park it.
 pub(super) fn message(tries: u32, hint: Hint, roll: f64) -> Option<Duration> {
-    step(&MESSAGE, tries, hint, roll)
-}
-
-/// The wait after the `tries`-th failure that may be the event's fault; `None`: park it.
-pub(super) fn ambiguous(tries: u32, hint: Hint, roll: f64) -> Option<Duration> {
-    step(&AMBIGUOUS, tries, hint, roll)
-}
-
-fn step(ladder: &[u64], tries: u32, hint: Hint, roll: f64) -> Option<Duration> {
     let step = usize::try_from(tries.saturating_sub(1)).unwrap_or(usize::MAX);
-    let secs = ladder.get(step)?;
+    let secs = MESSAGE.get(step)?;
     Some(hint.at_least(jittered(Duration::from_secs(*secs), roll)))
 }
 
@@ -97,15 +86,12 @@ mod tests {
 
     #[test]
     fn the_ladders_are_as_documented() {
-        let waits: Vec<u64> = (1..=9).map(|n| exactly(n, Duration::ZERO).as_secs()).collect();
-        assert_eq!(waits, [1, 2, 5, 10, 30, 60, 120, 300, 300]);
+        let waits: Vec<u64> = (1..=10).map(|n| exactly(n, Duration::ZERO).as_secs()).collect();
+        assert_eq!(waits, [1, 2, 5, 10, 15, 30, 60, 120, 300, 300]);
         assert_eq!(exactly(3, Duration::from_hours(25)), Duration::from_mins(15));
         let message: Vec<_> =
             (1..=3).map(|n| message(n, NO_HINT, 0.5).map(|w| w.as_secs())).collect();
         assert_eq!(message, [Some(5), Some(30), None]);
-        let ambiguous: Vec<_> =
-            (1..=5).map(|n| ambiguous(n, NO_HINT, 0.5).map(|w| w.as_secs())).collect();
-        assert_eq!(ambiguous, [Some(5), Some(15), Some(40), Some(60), None]);
     }
 
     #[test]
@@ -114,7 +100,7 @@ mod tests {
         let secs = |text| retry_after(text, now).map(|wait| wait.as_secs());
         assert_eq!(secs("120"), Some(120));
         assert_eq!(secs(" 7 "), Some(7));
-        assert_eq!(secs("86400"), Some(3600));
+        assert_eq!(secs("86400"), Some(900));
         assert_eq!(secs("Mon, 23 Nov 2026 08:01:30 GMT"), Some(90));
         assert_eq!(secs("Mon, 23 Nov 2026 07:00:00 GMT"), Some(0));
         assert_eq!(secs("soon"), None);
@@ -142,11 +128,11 @@ mod tests {
             let hint = Hint { retry_after: asked.map(Duration::from_secs), overload };
             let wait = endpoint(failures, Duration::from_hours(hours), hint, roll);
             prop_assert!(wait >= Duration::from_millis(800));
-            prop_assert!(wait <= Duration::from_hours(1));
+            prop_assert!(wait <= Duration::from_mins(18));
             // Never earlier than asked, as far as that is honoured.
-            prop_assert!(wait >= Duration::from_secs(asked.unwrap_or(0).min(3600)));
-            for wait in [message(failures, hint, roll), ambiguous(failures, hint, roll)].into_iter().flatten() {
-                prop_assert!(wait >= Duration::from_secs(4) && wait <= Duration::from_hours(1));
+            prop_assert!(wait >= Duration::from_secs(asked.unwrap_or(0).min(900)));
+            if let Some(wait) = message(failures, hint, roll) {
+                prop_assert!(wait >= Duration::from_secs(4) && wait <= Duration::from_mins(15));
             }
         }
 
@@ -160,7 +146,7 @@ mod tests {
         #[test]
         fn any_retry_after_header_is_read_without_harm(text in "\\PC{0,40}") {
             let wait = retry_after(&text, UnixMillis::from_secs(1_795_420_800));
-            prop_assert!(wait.is_none_or(|wait| wait <= Duration::from_hours(1)));
+            prop_assert!(wait.is_none_or(|wait| wait <= Duration::from_mins(15)));
         }
     }
 }

@@ -11,7 +11,7 @@ pub(super) enum Class {
     Endpoint,
     /// The receiver will not take this event: after a few tries it becomes a dead letter.
     Message,
-    /// It may be either of the two.
+    /// It may be either of the two: the cursor stays until the receiver takes another event.
     Ambiguous,
     /// The receiver wants nothing any more.
     Gone,
@@ -33,8 +33,8 @@ impl Class {
             100..=199 | 300..=399 | 401 | 403 | 404 | 405 | 408 | 425 | 429 | 502 | 503 | 504 => {
                 Self::Endpoint
             }
-            // 500, and everything the table does not name: parking one event is better than a queue that stands
-            // still, and several in a row are taken for a failure of the endpoint.
+            // 500, and everything the table does not name: a program that cannot cope with one event, or one whose
+            // database is down.
             _ => Self::Ambiguous,
         }
     }

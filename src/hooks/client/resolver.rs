@@ -160,8 +160,8 @@ impl PolicyResolver {
             let answer = lookup(&asked).map_err(|error| not_found(&asked, &error.to_string()));
             let known = Name { known: Some((Instant::now(), answer.clone())), underway: None };
             lock(&names).insert(asked, known);
-            answered.send_replace(Some(answer));
             drop(thread);
+            answered.send_replace(Some(answer));
         });
         started.map_err(|error| not_found(name, &error.to_string()))?;
         make_room(&mut known);

@@ -2,9 +2,10 @@
 //! a time, and moves on when the event is delivered, parked or not wanted. `class` says what an outcome means, `backoff`
 //! how long to wait.
 
+mod doubt;
 mod verdict;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,7 +31,7 @@ const PAGE: usize = 64;
 /// After how many unwanted events the cursor is saved although nothing was delivered.
 const LAZY: u64 = 64;
 /// The longest wait that is carried over a restart: the clock may have jumped meanwhile.
-const LONGEST: Duration = Duration::from_hours(1);
+const LONGEST: Duration = Duration::from_mins(20);
 /// The wait after the store failed to give a page.
 const STORE_PAUSE: Duration = Duration::from_secs(5);
 
@@ -64,11 +65,12 @@ pub(super) struct Machine {
     owed: bool,
     /// When the back-off ends, by the monotonic clock.
     not_before: Option<Instant>,
-    /// The events parked in a row after answers that may blame either side. Kept in memory only: a restart clears it.
-    suspects: Vec<Seq>,
-    /// How many more such answers blame the endpoint, after several events in a row were taken back. After that an event
-    /// can be parked again, because the first of them may be poison after all.
-    probes: u32,
+    /// An event that the receiver may refuse for its own sake, because it took another one meanwhile.
+    doubted: Option<Seq>,
+    /// The last event that was tried in place of the one that keeps failing.
+    tried_instead: Seq,
+    /// Events after the cursor that are delivered already. Kept in memory only: after a restart they are delivered again.
+    overtook: BTreeSet<Seq>,
     /// The cursor was moved while a request was under way, so that the outcome must not move it again.
     rewound: bool,
 }
@@ -111,8 +113,9 @@ impl Machine {
             unsaved: 0,
             owed: false,
             not_before: left.map(|left| Instant::now() + left),
-            suspects: Vec::new(),
-            probes: 0,
+            doubted: None,
+            tried_instead: Seq(0),
+            overtook: BTreeSet::new(),
             rewound: false,
         }
     }
@@ -140,10 +143,9 @@ impl Machine {
                 break;
             }
             while let Some(event) = self.page.front().cloned() {
-                let wanted = self.current.events.wants(event.kind);
-                let body =
-                    wanted.then(|| profile::body(self.current.format, &event.body)).flatten();
-                if let Some(body) = body {
+                if !self.overtook.remove(&event.seq)
+                    && let Some(body) = self.body(&event)
+                {
                     return Plan::Post(event, body);
                 }
                 self.advance(event.seq);
@@ -160,6 +162,12 @@ impl Machine {
         }
         self.publish();
         Plan::Wait
+    }
+
+    /// What is posted of an event, if the endpoint wants it.
+    fn body(&self, event: &StoredEvent) -> Option<Bytes> {
+        let wanted = self.current.events.wants(event.kind);
+        wanted.then(|| profile::body(self.current.format, &event.body)).flatten()
     }
 
     /// Fills the page from the log. Returns whether there is anything to do now.
@@ -186,6 +194,7 @@ impl Machine {
         self.cursor.acked = Seq(first.unwrap_or(self.cursor.acked.0.saturating_add(dropped)));
         self.cursor.dropped = self.cursor.dropped.saturating_add(dropped);
         self.cursor.tries = 0;
+        self.overtook.retain(|seq| *seq > self.cursor.acked);
         self.monitor.count("moonwa_webhook_dropped_total", self.current.n, dropped);
         tracing::error!(
             device = %self.cursor.device, n = self.current.n, url = self.current.shown_url(), dropped,
@@ -271,7 +280,8 @@ impl Machine {
                 self.cursor.acked = seq;
                 self.cursor.tries = 0;
                 self.page.clear();
-                self.suspects.clear();
+                self.doubted = None;
+                self.overtook.clear();
                 self.rewound = true;
                 self.at_once();
             }

@@ -1,7 +1,7 @@
-//! What an outcome does to the cursor: move on, wait, park the event, or take parked events back. The waits come from
-//! `backoff`.
+//! What an outcome does to the cursor: move on, wait, or park the event. The waits come from `backoff`.
 
 use super::Machine;
+use super::doubt::TRIES;
 use crate::hooks::attempt::Outcome;
 use crate::hooks::backoff::{self, Hint};
 use crate::hooks::class::Class;
@@ -9,10 +9,6 @@ use crate::hooks::monitor::beginning;
 use crate::model::UnixMillis;
 use crate::store::{Cursor, DeadLetter, EndpointState, Seq, StoredEvent};
 
-/// When so many events in a row are about to be parked, the endpoint is broken and not the events.
-const IN_A_ROW: usize = 3;
-/// For how many tries after that no event is parked: the whole ladder.
-const PROBES: u32 = 8;
 /// How many bytes of the answer are kept with a dead letter.
 const ANSWER: usize = 2 * 1024;
 
@@ -33,10 +29,6 @@ impl Machine {
                 self.at_once();
             }
             Class::Endpoint => self.back_off(outcome.hint),
-            Class::Ambiguous if self.probes > 0 => {
-                self.probes -= 1;
-                self.back_off(outcome.hint);
-            }
             Class::Message => {
                 self.cursor.tries += 1;
                 match backoff::message(self.cursor.tries, outcome.hint, roll) {
@@ -46,12 +38,13 @@ impl Machine {
             }
             Class::Ambiguous => {
                 self.cursor.tries += 1;
-                match backoff::ambiguous(self.cursor.tries, outcome.hint, roll) {
-                    Some(wait) => self.hold(wait),
-                    None if self.suspects.len() + 1 >= IN_A_ROW => {
-                        return self.unpark(outcome).await;
-                    }
-                    None => return self.park(event, outcome).await,
+                if self.doubted == Some(event.seq) {
+                    return self.park(event, outcome).await;
+                }
+                self.back_off(outcome.hint);
+                if self.cursor.tries >= TRIES && Box::pin(self.takes_another(event)).await {
+                    self.doubted = Some(event.seq);
+                    self.at_once();
                 }
             }
         }
@@ -64,8 +57,6 @@ impl Machine {
         self.advance(seq);
         self.recover();
         self.cursor.delivered = self.cursor.delivered.saturating_add(1);
-        self.probes = 0;
-        self.suspects.clear();
         // The cursor is saved and shown beside the next POST, or as soon as nothing is left to post.
         self.owed = true;
     }
@@ -99,21 +90,15 @@ impl Machine {
         };
         let mut next = Cursor { acked: event.seq, tries: 0, next_try: None, ..self.cursor.clone() };
         next.parked = next.parked.saturating_add(1);
-        if outcome.class == Class::Message {
-            // The receiver works: it looked at the event and refused it.
-            next.failures = 0;
-            next.failing_since = None;
-        }
+        // The receiver works: it refused this event, or it took another one.
+        next.failures = 0;
+        next.failing_since = None;
         match self.deliverer.store.cursors().park(&self.id, letter, &next).await {
             Ok(()) => {
                 self.cursor = next;
                 self.advance(event.seq);
                 self.at_once();
                 (self.unsaved, self.owed) = (0, false);
-                match outcome.class {
-                    Class::Ambiguous => self.suspects.push(event.seq),
-                    _ => self.suspects.clear(),
-                }
                 self.monitor.count("moonwa_webhook_parked_total", self.current.n, 1);
                 tracing::warn!(
                     device = %self.cursor.device, n = self.current.n, event = %event.id, tries = self.cursor.tries,
@@ -123,29 +108,6 @@ impl Machine {
             Err(error) => {
                 tracing::warn!(device = %self.cursor.device, n = self.current.n, %error, "A dead letter cannot be kept.");
                 self.back_off(Hint::default());
-            }
-        }
-        self.publish();
-    }
-
-    /// Several events in a row cannot all be poison: takes them back in order and blames the endpoint instead.
-    async fn unpark(&mut self, outcome: &Outcome) {
-        let taken_back = std::mem::take(&mut self.suspects);
-        if let Some(first) = taken_back.first() {
-            self.cursor.acked = Seq(first.0.saturating_sub(1));
-        }
-        let count = u64::try_from(taken_back.len()).unwrap_or_default();
-        self.cursor.parked = self.cursor.parked.saturating_sub(count);
-        self.cursor.tries = 0;
-        self.page.clear();
-        self.probes = PROBES;
-        self.back_off(outcome.hint);
-        // The cursor is saved first, so that after a crash an event is in both places rather than in none.
-        if self.save_or_log().await {
-            for seq in taken_back {
-                if let Err(error) = self.deliverer.store.cursors().bury(&self.id, seq).await {
-                    tracing::warn!(%error, "A dead letter that is delivered again could not be removed.");
-                }
             }
         }
         self.publish();
