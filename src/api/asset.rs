@@ -8,9 +8,9 @@ use hyper::header::{
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
 
-use super::body::{self, Response};
 use super::origin;
 use super::problem::{Code, Problem};
+use super::response::{self, Response};
 use crate::config::Config;
 
 /// Without `interpolate-folder-path` a debug binary looks for the folder where it was started.
@@ -31,7 +31,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     require-trusted-types-for 'script'; trusted-types 'none'";
 
 /// Answers with a file of the page.
-pub(super) fn serve(head: &Parts, config: &Config, path: &str) -> Result<Response, Problem> {
+pub(crate) fn serve(head: &Parts, config: &Config, path: &str) -> Result<Response, Problem> {
     let name = match path.strip_prefix('/') {
         Some("") => "index.html",
         Some(name) => name,
@@ -43,16 +43,16 @@ pub(super) fn serve(head: &Parts, config: &Config, path: &str) -> Result<Respons
         Method::GET | Method::HEAD => {
             let tag = format!("\"{}\"", HEXLOWER.encode(&file.metadata.sha256_hash()));
             let mut response = if matches(head, &tag) {
-                body::empty(StatusCode::NOT_MODIFIED)
+                response::empty(StatusCode::NOT_MODIFIED)
             } else {
-                body::bytes_of(StatusCode::OK, content_type, file.data.into_owned())
+                response::bytes_of(StatusCode::OK, content_type, file.data.into_owned())
             };
             if let Ok(tag) = HeaderValue::from_str(&tag) {
                 response.headers_mut().insert(ETAG, tag);
             }
             response
         }
-        Method::OPTIONS => body::empty(StatusCode::NO_CONTENT),
+        Method::OPTIONS => response::empty(StatusCode::NO_CONTENT),
         _ => {
             let allow = Some("GET, HEAD, OPTIONS".to_owned());
             return Err(Problem { allow, ..Code::MethodNotAllowed.into() });

@@ -8,20 +8,41 @@ use hyper::header::AUTHORIZATION;
 use hyper::http::request::Parts;
 
 use super::problem::{Code, Problem};
-use super::route::Access;
-use super::{State, origin, session};
+use super::state::State;
+use super::{logins, origin};
 use crate::config::{Config, KeyConfig, Scope};
 use crate::model::{DeviceName, KeyHash};
 
+/// Who may use a route. With a `{device}` in the path, a device's key reaches that device only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Anybody.
+    Public,
+    /// The device key in the body or the headers, checked by the operation: the frozen face.
+    BodyKey,
+    /// Any valid key, or the admin.
+    AnyKey,
+    /// Keys with the scope `read`.
+    Read,
+    /// Keys with the scope `send`.
+    Send,
+    /// Keys with the scope `admin`.
+    Admin,
+    /// The admin of the gateway only; no device key.
+    Gateway,
+    /// The admin by token; no browser's session.
+    Token,
+}
+
 /// Who a request speaks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Principal {
+pub(crate) enum Principal {
     /// Nobody in particular.
     Nobody,
-    /// The admin of the gateway, by token or in a browser's session.
+    /// The admin of the gateway, by token or by a browser's login.
     Admin {
-        /// The session's id.
-        session: Option<String>,
+        /// The login's id.
+        login: Option<String>,
     },
     /// A program with a device's key.
     Key {
@@ -36,7 +57,7 @@ pub(super) enum Principal {
 
 impl Principal {
     /// The word for it.
-    pub(super) fn role(&self) -> &'static str {
+    pub(crate) fn role(&self) -> &'static str {
         match self {
             Self::Nobody => "none",
             Self::Admin { .. } => "admin",
@@ -45,7 +66,7 @@ impl Principal {
     }
 
     /// What the log calls it: the id of a key, never the key.
-    pub(super) fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         match self {
             Self::Key { id, .. } => id,
             other => other.role(),
@@ -53,7 +74,7 @@ impl Principal {
     }
 
     /// The one device it may reach, when it is bound to one.
-    pub(super) fn device(&self) -> Option<&DeviceName> {
+    pub(crate) fn device(&self) -> Option<&DeviceName> {
         match self {
             Self::Key { device, .. } => Some(device),
             Self::Nobody | Self::Admin { .. } => None,
@@ -61,13 +82,13 @@ impl Principal {
     }
 
     /// The names of what it may do.
-    pub(super) fn scopes(&self) -> Vec<&'static str> {
+    pub(crate) fn scopes(&self) -> Vec<&'static str> {
         let all = [Scope::Send, Scope::Read, Scope::Admin];
         all.into_iter().filter(|scope| self.may(*scope)).map(scope_name).collect()
     }
 
     /// Whether it has a scope.
-    pub(super) fn may(&self, scope: Scope) -> bool {
+    pub(crate) fn may(&self, scope: Scope) -> bool {
         match self {
             Self::Nobody => false,
             Self::Admin { .. } => true,
@@ -76,7 +97,7 @@ impl Principal {
     }
 
     /// Whether it may see anything of that device.
-    pub(super) fn reaches(&self, name: &DeviceName) -> bool {
+    pub(crate) fn reaches(&self, name: &DeviceName) -> bool {
         match self {
             Self::Nobody => false,
             Self::Admin { .. } => true,
@@ -86,7 +107,7 @@ impl Principal {
 }
 
 /// The contract's word for a scope.
-pub(super) fn scope_name(scope: Scope) -> &'static str {
+pub(crate) fn scope_name(scope: Scope) -> &'static str {
     match scope {
         Scope::Send => "send",
         Scope::Read => "read",
@@ -95,7 +116,7 @@ pub(super) fn scope_name(scope: Scope) -> &'static str {
 }
 
 /// The key or token in a request's headers.
-pub(super) fn presented(head: &Parts) -> Option<&str> {
+pub(crate) fn presented(head: &Parts) -> Option<&str> {
     let bearer = head.headers.get(AUTHORIZATION).and_then(|value| {
         let (scheme, key) = value.to_str().ok()?.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
@@ -104,7 +125,7 @@ pub(super) fn presented(head: &Parts) -> Option<&str> {
 }
 
 /// The device a key belongs to. Looks at every key, also after a match.
-pub(super) fn key_of<'a>(config: &'a Config, key: &str) -> Option<(&'a DeviceName, &'a KeyConfig)> {
+pub(crate) fn key_of<'a>(config: &'a Config, key: &str) -> Option<(&'a DeviceName, &'a KeyConfig)> {
     let hash = KeyHash::of(key);
     let all = config.devices.iter().flat_map(|(name, d)| d.keys.iter().map(move |k| (name, k)));
     all.fold(
@@ -114,7 +135,7 @@ pub(super) fn key_of<'a>(config: &'a Config, key: &str) -> Option<(&'a DeviceNam
 }
 
 /// Who sent a request. A key that is not valid is an error, not nobody.
-pub(super) fn identify(
+pub(crate) fn identify(
     state: &State,
     config: &Config,
     head: &Parts,
@@ -126,28 +147,28 @@ pub(super) fn identify(
             return Ok(Principal::Key { device: device.clone(), id, scopes });
         }
         if state.api.operator.matches(key) {
-            return Ok(Principal::Admin { session: None });
+            return Ok(Principal::Admin { login: None });
         }
         // A person may have chosen the admin token: guessing it must be slow, so it is not even compared.
         if let Some(wait) = state.throttle.wait(client) {
             return Err(Problem::from(Code::TooManyAttempts).retry_after(wait));
         }
         if config.admin.token.is_some_and(|hash| hash.matches(key)) {
-            return Ok(Principal::Admin { session: None });
+            return Ok(Principal::Admin { login: None });
         }
         state.throttle.failed(client);
         return Err(Problem::new(Code::Unauthorized, "the key is not valid"));
     }
-    let Some(id) = session::cookie(&head.headers).and_then(|c| state.sessions.touch(c)) else {
+    let Some(id) = logins::cookie(&head.headers).and_then(|c| state.logins.touch(c)) else {
         return Ok(Principal::Nobody);
     };
     origin::host_allowed(head, config)?;
     origin::same_site(head)?;
-    Ok(Principal::Admin { session: Some(id) })
+    Ok(Principal::Admin { login: Some(id) })
 }
 
 /// Whether `who` may use a route. `device` is the one named in the path.
-pub(super) fn check(who: &Principal, access: Access, device: Option<&str>) -> Result<(), Problem> {
+pub(crate) fn check(who: &Principal, access: Access, device: Option<&str>) -> Result<(), Problem> {
     let scope = match access {
         Access::Public | Access::BodyKey => return Ok(()),
         _ if *who == Principal::Nobody => return Err(Code::Unauthorized.into()),
@@ -156,7 +177,7 @@ pub(super) fn check(who: &Principal, access: Access, device: Option<&str>) -> Re
         Access::Gateway => {
             return Err(Problem::new(Code::Forbidden, "only the admin may do this, no device key"));
         }
-        Access::Token if matches!(who, Principal::Admin { session: None }) => return Ok(()),
+        Access::Token if matches!(who, Principal::Admin { login: None }) => return Ok(()),
         Access::Token => {
             let detail = "only with the admin token, neither a device key nor a browser's session";
             return Err(Problem::new(Code::Forbidden, detail));
@@ -179,7 +200,7 @@ pub(super) fn check(who: &Principal, access: Access, device: Option<&str>) -> Re
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use std::collections::BTreeMap;
     use std::time::Duration;
 
@@ -190,7 +211,7 @@ pub(super) mod tests {
     };
 
     /// A configuration with the devices `toko` (keys `full`, `send`) and `gudang` (key `other`).
-    pub(in super::super) fn config() -> Config {
+    pub(crate) fn config() -> Config {
         let key = |id: &str, scopes: &[Scope]| KeyConfig {
             id: id.into(),
             hash: KeyHash::of(id),
@@ -250,7 +271,7 @@ pub(super) mod tests {
 
     #[test]
     fn access_is_a_property_of_the_route() {
-        let admin = Principal::Admin { session: None };
+        let admin = Principal::Admin { login: None };
         for access in [
             Access::AnyKey,
             Access::Read,
@@ -271,7 +292,7 @@ pub(super) mod tests {
         assert_eq!(code(&key("full"), Access::Admin, Some("toko")), Some(Code::Forbidden));
         assert_eq!(code(&key("other"), Access::Admin, Some("gudang")), None);
         assert_eq!(code(&key("other"), Access::Gateway, None), Some(Code::Forbidden));
-        let browser = Principal::Admin { session: Some("1".to_owned()) };
+        let browser = Principal::Admin { login: Some("1".to_owned()) };
         assert_eq!(code(&browser, Access::Gateway, None), None);
         for who in [browser, key("other")] {
             assert_eq!(code(&who, Access::Token, None), Some(Code::Forbidden), "{who:?}");

@@ -7,13 +7,14 @@ use hyper::StatusCode;
 use serde_json::{Value, json};
 
 use super::auth::{self, Principal};
-use super::body::{self, MAX_JSON, Response};
+use super::call::Call;
 use super::content::is_web;
 use super::form;
-use super::handle::Call;
 use super::message;
 use super::problem::{Code, Issue, Problem};
 use super::refusal::{Kind, Refusal};
+use super::request::{self, MAX_JSON};
+use super::response::{self, Response};
 use crate::config::Scope;
 use crate::model::{
     Content, DeviceName, IdempotencyKey, Jid, MediaKind, MediaSource, MessageStatus, Recipient,
@@ -26,8 +27,8 @@ const TEXT_PATIENCE: Duration = Duration::from_secs(30);
 const MEDIA_PATIENCE: Duration = Duration::from_mins(1);
 
 /// `GET /api`.
-pub(super) fn hello() -> Result<Response, Problem> {
-    body::ok(&json!({ "message": "Server Running!" }))
+pub(crate) fn hello() -> Result<Response, Problem> {
+    Ok(response::ok(&json!({ "message": "Server Running!" })))
 }
 
 /// The body of this face, whatever it was written in: fields at the top, and those of `data`.
@@ -48,7 +49,7 @@ impl Fields {
             };
             return Ok(Self(pairs.into_iter().map(|(n, value)| (plain(n), value)).collect()));
         }
-        let value: Value = body::parse(bytes)
+        let value: Value = request::parse(bytes)
             .map_err(|problem| broken(problem.detail.as_deref().unwrap_or("not JSON")))?;
         let Value::Object(top) = value else { return Err(broken("must be a JSON object")) };
         let mut fields = Self::default();
@@ -189,12 +190,12 @@ fn asked<T>(kind: Kind, answer: Result<T, WhatsAppError>) -> Result<T, Refusal> 
 }
 
 /// `POST /api/send-message`.
-pub(super) async fn send_text(call: &mut Call) -> Result<Response, Problem> {
+pub(crate) async fn send_text(call: &mut Call) -> Result<Response, Problem> {
     Ok(send(call, Kind::Message).await.unwrap_or_else(Refusal::render))
 }
 
 /// `POST /api/send-media`.
-pub(super) async fn send_media(call: &mut Call) -> Result<Response, Problem> {
+pub(crate) async fn send_media(call: &mut Call) -> Result<Response, Problem> {
     Ok(send(call, Kind::Media).await.unwrap_or_else(Refusal::render))
 }
 
@@ -218,7 +219,7 @@ async fn send(call: &mut Call, kind: Kind) -> Result<Response, Refusal> {
         check(&connected(call, &device)?, &to, kind).await?;
     }
     let sent = deliver(call, &device, requests, key, kind).await?;
-    Ok(body::json(StatusCode::OK, &success(kind, &sent)))
+    Ok(response::json(StatusCode::OK, &success(kind, &sent)))
 }
 
 /// A message without anything that this face does not know.
@@ -312,12 +313,15 @@ fn success(kind: Kind, sent: &SentMessage) -> Value {
 }
 
 /// `POST /api/fetch-group`.
-pub(super) async fn groups(call: &mut Call) -> Result<Response, Problem> {
+pub(crate) async fn groups(call: &mut Call) -> Result<Response, Problem> {
     let groups = async {
         let fields = fields(call).await?;
         let device = device_of(call, &fields, Scope::Read)?;
         let groups = connected(call, &device)?.groups().await;
-        Ok::<_, Refusal>(body::json(StatusCode::OK, &group_list(&asked(Kind::Message, groups)?)))
+        Ok::<_, Refusal>(response::json(
+            StatusCode::OK,
+            &group_list(&asked(Kind::Message, groups)?),
+        ))
     };
     Ok(groups.await.unwrap_or_else(Refusal::render))
 }
@@ -328,7 +332,7 @@ fn group_list(groups: &[GroupSummary]) -> Value {
 }
 
 /// `POST /api/fetch-group-members`.
-pub(super) async fn members(call: &mut Call) -> Result<Response, Problem> {
+pub(crate) async fn members(call: &mut Call) -> Result<Response, Problem> {
     let members = async {
         let fields = fields(call).await?;
         let device = device_of(call, &fields, Scope::Read)?;
@@ -342,7 +346,7 @@ pub(super) async fn members(call: &mut Call) -> Result<Response, Problem> {
         };
         let group = connected(call, &device)?.group(&group).await;
         let group = asked(Kind::Message, group)?;
-        Ok(body::json(StatusCode::OK, &member_list(&group.members)))
+        Ok(response::json(StatusCode::OK, &member_list(&group.members)))
     };
     Ok(members.await.unwrap_or_else(Refusal::render))
 }

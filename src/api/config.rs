@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::body::{self, Response};
-use super::handle::Call;
+use super::call::Call;
 use super::problem::{Code, Problem};
+use super::response::{self, Response};
 use crate::config::{self, ReloadReport};
 
 /// A reload only reads files and compares; it never waits for WhatsApp.
@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_secs(2);
 
 /// A report as callers see it.
-pub(super) fn render(report: &ReloadReport) -> Value {
+pub(crate) fn render(report: &ReloadReport) -> Value {
     json!({
         "revision": report.revision,
         "trigger": report.trigger,
@@ -32,7 +32,7 @@ pub(super) fn render(report: &ReloadReport) -> Value {
 }
 
 /// Problems as callers see them.
-pub(super) fn problems(problems: &[config::Problem]) -> Vec<Value> {
+pub(crate) fn problems(problems: &[config::Problem]) -> Vec<Value> {
     let one = |problem: &config::Problem| {
         let hint = problem.hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
         json!({
@@ -47,7 +47,7 @@ pub(super) fn problems(problems: &[config::Problem]) -> Vec<Value> {
 }
 
 /// `GET /v1/config`: the report, and the configuration in force.
-pub(super) async fn show(call: &Call) -> Result<Response, Problem> {
+pub(crate) async fn show(call: &Call) -> Result<Response, Problem> {
     let report = call.state.api.reload.reports().borrow().clone();
     let mut shown = render(&report);
     if let Value::Object(fields) = &mut shown {
@@ -56,7 +56,7 @@ pub(super) async fn show(call: &Call) -> Result<Response, Problem> {
         fields.insert("editable".into(), json!(is_editable(call).await));
         fields.insert("config".into(), call.config.to_json());
     }
-    body::ok(&shown)
+    Ok(response::ok(&shown))
 }
 
 /// Whether this API may change the file, and can.
@@ -81,19 +81,19 @@ async fn look(call: &Call) -> Option<bool> {
 }
 
 /// `POST /v1/config/reload`. A rejected file is an answer, not an error: the report says what is wrong.
-pub(super) async fn reload(call: &Call) -> Result<Response, Problem> {
+pub(crate) async fn reload(call: &Call) -> Result<Response, Problem> {
     let report = timeout(PATIENCE, call.state.api.reload.reload()).await.ok().flatten();
-    body::ok(&render(&*report.ok_or(Code::ShuttingDown)?))
+    Ok(response::ok(&render(&*report.ok_or(Code::ShuttingDown)?)))
 }
 
 /// `POST /v1/config/plan`: the same reading and comparing, up to the line where something would happen.
-pub(super) async fn plan(call: &Call) -> Result<Response, Problem> {
+pub(crate) async fn plan(call: &Call) -> Result<Response, Problem> {
     let plan = timeout(PATIENCE, call.state.api.reload.plan()).await.ok().flatten();
     let plan = plan.ok_or(Code::ShuttingDown)?;
-    body::ok(&json!({
+    Ok(response::ok(&json!({
         "outcome": plan.outcome,
         "problems": problems(&plan.problems),
         "lines": plan.lines,
         "diff": plan.diff,
-    }))
+    })))
 }

@@ -21,44 +21,44 @@ const POLL_OPTIONS: std::ops::RangeInclusive<usize> = 2..=12;
 /// The body, as callers write it. Exactly one of the contents must be there.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct SendBody {
-    pub(super) to: String,
-    pub(super) text: Option<String>,
-    pub(super) image: Option<MediaBody>,
-    pub(super) video: Option<MediaBody>,
-    pub(super) audio: Option<MediaBody>,
-    pub(super) voice: Option<MediaBody>,
-    pub(super) document: Option<MediaBody>,
-    pub(super) sticker: Option<MediaBody>,
-    pub(super) location: Option<LocationBody>,
-    pub(super) contact: Option<ContactBody>,
-    pub(super) poll: Option<PollBody>,
-    pub(super) reaction: Option<ReactionBody>,
-    pub(super) forward: Option<ForwardBody>,
-    pub(super) reply_to: Option<String>,
-    pub(super) mentions: Vec<String>,
-    pub(super) view_once: bool,
-    pub(super) link_preview: bool,
+pub(crate) struct SendBody {
+    pub(crate) to: String,
+    pub(crate) text: Option<String>,
+    pub(crate) image: Option<MediaBody>,
+    pub(crate) video: Option<MediaBody>,
+    pub(crate) audio: Option<MediaBody>,
+    pub(crate) voice: Option<MediaBody>,
+    pub(crate) document: Option<MediaBody>,
+    pub(crate) sticker: Option<MediaBody>,
+    pub(crate) location: Option<LocationBody>,
+    pub(crate) contact: Option<ContactBody>,
+    pub(crate) poll: Option<PollBody>,
+    pub(crate) reaction: Option<ReactionBody>,
+    pub(crate) forward: Option<ForwardBody>,
+    pub(crate) reply_to: Option<String>,
+    pub(crate) mentions: Vec<String>,
+    pub(crate) view_once: bool,
+    pub(crate) link_preview: bool,
 }
 
 /// A file: by URL, inline, or uploaded beside.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct MediaBody {
-    pub(super) url: Option<String>,
-    pub(super) base64: Option<String>,
+pub(crate) struct MediaBody {
+    pub(crate) url: Option<String>,
+    pub(crate) base64: Option<String>,
     /// Where a multipart upload was put; no caller can say so.
     #[serde(skip)]
-    pub(super) spool: Option<PathBuf>,
-    pub(super) mime: Option<String>,
-    pub(super) filename: Option<String>,
-    pub(super) caption: Option<String>,
-    pub(super) thumbnail: Option<String>,
+    pub(crate) spool: Option<PathBuf>,
+    pub(crate) mime: Option<String>,
+    pub(crate) filename: Option<String>,
+    pub(crate) caption: Option<String>,
+    pub(crate) thumbnail: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct LocationBody {
+pub(crate) struct LocationBody {
     latitude: Number,
     longitude: Number,
     name: Option<String>,
@@ -67,14 +67,14 @@ pub(super) struct LocationBody {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ContactBody {
+pub(crate) struct ContactBody {
     name: String,
     vcard: String,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct PollBody {
+pub(crate) struct PollBody {
     question: String,
     options: Vec<String>,
     selectable: Option<u32>,
@@ -82,7 +82,7 @@ pub(super) struct PollBody {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ReactionBody {
+pub(crate) struct ReactionBody {
     message: String,
     emoji: String,
     author: Option<String>,
@@ -90,15 +90,15 @@ pub(super) struct ReactionBody {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ForwardBody {
+pub(crate) struct ForwardBody {
     message: String,
 }
 
 /// A valid request; bytes that came inline still have to find a place.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Draft {
-    pub(super) request: SendRequest,
-    pub(super) inline: Option<Vec<u8>>,
+pub(crate) struct Draft {
+    pub(crate) request: SendRequest,
+    pub(crate) inline: Option<Vec<u8>>,
 }
 
 /// Collects what is wrong, so that callers hear of everything at once.
@@ -129,7 +129,7 @@ impl Issues {
 
 impl SendBody {
     /// The medium of that kind.
-    pub(super) fn set_media(&mut self, kind: MediaKind, media: MediaBody) {
+    pub(crate) fn set_media(&mut self, kind: MediaKind, media: MediaBody) {
         *match kind {
             MediaKind::Image => &mut self.image,
             MediaKind::Video => &mut self.video,
@@ -141,7 +141,7 @@ impl SendBody {
     }
 
     /// Reads it, or says everything that is wrong.
-    pub(super) fn draft(mut self, country_code: Option<&str>) -> Result<Draft, Problem> {
+    pub(crate) fn draft(mut self, country_code: Option<&str>) -> Result<Draft, Problem> {
         let mut issues = Issues::default();
         let to = Recipient::parse(&self.to, country_code);
         if self.to.is_empty() {
@@ -280,7 +280,7 @@ impl MediaBody {
 }
 
 /// Whether this can be fetched at all. Whether it may be is decided where it is.
-pub(super) fn is_web(url: &str) -> bool {
+pub(crate) fn is_web(url: &str) -> bool {
     let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
     rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))
         && !url.chars().any(|c| c.is_whitespace() || c.is_control())
@@ -354,7 +354,7 @@ impl ReactionBody {
 }
 
 /// The word for what a message is.
-pub(super) fn kind_of(content: &Content) -> &'static str {
+pub(crate) fn kind_of(content: &Content) -> &'static str {
     match content {
         Content::Text { .. } | Content::LinkedText { .. } => "text",
         Content::Media { media, .. } => media_name(*media),
@@ -369,7 +369,7 @@ pub(super) fn kind_of(content: &Content) -> &'static str {
 }
 
 /// The word for a kind of media.
-pub(super) fn media_name(kind: MediaKind) -> &'static str {
+pub(crate) fn media_name(kind: MediaKind) -> &'static str {
     match kind {
         MediaKind::Image => "image",
         MediaKind::Video => "video",
@@ -381,7 +381,7 @@ pub(super) fn media_name(kind: MediaKind) -> &'static str {
 }
 
 /// The kind of media of that word.
-pub(super) fn media_kind(name: &str) -> Option<MediaKind> {
+pub(crate) fn media_kind(name: &str) -> Option<MediaKind> {
     let all = [
         MediaKind::Image,
         MediaKind::Video,

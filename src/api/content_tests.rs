@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::super::body;
+use super::super::request;
 use super::*;
 
 fn draft(body: &Value) -> Result<Draft, Problem> {
-    body::parse::<SendBody>(body.to_string().as_bytes())?.draft(Some("62"))
+    request::parse::<SendBody>(body.to_string().as_bytes())?.draft(Some("62"))
 }
 
 fn wrong(body: &Value) -> Vec<String> {

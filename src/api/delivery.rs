@@ -4,9 +4,10 @@ use hyper::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::body::{self, MAX_JSON, Response};
-use super::handle::Call;
+use super::call::Call;
 use super::problem::{Code, Problem};
+use super::request::MAX_JSON;
+use super::response::{self, Response};
 use crate::hooks::{EndpointReport, ReplayFrom};
 use crate::model::{DeviceName, EventId, UnixMillis};
 use crate::store::Seq;
@@ -25,7 +26,7 @@ fn reports(call: &Call, name: &DeviceName) -> Vec<EndpointReport> {
 }
 
 /// `GET …/webhooks`.
-pub(super) fn list(call: &Call) -> Result<Response, Problem> {
+pub(crate) fn list(call: &Call) -> Result<Response, Problem> {
     let (name, _) = call.device()?;
     let webhooks = reports(call, &name).into_iter().map(|report| {
         let attempts = call.state.api.webhooks.attempts(&name, report.n).unwrap_or_default();
@@ -35,7 +36,7 @@ pub(super) fn list(call: &Call) -> Result<Response, Problem> {
         }
         webhook
     });
-    body::ok(&json!({ "webhooks": webhooks.collect::<Vec<_>>() }))
+    Ok(response::ok(&json!({ "webhooks": webhooks.collect::<Vec<_>>() })))
 }
 
 #[derive(Deserialize)]
@@ -45,7 +46,7 @@ struct ReplayBody {
 }
 
 /// `POST …/replay`.
-pub(super) async fn replay(call: &mut Call) -> Result<Response, Problem> {
+pub(crate) async fn replay(call: &mut Call) -> Result<Response, Problem> {
     let ReplayBody { from } = call.json(MAX_JSON).await?;
     let from = EventId::parse(&from)
         .map(ReplayFrom::Event)
@@ -53,31 +54,31 @@ pub(super) async fn replay(call: &mut Call) -> Result<Response, Problem> {
         .ok_or_else(|| Problem::field("from", "an event id (evt_…) or an RFC 3339 time"))?;
     let (name, n) = endpoint(call)?;
     let cursor = call.state.api.webhooks.replay(&name, n, from).await?;
-    Ok(body::json(StatusCode::ACCEPTED, &json!({ "cursor": cursor })))
+    Ok(response::json(StatusCode::ACCEPTED, &json!({ "cursor": cursor })))
 }
 
 /// `POST …/test`.
-pub(super) async fn test(call: &Call) -> Result<Response, Problem> {
+pub(crate) async fn test(call: &Call) -> Result<Response, Problem> {
     let (name, n) = endpoint(call)?;
-    body::ok(&call.state.api.webhooks.test(&name, n).await?)
+    Ok(response::ok(&call.state.api.webhooks.test(&name, n).await?))
 }
 
 /// `POST …/pause`.
-pub(super) async fn pause(call: &Call) -> Result<Response, Problem> {
+pub(crate) async fn pause(call: &Call) -> Result<Response, Problem> {
     let (name, n) = endpoint(call)?;
     call.state.api.webhooks.pause(&name, n).await?;
-    body::ok(&json!({ "webhooks": reports(call, &name) }))
+    Ok(response::ok(&json!({ "webhooks": reports(call, &name) })))
 }
 
 /// `POST …/resume`.
-pub(super) async fn resume(call: &Call) -> Result<Response, Problem> {
+pub(crate) async fn resume(call: &Call) -> Result<Response, Problem> {
     let (name, n) = endpoint(call)?;
     call.state.api.webhooks.resume(&name, n).await?;
-    body::ok(&json!({ "webhooks": reports(call, &name) }))
+    Ok(response::ok(&json!({ "webhooks": reports(call, &name) })))
 }
 
 /// `GET …/dead-letters`.
-pub(super) async fn dead_letters(call: &Call) -> Result<Response, Problem> {
+pub(crate) async fn dead_letters(call: &Call) -> Result<Response, Problem> {
     let (name, n) = endpoint(call)?;
     let after = match call.query("after")? {
         Some(text) => {
@@ -95,12 +96,12 @@ pub(super) async fn dead_letters(call: &Call) -> Result<Response, Problem> {
         }
         shown
     });
-    body::ok(&json!({ "dead_letters": letters.collect::<Vec<_>>(), "next": next }))
+    Ok(response::ok(&json!({ "dead_letters": letters.collect::<Vec<_>>(), "next": next })))
 }
 
 /// `POST …/dead-letters/{event}/retry`.
-pub(super) async fn retry(call: &Call) -> Result<Response, Problem> {
+pub(crate) async fn retry(call: &Call) -> Result<Response, Problem> {
     let (name, n) = endpoint(call)?;
     let event = EventId::parse(call.params.get("event")).ok_or(Code::EventNotFound)?;
-    body::ok(&call.state.api.webhooks.retry(&name, n, &event).await?)
+    Ok(response::ok(&call.state.api.webhooks.retry(&name, n, &event).await?))
 }

@@ -4,11 +4,12 @@ use hyper::StatusCode;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::State;
 use super::auth::{Principal, scope_name};
-use super::body::{self, MAX_JSON, Response};
-use super::handle::Call;
+use super::call::Call;
 use super::problem::{Code, Problem};
+use super::request::MAX_JSON;
+use super::response::{self, Response};
+use super::state::State;
 use crate::config::{Config, DeviceConfig, Scope};
 use crate::hooks::EndpointReport;
 use crate::model::{
@@ -17,7 +18,7 @@ use crate::model::{
 };
 
 /// What a device with this file and this status looks like. Codes, which are login secrets, are for admins only.
-pub(super) fn render(
+pub(crate) fn render(
     name: &DeviceName,
     config: &DeviceConfig,
     status: &DeviceStatus,
@@ -118,7 +119,7 @@ fn status_of(state: &State, name: &DeviceName, config: &DeviceConfig) -> DeviceS
 }
 
 /// One device for one caller.
-pub(super) fn view(state: &State, config: &Config, who: &Principal, name: &DeviceName) -> Value {
+pub(crate) fn view(state: &State, config: &Config, who: &Principal, name: &DeviceName) -> Value {
     let Some(device) = config.devices.get(name) else { return Value::Null };
     let status = status_of(state, name, device);
     let webhooks = state.api.webhooks.reports().borrow().get(name).cloned().unwrap_or_default();
@@ -126,52 +127,52 @@ pub(super) fn view(state: &State, config: &Config, who: &Principal, name: &Devic
 }
 
 /// Every device a caller may see.
-pub(super) fn view_all(state: &State, config: &Config, who: &Principal) -> Vec<Value> {
+pub(crate) fn view_all(state: &State, config: &Config, who: &Principal) -> Vec<Value> {
     let names = config.devices.keys().filter(|name| who.reaches(name));
     names.map(|name| view(state, config, who, name)).collect()
 }
 
 /// `GET /v1/devices`.
-pub(super) fn list(call: &Call) -> Result<Response, Problem> {
-    body::ok(&json!({ "devices": view_all(&call.state, &call.config, &call.who) }))
+pub(crate) fn list(call: &Call) -> Result<Response, Problem> {
+    Ok(response::ok(&json!({ "devices": view_all(&call.state, &call.config, &call.who) })))
 }
 
 /// `GET /v1/devices/{device}`.
-pub(super) fn show(call: &Call) -> Result<Response, Problem> {
+pub(crate) fn show(call: &Call) -> Result<Response, Problem> {
     respond(call, StatusCode::OK)
 }
 
 fn respond(call: &Call, status: StatusCode) -> Result<Response, Problem> {
     let (name, _) = call.device()?;
-    Ok(body::json(status, &view(&call.state, &call.config, &call.who, &name)))
+    Ok(response::json(status, &view(&call.state, &call.config, &call.who, &name)))
 }
 
 /// `POST …/start`.
-pub(super) async fn start(call: &Call) -> Result<Response, Problem> {
+pub(crate) async fn start(call: &Call) -> Result<Response, Problem> {
     call.handle()?.start().await?;
     respond(call, StatusCode::ACCEPTED)
 }
 
 /// `POST …/stop`.
-pub(super) async fn stop(call: &Call) -> Result<Response, Problem> {
+pub(crate) async fn stop(call: &Call) -> Result<Response, Problem> {
     call.handle()?.stop().await?;
     respond(call, StatusCode::ACCEPTED)
 }
 
 /// `POST …/reconnect`.
-pub(super) async fn reconnect(call: &Call) -> Result<Response, Problem> {
+pub(crate) async fn reconnect(call: &Call) -> Result<Response, Problem> {
     call.handle()?.reconnect().await?;
     respond(call, StatusCode::ACCEPTED)
 }
 
 /// `POST …/logout`.
-pub(super) async fn logout(call: &Call) -> Result<Response, Problem> {
+pub(crate) async fn logout(call: &Call) -> Result<Response, Problem> {
     call.handle()?.logout().await?;
     respond(call, StatusCode::ACCEPTED)
 }
 
 /// `POST /v1/forgotten/{device}`: deletes the credentials of a device that is no longer in the file.
-pub(super) async fn forget(call: &Call) -> Result<Response, Problem> {
+pub(crate) async fn forget(call: &Call) -> Result<Response, Problem> {
     let name = DeviceName::parse(call.params.get("device")).ok().ok_or(Code::DeviceNotFound)?;
     if call.config.devices.contains_key(&name) {
         let detail =
@@ -179,7 +180,7 @@ pub(super) async fn forget(call: &Call) -> Result<Response, Problem> {
         return Err(Problem::new(Code::Conflict, detail));
     }
     call.state.api.fleet.forget(&name).await?;
-    Ok(body::empty(StatusCode::NO_CONTENT))
+    Ok(response::empty(StatusCode::NO_CONTENT))
 }
 
 #[derive(Deserialize)]
@@ -189,7 +190,7 @@ struct PairCodeBody {
 }
 
 /// `POST …/pair-code`. The code itself comes with the device's status.
-pub(super) async fn pair_code(call: &mut Call) -> Result<Response, Problem> {
+pub(crate) async fn pair_code(call: &mut Call) -> Result<Response, Problem> {
     let body: PairCodeBody = call.json(MAX_JSON).await?;
     let (_, config) = call.device()?;
     let phone = PhoneNumber::parse(&body.phone, config.country_code.as_deref())
@@ -206,7 +207,7 @@ struct PasskeyBody {
 }
 
 /// `POST …/passkey` with what the browser answered.
-pub(super) async fn passkey_response(call: &mut Call) -> Result<Response, Problem> {
+pub(crate) async fn passkey_response(call: &mut Call) -> Result<Response, Problem> {
     let body: PasskeyBody = call.json(MAX_JSON).await?;
     let assertion = match body.assertion {
         Value::String(text) => text,
@@ -217,7 +218,7 @@ pub(super) async fn passkey_response(call: &mut Call) -> Result<Response, Proble
 }
 
 /// `POST …/passkey/confirm`.
-pub(super) async fn passkey_confirm(call: &Call) -> Result<Response, Problem> {
+pub(crate) async fn passkey_confirm(call: &Call) -> Result<Response, Problem> {
     call.handle()?.passkey_confirm().await?;
     respond(call, StatusCode::ACCEPTED)
 }

@@ -10,9 +10,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use super::body::{self, MAX_JSON, Response};
-use super::handle::Call;
+use super::call::Call;
 use super::problem::{Code, Problem};
+use super::request::MAX_JSON;
+use super::response::{self, Response};
 use super::{config, device};
 use crate::config::{DeviceEdit, Edit, EditError, EditRequest, ReloadReport, Revision, new_key};
 use crate::model::{DeviceName, DeviceState, KeyHash};
@@ -22,7 +23,7 @@ use crate::whatsapp::WhatsAppError;
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// `PUT /v1/devices/{device}`: adds or changes.
-pub(super) async fn put(call: &mut Call) -> Result<Response, Problem> {
+pub(crate) async fn put(call: &mut Call) -> Result<Response, Problem> {
     let change: DeviceEdit = call.json(MAX_JSON).await?;
     let name = name(call)?;
     let is_new = !call.config.devices.contains_key(&name);
@@ -34,12 +35,12 @@ pub(super) async fn put(call: &mut Call) -> Result<Response, Problem> {
     if let Value::Object(fields) = &mut shown {
         fields.insert("revision".into(), json!(report.revision));
     }
-    Ok(body::json(status, &shown))
+    Ok(response::json(status, &shown))
 }
 
 /// `DELETE /v1/devices/{device}`: logs it out, forgets its credentials and removes its table, in this order: a table that
 /// cannot be removed must not cost a linked phone.
-pub(super) async fn delete(call: &Call) -> Result<Response, Problem> {
+pub(crate) async fn delete(call: &Call) -> Result<Response, Problem> {
     let (name, _) = call.device()?;
     let edit_of = |expected| EditRequest { edit: Edit::Remove(name.clone()), expected };
     let rehearsed = call.state.api.reload.rehearse(edit_of(expected(call)?));
@@ -55,9 +56,9 @@ pub(super) async fn delete(call: &Call) -> Result<Response, Problem> {
         Err(error) => return Err(error.into()),
     }
     let (whatsapp, detail) = farewell;
-    body::ok(&json!({
+    Ok(response::ok(&json!({
         "name": name, "revision": report.revision, "whatsapp": whatsapp, "detail": detail,
-    }))
+    })))
 }
 
 /// Logs a device out; says in a word and a sentence whether WhatsApp knows.
@@ -88,7 +89,7 @@ async fn say_farewell(
 struct Nothing {}
 
 /// `POST …/key`: a new key in the place of the old one. It is shown in this answer only.
-pub(super) async fn make_key(call: &mut Call) -> Result<Response, Problem> {
+pub(crate) async fn make_key(call: &mut Call) -> Result<Response, Problem> {
     let Nothing {} = call.json(MAX_JSON).await?;
     let (name, _) = call.device()?;
     let key = new_key();
@@ -101,7 +102,7 @@ pub(super) async fn make_key(call: &mut Call) -> Result<Response, Problem> {
         }
         problem.with("key", key.expose())
     })?;
-    body::ok(&json!({ "key": key.expose(), "revision": report.revision }))
+    Ok(response::ok(&json!({ "key": key.expose(), "revision": report.revision })))
 }
 
 fn name(call: &Call) -> Result<DeviceName, Problem> {

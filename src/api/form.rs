@@ -2,7 +2,7 @@
 //! mean.
 
 /// Undoes percent-encoding. `None` when an escape is broken or the result is not UTF-8.
-pub(super) fn decode(text: &str) -> Option<String> {
+pub(crate) fn decode(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {
@@ -18,7 +18,7 @@ pub(super) fn decode(text: &str) -> Option<String> {
 }
 
 /// The pairs of a query string or a form body, in order. `None` when one of them is broken.
-pub(super) fn pairs(text: &str) -> Option<Vec<(String, String)>> {
+pub(crate) fn pairs(text: &str) -> Option<Vec<(String, String)>> {
     text.split('&')
         .filter(|pair| !pair.is_empty())
         .map(|pair| {

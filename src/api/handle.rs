@@ -4,115 +4,49 @@ use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use futures_util::FutureExt;
 use hyper::body::Incoming;
 use hyper::header::{
-    ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CACHE_CONTROL, HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::http::request::Parts;
 use hyper::{Request, StatusCode};
-use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
-use super::auth::{self, Principal};
-use super::body::{self, Response};
+use super::auth::{self, Access, Principal};
+use super::call::Call;
 use super::problem::{Code, Problem};
-use super::route::{Access, Found, Op, Params};
+use super::response::{self, Response};
+use super::route::{Found, Op, Routes};
+use super::state::State;
 use super::{
-    State, asset, compat, config, delivery, device, edit, form, health, journal, lookup, message,
-    origin, qr, refusal, session, sse,
+    asset, compat, config, delivery, device, edit, health, journal, login, lookup, message, origin,
+    qr, refusal, sse,
 };
-use crate::config::{Config, DeviceConfig};
 use crate::model::DeviceName;
-use crate::whatsapp::{Backup, DeviceHandle};
+use crate::whatsapp::Backup;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// A request on its way through an operation.
-pub(super) struct Call {
-    pub(super) state: Arc<State>,
-    pub(super) config: Arc<Config>,
-    pub(super) head: Parts,
-    pub(super) params: Params,
-    pub(super) who: Principal,
-    pub(super) peer: IpAddr,
-    pub(super) client: IpAddr,
-    body: Option<Incoming>,
+/// Answers requests: the routes, and what their operations share.
+pub(crate) struct Dispatch {
+    pub(crate) state: Arc<State>,
+    routes: Routes,
 }
 
-impl Call {
-    /// The body, unread. There is one.
-    pub(super) fn body(&mut self) -> Result<Incoming, Problem> {
-        self.body.take().ok_or_else(|| Code::Internal.into())
-    }
-
-    /// Reads the whole body.
-    pub(super) async fn read(&mut self, max: usize) -> Result<Bytes, Problem> {
-        let body = self.body()?;
-        body::read_limited(body, max).await
-    }
-
-    /// Reads a JSON body.
-    pub(super) async fn json<T: DeserializeOwned>(&mut self, max: usize) -> Result<T, Problem> {
-        if self.head.headers.contains_key(CONTENT_TYPE) && !self.has_type("application/json") {
-            return Err(Problem::new(Code::UnsupportedMediaType, "send application/json"));
-        }
-        body::parse(&self.read(max).await?)
-    }
-
-    /// Whether the body is said to be of that type.
-    pub(super) fn has_type(&self, wanted: &str) -> bool {
-        let value = self.head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let kind = value.and_then(|value| value.split(';').next()).unwrap_or_default();
-        kind.trim().eq_ignore_ascii_case(wanted)
-    }
-
-    /// Whether the `Accept` header names that type, or all of its group.
-    pub(super) fn accepts(&self, wanted: &str) -> bool {
-        let group = wanted.split('/').next().unwrap_or_default();
-        let values = self.head.headers.get_all(ACCEPT).into_iter();
-        values.filter_map(|value| value.to_str().ok()).flat_map(|line| line.split(',')).any(|one| {
-            let one = one.split(';').next().unwrap_or_default().trim();
-            one.eq_ignore_ascii_case(wanted)
-                || one.strip_suffix("/*").is_some_and(|asked| asked.eq_ignore_ascii_case(group))
-        })
-    }
-
-    /// A parameter of the query string.
-    pub(super) fn query(&self, name: &str) -> Result<Option<String>, Problem> {
-        let pairs = form::pairs(self.head.uri.query().unwrap_or_default())
-            .ok_or_else(|| Problem::new(Code::InvalidRequest, "the query string is not valid"))?;
-        Ok(pairs.into_iter().find(|(n, _)| n == name).map(|(_, value)| value))
-    }
-
-    /// A header as text.
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
-        self.head.headers.get(name).and_then(|value| value.to_str().ok())
-    }
-
-    /// The device named in the path, as the file has it.
-    pub(super) fn device(&self) -> Result<(DeviceName, &DeviceConfig), Problem> {
-        let name = DeviceName::parse(self.params.get("device")).ok();
-        name.and_then(|name| Some((self.config.devices.get(&name)?, name)))
-            .map(|(config, name)| (name, config))
-            .ok_or_else(|| Code::DeviceNotFound.into())
-    }
-
-    /// The running device named in the path.
-    pub(super) fn handle(&self) -> Result<DeviceHandle, Problem> {
-        let (name, _) = self.device()?;
-        self.state.api.fleet.device(&name).ok_or_else(|| Code::DeviceNotFound.into())
+impl Dispatch {
+    pub(crate) fn new(state: State) -> Self {
+        Self { state: Arc::new(state), routes: Routes::new() }
     }
 }
 
 /// Answers a request. Never fails and never unwinds.
-pub(super) async fn handle(
-    state: Arc<State>,
+pub(crate) async fn handle(
+    dispatch: &Dispatch,
     request: Request<Incoming>,
     peer: IpAddr,
 ) -> Response {
+    let state = Arc::clone(&dispatch.state);
     let started = Instant::now();
     let (head, body) = request.into_parts();
     let id = request_id(&head);
@@ -120,7 +54,7 @@ pub(super) async fn handle(
     let path = below(&config.server.base_path, head.uri.path()).to_owned();
     let client = origin::client(&head, peer, &config);
     let mut who = Principal::Nobody;
-    let (label, access, mut response) = match state.routes.find(&method, &path) {
+    let (label, access, mut response) = match dispatch.routes.find(&method, &path) {
         Err(problem) => ("none".to_owned(), Access::Public, problem.render(&id)),
         Ok(Found::Options(allow)) => ("none".to_owned(), Access::Public, options(&allow)),
         Ok(Found::Nothing) => {
@@ -189,12 +123,12 @@ async fn perform(call: &mut Call, op: Op) -> Result<Response, Problem> {
         Op::Health => health::alive(call),
         Op::Ready => health::ready(call),
         Op::Metrics => health::metrics(call),
-        Op::Session => session::show(call),
-        Op::LoginByLink => session::login_by_link(call),
-        Op::Login => session::login(call).await,
-        Op::Logout => session::logout(call),
-        Op::InviteLogin => Ok(session::invite(call)),
-        Op::Backup => body::ok(&Backup::of(&call.state.api.store).await?),
+        Op::Session => login::show(call),
+        Op::LoginByLink => login::login_by_link(call),
+        Op::Login => login::login(call).await,
+        Op::Logout => login::logout(call),
+        Op::InviteLogin => Ok(login::invite(call)),
+        Op::Backup => Ok(response::ok(&Backup::of(&call.state.api.store).await?)),
         Op::ForgetDevice => device::forget(call).await,
         Op::Events => sse::events(call),
         Op::ConfigReport => config::show(call).await,
@@ -251,7 +185,7 @@ fn below<'a>(base: &str, path: &'a str) -> &'a str {
 }
 
 fn options(allow: &str) -> Response {
-    let mut response = body::empty(StatusCode::NO_CONTENT);
+    let mut response = response::empty(StatusCode::NO_CONTENT);
     if let Ok(allow) = HeaderValue::from_str(allow) {
         response.headers_mut().insert(ALLOW, allow);
     }

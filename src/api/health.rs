@@ -5,9 +5,9 @@ use std::time::Duration;
 use hyper::StatusCode;
 use serde_json::json;
 
-use super::body::{self, Response};
-use super::handle::Call;
+use super::call::Call;
 use super::problem::{Code, Problem};
+use super::response::{self, Response};
 use crate::config::ReloadReport;
 
 /// Longer than any healthy disk takes for one write.
@@ -18,12 +18,12 @@ const READY: Duration = Duration::from_secs(10);
 const MOST_PROBLEMS: usize = 50;
 
 /// `GET /healthz`: the process is up and its store can still keep promises.
-pub(super) fn alive(call: &Call) -> Result<Response, Problem> {
+pub(crate) fn alive(call: &Call) -> Result<Response, Problem> {
     answer(call.state.api.store.is_alive(PATIENCE))
 }
 
 /// `GET /readyz`: requests will be answered soon.
-pub(super) fn ready(call: &Call) -> Result<Response, Problem> {
+pub(crate) fn ready(call: &Call) -> Result<Response, Problem> {
     if call.state.api.tasks.stop().is_cancelled() {
         return Err(Code::ShuttingDown.into());
     }
@@ -31,15 +31,15 @@ pub(super) fn ready(call: &Call) -> Result<Response, Problem> {
 }
 
 fn answer(fine: bool) -> Result<Response, Problem> {
-    if fine { body::ok(&json!({ "status": "ok" })) } else { Err(Code::StoreFailed.into()) }
+    if fine { Ok(response::ok(&json!({ "status": "ok" }))) } else { Err(Code::StoreFailed.into()) }
 }
 
 /// `GET /metrics`.
-pub(super) fn metrics(call: &Call) -> Result<Response, Problem> {
+pub(crate) fn metrics(call: &Call) -> Result<Response, Problem> {
     let handle = call.state.api.metrics.as_ref().ok_or(Code::NotFound)?;
     let report = call.state.api.reload.reports().borrow().clone();
     let text = format!("{}{}", handle.render(), configuration(&report));
-    Ok(body::bytes_of(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", text))
+    Ok(response::bytes_of(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", text))
 }
 
 /// The configuration in words. The recorder would keep the words of every earlier one beside them.

@@ -10,11 +10,11 @@ use tokio::select;
 use tokio::sync::watch;
 use tokio::time::{Instant, interval_at};
 
-use super::State;
-use super::body::{self, Response};
-use super::handle::Call;
+use super::call::Call;
 use super::problem::{Code, Problem};
+use super::response::{self, Response};
 use super::sse::{self, Events, Gone};
+use super::state::State;
 use crate::config::Config;
 use crate::model::{DeviceName, EventId};
 use crate::store::{Seq, StoredEvent};
@@ -23,7 +23,7 @@ const LISTED: usize = 100;
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// `GET …/events`.
-pub(super) async fn read(call: &Call) -> Result<Response, Problem> {
+pub(crate) async fn read(call: &Call) -> Result<Response, Problem> {
     let (name, _) = call.device()?;
     let asked = call.query("after")?;
     let mut after = None;
@@ -39,7 +39,12 @@ pub(super) async fn read(call: &Call) -> Result<Response, Problem> {
     let cursor = page.events.last().map(|event| event.seq).or(after).unwrap_or_default();
     let more = page.events.len() == LISTED;
     let events = page.events.iter().map(raw).collect::<Result<Vec<_>, _>>()?;
-    body::ok(&Listed { events, dropped: page.dropped, cursor, next: more.then_some(cursor) })
+    Ok(response::ok(&Listed {
+        events,
+        dropped: page.dropped,
+        cursor,
+        next: more.then_some(cursor),
+    }))
 }
 
 #[derive(serde::Serialize)]

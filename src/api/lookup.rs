@@ -8,47 +8,47 @@ use hyper::header::{
 };
 use serde_json::json;
 
-use super::body::{self, Response};
-use super::handle::Call;
+use super::call::Call;
 use super::problem::{Code, Problem};
+use super::response::{self, Response};
 use crate::model::{Jid, MessageId, PhoneNumber};
 
 /// `GET …/contacts/{phone}`.
-pub(super) async fn contact(call: &Call) -> Result<Response, Problem> {
+pub(crate) async fn contact(call: &Call) -> Result<Response, Problem> {
     let (_, config) = call.device()?;
     let phone = PhoneNumber::parse(call.params.get("phone"), config.country_code.as_deref())
         .map_err(|error| Problem::field("phone", error))?;
     let found = call.handle()?.lookup(&phone).await?;
-    body::ok(&json!({
+    Ok(response::ok(&json!({
         "phone": phone,
         "on_whatsapp": found.is_some(),
         "jid": found.as_ref().map(|found| &found.jid),
         "lid": found.as_ref().and_then(|found| found.lid.as_ref()),
         "name": found.as_ref().and_then(|found| found.name.as_ref()),
-    }))
+    })))
 }
 
 /// `GET …/groups`.
-pub(super) async fn groups(call: &Call) -> Result<Response, Problem> {
-    body::ok(&json!({ "groups": call.handle()?.groups().await? }))
+pub(crate) async fn groups(call: &Call) -> Result<Response, Problem> {
+    Ok(response::ok(&json!({ "groups": call.handle()?.groups().await? })))
 }
 
 /// `GET …/groups/{group}`.
-pub(super) async fn group(call: &Call) -> Result<Response, Problem> {
+pub(crate) async fn group(call: &Call) -> Result<Response, Problem> {
     let group = Jid::parse(call.params.get("group")).ok().filter(Jid::is_group);
     let group = group.ok_or_else(|| Problem::field("group", "a group id ends in @g.us"))?;
-    body::ok(&call.handle()?.group(&group).await?)
+    Ok(response::ok(&call.handle()?.group(&group).await?))
 }
 
 /// `GET …/media/{message}`: decrypted as it streams. What strangers sent is never shown as a page of ours.
-pub(super) async fn media(call: &Call) -> Result<Response, Problem> {
+pub(crate) async fn media(call: &Call) -> Result<Response, Problem> {
     let message = MessageId::parse(call.params.get("message")).ok_or(Code::MessageNotFound)?;
     let mut media = call.handle()?.media(&message).await?;
     let mut chunks = std::mem::replace(&mut media.chunks, tokio::sync::mpsc::channel(1).1);
     let pieces = poll_fn(move |cx| {
         chunks.poll_recv(cx).map(|piece| piece.map(|piece| piece.map_err(io::Error::other)))
     });
-    let mut response = body::stream(pieces);
+    let mut response = response::stream(pieces);
     let headers = response.headers_mut();
     let kind = media.mime.as_deref().and_then(|mime| HeaderValue::from_str(mime).ok());
     let unknown = HeaderValue::from_static("application/octet-stream");

@@ -11,13 +11,14 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::time::{Instant, timeout_at};
 
-use super::State;
-use super::body::{self, MAX_JSON, Response};
+use super::call::Call;
 use super::content::{SendBody, kind_of};
-use super::handle::Call;
 use super::multipart;
 use super::problem::{Code, Problem};
+use super::request::MAX_JSON;
+use super::response::{self, Response};
 use super::spool::{self, Spooled};
+use super::state::State;
 use crate::model::{
     Content, Degradation, DeviceName, DeviceState, IdempotencyKey, Jid, MediaSource, MessageId,
     MessageStatus, Recipient, SendRequest, SentMessage, UnixMillis,
@@ -34,7 +35,7 @@ const LISTED: usize = 100;
 const LOCKED: Duration = Duration::from_mins(10);
 
 /// What a message looks like to callers.
-pub(super) fn render(message: &SentMessage) -> Value {
+pub(crate) fn render(message: &SentMessage) -> Value {
     let (code, detail) = match &message.status {
         MessageStatus::Failed { code, detail } => (Some(code), Some(detail)),
         _ => (None, None),
@@ -67,7 +68,7 @@ fn check_state(state: &DeviceState) -> Result<(), Problem> {
 
 /// Refuses what WhatsApp would refuse with 463, because every further try counts against the account. The lock is about
 /// people one has not written with: who wrote lately, or took a message, is still answered.
-pub(super) async fn check_lock(handle: &DeviceHandle, to: &Recipient) -> Result<(), Problem> {
+pub(crate) async fn check_lock(handle: &DeviceHandle, to: &Recipient) -> Result<(), Problem> {
     match locked(&handle.status().state, to) {
         Err(problem) if !handle.in_touch(to).await? => Err(problem),
         _ => Ok(()),
@@ -84,7 +85,7 @@ fn locked(state: &DeviceState, to: &Recipient) -> Result<(), Problem> {
 }
 
 /// The caller's `Idempotency-Key`.
-pub(super) fn idempotency_key(call: &Call) -> Result<Option<IdempotencyKey>, Problem> {
+pub(crate) fn idempotency_key(call: &Call) -> Result<Option<IdempotencyKey>, Problem> {
     let Some(value) = call.head.headers.get("idempotency-key") else { return Ok(None) };
     let key = value.to_str().ok().and_then(IdempotencyKey::parse);
     let wrong = || Problem::field("Idempotency-Key", "1 to 255 visible ASCII characters");
@@ -93,7 +94,7 @@ pub(super) fn idempotency_key(call: &Call) -> Result<Option<IdempotencyKey>, Pro
 
 /// The message that was promised for the same request under that key. It is the answer whatever became of the device
 /// since: a caller that asks again because it heard nothing must not be told that nothing was sent.
-pub(super) async fn promised(
+pub(crate) async fn promised(
     state: &State,
     device: &DeviceName,
     request: &SendRequest,
@@ -108,7 +109,7 @@ pub(super) async fn promised(
 }
 
 /// Puts a message on disk and gives it its id.
-pub(super) async fn enqueue(
+pub(crate) async fn enqueue(
     state: &State,
     device: &DeviceName,
     request: SendRequest,
@@ -132,7 +133,7 @@ pub(super) async fn enqueue(
 
 /// Follows a message until `done` or out of patience; the answer is how it is then. `changes` must have been
 /// subscribed before the message was queued.
-pub(super) async fn follow(
+pub(crate) async fn follow(
     state: &State,
     mut changes: broadcast::Receiver<SentMessage>,
     mut message: SentMessage,
@@ -161,7 +162,7 @@ pub(super) async fn follow(
 }
 
 /// `POST …/messages`.
-pub(super) async fn send(call: &mut Call) -> Result<Response, Problem> {
+pub(crate) async fn send(call: &mut Call) -> Result<Response, Problem> {
     let key = idempotency_key(call)?;
     let wait = call.query("wait")?.map(|text| parse_wait(&text)).transpose()?;
     let (name, config) = call.device()?;
@@ -214,12 +215,12 @@ pub(super) async fn send(call: &mut Call) -> Result<Response, Problem> {
     let message = follow(&call.state, changes, message, MessageStatus::is_settled, wait).await?;
     let settled = message.status.is_settled();
     let status = if settled { StatusCode::OK } else { StatusCode::ACCEPTED };
-    Ok(located(call, &message, body::json(status, &render(&message))))
+    Ok(located(call, &message, response::json(status, &render(&message))))
 }
 
 fn queued_answer(call: &Call, message: &SentMessage) -> Response {
     let answer = json!({ "id": message.id, "status": message.status.as_str() });
-    located(call, message, body::json(StatusCode::ACCEPTED, &answer))
+    located(call, message, response::json(StatusCode::ACCEPTED, &answer))
 }
 
 /// Says where to ask about a message.
@@ -253,15 +254,15 @@ async fn stored(call: &Call) -> Result<SentMessage, Problem> {
 }
 
 /// `GET …/messages/{message}`.
-pub(super) async fn show(call: &Call) -> Result<Response, Problem> {
-    body::ok(&render(&stored(call).await?))
+pub(crate) async fn show(call: &Call) -> Result<Response, Problem> {
+    Ok(response::ok(&render(&stored(call).await?)))
 }
 
 /// `GET …/messages`, newest first.
-pub(super) async fn list(call: &Call) -> Result<Response, Problem> {
+pub(crate) async fn list(call: &Call) -> Result<Response, Problem> {
     let (name, _) = call.device()?;
     let messages = call.state.api.store.queue().recent(&name, LISTED).await?;
-    body::ok(&json!({ "messages": messages.iter().map(render).collect::<Vec<_>>() }))
+    Ok(response::ok(&json!({ "messages": messages.iter().map(render).collect::<Vec<_>>() })))
 }
 
 #[derive(Deserialize)]
@@ -271,7 +272,7 @@ struct EditBody {
 }
 
 /// `PATCH …/messages/{message}`: new text for a message sent earlier.
-pub(super) async fn edit(call: &mut Call) -> Result<Response, Problem> {
+pub(crate) async fn edit(call: &mut Call) -> Result<Response, Problem> {
     let EditBody { text } = call.json(MAX_JSON).await?;
     if text.trim().is_empty() {
         return Err(Problem::field("text", "must not be empty"));
@@ -282,7 +283,7 @@ pub(super) async fn edit(call: &mut Call) -> Result<Response, Problem> {
 
 /// `DELETE …/messages/{message}`: takes it back for everyone. `?chat=` and `?author=` name somebody else's message,
 /// which a group's admin may remove.
-pub(super) async fn revoke(call: &Call) -> Result<Response, Problem> {
+pub(crate) async fn revoke(call: &Call) -> Result<Response, Problem> {
     let message = message_id(call)?;
     let read = |name| -> Result<Option<Jid>, Problem> {
         let jid = call.query(name)?.map(|text| Jid::parse(&text)).transpose();
@@ -311,9 +312,9 @@ async fn follow_up(call: &Call, to: Recipient, content: Content) -> Result<Respo
 }
 
 /// `POST …/messages/{message}/read`.
-pub(super) async fn mark_read(call: &Call) -> Result<Response, Problem> {
+pub(crate) async fn mark_read(call: &Call) -> Result<Response, Problem> {
     call.handle()?.mark_read(&message_id(call)?).await?;
-    Ok(body::empty(StatusCode::NO_CONTENT))
+    Ok(response::empty(StatusCode::NO_CONTENT))
 }
 
 #[derive(Deserialize)]
@@ -329,13 +330,13 @@ fn yes() -> bool {
 }
 
 /// `POST …/typing`.
-pub(super) async fn typing(call: &mut Call) -> Result<Response, Problem> {
+pub(crate) async fn typing(call: &mut Call) -> Result<Response, Problem> {
     let TypingBody { to, on } = call.json(MAX_JSON).await?;
     let (_, config) = call.device()?;
     let to = Recipient::parse(&to, config.country_code.as_deref())
         .map_err(|error| Problem::field("to", error))?;
     call.handle()?.typing(&to.jid(), on).await?;
-    Ok(body::empty(StatusCode::NO_CONTENT))
+    Ok(response::empty(StatusCode::NO_CONTENT))
 }
 
 #[cfg(test)]

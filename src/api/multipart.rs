@@ -10,10 +10,10 @@ use hyper::body::Body as HttpBody;
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::{Instant, timeout_at};
 
-use super::body::CHUNK;
+use super::call::Call;
 use super::content::{MediaBody, SendBody, media_kind};
-use super::handle::Call;
 use super::problem::{Code, Problem};
+use super::request::CHUNK;
 use super::spool::{self, Spooled};
 
 /// A field that is not the file; also the head of a part.
@@ -174,7 +174,7 @@ fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
 }
 
 /// Reads an upload: the fields of a message, and one part `file`.
-pub(super) async fn send_body(call: &mut Call) -> Result<(SendBody, Option<Spooled>), Problem> {
+pub(crate) async fn send_body(call: &mut Call) -> Result<(SendBody, Option<Spooled>), Problem> {
     let boundary = call.header("content-type").and_then(|value| parameter(value, "boundary"));
     let boundary = boundary.filter(|text| (1..=70).contains(&text.len()));
     let boundary = boundary.ok_or_else(|| broken("it has no boundary"))?;

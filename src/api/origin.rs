@@ -16,12 +16,12 @@ fn header<'a>(head: &'a Parts, name: &str) -> Option<&'a str> {
 }
 
 /// Whether a peer's `X-Forwarded-*` headers are believed.
-pub(super) fn is_trusted(peer: IpAddr, config: &Config) -> bool {
+pub(crate) fn is_trusted(peer: IpAddr, config: &Config) -> bool {
     config.server.trusted_proxies.iter().any(|net| net.contains(&peer.to_canonical()))
 }
 
 /// The client's address: the peer, or behind trusted proxies the right-most address that is none of them.
-pub(super) fn client(head: &Parts, peer: IpAddr, config: &Config) -> IpAddr {
+pub(crate) fn client(head: &Parts, peer: IpAddr, config: &Config) -> IpAddr {
     let mut client = peer.to_canonical();
     let hops = head.headers.get_all("x-forwarded-for").into_iter();
     let hops: Vec<&str> =
@@ -37,7 +37,7 @@ pub(super) fn client(head: &Parts, peer: IpAddr, config: &Config) -> IpAddr {
 }
 
 /// Whether the browser speaks https, by a trusted proxy's word.
-pub(super) fn is_https(head: &Parts, peer: IpAddr, config: &Config) -> bool {
+pub(crate) fn is_https(head: &Parts, peer: IpAddr, config: &Config) -> bool {
     is_trusted(peer, config) && header(head, "x-forwarded-proto") == Some("https")
 }
 
@@ -56,7 +56,7 @@ fn host(head: &Parts) -> Option<&str> {
 
 /// Refuses names the admin page does not answer to: a site that points its own name at this machine (DNS rebinding)
 /// would otherwise be the page's neighbour. An address literal cannot be rebound, so every one of them is fine.
-pub(super) fn host_allowed(head: &Parts, config: &Config) -> Result<(), Problem> {
+pub(crate) fn host_allowed(head: &Parts, config: &Config) -> Result<(), Problem> {
     let host = host(head).unwrap_or_default();
     let literal = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().is_ok();
     let named = || config.server.hosts.iter().any(|name| name.eq_ignore_ascii_case(host));
@@ -69,7 +69,7 @@ pub(super) fn host_allowed(head: &Parts, config: &Config) -> Result<(), Problem>
 
 /// Refuses what a browser sends on behalf of another site. Needed wherever the browser adds the credential by itself;
 /// bearer keys are exempt, because it does not add those.
-pub(super) fn same_site(head: &Parts) -> Result<(), Problem> {
+pub(crate) fn same_site(head: &Parts) -> Result<(), Problem> {
     if matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS) {
         return Ok(());
     }

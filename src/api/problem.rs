@@ -7,7 +7,7 @@ use hyper::StatusCode;
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use serde_json::{Map, Value, json};
 
-use super::body::{self, Response};
+use super::response::{self, Response};
 use crate::hooks::HookError;
 use crate::model::UnixMillis;
 use crate::store::StoreError;
@@ -20,15 +20,15 @@ macro_rules! codes {
     ($($name:ident = $code:literal, $status:ident, $title:literal;)*) => {
         /// The stable codes.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub(super) enum Code { $(#[doc = $title] $name,)* }
+        pub(crate) enum Code { $(#[doc = $title] $name,)* }
 
         impl Code {
             /// All of them, in the order of the table.
             #[cfg(test)]
-            pub(super) const ALL: &'static [Self] = &[$(Self::$name,)*];
+            pub(crate) const ALL: &'static [Self] = &[$(Self::$name,)*];
 
             /// The code's row: its name, its status and its title.
-            pub(super) const fn row(self) -> (&'static str, StatusCode, &'static str) {
+            pub(crate) const fn row(self) -> (&'static str, StatusCode, &'static str) {
                 match self { $(Self::$name => ($code, StatusCode::$status, $title),)* }
             }
         }
@@ -76,29 +76,29 @@ codes! {
 
 /// One field that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub(super) struct Issue {
-    pub(super) path: String,
-    pub(super) msg: String,
+pub(crate) struct Issue {
+    pub(crate) path: String,
+    pub(crate) msg: String,
 }
 
 impl Issue {
     /// A problem with the field at `path`.
     #[expect(clippy::needless_pass_by_value, reason = "callers hand over errors and texts alike")]
-    pub(super) fn new(path: impl Into<String>, msg: impl ToString) -> Self {
+    pub(crate) fn new(path: impl Into<String>, msg: impl ToString) -> Self {
         Self { path: path.into(), msg: msg.to_string() }
     }
 }
 
 /// Why a request was not done.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Problem {
-    pub(super) code: Code,
-    pub(super) detail: Option<String>,
-    pub(super) issues: Vec<Issue>,
-    pub(super) retry_after: Option<Duration>,
-    pub(super) allow: Option<String>,
+pub(crate) struct Problem {
+    pub(crate) code: Code,
+    pub(crate) detail: Option<String>,
+    pub(crate) issues: Vec<Issue>,
+    pub(crate) retry_after: Option<Duration>,
+    pub(crate) allow: Option<String>,
     /// Further members of the body.
-    pub(super) more: Vec<(&'static str, Value)>,
+    pub(crate) more: Vec<(&'static str, Value)>,
 }
 
 impl From<Code> for Problem {
@@ -110,40 +110,40 @@ impl From<Code> for Problem {
 
 impl Problem {
     /// A problem with something to say about this very request.
-    pub(super) fn new(code: Code, detail: impl Into<String>) -> Self {
+    pub(crate) fn new(code: Code, detail: impl Into<String>) -> Self {
         Self { detail: Some(detail.into()), ..code.into() }
     }
 
     /// A request with wrong fields.
-    pub(super) fn invalid(issues: Vec<Issue>) -> Self {
+    pub(crate) fn invalid(issues: Vec<Issue>) -> Self {
         let detail = issues.iter().map(|i| format!("{}: {}", i.path, i.msg)).collect::<Vec<_>>();
         Self { issues, ..Self::new(Code::InvalidRequest, detail.join("; ")) }
     }
 
     /// A request with one wrong field.
-    pub(super) fn field(path: &str, msg: impl ToString) -> Self {
+    pub(crate) fn field(path: &str, msg: impl ToString) -> Self {
         Self::invalid(vec![Issue::new(path, msg)])
     }
 
     /// The same with a further member in its body.
-    pub(super) fn with(mut self, name: &'static str, value: impl serde::Serialize) -> Self {
+    pub(crate) fn with(mut self, name: &'static str, value: impl serde::Serialize) -> Self {
         self.more.retain(|(known, _)| *known != name);
         self.more.push((name, json!(value)));
         self
     }
 
     /// Says when to try again.
-    pub(super) fn retry_after(self, wait: Duration) -> Self {
+    pub(crate) fn retry_after(self, wait: Duration) -> Self {
         Self { retry_after: Some(wait), ..self }
     }
 
     /// The status.
-    pub(super) fn status(&self) -> StatusCode {
+    pub(crate) fn status(&self) -> StatusCode {
         self.code.row().1
     }
 
     /// Seconds a client should wait, as the header says them: whole, at least 1.
-    pub(super) fn retry_secs(&self) -> Option<u64> {
+    pub(crate) fn retry_secs(&self) -> Option<u64> {
         self.retry_after.map(|wait| wait.as_secs().max(1))
     }
 
@@ -168,8 +168,8 @@ impl Problem {
     }
 
     /// The answer. `instance` is the request's id.
-    pub(super) fn render(&self, instance: &str) -> Response {
-        let mut response = body::json(self.status(), &self.json(instance));
+    pub(crate) fn render(&self, instance: &str) -> Response {
+        let mut response = response::json(self.status(), &self.json(instance));
         response
             .headers_mut()
             .insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
@@ -178,7 +178,7 @@ impl Problem {
     }
 
     /// The headers that belong to it, whatever the body looks like.
-    pub(super) fn add_headers(&self, response: &mut Response) {
+    pub(crate) fn add_headers(&self, response: &mut Response) {
         let headers = response.headers_mut();
         if let Some(secs) = self.retry_secs() {
             headers.insert(RETRY_AFTER, HeaderValue::from(secs));

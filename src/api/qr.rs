@@ -7,13 +7,13 @@ use qrcode::QrCode;
 use qrcode::render::{svg, unicode};
 use serde_json::json;
 
-use super::body::{self, Response};
-use super::handle::Call;
+use super::call::Call;
 use super::problem::{Code, Problem};
+use super::response::{self, Response};
 use crate::model::{DeviceState, Shown, UnixMillis};
 
 /// `GET …/qr`.
-pub(super) fn show(call: &Call) -> Result<Response, Problem> {
+pub(crate) fn show(call: &Call) -> Result<Response, Problem> {
     let DeviceState::Linking(linking) = call.handle()?.status().state else {
         return Err(Code::NoQr.into());
     };
@@ -29,16 +29,16 @@ pub(super) fn show(call: &Call) -> Result<Response, Problem> {
 fn render(call: &Call, shown: &Shown) -> Result<Response, Problem> {
     let text = shown.code.expose();
     if call.accepts("application/json") {
-        return body::ok(&json!({ "qr": text, "expires_at": shown.expires_at }));
+        return Ok(response::ok(&json!({ "qr": text, "expires_at": shown.expires_at })));
     }
     let code = QrCode::new(text).map_err(|error| {
         tracing::error!(%error, "A QR code could not be drawn.");
         Code::Internal
     })?;
     Ok(if call.accepts("text/plain") && !call.accepts("image/svg+xml") {
-        body::bytes_of(StatusCode::OK, "text/plain; charset=utf-8", half_blocks(&code))
+        response::bytes_of(StatusCode::OK, "text/plain; charset=utf-8", half_blocks(&code))
     } else {
-        body::bytes_of(StatusCode::OK, "image/svg+xml", picture(&code))
+        response::bytes_of(StatusCode::OK, "image/svg+xml", picture(&code))
     })
 }
 

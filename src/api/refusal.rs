@@ -3,19 +3,19 @@
 use hyper::StatusCode;
 use serde_json::{Map, Value, json};
 
-use super::body::{self, Response};
 use super::problem::{Issue, Problem};
+use super::response::{self, Response};
 
 /// What is being sent; decides the sentences.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Message,
     Media,
 }
 
 /// Why it was not done, in the words of this face.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub(crate) enum Refusal {
     /// The body is wrong.
     Invalid(Vec<Issue>),
     /// Nobody has that key.
@@ -38,9 +38,9 @@ impl From<Problem> for Refusal {
 
 impl Refusal {
     /// The answer.
-    pub(super) fn render(self) -> Response {
+    pub(crate) fn render(self) -> Response {
         let (status, body) = self.parts();
-        let mut response = body::json(status, &body);
+        let mut response = response::json(status, &body);
         if let Self::Other(problem) = &self {
             problem.add_headers(&mut response);
         }
@@ -48,7 +48,7 @@ impl Refusal {
     }
 
     /// Status and body.
-    pub(super) fn parts(&self) -> (StatusCode, Value) {
+    pub(crate) fn parts(&self) -> (StatusCode, Value) {
         let (status, message, error) = match self {
             Self::Invalid(_) => (StatusCode::BAD_REQUEST, "Invalid request.", "invalid_request"),
             Self::Key => (StatusCode::BAD_REQUEST, "Invalid API Key.", "invalid_api_key"),
@@ -81,6 +81,6 @@ impl Refusal {
 }
 
 /// A problem from outside the operations of this face, in its shape.
-pub(super) fn refuse(problem: &Problem) -> Response {
+pub(crate) fn refuse(problem: &Problem) -> Response {
     Refusal::Other(problem.clone()).render()
 }

@@ -3,33 +3,14 @@
 
 use hyper::Method;
 
+use super::auth::Access;
+use super::call::Params;
 use super::form;
 use super::problem::{Code, Problem};
 
-/// Who may use a route. With a `{device}` in the path, a device's key reaches that device only.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Access {
-    /// Anybody.
-    Public,
-    /// The device key in the body or the headers, checked by the operation: the frozen face.
-    BodyKey,
-    /// Any valid key, or the admin.
-    AnyKey,
-    /// Keys with the scope `read`.
-    Read,
-    /// Keys with the scope `send`.
-    Send,
-    /// Keys with the scope `admin`.
-    Admin,
-    /// The admin of the gateway only; no device key.
-    Gateway,
-    /// The admin by token; no browser's session.
-    Token,
-}
-
 /// What is to be done. The metric's label is its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Op {
+pub(crate) enum Op {
     Health,
     Ready,
     Metrics,
@@ -85,7 +66,7 @@ pub(super) enum Op {
 
 /// The methods the table uses. `HEAD` goes with `Get`; `OPTIONS` is answered from the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Verb {
+pub(crate) enum Verb {
     Get,
     Post,
     Put,
@@ -118,11 +99,11 @@ impl Verb {
 
 /// One line of the table.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Route {
-    pub(super) verb: Verb,
-    pub(super) path: &'static str,
-    pub(super) access: Access,
-    pub(super) op: Op,
+pub(crate) struct Route {
+    pub(crate) verb: Verb,
+    pub(crate) path: &'static str,
+    pub(crate) access: Access,
+    pub(crate) op: Op,
 }
 
 const fn get(path: &'static str, access: Access, op: Op) -> Route {
@@ -147,7 +128,7 @@ const fn delete(path: &'static str, access: Access, op: Op) -> Route {
 
 /// Every route.
 #[rustfmt::skip]
-pub(super) static ROUTES: &[Route] = &[
+pub(crate) static ROUTES: &[Route] = &[
     get   ("/healthz",                                                       Access::Public,  Op::Health),
     get   ("/readyz",                                                        Access::Public,  Op::Ready),
     get   ("/metrics",                                                       Access::AnyKey,  Op::Metrics),
@@ -201,20 +182,9 @@ pub(super) static ROUTES: &[Route] = &[
     post  ("/api/fetch-group-members",                                       Access::BodyKey, Op::CompatMembers),
 ];
 
-/// The values of a path's `{names}`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Params(Vec<(&'static str, String)>);
-
-impl Params {
-    /// The value of a name; empty when the route has none of it.
-    pub(super) fn get(&self, name: &str) -> &str {
-        self.0.iter().find(|(n, _)| *n == name).map_or("", |(_, value)| value.as_str())
-    }
-}
-
 /// What a request asked for.
 #[derive(Debug)]
-pub(super) enum Found {
+pub(crate) enum Found {
     /// A route.
     Route(&'static Route, Params),
     /// `OPTIONS`: the methods the path knows.
@@ -224,11 +194,11 @@ pub(super) enum Found {
 }
 
 /// The table, ready to be searched.
-pub(super) struct Routes(matchit::Router<Vec<&'static Route>>);
+pub(crate) struct Routes(matchit::Router<Vec<&'static Route>>);
 
 impl Routes {
     #[expect(clippy::expect_used, reason = "the table is constant and a test builds it")]
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut router = matchit::Router::new();
         for (place, route) in ROUTES.iter().enumerate() {
             if ROUTES.iter().take(place).any(|earlier| earlier.path == route.path) {
@@ -241,7 +211,7 @@ impl Routes {
     }
 
     /// Finds the route of a request; `path` is below the base path and still percent-encoded.
-    pub(super) fn find(&self, method: &Method, path: &str) -> Result<Found, Problem> {
+    pub(crate) fn find(&self, method: &Method, path: &str) -> Result<Found, Problem> {
         // One slash at the end is forgiven: `/api/` is how people write `/api`.
         let path = path.strip_suffix('/').filter(|p| !p.is_empty()).unwrap_or(path);
         let Ok(matched) = self.0.at(path) else { return Ok(Found::Nothing) };
@@ -265,7 +235,7 @@ impl Routes {
         // matchit gives the values in the order of the pattern, whose names live as long as the table.
         let params = names(route.path).zip(values).map(|(name, value)| Some((name, value?)));
         match params.collect::<Option<Vec<_>>>() {
-            Some(params) => Ok(Found::Route(route, Params(params))),
+            Some(params) => Ok(Found::Route(route, Params::new(params))),
             None => Err(Problem::new(Code::InvalidRequest, "the path is not valid UTF-8")),
         }
     }

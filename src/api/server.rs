@@ -16,9 +16,10 @@ use tokio::select;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
+use super::handle::Dispatch;
 use super::stall::Stall;
 use super::throttle::block;
-use super::{State, handle, origin};
+use super::{handle, origin};
 
 /// Connections at once.
 const CONNECTIONS: usize = 256;
@@ -32,8 +33,10 @@ const DRAIN: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Accepts and serves until the stop token is cancelled.
-pub(super) async fn run(state: Arc<State>, listener: TcpListener) {
-    let stop = state.api.tasks.stop().clone();
+pub(crate) async fn run(dispatch: Dispatch, listener: TcpListener) {
+    let dispatch = Arc::new(dispatch);
+    let api = &dispatch.state.api;
+    let stop = api.tasks.stop().clone();
     let permits = Arc::new(Semaphore::new(CONNECTIONS));
     let clients = Clients::default();
     let graceful = GracefulShutdown::new();
@@ -59,21 +62,21 @@ pub(super) async fn run(state: Arc<State>, listener: TcpListener) {
             }
         };
         pause = Duration::from_millis(10);
-        let trusted = origin::is_trusted(peer, &state.api.config.load());
+        let trusted = origin::is_trusted(peer, &api.config.load());
         let Some(place) = clients.enter(peer, trusted) else {
             tracing::debug!(client = %peer, "Too many connections from one client.");
             continue;
         };
         let service = {
-            let state = Arc::clone(&state);
+            let dispatch = Arc::clone(&dispatch);
             service_fn(move |request| {
-                let state = Arc::clone(&state);
-                async move { Ok::<_, Infallible>(handle::handle(state, request, peer).await) }
+                let dispatch = Arc::clone(&dispatch);
+                async move { Ok::<_, Infallible>(handle::handle(&dispatch, request, peer).await) }
             })
         };
         let connection = builder.serve_connection(TokioIo::new(Stall::new(stream)), service);
         let connection = graceful.watch(connection);
-        state.api.tasks.spawn("http connection", async move {
+        api.tasks.spawn("http connection", async move {
             if let Err(error) = connection.await {
                 tracing::debug!(client = %peer, %error, "A connection ended early.");
             }
@@ -152,15 +155,16 @@ mod tests {
     use tokio::io::AsyncWriteExt as _;
     use tokio::time::Instant;
 
-    use super::super::body;
+    use super::super::response;
     use super::*;
 
     #[tokio::test(start_paused = true)]
     async fn a_client_that_sends_no_whole_head_is_dropped_after_ten_seconds() {
         for sent in ["", "GET / HT", "GET / HTTP/1.1\r\nHost: a\r\n"] {
             let (mut theirs, ours) = tokio::io::duplex(1024);
-            let service =
-                service_fn(|_request| async { Ok::<_, Infallible>(body::empty(StatusCode::OK)) });
+            let service = service_fn(|_request| async {
+                Ok::<_, Infallible>(response::empty(StatusCode::OK))
+            });
             theirs.write_all(sent.as_bytes()).await.unwrap();
             let started = Instant::now();
             builder().serve_connection(TokioIo::new(ours), service).await.ok();

@@ -9,13 +9,13 @@ use sha2::{Digest, Sha256};
 use tokio::fs::{self, File};
 use tokio::io::AsyncReadExt as _;
 
-use super::State;
 use super::problem::{Code, Problem};
+use super::state::State;
 use crate::model::{DeviceName, IdempotencyKey};
 use crate::task::Tasks;
 
 /// A file in the spool; removed when dropped, unless kept.
-pub(super) struct Spooled {
+pub(crate) struct Spooled {
     path: PathBuf,
     tasks: Tasks,
     kept: bool,
@@ -23,7 +23,7 @@ pub(super) struct Spooled {
 
 impl Spooled {
     /// Makes an empty file that nobody else uses.
-    pub(super) async fn create(state: &State) -> Result<(Self, File), Problem> {
+    pub(crate) async fn create(state: &State) -> Result<(Self, File), Problem> {
         let dir = state.api.store.spool();
         Self::create_in(&dir, state.api.tasks.clone()).await.map_err(failed)
     }
@@ -35,13 +35,13 @@ impl Spooled {
     }
 
     /// Where it is.
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// Gives it a name that follows from idempotency key and content, so that the same upload again is the same
     /// request, and another one is not.
-    pub(super) async fn settle(
+    pub(crate) async fn settle(
         &mut self,
         device: &DeviceName,
         key: &IdempotencyKey,
@@ -67,7 +67,7 @@ impl Spooled {
     }
 
     /// Leaves the file to the message that needs it.
-    pub(super) fn keep(mut self) {
+    pub(crate) fn keep(mut self) {
         self.kept = true;
     }
 }
@@ -87,7 +87,7 @@ impl Drop for Spooled {
 
 /// What callers hear when the spool cannot be written.
 #[expect(clippy::needless_pass_by_value, reason = "a function for map_err")]
-pub(super) fn failed(error: io::Error) -> Problem {
+pub(crate) fn failed(error: io::Error) -> Problem {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Code::DiskFull.into(),
         _ => {

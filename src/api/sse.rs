@@ -19,10 +19,11 @@ use tokio::sync::{broadcast, mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use super::auth::Principal;
-use super::body::{self, Response};
-use super::handle::Call;
+use super::call::Call;
 use super::problem::{Code, Problem};
-use super::{State, config, device, message};
+use super::response::{self, Response};
+use super::state::State;
+use super::{config, device, message};
 use crate::config::{Config, ReloadReport, Scope};
 use crate::hooks::EndpointReport;
 use crate::model::{DeviceName, DeviceStatus, SentMessage};
@@ -33,16 +34,16 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const PACE: Duration = Duration::from_millis(200);
 
 /// The sending half of an event stream; dropping it ends the stream.
-pub(super) struct Events {
+pub(crate) struct Events {
     pieces: mpsc::Sender<Bytes>,
 }
 
 /// The client is gone.
-pub(super) struct Gone;
+pub(crate) struct Gone;
 
 impl Events {
     /// Sends one event.
-    pub(super) async fn send(&self, name: &str, id: Option<u64>, data: &str) -> Result<(), Gone> {
+    pub(crate) async fn send(&self, name: &str, id: Option<u64>, data: &str) -> Result<(), Gone> {
         self.piece(event(name, id, data)).await
     }
 
@@ -56,7 +57,7 @@ impl Events {
     }
 
     /// Sends a comment, which keeps proxies patient and finds out whether the client is still there.
-    pub(super) async fn keep_alive(&self) -> Result<(), Gone> {
+    pub(crate) async fn keep_alive(&self) -> Result<(), Gone> {
         self.piece(": keep-alive\n\n".to_owned()).await
     }
 
@@ -65,7 +66,7 @@ impl Events {
     }
 
     /// Resolves when the client is gone.
-    pub(super) async fn closed(&self) {
+    pub(crate) async fn closed(&self) {
         self.pieces.closed().await;
     }
 }
@@ -85,7 +86,7 @@ fn event(name: &str, id: Option<u64>, data: &str) -> String {
 }
 
 /// Opens an event stream that `produce` feeds until it ends, the client leaves or moonwa stops.
-pub(super) fn open<F, P>(call: &Call, produce: F) -> Result<Response, Problem>
+pub(crate) fn open<F, P>(call: &Call, produce: F) -> Result<Response, Problem>
 where
     F: FnOnce(Events) -> P,
     P: Future<Output = Result<(), Gone>> + Send + 'static,
@@ -102,7 +103,7 @@ where
     });
     let pieces =
         poll_fn(move |cx| received.poll_recv(cx).map(|piece| piece.map(Ok::<_, io::Error>)));
-    let mut response = body::stream(pieces);
+    let mut response = response::stream(pieces);
     *response.status_mut() = StatusCode::OK;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
@@ -112,7 +113,7 @@ where
 }
 
 /// `GET /v1/events`.
-pub(super) fn events(call: &Call) -> Result<Response, Problem> {
+pub(crate) fn events(call: &Call) -> Result<Response, Problem> {
     let watcher = Watcher {
         state: Arc::clone(&call.state),
         config: Arc::clone(&call.config),
@@ -173,8 +174,8 @@ impl Watcher {
                     continue;
                 }
                 _ = keep_alive.tick() => {
-                    if let Principal::Admin { session: Some(id) } = &self.who
-                        && !self.state.sessions.is_open(id)
+                    if let Principal::Admin { login: Some(id) } = &self.who
+                        && !self.state.logins.is_open(id)
                     {
                         return Ok(());
                     }
@@ -240,7 +241,7 @@ impl Watcher {
         if Arc::ptr_eq(&config, &self.config) {
             return Ok(());
         }
-        if !matches!(self.who, Principal::Admin { session: Some(_) }) {
+        if !matches!(self.who, Principal::Admin { login: Some(_) }) {
             return Err(Gone);
         }
         self.config = config;

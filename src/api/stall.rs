@@ -14,14 +14,14 @@ use tokio::time::{Instant, Sleep};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The socket.
-pub(super) struct Stall<S> {
+pub(crate) struct Stall<S> {
     socket: S,
     deadline: Pin<Box<Sleep>>,
     waiting: bool,
 }
 
 impl<S> Stall<S> {
-    pub(super) fn new(socket: S) -> Self {
+    pub(crate) fn new(socket: S) -> Self {
         Self { socket, deadline: Box::pin(tokio::time::sleep(PATIENCE)), waiting: false }
     }
 

@@ -14,7 +14,7 @@ const OVERALL: u32 = 60;
 
 /// Who failed how often within the current minute.
 #[derive(Default)]
-pub(super) struct Throttle(Mutex<Window>);
+pub(crate) struct Throttle(Mutex<Window>);
 
 #[derive(Default)]
 struct Window {
@@ -25,7 +25,7 @@ struct Window {
 
 impl Throttle {
     /// How long this client has to wait, when it has failed too often.
-    pub(super) fn wait(&self, client: IpAddr) -> Option<Duration> {
+    pub(crate) fn wait(&self, client: IpAddr) -> Option<Duration> {
         let mut window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let left = window.left();
         let failed = window.clients.get(&block(client)).copied().unwrap_or_default();
@@ -33,7 +33,7 @@ impl Throttle {
     }
 
     /// Counts a failure.
-    pub(super) fn failed(&self, client: IpAddr) {
+    pub(crate) fn failed(&self, client: IpAddr) {
         let mut window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         window.left();
         window.overall = window.overall.saturating_add(1);
@@ -64,7 +64,7 @@ impl Window {
 }
 
 /// An IPv6 client owns its /64 and can change the rest at will.
-pub(super) fn block(client: IpAddr) -> IpAddr {
+pub(crate) fn block(client: IpAddr) -> IpAddr {
     match client.to_canonical() {
         IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) & !u128::from(u64::MAX)).into()),
         v4 @ IpAddr::V4(_) => v4,

@@ -1,88 +1,25 @@
-//! Bodies, in and out: one response body type for every handler, and reading a request body within limits of size and
-//! time. hyper bounds neither.
+//! Reading a request's body within limits of size and time. hyper bounds neither.
 
-use std::convert::Infallible;
-use std::io;
 use std::pin::pin;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use futures_util::{Stream, TryStreamExt};
-use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Empty, Full, StreamBody};
-use hyper::StatusCode;
-use hyper::body::{Body as HttpBody, Frame};
-use hyper::header::{CONTENT_TYPE, HeaderValue};
-use serde::Serialize;
+use http_body_util::BodyExt;
+use hyper::body::Body as HttpBody;
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout_at};
 
 use super::problem::{Code, Problem};
 
-/// What every response carries.
-pub(super) type Body = UnsyncBoxBody<Bytes, io::Error>;
-/// What every handler returns when it went well.
-pub(super) type Response = hyper::Response<Body>;
-
 /// The largest JSON or form body.
-pub(super) const MAX_JSON: usize = 64 * 1024;
+pub(crate) const MAX_JSON: usize = 64 * 1024;
 /// How long a whole body may take.
 const WHOLE: Duration = Duration::from_secs(30);
 /// How long a client may pause within a body.
-pub(super) const CHUNK: Duration = Duration::from_secs(10);
-
-/// A response without a body.
-pub(super) fn empty(status: StatusCode) -> Response {
-    with_status(status, Empty::new().map_err(never).boxed_unsync())
-}
-
-/// A JSON response.
-pub(super) fn json<T: Serialize + ?Sized>(status: StatusCode, value: &T) -> Response {
-    match serde_json::to_vec(value) {
-        Ok(bytes) => bytes_of(status, "application/json", bytes),
-        Err(error) => {
-            tracing::error!(%error, "An answer could not be written as JSON.");
-            empty(StatusCode::INTERNAL_SERVER_ERROR)
-        }
-    }
-}
-
-/// A JSON response with status 200.
-#[expect(clippy::unnecessary_wraps, reason = "what handlers return")]
-pub(super) fn ok<T: Serialize + ?Sized>(value: &T) -> Result<Response, Problem> {
-    Ok(json(StatusCode::OK, value))
-}
-
-/// A response of a fixed type.
-pub(super) fn bytes_of(
-    status: StatusCode,
-    content_type: &'static str,
-    bytes: impl Into<Bytes>,
-) -> Response {
-    let mut response = with_status(status, Full::new(bytes.into()).map_err(never).boxed_unsync());
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    response
-}
-
-/// A response whose body comes in pieces; an error breaks the connection, so that nobody takes half for the whole.
-pub(super) fn stream(
-    pieces: impl Stream<Item = Result<Bytes, io::Error>> + Send + 'static,
-) -> Response {
-    with_status(StatusCode::OK, StreamBody::new(pieces.map_ok(Frame::data)).boxed_unsync())
-}
-
-fn with_status(status: StatusCode, body: Body) -> Response {
-    let mut response = hyper::Response::new(body);
-    *response.status_mut() = status;
-    response
-}
-
-fn never(never: Infallible) -> io::Error {
-    match never {}
-}
+pub(crate) const CHUNK: Duration = Duration::from_secs(10);
 
 /// Reads a whole body of at most `max` bytes.
-pub(super) async fn read_limited<B>(body: B, max: usize) -> Result<Bytes, Problem>
+pub(crate) async fn read_limited<B>(body: B, max: usize) -> Result<Bytes, Problem>
 where
     B: HttpBody<Data = Bytes>,
 {
@@ -114,7 +51,7 @@ where
 }
 
 /// Reads JSON. What is wrong is said with its place: the byte, counted from 1.
-pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     serde_json::from_slice(bytes).map_err(|error| {
         let place = offset(bytes, error.line(), error.column());
         let text = error.to_string();
@@ -133,7 +70,11 @@ fn offset(bytes: &[u8], line: usize, column: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use futures_util::stream;
+    use http_body_util::{Full, StreamBody};
+    use hyper::body::Frame;
     use serde_json::Value;
 
     use super::*;

@@ -1,0 +1,135 @@
+//! Logging in to the admin page and out again, and asking who one is.
+
+use std::net::IpAddr;
+
+use hyper::header::{HeaderValue, LOCATION, SET_COOKIE};
+use hyper::{Method, StatusCode};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::auth::{self, Principal};
+use super::call::Call;
+use super::form;
+use super::logins::{COOKIE_NAME, cookie};
+use super::origin;
+use super::problem::{Code, Problem};
+use super::request::{self, MAX_JSON};
+use super::response::{self, Response};
+use crate::model::Secret;
+
+fn set_cookie(call: &Call, value: &str, rest: &str) -> Option<HeaderValue> {
+    let path = &call.config.server.base_path;
+    let secure =
+        if origin::is_https(&call.head, call.peer, &call.config) { "; Secure" } else { "" };
+    let text =
+        format!("{COOKIE_NAME}={value}; HttpOnly; SameSite=Strict; Path={path}{secure}{rest}");
+    HeaderValue::from_str(&text).ok()
+}
+
+fn logged_in(call: &Call, mut response: Response, cookie: &Secret, client: IpAddr) -> Response {
+    tracing::info!(%client, "Somebody logged in to the admin page.");
+    if let Some(value) = set_cookie(call, cookie.expose(), "") {
+        response.headers_mut().insert(SET_COOKIE, value);
+    }
+    response
+}
+
+/// `GET /login?t=…`: the one-time link, opened in a browser.
+pub(crate) fn login_by_link(call: &Call) -> Result<Response, Problem> {
+    // A link preview asks with HEAD; it must not use the link up.
+    let opened = match call.query("t")? {
+        Some(secret) if call.head.method == Method::GET => {
+            throttled(call)?;
+            let opened = call.state.logins.open_by_link(&secret);
+            if opened.is_none() {
+                call.state.throttle.failed(call.client);
+            }
+            opened
+        }
+        _ => None,
+    };
+    let mut response = response::empty(StatusCode::SEE_OTHER);
+    // Relative, so that it stays below whatever path a proxy put in front.
+    let to = if opened.is_some() { "./" } else { "./?login=expired" };
+    response.headers_mut().insert(LOCATION, HeaderValue::from_static(to));
+    Ok(match opened {
+        Some(cookie) => logged_in(call, response, &cookie, call.client),
+        None => response,
+    })
+}
+
+/// `POST /v1/login-links`: a fresh one-time link, for the terminal.
+pub(crate) fn invite(call: &Call) -> Response {
+    let link = call.state.logins.invite();
+    let path = format!("{}login?t={}", call.config.server.base_path, link.secret());
+    response::json(StatusCode::CREATED, &json!({ "path": path }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LoginBody {
+    token: String,
+}
+
+/// `POST /login` with the admin token, as JSON or as a form.
+pub(crate) async fn login(call: &mut Call) -> Result<Response, Problem> {
+    origin::same_site(&call.head)?;
+    throttled(call)?;
+    let is_form = call.has_type("application/x-www-form-urlencoded");
+    let bytes = call.read(MAX_JSON).await?;
+    let token = if is_form {
+        let text = String::from_utf8_lossy(&bytes);
+        let pairs = form::pairs(&text).unwrap_or_default();
+        pairs.into_iter().find(|(name, _)| name == "token").map(|(_, token)| token)
+    } else {
+        Some(request::parse::<LoginBody>(&bytes)?.token)
+    };
+    let token = token.ok_or_else(|| Problem::field("token", "required"))?;
+    let right = call.config.admin.token.is_some_and(|hash| hash.matches(&token));
+    if !right {
+        call.state.throttle.failed(call.client);
+        return Err(Problem::new(Code::Unauthorized, "the token is wrong"));
+    }
+    let cookie = call.state.logins.open();
+    let admin = Principal::Admin { login: None };
+    let response = response::json(StatusCode::OK, &whoami(call, &admin));
+    Ok(logged_in(call, response, &cookie, call.client))
+}
+
+fn throttled(call: &Call) -> Result<(), Problem> {
+    match call.state.throttle.wait(call.client) {
+        Some(wait) => Err(Problem::from(Code::TooManyAttempts).retry_after(wait)),
+        None => Ok(()),
+    }
+}
+
+/// `POST /logout`.
+pub(crate) fn logout(call: &Call) -> Result<Response, Problem> {
+    origin::same_site(&call.head)?;
+    if let Some(id) = cookie(&call.head.headers).and_then(|c| call.state.logins.touch(c)) {
+        call.state.logins.close(&id);
+    }
+    let mut response = response::empty(StatusCode::NO_CONTENT);
+    if let Some(value) = set_cookie(call, "", "; Max-Age=0") {
+        response.headers_mut().insert(SET_COOKIE, value);
+    }
+    Ok(response)
+}
+
+/// `GET /v1/session`: who the caller is, also when it is nobody.
+pub(crate) fn show(call: &Call) -> Result<Response, Problem> {
+    let who = auth::identify(&call.state, &call.config, &call.head, call.client)?;
+    Ok(response::ok(&whoami(call, &who)))
+}
+
+fn whoami(call: &Call, who: &Principal) -> Value {
+    json!({
+        "role": who.role(),
+        "device": who.device(),
+        "scopes": who.scopes(),
+        "token_login": call.config.admin.token.is_some(),
+        "editable": call.config.admin.editable,
+        "max_media": call.config.media.max_size,
+        "version": env!("CARGO_PKG_VERSION"),
+    })
+}
