@@ -9,11 +9,11 @@ use hyper::header::{ACCEPT, CONTENT_TYPE};
 use hyper::http::request::Parts;
 use serde::de::DeserializeOwned;
 
-use super::auth::Principal;
-use super::form;
-use super::problem::{Code, Problem};
-use super::request;
-use super::state::State;
+use crate::api::auth::Principal;
+use crate::api::http::form;
+use crate::api::http::problem::{Code, Problem};
+use crate::api::http::request;
+use crate::api::state::State;
 use crate::config::{Config, DeviceConfig};
 use crate::model::DeviceName;
 use crate::whatsapp::DeviceHandle;

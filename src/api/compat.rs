@@ -6,15 +6,15 @@ use std::time::Duration;
 use hyper::StatusCode;
 use serde_json::{Value, json};
 
-use super::auth::{self, Principal};
-use super::call::Call;
-use super::content::is_web;
-use super::form;
-use super::message;
-use super::problem::{Code, Issue, Problem};
-use super::refusal::{Kind, Refusal};
-use super::request::{self, MAX_JSON};
-use super::response::{self, Response};
+use crate::api::auth::{self, Principal};
+use crate::api::call::Call;
+use crate::api::content::is_web;
+use crate::api::http::form;
+use crate::api::http::problem::{Code, Issue, Problem};
+use crate::api::http::request::{self, MAX_JSON};
+use crate::api::http::response::{self, Response};
+use crate::api::message;
+use crate::api::refusal::{Kind, Refusal};
 use crate::config::Scope;
 use crate::model::{
     Content, DeviceName, IdempotencyKey, Jid, MediaKind, MediaSource, MessageStatus, Recipient,

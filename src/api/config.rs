@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::call::Call;
-use super::problem::{Code, Problem};
-use super::response::{self, Response};
+use crate::api::call::Call;
+use crate::api::http::problem::{Code, Problem};
+use crate::api::http::response::{self, Response};
 use crate::config::{self, ReloadReport};
 
 /// A reload only reads files and compares; it never waits for WhatsApp.

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use serde::Deserialize;
 use serde_json::Number;
 
-use super::problem::{Issue, Problem};
+use crate::api::http::problem::{Issue, Problem};
 use crate::model::{
     Content, Jid, MediaKind, MediaSource, MessageId, Recipient, SendRequest, Thumbnail,
 };

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::super::request;
 use super::*;
+use crate::api::http::request;
 
 fn draft(body: &Value) -> Result<Draft, Problem> {
     request::parse::<SendBody>(body.to_string().as_bytes())?.draft(Some("62"))

@@ -4,10 +4,10 @@ use hyper::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::call::Call;
-use super::problem::{Code, Problem};
-use super::request::MAX_JSON;
-use super::response::{self, Response};
+use crate::api::call::Call;
+use crate::api::http::problem::{Code, Problem};
+use crate::api::http::request::MAX_JSON;
+use crate::api::http::response::{self, Response};
 use crate::hooks::{EndpointReport, ReplayFrom};
 use crate::model::{DeviceName, EventId, UnixMillis};
 use crate::store::Seq;

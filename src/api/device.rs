@@ -4,12 +4,12 @@ use hyper::StatusCode;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::auth::{Principal, scope_name};
-use super::call::Call;
-use super::problem::{Code, Problem};
-use super::request::MAX_JSON;
-use super::response::{self, Response};
-use super::state::State;
+use crate::api::auth::{Principal, scope_name};
+use crate::api::call::Call;
+use crate::api::http::problem::{Code, Problem};
+use crate::api::http::request::MAX_JSON;
+use crate::api::http::response::{self, Response};
+use crate::api::state::State;
 use crate::config::{Config, DeviceConfig, Scope};
 use crate::hooks::EndpointReport;
 use crate::model::{
@@ -225,8 +225,8 @@ pub(crate) async fn passkey_confirm(call: &Call) -> Result<Response, Problem> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::auth::tests::config;
     use super::*;
+    use crate::api::auth::tests::config;
     use crate::model::{Account, Secret};
 
     fn shown(state: DeviceState, admin: bool) -> Value {

@@ -10,11 +10,12 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use super::call::Call;
-use super::problem::{Code, Problem};
-use super::request::MAX_JSON;
-use super::response::{self, Response};
-use super::{config, device};
+use crate::api::call::Call;
+use crate::api::config;
+use crate::api::device;
+use crate::api::http::problem::{Code, Problem};
+use crate::api::http::request::MAX_JSON;
+use crate::api::http::response::{self, Response};
 use crate::config::{DeviceEdit, Edit, EditError, EditRequest, ReloadReport, Revision, new_key};
 use crate::model::{DeviceName, DeviceState, KeyHash};
 use crate::whatsapp::WhatsAppError;

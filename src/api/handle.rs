@@ -13,16 +13,27 @@ use hyper::http::request::Parts;
 use hyper::{Request, StatusCode};
 use tokio::time::Instant;
 
-use super::auth::{self, Access, Principal};
-use super::call::Call;
-use super::problem::{Code, Problem};
-use super::response::{self, Response};
-use super::route::{Found, Op, Routes};
-use super::state::State;
-use super::{
-    asset, compat, config, delivery, device, edit, health, journal, login, lookup, message, origin,
-    qr, refusal, sse,
-};
+use crate::api::asset;
+use crate::api::auth::{self, Access, Principal};
+use crate::api::call::Call;
+use crate::api::compat;
+use crate::api::config;
+use crate::api::delivery;
+use crate::api::device;
+use crate::api::edit;
+use crate::api::health;
+use crate::api::http::problem::{Code, Problem};
+use crate::api::http::response::{self, Response};
+use crate::api::journal;
+use crate::api::login;
+use crate::api::lookup;
+use crate::api::message;
+use crate::api::origin;
+use crate::api::qr;
+use crate::api::refusal;
+use crate::api::route::{Found, Op, Routes};
+use crate::api::sse;
+use crate::api::state::State;
 use crate::model::DeviceName;
 use crate::whatsapp::Backup;
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 use hyper::StatusCode;
 use serde_json::json;
 
-use super::call::Call;
-use super::problem::{Code, Problem};
-use super::response::{self, Response};
+use crate::api::call::Call;
+use crate::api::http::problem::{Code, Problem};
+use crate::api::http::response::{self, Response};
 use crate::config::ReloadReport;
 
 /// Longer than any healthy disk takes for one write.

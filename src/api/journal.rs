@@ -10,11 +10,11 @@ use tokio::select;
 use tokio::sync::watch;
 use tokio::time::{Instant, interval_at};
 
-use super::call::Call;
-use super::problem::{Code, Problem};
-use super::response::{self, Response};
-use super::sse::{self, Events, Gone};
-use super::state::State;
+use crate::api::call::Call;
+use crate::api::http::problem::{Code, Problem};
+use crate::api::http::response::{self, Response};
+use crate::api::sse::{self, Events, Gone};
+use crate::api::state::State;
 use crate::config::Config;
 use crate::model::{DeviceName, EventId};
 use crate::store::{Seq, StoredEvent};

@@ -8,9 +8,9 @@ use hyper::header::{
 };
 use serde_json::json;
 
-use super::call::Call;
-use super::problem::{Code, Problem};
-use super::response::{self, Response};
+use crate::api::call::Call;
+use crate::api::http::problem::{Code, Problem};
+use crate::api::http::response::{self, Response};
 use crate::model::{Jid, MessageId, PhoneNumber};
 
 /// `GET …/contacts/{phone}`.

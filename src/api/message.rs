@@ -11,14 +11,14 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::time::{Instant, timeout_at};
 
-use super::call::Call;
-use super::content::{SendBody, kind_of};
-use super::multipart;
-use super::problem::{Code, Problem};
-use super::request::MAX_JSON;
-use super::response::{self, Response};
-use super::spool::{self, Spooled};
-use super::state::State;
+use crate::api::call::Call;
+use crate::api::content::{SendBody, kind_of};
+use crate::api::http::problem::{Code, Problem};
+use crate::api::http::request::MAX_JSON;
+use crate::api::http::response::{self, Response};
+use crate::api::multipart;
+use crate::api::spool::{self, Spooled};
+use crate::api::state::State;
 use crate::model::{
     Content, Degradation, DeviceName, DeviceState, IdempotencyKey, Jid, MediaSource, MessageId,
     MessageStatus, Recipient, SendRequest, SentMessage, UnixMillis,

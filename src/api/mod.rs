@@ -11,9 +11,9 @@ mod content;
 mod delivery;
 mod device;
 mod edit;
-mod form;
 mod handle;
 mod health;
+mod http;
 mod journal;
 mod login;
 mod logins;
@@ -21,16 +21,11 @@ mod lookup;
 mod message;
 mod multipart;
 mod origin;
-mod problem;
 mod qr;
 mod refusal;
-mod request;
-mod response;
 mod route;
-mod server;
 mod spool;
 mod sse;
-mod stall;
 mod state;
 mod throttle;
 
@@ -42,6 +37,6 @@ pub use state::Api;
 impl Api {
     /// Serves until the tasks' stop token is cancelled, then drains for at most five seconds.
     pub async fn serve(self, listener: TcpListener) {
-        server::run(handle::Dispatch::new(state::State::new(self)), listener).await;
+        http::server::run(handle::Dispatch::new(state::State::new(self)), listener).await;
     }
 }

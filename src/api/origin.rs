@@ -8,7 +8,7 @@ use hyper::header::{HOST, ORIGIN};
 use hyper::http::request::Parts;
 use hyper::http::uri::Authority;
 
-use super::problem::{Code, Problem};
+use crate::api::http::problem::{Code, Problem};
 use crate::config::Config;
 
 fn header<'a>(head: &'a Parts, name: &str) -> Option<&'a str> {
@@ -87,8 +87,8 @@ pub(crate) fn same_site(head: &Parts) -> Result<(), Problem> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::auth::tests::config;
     use super::*;
+    use crate::api::auth::tests::config;
 
     fn head(headers: &[(&str, &str)]) -> Parts {
         let mut request = hyper::Request::post("/login");

@@ -7,9 +7,9 @@ use qrcode::QrCode;
 use qrcode::render::{svg, unicode};
 use serde_json::json;
 
-use super::call::Call;
-use super::problem::{Code, Problem};
-use super::response::{self, Response};
+use crate::api::call::Call;
+use crate::api::http::problem::{Code, Problem};
+use crate::api::http::response::{self, Response};
 use crate::model::{DeviceState, Shown, UnixMillis};
 
 /// `GET …/qr`.

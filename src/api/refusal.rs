@@ -3,8 +3,8 @@
 use hyper::StatusCode;
 use serde_json::{Map, Value, json};
 
-use super::problem::{Issue, Problem};
-use super::response::{self, Response};
+use crate::api::http::problem::{Issue, Problem};
+use crate::api::http::response::{self, Response};
 
 /// What is being sent; decides the sentences.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,10 +3,10 @@
 
 use hyper::Method;
 
-use super::auth::Access;
-use super::call::Params;
-use super::form;
-use super::problem::{Code, Problem};
+use crate::api::auth::Access;
+use crate::api::call::Params;
+use crate::api::http::form;
+use crate::api::http::problem::{Code, Problem};
 
 /// What is to be done. The metric's label is its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -286,7 +286,7 @@ mod tests {
 
     #[test]
     fn openapi_lists_the_same_operations() {
-        let text = include_str!("../../web/openapi.json");
+        let text = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/web/openapi.json"));
         let document: serde_json::Value = serde_json::from_str(text).unwrap();
         let mut described = BTreeSet::new();
         for (path, methods) in document["paths"].as_object().unwrap() {
@@ -301,7 +301,7 @@ mod tests {
 
     #[test]
     fn openapi_is_complete() {
-        let text = include_str!("../../web/openapi.json");
+        let text = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/web/openapi.json"));
         let document: serde_json::Value = serde_json::from_str(text).unwrap();
         let mut names = BTreeSet::new();
         for route in ROUTES {
@@ -381,7 +381,7 @@ mod tests {
 
     #[test]
     fn openapi_names_only_what_it_has() {
-        let text = include_str!("../../web/openapi.json");
+        let text = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/web/openapi.json"));
         let document: serde_json::Value = serde_json::from_str(text).unwrap();
         for (at, start) in text.match_indices("\"#/") {
             let pointer = text.get(at + start.len() - 1..).unwrap().split('"').next().unwrap();

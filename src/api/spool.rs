@@ -9,8 +9,8 @@ use sha2::{Digest, Sha256};
 use tokio::fs::{self, File};
 use tokio::io::AsyncReadExt as _;
 
-use super::problem::{Code, Problem};
-use super::state::State;
+use crate::api::http::problem::{Code, Problem};
+use crate::api::state::State;
 use crate::model::{DeviceName, IdempotencyKey};
 use crate::task::Tasks;
 

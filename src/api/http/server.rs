@@ -16,10 +16,11 @@ use tokio::select;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use super::handle::Dispatch;
-use super::stall::Stall;
-use super::throttle::block;
-use super::{handle, origin};
+use super::write_timeout::Stall;
+use crate::api::handle;
+use crate::api::handle::Dispatch;
+use crate::api::origin;
+use crate::api::throttle::block;
 
 /// Connections at once.
 const CONNECTIONS: usize = 256;

@@ -257,7 +257,10 @@ mod tests {
             assert!(status.is_client_error() || status.is_server_error(), "{name}");
             assert!(title.ends_with('.'), "{name}");
             let line = format!("| {} | `{name}` | {title} |", status.as_u16());
-            assert!(include_str!("../../README.md").contains(&line), "README.md lacks: {line}");
+            assert!(
+                include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).contains(&line),
+                "README.md lacks: {line}"
+            );
         }
     }
 

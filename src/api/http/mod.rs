@@ -1,0 +1,8 @@
+//! The HTTP side alone: connections, request bodies, answers and problems. Nothing here knows what a route does.
+
+pub(crate) mod form;
+pub(crate) mod problem;
+pub(crate) mod request;
+pub(crate) mod response;
+pub(crate) mod server;
+pub(crate) mod write_timeout;
