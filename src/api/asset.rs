@@ -8,9 +8,9 @@ use hyper::header::{
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
 
+use crate::api::access::origin;
 use crate::api::http::problem::{Code, Problem};
 use crate::api::http::response::{self, Response};
-use crate::api::origin;
 use crate::config::Config;
 
 /// Without `interpolate-folder-path` a debug binary looks for the folder where it was started.
@@ -87,7 +87,7 @@ fn matches(head: &Parts, tag: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::auth::tests::config;
+    use crate::api::access::auth::tests::config;
 
     fn ask(path: &str, headers: &[(&str, &str)]) -> Result<Response, Problem> {
         let mut request = hyper::Request::get(path).header("host", "localhost");

@@ -9,7 +9,7 @@ use hyper::header::{ACCEPT, CONTENT_TYPE};
 use hyper::http::request::Parts;
 use serde::de::DeserializeOwned;
 
-use crate::api::auth::Principal;
+use crate::api::access::auth::Principal;
 use crate::api::http::form;
 use crate::api::http::problem::{Code, Problem};
 use crate::api::http::request;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use hyper::StatusCode;
 use serde_json::{Value, json};
 
-use crate::api::auth::{self, Principal};
+use crate::api::access::auth::{self, Principal};
 use crate::api::call::Call;
 use crate::api::content::is_web;
 use crate::api::http::form;

@@ -4,7 +4,7 @@ use hyper::StatusCode;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::api::auth::{Principal, scope_name};
+use crate::api::access::auth::{Principal, scope_name};
 use crate::api::call::Call;
 use crate::api::http::problem::{Code, Problem};
 use crate::api::http::request::MAX_JSON;
@@ -226,7 +226,7 @@ pub(crate) async fn passkey_confirm(call: &Call) -> Result<Response, Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::auth::tests::config;
+    use crate::api::access::auth::tests::config;
     use crate::model::{Account, Secret};
 
     fn shown(state: DeviceState, admin: bool) -> Value {

@@ -2,8 +2,8 @@
 //! becomes a value, the route's access is checked once, one exhaustive match handles it. What the operations do is
 //! decided on the floors below.
 
+mod access;
 mod asset;
-mod auth;
 mod call;
 mod compat;
 mod config;
@@ -15,23 +15,19 @@ mod handle;
 mod health;
 mod http;
 mod journal;
-mod login;
-mod logins;
 mod lookup;
 mod message;
 mod multipart;
-mod origin;
 mod qr;
 mod refusal;
 mod route;
 mod spool;
 mod sse;
 mod state;
-mod throttle;
 
 use tokio::net::TcpListener;
 
-pub use logins::LoginLink;
+pub use access::logins::LoginLink;
 pub use state::Api;
 
 impl Api {

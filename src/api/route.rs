@@ -3,7 +3,7 @@
 
 use hyper::Method;
 
-use crate::api::auth::Access;
+use crate::api::access::auth::Access;
 use crate::api::call::Params;
 use crate::api::http::form;
 use crate::api::http::problem::{Code, Problem};

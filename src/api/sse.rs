@@ -18,7 +18,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
-use crate::api::auth::Principal;
+use crate::api::access::auth::Principal;
 use crate::api::call::Call;
 use crate::api::config;
 use crate::api::device;

@@ -7,8 +7,8 @@ use arc_swap::ArcSwap;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::Semaphore;
 
-use crate::api::logins::{LoginLink, Logins};
-use crate::api::throttle::Throttle;
+use crate::api::access::logins::{LoginLink, Logins};
+use crate::api::access::throttle::Throttle;
 use crate::config::{Config, ReloadHandle};
 use crate::hooks::Webhooks;
 use crate::model::KeyHash;

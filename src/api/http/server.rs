@@ -17,10 +17,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use super::write_timeout::Stall;
+use crate::api::access::origin;
+use crate::api::access::throttle::block;
 use crate::api::handle;
 use crate::api::handle::Dispatch;
-use crate::api::origin;
-use crate::api::throttle::block;
 
 /// Connections at once.
 const CONNECTIONS: usize = 256;

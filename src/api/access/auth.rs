@@ -7,9 +7,9 @@ use std::net::IpAddr;
 use hyper::header::AUTHORIZATION;
 use hyper::http::request::Parts;
 
+use super::logins;
+use super::origin;
 use crate::api::http::problem::{Code, Problem};
-use crate::api::logins;
-use crate::api::origin;
 use crate::api::state::State;
 use crate::config::{Config, KeyConfig, Scope};
 use crate::model::{DeviceName, KeyHash};

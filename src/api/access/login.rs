@@ -7,14 +7,14 @@ use hyper::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::api::auth::{self, Principal};
+use super::auth::{self, Principal};
+use super::logins::{COOKIE_NAME, cookie};
+use super::origin;
 use crate::api::call::Call;
 use crate::api::http::form;
 use crate::api::http::problem::{Code, Problem};
 use crate::api::http::request::{self, MAX_JSON};
 use crate::api::http::response::{self, Response};
-use crate::api::logins::{COOKIE_NAME, cookie};
-use crate::api::origin;
 use crate::model::Secret;
 
 fn set_cookie(call: &Call, value: &str, rest: &str) -> Option<HeaderValue> {

@@ -87,8 +87,8 @@ pub(crate) fn same_site(head: &Parts) -> Result<(), Problem> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::auth::tests::config;
     use super::*;
-    use crate::api::auth::tests::config;
 
     fn head(headers: &[(&str, &str)]) -> Parts {
         let mut request = hyper::Request::post("/login");
