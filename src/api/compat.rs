@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 
 use crate::api::access::auth::{self, Principal};
 use crate::api::call::Call;
-use crate::api::content::is_web;
 use crate::api::http::form;
 use crate::api::http::problem::{Code, Issue, Problem};
 use crate::api::http::request::{self, MAX_JSON};
 use crate::api::http::response::{self, Response};
-use crate::api::message;
 use crate::api::refusal::{Kind, Refusal};
+use crate::api::v1::message;
+use crate::api::v1::message::content::is_web;
 use crate::config::Scope;
 use crate::model::{
     Content, DeviceName, IdempotencyKey, Jid, MediaKind, MediaSource, MessageStatus, Recipient,

@@ -19,21 +19,21 @@ use crate::api::access::origin;
 use crate::api::asset;
 use crate::api::call::Call;
 use crate::api::compat;
-use crate::api::config;
-use crate::api::delivery;
-use crate::api::device;
-use crate::api::edit;
-use crate::api::health;
 use crate::api::http::problem::{Code, Problem};
 use crate::api::http::response::{self, Response};
-use crate::api::journal;
-use crate::api::lookup;
-use crate::api::message;
-use crate::api::qr;
 use crate::api::refusal;
 use crate::api::route::{Found, Op, Routes};
-use crate::api::sse;
 use crate::api::state::State;
+use crate::api::v1::config;
+use crate::api::v1::device;
+use crate::api::v1::device_edit;
+use crate::api::v1::event;
+use crate::api::v1::health;
+use crate::api::v1::live;
+use crate::api::v1::media;
+use crate::api::v1::message;
+use crate::api::v1::qr;
+use crate::api::v1::webhook;
 use crate::model::DeviceName;
 use crate::whatsapp::Backup;
 
@@ -141,15 +141,15 @@ async fn perform(call: &mut Call, op: Op) -> Result<Response, Problem> {
         Op::InviteLogin => Ok(login::invite(call)),
         Op::Backup => Ok(response::ok(&Backup::of(&call.state.api.store).await?)),
         Op::ForgetDevice => device::forget(call).await,
-        Op::Events => sse::events(call),
+        Op::Events => live::events(call),
         Op::ConfigReport => config::show(call).await,
         Op::ConfigPlan => config::plan(call).await,
         Op::ConfigReload => config::reload(call).await,
         Op::ListDevices => device::list(call),
         Op::ShowDevice => device::show(call),
-        Op::PutDevice => edit::put(call).await,
-        Op::DeleteDevice => edit::delete(call).await,
-        Op::MakeKey => edit::make_key(call).await,
+        Op::PutDevice => device_edit::put(call).await,
+        Op::DeleteDevice => device_edit::delete(call).await,
+        Op::MakeKey => device_edit::make_key(call).await,
         Op::StartDevice => device::start(call).await,
         Op::StopDevice => device::stop(call).await,
         Op::ReconnectDevice => device::reconnect(call).await,
@@ -165,18 +165,18 @@ async fn perform(call: &mut Call, op: Op) -> Result<Response, Problem> {
         Op::RevokeMessage => message::revoke(call).await,
         Op::MarkRead => message::mark_read(call).await,
         Op::Typing => message::typing(call).await,
-        Op::Contact => lookup::contact(call).await,
-        Op::ListGroups => lookup::groups(call).await,
-        Op::ShowGroup => lookup::group(call).await,
-        Op::Media => lookup::media(call).await,
-        Op::DeviceEvents => journal::read(call).await,
-        Op::ListWebhooks => delivery::list(call),
-        Op::ReplayWebhook => delivery::replay(call).await,
-        Op::TestWebhook => delivery::test(call).await,
-        Op::PauseWebhook => delivery::pause(call).await,
-        Op::ResumeWebhook => delivery::resume(call).await,
-        Op::DeadLetters => delivery::dead_letters(call).await,
-        Op::RetryDeadLetter => delivery::retry(call).await,
+        Op::Contact => media::contact(call).await,
+        Op::ListGroups => media::groups(call).await,
+        Op::ShowGroup => media::group(call).await,
+        Op::Media => media::media(call).await,
+        Op::DeviceEvents => event::read(call).await,
+        Op::ListWebhooks => webhook::list(call),
+        Op::ReplayWebhook => webhook::replay(call).await,
+        Op::TestWebhook => webhook::test(call).await,
+        Op::PauseWebhook => webhook::pause(call).await,
+        Op::ResumeWebhook => webhook::resume(call).await,
+        Op::DeadLetters => webhook::dead_letters(call).await,
+        Op::RetryDeadLetter => webhook::retry(call).await,
         Op::CompatHello => compat::hello(),
         Op::CompatSendText => compat::send_text(call).await,
         Op::CompatSendMedia => compat::send_media(call).await,

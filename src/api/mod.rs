@@ -6,24 +6,12 @@ mod access;
 mod asset;
 mod call;
 mod compat;
-mod config;
-mod content;
-mod delivery;
-mod device;
-mod edit;
 mod handle;
-mod health;
 mod http;
-mod journal;
-mod lookup;
-mod message;
-mod multipart;
-mod qr;
 mod refusal;
 mod route;
-mod spool;
-mod sse;
 mod state;
+mod v1;
 
 use tokio::net::TcpListener;
 

@@ -10,9 +10,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
+use super::config;
+use super::device;
 use crate::api::call::Call;
-use crate::api::config;
-use crate::api::device;
 use crate::api::http::problem::{Code, Problem};
 use crate::api::http::request::MAX_JSON;
 use crate::api::http::response::{self, Response};

@@ -1,6 +1,10 @@
 //! Messages: queued here, sent by the device, followed until they arrive. Everything a caller was promised is on disk
 //! before the answer.
 
+pub(crate) mod content;
+mod spool;
+mod upload;
+
 use std::time::Duration;
 
 use hyper::StatusCode;
@@ -11,13 +15,12 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::time::{Instant, timeout_at};
 
+use self::content::{SendBody, kind_of};
+use self::spool::Spooled;
 use crate::api::call::Call;
-use crate::api::content::{SendBody, kind_of};
 use crate::api::http::problem::{Code, Problem};
 use crate::api::http::request::MAX_JSON;
 use crate::api::http::response::{self, Response};
-use crate::api::multipart;
-use crate::api::spool::{self, Spooled};
 use crate::api::state::State;
 use crate::model::{
     Content, Degradation, DeviceName, DeviceState, IdempotencyKey, Jid, MediaSource, MessageId,
@@ -173,7 +176,7 @@ pub(crate) async fn send(call: &mut Call) -> Result<Response, Problem> {
         if key.is_none() {
             check_state(&handle.status().state)?;
         }
-        multipart::send_body(call).await?
+        upload::send_body(call).await?
     } else {
         (call.json::<SendBody>(MAX_INLINE).await?, None)
     };

@@ -394,5 +394,4 @@ pub(crate) fn media_kind(name: &str) -> Option<MediaKind> {
 }
 
 #[cfg(test)]
-#[path = "content_tests.rs"]
 mod tests;

@@ -10,11 +10,11 @@ use hyper::body::Body as HttpBody;
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::{Instant, timeout_at};
 
+use super::content::{MediaBody, SendBody, media_kind};
+use super::spool::{self, Spooled};
 use crate::api::call::Call;
-use crate::api::content::{MediaBody, SendBody, media_kind};
 use crate::api::http::problem::{Code, Problem};
 use crate::api::http::request::CHUNK;
-use crate::api::spool::{self, Spooled};
 
 /// A field that is not the file; also the head of a part.
 const MAX_FIELD: usize = 64 * 1024;

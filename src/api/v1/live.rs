@@ -18,13 +18,13 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
+use super::config;
+use super::device;
+use super::message;
 use crate::api::access::auth::Principal;
 use crate::api::call::Call;
-use crate::api::config;
-use crate::api::device;
 use crate::api::http::problem::{Code, Problem};
 use crate::api::http::response::{self, Response};
-use crate::api::message;
 use crate::api::state::State;
 use crate::config::{Config, ReloadReport, Scope};
 use crate::hooks::EndpointReport;

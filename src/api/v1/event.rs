@@ -10,10 +10,10 @@ use tokio::select;
 use tokio::sync::watch;
 use tokio::time::{Instant, interval_at};
 
+use super::live::{self, Events, Gone};
 use crate::api::call::Call;
 use crate::api::http::problem::{Code, Problem};
 use crate::api::http::response::{self, Response};
-use crate::api::sse::{self, Events, Gone};
 use crate::api::state::State;
 use crate::config::Config;
 use crate::model::{DeviceName, EventId};
@@ -84,7 +84,7 @@ fn follow(call: &Call, device: DeviceName, after: Option<Seq>) -> Result<Respons
     let after = after.unwrap_or_else(|| *tail.borrow_and_update());
     let state = Arc::clone(&call.state);
     let config = Arc::clone(&call.config);
-    sse::open(call, move |events| tell(state, config, device, after, tail, events))
+    live::open(call, move |events| tell(state, config, device, after, tail, events))
 }
 
 async fn tell(
