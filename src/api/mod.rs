@@ -3,12 +3,11 @@
 //! decided on the floors below.
 
 mod access;
-mod asset;
 mod call;
 mod compat;
-mod handle;
+mod dispatch;
 mod http;
-mod refusal;
+mod page;
 mod route;
 mod state;
 mod v1;
@@ -21,6 +20,6 @@ pub use state::Api;
 impl Api {
     /// Serves until the tasks' stop token is cancelled, then drains for at most five seconds.
     pub async fn serve(self, listener: TcpListener) {
-        http::server::run(handle::Dispatch::new(state::State::new(self)), listener).await;
+        http::server::run(dispatch::Dispatch::new(state::State::new(self)), listener).await;
     }
 }

@@ -19,8 +19,8 @@ use tokio::time::timeout;
 use super::write_timeout::Stall;
 use crate::api::access::origin;
 use crate::api::access::throttle::block;
-use crate::api::handle;
-use crate::api::handle::Dispatch;
+use crate::api::dispatch;
+use crate::api::dispatch::Dispatch;
 
 /// Connections at once.
 const CONNECTIONS: usize = 256;
@@ -72,7 +72,7 @@ pub(crate) async fn run(dispatch: Dispatch, listener: TcpListener) {
             let dispatch = Arc::clone(&dispatch);
             service_fn(move |request| {
                 let dispatch = Arc::clone(&dispatch);
-                async move { Ok::<_, Infallible>(handle::handle(&dispatch, request, peer).await) }
+                async move { Ok::<_, Infallible>(dispatch::handle(&dispatch, request, peer).await) }
             })
         };
         let connection = builder.serve_connection(TokioIo::new(Stall::new(stream)), service);

@@ -16,12 +16,11 @@ use tokio::time::Instant;
 use crate::api::access::auth::{self, Access, Principal};
 use crate::api::access::login;
 use crate::api::access::origin;
-use crate::api::asset;
 use crate::api::call::Call;
 use crate::api::compat;
 use crate::api::http::problem::{Code, Problem};
 use crate::api::http::response::{self, Response};
-use crate::api::refusal;
+use crate::api::page;
 use crate::api::route::{Found, Op, Routes};
 use crate::api::state::State;
 use crate::api::v1::config;
@@ -69,7 +68,7 @@ pub(crate) async fn handle(
         Err(problem) => ("none".to_owned(), Access::Public, problem.render(&id)),
         Ok(Found::Options(allow)) => ("none".to_owned(), Access::Public, options(&allow)),
         Ok(Found::Nothing) => {
-            let found = asset::serve(&head, &config, &path).unwrap_or_else(|p| p.render(&id));
+            let found = page::serve(&head, &config, &path).unwrap_or_else(|p| p.render(&id));
             ("Asset".to_owned(), Access::Public, found)
         }
         Ok(Found::Route(route, params)) => {
@@ -80,7 +79,7 @@ pub(crate) async fn handle(
             who = call.who;
             let response = match answer {
                 Ok(response) => response,
-                Err(problem) if route.access == Access::BodyKey => refusal::refuse(&problem),
+                Err(problem) if route.access == Access::BodyKey => compat::error::refuse(&problem),
                 Err(problem) => problem.render(&id),
             };
             (format!("{:?}", route.op), route.access, response)
@@ -177,11 +176,11 @@ async fn perform(call: &mut Call, op: Op) -> Result<Response, Problem> {
         Op::ResumeWebhook => webhook::resume(call).await,
         Op::DeadLetters => webhook::dead_letters(call).await,
         Op::RetryDeadLetter => webhook::retry(call).await,
-        Op::CompatHello => compat::hello(),
-        Op::CompatSendText => compat::send_text(call).await,
-        Op::CompatSendMedia => compat::send_media(call).await,
-        Op::CompatGroups => compat::groups(call).await,
-        Op::CompatMembers => compat::members(call).await,
+        Op::CompatHello => compat::send::hello(),
+        Op::CompatSendText => compat::send::send_text(call).await,
+        Op::CompatSendMedia => compat::send::send_media(call).await,
+        Op::CompatGroups => compat::send::groups(call).await,
+        Op::CompatMembers => compat::send::members(call).await,
     }
 }
 

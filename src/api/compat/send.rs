@@ -6,13 +6,13 @@ use std::time::Duration;
 use hyper::StatusCode;
 use serde_json::{Value, json};
 
+use super::error::{Kind, Refusal};
 use crate::api::access::auth::{self, Principal};
 use crate::api::call::Call;
 use crate::api::http::form;
 use crate::api::http::problem::{Code, Issue, Problem};
 use crate::api::http::request::{self, MAX_JSON};
 use crate::api::http::response::{self, Response};
-use crate::api::refusal::{Kind, Refusal};
 use crate::api::v1::message;
 use crate::api::v1::message::content::is_web;
 use crate::config::Scope;
@@ -359,5 +359,5 @@ fn member_list(members: &[GroupMember]) -> Value {
 }
 
 #[cfg(test)]
-#[path = "compat_tests.rs"]
+#[path = "tests.rs"]
 mod tests;
