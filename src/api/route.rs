@@ -265,6 +265,67 @@ mod tests {
         }
     }
 
+    /// Dashboards and alerts know the labels.
+    #[test]
+    fn the_labels_of_the_metrics_stay() {
+        let labels: Vec<_> =
+            ROUTES.iter().map(|r| format!("{} {} {:?}", r.verb.as_str(), r.path, r.op)).collect();
+        let known = [
+            "GET /healthz Health",
+            "GET /readyz Ready",
+            "GET /metrics Metrics",
+            "GET /login LoginByLink",
+            "POST /login Login",
+            "POST /logout Logout",
+            "POST /v1/login-links InviteLogin",
+            "GET /v1/backup Backup",
+            "POST /v1/forgotten/{device} ForgetDevice",
+            "GET /v1/session Session",
+            "GET /v1/events Events",
+            "GET /v1/config ConfigReport",
+            "POST /v1/config/plan ConfigPlan",
+            "POST /v1/config/reload ConfigReload",
+            "GET /v1/devices ListDevices",
+            "GET /v1/devices/{device} ShowDevice",
+            "PUT /v1/devices/{device} PutDevice",
+            "DELETE /v1/devices/{device} DeleteDevice",
+            "POST /v1/devices/{device}/key MakeKey",
+            "POST /v1/devices/{device}/start StartDevice",
+            "POST /v1/devices/{device}/stop StopDevice",
+            "POST /v1/devices/{device}/reconnect ReconnectDevice",
+            "POST /v1/devices/{device}/logout LogoutDevice",
+            "GET /v1/devices/{device}/qr LinkingQr",
+            "POST /v1/devices/{device}/pair-code PairCode",
+            "POST /v1/devices/{device}/passkey PasskeyResponse",
+            "POST /v1/devices/{device}/passkey/confirm PasskeyConfirm",
+            "POST /v1/devices/{device}/messages SendMessage",
+            "GET /v1/devices/{device}/messages ListMessages",
+            "GET /v1/devices/{device}/messages/{message} ShowMessage",
+            "PATCH /v1/devices/{device}/messages/{message} EditMessage",
+            "DELETE /v1/devices/{device}/messages/{message} RevokeMessage",
+            "POST /v1/devices/{device}/messages/{message}/read MarkRead",
+            "POST /v1/devices/{device}/typing Typing",
+            "GET /v1/devices/{device}/contacts/{phone} Contact",
+            "GET /v1/devices/{device}/groups ListGroups",
+            "GET /v1/devices/{device}/groups/{group} ShowGroup",
+            "GET /v1/devices/{device}/media/{message} Media",
+            "GET /v1/devices/{device}/events DeviceEvents",
+            "GET /v1/devices/{device}/webhooks ListWebhooks",
+            "POST /v1/devices/{device}/webhooks/{n}/replay ReplayWebhook",
+            "POST /v1/devices/{device}/webhooks/{n}/test TestWebhook",
+            "POST /v1/devices/{device}/webhooks/{n}/pause PauseWebhook",
+            "POST /v1/devices/{device}/webhooks/{n}/resume ResumeWebhook",
+            "GET /v1/devices/{device}/webhooks/{n}/dead-letters DeadLetters",
+            "POST /v1/devices/{device}/webhooks/{n}/dead-letters/{event}/retry RetryDeadLetter",
+            "GET /api CompatHello",
+            "POST /api/send-message CompatSendText",
+            "POST /api/send-media CompatSendMedia",
+            "POST /api/fetch-group CompatGroups",
+            "POST /api/fetch-group-members CompatMembers",
+        ];
+        assert_eq!(labels, known);
+    }
+
     #[test]
     fn what_changes_something_is_never_public_by_accident() {
         let public: Vec<_> = ROUTES
