@@ -13,39 +13,89 @@ use crate::api::access::auth::Principal;
 use crate::api::http::form;
 use crate::api::http::problem::{Code, Problem};
 use crate::api::http::request;
+use crate::api::http::response::Response;
 use crate::api::state::State;
 use crate::config::{Config, DeviceConfig};
-use crate::model::DeviceName;
+use crate::model::{DeviceName, EventId, Jid, MessageId, PhoneNumber};
 use crate::whatsapp::DeviceHandle;
 
-/// The values of a path's `{names}`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Params(Vec<(&'static str, String)>);
+/// What a handler gives back.
+pub(crate) type Answer = Result<Response, Problem>;
 
-impl Params {
-    pub(crate) fn new(values: Vec<(&'static str, String)>) -> Self {
+/// A `{name}` that the path of a route may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PathName {
+    Device,
+    Message,
+    Phone,
+    Group,
+    Webhook,
+    Event,
+}
+
+impl PathName {
+    /// The name as the table of routes writes it.
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        Some(match name {
+            "device" => Self::Device,
+            "message" => Self::Message,
+            "phone" => Self::Phone,
+            "group" => Self::Group,
+            "n" => Self::Webhook,
+            "event" => Self::Event,
+            _ => return None,
+        })
+    }
+}
+
+/// The values of the names in a path, percent-decoded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct PathValues(Vec<(PathName, String)>);
+
+impl PathValues {
+    pub(crate) fn new(values: Vec<(PathName, String)>) -> Self {
         Self(values)
     }
 
-    /// The value of a name; empty when the route has none of it.
-    pub(crate) fn get(&self, name: &str) -> &str {
-        self.0.iter().find(|(n, _)| *n == name).map_or("", |(_, value)| value.as_str())
+    /// The device a path names, whether or not there is one of that name.
+    pub(crate) fn device(&self) -> Option<&str> {
+        self.get(PathName::Device)
+    }
+
+    fn get(&self, name: PathName) -> Option<&str> {
+        self.0.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
     }
 }
 
-/// A request on its way through an operation.
+/// A request on its way to its handler.
 pub(crate) struct Call {
     pub(crate) state: Arc<State>,
+    /// The configuration when the request came; it stays the same while the request is answered.
     pub(crate) config: Arc<Config>,
     pub(crate) head: Parts,
-    pub(crate) params: Params,
+    pub(crate) path: PathValues,
     pub(crate) who: Principal,
+    /// The other end of the connection, which may be a proxy.
     pub(crate) peer: IpAddr,
+    /// Who sent the request, by the word of trusted proxies.
     pub(crate) client: IpAddr,
-    pub(crate) body: Option<Incoming>,
+    body: Option<Incoming>,
 }
 
 impl Call {
+    pub(crate) fn new(
+        state: Arc<State>,
+        config: Arc<Config>,
+        head: Parts,
+        body: Incoming,
+        path: PathValues,
+        peer: IpAddr,
+        client: IpAddr,
+    ) -> Self {
+        let who = Principal::Nobody;
+        Self { state, config, head, path, who, peer, client, body: Some(body) }
+    }
+
     /// The body, unread. There is one.
     pub(crate) fn body(&mut self) -> Result<Incoming, Problem> {
         self.body.take().ok_or_else(|| Code::Internal.into())
@@ -95,17 +145,60 @@ impl Call {
         self.head.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
-    /// The device named in the path, as the file has it.
+    fn value(&self, name: PathName) -> Result<&str, Problem> {
+        self.path.get(name).ok_or_else(|| {
+            tracing::error!(?name, "A handler asked for what the path of its route does not have.");
+            Code::Internal.into()
+        })
+    }
+
+    /// The device named in the path, as moonwa.toml has it.
     pub(crate) fn device(&self) -> Result<(DeviceName, &DeviceConfig), Problem> {
-        let name = DeviceName::parse(self.params.get("device")).ok();
+        let name = DeviceName::parse(self.value(PathName::Device)?).ok();
         name.and_then(|name| Some((self.config.devices.get(&name)?, name)))
             .map(|(config, name)| (name, config))
             .ok_or_else(|| Code::DeviceNotFound.into())
+    }
+
+    /// The name of the device in the path, which need not be in moonwa.toml.
+    pub(crate) fn device_name(&self) -> Result<DeviceName, Problem> {
+        DeviceName::parse(self.value(PathName::Device)?)
+            .map_err(|error| Problem::field("device", error))
     }
 
     /// The running device named in the path.
     pub(crate) fn handle(&self) -> Result<DeviceHandle, Problem> {
         let (name, _) = self.device()?;
         self.state.api.fleet.device(&name).ok_or_else(|| Code::DeviceNotFound.into())
+    }
+
+    /// The message named in the path.
+    pub(crate) fn message(&self) -> Result<MessageId, Problem> {
+        MessageId::parse(self.value(PathName::Message)?).ok_or_else(|| Code::MessageNotFound.into())
+    }
+
+    /// The phone number in the path; one without a country code belongs to the device's country.
+    pub(crate) fn phone(&self) -> Result<PhoneNumber, Problem> {
+        let (_, device) = self.device()?;
+        PhoneNumber::parse(self.value(PathName::Phone)?, device.country_code.as_deref())
+            .map_err(|error| Problem::field("phone", error))
+    }
+
+    /// The group named in the path.
+    pub(crate) fn group(&self) -> Result<Jid, Problem> {
+        let group = Jid::parse(self.value(PathName::Group)?).ok().filter(Jid::is_group);
+        group.ok_or_else(|| Problem::field("group", "a group id ends in @g.us"))
+    }
+
+    /// The webhook named in the path: its device, and its number there.
+    pub(crate) fn webhook(&self) -> Result<(DeviceName, usize), Problem> {
+        let (name, _) = self.device()?;
+        let n = self.value(PathName::Webhook)?;
+        Ok((name, n.parse().map_err(|_not_a_number| Code::WebhookNotFound)?))
+    }
+
+    /// The event named in the path.
+    pub(crate) fn event(&self) -> Result<EventId, Problem> {
+        EventId::parse(self.value(PathName::Event)?).ok_or_else(|| Code::EventNotFound.into())
     }
 }

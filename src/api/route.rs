@@ -1,68 +1,22 @@
-//! The table of everything that can be asked for: method, path, who may, which operation. Adding a line without
-//! handling its operation does not compile. Files of the page are not here: they come from the embedded list.
+//! The table of everything that can be asked for: method, path, who may, what the metrics call it, and the handler.
+//! Files of the page are not here: they come from the embedded list.
 
+use std::future::ready;
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use hyper::Method;
 
 use crate::api::access::auth::Access;
-use crate::api::call::Params;
+use crate::api::access::login;
+use crate::api::call::{Answer, Call, PathName, PathValues};
+use crate::api::compat;
 use crate::api::http::form;
 use crate::api::http::problem::{Code, Problem};
-
-/// What is to be done. The metric's label is its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Op {
-    Health,
-    Ready,
-    Metrics,
-    Session,
-    LoginByLink,
-    Login,
-    Logout,
-    Events,
-    ConfigReport,
-    ConfigPlan,
-    ConfigReload,
-    ListDevices,
-    ShowDevice,
-    PutDevice,
-    DeleteDevice,
-    MakeKey,
-    StartDevice,
-    StopDevice,
-    ReconnectDevice,
-    LogoutDevice,
-    LinkingQr,
-    PairCode,
-    PasskeyResponse,
-    PasskeyConfirm,
-    SendMessage,
-    ListMessages,
-    ShowMessage,
-    EditMessage,
-    RevokeMessage,
-    MarkRead,
-    Typing,
-    Contact,
-    ListGroups,
-    ShowGroup,
-    Media,
-    DeviceEvents,
-    ListWebhooks,
-    ReplayWebhook,
-    TestWebhook,
-    PauseWebhook,
-    ResumeWebhook,
-    DeadLetters,
-    RetryDeadLetter,
-    InviteLogin,
-    Backup,
-    ForgetDevice,
-    CompatHello,
-    CompatSendText,
-    CompatSendMedia,
-    CompatGroups,
-    CompatMembers,
-}
+use crate::api::v1::{
+    backup, config, contact, device, device_edit, event, group, health, live, media, message, qr,
+    webhook,
+};
 
 /// The methods the table uses. `HEAD` goes with `Get`; `OPTIONS` is answered from the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -97,96 +51,116 @@ impl Verb {
     }
 }
 
+/// Answers a request. It gets no further than this table allows.
+type Handler = for<'a> fn(&'a mut Call) -> BoxFuture<'a, Answer>;
+
 /// One line of the table.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Route {
     pub(crate) verb: Verb,
     pub(crate) path: &'static str,
     pub(crate) access: Access,
-    pub(crate) op: Op,
+    /// What the metrics and the log call it. Dashboards know it: it must not change.
+    pub(crate) label: &'static str,
+    pub(crate) handler: Handler,
 }
 
-const fn get(path: &'static str, access: Access, op: Op) -> Route {
-    Route { verb: Verb::Get, path, access, op }
+const fn get(path: &'static str, access: Access, label: &'static str, handler: Handler) -> Route {
+    Route { verb: Verb::Get, path, access, label, handler }
 }
 
-const fn post(path: &'static str, access: Access, op: Op) -> Route {
-    Route { verb: Verb::Post, path, access, op }
+const fn post(path: &'static str, access: Access, label: &'static str, handler: Handler) -> Route {
+    Route { verb: Verb::Post, path, access, label, handler }
 }
 
-const fn put(path: &'static str, access: Access, op: Op) -> Route {
-    Route { verb: Verb::Put, path, access, op }
+const fn put(path: &'static str, access: Access, label: &'static str, handler: Handler) -> Route {
+    Route { verb: Verb::Put, path, access, label, handler }
 }
 
-const fn patch(path: &'static str, access: Access, op: Op) -> Route {
-    Route { verb: Verb::Patch, path, access, op }
+const fn patch(path: &'static str, access: Access, label: &'static str, handler: Handler) -> Route {
+    Route { verb: Verb::Patch, path, access, label, handler }
 }
 
-const fn delete(path: &'static str, access: Access, op: Op) -> Route {
-    Route { verb: Verb::Delete, path, access, op }
+const fn delete(
+    path: &'static str,
+    access: Access,
+    label: &'static str,
+    handler: Handler,
+) -> Route {
+    Route { verb: Verb::Delete, path, access, label, handler }
+}
+
+/// The answer of a handler that has nothing to wait for.
+fn now(answer: Answer) -> BoxFuture<'static, Answer> {
+    ready(answer).boxed()
+}
+
+/// The answer of a handler that waits.
+fn soon<'a>(answer: impl Future<Output = Answer> + Send + 'a) -> BoxFuture<'a, Answer> {
+    answer.boxed()
 }
 
 /// Every route.
 #[rustfmt::skip]
 pub(crate) static ROUTES: &[Route] = &[
-    get   ("/healthz",                                                       Access::Public,  Op::Health),
-    get   ("/readyz",                                                        Access::Public,  Op::Ready),
-    get   ("/metrics",                                                       Access::AnyKey,  Op::Metrics),
-    get   ("/login",                                                         Access::Public,  Op::LoginByLink),
-    post  ("/login",                                                         Access::Public,  Op::Login),
-    post  ("/logout",                                                        Access::Public,  Op::Logout),
-    post  ("/v1/login-links",                                                Access::Gateway, Op::InviteLogin),
-    get   ("/v1/backup",                                                     Access::Token,   Op::Backup),
-    post  ("/v1/forgotten/{device}",                                         Access::Gateway, Op::ForgetDevice),
-    get   ("/v1/session",                                                    Access::Public,  Op::Session),
-    get   ("/v1/events",                                                     Access::Read,    Op::Events),
-    get   ("/v1/config",                                                     Access::Gateway, Op::ConfigReport),
-    post  ("/v1/config/plan",                                                Access::Gateway, Op::ConfigPlan),
-    post  ("/v1/config/reload",                                              Access::Gateway, Op::ConfigReload),
-    get   ("/v1/devices",                                                    Access::Read,    Op::ListDevices),
-    get   ("/v1/devices/{device}",                                           Access::Read,    Op::ShowDevice),
-    put   ("/v1/devices/{device}",                                           Access::Gateway, Op::PutDevice),
-    delete("/v1/devices/{device}",                                           Access::Gateway, Op::DeleteDevice),
-    post  ("/v1/devices/{device}/key",                                       Access::Gateway, Op::MakeKey),
-    post  ("/v1/devices/{device}/start",                                     Access::Admin,   Op::StartDevice),
-    post  ("/v1/devices/{device}/stop",                                      Access::Admin,   Op::StopDevice),
-    post  ("/v1/devices/{device}/reconnect",                                 Access::Admin,   Op::ReconnectDevice),
-    post  ("/v1/devices/{device}/logout",                                    Access::Admin,   Op::LogoutDevice),
-    get   ("/v1/devices/{device}/qr",                                        Access::Admin,   Op::LinkingQr),
-    post  ("/v1/devices/{device}/pair-code",                                 Access::Admin,   Op::PairCode),
-    post  ("/v1/devices/{device}/passkey",                                   Access::Admin,   Op::PasskeyResponse),
-    post  ("/v1/devices/{device}/passkey/confirm",                           Access::Admin,   Op::PasskeyConfirm),
-    post  ("/v1/devices/{device}/messages",                                  Access::Send,    Op::SendMessage),
-    get   ("/v1/devices/{device}/messages",                                  Access::Read,    Op::ListMessages),
-    get   ("/v1/devices/{device}/messages/{message}",                        Access::Read,    Op::ShowMessage),
-    patch ("/v1/devices/{device}/messages/{message}",                        Access::Send,    Op::EditMessage),
-    delete("/v1/devices/{device}/messages/{message}",                        Access::Send,    Op::RevokeMessage),
-    post  ("/v1/devices/{device}/messages/{message}/read",                   Access::Send,    Op::MarkRead),
-    post  ("/v1/devices/{device}/typing",                                    Access::Send,    Op::Typing),
-    get   ("/v1/devices/{device}/contacts/{phone}",                          Access::Read,    Op::Contact),
-    get   ("/v1/devices/{device}/groups",                                    Access::Read,    Op::ListGroups),
-    get   ("/v1/devices/{device}/groups/{group}",                            Access::Read,    Op::ShowGroup),
-    get   ("/v1/devices/{device}/media/{message}",                           Access::Read,    Op::Media),
-    get   ("/v1/devices/{device}/events",                                    Access::Read,    Op::DeviceEvents),
-    get   ("/v1/devices/{device}/webhooks",                                  Access::Read,    Op::ListWebhooks),
-    post  ("/v1/devices/{device}/webhooks/{n}/replay",                       Access::Admin,   Op::ReplayWebhook),
-    post  ("/v1/devices/{device}/webhooks/{n}/test",                         Access::Admin,   Op::TestWebhook),
-    post  ("/v1/devices/{device}/webhooks/{n}/pause",                        Access::Admin,   Op::PauseWebhook),
-    post  ("/v1/devices/{device}/webhooks/{n}/resume",                       Access::Admin,   Op::ResumeWebhook),
-    get   ("/v1/devices/{device}/webhooks/{n}/dead-letters",                 Access::Read,    Op::DeadLetters),
-    post  ("/v1/devices/{device}/webhooks/{n}/dead-letters/{event}/retry",   Access::Admin,   Op::RetryDeadLetter),
-    get   ("/api",                                                           Access::Public,  Op::CompatHello),
-    post  ("/api/send-message",                                              Access::BodyKey, Op::CompatSendText),
-    post  ("/api/send-media",                                                Access::BodyKey, Op::CompatSendMedia),
-    post  ("/api/fetch-group",                                               Access::BodyKey, Op::CompatGroups),
-    post  ("/api/fetch-group-members",                                       Access::BodyKey, Op::CompatMembers),
+    get   ("/healthz",                                                              Access::Public,  "Health",            |call| now(health::alive(call))),
+    get   ("/readyz",                                                               Access::Public,  "Ready",             |call| now(health::ready(call))),
+    get   ("/metrics",                                                              Access::AnyKey,  "Metrics",           |call| now(health::metrics(call))),
+    get   ("/login",                                                                Access::Page,    "LoginByLink",       |call| now(login::by_link(call))),
+    post  ("/login",                                                                Access::Page,    "Login",             |call| soon(login::by_token(call))),
+    post  ("/logout",                                                               Access::Page,    "Logout",            |call| now(login::logout(call))),
+    post  ("/v1/login-links",                                                       Access::Gateway, "InviteLogin",       |call| now(login::invite(call))),
+    get   ("/v1/backup",                                                            Access::Token,   "Backup",            |call| soon(backup::show(call))),
+    post  ("/v1/forgotten/{device}",                                                Access::Gateway, "ForgetDevice",      |call| soon(device::forget(call))),
+    get   ("/v1/session",                                                           Access::Page,    "Session",           |call| now(login::show(call))),
+    get   ("/v1/events",                                                            Access::Read,    "Events",            |call| now(live::events(call))),
+    get   ("/v1/config",                                                            Access::Gateway, "ConfigReport",      |call| soon(config::show(call))),
+    post  ("/v1/config/plan",                                                       Access::Gateway, "ConfigPlan",        |call| soon(config::plan(call))),
+    post  ("/v1/config/reload",                                                     Access::Gateway, "ConfigReload",      |call| soon(config::reload(call))),
+    get   ("/v1/devices",                                                           Access::Read,    "ListDevices",       |call| now(device::list(call))),
+    get   ("/v1/devices/{device}",                                                  Access::Read,    "ShowDevice",        |call| now(device::show(call))),
+    put   ("/v1/devices/{device}",                                                  Access::Gateway, "PutDevice",         |call| soon(device_edit::put(call))),
+    delete("/v1/devices/{device}",                                                  Access::Gateway, "DeleteDevice",      |call| soon(device_edit::delete(call))),
+    post  ("/v1/devices/{device}/key",                                              Access::Gateway, "MakeKey",           |call| soon(device_edit::make_key(call))),
+    post  ("/v1/devices/{device}/start",                                            Access::Admin,   "StartDevice",       |call| soon(device::start(call))),
+    post  ("/v1/devices/{device}/stop",                                             Access::Admin,   "StopDevice",        |call| soon(device::stop(call))),
+    post  ("/v1/devices/{device}/reconnect",                                        Access::Admin,   "ReconnectDevice",   |call| soon(device::reconnect(call))),
+    post  ("/v1/devices/{device}/logout",                                           Access::Admin,   "LogoutDevice",      |call| soon(device::logout(call))),
+    get   ("/v1/devices/{device}/qr",                                               Access::Admin,   "LinkingQr",         |call| now(qr::show(call))),
+    post  ("/v1/devices/{device}/pair-code",                                        Access::Admin,   "PairCode",          |call| soon(device::pair_code(call))),
+    post  ("/v1/devices/{device}/passkey",                                          Access::Admin,   "PasskeyResponse",   |call| soon(device::passkey_response(call))),
+    post  ("/v1/devices/{device}/passkey/confirm",                                  Access::Admin,   "PasskeyConfirm",    |call| soon(device::passkey_confirm(call))),
+    post  ("/v1/devices/{device}/messages",                                         Access::Send,    "SendMessage",       |call| soon(message::send(call))),
+    get   ("/v1/devices/{device}/messages",                                         Access::Read,    "ListMessages",      |call| soon(message::list(call))),
+    get   ("/v1/devices/{device}/messages/{message}",                               Access::Read,    "ShowMessage",       |call| soon(message::show(call))),
+    patch ("/v1/devices/{device}/messages/{message}",                               Access::Send,    "EditMessage",       |call| soon(message::edit(call))),
+    delete("/v1/devices/{device}/messages/{message}",                               Access::Send,    "RevokeMessage",     |call| soon(message::revoke(call))),
+    post  ("/v1/devices/{device}/messages/{message}/read",                          Access::Send,    "MarkRead",          |call| soon(message::mark_read(call))),
+    post  ("/v1/devices/{device}/typing",                                           Access::Send,    "Typing",            |call| soon(message::typing(call))),
+    get   ("/v1/devices/{device}/contacts/{phone}",                                 Access::Read,    "Contact",           |call| soon(contact::show(call))),
+    get   ("/v1/devices/{device}/groups",                                           Access::Read,    "ListGroups",        |call| soon(group::list(call))),
+    get   ("/v1/devices/{device}/groups/{group}",                                   Access::Read,    "ShowGroup",         |call| soon(group::show(call))),
+    get   ("/v1/devices/{device}/media/{message}",                                  Access::Read,    "Media",             |call| soon(media::show(call))),
+    get   ("/v1/devices/{device}/events",                                           Access::Read,    "DeviceEvents",      |call| soon(event::read(call))),
+    get   ("/v1/devices/{device}/webhooks",                                         Access::Read,    "ListWebhooks",      |call| now(webhook::list(call))),
+    post  ("/v1/devices/{device}/webhooks/{n}/replay",                              Access::Admin,   "ReplayWebhook",     |call| soon(webhook::replay(call))),
+    post  ("/v1/devices/{device}/webhooks/{n}/test",                                Access::Admin,   "TestWebhook",       |call| soon(webhook::test(call))),
+    post  ("/v1/devices/{device}/webhooks/{n}/pause",                               Access::Admin,   "PauseWebhook",      |call| soon(webhook::pause(call))),
+    post  ("/v1/devices/{device}/webhooks/{n}/resume",                              Access::Admin,   "ResumeWebhook",     |call| soon(webhook::resume(call))),
+    get   ("/v1/devices/{device}/webhooks/{n}/dead-letters",                        Access::Read,    "DeadLetters",       |call| soon(webhook::dead_letters(call))),
+    post  ("/v1/devices/{device}/webhooks/{n}/dead-letters/{event}/retry",          Access::Admin,   "RetryDeadLetter",   |call| soon(webhook::retry(call))),
+    get   ("/api",                                                                  Access::Public,  "CompatHello",       |_call| now(compat::hello())),
+    post  ("/api/send-message",                                                     Access::BodyKey, "CompatSendText",    |call| soon(compat::send::text(call))),
+    post  ("/api/send-media",                                                       Access::BodyKey, "CompatSendMedia",   |call| soon(compat::send::media(call))),
+    post  ("/api/fetch-group",                                                      Access::BodyKey, "CompatGroups",      |call| soon(compat::groups::list(call))),
+    post  ("/api/fetch-group-members",                                              Access::BodyKey, "CompatMembers",     |call| soon(compat::groups::members(call))),
 ];
 
 /// What a request asked for.
 #[derive(Debug)]
 pub(crate) enum Found {
     /// A route.
-    Route(&'static Route, Params),
+    Route(&'static Route, PathValues),
     /// `OPTIONS`: the methods the path knows.
     Options(String),
     /// Nothing in the table; perhaps a file of the page.
@@ -231,16 +205,18 @@ impl Routes {
             let problem = Problem::from(Code::MethodNotAllowed);
             return Err(Problem { allow: Some(allowed()), ..problem });
         };
+        // matchit gives the values in the order of the pattern.
         let values = matched.params.iter().map(|(_, value)| form::decode(value));
-        // matchit gives the values in the order of the pattern, whose names live as long as the table.
-        let params = names(route.path).zip(values).map(|(name, value)| Some((name, value?)));
-        match params.collect::<Option<Vec<_>>>() {
-            Some(params) => Ok(Found::Route(route, Params::new(params))),
+        let names = names(route.path).map(PathName::parse);
+        let values = names.zip(values).map(|(name, value)| Some((name?, value?)));
+        match values.collect() {
+            Some(values) => Ok(Found::Route(route, PathValues::new(values))),
             None => Err(Problem::new(Code::InvalidRequest, "the path is not valid UTF-8")),
         }
     }
 }
 
+/// The names in a route's path, as the table writes them.
 fn names(path: &'static str) -> impl Iterator<Item = &'static str> {
     path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
 }
@@ -256,11 +232,11 @@ mod tests {
     }
 
     #[test]
-    fn every_operation_and_every_path_is_there_once() {
-        let mut ops = BTreeSet::new();
+    fn every_label_and_every_path_is_there_once() {
+        let mut labels = BTreeSet::new();
         let mut paths = BTreeSet::new();
         for route in ROUTES {
-            assert!(ops.insert(route.op), "{:?}", route.op);
+            assert!(labels.insert(route.label), "{}", route.label);
             assert!(paths.insert((route.verb, route.path)), "{}", route.path);
         }
     }
@@ -269,7 +245,7 @@ mod tests {
     #[test]
     fn the_labels_of_the_metrics_stay() {
         let labels: Vec<_> =
-            ROUTES.iter().map(|r| format!("{} {} {:?}", r.verb.as_str(), r.path, r.op)).collect();
+            ROUTES.iter().map(|r| format!("{} {} {}", r.verb.as_str(), r.path, r.label)).collect();
         let known = [
             "GET /healthz Health",
             "GET /readyz Ready",
@@ -327,10 +303,19 @@ mod tests {
     }
 
     #[test]
+    fn every_name_in_a_path_can_be_asked_for() {
+        for route in ROUTES {
+            for name in names(route.path) {
+                assert!(PathName::parse(name).is_some(), "{}: {{{name}}}", route.path);
+            }
+        }
+    }
+
+    #[test]
     fn what_changes_something_is_never_public_by_accident() {
         let public: Vec<_> = ROUTES
             .iter()
-            .filter(|r| r.access == Access::Public)
+            .filter(|r| matches!(r.access, Access::Public | Access::Page))
             .map(|r| (r.verb, r.path))
             .collect();
         let expected = [
@@ -398,7 +383,7 @@ mod tests {
             assert!(known.iter().all(|word| parameter.get(word).is_some()), "{at}: {parameter}");
         }
 
-        let open = matches!(route.access, Access::Public | Access::BodyKey);
+        let open = route.access.is_open();
         assert_eq!(operation.get("security").is_some(), open, "{at}: security");
         let mut expected = if open { vec![] } else { vec!["401", "403", "429"] };
         if route.path.contains("{device}") {
@@ -452,14 +437,15 @@ mod tests {
 
     #[test]
     fn paths_give_their_values_decoded() {
-        let Ok(Found::Route(route, params)) =
+        let Ok(Found::Route(route, values)) =
             find(&Method::GET, "/v1/devices/admin-toko/messages/3EB0%41")
         else {
             panic!("not found")
         };
-        assert_eq!(route.op, Op::ShowMessage);
-        assert_eq!((params.get("device"), params.get("message")), ("admin-toko", "3EB0A"));
-        assert_eq!(params.get("event"), "");
+        assert_eq!(route.label, "ShowMessage");
+        let given = [(PathName::Device, "admin-toko"), (PathName::Message, "3EB0A")];
+        let given = given.map(|(name, value)| (name, value.to_owned()));
+        assert_eq!(values, PathValues::new(given.into()));
         assert!(find(&Method::GET, "/v1/devices/%ff").is_err());
     }
 

@@ -19,7 +19,10 @@ use crate::model::{DeviceName, KeyHash};
 pub(crate) enum Access {
     /// Anybody.
     Public,
-    /// The device key in the body or the headers, checked by the operation: the frozen face.
+    /// Anybody, but only under the host names of the admin page: another site's name that points here (DNS rebinding)
+    /// must not reach what a browser logs in with.
+    Page,
+    /// Anybody as far as the table goes: the `/api` routes check the device key in the body or the headers themselves.
     BodyKey,
     /// Any valid key, or the admin.
     AnyKey,
@@ -29,10 +32,17 @@ pub(crate) enum Access {
     Send,
     /// Keys with the scope `admin`.
     Admin,
-    /// The admin of the gateway only; no device key.
+    /// The admin of the gateway; no device key.
     Gateway,
-    /// The admin by token; no browser's session.
+    /// The admin by token; neither a device key nor a browser's login.
     Token,
+}
+
+impl Access {
+    /// Whether a route is open to callers who do not say who they are.
+    pub(crate) fn is_open(self) -> bool {
+        matches!(self, Self::Public | Self::Page | Self::BodyKey)
+    }
 }
 
 /// Who a request speaks for.
@@ -171,7 +181,7 @@ pub(crate) fn identify(
 /// Whether `who` may use a route. `device` is the one named in the path.
 pub(crate) fn check(who: &Principal, access: Access, device: Option<&str>) -> Result<(), Problem> {
     let scope = match access {
-        Access::Public | Access::BodyKey => return Ok(()),
+        Access::Public | Access::Page | Access::BodyKey => return Ok(()),
         _ if *who == Principal::Nobody => return Err(Code::Unauthorized.into()),
         Access::AnyKey => return Ok(()),
         Access::Gateway if matches!(who, Principal::Admin { .. }) => return Ok(()),

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::auth::{self, Principal};
 use super::logins::{COOKIE_NAME, cookie};
 use super::origin;
-use crate::api::call::Call;
+use crate::api::call::{Answer, Call};
 use crate::api::http::form;
 use crate::api::http::problem::{Code, Problem};
 use crate::api::http::request::{self, MAX_JSON};
@@ -35,7 +35,7 @@ fn logged_in(call: &Call, mut response: Response, cookie: &Secret, client: IpAdd
 }
 
 /// `GET /login?t=…`: the one-time link, opened in a browser.
-pub(crate) fn login_by_link(call: &Call) -> Result<Response, Problem> {
+pub(crate) fn by_link(call: &Call) -> Answer {
     // A link preview asks with HEAD; it must not use the link up.
     let opened = match call.query("t")? {
         Some(secret) if call.head.method == Method::GET => {
@@ -59,10 +59,11 @@ pub(crate) fn login_by_link(call: &Call) -> Result<Response, Problem> {
 }
 
 /// `POST /v1/login-links`: a fresh one-time link, for the terminal.
-pub(crate) fn invite(call: &Call) -> Response {
+#[expect(clippy::unnecessary_wraps, reason = "what handlers return")]
+pub(crate) fn invite(call: &Call) -> Answer {
     let link = call.state.logins.invite();
     let path = format!("{}login?t={}", call.config.server.base_path, link.secret());
-    response::json(StatusCode::CREATED, &json!({ "path": path }))
+    Ok(response::json(StatusCode::CREATED, &json!({ "path": path })))
 }
 
 #[derive(Deserialize)]
@@ -72,7 +73,7 @@ struct LoginBody {
 }
 
 /// `POST /login` with the admin token, as JSON or as a form.
-pub(crate) async fn login(call: &mut Call) -> Result<Response, Problem> {
+pub(crate) async fn by_token(call: &mut Call) -> Answer {
     origin::same_site(&call.head)?;
     throttled(call)?;
     let is_form = call.has_type("application/x-www-form-urlencoded");
@@ -104,7 +105,7 @@ fn throttled(call: &Call) -> Result<(), Problem> {
 }
 
 /// `POST /logout`.
-pub(crate) fn logout(call: &Call) -> Result<Response, Problem> {
+pub(crate) fn logout(call: &Call) -> Answer {
     origin::same_site(&call.head)?;
     if let Some(id) = cookie(&call.head.headers).and_then(|c| call.state.logins.touch(c)) {
         call.state.logins.close(&id);
@@ -117,7 +118,7 @@ pub(crate) fn logout(call: &Call) -> Result<Response, Problem> {
 }
 
 /// `GET /v1/session`: who the caller is, also when it is nobody.
-pub(crate) fn show(call: &Call) -> Result<Response, Problem> {
+pub(crate) fn show(call: &Call) -> Answer {
     let who = auth::identify(&call.state, &call.config, &call.head, call.client)?;
     Ok(response::ok(&whoami(call, &who)))
 }

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::api::http::problem::{Issue, Problem};
 use crate::api::http::response::{self, Response};
+use crate::whatsapp::WhatsAppError;
 
 /// What is being sent; decides the sentences.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,4 +84,78 @@ impl Refusal {
 /// A problem from outside the operations of this face, in its shape.
 pub(crate) fn refuse(problem: &Problem) -> Response {
     Refusal::Other(problem.clone()).render()
+}
+
+/// What WhatsApp's answer to a question becomes.
+pub(crate) fn asked<T>(kind: Kind, answer: Result<T, WhatsAppError>) -> Result<T, Refusal> {
+    answer.map_err(|error| match error {
+        WhatsAppError::NotConnected => Refusal::NotConnected,
+        error => match Problem::from(error) {
+            problem if problem.retry_after.is_some() => problem.into(),
+            problem if problem.status() == StatusCode::SERVICE_UNAVAILABLE => problem.into(),
+            problem => Refusal::Failed(kind, problem.code.row().0.to_owned()),
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::api::http::problem::Code;
+
+    fn refused(refusal: &Refusal) -> (u16, String) {
+        let (status, body) = refusal.parts();
+        (status.as_u16(), body.to_string())
+    }
+
+    #[test]
+    fn every_refusal_is_frozen() {
+        let failed = |kind| Refusal::Failed(kind, "463".into());
+        let rows = [
+            (
+                Refusal::Invalid(vec![Issue::new("receiver", "required")]),
+                "{\"status\":false,\"message\":\"Invalid request.\",\"error\":\"invalid_request\",\
+                 \"errors\":[{\"path\":\"receiver\",\"msg\":\"required\"}]}",
+            ),
+            (
+                Refusal::Key,
+                "{\"status\":false,\"message\":\"Invalid API Key.\",\"error\":\"invalid_api_key\"}",
+            ),
+            (
+                Refusal::NotConnected,
+                "{\"status\":false,\"message\":\"Device is stopped.\",\"error\":\"device_not_connected\"}",
+            ),
+            (
+                Refusal::NotOnWhatsApp,
+                "{\"status\":false,\"message\":\"Invalid WhatsApp number.\",\"error\":\"not_on_whatsapp\"}",
+            ),
+            (
+                failed(Kind::Message),
+                "{\"status\":false,\"message\":\"Failed to send message.\",\"error\":\"463\"}",
+            ),
+            (
+                failed(Kind::Media),
+                "{\"status\":false,\"message\":\"Failed to send media.\",\"error\":\"463\"}",
+            ),
+        ];
+        for (refusal, body) in rows {
+            assert_eq!(refused(&refusal), (400, body.to_owned()));
+        }
+        let (status, body) = refused(&Problem::new(Code::TooLarge, "x").into());
+        assert_eq!(
+            (status, body.as_str()),
+            (
+                413,
+                "{\"status\":false,\"message\":\"The request is too large.\",\"error\":\"too_large\"}"
+            )
+        );
+        let busy = Problem::from(Code::QueueFull).retry_after(Duration::from_mins(1));
+        let response = Refusal::Other(busy).render();
+        assert_eq!(
+            (response.status().as_u16(), &response.headers()["retry-after"]),
+            (429, &"60".parse().unwrap())
+        );
+    }
 }

@@ -1,96 +1,27 @@
-//! The frozen `/api` face of docs.moonwa.id: its bodies in, its sentences out, byte for byte. A translation, not a
-//! second engine: what is sent goes the way of `/v1`.
+//! Sending through `/api`. A translation: what is sent goes the way of `/v1`.
 
 use std::time::Duration;
 
-use hyper::StatusCode;
 use serde_json::{Value, json};
 
-use super::error::{Kind, Refusal};
-use crate::api::access::auth::{self, Principal};
-use crate::api::call::Call;
+use super::error::{Kind, Refusal, asked};
+use super::fields::{Fields, connected, device_of};
+use crate::api::call::{Answer, Call};
 use crate::api::http::form;
 use crate::api::http::problem::{Code, Issue, Problem};
-use crate::api::http::request::{self, MAX_JSON};
 use crate::api::http::response::{self, Response};
-use crate::api::v1::message;
 use crate::api::v1::message::content::is_web;
+use crate::api::v1::message::queue;
 use crate::config::Scope;
 use crate::model::{
-    Content, DeviceName, IdempotencyKey, Jid, MediaKind, MediaSource, MessageStatus, Recipient,
+    Content, DeviceName, IdempotencyKey, KeyHash, MediaKind, MediaSource, MessageStatus, Recipient,
     SendRequest, SentMessage,
 };
-use crate::whatsapp::{DeviceHandle, GroupMember, GroupSummary, WhatsAppError};
+use crate::whatsapp::DeviceHandle;
 
 /// How long a caller waits for a text, and for a file, which has to be fetched and uploaded first.
 const TEXT_PATIENCE: Duration = Duration::from_secs(30);
 const MEDIA_PATIENCE: Duration = Duration::from_mins(1);
-
-/// `GET /api`.
-pub(crate) fn hello() -> Result<Response, Problem> {
-    Ok(response::ok(&json!({ "message": "Server Running!" })))
-}
-
-/// The body of this face, whatever it was written in: fields at the top, and those of `data`.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Fields(Vec<(String, String)>);
-
-impl Fields {
-    /// Reads JSON, or a form with `data[message]` or `data.message` for what is nested there.
-    fn read(bytes: &[u8], is_form: bool) -> Result<Self, Vec<Issue>> {
-        let broken = |msg: &str| vec![Issue::new("", msg)];
-        if is_form {
-            let text =
-                str::from_utf8(bytes).map_err(|_not_utf8| broken("the form is not UTF-8"))?;
-            let pairs = form::pairs(text).ok_or_else(|| broken("the form is not valid"))?;
-            let plain = |name: String| match name.strip_prefix("data[") {
-                Some(inner) => format!("data.{}", inner.trim_end_matches(']')),
-                None => name,
-            };
-            return Ok(Self(pairs.into_iter().map(|(n, value)| (plain(n), value)).collect()));
-        }
-        let value: Value = request::parse(bytes)
-            .map_err(|problem| broken(problem.detail.as_deref().unwrap_or("not JSON")))?;
-        let Value::Object(top) = value else { return Err(broken("must be a JSON object")) };
-        let mut fields = Self::default();
-        for (name, value) in top {
-            match value {
-                Value::Object(nested) => {
-                    for (inner, value) in nested {
-                        fields.push(format!("{name}.{inner}"), &value);
-                    }
-                }
-                value => fields.push(name, &value),
-            }
-        }
-        Ok(fields)
-    }
-
-    /// Keeps text and numbers (people write phone numbers as such); the rest counts as absent.
-    fn push(&mut self, name: String, value: &Value) {
-        match value {
-            Value::String(text) => self.0.push((name, text.clone())),
-            Value::Number(number) => self.0.push((name, number.to_string())),
-            _ => {}
-        }
-    }
-
-    /// The first of these names that has a value.
-    fn get(&self, names: &[&str]) -> Option<&str> {
-        names.iter().find_map(|name| {
-            let found = self.0.iter().find(|(n, value)| n == name && !value.trim().is_empty());
-            found.map(|(_, value)| value.as_str())
-        })
-    }
-
-    /// The same, noting under the documented name when there is none.
-    fn need<'a>(&'a self, names: &[&str], issues: &mut Vec<Issue>) -> &'a str {
-        self.get(names).unwrap_or_else(|| {
-            issues.push(Issue::new(names.first().copied().unwrap_or_default(), "required"));
-            ""
-        })
-    }
-}
 
 const RECEIVER: &[&str] = &["receiver", "to", "phone", "number", "data.receiver"];
 const MESSAGE: &[&str] = &["data.message", "message", "text", "data.text"];
@@ -148,59 +79,18 @@ fn last_segment(url: &str) -> String {
     if name.is_empty() { "file".to_owned() } else { name }
 }
 
-/// The device a request's key belongs to.
-fn device_of(call: &mut Call, fields: &Fields, scope: Scope) -> Result<DeviceName, Refusal> {
-    let key = fields.get(&["api_key"]).or_else(|| auth::presented(&call.head));
-    let key = key.ok_or_else(|| Refusal::Invalid(vec![Issue::new("api_key", "required")]))?;
-    if let Some((device, config)) = auth::key_of(&call.config, key) {
-        let (device, id, scopes) = (device.clone(), config.id.clone(), config.scopes.clone());
-        // A right key is no guess, also when it may do other things only.
-        let may = scopes.contains(&scope);
-        call.who = Principal::Key { device: device.clone(), id, scopes };
-        return if may { Ok(device) } else { Err(Refusal::Key) };
-    }
-    if let Some(wait) = call.state.throttle.wait(call.client) {
-        return Err(Problem::from(Code::TooManyAttempts).retry_after(wait).into());
-    }
-    call.state.throttle.failed(call.client);
-    Err(Refusal::Key)
-}
-
-async fn fields(call: &mut Call) -> Result<Fields, Refusal> {
-    let is_form = call.has_type("application/x-www-form-urlencoded");
-    let bytes = call.read(MAX_JSON).await?;
-    Fields::read(&bytes, is_form).map_err(Refusal::Invalid)
-}
-
-fn connected(call: &Call, device: &DeviceName) -> Result<DeviceHandle, Refusal> {
-    let handle = call.state.api.fleet.device(device).ok_or(Refusal::NotConnected)?;
-    if handle.status().state.can_send() { Ok(handle) } else { Err(Refusal::NotConnected) }
-}
-
-/// What WhatsApp's answer to a question becomes.
-fn asked<T>(kind: Kind, answer: Result<T, WhatsAppError>) -> Result<T, Refusal> {
-    answer.map_err(|error| match error {
-        WhatsAppError::NotConnected => Refusal::NotConnected,
-        error => match Problem::from(error) {
-            problem if problem.retry_after.is_some() => problem.into(),
-            problem if problem.status() == StatusCode::SERVICE_UNAVAILABLE => problem.into(),
-            problem => Refusal::Failed(kind, problem.code.row().0.to_owned()),
-        },
-    })
-}
-
 /// `POST /api/send-message`.
-pub(crate) async fn send_text(call: &mut Call) -> Result<Response, Problem> {
+pub(crate) async fn text(call: &mut Call) -> Answer {
     Ok(send(call, Kind::Message).await.unwrap_or_else(Refusal::render))
 }
 
 /// `POST /api/send-media`.
-pub(crate) async fn send_media(call: &mut Call) -> Result<Response, Problem> {
+pub(crate) async fn media(call: &mut Call) -> Answer {
     Ok(send(call, Kind::Media).await.unwrap_or_else(Refusal::render))
 }
 
 async fn send(call: &mut Call, kind: Kind) -> Result<Response, Refusal> {
-    let fields = fields(call).await?;
+    let fields = Fields::of(call).await?;
     let device = device_of(call, &fields, Scope::Send)?;
     let mut issues = Vec::new();
     let contents = content(kind, &fields, &mut issues);
@@ -210,27 +100,21 @@ async fn send(call: &mut Call, kind: Kind) -> Result<Response, Refusal> {
     if let (Err(error), false) = (&to, receiver.is_empty()) {
         issues.push(Issue::new("receiver", error));
     }
-    let key = message::idempotency_key(call).map_err(|problem| Refusal::Invalid(problem.issues))?;
+    let key = queue::idempotency_key(call).map_err(|problem| Refusal::Invalid(problem.issues))?;
     let (Ok(to), true) = (to, issues.is_empty()) else { return Err(Refusal::Invalid(issues)) };
     let requests: Vec<SendRequest> =
-        contents.into_iter().map(|content| plain(&to, content)).collect();
+        contents.into_iter().map(|content| queue::plain(to.clone(), content)).collect();
     let first = requests.first().ok_or_else(|| Problem::from(Code::Internal))?;
-    if message::promised(&call.state, &device, first, key.as_ref()).await?.is_none() {
+    if queue::promised(&call.state, &device, first, key.as_ref()).await?.is_none() {
         check(&connected(call, &device)?, &to, kind).await?;
     }
     let sent = deliver(call, &device, requests, key, kind).await?;
-    Ok(response::json(StatusCode::OK, &success(kind, &sent)))
-}
-
-/// A message without anything that this face does not know.
-fn plain(to: &Recipient, content: Content) -> SendRequest {
-    let to = to.clone();
-    SendRequest { to, content, reply_to: None, mentions: Vec::new(), view_once: false }
+    Ok(response::ok(&success(kind, &sent)))
 }
 
 /// Whether a message to that receiver can go out now.
 async fn check(handle: &DeviceHandle, to: &Recipient, kind: Kind) -> Result<(), Refusal> {
-    message::check_lock(handle, to).await.map_err(|problem| match problem.code {
+    queue::check_lock(handle, to).await.map_err(|problem| match problem.code {
         Code::SendingLocked => Refusal::Failed(kind, problem.code.row().0.to_owned()),
         _ => problem.into(),
     })?;
@@ -254,14 +138,14 @@ async fn deliver(
     let changes = queue.changes();
     let mut first = None;
     for (n, request) in requests.into_iter().enumerate() {
-        let message = message::enqueue(&call.state, device, request, nth_key(key.as_ref(), n));
+        let message = queue::enqueue(&call.state, device, request, nth_key(key.as_ref(), n));
         let message = message.await?;
         first = first.or(Some(message));
     }
     let first = first.ok_or_else(|| Problem::from(Code::Internal))?;
     let patience = if kind == Kind::Media { MEDIA_PATIENCE } else { TEXT_PATIENCE };
     let done = MessageStatus::is_settled;
-    let mut sent = message::follow(&call.state, changes, first, done, patience).await?;
+    let mut sent = queue::follow(&call.state, changes, first, done, patience).await?;
     if sent.status == MessageStatus::Queued {
         // The caller will be told that it failed, so it must not be sent later. What the engine has already may still go
         // out, and nobody can say that it failed.
@@ -296,7 +180,7 @@ fn nth_key(key: Option<&IdempotencyKey>, n: usize) -> Option<IdempotencyKey> {
         return Some(key.clone());
     }
     // Hashed, because a key of full length has no room for a number.
-    let derived = crate::model::KeyHash::of(&format!("{}#{n}", key.as_str()));
+    let derived = KeyHash::of(&format!("{}#{n}", key.as_str()));
     IdempotencyKey::parse(&derived.to_string())
 }
 
@@ -312,52 +196,111 @@ fn success(kind: Kind, sent: &SentMessage) -> Value {
     })
 }
 
-/// `POST /api/fetch-group`.
-pub(crate) async fn groups(call: &mut Call) -> Result<Response, Problem> {
-    let groups = async {
-        let fields = fields(call).await?;
-        let device = device_of(call, &fields, Scope::Read)?;
-        let groups = connected(call, &device)?.groups().await;
-        Ok::<_, Refusal>(response::json(
-            StatusCode::OK,
-            &group_list(&asked(Kind::Message, groups)?),
-        ))
-    };
-    Ok(groups.await.unwrap_or_else(Refusal::render))
-}
-
-fn group_list(groups: &[GroupSummary]) -> Value {
-    let groups = groups.iter().map(|group| json!({ "name": group.name, "id": group.id }));
-    json!({ "status": true, "data": groups.collect::<Vec<_>>() })
-}
-
-/// `POST /api/fetch-group-members`.
-pub(crate) async fn members(call: &mut Call) -> Result<Response, Problem> {
-    let members = async {
-        let fields = fields(call).await?;
-        let device = device_of(call, &fields, Scope::Read)?;
-        let mut issues = Vec::new();
-        let id = fields.need(&["id", "group_id", "data.id"], &mut issues);
-        let Some(group) = Jid::parse(id).ok().filter(Jid::is_group) else {
-            if issues.is_empty() {
-                issues.push(Issue::new("id", "a group id ends in @g.us"));
-            }
-            return Err(Refusal::Invalid(issues));
-        };
-        let group = connected(call, &device)?.group(&group).await;
-        let group = asked(Kind::Message, group)?;
-        Ok(response::json(StatusCode::OK, &member_list(&group.members)))
-    };
-    Ok(members.await.unwrap_or_else(Refusal::render))
-}
-
-fn member_list(members: &[GroupMember]) -> Value {
-    let members = members.iter().map(|member| {
-        json!({ "id": member.jid, "phone": member.phone, "lid": member.lid, "admin": member.admin })
-    });
-    json!({ "status": true, "data": members.collect::<Vec<_>>() })
-}
-
 #[cfg(test)]
-#[path = "tests.rs"]
-mod tests;
+mod tests {
+    use super::*;
+    use crate::model::{MessageId, UnixMillis};
+
+    fn sent(kind: Kind) -> String {
+        let at = UnixMillis::from_secs(1_795_420_800);
+        let message = SentMessage {
+            id: MessageId::parse("3EB0AA").unwrap(),
+            device: DeviceName::parse("toko").unwrap(),
+            request: SendRequest {
+                to: Recipient::parse("628123456789", None).unwrap(),
+                content: Content::Text { text: "Halo".into() },
+                reply_to: None,
+                mentions: Vec::new(),
+                view_once: false,
+            },
+            status: MessageStatus::Sent,
+            created: at,
+            updated: at,
+        };
+        success(kind, &message).to_string()
+    }
+
+    #[test]
+    fn success_is_frozen() {
+        assert_eq!(
+            sent(Kind::Message),
+            "{\"status\":true,\"message\":\"Message sent.\",\"data\":{\"id\":\"3EB0AA\",\
+             \"to\":\"628123456789@s.whatsapp.net\",\"timestamp\":\"2026-11-23T08:00:00Z\"}}"
+        );
+        assert!(
+            sent(Kind::Media)
+                .starts_with("{\"status\":true,\"message\":\"Media sent.\",\"data\":{")
+        );
+    }
+
+    fn read(body: &str) -> Fields {
+        Fields::read(body.as_bytes(), !body.starts_with('{')).unwrap()
+    }
+
+    #[test]
+    fn bodies_are_understood_as_people_write_them() {
+        for body in [
+            r#"{"api_key":"k","receiver":"628123456789","data":{"message":"Halo"}}"#,
+            r#"{"api_key":"k","to":628123456789,"message":"Halo"}"#,
+            r#"{"api_key":"k","phone":"628123456789","text":"Halo","number":""}"#,
+            "api_key=k&number=628123456789&data[message]=Halo",
+            "api_key=k&receiver=628123456789&data%5Bmessage%5D=Halo",
+            "api_key=k&receiver=628123456789&message=Halo",
+        ] {
+            let fields = read(body);
+            assert_eq!(fields.get(&["api_key"]), Some("k"), "{body}");
+            assert_eq!(fields.get(RECEIVER), Some("628123456789"), "{body}");
+            let mut issues = Vec::new();
+            let contents = content(Kind::Message, &fields, &mut issues);
+            assert_eq!(contents, [Content::Text { text: "Halo".into() }], "{body}");
+            assert!(issues.is_empty(), "{body}");
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_named_as_documented() {
+        let missing = |kind, body| {
+            let mut issues = Vec::new();
+            content(kind, &read(body), &mut issues);
+            issues.into_iter().map(|issue| issue.path).collect::<Vec<_>>()
+        };
+        assert_eq!(missing(Kind::Message, "{}"), ["data.message"]);
+        assert_eq!(missing(Kind::Message, r#"{"data":{"message":["a"]}}"#), ["data.message"]);
+        assert_eq!(missing(Kind::Media, "{}"), ["data.url", "data.media_type"]);
+        let wrong = r#"{"data":{"url":"file:///etc/passwd","media_type":"gif"}}"#;
+        assert_eq!(missing(Kind::Media, wrong), ["data.url", "data.media_type"]);
+    }
+
+    #[test]
+    fn a_file_is_a_document_named_by_its_url() {
+        for (url, name) in [
+            ("https://a.example/b/Faktur%20Mei.pdf?x=1#y", "Faktur Mei.pdf"),
+            ("https://a.example", "file"),
+            ("https://a.example/b/", "file"),
+            ("https://a.example/%ff", "file"),
+        ] {
+            assert_eq!(last_segment(url), name, "{url}");
+        }
+        let fields =
+            read(r#"{"data":{"url":"https://a/b.pdf","media_type":"file","caption":"c"}}"#);
+        let mut issues = Vec::new();
+        let contents = content(Kind::Media, &fields, &mut issues);
+        assert!(matches!(
+            &contents[..],
+            [Content::Media { media: MediaKind::Document, filename: Some(name), caption: Some(_), .. }] if name == "b.pdf"
+        ));
+    }
+
+    #[test]
+    fn an_audio_caption_follows_as_a_second_message() {
+        let contents = media_contents(MediaKind::Audio, "https://a/b.mp3", Some("Lagu"));
+        assert!(matches!(&contents[0], Content::Media { caption: None, .. }));
+        assert_eq!(contents[1..], [Content::Text { text: "Lagu".into() }]);
+        assert_eq!(media_contents(MediaKind::Video, "https://a/b", Some("c")).len(), 1);
+        let key = IdempotencyKey::parse(&"k".repeat(255)).unwrap();
+        let second = nth_key(Some(&key), 1).unwrap();
+        assert_eq!(nth_key(Some(&key), 0), Some(key));
+        assert_eq!(nth_key(IdempotencyKey::parse(&"k".repeat(255)).as_ref(), 1), Some(second));
+        assert_eq!(nth_key(None, 1), None);
+    }
+}

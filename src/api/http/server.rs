@@ -16,10 +16,9 @@ use tokio::select;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use super::write_timeout::Stall;
+use super::write_timeout::WriteTimeout;
 use crate::api::access::origin;
 use crate::api::access::throttle::block;
-use crate::api::dispatch;
 use crate::api::dispatch::Dispatch;
 
 /// Connections at once.
@@ -72,10 +71,10 @@ pub(crate) async fn run(dispatch: Dispatch, listener: TcpListener) {
             let dispatch = Arc::clone(&dispatch);
             service_fn(move |request| {
                 let dispatch = Arc::clone(&dispatch);
-                async move { Ok::<_, Infallible>(dispatch::handle(&dispatch, request, peer).await) }
+                async move { Ok::<_, Infallible>(dispatch.answer(request, peer).await) }
             })
         };
-        let connection = builder.serve_connection(TokioIo::new(Stall::new(stream)), service);
+        let connection = builder.serve_connection(TokioIo::new(WriteTimeout::new(stream)), service);
         let connection = graceful.watch(connection);
         api.tasks.spawn("http connection", async move {
             if let Err(error) = connection.await {

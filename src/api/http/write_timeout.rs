@@ -14,13 +14,13 @@ use tokio::time::{Instant, Sleep};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The socket.
-pub(crate) struct Stall<S> {
+pub(crate) struct WriteTimeout<S> {
     socket: S,
     deadline: Pin<Box<Sleep>>,
     waiting: bool,
 }
 
-impl<S> Stall<S> {
+impl<S> WriteTimeout<S> {
     pub(crate) fn new(socket: S) -> Self {
         Self { socket, deadline: Box::pin(tokio::time::sleep(PATIENCE)), waiting: false }
     }
@@ -44,7 +44,7 @@ impl<S> Stall<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Stall<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for WriteTimeout<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -54,7 +54,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Stall<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Stall<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -96,7 +96,7 @@ mod tests {
     async fn a_client_that_stops_reading_is_left_after_thirty_seconds() {
         let (ours, _theirs) = tokio::io::duplex(16);
         let started = Instant::now();
-        let error = Stall::new(ours).write_all(&[0; 64]).await.unwrap_err();
+        let error = WriteTimeout::new(ours).write_all(&[0; 64]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         assert_eq!(started.elapsed(), PATIENCE);
     }
@@ -111,7 +111,7 @@ mod tests {
                 theirs.read_exact(&mut piece).await.unwrap();
             }
         };
-        let mut socket = Stall::new(ours);
+        let mut socket = WriteTimeout::new(ours);
         let (written, ()) = tokio::join!(socket.write_all(&[0; 64]), reader);
         assert!(written.is_ok());
     }

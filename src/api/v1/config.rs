@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use crate::api::call::Call;
-use crate::api::http::problem::{Code, Problem};
-use crate::api::http::response::{self, Response};
+use crate::api::call::{Answer, Call};
+use crate::api::http::problem::Code;
+use crate::api::http::response;
 use crate::config::{self, ReloadReport};
 
 /// A reload only reads files and compares; it never waits for WhatsApp.
@@ -47,7 +47,7 @@ pub(crate) fn problems(problems: &[config::Problem]) -> Vec<Value> {
 }
 
 /// `GET /v1/config`: the report, and the configuration in force.
-pub(crate) async fn show(call: &Call) -> Result<Response, Problem> {
+pub(crate) async fn show(call: &Call) -> Answer {
     let report = call.state.api.reload.reports().borrow().clone();
     let mut shown = render(&report);
     if let Value::Object(fields) = &mut shown {
@@ -81,13 +81,13 @@ async fn look(call: &Call) -> Option<bool> {
 }
 
 /// `POST /v1/config/reload`. A rejected file is an answer, not an error: the report says what is wrong.
-pub(crate) async fn reload(call: &Call) -> Result<Response, Problem> {
+pub(crate) async fn reload(call: &Call) -> Answer {
     let report = timeout(PATIENCE, call.state.api.reload.reload()).await.ok().flatten();
     Ok(response::ok(&render(&*report.ok_or(Code::ShuttingDown)?)))
 }
 
 /// `POST /v1/config/plan`: the same reading and comparing, up to the line where something would happen.
-pub(crate) async fn plan(call: &Call) -> Result<Response, Problem> {
+pub(crate) async fn plan(call: &Call) -> Answer {
     let plan = timeout(PATIENCE, call.state.api.reload.plan()).await.ok().flatten();
     let plan = plan.ok_or(Code::ShuttingDown)?;
     Ok(response::ok(&json!({

@@ -5,10 +5,10 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::api::access::auth::{Principal, scope_name};
-use crate::api::call::Call;
+use crate::api::call::{Answer, Call};
 use crate::api::http::problem::{Code, Problem};
 use crate::api::http::request::MAX_JSON;
-use crate::api::http::response::{self, Response};
+use crate::api::http::response;
 use crate::api::state::State;
 use crate::config::{Config, DeviceConfig, Scope};
 use crate::hooks::EndpointReport;
@@ -133,47 +133,47 @@ pub(crate) fn view_all(state: &State, config: &Config, who: &Principal) -> Vec<V
 }
 
 /// `GET /v1/devices`.
-pub(crate) fn list(call: &Call) -> Result<Response, Problem> {
+pub(crate) fn list(call: &Call) -> Answer {
     Ok(response::ok(&json!({ "devices": view_all(&call.state, &call.config, &call.who) })))
 }
 
 /// `GET /v1/devices/{device}`.
-pub(crate) fn show(call: &Call) -> Result<Response, Problem> {
+pub(crate) fn show(call: &Call) -> Answer {
     respond(call, StatusCode::OK)
 }
 
-fn respond(call: &Call, status: StatusCode) -> Result<Response, Problem> {
+fn respond(call: &Call, status: StatusCode) -> Answer {
     let (name, _) = call.device()?;
     Ok(response::json(status, &view(&call.state, &call.config, &call.who, &name)))
 }
 
 /// `POST …/start`.
-pub(crate) async fn start(call: &Call) -> Result<Response, Problem> {
+pub(crate) async fn start(call: &Call) -> Answer {
     call.handle()?.start().await?;
     respond(call, StatusCode::ACCEPTED)
 }
 
 /// `POST …/stop`.
-pub(crate) async fn stop(call: &Call) -> Result<Response, Problem> {
+pub(crate) async fn stop(call: &Call) -> Answer {
     call.handle()?.stop().await?;
     respond(call, StatusCode::ACCEPTED)
 }
 
 /// `POST …/reconnect`.
-pub(crate) async fn reconnect(call: &Call) -> Result<Response, Problem> {
+pub(crate) async fn reconnect(call: &Call) -> Answer {
     call.handle()?.reconnect().await?;
     respond(call, StatusCode::ACCEPTED)
 }
 
 /// `POST …/logout`.
-pub(crate) async fn logout(call: &Call) -> Result<Response, Problem> {
+pub(crate) async fn logout(call: &Call) -> Answer {
     call.handle()?.logout().await?;
     respond(call, StatusCode::ACCEPTED)
 }
 
 /// `POST /v1/forgotten/{device}`: deletes the credentials of a device that is no longer in the file.
-pub(crate) async fn forget(call: &Call) -> Result<Response, Problem> {
-    let name = DeviceName::parse(call.params.get("device")).ok().ok_or(Code::DeviceNotFound)?;
+pub(crate) async fn forget(call: &Call) -> Answer {
+    let name = call.device_name().map_err(|_not_a_name| Code::DeviceNotFound)?;
     if call.config.devices.contains_key(&name) {
         let detail =
             "the device is still in moonwa.toml: log it out instead, or remove its table first";
@@ -190,7 +190,7 @@ struct PairCodeBody {
 }
 
 /// `POST …/pair-code`. The code itself comes with the device's status.
-pub(crate) async fn pair_code(call: &mut Call) -> Result<Response, Problem> {
+pub(crate) async fn pair_code(call: &mut Call) -> Answer {
     let body: PairCodeBody = call.json(MAX_JSON).await?;
     let (_, config) = call.device()?;
     let phone = PhoneNumber::parse(&body.phone, config.country_code.as_deref())
@@ -207,7 +207,7 @@ struct PasskeyBody {
 }
 
 /// `POST …/passkey` with what the browser answered.
-pub(crate) async fn passkey_response(call: &mut Call) -> Result<Response, Problem> {
+pub(crate) async fn passkey_response(call: &mut Call) -> Answer {
     let body: PasskeyBody = call.json(MAX_JSON).await?;
     let assertion = match body.assertion {
         Value::String(text) => text,
@@ -218,7 +218,7 @@ pub(crate) async fn passkey_response(call: &mut Call) -> Result<Response, Proble
 }
 
 /// `POST …/passkey/confirm`.
-pub(crate) async fn passkey_confirm(call: &Call) -> Result<Response, Problem> {
+pub(crate) async fn passkey_confirm(call: &Call) -> Answer {
     call.handle()?.passkey_confirm().await?;
     respond(call, StatusCode::ACCEPTED)
 }

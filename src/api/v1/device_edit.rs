@@ -12,10 +12,10 @@ use tokio::time::timeout;
 
 use super::config;
 use super::device;
-use crate::api::call::Call;
+use crate::api::call::{Answer, Call};
 use crate::api::http::problem::{Code, Problem};
 use crate::api::http::request::MAX_JSON;
-use crate::api::http::response::{self, Response};
+use crate::api::http::response;
 use crate::config::{DeviceEdit, Edit, EditError, EditRequest, ReloadReport, Revision, new_key};
 use crate::model::{DeviceName, DeviceState, KeyHash};
 use crate::whatsapp::WhatsAppError;
@@ -24,9 +24,9 @@ use crate::whatsapp::WhatsAppError;
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// `PUT /v1/devices/{device}`: adds or changes.
-pub(crate) async fn put(call: &mut Call) -> Result<Response, Problem> {
+pub(crate) async fn put(call: &mut Call) -> Answer {
     let change: DeviceEdit = call.json(MAX_JSON).await?;
-    let name = name(call)?;
+    let name = call.device_name()?;
     let is_new = !call.config.devices.contains_key(&name);
     let request = EditRequest { edit: Edit::Put(name.clone(), change), expected: expected(call)? };
     let report = edit(call, request).await?;
@@ -41,7 +41,7 @@ pub(crate) async fn put(call: &mut Call) -> Result<Response, Problem> {
 
 /// `DELETE /v1/devices/{device}`: logs it out, forgets its credentials and removes its table, in this order: a table that
 /// cannot be removed must not cost a linked phone.
-pub(crate) async fn delete(call: &Call) -> Result<Response, Problem> {
+pub(crate) async fn delete(call: &Call) -> Answer {
     let (name, _) = call.device()?;
     let edit_of = |expected| EditRequest { edit: Edit::Remove(name.clone()), expected };
     let rehearsed = call.state.api.reload.rehearse(edit_of(expected(call)?));
@@ -90,7 +90,7 @@ async fn say_farewell(
 struct Nothing {}
 
 /// `POST …/key`: a new key in the place of the old one. It is shown in this answer only.
-pub(crate) async fn make_key(call: &mut Call) -> Result<Response, Problem> {
+pub(crate) async fn make_key(call: &mut Call) -> Answer {
     let Nothing {} = call.json(MAX_JSON).await?;
     let (name, _) = call.device()?;
     let key = new_key();
@@ -104,10 +104,6 @@ pub(crate) async fn make_key(call: &mut Call) -> Result<Response, Problem> {
         problem.with("key", key.expose())
     })?;
     Ok(response::ok(&json!({ "key": key.expose(), "revision": report.revision })))
-}
-
-fn name(call: &Call) -> Result<DeviceName, Problem> {
-    DeviceName::parse(call.params.get("device")).map_err(|error| Problem::field("device", error))
 }
 
 /// The revision in `If-Match`, when there is one.

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, interval_at};
 
 use super::live::{self, Events, Gone};
-use crate::api::call::Call;
+use crate::api::call::{Answer, Call};
 use crate::api::http::problem::{Code, Problem};
 use crate::api::http::response::{self, Response};
 use crate::api::state::State;
@@ -23,7 +23,7 @@ const LISTED: usize = 100;
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// `GET …/events`.
-pub(crate) async fn read(call: &Call) -> Result<Response, Problem> {
+pub(crate) async fn read(call: &Call) -> Answer {
     let (name, _) = call.device()?;
     let asked = call.query("after")?;
     let mut after = None;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use hyper::StatusCode;
 use serde_json::json;
 
-use crate::api::call::Call;
+use crate::api::call::{Answer, Call};
 use crate::api::http::problem::{Code, Problem};
 use crate::api::http::response::{self, Response};
 use crate::config::ReloadReport;
@@ -18,12 +18,12 @@ const READY: Duration = Duration::from_secs(10);
 const MOST_PROBLEMS: usize = 50;
 
 /// `GET /healthz`: the process is up and its store can still keep promises.
-pub(crate) fn alive(call: &Call) -> Result<Response, Problem> {
+pub(crate) fn alive(call: &Call) -> Answer {
     answer(call.state.api.store.is_alive(PATIENCE))
 }
 
 /// `GET /readyz`: requests will be answered soon.
-pub(crate) fn ready(call: &Call) -> Result<Response, Problem> {
+pub(crate) fn ready(call: &Call) -> Answer {
     if call.state.api.tasks.stop().is_cancelled() {
         return Err(Code::ShuttingDown.into());
     }
@@ -35,7 +35,7 @@ fn answer(fine: bool) -> Result<Response, Problem> {
 }
 
 /// `GET /metrics`.
-pub(crate) fn metrics(call: &Call) -> Result<Response, Problem> {
+pub(crate) fn metrics(call: &Call) -> Answer {
     let handle = call.state.api.metrics.as_ref().ok_or(Code::NotFound)?;
     let report = call.state.api.reload.reports().borrow().clone();
     let text = format!("{}{}", handle.render(), configuration(&report));

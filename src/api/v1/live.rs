@@ -22,7 +22,7 @@ use super::config;
 use super::device;
 use super::message;
 use crate::api::access::auth::Principal;
-use crate::api::call::Call;
+use crate::api::call::{Answer, Call};
 use crate::api::http::problem::{Code, Problem};
 use crate::api::http::response::{self, Response};
 use crate::api::state::State;
@@ -115,7 +115,7 @@ where
 }
 
 /// `GET /v1/events`.
-pub(crate) fn events(call: &Call) -> Result<Response, Problem> {
+pub(crate) fn events(call: &Call) -> Answer {
     let watcher = Watcher {
         state: Arc::clone(&call.state),
         config: Arc::clone(&call.config),

@@ -1,4 +1,4 @@
-//! Questions to WhatsApp: is this number there, which groups, and the files of received messages.
+//! The files of received messages.
 
 use std::io;
 
@@ -6,43 +6,13 @@ use futures_util::stream::poll_fn;
 use hyper::header::{
     CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue,
 };
-use serde_json::json;
 
-use crate::api::call::Call;
-use crate::api::http::problem::{Code, Problem};
-use crate::api::http::response::{self, Response};
-use crate::model::{Jid, MessageId, PhoneNumber};
-
-/// `GET …/contacts/{phone}`.
-pub(crate) async fn contact(call: &Call) -> Result<Response, Problem> {
-    let (_, config) = call.device()?;
-    let phone = PhoneNumber::parse(call.params.get("phone"), config.country_code.as_deref())
-        .map_err(|error| Problem::field("phone", error))?;
-    let found = call.handle()?.lookup(&phone).await?;
-    Ok(response::ok(&json!({
-        "phone": phone,
-        "on_whatsapp": found.is_some(),
-        "jid": found.as_ref().map(|found| &found.jid),
-        "lid": found.as_ref().and_then(|found| found.lid.as_ref()),
-        "name": found.as_ref().and_then(|found| found.name.as_ref()),
-    })))
-}
-
-/// `GET …/groups`.
-pub(crate) async fn groups(call: &Call) -> Result<Response, Problem> {
-    Ok(response::ok(&json!({ "groups": call.handle()?.groups().await? })))
-}
-
-/// `GET …/groups/{group}`.
-pub(crate) async fn group(call: &Call) -> Result<Response, Problem> {
-    let group = Jid::parse(call.params.get("group")).ok().filter(Jid::is_group);
-    let group = group.ok_or_else(|| Problem::field("group", "a group id ends in @g.us"))?;
-    Ok(response::ok(&call.handle()?.group(&group).await?))
-}
+use crate::api::call::{Answer, Call};
+use crate::api::http::response;
 
 /// `GET …/media/{message}`: decrypted as it streams. What strangers sent is never shown as a page of ours.
-pub(crate) async fn media(call: &Call) -> Result<Response, Problem> {
-    let message = MessageId::parse(call.params.get("message")).ok_or(Code::MessageNotFound)?;
+pub(crate) async fn show(call: &Call) -> Answer {
+    let message = call.message()?;
     let mut media = call.handle()?.media(&message).await?;
     let mut chunks = std::mem::replace(&mut media.chunks, tokio::sync::mpsc::channel(1).1);
     let pieces = poll_fn(move |cx| {

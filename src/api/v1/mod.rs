@@ -1,10 +1,13 @@
 //! The routes below `/v1`, and those for load balancers and Prometheus: each file reads what was asked, asks the floors
 //! below, and writes the answer.
 
+pub(crate) mod backup;
 pub(crate) mod config;
+pub(crate) mod contact;
 pub(crate) mod device;
 pub(crate) mod device_edit;
 pub(crate) mod event;
+pub(crate) mod group;
 pub(crate) mod health;
 pub(crate) mod live;
 pub(crate) mod media;

@@ -7,13 +7,13 @@ use qrcode::QrCode;
 use qrcode::render::{svg, unicode};
 use serde_json::json;
 
-use crate::api::call::Call;
+use crate::api::call::{Answer, Call};
 use crate::api::http::problem::{Code, Problem};
 use crate::api::http::response::{self, Response};
 use crate::model::{DeviceState, Shown, UnixMillis};
 
 /// `GET …/qr`.
-pub(crate) fn show(call: &Call) -> Result<Response, Problem> {
+pub(crate) fn show(call: &Call) -> Answer {
     let DeviceState::Linking(linking) = call.handle()?.status().state else {
         return Err(Code::NoQr.into());
     };

@@ -4,29 +4,22 @@ use hyper::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::api::call::Call;
-use crate::api::http::problem::{Code, Problem};
+use crate::api::call::{Answer, Call};
+use crate::api::http::problem::Problem;
 use crate::api::http::request::MAX_JSON;
-use crate::api::http::response::{self, Response};
+use crate::api::http::response;
 use crate::hooks::{EndpointReport, ReplayFrom};
 use crate::model::{DeviceName, EventId, UnixMillis};
 use crate::store::Seq;
 
 const LISTED: usize = 100;
 
-/// The device and the number of the webhook in the path.
-fn endpoint(call: &Call) -> Result<(DeviceName, usize), Problem> {
-    let (name, _) = call.device()?;
-    let n = call.params.get("n").parse().map_err(|_not_a_number| Code::WebhookNotFound)?;
-    Ok((name, n))
-}
-
 fn reports(call: &Call, name: &DeviceName) -> Vec<EndpointReport> {
     call.state.api.webhooks.reports().borrow().get(name).cloned().unwrap_or_default()
 }
 
 /// `GET …/webhooks`.
-pub(crate) fn list(call: &Call) -> Result<Response, Problem> {
+pub(crate) fn list(call: &Call) -> Answer {
     let (name, _) = call.device()?;
     let webhooks = reports(call, &name).into_iter().map(|report| {
         let attempts = call.state.api.webhooks.attempts(&name, report.n).unwrap_or_default();
@@ -46,40 +39,40 @@ struct ReplayBody {
 }
 
 /// `POST …/replay`.
-pub(crate) async fn replay(call: &mut Call) -> Result<Response, Problem> {
+pub(crate) async fn replay(call: &mut Call) -> Answer {
     let ReplayBody { from } = call.json(MAX_JSON).await?;
     let from = EventId::parse(&from)
         .map(ReplayFrom::Event)
         .or_else(|| UnixMillis::parse(&from).map(ReplayFrom::Time))
         .ok_or_else(|| Problem::field("from", "an event id (evt_…) or an RFC 3339 time"))?;
-    let (name, n) = endpoint(call)?;
+    let (name, n) = call.webhook()?;
     let cursor = call.state.api.webhooks.replay(&name, n, from).await?;
     Ok(response::json(StatusCode::ACCEPTED, &json!({ "cursor": cursor })))
 }
 
 /// `POST …/test`.
-pub(crate) async fn test(call: &Call) -> Result<Response, Problem> {
-    let (name, n) = endpoint(call)?;
+pub(crate) async fn test(call: &Call) -> Answer {
+    let (name, n) = call.webhook()?;
     Ok(response::ok(&call.state.api.webhooks.test(&name, n).await?))
 }
 
 /// `POST …/pause`.
-pub(crate) async fn pause(call: &Call) -> Result<Response, Problem> {
-    let (name, n) = endpoint(call)?;
+pub(crate) async fn pause(call: &Call) -> Answer {
+    let (name, n) = call.webhook()?;
     call.state.api.webhooks.pause(&name, n).await?;
     Ok(response::ok(&json!({ "webhooks": reports(call, &name) })))
 }
 
 /// `POST …/resume`.
-pub(crate) async fn resume(call: &Call) -> Result<Response, Problem> {
-    let (name, n) = endpoint(call)?;
+pub(crate) async fn resume(call: &Call) -> Answer {
+    let (name, n) = call.webhook()?;
     call.state.api.webhooks.resume(&name, n).await?;
     Ok(response::ok(&json!({ "webhooks": reports(call, &name) })))
 }
 
 /// `GET …/dead-letters`.
-pub(crate) async fn dead_letters(call: &Call) -> Result<Response, Problem> {
-    let (name, n) = endpoint(call)?;
+pub(crate) async fn dead_letters(call: &Call) -> Answer {
+    let (name, n) = call.webhook()?;
     let after = match call.query("after")? {
         Some(text) => {
             Seq(text.parse().map_err(|_not_a_number| Problem::field("after", "a number"))?)
@@ -100,8 +93,7 @@ pub(crate) async fn dead_letters(call: &Call) -> Result<Response, Problem> {
 }
 
 /// `POST …/dead-letters/{event}/retry`.
-pub(crate) async fn retry(call: &Call) -> Result<Response, Problem> {
-    let (name, n) = endpoint(call)?;
-    let event = EventId::parse(call.params.get("event")).ok_or(Code::EventNotFound)?;
-    Ok(response::ok(&call.state.api.webhooks.retry(&name, n, &event).await?))
+pub(crate) async fn retry(call: &Call) -> Answer {
+    let (name, n) = call.webhook()?;
+    Ok(response::ok(&call.state.api.webhooks.retry(&name, n, &call.event()?).await?))
 }

@@ -2,6 +2,7 @@
 //! before the answer.
 
 pub(crate) mod content;
+pub(crate) mod queue;
 mod spool;
 mod upload;
 
@@ -12,30 +13,21 @@ use hyper::header::{HeaderValue, LOCATION};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
-use tokio::sync::broadcast::{self, error::RecvError};
-use tokio::time::{Instant, timeout_at};
 
 use self::content::{SendBody, kind_of};
+use self::queue::{check_lock, check_state, enqueue, follow, idempotency_key, plain, promised};
 use self::spool::Spooled;
-use crate::api::call::Call;
+use crate::api::call::{Answer, Call};
 use crate::api::http::problem::{Code, Problem};
 use crate::api::http::request::MAX_JSON;
 use crate::api::http::response::{self, Response};
-use crate::api::state::State;
-use crate::model::{
-    Content, Degradation, DeviceName, DeviceState, IdempotencyKey, Jid, MediaSource, MessageId,
-    MessageStatus, Recipient, SendRequest, SentMessage, UnixMillis,
-};
-use crate::store::{Enqueued, QUEUE_LIMIT};
-use crate::whatsapp::DeviceHandle;
+use crate::model::{Content, Jid, MediaSource, MessageStatus, Recipient, SentMessage};
 
 /// A JSON body may carry a small file as base64; larger ones are uploaded as multipart, which is not held in memory.
 const MAX_INLINE: usize = 4 * 1024 * 1024;
 /// The longest `?wait=`.
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
 const LISTED: usize = 100;
-/// When to try again while sending is locked and WhatsApp does not say until when.
-const LOCKED: Duration = Duration::from_mins(10);
 
 /// What a message looks like to callers.
 pub(crate) fn render(message: &SentMessage) -> Value {
@@ -56,116 +48,8 @@ pub(crate) fn render(message: &SentMessage) -> Value {
     })
 }
 
-/// Refuses a message for a device that cannot send it soon: it would only wait, and nobody would know.
-fn check_state(state: &DeviceState) -> Result<(), Problem> {
-    match state {
-        DeviceState::Connected | DeviceState::Degraded(_) | DeviceState::Reconnecting { .. } => {
-            Ok(())
-        }
-        other => {
-            let detail = format!("the device is {}", other.as_str().replace('_', " "));
-            Err(Problem::new(Code::DeviceNotConnected, detail))
-        }
-    }
-}
-
-/// Refuses what WhatsApp would refuse with 463, because every further try counts against the account. The lock is about
-/// people one has not written with: who wrote lately, or took a message, is still answered.
-pub(crate) async fn check_lock(handle: &DeviceHandle, to: &Recipient) -> Result<(), Problem> {
-    match locked(&handle.status().state, to) {
-        Err(problem) if !handle.in_touch(to).await? => Err(problem),
-        _ => Ok(()),
-    }
-}
-
-fn locked(state: &DeviceState, to: &Recipient) -> Result<(), Problem> {
-    let DeviceState::Degraded(Degradation::SendingLocked(until)) = state else { return Ok(()) };
-    if to.jid().is_group() {
-        return Ok(());
-    }
-    let wait = until.map_or(LOCKED, |until| until.since(UnixMillis::now()));
-    Err(Problem::from(Code::SendingLocked).retry_after(wait))
-}
-
-/// The caller's `Idempotency-Key`.
-pub(crate) fn idempotency_key(call: &Call) -> Result<Option<IdempotencyKey>, Problem> {
-    let Some(value) = call.head.headers.get("idempotency-key") else { return Ok(None) };
-    let key = value.to_str().ok().and_then(IdempotencyKey::parse);
-    let wrong = || Problem::field("Idempotency-Key", "1 to 255 visible ASCII characters");
-    key.map(Some).ok_or_else(wrong)
-}
-
-/// The message that was promised for the same request under that key. It is the answer whatever became of the device
-/// since: a caller that asks again because it heard nothing must not be told that nothing was sent.
-pub(crate) async fn promised(
-    state: &State,
-    device: &DeviceName,
-    request: &SendRequest,
-    key: Option<&IdempotencyKey>,
-) -> Result<Option<SentMessage>, Problem> {
-    let Some(key) = key else { return Ok(None) };
-    match state.api.store.queue().known(device, request, key).await? {
-        Some(Enqueued::Conflict) => Err(Code::IdempotencyConflict.into()),
-        Some(Enqueued::Known(message) | Enqueued::Queued(message)) => Ok(Some(message)),
-        Some(Enqueued::Full) | None => Ok(None),
-    }
-}
-
-/// Puts a message on disk and gives it its id.
-pub(crate) async fn enqueue(
-    state: &State,
-    device: &DeviceName,
-    request: SendRequest,
-    key: Option<IdempotencyKey>,
-) -> Result<SentMessage, Problem> {
-    let now = UnixMillis::now();
-    let message = SentMessage {
-        id: MessageId::random(),
-        device: device.clone(),
-        request,
-        status: MessageStatus::Queued,
-        created: now,
-        updated: now,
-    };
-    match state.api.store.queue().enqueue(message, key, QUEUE_LIMIT).await? {
-        Enqueued::Queued(message) | Enqueued::Known(message) => Ok(message),
-        Enqueued::Conflict => Err(Code::IdempotencyConflict.into()),
-        Enqueued::Full => Err(Problem::from(Code::QueueFull).retry_after(Duration::from_mins(1))),
-    }
-}
-
-/// Follows a message until `done` or out of patience; the answer is how it is then. `changes` must have been
-/// subscribed before the message was queued.
-pub(crate) async fn follow(
-    state: &State,
-    mut changes: broadcast::Receiver<SentMessage>,
-    mut message: SentMessage,
-    done: fn(&MessageStatus) -> bool,
-    patience: Duration,
-) -> Result<SentMessage, Problem> {
-    let deadline = Instant::now() + patience;
-    let queue = state.api.store.queue();
-    while !done(&message.status) {
-        match timeout_at(deadline, changes.recv()).await {
-            Ok(Ok(news)) if news.id == message.id && news.device == message.device => {
-                message = news;
-            }
-            Ok(Ok(_)) => {}
-            Ok(Err(RecvError::Closed)) => return Err(Code::ShuttingDown.into()),
-            missed @ (Ok(Err(RecvError::Lagged(_))) | Err(_)) => {
-                let stored = queue.get(&message.device, &message.id).await?;
-                message = stored.unwrap_or(message);
-                if missed.is_err() {
-                    break;
-                }
-            }
-        }
-    }
-    Ok(message)
-}
-
 /// `POST …/messages`.
-pub(crate) async fn send(call: &mut Call) -> Result<Response, Problem> {
+pub(crate) async fn send(call: &mut Call) -> Answer {
     let key = idempotency_key(call)?;
     let wait = call.query("wait")?.map(|text| parse_wait(&text)).transpose()?;
     let (name, config) = call.device()?;
@@ -246,23 +130,19 @@ fn parse_wait(text: &str) -> Result<Duration, Problem> {
         .ok_or_else(|| Problem::field("wait", "write 10s, at most 60s"))
 }
 
-fn message_id(call: &Call) -> Result<MessageId, Problem> {
-    MessageId::parse(call.params.get("message")).ok_or_else(|| Code::MessageNotFound.into())
-}
-
 async fn stored(call: &Call) -> Result<SentMessage, Problem> {
     let (name, _) = call.device()?;
-    let message = call.state.api.store.queue().get(&name, &message_id(call)?).await?;
+    let message = call.state.api.store.queue().get(&name, &call.message()?).await?;
     message.ok_or_else(|| Code::MessageNotFound.into())
 }
 
 /// `GET …/messages/{message}`.
-pub(crate) async fn show(call: &Call) -> Result<Response, Problem> {
+pub(crate) async fn show(call: &Call) -> Answer {
     Ok(response::ok(&render(&stored(call).await?)))
 }
 
 /// `GET …/messages`, newest first.
-pub(crate) async fn list(call: &Call) -> Result<Response, Problem> {
+pub(crate) async fn list(call: &Call) -> Answer {
     let (name, _) = call.device()?;
     let messages = call.state.api.store.queue().recent(&name, LISTED).await?;
     Ok(response::ok(&json!({ "messages": messages.iter().map(render).collect::<Vec<_>>() })))
@@ -275,7 +155,7 @@ struct EditBody {
 }
 
 /// `PATCH …/messages/{message}`: new text for a message sent earlier.
-pub(crate) async fn edit(call: &mut Call) -> Result<Response, Problem> {
+pub(crate) async fn edit(call: &mut Call) -> Answer {
     let EditBody { text } = call.json(MAX_JSON).await?;
     if text.trim().is_empty() {
         return Err(Problem::field("text", "must not be empty"));
@@ -286,8 +166,8 @@ pub(crate) async fn edit(call: &mut Call) -> Result<Response, Problem> {
 
 /// `DELETE …/messages/{message}`: takes it back for everyone. `?chat=` and `?author=` name somebody else's message,
 /// which a group's admin may remove.
-pub(crate) async fn revoke(call: &Call) -> Result<Response, Problem> {
-    let message = message_id(call)?;
+pub(crate) async fn revoke(call: &Call) -> Answer {
+    let message = call.message()?;
     let read = |name| -> Result<Option<Jid>, Problem> {
         let jid = call.query(name)?.map(|text| Jid::parse(&text)).transpose();
         jid.map_err(|error| Problem::field(name, error))
@@ -302,8 +182,7 @@ pub(crate) async fn revoke(call: &Call) -> Result<Response, Problem> {
 async fn follow_up(call: &Call, to: Recipient, content: Content) -> Result<Response, Problem> {
     let (name, _) = call.device()?;
     let key = idempotency_key(call)?;
-    let request =
-        SendRequest { to, content, reply_to: None, mentions: Vec::new(), view_once: false };
+    let request = plain(to, content);
     let message = match promised(&call.state, &name, &request, key.as_ref()).await? {
         Some(message) => message,
         None => {
@@ -315,8 +194,8 @@ async fn follow_up(call: &Call, to: Recipient, content: Content) -> Result<Respo
 }
 
 /// `POST …/messages/{message}/read`.
-pub(crate) async fn mark_read(call: &Call) -> Result<Response, Problem> {
-    call.handle()?.mark_read(&message_id(call)?).await?;
+pub(crate) async fn mark_read(call: &Call) -> Answer {
+    call.handle()?.mark_read(&call.message()?).await?;
     Ok(response::empty(StatusCode::NO_CONTENT))
 }
 
@@ -333,7 +212,7 @@ fn yes() -> bool {
 }
 
 /// `POST …/typing`.
-pub(crate) async fn typing(call: &mut Call) -> Result<Response, Problem> {
+pub(crate) async fn typing(call: &mut Call) -> Answer {
     let TypingBody { to, on } = call.json(MAX_JSON).await?;
     let (_, config) = call.device()?;
     let to = Recipient::parse(&to, config.country_code.as_deref())
@@ -345,38 +224,7 @@ pub(crate) async fn typing(call: &mut Call) -> Result<Response, Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Disconnect, LoggedOut, Pending, Stop};
-
-    #[test]
-    fn a_device_that_comes_back_by_itself_takes_messages() {
-        let retry_at = UnixMillis::default();
-        let why = Disconnect::Closed;
-        assert!(check_state(&DeviceState::Reconnecting { attempt: 1, retry_at, why }).is_ok());
-        assert!(check_state(&DeviceState::Connected).is_ok());
-        for state in [
-            DeviceState::Pending(Pending::NotStarted),
-            DeviceState::Linking(crate::model::Linking::default()),
-            DeviceState::LoggedOut(LoggedOut::ByPhone),
-            DeviceState::Stopped(Stop::ByUser),
-        ] {
-            assert_eq!(check_state(&state).unwrap_err().code, Code::DeviceNotConnected);
-        }
-    }
-
-    #[test]
-    fn a_lock_holds_people_back_and_says_until_when() {
-        let to = |to| Recipient::parse(to, None).unwrap();
-        let (bob, group) = (to("628123456789"), to("120363000000000001@g.us"));
-        let until = UnixMillis::now().after(Duration::from_secs(90));
-        let state = DeviceState::Degraded(Degradation::SendingLocked(Some(until)));
-        let problem = locked(&state, &bob).unwrap_err();
-        assert_eq!(problem.code, Code::SendingLocked);
-        assert!((1..=90).contains(&problem.retry_secs().unwrap()), "{problem:?}");
-        assert!(locked(&state, &group).is_ok());
-        assert!(locked(&DeviceState::Connected, &bob).is_ok());
-        let unknown = DeviceState::Degraded(Degradation::SendingLocked(None));
-        assert_eq!(locked(&unknown, &bob).unwrap_err().retry_secs(), Some(600));
-    }
+    use crate::model::{DeviceName, MessageId, SendRequest, UnixMillis};
 
     #[test]
     fn waits_are_short_and_have_a_unit_or_none() {

@@ -1,0 +1,170 @@
+//! From a request to a queued message: whether it can be taken, whether it was taken before, and what becomes of it.
+//! Both `/v1` and `/api` send this way.
+
+use std::time::Duration;
+
+use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::time::{Instant, timeout_at};
+
+use crate::api::call::Call;
+use crate::api::http::problem::{Code, Problem};
+use crate::api::state::State;
+use crate::model::{
+    Content, Degradation, DeviceName, DeviceState, IdempotencyKey, MessageId, MessageStatus,
+    Recipient, SendRequest, SentMessage, UnixMillis,
+};
+use crate::store::{Enqueued, QUEUE_LIMIT};
+use crate::whatsapp::DeviceHandle;
+
+/// When to try again while sending is locked and WhatsApp does not say until when.
+const LOCKED: Duration = Duration::from_mins(10);
+
+/// Refuses a message for a device that cannot send it soon: it would only wait, and nobody would know.
+pub(crate) fn check_state(state: &DeviceState) -> Result<(), Problem> {
+    match state {
+        DeviceState::Connected | DeviceState::Degraded(_) | DeviceState::Reconnecting { .. } => {
+            Ok(())
+        }
+        other => {
+            let detail = format!("the device is {}", other.as_str().replace('_', " "));
+            Err(Problem::new(Code::DeviceNotConnected, detail))
+        }
+    }
+}
+
+/// Refuses what WhatsApp would refuse with 463, because every further try counts against the account. The lock is about
+/// people one has not written with: who wrote lately, or took a message, is still answered.
+pub(crate) async fn check_lock(handle: &DeviceHandle, to: &Recipient) -> Result<(), Problem> {
+    match locked(&handle.status().state, to) {
+        Err(problem) if !handle.in_touch(to).await? => Err(problem),
+        _ => Ok(()),
+    }
+}
+
+fn locked(state: &DeviceState, to: &Recipient) -> Result<(), Problem> {
+    let DeviceState::Degraded(Degradation::SendingLocked(until)) = state else { return Ok(()) };
+    if to.jid().is_group() {
+        return Ok(());
+    }
+    let wait = until.map_or(LOCKED, |until| until.since(UnixMillis::now()));
+    Err(Problem::from(Code::SendingLocked).retry_after(wait))
+}
+
+/// The caller's `Idempotency-Key`.
+pub(crate) fn idempotency_key(call: &Call) -> Result<Option<IdempotencyKey>, Problem> {
+    let Some(value) = call.head.headers.get("idempotency-key") else { return Ok(None) };
+    let key = value.to_str().ok().and_then(IdempotencyKey::parse);
+    let wrong = || Problem::field("Idempotency-Key", "1 to 255 visible ASCII characters");
+    key.map(Some).ok_or_else(wrong)
+}
+
+/// The message that was promised for the same request under that key. It is the answer whatever became of the device
+/// since: a caller that asks again because it heard nothing must not be told that nothing was sent.
+pub(crate) async fn promised(
+    state: &State,
+    device: &DeviceName,
+    request: &SendRequest,
+    key: Option<&IdempotencyKey>,
+) -> Result<Option<SentMessage>, Problem> {
+    let Some(key) = key else { return Ok(None) };
+    match state.api.store.queue().known(device, request, key).await? {
+        Some(Enqueued::Conflict) => Err(Code::IdempotencyConflict.into()),
+        Some(Enqueued::Known(message) | Enqueued::Queued(message)) => Ok(Some(message)),
+        Some(Enqueued::Full) | None => Ok(None),
+    }
+}
+
+/// Puts a message on disk and gives it its id.
+pub(crate) async fn enqueue(
+    state: &State,
+    device: &DeviceName,
+    request: SendRequest,
+    key: Option<IdempotencyKey>,
+) -> Result<SentMessage, Problem> {
+    let now = UnixMillis::now();
+    let message = SentMessage {
+        id: MessageId::random(),
+        device: device.clone(),
+        request,
+        status: MessageStatus::Queued,
+        created: now,
+        updated: now,
+    };
+    match state.api.store.queue().enqueue(message, key, QUEUE_LIMIT).await? {
+        Enqueued::Queued(message) | Enqueued::Known(message) => Ok(message),
+        Enqueued::Conflict => Err(Code::IdempotencyConflict.into()),
+        Enqueued::Full => Err(Problem::from(Code::QueueFull).retry_after(Duration::from_mins(1))),
+    }
+}
+
+/// Follows a message until `done` or out of patience; the answer is how it is then. `changes` must have been
+/// subscribed before the message was queued.
+pub(crate) async fn follow(
+    state: &State,
+    mut changes: broadcast::Receiver<SentMessage>,
+    mut message: SentMessage,
+    done: fn(&MessageStatus) -> bool,
+    patience: Duration,
+) -> Result<SentMessage, Problem> {
+    let deadline = Instant::now() + patience;
+    let queue = state.api.store.queue();
+    while !done(&message.status) {
+        match timeout_at(deadline, changes.recv()).await {
+            Ok(Ok(news)) if news.id == message.id && news.device == message.device => {
+                message = news;
+            }
+            Ok(Ok(_)) => {}
+            Ok(Err(RecvError::Closed)) => return Err(Code::ShuttingDown.into()),
+            missed @ (Ok(Err(RecvError::Lagged(_))) | Err(_)) => {
+                let stored = queue.get(&message.device, &message.id).await?;
+                message = stored.unwrap_or(message);
+                if missed.is_err() {
+                    break;
+                }
+            }
+        }
+    }
+    Ok(message)
+}
+
+/// A message that is nothing but its content: no reply, no mentions, to be seen more than once.
+pub(crate) fn plain(to: Recipient, content: Content) -> SendRequest {
+    SendRequest { to, content, reply_to: None, mentions: Vec::new(), view_once: false }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Disconnect, LoggedOut, Pending, Stop};
+
+    #[test]
+    fn a_device_that_comes_back_by_itself_takes_messages() {
+        let retry_at = UnixMillis::default();
+        let why = Disconnect::Closed;
+        assert!(check_state(&DeviceState::Reconnecting { attempt: 1, retry_at, why }).is_ok());
+        assert!(check_state(&DeviceState::Connected).is_ok());
+        for state in [
+            DeviceState::Pending(Pending::NotStarted),
+            DeviceState::Linking(crate::model::Linking::default()),
+            DeviceState::LoggedOut(LoggedOut::ByPhone),
+            DeviceState::Stopped(Stop::ByUser),
+        ] {
+            assert_eq!(check_state(&state).unwrap_err().code, Code::DeviceNotConnected);
+        }
+    }
+
+    #[test]
+    fn a_lock_holds_people_back_and_says_until_when() {
+        let to = |to| Recipient::parse(to, None).unwrap();
+        let (bob, group) = (to("628123456789"), to("120363000000000001@g.us"));
+        let until = UnixMillis::now().after(Duration::from_secs(90));
+        let state = DeviceState::Degraded(Degradation::SendingLocked(Some(until)));
+        let problem = locked(&state, &bob).unwrap_err();
+        assert_eq!(problem.code, Code::SendingLocked);
+        assert!((1..=90).contains(&problem.retry_secs().unwrap()), "{problem:?}");
+        assert!(locked(&state, &group).is_ok());
+        assert!(locked(&DeviceState::Connected, &bob).is_ok());
+        let unknown = DeviceState::Degraded(Degradation::SendingLocked(None));
+        assert_eq!(locked(&unknown, &bob).unwrap_err().retry_secs(), Some(600));
+    }
+}
