@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{DeviceName, UnixMillis};
+use super::{DeviceName, MessageStatus, SentMessage, UnixMillis};
 
 /// `evt_` and 26 characters of base32: 128 bits of a hash over what makes the event unique.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -164,6 +164,28 @@ pub struct Event {
     pub device: DeviceName,
     /// The rest; its shape follows from the type.
     pub data: EventData,
+}
+
+impl Event {
+    /// The event that says how far `message` got.
+    pub fn of_status(message: &SentMessage) -> Self {
+        let kind = EventType::MessageStatus;
+        let to = message.request.to.jid().as_str().to_owned();
+        let status = message.status.as_str().to_owned();
+        let code = match &message.status {
+            MessageStatus::Failed { code, .. } => Some(code.clone()),
+            _ => None,
+        };
+        let device = message.device.clone();
+        let id = message.id.as_str();
+        Self {
+            id: EventId::derive(&[device.as_str(), &to, "", id, kind.as_str(), &status]),
+            kind,
+            timestamp: message.updated,
+            data: EventData::Status(StatusData { id: id.to_owned(), to, status, code }),
+            device,
+        }
+    }
 }
 
 /// What an event says. Serialised without a tag: the event's type tells the shape.

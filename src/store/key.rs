@@ -7,16 +7,16 @@
 //!                  'z'                         -> number of the last commit, and of the last one known to be synced
 //! state/   rows    00 | key                    -> the gateway's own rows
 //!                  dev | key                   -> a device's rows: session/, fleet
-//!          queue   'm' dev id                  -> the message (JSON)
-//!                  'q' dev order               -> id, while it is queued
-//!                  't' dev order               -> id, all of them
-//!                  'k' dev hash(key)           -> hash(request), id
-//!                  'n' dev                     -> how many are queued, newest order
 //! outbox/  meta    'g' segment              -> bytes, opened, newest
 //!                  't' dev                     -> newest seq
 //!                  'c' endpoint                -> its cursor (JSON)
 //!                  'n' endpoint                -> its dead letters: count, bytes
 //!          dead    part(endpoint) seq          -> a dead letter
+//!          queue   'm' dev id                  -> the message (JSON)
+//!                  'q' dev order               -> id, until WhatsApp has it
+//!                  't' dev order               -> id, all of them
+//!                  'k' dev hash(key)           -> hash(request), id
+//!                  'n' dev                     -> how many of those, newest order
 //!          log.N   'e' dev seq                 -> an event
 //!                  'd' dev id                  -> its seq
 //! ```

@@ -116,7 +116,7 @@ impl EventLog {
         let tails = self.tails.clone();
         self.writer
             .run(Promise::Durable, Room::Promise, move |outbox, txn| {
-                append(outbox, txn, events, tails)
+                append(outbox, txn, events, &tails)
             })
             .await
     }
@@ -180,11 +180,11 @@ impl EventLog {
     }
 }
 
-fn append(
+pub(super) fn append(
     outbox: &Arc<Outbox>,
     txn: &mut Txn<'_>,
     events: Vec<NewEvent>,
-    tails: Tails,
+    tails: &Tails,
 ) -> Result<(), StoreError> {
     failpoint("append.before");
     let now = UnixMillis::now();
@@ -214,6 +214,7 @@ fn append(
         segment.save(&outbox.meta, txn, row);
         moved.insert(event.device, Seq(seq));
     }
+    let tails = tails.clone();
     txn.after_commit(move || {
         if message {
             failpoint("append.synced");

@@ -11,6 +11,7 @@ mod json;
 mod key;
 mod log;
 mod message;
+mod migrate;
 mod outbox;
 mod reader;
 mod retention;
@@ -22,6 +23,7 @@ mod spool;
 mod state;
 #[cfg(test)]
 mod tests;
+mod tidy;
 mod txn;
 mod writer;
 
@@ -76,6 +78,7 @@ struct Inner {
     queue: SendQueue,
     spool: Spool,
     disk: Arc<Disk>,
+    keep: Duration,
 }
 
 impl Store {
@@ -152,6 +155,11 @@ impl Store {
         }
     }
 
+    /// How long an event that nobody took, and a message that nobody acknowledged, is kept.
+    pub fn keep(&self) -> Duration {
+        self.0.keep
+    }
+
     /// Whether there is disk space to promise something new.
     pub fn has_room(&self) -> bool {
         self.0.disk.has_room()
@@ -188,17 +196,19 @@ fn open(options: &StoreOptions) -> Result<Store, StoreError> {
     failpoint("open.middle");
     let limits = Limits { keep: options.keep, max_size: options.max_size };
     let outbox = Arc::new(Outbox::open(&path.join("outbox"), limits)?);
+    migrate::queue_from_state(&state, &outbox)?;
     let tails = Tails::load(&outbox)?;
     let databases = Databases { state: Arc::clone(&state), outbox: Arc::clone(&outbox) };
     let readers = Readers::start(&databases).map_err(StoreError::io(path))?;
     let state = Writer::start("store-state", state, Arc::clone(&disk), options.power_safe)?;
     let outbox = Writer::start("store-outbox", outbox, Arc::clone(&disk), options.power_safe)?;
     Ok(Store(Arc::new(Inner {
-        log: EventLog::new(outbox.clone(), readers.clone(), tails),
+        log: EventLog::new(outbox.clone(), readers.clone(), tails.clone()),
         cursors: Cursors::new(outbox.clone(), readers.clone()),
-        queue: SendQueue::new(state.clone(), readers.clone()),
+        queue: SendQueue::new(outbox.clone(), readers.clone(), tails),
         spool: Spool::open(path)?,
         disk,
+        keep: options.keep,
         state,
         outbox,
         readers,

@@ -10,11 +10,12 @@ use super::database::{self, Base, MIB, check_format, keyspace};
 use super::key::Parts;
 use super::segment::{Limits, Segment};
 
-/// `outbox/`: the event log, cursors, dead letters.
+/// `outbox/`: the send queue, the event log, cursors, dead letters.
 pub(super) struct Outbox {
     pub(super) db: Database,
     pub(super) meta: Keyspace,
     pub(super) dead: Keyspace,
+    pub(super) queue: Keyspace,
     pub(super) limits: Limits,
     segments: RwLock<Vec<Segment>>,
 }
@@ -25,6 +26,7 @@ impl Outbox {
         let meta = keyspace(&db, "meta", MIB)?;
         check_format(path, &meta)?;
         let dead = keyspace(&db, "dead", MIB)?;
+        let queue = keyspace(&db, "queue", MIB)?;
         let mut segments = Vec::new();
         for guard in meta.prefix(*b"g") {
             let key = guard.key().map_err(StoreError::database)?;
@@ -47,7 +49,7 @@ impl Outbox {
             let dropped = Segment::open(&db, number)?;
             db.delete_keyspace(dropped.rows).map_err(StoreError::database)?;
         }
-        Ok(Self { db, meta, dead, limits, segments: RwLock::new(segments) })
+        Ok(Self { db, meta, dead, queue, limits, segments: RwLock::new(segments) })
     }
 
     /// Oldest first. A reader takes its snapshot before it asks, so that an event it cannot find was dropped.

@@ -6,15 +6,8 @@ use super::StoreError;
 use super::outbox::Outbox;
 use super::segment::{Segment, SegmentRow};
 use super::txn::Txn;
-use super::writer::Tidy;
 use crate::knobs::failpoint;
 use crate::model::UnixMillis;
-
-impl Tidy for Outbox {
-    fn tidy(self: &Arc<Self>, txn: &mut Txn<'_>, now: UnixMillis) -> Result<(), StoreError> {
-        retire(self, txn, now)
-    }
-}
 
 /// The segment that takes the next event.
 pub(super) fn newest(

@@ -7,12 +7,11 @@ use fjall::{Database, Keyspace};
 use super::StoreError;
 use super::database::{self, Base, MIB, check_format, keyspace};
 
-/// `state/`: credentials, Signal state, the send queue.
+/// `state/`: credentials and Signal state.
 pub(super) struct State {
     pub(super) db: Database,
     pub(super) meta: Keyspace,
     pub(super) rows: Keyspace,
-    pub(super) queue: Keyspace,
 }
 
 impl State {
@@ -21,8 +20,7 @@ impl State {
         let meta = keyspace(&db, "meta", MIB)?;
         check_format(path, &meta)?;
         let rows = keyspace(&db, "rows", 2 * MIB)?;
-        let queue = keyspace(&db, "queue", MIB)?;
-        Ok(Self { db, meta, rows, queue })
+        Ok(Self { db, meta, rows })
     }
 }
 

@@ -8,7 +8,7 @@ use super::device::notice::Notice;
 use super::device::status::StatusCell;
 use super::media::fetch::Fetcher;
 use super::net::Net;
-use super::recorder::{Record, resolved};
+use super::recorder::{Notes, Record, resolved};
 use super::send::claim::Claims;
 use super::session::SessionStore;
 use crate::model::DeviceName;
@@ -26,16 +26,16 @@ pub(crate) struct Context {
     pub(crate) heavy: Arc<Semaphore>,
     pub(crate) claims: Claims,
     pub(crate) status: StatusCell,
-    pub(crate) recorder: mpsc::UnboundedSender<Record>,
+    pub(crate) notes: Notes,
     pub(crate) notices: mpsc::UnboundedSender<(u64, Notice)>,
 }
 
 impl Context {
     /// Fresh for every client: a store that was halted stays halted.
     pub(crate) fn backend(&self) -> Arc<SessionStore> {
-        let (device, recorder) = (self.name.clone(), self.recorder.clone());
+        let (device, notes) = (self.name.clone(), self.notes.clone());
         let told = Arc::new(move |lid: &str, phone: &str| {
-            drop(recorder.send(Record::Event(resolved(&device, lid, phone))));
+            notes.pay(notes.owe(), Record::Event(resolved(&device, lid, phone)));
         });
         Arc::new(SessionStore::new(self.store.space(&self.name)).telling(told))
     }

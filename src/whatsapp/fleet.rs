@@ -20,9 +20,9 @@ use super::handle::DeviceHandle;
 use super::history::row;
 use super::media::fetch::Fetcher;
 use super::net::Net;
-use super::recorder::Recorder;
+use super::recorder::{Notes, Recorder};
 use super::send::claim::Claims;
-use super::send::queue::Outgoing;
+use super::send::queue::SendLoop;
 use crate::config::DeviceConfig;
 use crate::model::{DeviceName, DeviceState, DeviceStatus, Disconnect, Pending, UnixMillis};
 use crate::store::Store;
@@ -170,7 +170,7 @@ impl Fleet {
 
     /// Starts a device; the receiver resolves once it knows whether it is linked.
     fn begin(&self, name: &DeviceName, config: &DeviceConfig) -> oneshot::Receiver<()> {
-        let (recorder, records) = mpsc::unbounded_channel();
+        let (notes, records) = Notes::new();
         let (notices, heard) = mpsc::unbounded_channel();
         let (mailbox, commands) = mpsc::unbounded_channel();
         let live = watch::Sender::new(None);
@@ -186,7 +186,7 @@ impl Fleet {
         } else {
             DeviceState::Pending(Pending::NotStarted)
         };
-        let status = StatusCell::new(name.clone(), first, self.statuses.clone(), recorder.clone());
+        let status = StatusCell::new(name.clone(), first, self.statuses.clone(), notes.clone());
         let context = Arc::new(Context {
             name: name.clone(),
             store: self.store.clone(),
@@ -197,13 +197,13 @@ impl Fleet {
             heavy: Arc::clone(&self.heavy),
             claims: Claims::default(),
             status,
-            recorder,
+            notes,
             notices,
         });
         let known = Known::default();
         let crew = Crew {
             recorder: Recorder { store: self.store.clone(), device: name.clone(), records },
-            outgoing: Outgoing::new(
+            send_loop: SendLoop::new(
                 Arc::clone(&context),
                 live.subscribe(),
                 pace.subscribe(),
@@ -235,7 +235,7 @@ impl Fleet {
 struct Crew {
     context: Arc<Context>,
     device: Device,
-    outgoing: Outgoing,
+    send_loop: SendLoop,
     recorder: Recorder,
 }
 
@@ -247,7 +247,7 @@ impl Crew {
             let working = async {
                 tokio::select! {
                     () = self.device.run() => {}
-                    () = self.outgoing.run() => {}
+                    () = self.send_loop.run() => {}
                     () = self.recorder.run() => {}
                     () = prune(&self.context) => {}
                 }

@@ -6,14 +6,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use wa_rs::anyhow;
 use wa_rs::http::UreqHttpClient;
 use wa_rs::transport::TokioWebSocketTransportFactory;
 use wa_rs::wacore::net::{
-    HttpClient, HttpRequest, HttpResponse, StreamingHttpResponse, UploadBody,
+    HttpClient, HttpRequest, HttpResponse, StreamingHttpResponse, Transport, TransportEvent,
+    TransportFactory, UploadBody,
 };
+use wa_rs::wacore::stats::TransportResourceReport;
 
 use super::WhatsAppError;
+use super::recorder::Notes;
 use crate::store::{Batch, Space};
 
 /// The page that names the version of WhatsApp's web client.
@@ -56,12 +60,14 @@ impl Net {
         Ok(Self { url, http })
     }
 
-    pub(crate) fn transport(&self) -> TokioWebSocketTransportFactory {
+    /// The way to WhatsApp for one device.
+    pub(crate) fn transport(&self, notes: Notes) -> PatientTransportFactory {
         let factory = TokioWebSocketTransportFactory::new();
-        match &self.url {
+        let inner = match &self.url {
             Some(url) => factory.with_url(url.clone()),
             None => factory,
-        }
+        };
+        PatientTransportFactory { inner, notes }
     }
 
     pub(crate) fn http(&self) -> HttpGate {
@@ -71,6 +77,43 @@ impl Net {
     /// The version to claim, when it need not be fetched.
     pub(crate) fn version(&self) -> Option<(u32, u32, u32)> {
         self.url.is_some().then_some(SIMULATED_VERSION)
+    }
+}
+
+/// Makes connections on which nothing is written while the disk does not have what WhatsApp told before (`recorder`).
+pub(crate) struct PatientTransportFactory {
+    inner: TokioWebSocketTransportFactory,
+    notes: Notes,
+}
+
+#[async_trait]
+impl TransportFactory for PatientTransportFactory {
+    async fn create_transport(
+        &self,
+    ) -> anyhow::Result<(Arc<dyn Transport>, async_channel::Receiver<TransportEvent>)> {
+        let (inner, events) = self.inner.create_transport().await?;
+        Ok((Arc::new(PatientTransport { inner, notes: self.notes.clone() }), events))
+    }
+}
+
+struct PatientTransport {
+    inner: Arc<dyn Transport>,
+    notes: Notes,
+}
+
+#[async_trait]
+impl Transport for PatientTransport {
+    async fn send(&self, data: Bytes) -> anyhow::Result<()> {
+        self.notes.settled().await;
+        self.inner.send(data).await
+    }
+
+    async fn disconnect(&self) {
+        self.inner.disconnect().await;
+    }
+
+    fn resource_report(&self) -> Option<TransportResourceReport> {
+        self.inner.resource_report()
     }
 }
 

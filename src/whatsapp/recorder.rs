@@ -1,108 +1,175 @@
-//! Writes everything to the log except incoming messages: how far sent messages got, the device's states, groups and
+//! Writes down what happened outside of a message's arrival: how far sent messages got, the device's states, groups and
 //! calls. Only the recorder waits for the disk for these, so that the device's actor and WhatsApp's stream never do.
+//!
+//! WhatsApp forgets a receipt once the engine has acknowledged it, and the engine does so at once. Therefore what will be
+//! acknowledged is noted as a debt, and the transport writes nothing to WhatsApp while a debt that came before is open:
+//! the acknowledgement cannot reach WhatsApp before the disk has what it is about.
 
-use futures_util::future::join_all;
-use tokio::sync::mpsc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
 
 use crate::model::{
-    DeviceName, Event, EventData, EventId, EventType, MessageId, MessageStatus, SentMessage,
-    StatusData, UnixMillis,
+    DeviceName, Event, EventData, EventId, EventType, MessageId, MessageStatus, UnixMillis,
 };
-use crate::store::{NewEvent, Store};
+use crate::store::{NewEvent, Store, StoreError};
 
-/// The most records in one write.
+/// As many records as one write takes.
 const BATCH: usize = 256;
+/// How long to wait after a write that failed.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// What the recorder is given to write.
 #[derive(Debug)]
 pub(crate) enum Record {
     /// Messages we sent got further.
-    Advance {
-        ids: Vec<MessageId>,
-        status: MessageStatus,
-    },
+    Advance { ids: Vec<MessageId>, status: MessageStatus },
+    /// Something happened.
     Event(Event),
 }
 
+/// What the others of a device tell its recorder with. Clones tell the same one.
+#[derive(Clone)]
+pub(crate) struct Notes {
+    records: mpsc::UnboundedSender<(Record, Option<Debt>)>,
+    debts: Arc<Debts>,
+}
+
+impl Notes {
+    pub(crate) fn new() -> (Self, mpsc::UnboundedReceiver<(Record, Option<Debt>)>) {
+        let (records, noted) = mpsc::unbounded_channel();
+        (Self { records, debts: Arc::default() }, noted)
+    }
+
+    /// Notes something that WhatsApp will not hear an acknowledgement of.
+    pub(crate) fn note(&self, record: Record) {
+        // The recorder goes away only with its device; then nobody needs to be told.
+        drop(self.records.send((record, None)));
+    }
+
+    /// Notes what a debt is about; it is paid when the disk has it.
+    pub(crate) fn pay(&self, debt: Debt, record: Record) {
+        drop(self.records.send((record, Some(debt))));
+    }
+
+    /// WhatsApp told something that will be acknowledged.
+    pub(crate) fn owe(&self) -> Debt {
+        let mut open = self.debts.lock();
+        let number = open.next;
+        open.next += 1;
+        open.numbers.insert(number);
+        Debt { number, debts: Arc::clone(&self.debts) }
+    }
+
+    /// Resolves when every debt that is open now is paid.
+    pub(crate) async fn settled(&self) {
+        let mut paid = self.debts.paid.subscribe();
+        let next = self.debts.lock().next;
+        let settled = || self.debts.lock().numbers.first().is_none_or(|oldest| *oldest >= next);
+        while !settled() {
+            // The sender lives as long as `self`.
+            paid.changed().await.ok();
+        }
+    }
+}
+
+/// Something that WhatsApp told and the disk does not have yet. It ends when this is dropped, also when there is nothing
+/// to write after all.
+#[derive(Debug)]
+pub(crate) struct Debt {
+    number: u64,
+    debts: Arc<Debts>,
+}
+
+impl Drop for Debt {
+    fn drop(&mut self) {
+        self.debts.lock().numbers.remove(&self.number);
+        self.debts.paid.send_replace(());
+    }
+}
+
+#[derive(Debug, Default)]
+struct Debts {
+    open: Mutex<Open>,
+    paid: watch::Sender<()>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    numbers: BTreeSet<u64>,
+    next: u64,
+}
+
+impl Debts {
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The writer of one device.
 pub(crate) struct Recorder {
     pub(crate) store: Store,
     pub(crate) device: DeviceName,
-    pub(crate) records: mpsc::UnboundedReceiver<Record>,
+    pub(crate) records: mpsc::UnboundedReceiver<(Record, Option<Debt>)>,
 }
 
 impl Recorder {
-    /// Writes until every sender is gone.
+    /// Writes until nobody is left to send records. What cannot be written now is tried again: WhatsApp waits meanwhile.
     pub(crate) async fn run(&mut self) {
         while let Some(first) = self.records.recv().await {
-            self.write(first).await;
+            let batch = self.gather(first);
+            while let Err(error) = self.write(&batch).await {
+                tracing::error!(device = %self.device, %error, "What WhatsApp told could not be written; trying again.");
+                tokio::time::sleep(PAUSE).await;
+            }
         }
     }
 
-    /// Writes what is waiting, without waiting for more.
+    /// Writes what is waiting now.
     pub(crate) async fn drain(&mut self) {
         while let Ok(first) = self.records.try_recv() {
-            self.write(first).await;
+            let batch = self.gather(first);
+            if let Err(error) = self.write(&batch).await {
+                tracing::error!(device = %self.device, %error, "What WhatsApp told could not be written.");
+            }
         }
     }
 
-    async fn write(&mut self, first: Record) {
+    fn gather(&mut self, first: (Record, Option<Debt>)) -> Vec<(Record, Option<Debt>)> {
         let mut batch = vec![first];
-        while batch.len() < BATCH {
-            match self.records.try_recv() {
-                Ok(record) => batch.push(record),
-                Err(_) => break,
-            }
+        while batch.len() < BATCH
+            && let Ok(next) = self.records.try_recv()
+        {
+            batch.push(next);
         }
-        // Advances wait for the disk together: the store commits them as a group.
-        let written = join_all(batch.into_iter().map(|record| self.settle(record))).await;
-        let events: Vec<NewEvent> = written.iter().flatten().map(NewEvent::from).collect();
-        if events.is_empty() {
-            return;
-        }
-        if let Err(error) = self.store.log().append(events).await {
-            tracing::error!(device = %self.device, %error, "Events could not be written.");
-        }
+        batch
     }
 
-    async fn settle(&self, record: Record) -> Vec<Event> {
-        let (ids, status) = match record {
-            Record::Event(event) => return vec![event],
-            Record::Advance { ids, status } => (ids, status),
-        };
-        let queue = self.store.queue();
-        let moved = join_all(ids.iter().map(|id| queue.advance(&self.device, id, status.clone())));
-        let mut events = Vec::new();
-        for outcome in moved.await {
-            match outcome {
-                Ok(Some(message)) => events.push(status_event(&message)),
-                // Not our message, or it had got further already.
-                Ok(None) => {}
-                Err(error) => {
-                    tracing::error!(device = %self.device, %error, "A status could not be written.");
+    /// Writing the same again changes nothing: a status only goes forward, and an event is appended once.
+    async fn write(&self, batch: &[(Record, Option<Debt>)]) -> Result<(), StoreError> {
+        let (mut steps, mut events) = (Vec::new(), Vec::new());
+        for (record, _) in batch {
+            match record {
+                Record::Advance { ids, status } => {
+                    steps.extend(ids.iter().map(|id| (id.clone(), status.clone())));
                 }
+                Record::Event(event) => events.push(NewEvent::from(event)),
             }
         }
-        events
-    }
-}
-
-/// The event that says how far `message` got.
-pub(crate) fn status_event(message: &SentMessage) -> Event {
-    let kind = EventType::MessageStatus;
-    let to = message.request.to.jid().as_str().to_owned();
-    let status = message.status.as_str().to_owned();
-    let code = match &message.status {
-        MessageStatus::Failed { code, .. } => Some(code.clone()),
-        _ => None,
-    };
-    let device = message.device.clone();
-    let id = message.id.as_str();
-    Event {
-        id: EventId::derive(&[device.as_str(), &to, "", id, kind.as_str(), &status]),
-        kind,
-        timestamp: UnixMillis::now(),
-        data: EventData::Status(StatusData { id: id.to_owned(), to, status, code }),
-        device,
+        let advanced = async {
+            if steps.is_empty() {
+                return Ok(());
+            }
+            self.store.queue().advance_all(&self.device, steps).await.map(drop)
+        };
+        let appended = async {
+            if events.is_empty() { Ok(()) } else { self.store.log().append(events).await }
+        };
+        // Side by side, so that one commit takes both.
+        let (advanced, appended) = tokio::join!(advanced, appended);
+        advanced.and(appended)
     }
 }
 
@@ -116,5 +183,29 @@ pub(crate) fn resolved(device: &DeviceName, lid: &str, phone: &str) -> Event {
         timestamp: UnixMillis::now(),
         device: device.clone(),
         data: EventData::Other(serde_json::json!({ "jid": jid, "phone": phone, "lid": lid })),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[test]
+    fn what_came_before_must_be_paid_and_what_comes_after_need_not() {
+        let (notes, mut noted) = Notes::new();
+        assert!(notes.settled().now_or_never().is_some(), "nothing is owed");
+        let (first, second) = (notes.owe(), notes.owe());
+        let mut wait = Box::pin(notes.settled());
+        assert!(wait.as_mut().now_or_never().is_none());
+        let third = notes.owe();
+        drop(second);
+        assert!(wait.as_mut().now_or_never().is_none(), "the first is open");
+        notes.pay(first, Record::Advance { ids: Vec::new(), status: MessageStatus::Read });
+        assert!(wait.as_mut().now_or_never().is_none(), "noted is not written");
+        drop(noted.try_recv().unwrap());
+        assert!(wait.as_mut().now_or_never().is_some(), "the third came later");
+        drop(third);
     }
 }

@@ -3,7 +3,7 @@
 use crate::model::DeviceName;
 use crate::store::StoreError;
 use crate::store::key::{Key, Parts};
-use crate::store::state::State;
+use crate::store::outbox::Outbox;
 use crate::store::txn::Txn;
 
 /// What is known of a device's messages without reading them.
@@ -17,11 +17,11 @@ pub(super) struct Counts {
 
 impl Counts {
     pub(super) fn load(
-        state: &State,
+        outbox: &Outbox,
         txn: &Txn<'_>,
         device: &DeviceName,
     ) -> Result<Self, StoreError> {
-        let Some(row) = txn.get(&state.queue, Key::new(b'n').device(device))? else {
+        let Some(row) = txn.get(&outbox.queue, Key::new(b'n').device(device))? else {
             return Ok(Self::default());
         };
         let mut parts = Parts::of(&row);
@@ -31,8 +31,8 @@ impl Counts {
         }
     }
 
-    pub(super) fn save(&self, state: &State, txn: &mut Txn<'_>, device: &DeviceName) {
+    pub(super) fn save(&self, outbox: &Outbox, txn: &mut Txn<'_>, device: &DeviceName) {
         let row = Key::default().number(self.waiting).number(self.last);
-        txn.put(&state.queue, Key::new(b'n').device(device), row.into_bytes());
+        txn.put(&outbox.queue, Key::new(b'n').device(device), row.into_bytes());
     }
 }

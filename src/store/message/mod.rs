@@ -1,5 +1,5 @@
 //! The send queue: every message a caller was promised, how far it got, and the idempotency keys under which they
-//! came. Rows live in `state/`.
+//! came. Rows live in `outbox/`, so that a message's status and the event that tells it are one commit.
 
 mod counts;
 mod row;
@@ -10,22 +10,25 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
-use fjall::Readable;
+use fjall::{Readable, Snapshot};
 use sha2::{Digest, Sha256};
 use tokio::sync::{broadcast, watch};
 
 use self::counts::Counts;
 use self::row::{Row, order_at};
+pub(super) use self::sweep::sweep;
 use super::StoreError;
 use super::disk::Room;
 use super::json::{from_json, to_json};
 use super::key::Key;
+use super::log::{NewEvent, Tails, append};
+use super::outbox::Outbox;
 use super::reader::Readers;
-use super::state::State;
 use super::txn::Txn;
 use super::writer::{Promise, Writer};
 use crate::model::{
-    DeviceName, IdempotencyKey, MessageId, MessageStatus, SendRequest, SentMessage, UnixMillis,
+    DeviceName, Event, IdempotencyKey, MessageId, MessageStatus, SendRequest, SentMessage,
+    UnixMillis,
 };
 
 /// What came of queueing a message.
@@ -48,9 +51,10 @@ const CHANGES: usize = 256;
 
 /// The queue of all devices.
 pub struct SendQueue {
-    writer: Writer<State>,
+    writer: Writer<Outbox>,
     readers: Readers,
     nudges: Nudges,
+    tails: Tails,
     changes: broadcast::Sender<SentMessage>,
 }
 
@@ -66,9 +70,9 @@ impl Nudges {
 }
 
 impl SendQueue {
-    pub(super) fn new(writer: Writer<State>, readers: Readers) -> Self {
+    pub(super) fn new(writer: Writer<Outbox>, readers: Readers, tails: Tails) -> Self {
         let changes = broadcast::Sender::new(CHANGES);
-        Self { writer, readers, nudges: Nudges::default(), changes }
+        Self { writer, readers, nudges: Nudges::default(), tails, changes }
     }
 
     /// Puts a message on disk together with its idempotency key, durable before `Ok`. A message id that is known already
@@ -81,9 +85,9 @@ impl SendQueue {
     ) -> Result<Enqueued, StoreError> {
         let nudges = self.nudges.clone();
         self.writer
-            .run(Promise::Durable, Room::Promise, move |state, txn| {
+            .run(Promise::Durable, Room::Promise, move |outbox, txn| {
                 let device = message.device.clone();
-                let outcome = enqueue(state, txn, message, key.as_ref(), limit)?;
+                let outcome = enqueue(outbox, txn, message, key.as_ref(), limit)?;
                 if matches!(outcome, Enqueued::Queued(_)) {
                     txn.after_commit(move || {
                         nudges.with(&device, |n| n.send_modify(|n| *n = n.wrapping_add(1)));
@@ -107,21 +111,38 @@ impl SendQueue {
         let device = device.clone();
         self.readers
             .run(move |databases| {
-                let (state, now) = (&databases.state, databases.state.db.snapshot());
-                let read = |key: Key| now.get(&state.queue, key).map_err(StoreError::database);
+                let (outbox, now) = (&databases.outbox, databases.outbox.db.snapshot());
+                let read = |key: Key| now.get(&outbox.queue, key).map_err(StoreError::database);
                 // A key without its message: their commit is under way, so whoever enqueues next will know.
                 read(key)?.map_or(Ok(None), |row| known(&row, &request, &device, read))
             })
             .await
     }
 
-    /// Messages of a device still `Queued`, oldest first.
-    pub async fn queued(
+    /// Messages of a device that WhatsApp does not have yet, as far as is known: those after the place `after`, each with
+    /// its own place, oldest first.
+    pub async fn pending(
         &self,
         device: &DeviceName,
+        after: u64,
         limit: usize,
-    ) -> Result<Vec<SentMessage>, StoreError> {
-        self.listed(b'q', device, limit, false).await
+    ) -> Result<Vec<(u64, SentMessage)>, StoreError> {
+        let device = device.clone();
+        self.readers
+            .run(move |databases| {
+                let (outbox, now) = (&databases.outbox, databases.outbox.db.snapshot());
+                let prefix = Key::new(b'q').device(&device);
+                let from = prefix.clone().number(after.saturating_add(1)).into_bytes();
+                let to = prefix.number(u64::MAX).into_bytes();
+                let mut found = Vec::new();
+                for guard in now.range(&outbox.queue, from..=to).take(limit) {
+                    let id = guard.value().map_err(StoreError::database)?;
+                    let row = row_of(&now, outbox, &device, &id)?;
+                    found.push((row.order, row.message));
+                }
+                Ok(found)
+            })
+            .await
     }
 
     pub async fn get(
@@ -132,7 +153,7 @@ impl SendQueue {
         let key = message_key(device, id);
         self.readers
             .run(move |databases| {
-                let row = databases.state.queue.get(key).map_err(StoreError::database)?;
+                let row = databases.outbox.queue.get(key).map_err(StoreError::database)?;
                 row.map(|row| Ok(from_json::<Row>(&row)?.message)).transpose()
             })
             .await
@@ -148,21 +169,37 @@ impl SendQueue {
     }
 
     /// Moves a message on. `None` when it is unknown or the status is no progress; else the message as it is now.
-    /// Durable before `Ok`.
     pub async fn advance(
         &self,
         device: &DeviceName,
         id: &MessageId,
         status: MessageStatus,
     ) -> Result<Option<SentMessage>, StoreError> {
-        let (device, id, changes) = (device.clone(), id.clone(), self.changes.clone());
+        Ok(self.advance_all(device, vec![(id.clone(), status)]).await?.pop())
+    }
+
+    /// Moves messages on, in this order, and appends the event of every step to the log in the same commit: whoever reads
+    /// the log sees states go forward only. The answer is what moved. Durable before `Ok`, but for `sent`: when a power
+    /// cut takes that, the message goes out again.
+    pub async fn advance_all(
+        &self,
+        device: &DeviceName,
+        steps: Vec<(MessageId, MessageStatus)>,
+    ) -> Result<Vec<SentMessage>, StoreError> {
+        let (device, tails, changes) = (device.clone(), self.tails.clone(), self.changes.clone());
+        let lazy = steps.iter().all(|(_, status)| *status == MessageStatus::Sent);
+        let promise = if lazy { Promise::Lazy } else { Promise::Durable };
         self.writer
-            .run(Promise::Durable, Room::Essential, move |state, txn| {
-                let moved = advance(state, txn, &device, &id, status)?;
-                if let Some(message) = moved.clone() {
-                    // An error only means that nobody listens.
-                    txn.after_commit(move || drop(changes.send(message)));
+            .run(promise, Room::Essential, move |outbox, txn| {
+                let mut moved = Vec::new();
+                for (id, status) in steps {
+                    moved.extend(advance(outbox, txn, &device, &id, status)?);
                 }
+                let events = moved.iter().map(|message| NewEvent::from(&Event::of_status(message)));
+                append(outbox, txn, events.collect(), &tails)?;
+                let told = moved.clone();
+                // An error only means that nobody listens.
+                txn.after_commit(move || told.into_iter().for_each(|now| drop(changes.send(now))));
                 Ok(moved)
             })
             .await
@@ -188,17 +225,14 @@ impl SendQueue {
         let device = device.clone();
         self.readers
             .run(move |databases| {
-                let (state, now) = (&databases.state, databases.state.db.snapshot());
-                let mut index = now.prefix(&state.queue, Key::new(tag).device(&device));
+                let (outbox, now) = (&databases.outbox, databases.outbox.db.snapshot());
+                let mut index = now.prefix(&outbox.queue, Key::new(tag).device(&device));
                 let mut found = Vec::new();
                 while found.len() < limit {
                     let next = if newest_first { index.next_back() } else { index.next() };
                     let Some(guard) = next else { break };
                     let id = guard.value().map_err(StoreError::database)?;
-                    let key = Key::new(b'm').device(&device).rest(&id);
-                    let row = now.get(&state.queue, key).map_err(StoreError::database)?;
-                    let row = row.ok_or_else(|| StoreError::Damaged("a queued message".into()))?;
-                    found.push(from_json::<Row>(&row)?.message);
+                    found.push(row_of(&now, outbox, &device, &id)?.message);
                 }
                 Ok(found)
             })
@@ -207,13 +241,13 @@ impl SendQueue {
 }
 
 fn enqueue(
-    state: &State,
+    outbox: &Outbox,
     txn: &mut Txn<'_>,
     message: SentMessage,
     key: Option<&IdempotencyKey>,
     limit: usize,
 ) -> Result<Enqueued, StoreError> {
-    let (queue, device) = (&state.queue, &message.device);
+    let (queue, device) = (&outbox.queue, &message.device);
     let request: [u8; 32] = Sha256::digest(to_json(&message.request)?).into();
     let hash: Option<[u8; 32]> = key.map(|key| Sha256::digest(key.as_str()).into());
     let key = hash.map(|hash| Key::new(b'k').device(device).rest(hash));
@@ -229,7 +263,7 @@ fn enqueue(
         let same = known.request == message.request;
         return Ok(if same { Enqueued::Known(known) } else { Enqueued::Conflict });
     }
-    let mut counts = Counts::load(state, txn, device)?;
+    let mut counts = Counts::load(outbox, txn, device)?;
     if counts.waiting >= limit as u64 {
         return Ok(Enqueued::Full);
     }
@@ -241,11 +275,11 @@ fn enqueue(
         txn.put(queue, key, [request.as_slice(), &id].concat());
     }
     txn.put(queue, Key::new(b't').device(device).number(order), id.clone());
-    if message.status == MessageStatus::Queued {
+    if !message.status.is_settled() {
         txn.put(queue, Key::new(b'q').device(device).number(order), id);
         counts.waiting += 1;
     }
-    counts.save(state, txn, device);
+    counts.save(outbox, txn, device);
     let key = hash.map(|hash| HEXLOWER.encode(&hash));
     let row = Row { order, key, message };
     txn.put(queue, place, to_json(&row)?);
@@ -270,28 +304,40 @@ fn known<T: AsRef<[u8]>>(
 }
 
 fn advance(
-    state: &State,
+    outbox: &Outbox,
     txn: &mut Txn<'_>,
     device: &DeviceName,
     id: &MessageId,
     status: MessageStatus,
 ) -> Result<Option<SentMessage>, StoreError> {
     let key = message_key(device, id);
-    let Some(row) = txn.get(&state.queue, &key)? else { return Ok(None) };
+    let Some(row) = txn.get(&outbox.queue, &key)? else { return Ok(None) };
     let mut row: Row = from_json(&row)?;
     if !row.message.status.may_become(&status) {
         return Ok(None);
     }
-    if row.message.status == MessageStatus::Queued {
-        txn.remove(&state.queue, Key::new(b'q').device(device).number(row.order));
-        let mut counts = Counts::load(state, txn, device)?;
+    if !row.message.status.is_settled() && status.is_settled() {
+        txn.remove(&outbox.queue, Key::new(b'q').device(device).number(row.order));
+        let mut counts = Counts::load(outbox, txn, device)?;
         counts.waiting = counts.waiting.saturating_sub(1);
-        counts.save(state, txn, device);
+        counts.save(outbox, txn, device);
     }
     row.message.status = status;
     row.message.updated = UnixMillis::now();
-    txn.put(&state.queue, key, to_json(&row)?);
+    txn.put(&outbox.queue, key, to_json(&row)?);
     Ok(Some(row.message))
+}
+
+/// The message that an index names.
+fn row_of(
+    now: &Snapshot,
+    outbox: &Outbox,
+    device: &DeviceName,
+    id: &[u8],
+) -> Result<Row, StoreError> {
+    let key = Key::new(b'm').device(device).rest(id);
+    let row = now.get(&outbox.queue, key).map_err(StoreError::database)?;
+    from_json(&row.ok_or_else(|| StoreError::Damaged("a queued message".to_owned()))?)
 }
 
 fn message_key(device: &DeviceName, id: &MessageId) -> Key {

@@ -1,44 +1,41 @@
 //! Old messages go: what nothing has happened to for a week, oldest first, and with it its idempotency key.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use data_encoding::HEXLOWER;
 
 use super::row::{Row, order_at};
-use crate::model::{DeviceName, MessageStatus, UnixMillis};
+use crate::model::{DeviceName, UnixMillis};
 use crate::store::StoreError;
 use crate::store::json::from_json;
 use crate::store::key::{Key, Parts, number};
-use crate::store::state::State;
+use crate::store::outbox::Outbox;
 use crate::store::txn::Txn;
-use crate::store::writer::Tidy;
 
 /// How long a message is kept after its last change, and with it its idempotency key.
 const KEEP: Duration = Duration::from_hours(7 * 24);
 /// Messages of a device removed at once when they are too old, once a minute: 720,000 a day, more than a device sends.
 const SWEEP: usize = 500;
 
-impl Tidy for State {
-    fn tidy(self: &Arc<Self>, txn: &mut Txn<'_>, now: UnixMillis) -> Result<(), StoreError> {
-        sweep(self, txn, now)
-    }
-}
-
-/// Removes messages that nothing has happened to for a week, oldest first. Queued ones stay: they are promises.
-fn sweep(state: &State, txn: &mut Txn<'_>, now: UnixMillis) -> Result<(), StoreError> {
+/// Removes messages that nothing has happened to for a week, oldest first. What WhatsApp does not have yet stays: it is
+/// promised.
+pub(in crate::store) fn sweep(
+    outbox: &Outbox,
+    txn: &mut Txn<'_>,
+    now: UnixMillis,
+) -> Result<(), StoreError> {
     let young = order_at(now.before(KEEP));
-    for (counts, _) in txn.scan(&state.queue, b"n", usize::MAX)? {
+    for (counts, _) in txn.scan(&outbox.queue, b"n", usize::MAX)? {
         let mut parts = Parts::of(&counts);
         parts.tag();
         let Some(device) = parts.device() else { continue };
-        sweep_device(state, txn, &device, now, young)?;
+        sweep_device(outbox, txn, &device, now, young)?;
     }
     Ok(())
 }
 
 fn sweep_device(
-    state: &State,
+    outbox: &Outbox,
     txn: &mut Txn<'_>,
     device: &DeviceName,
     now: UnixMillis,
@@ -48,7 +45,7 @@ fn sweep_device(
     let (mut from, mut removed) = (prefix.as_ref().to_vec(), 0);
     // Page by page, so that old messages that stay do not hide those after them.
     while removed < SWEEP {
-        let page = txn.scan_from(&state.queue, prefix.as_ref(), &from, SWEEP)?;
+        let page = txn.scan_from(&outbox.queue, prefix.as_ref(), &from, SWEEP)?;
         let Some((last, _)) = page.last() else { return Ok(()) };
         from = [last.as_slice(), &[0]].concat();
         for (index, id) in page {
@@ -57,16 +54,15 @@ fn sweep_device(
                 return Ok(());
             }
             let key = Key::new(b'm').device(device).rest(&id);
-            let Some(row) = txn.get(&state.queue, &key)? else { continue };
+            let Some(row) = txn.get(&outbox.queue, &key)? else { continue };
             let row: Row = from_json(&row)?;
-            if row.message.status == MessageStatus::Queued || now.since(row.message.updated) <= KEEP
-            {
+            if !row.message.status.is_settled() || now.since(row.message.updated) <= KEEP {
                 continue;
             }
-            txn.remove(&state.queue, index);
-            txn.remove(&state.queue, key);
+            txn.remove(&outbox.queue, index);
+            txn.remove(&outbox.queue, key);
             if let Some(hash) = row.key.and_then(|key| HEXLOWER.decode(key.as_bytes()).ok()) {
-                txn.remove(&state.queue, Key::new(b'k').device(device).rest(hash));
+                txn.remove(&outbox.queue, Key::new(b'k').device(device).rest(hash));
             }
             removed += 1;
         }

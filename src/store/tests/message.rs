@@ -31,6 +31,11 @@ fn ids(messages: &[SentMessage]) -> Vec<&str> {
     messages.iter().map(|message| message.id.as_str()).collect()
 }
 
+async fn waiting(queue: &SendQueue, device: &DeviceName, limit: usize) -> Vec<String> {
+    let rows = queue.pending(device, 0, limit).await.unwrap();
+    rows.into_iter().map(|(_, row)| row.id.to_string()).collect()
+}
+
 #[tokio::test]
 async fn messages_leave_in_the_order_they_came_and_survive() {
     let opened = open().await;
@@ -46,13 +51,20 @@ async fn messages_leave_in_the_order_they_came_and_survive() {
 
     let opened = opened.reopen().await;
     let queue = opened.store.queue();
-    assert_eq!(ids(&queue.queued(&a, 3).await.unwrap()), ["M1", "M2", "M3"]);
+    assert_eq!(waiting(queue, &a, 3).await, ["M1", "M2", "M3"]);
     assert_eq!(ids(&queue.recent(&a, 2).await.unwrap()), ["M5", "M4"]);
     let first = MessageId::parse("M1").unwrap();
     let sent = queue.advance(&a, &first, MessageStatus::Sent).await.unwrap().unwrap();
     assert_eq!(sent.status, MessageStatus::Sent);
-    assert_eq!(ids(&queue.queued(&a, 9).await.unwrap()), ["M2", "M3", "M4", "M5"]);
+    assert_eq!(waiting(queue, &a, 9).await.len(), 5, "WhatsApp does not have it yet");
+    let full = queue.enqueue(message("M6", "hi"), None, 5).await.unwrap();
+    assert!(matches!(full, Enqueued::Full));
     assert_eq!(queue.get(&a, &first).await.unwrap(), Some(sent));
+    queue.advance(&a, &first, MessageStatus::Accepted).await.unwrap().unwrap();
+    assert_eq!(waiting(queue, &a, 9).await, ["M2", "M3", "M4", "M5"]);
+    let places = queue.pending(&a, 0, 2).await.unwrap();
+    let after: Vec<_> = queue.pending(&a, places[1].0, 9).await.unwrap();
+    assert_eq!(after.iter().map(|(_, row)| row.id.as_str()).collect::<Vec<_>>(), ["M4", "M5"]);
     assert_eq!(queue.get(&device("b"), &first).await.unwrap(), None);
     let room = queue.enqueue(message("M6", "hi"), None, 5).await.unwrap();
     assert!(matches!(room, Enqueued::Queued(_)));
@@ -72,6 +84,63 @@ async fn a_status_only_moves_forward_and_is_told() {
     assert_eq!(changes.recv().await.unwrap().status, MessageStatus::Read);
     assert!(changes.try_recv().is_err());
     assert_eq!(queue.get(&a, &id).await.unwrap().unwrap().status, MessageStatus::Read);
+}
+
+#[tokio::test]
+async fn every_step_is_an_event_and_none_goes_back() {
+    let opened = open().await;
+    let (a, queue) = (device("a"), opened.store.queue());
+    queue.enqueue(message("M1", "hi"), None, 9).await.unwrap();
+    let id = MessageId::parse("M1").unwrap();
+    let steps = [
+        MessageStatus::Delivered,
+        MessageStatus::Sent,
+        MessageStatus::Accepted,
+        MessageStatus::Read,
+        MessageStatus::Delivered,
+    ];
+    let all = queue.advance_all(&a, steps.map(|status| (id.clone(), status)).into()).await.unwrap();
+    assert_eq!(all.len(), 2);
+    // Written again after a crash that came before the answer: nothing new.
+    assert!(queue.advance(&a, &id, MessageStatus::Read).await.unwrap().is_none());
+    let page = opened.store.log().read_after(&a, Seq(0), 9).await.unwrap();
+    let told = page.events.iter().map(|event| {
+        let body: serde_json::Value = serde_json::from_slice(&event.body).unwrap();
+        body["data"]["status"].as_str().unwrap().to_owned()
+    });
+    assert_eq!(told.collect::<Vec<_>>(), ["delivered", "read"]);
+}
+
+#[tokio::test]
+async fn a_queue_of_the_first_format_moves_into_the_outbox() {
+    let opened = open().await;
+    opened.store.queue().enqueue(message("M1", "hi"), key("k"), 9).await.unwrap();
+    opened.store.close().await.unwrap();
+    // As the first format had it: the same rows, in the other database.
+    let (state, outbox) = databases(&opened.dir);
+    let old = database::keyspace(&state.db, "queue", database::MIB).unwrap();
+    for guard in outbox.queue.iter() {
+        let (key, value) = guard.into_inner().unwrap();
+        old.insert(key.clone(), value).unwrap();
+        outbox.queue.remove(key).unwrap();
+    }
+    drop((old, state, outbox));
+    for _ in 0..2 {
+        let store = Store::open(options(opened.dir.path())).await.unwrap();
+        assert_eq!(waiting(store.queue(), &device("a"), 9).await, ["M1"]);
+        let again = store.queue().enqueue(message("M2", "hi"), key("k"), 9).await.unwrap();
+        assert!(matches!(again, Enqueued::Known(_)));
+        store.close().await.unwrap();
+    }
+    let (state, _outbox) = databases(&opened.dir);
+    assert!(database::keyspace(&state.db, "queue", database::MIB).unwrap().is_empty().unwrap());
+}
+
+fn databases(dir: &tempfile::TempDir) -> (Arc<State>, Arc<Outbox>) {
+    let limits = Limits { keep: Duration::from_hours(72), max_size: 1 << 28 };
+    let state = State::open(&dir.path().join("state")).unwrap();
+    let outbox = Outbox::open(&dir.path().join("outbox"), limits).unwrap();
+    (Arc::new(state), Arc::new(outbox))
 }
 
 #[tokio::test]
@@ -105,12 +174,12 @@ async fn the_same_key_at_the_same_time_queues_once() {
 }
 
 /// Sweeps as of in so many days; the rows left.
-fn sweep(state: &Arc<State>, days: u64) -> usize {
+fn sweep(outbox: &Arc<Outbox>, days: u64) -> usize {
     let mut group = txn::Group::default();
     let then = UnixMillis::now().after(Duration::from_secs(days * 24 * 3600));
-    group.run(|txn| state.tidy(txn, then)).unwrap();
-    group.commit(&state.db, fjall::PersistMode::Buffer).unwrap();
-    state.queue.len().unwrap()
+    group.run(|txn| outbox.tidy(txn, then)).unwrap();
+    group.commit(&outbox.db, fjall::PersistMode::Buffer).unwrap();
+    outbox.queue.len().unwrap()
 }
 
 #[tokio::test]
@@ -123,11 +192,11 @@ async fn old_messages_that_stay_do_not_keep_those_behind_them() {
     let last = MessageId::parse("M600").unwrap();
     queue.advance(&device("a"), &last, MessageStatus::Accepted).await.unwrap();
     opened.store.close().await.unwrap();
-    let state = Arc::new(State::open(&opened.dir.path().join("state")).unwrap());
-    let before = state.queue.len().unwrap();
+    let (_state, outbox) = databases(&opened.dir);
+    let before = outbox.queue.len().unwrap();
     // The message and its place.
-    assert_eq!(sweep(&state, 8), before - 2);
-    assert!(state.queue.get(Key::new(b'm').device(&device("a")).rest("M600")).unwrap().is_none());
+    assert_eq!(sweep(&outbox, 8), before - 2);
+    assert!(outbox.queue.get(Key::new(b'm').device(&device("a")).rest("M600")).unwrap().is_none());
 }
 
 #[tokio::test]
@@ -141,12 +210,12 @@ async fn a_week_after_its_last_change_a_message_goes_with_its_key() {
     queue.advance(&device("a"), &id, MessageStatus::Accepted).await.unwrap();
     opened.store.close().await.unwrap();
 
-    let state = Arc::new(State::open(&opened.dir.path().join("state")).unwrap());
-    let sweep = |days: u64| sweep(&state, days);
-    // Two messages, their two places, one queued, one key, one count.
+    let (state, outbox) = databases(&opened.dir);
+    let sweep = |days: u64| sweep(&outbox, days);
+    // Two messages, their two places, one pending, one key, one count.
     assert_eq!(sweep(6), 7);
     assert_eq!(sweep(8), 4);
-    drop(state);
+    drop((state, outbox));
     let store = Store::open(options(opened.dir.path())).await.unwrap();
     assert_eq!(ids(&store.queue().recent(&device("a"), 9).await.unwrap()), ["M2"]);
     let reused = store.queue().enqueue(message("M3", "ho"), key("k"), 9).await.unwrap();

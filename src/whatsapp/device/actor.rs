@@ -26,6 +26,8 @@ const ROOM: Duration = Duration::from_secs(2);
 const STABLE: Duration = Duration::from_secs(30);
 /// How often an unlinked client may fail before the linking is given up.
 const LINK_TRIES: u32 = 5;
+/// The longest pause between two connections that were replaced because a message got no ack.
+pub(crate) const LONGEST_SILENCE: Duration = Duration::from_mins(15);
 /// How long "sending is locked" is shown when WhatsApp does not say until when.
 pub(crate) const LOCK_SHOWN: Duration = Duration::from_mins(10);
 /// The shortest pause after WhatsApp itself asked for one.
@@ -75,6 +77,8 @@ pub(crate) struct Device {
     pub(crate) locked: Option<(Option<UnixMillis>, Instant)>,
     pub(crate) why: Disconnect,
     pub(crate) backoff: Backoff,
+    /// When a message without an ack last cost the connection, and how long it may not do so again.
+    pub(crate) unacked: Option<(Duration, Instant)>,
     pub(crate) retry: Option<Instant>,
     /// The connection that ends next is followed by another at once.
     pub(crate) again: bool,
@@ -105,6 +109,7 @@ impl Device {
             locked: None,
             why: Disconnect::Starting,
             backoff: Backoff::default(),
+            unacked: None,
             retry: None,
             again: false,
             erasure: Erasure::No,

@@ -111,7 +111,7 @@ impl Running {
         let backend: Arc<dyn Backend> = Arc::<SessionStore>::clone(backend);
         let mut builder = Bot::builder()
             .with_backend_arc(backend)
-            .with_transport_factory(context.net.transport())
+            .with_transport_factory(context.net.transport(context.notes.clone()))
             .with_http_client(context.net.http())
             .with_device_props(props)
             .with_inbound_durability_hook(Inbox::new(&context));

@@ -33,6 +33,8 @@ pub(crate) enum Notice {
     Outdated,
     /// The server failed or refused; its code.
     Server(u16),
+    /// The connection lives, and WhatsApp does not say that it has a message.
+    Unacked,
     /// A send was refused with 463.
     SendingLocked,
     /// Until when sending is locked, when WhatsApp says so.

@@ -57,8 +57,14 @@ impl Observer {
         drop(self.context.notices.send((self.generation, notice)));
     }
 
-    fn record(&self, record: Record) {
-        drop(self.context.recorder.send(record));
+    fn note(&self, record: Record) {
+        self.context.notes.note(record);
+    }
+
+    /// Notes what the engine acknowledges next.
+    fn owe(&self, record: Record) {
+        let notes = &self.context.notes;
+        notes.pay(notes.owe(), record);
     }
 
     /// The engine confirms a scan before its new identity is on disk; a crash now would orphan the link.
@@ -87,7 +93,7 @@ impl Observer {
         if error == Some("463") {
             self.tell(Notice::SendingLocked);
         }
-        self.record(Record::Advance { ids: vec![id], status });
+        self.note(Record::Advance { ids: vec![id], status });
     }
 
     fn receipt(&self, receipt: &wa_rs::types::events::Receipt) {
@@ -103,7 +109,7 @@ impl Observer {
             return;
         }
         let ids = receipt.message_ids.iter().filter_map(|id| MessageId::parse(id)).collect();
-        self.record(Record::Advance { ids, status });
+        self.owe(Record::Advance { ids, status });
     }
 }
 
@@ -158,8 +164,10 @@ impl EventHandler for Observer {
             Event::Messages(batch) => {
                 if let Some(client) = self.client() {
                     let (context, batch) = (Arc::clone(&self.context), Arc::clone(&batch.messages));
+                    let debt = context.notes.owe();
                     self.context.tasks.spawn("keep messages", async move {
                         hook::keep_late(&context, &client, &batch).await;
+                        drop(debt);
                     });
                 }
             }
@@ -168,9 +176,10 @@ impl EventHandler for Observer {
             {
                 if let Some(client) = self.client() {
                     let (context, gone) = (Arc::clone(&self.context), gone.clone());
+                    let debt = context.notes.owe();
                     self.context.tasks.spawn("keep unavailable", async move {
                         let kind = gone.unavailable_type.as_str();
-                        hook::keep_unavailable(&context, &client, &gone.info, kind).await;
+                        hook::keep_unavailable(&context, &client, &gone.info, kind, debt).await;
                     });
                 }
             }
@@ -180,7 +189,7 @@ impl EventHandler for Observer {
             Event::Receipt(receipt) => self.receipt(receipt),
             _ => {
                 if let Some(event) = notification::notification(&self.context.name, &event) {
-                    self.record(Record::Event(event));
+                    self.owe(Record::Event(event));
                 }
             }
         }

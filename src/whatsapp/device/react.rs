@@ -8,17 +8,21 @@ use std::time::Duration;
 use tokio::time::Instant;
 use wa_rs::client::Client;
 
-use super::actor::{Current, Device, LOCK_SHOWN, Wish, account};
+use super::actor::{Current, Device, LOCK_SHOWN, LONGEST_SILENCE, Wish, account};
 use super::notice::Notice;
 use super::probe::Health;
 use crate::model::{
     Degradation, DeviceState, Disconnect, Linking, LoggedOut, Pending, Shown, Stop, UnixMillis,
 };
+use crate::whatsapp::send::lanes::ACK_PATIENCE;
 
 impl Device {
     pub(crate) fn react(&mut self, generation: u64, notice: Notice) {
         if let Notice::Erased(done) = notice {
             return self.erased(done);
+        }
+        if matches!(notice, Notice::Unacked) {
+            return self.unacked();
         }
         if generation != self.generation {
             return;
@@ -84,7 +88,7 @@ impl Device {
                 self.amend(|current| current.client = None);
             }
             Notice::Ended(ending) => self.ended(ending),
-            Notice::Erased(_) => {}
+            Notice::Erased(_) | Notice::Unacked => {}
             ending => self.conclude(&ending),
         }
     }
@@ -198,6 +202,24 @@ impl Device {
             Health::Online => self.online(&client, false),
             Health::Silent => self.online(&client, true),
         }
+    }
+
+    /// The connection may lead nowhere although it looks alive, so another one is tried, but not in a hurry: it may be the
+    /// message that WhatsApp does not like.
+    fn unacked(&mut self) {
+        if self.client().is_none() {
+            return;
+        }
+        let pause = match self.unacked {
+            Some((pause, last)) if last.elapsed() < pause => return,
+            Some((pause, last)) if last.elapsed() < LONGEST_SILENCE * 2 => {
+                (pause * 2).min(LONGEST_SILENCE)
+            }
+            _ => ACK_PATIENCE * 2,
+        };
+        self.unacked = Some((pause, Instant::now()));
+        tracing::warn!(device = %self.context.name, "WhatsApp does not acknowledge a message; connecting anew.");
+        self.drop_connection(Disconnect::Closed);
     }
 
     fn give_up(&mut self) {

@@ -4,13 +4,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 use crate::model::{
     Account, DeviceData, DeviceName, DeviceState, DeviceStatus, Event, EventData, EventId,
     EventType, UnixMillis,
 };
-use crate::whatsapp::recorder::Record;
+use crate::whatsapp::recorder::{Notes, Record};
 
 pub(crate) type AllStatuses = Arc<BTreeMap<DeviceName, DeviceStatus>>;
 
@@ -20,7 +20,7 @@ pub(crate) struct StatusCell {
     name: DeviceName,
     own: watch::Sender<DeviceStatus>,
     all: watch::Sender<AllStatuses>,
-    recorder: mpsc::UnboundedSender<Record>,
+    notes: Notes,
 }
 
 impl StatusCell {
@@ -29,12 +29,12 @@ impl StatusCell {
         name: DeviceName,
         state: DeviceState,
         all: watch::Sender<AllStatuses>,
-        recorder: mpsc::UnboundedSender<Record>,
+        notes: Notes,
     ) -> Self {
         let status = DeviceStatus::new(state, UnixMillis::now());
         let own = watch::Sender::new(status.clone());
         all.send_modify(|map| drop(Arc::make_mut(map).insert(name.clone(), status)));
-        Self { name, own, all, recorder }
+        Self { name, own, all, notes }
     }
 
     pub(crate) fn watch(&self) -> watch::Receiver<DeviceStatus> {
@@ -124,8 +124,7 @@ impl StatusCell {
             device: self.name.clone(),
             data: EventData::Device(data),
         };
-        // The recorder goes away only with its device; then nobody needs to be told.
-        drop(self.recorder.send(Record::Event(event)));
+        self.notes.note(Record::Event(event));
     }
 }
 
@@ -139,21 +138,24 @@ fn newer(slot: &mut Option<UnixMillis>, at: UnixMillis, seconds: u64) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use tokio::sync::mpsc;
+
     use super::*;
     use crate::model::{Linking, Pending, Secret, Shown};
+    use crate::whatsapp::recorder::Debt;
 
-    fn cell() -> (StatusCell, mpsc::UnboundedReceiver<Record>) {
-        let (recorder, records) = mpsc::unbounded_channel();
+    fn cell() -> (StatusCell, mpsc::UnboundedReceiver<(Record, Option<Debt>)>) {
+        let (notes, records) = Notes::new();
         let name = DeviceName::parse("toko").unwrap();
         let state = DeviceState::Pending(Pending::NotStarted);
-        (StatusCell::new(name, state, watch::Sender::default(), recorder), records)
+        (StatusCell::new(name, state, watch::Sender::default(), notes), records)
     }
 
     #[test]
     fn a_new_qr_is_published_but_is_no_event() {
         let (cell, mut records) = cell();
         cell.set(DeviceState::Linking(Linking::default()));
-        assert!(matches!(records.try_recv(), Ok(Record::Event(_))));
+        assert!(matches!(records.try_recv(), Ok((Record::Event(_), None))));
         let qr = Shown { code: Secret::new("2@x"), expires_at: UnixMillis::from_secs(1) };
         cell.set(DeviceState::Linking(Linking { qr: Some(qr), ..Linking::default() }));
         assert!(records.try_recv().is_err());

@@ -3,7 +3,10 @@
 
 use std::time::Duration;
 
+use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
+use wa_rs::buffa::Message as _;
+use wa_rs::waproto::whatsapp as wa;
 
 use crate::model::{MediaKind, MessageId, UnixMillis};
 use crate::store::{Batch, Space, StoreError};
@@ -13,6 +16,9 @@ const MEDIA: &[u8] = b"media/";
 /// WhatsApp's hosts do not keep files much longer either.
 const KEEP_MEDIA: Duration = Duration::from_hours(7 * 24);
 const POLLS: &[u8] = b"poll/";
+const BUILT: &[u8] = b"built/";
+/// Longer than a message is tried; it is removed when WhatsApp has the message.
+const KEEP_BUILT: Duration = Duration::from_hours(30 * 24);
 /// People vote late.
 const KEEP_POLLS: Duration = Duration::from_hours(90 * 24);
 
@@ -104,6 +110,47 @@ impl PollRow {
     }
 }
 
+/// An outgoing message as it was first built, until WhatsApp has it.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct BuiltRow {
+    at: UnixMillis,
+    /// base64 of its encoding.
+    message: String,
+}
+
+impl BuiltRow {
+    pub(crate) fn put(batch: &mut Batch, id: &MessageId, message: &wa::Message) {
+        let row = Self { at: UnixMillis::now(), message: BASE64.encode(&message.encode_to_vec()) };
+        match serde_json::to_vec(&row) {
+            Ok(json) => batch.put(built_row(id), json),
+            Err(error) => tracing::error!(%error, "A message could not be serialised."),
+        }
+    }
+
+    pub(crate) async fn find(
+        space: &Space,
+        id: &MessageId,
+    ) -> Result<Option<wa::Message>, StoreError> {
+        let Some(row) = space.get(built_row(id)).await? else { return Ok(None) };
+        let row: Self = serde_json::from_slice(&row)
+            .map_err(|error| StoreError::Damaged(format!("a message: {error}")))?;
+        let bytes = BASE64.decode(row.message.as_bytes()).unwrap_or_default();
+        wa::Message::decode_from_slice(&bytes)
+            .map(Some)
+            .map_err(|error| StoreError::Damaged(format!("a message: {error}")))
+    }
+
+    pub(crate) async fn remove(space: &Space, id: &MessageId) -> Result<(), StoreError> {
+        let mut batch = Batch::new();
+        batch.remove(built_row(id));
+        space.write(batch).await
+    }
+}
+
+fn built_row(id: &MessageId) -> Vec<u8> {
+    [BUILT, id.as_str().as_bytes()].concat()
+}
+
 #[derive(Deserialize)]
 struct Age {
     at: UnixMillis,
@@ -113,7 +160,7 @@ struct Age {
 pub(crate) async fn prune(space: &Space) -> Result<(), StoreError> {
     let mut batch = Batch::new();
     let mut old = 0_usize;
-    for (rows, keep) in [(MEDIA, KEEP_MEDIA), (POLLS, KEEP_POLLS)] {
+    for (rows, keep) in [(MEDIA, KEEP_MEDIA), (POLLS, KEEP_POLLS), (BUILT, KEEP_BUILT)] {
         let horizon = UnixMillis::now().before(keep);
         for (key, value) in space.scan(rows).await? {
             let at = serde_json::from_slice::<Age>(&value).map(|row| row.at).unwrap_or_default();

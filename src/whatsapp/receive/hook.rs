@@ -18,7 +18,7 @@ use crate::whatsapp::context::Context;
 use crate::whatsapp::directory::{chat, person};
 use crate::whatsapp::history::poll;
 use crate::whatsapp::history::row::PollRow;
-use crate::whatsapp::recorder;
+use crate::whatsapp::recorder::{Debt, Record};
 
 /// Where the engine hands over messages before it acks them.
 pub(crate) struct Inbox {
@@ -43,24 +43,25 @@ impl InboundDurabilityHook for Inbox {
     }
 }
 
-/// Keeps messages that did not come through the hook (channels, recoveries). They are acked already, so a failure can
-/// only be logged.
+/// Keeps messages that did not come through the hook (channels, recoveries). Their ack does not wait for an answer, so a
+/// failure can only be logged.
 pub(crate) async fn keep_late(context: &Context, client: &Client, batch: &[InboundMessage]) {
     if let Err(error) = keep(context, client, batch).await {
         tracing::error!(device = %context.name, %error, "Messages could not be written.");
     }
 }
 
-/// Records a message that WhatsApp gives to phones only. Its content cannot be fetched, and it is acked already.
+/// Records a message that WhatsApp gives to phones only. Its content cannot be fetched.
 pub(crate) async fn keep_unavailable(
     context: &Context,
     client: &Client,
     info: &MessageInfo,
     kind: &str,
+    debt: Debt,
 ) {
     let (from, chat) = (person(client, info).await, chat(client, info).await);
     if let Some(event) = notification::unavailable(&context.name, info, kind, from, chat) {
-        drop(context.recorder.send(recorder::Record::Event(event)));
+        context.notes.pay(debt, Record::Event(event));
         context.status.heard(UnixMillis::now());
     }
 }

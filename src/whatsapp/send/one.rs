@@ -5,56 +5,96 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wa_rs::Jid;
-use wa_rs::client::Client;
+use wa_rs::client::{Client, ClientError};
 use wa_rs::features::ContactError;
-use wa_rs::send::SendOptions;
+use wa_rs::send::{SendError, SendOptions};
+use wa_rs::waproto::whatsapp as wa;
 
 use super::encode::EncodeError;
 use super::failure::Failure;
 use super::parts::{MessageParts, Quote};
 use super::{encode, forward, preview};
 use crate::model::{Content, MessageId, MessageStatus, Recipient, SentMessage, Thumbnail};
+use crate::store::Batch;
 use crate::whatsapp::context::Context;
 use crate::whatsapp::directory::{Known, lookup};
 use crate::whatsapp::history::lookup::find_in;
 use crate::whatsapp::history::poll;
+use crate::whatsapp::history::row::BuiltRow;
 use crate::whatsapp::media::transfer::{self, Wanted};
 use crate::whatsapp::receive::attachment::sent_file;
 
 /// How long the engine may take to write one message to the socket, lookups of the receiver's devices included.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// When this is dropped before its end, nobody knows whether the message was sent.
+/// `written` says whether the engine may have written it to the connection, also when this is dropped before its end.
 pub(crate) async fn send_one(
     context: &Arc<Context>,
     client: &Client,
     known: &Known,
     row: &SentMessage,
+    written: &mut bool,
 ) -> Result<(), Failure> {
     let to = address(client, known, &row.request.to).await?;
-    let parts = prepare(context, client, &to, row).await?;
-    let message = encode::message(&to, &row.request, parts).map_err(|error| match error {
-        EncodeError::Unknown => Failure::never("message_not_found", &error),
-        error => Failure::never("invalid_request", &error),
-    })?;
-    if let Content::Media { .. } = &row.request.content
-        && let Some(file) = sent_file(&message, &to.to_string(), row.request.view_once)
-    {
-        file.save(&context.store.space(&context.name), &row.id).await?;
-    }
+    let message = message(context, client, &to, row).await?;
     let options = SendOptions::default().with_message_id(row.id.as_str());
     // Looking up, fetching and uploading can take minutes, in which a caller may have taken the message back.
     let mut claim = context.claims.send(&row.id).ok_or(Failure::Withdrawn)?;
     let now = context.store.queue().get(&context.name, &row.id).await?;
-    if now.is_none_or(|now| now.status != MessageStatus::Queued) {
+    if now.is_none_or(|now| now.status.is_settled()) {
         return Err(Failure::Withdrawn);
     }
     claim.doubt();
+    *written = true;
     let sending = client.send_message_with_options(to, message, options);
     let sent = tokio::time::timeout(PATIENCE, sending).await;
     let sent = sent.map_err(|_| Failure::Later("the send took too long".to_owned()))?;
+    if let Err(error) = sent {
+        // A socket that fails may have taken all of it before.
+        *written = matches!(
+            error,
+            SendError::Client(ClientError::Socket(_) | ClientError::EncryptSend(_))
+        );
+        if !*written {
+            claim.settle();
+        }
+        return Err(error.into());
+    }
+    // From here on nobody takes it back, so this is written before the claim ends.
+    context.store.queue().advance(&context.name, &row.id, MessageStatus::Sent).await?;
     claim.settle();
-    sent.map(drop).map_err(Into::into)
+    Ok(())
+}
+
+/// The message as WhatsApp gets it. What cannot be made twice (an upload, a forwarded message that may be forgotten soon)
+/// is kept with the first try, so that every try sends the same.
+async fn message(
+    context: &Arc<Context>,
+    client: &Client,
+    to: &Jid,
+    row: &SentMessage,
+) -> Result<wa::Message, Failure> {
+    let space = context.store.space(&context.name);
+    let kept = matches!(row.request.content, Content::Media { .. } | Content::Forward { .. });
+    if kept && let Some(built) = BuiltRow::find(&space, &row.id).await? {
+        return Ok(built);
+    }
+    let parts = prepare(context, client, to, row).await?;
+    let message = encode::message(to, &row.request, parts).map_err(|error| match error {
+        EncodeError::Unknown => Failure::never("message_not_found", &error),
+        error => Failure::never("invalid_request", &error),
+    })?;
+    if kept {
+        let mut batch = Batch::new();
+        if let Content::Media { .. } = &row.request.content
+            && let Some(file) = sent_file(&message, &to.to_string(), row.request.view_once)
+        {
+            file.put(&mut batch, &row.id);
+        }
+        BuiltRow::put(&mut batch, &row.id, &message);
+        space.write(batch).await?;
+    }
+    Ok(message)
 }
 
 async fn address(client: &Client, known: &Known, to: &Recipient) -> Result<Jid, Failure> {

@@ -1,59 +1,66 @@
-//! Sends what the store's send queue holds. At most one message per chat is on its way, and no chat waits for another.
-//! After a crash, messages that are still `Queued` go out again under the same ids, so that receivers recognise them.
-//! Messages that were `Sent` without an ack do not: the next connection may still bring the ack or a receipt.
+//! Sends what the store's send queue holds, until WhatsApp has it. A message is written to the connection of the moment
+//! and stays in the queue until WhatsApp says that it has it; when the connection ends before that, or a crash comes
+//! between, it goes out again under its id, which receivers recognise. What may go when is decided in `lanes`.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
+use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use wa_rs::client::Client;
 
 use super::failure::Failure;
+use super::lanes::{Lanes, Next};
 use super::one::send_one;
 use super::pace::Pacer;
 use crate::config::Pace;
-use crate::model::{Content, Jid, MediaSource, MessageId, MessageStatus, SentMessage, UnixMillis};
+use crate::model::{Content, MediaSource, MessageId, MessageStatus, SentMessage, UnixMillis};
 use crate::whatsapp::context::Context;
+use crate::whatsapp::device::notice::Notice;
 use crate::whatsapp::directory::Known;
-use crate::whatsapp::recorder::{Record, status_event};
+use crate::whatsapp::history::row::BuiltRow;
 
-/// How many rows are read at once.
+/// How many messages are kept in memory; the others wait on the disk.
 const PAGE: usize = 512;
-/// How many messages are on their way at once.
+/// How many messages are being built and written at once.
 const IN_FLIGHT: usize = 16;
 /// How often a message is tried that WhatsApp does not take.
 const TRIES: u32 = 5;
-/// A message older than this is not worth sending any more.
+/// A message that was never written to a connection and is older than this is not worth sending any more.
 const EXPIRES: Duration = Duration::from_hours(24);
 /// How often the queue is looked at without being nudged.
 const LOOK: Duration = Duration::from_mins(1);
 
-pub(crate) struct Outgoing {
+pub(crate) struct SendLoop {
     context: Arc<Context>,
     live: watch::Receiver<Option<Arc<Client>>>,
     pace: watch::Receiver<Option<Pace>>,
     known: Known,
-    backlog: Vec<SentMessage>,
+    lanes: Lanes,
+    /// The place up to which the queue on the disk was read.
+    read_to: u64,
+    /// Whether there may be more after it.
     more: bool,
-    /// What is on its way, by chat.
-    busy: BTreeMap<Jid, MessageId>,
-    tries: BTreeMap<MessageId, (u32, Instant)>,
+    /// The connection that the messages without an ack were written to.
+    connection: Weak<Client>,
 }
 
 struct Landed {
-    row: SentMessage,
+    id: MessageId,
     outcome: Result<(), Failure>,
+    /// Whether the engine may have written it.
+    written: bool,
 }
 
 type Flying = FuturesUnordered<BoxFuture<'static, Landed>>;
 
-impl Outgoing {
-    /// A sender that sends while `live` has a client.
+impl SendLoop {
+    /// Sends while `live` has a client.
     pub(crate) fn new(
         context: Arc<Context>,
         live: watch::Receiver<Option<Arc<Client>>>,
@@ -65,18 +72,18 @@ impl Outgoing {
             live,
             pace,
             known,
-            backlog: Vec::new(),
+            lanes: Lanes::default(),
+            read_to: 0,
             more: true,
-            busy: BTreeMap::new(),
-            tries: BTreeMap::new(),
+            connection: Weak::new(),
         }
     }
 
     /// Sends until it is dropped.
     pub(crate) async fn run(&mut self) {
-        // After a panic nothing from the last run is on its way any more.
-        self.busy.clear();
-        self.more = true;
+        // After a panic nothing from the last run is on its way any more, and nobody knows what was read.
+        self.start_over();
+        let mut changes = self.context.store.queue().changes();
         let mut nudge = self.context.store.queue().nudge(&self.context.name);
         let mut pacer = Pacer::new(*self.pace.borrow_and_update());
         let mut flying = Flying::new();
@@ -84,21 +91,23 @@ impl Outgoing {
             // Something else may have woken us; a nudge that came at the same time still counts.
             self.more |= nudge.has_changed().unwrap_or_default();
             nudge.borrow_and_update();
-            if self.more && flying.len() < IN_FLIGHT {
+            if self.more && self.lanes.len() < PAGE {
                 self.read().await;
             }
             // What was queued under a new pace must not leave under the old one.
             if self.pace.has_changed().unwrap_or_default() {
                 pacer = Pacer::new(*self.pace.borrow_and_update());
             }
-            let client = self.live.borrow_and_update().clone();
-            let wake = match &client {
-                Some(client) => self.launch(client, &pacer, &mut flying),
-                None => None,
-            };
-            let wake = wake.unwrap_or_else(|| Instant::now() + LOOK);
+            let wake = self.launch(&pacer, &mut flying);
             tokio::select! {
                 Some(landed) = flying.next(), if !flying.is_empty() => self.land(landed),
+                change = changes.recv() => match change {
+                    Ok(message) if message.device != self.context.name => {}
+                    Ok(message) if message.status.is_settled() => self.settled(&message).await,
+                    Ok(_) => {}
+                    Err(RecvError::Lagged(_)) => self.recount().await,
+                    Err(RecvError::Closed) => return,
+                },
                 changed = nudge.changed() => match changed {
                     Ok(()) => self.more = true,
                     Err(_) => return,
@@ -108,135 +117,155 @@ impl Outgoing {
                     Ok(()) => pacer = Pacer::new(*self.pace.borrow_and_update()),
                     Err(_) => return,
                 },
-                () = tokio::time::sleep_until(wake) => self.more = true,
+                () = tokio::time::sleep_until(wake) => {
+                    self.more = true;
+                    self.expire().await;
+                }
             }
         }
     }
 
-    /// Reads what is queued; messages that became too old fail.
+    fn start_over(&mut self) {
+        self.lanes = Lanes::default();
+        self.read_to = 0;
+        self.more = true;
+    }
+
+    /// Reads what was queued since.
     async fn read(&mut self) {
-        let rows = match self.context.store.queue().queued(&self.context.name, PAGE).await {
-            Ok(rows) => rows,
+        let queue = self.context.store.queue();
+        let room = PAGE.saturating_sub(self.lanes.len());
+        match queue.pending(&self.context.name, self.read_to, room).await {
+            Ok(rows) => {
+                self.more = rows.len() == room;
+                for (place, message) in rows {
+                    self.read_to = place;
+                    self.lanes.add(place, message);
+                }
+            }
             Err(error) => {
                 tracing::error!(device = %self.context.name, %error, "The send queue could not be read.");
-                return;
             }
-        };
-        self.more = false;
-        let horizon = UnixMillis::now().before(EXPIRES);
-        let (old, fresh): (Vec<_>, Vec<_>) =
-            rows.into_iter().partition(|row| row.created < horizon);
-        for row in old {
-            let detail = "not sent within 24 hours".to_owned();
-            fail(&self.context, &row, "expired", detail).await;
         }
-        self.tries.retain(|id, _| fresh.iter().any(|row| row.id == *id));
-        // What is on its way is still in the queue; it must not go out twice.
-        let busy = &self.busy;
-        let waiting = |row: &SentMessage| !busy.values().any(|id| *id == row.id);
-        self.backlog = fresh.into_iter().filter(waiting).collect();
     }
 
-    /// Sends what may be sent now. Returns when to look again, if that is known.
-    fn launch(
-        &mut self,
-        client: &Arc<Client>,
-        pacer: &Pacer,
-        flying: &mut Flying,
-    ) -> Option<Instant> {
+    /// Some changes were missed: what the disk does not have any more is settled.
+    async fn recount(&mut self) {
+        let queue = self.context.store.queue();
+        match queue.pending(&self.context.name, 0, usize::MAX).await {
+            Ok(rows) => {
+                let there: BTreeSet<MessageId> = rows.into_iter().map(|(_, row)| row.id).collect();
+                self.lanes.keep(|id| there.contains(id));
+            }
+            Err(error) => {
+                tracing::error!(device = %self.context.name, %error, "The send queue could not be read.");
+            }
+        }
+    }
+
+    async fn settled(&mut self, message: &SentMessage) {
+        self.lanes.settled(&message.id);
+        self.more |= self.lanes.len() < PAGE;
+        clear(&self.context, message).await;
+    }
+
+    /// Messages that are too old fail: those that never left, and those that WhatsApp never answered.
+    async fn expire(&mut self) {
+        let keep = self.context.store.keep();
+        for row in self.lanes.idle() {
+            let age = UnixMillis::now().since(row.created);
+            let (code, detail) = match self.lanes.is_open(&row.id) {
+                true if age > keep.max(EXPIRES) => {
+                    ("unconfirmed", "WhatsApp never said that it has it".to_owned())
+                }
+                false if age > EXPIRES => ("expired", "not sent within 24 hours".to_owned()),
+                _ => continue,
+            };
+            fail(&self.context, &row, code, detail).await;
+        }
+    }
+
+    /// Sends what may be sent now. Returns when to look again at the latest.
+    fn launch(&mut self, pacer: &Pacer, flying: &mut Flying) -> Instant {
         let now = Instant::now();
-        let mut wake: Option<Instant> = None;
-        let mut sooner = |at: Instant| wake = Some(wake.map_or(at, |wake| wake.min(at)));
-        // While a chat's oldest message cannot go yet, its next ones must not overtake it.
-        let mut blocked: BTreeSet<Jid> = BTreeSet::new();
-        let mut at = 0;
-        while let Some(row) = self.backlog.get(at) {
-            if flying.len() >= IN_FLIGHT {
-                break;
+        let look = now + LOOK;
+        let client = self.live.borrow_and_update().clone();
+        let same = client
+            .as_ref()
+            .is_some_and(|client| std::ptr::eq(Arc::as_ptr(client), self.connection.as_ptr()));
+        if !same {
+            self.lanes.disconnected();
+            self.connection = client.as_ref().map_or_else(Weak::new, Arc::downgrade);
+        }
+        let Some(client) = client else { return look };
+        let (silent, due) = self.lanes.overdue(now);
+        if silent {
+            drop(self.context.notices.send((0, Notice::Unacked)));
+        }
+        let mut wake = due.map_or(look, |due| look.min(due));
+        while self.lanes.flying() < IN_FLIGHT {
+            match self.lanes.next(now, || pacer.take()) {
+                Next::Send(row) => flying.push(self.fly(Arc::clone(&client), *row)),
+                Next::Nothing(at) => {
+                    wake = at.map_or(wake, |at| wake.min(at));
+                    break;
+                }
             }
-            let chat = row.request.to.jid();
-            let later = self.tries.get(&row.id).map(|(_, at)| *at).filter(|at| *at > now);
-            if let Some(at) = later {
-                sooner(at);
-                blocked.insert(chat.clone());
-            }
-            if self.busy.contains_key(&chat) || blocked.contains(&chat) {
-                blocked.insert(chat);
-                at += 1;
-                continue;
-            }
-            if let Err(wait) = pacer.take() {
-                sooner(now + wait);
-                break;
-            }
-            let row = self.backlog.remove(at);
-            self.busy.insert(chat, row.id.clone());
-            flying.push(self.fly(Arc::clone(client), row));
         }
         wake
     }
 
     fn fly(&self, client: Arc<Client>, row: SentMessage) -> BoxFuture<'static, Landed> {
         let (context, known) = (Arc::clone(&self.context), self.known.clone());
-        let tried = self.tries.get(&row.id).map_or(0, |(tried, _)| *tried);
+        let (tries, open) = (self.lanes.tries(&row.id), self.lanes.is_open(&row.id));
         let mut live = self.live.clone();
         Box::pin(async move {
+            let mut written = false;
             // When the client goes down, a message that it still has would wait in vain, and could write to the store
             // beside the next client.
-            let outcome = tokio::select! {
+            let mut outcome = tokio::select! {
                 biased;
-                outcome = send_one(&context, &client, &known, &row) => outcome,
+                outcome = send_one(&context, &client, &known, &row, &mut written) => outcome,
                 _ = live.wait_for(|now| now.as_ref().is_none_or(|now| !Arc::ptr_eq(now, &client))) => {
                     Err(Failure::Offline)
                 }
             };
             drop(client);
+            if written && outcome.is_err() {
+                // It may be on its way, so its caller must not take it back.
+                advance(&context, &row, MessageStatus::Sent).await;
+            }
+            let open = open || written;
             match &outcome {
-                Ok(()) => {
-                    advance(&context, &row, MessageStatus::Sent).await;
-                    context.status.spoke(UnixMillis::now());
-                    clear_spool(&row).await;
+                Ok(()) => context.status.spoke(UnixMillis::now()),
+                // Only WhatsApp can say that it will not arrive.
+                Err(Failure::Never { detail, .. }) if open => {
+                    outcome = Err(Failure::Later(detail.clone()));
                 }
                 Err(Failure::Never { code, detail }) => {
                     fail(&context, &row, code, detail.clone()).await;
                 }
-                Err(Failure::Later(why)) if tried + 1 >= TRIES => {
+                Err(Failure::Later(why)) if !open && tries + 1 >= TRIES => {
                     fail(&context, &row, "send_failed", why.clone()).await;
                 }
-                Err(Failure::Withdrawn) => clear_spool(&row).await,
+                Err(Failure::Withdrawn) => clear(&context, &row).await,
                 Err(Failure::Later(_) | Failure::Offline) => {}
             }
-            Landed { row, outcome }
+            Landed { id: row.id, outcome, written }
         })
     }
 
     fn land(&mut self, landed: Landed) {
-        let Landed { row, outcome } = landed;
-        self.busy.remove(&row.request.to.jid());
-        let wait = match outcome {
-            Ok(()) | Err(Failure::Never { .. } | Failure::Withdrawn) => None,
-            Err(Failure::Offline) => Some((0, Duration::from_secs(1))),
+        let Landed { id, outcome, written } = landed;
+        let now = Instant::now();
+        match outcome {
+            Ok(()) => self.lanes.written(&id, now),
+            Err(Failure::Never { .. } | Failure::Withdrawn) => self.lanes.settled(&id),
+            Err(Failure::Offline) => self.lanes.cut_off(&id, now, written),
             Err(Failure::Later(why)) => {
-                tracing::warn!(device = %self.context.name, id = %row.id, to = ?row.request.to.jid(), why, "A message was not sent; trying again.");
-                Some((1, Duration::from_secs(5)))
+                tracing::warn!(device = %self.context.name, %id, why, "A message was not sent; trying again.");
+                self.lanes.failed(&id, now, written);
             }
-        };
-        match wait {
-            Some((counts, wait)) => {
-                let entry = self.tries.entry(row.id.clone()).or_insert((0, Instant::now()));
-                entry.0 += counts;
-                entry.1 = Instant::now() + wait;
-                // Back to the front: the oldest goes first.
-                if entry.0 < TRIES {
-                    self.backlog.insert(0, row);
-                } else {
-                    self.tries.remove(&row.id);
-                }
-            }
-            None => drop(self.tries.remove(&row.id)),
-        }
-        if self.backlog.is_empty() {
-            self.more = true;
         }
     }
 }
@@ -244,25 +273,25 @@ impl Outgoing {
 async fn fail(context: &Context, row: &SentMessage, code: &str, detail: String) {
     tracing::warn!(device = %context.name, id = %row.id, to = ?row.request.to.jid(), code, "A message was not sent.");
     advance(context, row, MessageStatus::Failed { code: code.to_owned(), detail }).await;
-    clear_spool(row).await;
 }
 
 async fn advance(context: &Context, row: &SentMessage, status: MessageStatus) {
-    match context.store.queue().advance(&context.name, &row.id, status).await {
-        Ok(Some(message)) => drop(context.recorder.send(Record::Event(status_event(&message)))),
-        // The ack came first.
-        Ok(None) => {}
-        Err(error) => {
-            tracing::error!(device = %context.name, id = %row.id, %error, "A status could not be written.");
-        }
+    if let Err(error) = context.store.queue().advance(&context.name, &row.id, status).await {
+        tracing::error!(device = %context.name, id = %row.id, %error, "A status could not be written.");
     }
 }
 
-/// The caller's uploaded file is no longer needed once its message is settled.
-async fn clear_spool(row: &SentMessage) {
+/// What a message needed until WhatsApp had it: the caller's uploaded file, and the message as it was first built.
+async fn clear(context: &Context, row: &SentMessage) {
     if let Content::Media { source: MediaSource::Spool(path), .. } = &row.request.content
         && let Err(error) = tokio::fs::remove_file(path).await
+        && error.kind() != std::io::ErrorKind::NotFound
     {
         tracing::warn!(%error, "A spooled file could not be removed.");
+    }
+    if let Content::Media { .. } | Content::Forward { .. } = &row.request.content
+        && let Err(error) = BuiltRow::remove(&context.store.space(&context.name), &row.id).await
+    {
+        tracing::warn!(%error, "A message that was sent could not be removed.");
     }
 }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use moonwa::config::{DeviceConfig, EndpointConfig};
 use moonwa::hooks::{EndpointReport, Webhooks};
 use moonwa::model::{
-    DeviceName, Event, EventData, EventId, EventType, MessageData, Person, UnixMillis,
+    DeviceName, Event, EventData, EventId, EventType, MessageData, Person, SentMessage, UnixMillis,
 };
 use moonwa::store::{NewEvent, Store, StoreOptions};
 use moonwa::task::Tasks;
@@ -33,6 +33,12 @@ pub(crate) fn device() -> DeviceName {
 }
 
 impl Gate {
+    /// What waits to be sent.
+    pub(crate) async fn queued(&self) -> Vec<SentMessage> {
+        let rows = self.store.queue().pending(&device(), 0, 10).await.unwrap();
+        rows.into_iter().map(|(_, message)| message).collect()
+    }
+
     pub(crate) async fn open(scale: f64) -> Self {
         Self::open_in(TempDir::new().unwrap(), scale, 64 * 1024 * 1024).await
     }

@@ -31,7 +31,7 @@ async fn an_answer_is_queued_once_however_often_the_event_is_delivered() {
     gate.report(|report| report.delivered == 1).await;
     gate.hooks.replay(&device(), 1, ReplayFrom::Event(ids[0].clone())).await.unwrap();
     gate.report(|report| report.delivered == 2).await;
-    let queued = gate.store.queue().queued(&device(), 10).await.unwrap();
+    let queued = gate.queued().await;
     assert_eq!(queued.len(), 1);
     assert_eq!(queued[0].status, MessageStatus::Queued);
     assert_eq!(queued[0].request.to, Recipient::parse("628123456789", None).unwrap());
@@ -47,7 +47,7 @@ async fn every_endpoint_may_answer() {
     gate.say(&["ping"]).await;
     gate.report_of(1, |report| report.delivered == 1).await;
     gate.report_of(2, |report| report.delivered == 1).await;
-    assert_eq!(gate.store.queue().queued(&device(), 10).await.unwrap().len(), 2);
+    assert_eq!(gate.queued().await.len(), 2);
 }
 
 #[tokio::test]
@@ -69,7 +69,7 @@ async fn media_and_long_texts_can_be_answers_and_nothing_is_none() {
     gate.configure(&[moonwa(&receiver.url)]).await;
     gate.say(&["hush", "list", "long"]).await;
     gate.report(|report| report.delivered == 3).await;
-    let queued = gate.store.queue().queued(&device(), 10).await.unwrap();
+    let queued = gate.queued().await;
     assert_eq!(queued.len(), 2);
     let media = &queued[0].request.content;
     assert!(matches!(media, Content::Media { media: MediaKind::Document, .. }), "{media:?}");
@@ -83,5 +83,5 @@ async fn the_standard_format_takes_no_replies() {
     gate.configure(&[endpoint(&receiver.url)]).await;
     gate.say(&["ping"]).await;
     gate.report(|report| report.delivered == 1).await;
-    assert!(gate.store.queue().queued(&device(), 10).await.unwrap().is_empty());
+    assert!(gate.queued().await.is_empty());
 }

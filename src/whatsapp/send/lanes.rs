@@ -1,0 +1,397 @@
+//! Which message of a device goes next. A chat is a lane: its messages leave in the order they were queued, and the next
+//! one only when WhatsApp has the one before. What was written to a connection that ended is written again, under its id,
+//! to the next one. Pure: the queue on disk, the connection and the clock are the caller's.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::model::{Jid, MessageId, MessageStatus, SentMessage};
+
+/// How long WhatsApp may take to say that it has a message, on a connection that lives.
+pub(crate) const ACK_PATIENCE: Duration = Duration::from_secs(30);
+/// How often WhatsApp may keep silent about a message before those behind it no longer wait for it.
+const SWALLOWED: u32 = 3;
+/// The wait after a try that failed, doubled each time.
+const FIRST_PAUSE: Duration = Duration::from_secs(5);
+const LONGEST_PAUSE: Duration = Duration::from_mins(5);
+/// The wait after a try that the connection did not allow.
+const OFFLINE_PAUSE: Duration = Duration::from_secs(1);
+
+/// The messages of one device that WhatsApp does not have yet, as far as they were read from the store.
+#[derive(Default)]
+pub(crate) struct Lanes {
+    waiting: BTreeMap<u64, Waiting>,
+    places: HashMap<MessageId, u64>,
+    flying: usize,
+}
+
+struct Waiting {
+    message: SentMessage,
+    chat: Jid,
+    stage: Stage,
+    /// Tries that WhatsApp or the message itself made fail.
+    failed: u32,
+    /// How often it was written and WhatsApp kept silent for `ACK_PATIENCE`.
+    swallowed: u32,
+    /// Whether it was written to a connection: then only WhatsApp can say that it will not arrive.
+    open: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// It waits for its turn, not before that time.
+    Idle(Option<Instant>),
+    /// It is being built and written.
+    Flying,
+    /// It was written then, and WhatsApp has not said that it has it.
+    Unacked(Instant),
+}
+
+/// What may go now.
+#[derive(Debug)]
+pub(crate) enum Next {
+    /// This message. It flies until `written` or `failed` says otherwise.
+    Send(Box<SentMessage>),
+    /// Nothing before that time, or before something changes.
+    Nothing(Option<Instant>),
+}
+
+impl Lanes {
+    /// Takes a message read from the store; one that is known already stays as it is.
+    pub(crate) fn add(&mut self, place: u64, message: SentMessage) {
+        if self.waiting.contains_key(&place) {
+            return;
+        }
+        self.places.insert(message.id.clone(), place);
+        let waiting = Waiting {
+            chat: message.request.to.jid(),
+            open: message.status != MessageStatus::Queued,
+            message,
+            stage: Stage::Idle(None),
+            failed: 0,
+            swallowed: 0,
+        };
+        self.waiting.insert(place, waiting);
+    }
+
+    /// How many are known.
+    pub(crate) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// How many are being written.
+    pub(crate) fn flying(&self) -> usize {
+        self.flying
+    }
+
+    /// The oldest message whose chat is free. `may_go` is asked once, when there is one: the pace.
+    pub(crate) fn next(
+        &mut self,
+        now: Instant,
+        may_go: impl FnOnce() -> Result<(), Duration>,
+    ) -> Next {
+        let mut blocked: BTreeSet<&Jid> = BTreeSet::new();
+        let mut wake: Option<Instant> = None;
+        let mut found = None;
+        for (place, waiting) in &self.waiting {
+            let free = !blocked.contains(&waiting.chat);
+            match waiting.stage {
+                Stage::Idle(not_before) if free => match not_before.filter(|at| *at > now) {
+                    None => {
+                        found = Some(*place);
+                        break;
+                    }
+                    Some(at) => wake = Some(wake.map_or(at, |wake| wake.min(at))),
+                },
+                Stage::Unacked(_) if waiting.swallowed >= SWALLOWED => continue,
+                _ => {}
+            }
+            blocked.insert(&waiting.chat);
+        }
+        let Some(waiting) = found.and_then(|place| self.waiting.get_mut(&place)) else {
+            return Next::Nothing(wake);
+        };
+        if let Err(pause) = may_go() {
+            let at = now + pause;
+            return Next::Nothing(Some(wake.map_or(at, |wake| wake.min(at))));
+        }
+        waiting.stage = Stage::Flying;
+        self.flying += 1;
+        Next::Send(Box::new(waiting.message.clone()))
+    }
+
+    /// It was written to a connection that still lives.
+    pub(crate) fn written(&mut self, id: &MessageId, now: Instant) {
+        self.land(id, |waiting| {
+            waiting.open = true;
+            Stage::Unacked(now)
+        });
+    }
+
+    /// It may or may not have been written before its connection went away.
+    pub(crate) fn cut_off(&mut self, id: &MessageId, now: Instant, written: bool) {
+        self.land(id, |waiting| {
+            waiting.open |= written;
+            Stage::Idle(Some(now + OFFLINE_PAUSE))
+        });
+    }
+
+    /// A try failed for a reason that may pass.
+    pub(crate) fn failed(&mut self, id: &MessageId, now: Instant, written: bool) {
+        self.land(id, |waiting| {
+            waiting.open |= written;
+            let pause = FIRST_PAUSE.saturating_mul(1 << waiting.failed.min(10)).min(LONGEST_PAUSE);
+            waiting.failed += 1;
+            Stage::Idle(Some(now + pause))
+        });
+    }
+
+    /// How many tries failed.
+    pub(crate) fn tries(&self, id: &MessageId) -> u32 {
+        let waiting = self.places.get(id).and_then(|place| self.waiting.get(place));
+        waiting.map_or(0, |waiting| waiting.failed)
+    }
+
+    /// Whether it was written to some connection, so that only WhatsApp can say that it will not arrive.
+    pub(crate) fn is_open(&self, id: &MessageId) -> bool {
+        let waiting = self.places.get(id).and_then(|place| self.waiting.get(place));
+        waiting.is_some_and(|waiting| waiting.open)
+    }
+
+    /// Its fate is known: WhatsApp has it, or it will not be sent.
+    pub(crate) fn settled(&mut self, id: &MessageId) {
+        let Some(place) = self.places.remove(id) else { return };
+        if let Some(waiting) = self.waiting.remove(&place)
+            && waiting.stage == Stage::Flying
+        {
+            self.flying = self.flying.saturating_sub(1);
+        }
+    }
+
+    /// The connection is gone: what it was given without an answer goes again with the next one.
+    pub(crate) fn disconnected(&mut self) {
+        for waiting in self.waiting.values_mut() {
+            if matches!(waiting.stage, Stage::Unacked(_)) {
+                waiting.stage = Stage::Idle(None);
+            }
+        }
+    }
+
+    /// Whether WhatsApp kept silent about a message for too long; each silence counts once. Then the time of the next one.
+    pub(crate) fn overdue(&mut self, now: Instant) -> (bool, Option<Instant>) {
+        let (mut any, mut next) = (false, None::<Instant>);
+        for waiting in self.waiting.values_mut() {
+            let Stage::Unacked(since) = waiting.stage else { continue };
+            let mut due = since + ACK_PATIENCE;
+            if due <= now {
+                waiting.swallowed += 1;
+                waiting.stage = Stage::Unacked(now);
+                any = true;
+                due = now + ACK_PATIENCE;
+            }
+            next = Some(next.map_or(due, |next| next.min(due)));
+        }
+        (any, next)
+    }
+
+    /// What is not being written at the moment.
+    pub(crate) fn idle(&self) -> Vec<SentMessage> {
+        let idle = self.waiting.values().filter(|waiting| waiting.stage != Stage::Flying);
+        idle.map(|waiting| waiting.message.clone()).collect()
+    }
+
+    /// Forgets what is settled.
+    pub(crate) fn keep(&mut self, there: impl Fn(&MessageId) -> bool) {
+        let gone: Vec<_> = self.places.keys().filter(|id| !there(id)).cloned().collect();
+        gone.iter().for_each(|id| self.settled(id));
+    }
+
+    fn land(&mut self, id: &MessageId, stage: impl FnOnce(&mut Waiting) -> Stage) {
+        let Some(place) = self.places.get(id) else { return };
+        let Some(waiting) = self.waiting.get_mut(place) else { return };
+        if waiting.stage == Stage::Flying {
+            self.flying = self.flying.saturating_sub(1);
+            waiting.stage = stage(waiting);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::model::{Content, DeviceName, Recipient, SendRequest};
+
+    fn message(chat: u8, status: MessageStatus) -> SentMessage {
+        let to = Recipient::parse(&format!("62812345678{chat}"), None).unwrap();
+        let request = SendRequest::plain(to, Content::Text { text: "halo".to_owned() });
+        SentMessage { status, ..SentMessage::new(DeviceName::parse("toko").unwrap(), request) }
+    }
+
+    fn free() -> Result<(), Duration> {
+        Ok(())
+    }
+
+    fn send(lanes: &mut Lanes, now: Instant) -> Option<MessageId> {
+        match lanes.next(now, free) {
+            Next::Send(message) => Some(message.id),
+            Next::Nothing(_) => None,
+        }
+    }
+
+    #[test]
+    fn a_chat_waits_for_its_ack_and_others_do_not_wait_for_it() {
+        let (mut lanes, now) = (Lanes::default(), Instant::now());
+        let rows: Vec<_> = [1, 1, 2].map(|chat| message(chat, MessageStatus::Queued)).into();
+        for (place, row) in (1..).zip(&rows) {
+            lanes.add(place, row.clone());
+        }
+        let id = |at: usize| rows[at].id.clone();
+        assert_eq!(send(&mut lanes, now), Some(id(0)));
+        assert_eq!(send(&mut lanes, now), Some(id(2)), "the other chat");
+        lanes.written(&id(0), now);
+        assert_eq!(send(&mut lanes, now), None, "WhatsApp does not have it yet");
+        lanes.settled(&id(0));
+        assert_eq!(send(&mut lanes, now), Some(id(1)));
+    }
+
+    #[test]
+    fn what_was_written_to_a_lost_connection_goes_again_first() {
+        let (mut lanes, now) = (Lanes::default(), Instant::now());
+        let (first, second) =
+            (message(1, MessageStatus::Queued), message(1, MessageStatus::Queued));
+        lanes.add(1, first.clone());
+        lanes.add(2, second);
+        assert_eq!(send(&mut lanes, now), Some(first.id.clone()));
+        lanes.written(&first.id, now);
+        assert!(lanes.is_open(&first.id));
+        lanes.disconnected();
+        assert_eq!(send(&mut lanes, now), Some(first.id.clone()));
+    }
+
+    #[test]
+    fn silence_counts_once_and_a_swallowed_message_lets_others_pass_at_last() {
+        let (mut lanes, mut now) = (Lanes::default(), Instant::now());
+        let (first, second) =
+            (message(1, MessageStatus::Queued), message(1, MessageStatus::Queued));
+        lanes.add(1, first.clone());
+        lanes.add(2, second.clone());
+        for _ in 0..SWALLOWED {
+            assert_eq!(send(&mut lanes, now), Some(first.id.clone()));
+            lanes.written(&first.id, now);
+            assert_eq!(lanes.overdue(now), (false, Some(now + ACK_PATIENCE)));
+            now += ACK_PATIENCE;
+            assert!(lanes.overdue(now).0);
+            assert!(!lanes.overdue(now).0);
+            lanes.disconnected();
+        }
+        assert_eq!(send(&mut lanes, now), Some(first.id.clone()), "it goes again all the same");
+        lanes.written(&first.id, now);
+        assert_eq!(send(&mut lanes, now), Some(second.id));
+    }
+
+    #[test]
+    fn a_failed_try_waits_longer_each_time_and_holds_its_chat() {
+        let (mut lanes, now) = (Lanes::default(), Instant::now());
+        let (first, second) =
+            (message(1, MessageStatus::Queued), message(1, MessageStatus::Queued));
+        lanes.add(1, first.clone());
+        lanes.add(2, second);
+        let mut last = Duration::ZERO;
+        for tries in 1..12 {
+            let then = now + last;
+            assert_eq!(send(&mut lanes, then), Some(first.id.clone()));
+            lanes.failed(&first.id, then, false);
+            assert_eq!(lanes.tries(&first.id), tries);
+            let Next::Nothing(Some(wake)) = lanes.next(then, free) else { panic!("too early") };
+            assert!(wake - then >= FIRST_PAUSE && wake - then <= LONGEST_PAUSE);
+            last = wake - now;
+        }
+        assert!(!lanes.is_open(&first.id));
+    }
+
+    #[test]
+    fn a_pace_is_asked_only_for_a_message_that_can_go() {
+        let (mut lanes, now) = (Lanes::default(), Instant::now());
+        assert!(matches!(lanes.next(now, || panic!("nothing is there")), Next::Nothing(None)));
+        lanes.add(1, message(1, MessageStatus::Queued));
+        let Next::Nothing(Some(wake)) = lanes.next(now, || Err(Duration::from_secs(7))) else {
+            panic!("the pace was not asked")
+        };
+        assert_eq!(wake, now + Duration::from_secs(7));
+        assert_eq!(lanes.flying(), 0);
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Queue(u8),
+        Send,
+        Land(bool),
+        Ack(usize),
+        Drop,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            (0..3_u8).prop_map(Step::Queue),
+            Just(Step::Send),
+            any::<bool>().prop_map(Step::Land),
+            (0..8_usize).prop_map(Step::Ack),
+            Just(Step::Drop),
+        ]
+    }
+
+    proptest! {
+        /// Whatever happens, a message of a chat is handed out only when WhatsApp has all that were queued before it.
+        #[test]
+        fn the_order_of_a_chat_holds(steps in proptest::collection::vec(step(), 1..200)) {
+            let (mut lanes, mut now, mut place) = (Lanes::default(), Instant::now(), 0);
+            let mut chats: BTreeMap<Jid, Vec<MessageId>> = BTreeMap::new();
+            let mut acked = BTreeSet::new();
+            let (mut flying, mut written) = (Vec::new(), Vec::new());
+            for step in steps {
+                match step {
+                    Step::Queue(chat) => {
+                        place += 1;
+                        let row = message(chat, MessageStatus::Queued);
+                        chats.entry(row.request.to.jid()).or_default().push(row.id.clone());
+                        lanes.add(place, row);
+                    }
+                    Step::Send => {
+                        now += Duration::from_mins(6);
+                        if let Next::Send(row) = lanes.next(now, free) {
+                            let chat = &chats[&row.request.to.jid()];
+                            let before = chat.iter().take_while(|id| **id != row.id);
+                            prop_assert!(before.into_iter().all(|id| acked.contains(id)));
+                            prop_assert!(!flying.contains(&row.id) && !acked.contains(&row.id));
+                            flying.push(row.id);
+                        }
+                    }
+                    Step::Land(well) => if let Some(id) = flying.pop() {
+                        if well {
+                            lanes.written(&id, now);
+                            written.push(id);
+                        } else {
+                            lanes.failed(&id, now, false);
+                        }
+                    },
+                    Step::Ack(at) => if at < written.len() {
+                        let id = written.swap_remove(at);
+                        lanes.settled(&id);
+                        acked.insert(id);
+                    },
+                    Step::Drop => {
+                        lanes.disconnected();
+                        // An ack of what was written may still come: the server had it.
+                    }
+                }
+                prop_assert_eq!(lanes.flying(), flying.len());
+                // What was written and goes again is with the engine, not with WhatsApp.
+                written.retain(|id| !flying.contains(id));
+            }
+        }
+    }
+}
