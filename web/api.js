@@ -2,6 +2,10 @@
 
 /** What the server answered instead of what was asked for. */
 export class ApiProblem extends Error {
+	/**
+	 * @param {number} status 0 when there was no answer
+	 * @param {any} body
+	 */
 	constructor(status, body) {
 		super(body.detail ?? body.code ?? String(status));
 		this.status = status;
@@ -11,43 +15,75 @@ export class ApiProblem extends Error {
 }
 
 // Countdowns run on the server's clock: a phone's own may be minutes off.
-let ahead = 0;
+let serverAhead = 0;
 
 /** The server's time in milliseconds. */
-export const now = () => Date.now() + ahead;
+export const now = () => Date.now() + serverAhead;
 
-/** Asks for a path relative to the page; gives the JSON answered, or `null`. */
-export async function call(method, path, body, headers = {}, signal = null) {
+/** Learns from an answer's `Date`. It has whole seconds: only a larger difference is one. */
+function readClock(date) {
+	const difference = Date.parse(date ?? "") - Date.now();
+	serverAhead = Math.abs(difference) > 2000 ? difference : 0;
+}
+
+/**
+ * Asks for a path relative to the page; gives the JSON answered, or `null`.
+ * @param {string} method
+ * @param {string} path
+ * @param {{ body?: any, headers?: Record<string, string>, signal?: AbortSignal | null }} [options]
+ */
+export async function call(method, path, { body, headers = {}, signal = null } = {}) {
 	const json = body === undefined ? undefined : JSON.stringify(body);
-	if (json) headers = { "content-type": "application/json", ...headers };
-	const answer = await fetch(path, { method, headers, signal, body: json }).catch((error) => {
+	const type = json ? { "content-type": "application/json" } : {};
+	const request = { method, headers: { ...type, ...headers }, signal, body: json };
+	let answer;
+	try {
+		answer = await fetch(path, request);
+	} catch (error) {
 		throw error.name === "AbortError" ? error : new ApiProblem(0, {});
-	});
-	// `Date` has whole seconds: only a difference above its error is one.
-	const off = Date.parse(answer.headers.get("date") ?? "") - Date.now();
-	ahead = Math.abs(off) > 2000 ? off : 0;
+	}
+	readClock(answer.headers.get("date"));
 	return settle(answer.status, await answer.text(), path);
 }
 
-export const get = (path, signal) => call("GET", path, undefined, {}, signal);
-export const post = (path, body, headers) => call("POST", path, body, headers);
+/**
+ * @param {string} path
+ * @param {AbortSignal} [signal]
+ */
+export const get = (path, signal) => call("GET", path, { signal });
 
-/** A multipart upload; `XMLHttpRequest`, because `fetch` cannot tell how far an upload is. */
-export const upload = (path, form, headers, progress) => new Promise((done, fail) => {
-	const request = new XMLHttpRequest();
-	request.open("POST", path);
-	for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
-	request.upload.onprogress = ({ loaded, total }) => progress(loaded / total);
-	request.onloadend = () => {
-		try {
-			done(settle(request.status, request.responseText, path));
-		} catch (problem) {
-			fail(problem);
-		}
-	};
-	request.send(form);
-});
+/**
+ * @param {string} path
+ * @param {any} [body]
+ * @param {Record<string, string>} [headers]
+ */
+export const post = (path, body, headers) => call("POST", path, { body, headers });
 
+/**
+ * A multipart upload; `XMLHttpRequest`, because `fetch` cannot tell how far an upload is.
+ * @param {string} path
+ * @param {FormData} form
+ * @param {Record<string, string>} headers
+ * @param {(part: number) => void} progress
+ */
+export function upload(path, form, headers, progress) {
+	return new Promise((resolve, reject) => {
+		const request = new XMLHttpRequest();
+		request.open("POST", path);
+		for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
+		request.upload.onprogress = ({ loaded, total }) => progress(loaded / total);
+		request.onloadend = () => {
+			try {
+				resolve(settle(request.status, request.responseText, path));
+			} catch (problem) {
+				reject(problem);
+			}
+		};
+		request.send(form);
+	});
+}
+
+/** The JSON of a good answer; of any other an `ApiProblem` is thrown. */
 function settle(status, text, path) {
 	let body = null;
 	try {
@@ -60,5 +96,9 @@ function settle(status, text, path) {
 	throw new ApiProblem(status, body ?? {});
 }
 
-/** A device's address, or one below it. */
-export const of = (device, rest) => ["v1/devices", device, rest].filter(Boolean).join("/");
+/**
+ * The address of a device, or of something below it.
+ * @param {string} device
+ * @param {string} [rest]
+ */
+export const pathOf = (device, rest) => ["v1/devices", device, rest].filter(Boolean).join("/");

@@ -1,71 +1,114 @@
 // Start: session, live stream, the frame, and in it the view that the address names. A view gives a
 // function that says what there shall be, and it is asked again whenever something changed.
 import { get, post } from "./api.js";
-import { el, h1, hear, icon, logo, patch, tool } from "./dom.js";
+import { el, hear, icon, logo, patch, redrawDrawer, tool } from "./dom.js";
 import { language, speak, t } from "./i18n.js";
-import { connect, hangUp } from "./live.js";
-import { changed, news, replace, state } from "./state.js";
+import { connect, disconnect } from "./live.js";
+import { changed, news, replaceAll, state } from "./state.js";
+import devices from "./view/devices.js";
 import login from "./view/login.js";
-import devices, { loading } from "./view/devices.js";
 
 const app = document.getElementById("app");
 const root = document.documentElement;
 const NAV = ["devices", "send", "webhooks", "messages", "config", "api"];
+
+/**
+ * The view on the screen: its entry in the menu, its address, what ends it, what it looks like.
+ * @type {{ entry: string, address: string, end: AbortController, draw: () => any } | null}
+ */
 let view = null;
+
+function switchLanguage() {
+	speak(language() === "en" ? "id" : "en");
+	changed();
+}
+
+function isDark() {
+	const chosen = localStorage.getItem("theme");
+	if (chosen) return chosen === "dark";
+	return matchMedia("(prefers-color-scheme: dark)").matches;
+}
+
+function switchTheme() {
+	localStorage.setItem("theme", isDark() ? "light" : "dark");
+	changed();
+}
+
+async function signOut() {
+	await post("logout");
+	signedOut();
+}
 
 /** Language, light or dark, the way out. */
 function tools() {
-	const lang = language() === "en" ? "id" : "en";
-	const click = () => changed(speak(lang));
-	const dark = () => (localStorage.theme
-		?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
-	const theme = () => changed(localStorage.theme = dark() ? "light" : "dark");
-	const leave = async () => signedOut(await post("logout"));
-	return el("section.tools", { "aria-label": t("tools") },
-		el("button.quiet", { lang, click, "aria-label": t("lang.switch") }, lang.toUpperCase()),
-		tool("theme", t("theme"), theme), view && tool("leave", t("leave"), leave));
+	const other = language() === "en" ? "id" : "en";
+	return el(
+		"section.tools",
+		{ "aria-label": t("tools") },
+		el(
+			"button.quiet",
+			{ lang: other, click: switchLanguage, "aria-label": t("lang.switch") },
+			other.toUpperCase(),
+		),
+		tool("theme", t("theme"), switchTheme),
+		view && tool("leave", t("leave"), signOut),
+	);
 }
 
-function shell() {
-	const link = (name) => el("a", { href: `#/${name}`, "aria-current": name === view.at && "page" },
-		icon(name), t(`nav.${name}`));
+function menuEntry(name) {
+	const current = name === view.entry && "page";
+	return el("a", { href: `#/${name}`, "aria-current": current }, icon(name), t(`nav.${name}`));
+}
+
+function frame() {
 	const skip = () => document.getElementById("main").focus();
 	const rejected = state.config?.outcome === "rejected";
 	return [
 		el("a.skip", { href: "#main", click: skip }, t("skip")),
 		state.lost && el("p.banner.wait", { role: "alert" }, icon("alert"), t("lost")),
-		el(".shell",
-			el(".side",
+		el(
+			".shell",
+			el(
+				".side",
 				el("header", el("a.brand", { href: "#/devices" }, logo(28), "moonwa")),
-				el("nav", { "aria-label": t("nav") }, NAV.map(link)), tools()),
-			el("div",
-				rejected && el("a.banner.bad", { href: "#/config" }, icon("alert"), t("c.alarm")),
-				el("main", { id: "main", tabindex: -1, "data-key": view.key },
-					el(".view", view.draw())))),
+				el("nav", { "aria-label": t("nav") }, NAV.map(menuEntry)),
+				tools(),
+			),
+			el(
+				"div",
+				rejected && el("a.banner.bad", { href: "#/config" }, icon("alert"), t("config.alarm")),
+				el(
+					"main",
+					{ id: "main", tabindex: -1, "data-key": view.address },
+					el(".view", view.draw()),
+				),
+			),
+		),
 	];
 }
 
 function draw() {
 	root.lang = language();
-	root.dataset.theme = localStorage.theme ?? "";
-	patch(app, view ? shell() : login(enter, tools));
+	root.dataset.theme = localStorage.getItem("theme") ?? "";
+	patch(app, view ? frame() : login(enter, tools));
 	document.title = `${app.querySelector("h1").textContent} · moonwa`;
-	document.querySelector("dialog[open]")?.draw?.();
+	redrawDrawer();
 }
 
 /** Asks for everything there is to show. */
 async function enter(session) {
 	state.session = session;
 	connect();
+	// A login link's answer stands in the address.
 	if (location.search) history.replaceState(null, "", location.pathname + location.hash);
 	// Asked for as well, so that a proxy that holds the stream back cannot hold the page back.
 	const answer = await get("v1/devices");
-	if (!state.ready) replace(answer);
+	if (!state.ready) replaceAll(answer);
 	await route();
 }
 
 function signedOut() {
-	hangUp();
+	disconnect();
 	view?.end.abort();
 	view = null;
 	state.session.role = "none";
@@ -74,32 +117,41 @@ function signedOut() {
 	draw();
 }
 
+/** Counts the views that were asked for: of two, the later one is shown. */
 let turn = 0;
 
+/** @param {Event} [event] absent at the start */
 async function route(event) {
 	if (state.session.role !== "admin") return;
 	const [name, ...rest] = location.hash.slice(2).split("/").map(decodeURIComponent);
-	const at = NAV.includes(name) ? name : "devices";
-	const file = at === "devices" && rest[0] ? "device" : at;
+	const entry = NAV.includes(name) ? name : "devices";
+	const file = entry === "devices" && rest[0] ? "device" : entry;
 	const mine = ++turn;
 	// What is not needed at once is fetched when it is.
 	const make = file === "devices" ? devices : (await import(`./view/${file}.js`)).default;
 	if (mine !== turn) return;
 	view?.end.abort();
 	const end = new AbortController();
-	view = { at, key: location.hash, end, draw: make(end.signal, ...rest) };
+	view = { entry, address: location.hash, end, draw: make(end.signal, ...rest) };
 	draw();
 	scrollTo(0, 0);
 	// After a click on a link a screen reader goes on at the new view's title.
 	if (event) app.querySelector("h1").focus({ preventScroll: true });
 }
 
-const said = new Map();
-news.addEventListener("changed", () => {
+/** The status of each device that a screen reader heard last. */
+const heard = new Map();
+
+function hearStatuses() {
 	for (const [name, { label, status }] of state.devices) {
-		if ((said.get(name) ?? status) !== status) hear(`${label || name}: ${status}`);
-		said.set(name, status);
+		const before = heard.get(name) ?? status;
+		if (before !== status) hear(`${label || name}: ${status}`);
+		heard.set(name, status);
 	}
+}
+
+news.addEventListener("changed", () => {
+	hearStatuses();
 	if (state.session) draw();
 });
 addEventListener("hashchange", route);
@@ -108,8 +160,12 @@ addEventListener("signed-out", signedOut);
 try {
 	// index.html has asked already.
 	const session = await get("v1/session");
-	if (session.role === "admin") await enter(session);
-	else draw(state.session = session);
+	if (session.role === "admin") {
+		await enter(session);
+	} else {
+		state.session = session;
+		draw();
+	}
 } catch {
-	patch(app, t("e.offline"));
+	patch(app, t("error.offline"));
 }

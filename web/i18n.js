@@ -2,56 +2,72 @@
 import { now } from "./api.js";
 import words from "./words.js";
 
+/** In the order in which words.js gives them. */
 const LANGUAGES = ["en", "id"];
-const known = new Map();
-for (const line of words.replaceAll("\n\t|", " |").split("\n")) {
-	const [, keys, text] = line.match(/^(\S+) (.*)$/);
-	for (const key of keys.split(",")) known.set(key, text.split(" | "));
-}
 
-const wanted = [localStorage.lang ?? "", ...navigator.languages].map((tag) => tag.slice(0, 2));
-let lang = wanted.find((tag) => LANGUAGES.includes(tag)) ?? "en";
+const wanted = [localStorage.getItem("lang") ?? "", ...navigator.languages];
+let lang = wanted.map((tag) => tag.slice(0, 2)).find((tag) => LANGUAGES.includes(tag)) ?? "en";
 
 /** The language in use: `en` or `id`. */
 export const language = () => lang;
 
 /** Chooses the language, for this browser. */
 export function speak(chosen) {
-	localStorage.lang = lang = chosen;
+	lang = chosen;
+	localStorage.setItem("lang", chosen);
 }
 
-export const has = (key) => known.has(key);
+/** Whether words.js has that sentence. */
+export const has = (key) => key in words;
 
-/** A sentence, with `values` for the `{names}` in it; `key.one` is for a count of one. */
+/**
+ * A sentence of words.js, with `values` for the `{names}` in it.
+ * @param {string} key
+ * @param {Record<string, any>} [values]
+ */
 export function t(key, values = {}) {
-	const texts = (values.n === 1 && known.get(`${key}.one`)) || known.get(key) || [key];
-	const text = texts[LANGUAGES.indexOf(lang)] ?? texts[0];
-	return text.replace(/\{(\w+)\}/g, (_, name) => number(values[name] ?? ""));
+	const forOne = values.n === 1 && words[`${key}.one`];
+	const sentence = (forOne || words[key])?.[LANGUAGES.indexOf(lang)] ?? key;
+	return sentence.replace(/\{(\w+)\}/g, (_, name) => number(values[name] ?? ""));
 }
 
 /** Words for a code; the server's own, or the code itself, where it has none yet. */
-export const say = (family, code, values, other) =>
-	has(`${family}.${code}`) ? t(`${family}.${code}`, values) : other || code;
+export function say(family, code, values = {}, other = "") {
+	const key = `${family}.${code}`;
+	return has(key) ? t(key, values) : other || code;
+}
 
+/** A number with the marks of the language; anything else as it is. */
 export const number = (value) => (typeof value === "number" ? value.toLocaleString(lang) : value);
 
-const STEPS = { day: 86400, hour: 3600, minute: 60, second: 1 };
+/** @type {[Intl.RelativeTimeFormatUnit, number][]} */
+const UNITS = [
+	["day", 86400],
+	["hour", 3600],
+	["minute", 60],
+	["second", 1],
+];
 
 /** "12 sec. ago", "in 3 min." */
 export function relative(iso) {
 	const seconds = Math.round((Date.parse(iso) - now()) / 1000);
-	const unit = Object.keys(STEPS).find((unit) => Math.abs(seconds) >= STEPS[unit]) ?? "second";
+	const [unit, length] = UNITS.find(([, length]) => Math.abs(seconds) >= length) ?? ["second", 1];
 	const format = new Intl.RelativeTimeFormat(lang, { numeric: "auto", style: "short" });
-	return format.format(Math.trunc(seconds / STEPS[unit]), unit);
+	return format.format(Math.trunc(seconds / length), unit);
 }
 
-export const clock = (iso, shape = { dateStyle: "medium", timeStyle: "medium" }) =>
-	new Intl.DateTimeFormat(lang, shape).format(new Date(iso));
+/**
+ * A time of the day, a date, or both.
+ * @param {string | number} time
+ * @param {Intl.DateTimeFormatOptions} [shape]
+ */
+export const clock = (time, shape = { dateStyle: "medium", timeStyle: "medium" }) =>
+	new Intl.DateTimeFormat(lang, shape).format(new Date(time));
 
 /** A number, or an address that starts with one, as "+62 812-3456-7890". */
 export function phone(digits) {
 	const bare = digits.replace(/[:@].*$/, "");
 	if (digits.endsWith("@g.us") || !/^\d{7,15}$/.test(bare)) return digits;
-	const local = /^62(\d{3})(\d{3,4})(\d{3,5})$/.exec(bare);
-	return local ? `+62 ${local.slice(1).join("-")}` : `+${bare}`;
+	const indonesian = /^62(\d{3})(\d{3,4})(\d{3,5})$/.exec(bare);
+	return indonesian ? `+62 ${indonesian.slice(1).join("-")}` : `+${bare}`;
 }

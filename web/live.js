@@ -1,20 +1,35 @@
 // The live stream: one EventSource that keeps `state` true, and knows when moonwa is out of reach.
 import { get } from "./api.js";
-import { changed, news, put, replace, state } from "./state.js";
+import { changed, news, put, replaceAll, state } from "./state.js";
 
-const MISSED = new Event("missed");
+/** A restart takes a second or two: only a longer silence is worth a banner. */
+const SILENCE = 5000;
+const RETRY = 3000;
+
+/** @type {EventSource | null} */
 let source = null;
-let lost = 0;
-let again = 0;
+let lostTimer = 0;
+let retryTimer = 0;
 
-const TAKE = {
-	// What came while nobody listened has to be asked for.
-	snapshot: (all) => replace(all) ?? news.dispatchEvent(MISSED),
-	messages_missed: () => news.dispatchEvent(MISSED),
+const missedSome = () => news.dispatchEvent(new Event("missed"));
+
+/** What each kind of event does. */
+const HANDLERS = {
+	snapshot(all) {
+		replaceAll(all);
+		// What came while nobody listened has to be asked for.
+		missedSome();
+	},
+	messages_missed: missedSome,
 	device: put,
-	config: (config) => changed((state.config = config)),
-	message: (detail) => news.dispatchEvent(new CustomEvent("message", { detail })),
-	webhooks: ({ device, webhooks }) => {
+	config(config) {
+		state.config = config;
+		changed();
+	},
+	message(detail) {
+		news.dispatchEvent(new CustomEvent("message", { detail }));
+	},
+	webhooks({ device, webhooks }) {
 		const known = state.devices.get(device);
 		if (known) put({ ...known, webhooks });
 	},
@@ -22,36 +37,50 @@ const TAKE = {
 
 /** Opens the stream, and opens it again whenever it ends. */
 export function connect() {
-	hangUp();
+	disconnect();
 	source = new EventSource("v1/events");
-	source.onopen = found;
-	source.onerror = missing;
-	for (const [kind, take] of Object.entries(TAKE)) {
-		source.addEventListener(kind, ({ data }) => data && take(JSON.parse(data)));
+	source.onopen = reached;
+	source.onerror = unreachable;
+	for (const [kind, handle] of Object.entries(HANDLERS)) {
+		source.addEventListener(kind, ({ data }) => {
+			if (data) handle(JSON.parse(data));
+		});
 	}
 }
 
 /** Closes the stream, as after a log out. */
-export function hangUp() {
+export function disconnect() {
 	source?.close();
-	clearTimeout(again);
-	found();
+	clearTimeout(retryTimer);
+	reached();
 }
 
-function found() {
-	clearTimeout(lost);
-	lost = 0;
-	changed(state.lost = false);
+function reached() {
+	clearTimeout(lostTimer);
+	lostTimer = 0;
+	state.lost = false;
+	changed();
 }
 
-function missing() {
-	// A restart takes a second or two: only a longer silence is worth a banner.
-	lost ||= setTimeout(() => changed(state.lost = true), 5000);
-	if (source.readyState !== EventSource.CLOSED) return;
-	clearTimeout(again);
+function lost() {
+	state.lost = true;
+	changed();
+}
+
+function unreachable() {
+	lostTimer ||= setTimeout(lost, SILENCE);
+	if (source?.readyState !== EventSource.CLOSED) return;
 	// The browser gave up on an HTTP error, and does not say which: the session may have ended.
-	again = setTimeout(() => get("v1/session").then(({ role }) => {
+	clearTimeout(retryTimer);
+	retryTimer = setTimeout(retry, RETRY);
+}
+
+async function retry() {
+	try {
+		const { role } = await get("v1/session");
 		if (role === "none") dispatchEvent(new Event("signed-out"));
 		else connect();
-	}, missing), 3000);
+	} catch {
+		unreachable();
+	}
 }

@@ -1,7 +1,57 @@
 // What the page knows, fed by the live stream, in the shapes of openapi.json. Changes are told once
 // per frame: fifty devices that change at once cost one redraw.
 
-export const state = { session: null, devices: new Map(), config: null, ready: false };
+/**
+ * @typedef {object} Webhook
+ * @property {number} n
+ * @property {string} url
+ * @property {"active" | "paused" | "gone"} state
+ * @property {number} backlog
+ * @property {string | null} failing_since
+ * @property {string | null} next_try
+ * @property {number | null} last_status
+ * @property {string | null} last_code
+ * @property {string | null} last_error
+ * @property {number} cursor
+ * @property {number} delivered
+ * @property {number} parked
+ */
+
+/**
+ * @typedef {object} Device
+ * @property {string} name
+ * @property {string} label
+ * @property {"PENDING" | "CONNECTED" | "DISCONNECTED"} status
+ * @property {string} state
+ * @property {string} since
+ * @property {string | null} reason
+ * @property {string | null} detail
+ * @property {string | null} retry_at
+ * @property {string | null} until
+ * @property {string | null} phone
+ * @property {string | null} lid
+ * @property {string | null} push_name
+ * @property {string | null} proof_at
+ * @property {string | null} last_in
+ * @property {string | null} last_out
+ * @property {string | null} country_code
+ * @property {{ id: string, scopes: string[] }[]} [keys]
+ * @property {any} linking
+ * @property {Webhook[]} webhooks
+ */
+
+export const state = {
+	/** Who looks at the page; the answer to `v1/session`. */
+	session: null,
+	/** @type {Map<string, Device>} */
+	devices: new Map(),
+	/** The last reload of moonwa.toml and its problems. */
+	config: null,
+	/** Whether the devices are known. */
+	ready: false,
+	/** Whether moonwa is out of reach. */
+	lost: false,
+};
 
 /** Tells `changed`, each `message`, and `missed` when some messages may not have been told. */
 export const news = new EventTarget();
@@ -21,13 +71,15 @@ export function changed() {
 	else requestAnimationFrame(tell);
 }
 
-export function replace({ devices, config }) {
+/** Takes a complete picture of all devices in place of what was known. */
+export function replaceAll({ devices, config }) {
 	state.devices = new Map(devices.map((device) => [device.name, device]));
 	state.config = config ?? state.config;
 	state.ready = true;
 	changed();
 }
 
+/** Takes what is new about one device. */
 export function put(device) {
 	state.devices.set(device.name, device);
 	changed();

@@ -1,80 +1,157 @@
 // The API as openapi.json describes it: a line for each request, and all about it once opened.
 import { get } from "../api.js";
-import { code, copies, el, h1, icon, muted, pre } from "../dom.js";
+import { code, copyButton, el, h1, icon, muted, pre } from "../dom.js";
 import { t } from "../i18n.js";
 import { changed } from "../state.js";
 
+/** How many levels of fields within fields are shown. */
 const DEEP = 5;
 
 export default function reference() {
 	const opened = new Set();
 	let groups = [];
-	let words = "";
+	let wanted = "";
+
 	get("openapi.json").then((book) => {
-		const all = Object.entries(book.paths).flatMap(([path, methods]) =>
-			Object.entries(methods).map(([method, about]) => ({ book, path, method, ...about })));
-		changed(groups = Object.entries(Object.groupBy(all, ({ tags }) => tags[0])));
+		groups = Object.entries(Object.groupBy(operationsOf(book), ({ tags }) => tags[0]));
+		changed();
 	});
 
-	function line(about) {
-		const { path, method, summary } = about;
-		const name = `${method} ${path}`;
-		const toggle = ({ target }) => target.open && changed(opened.add(name));
-		return el("details", { toggle, "data-key": name },
-			el("summary", el(`b.verb.${method}`, method.toUpperCase()), code(path), muted(summary)),
-			opened.has(name) && whole(about));
+	function search({ target }) {
+		wanted = target.value.trim().toLowerCase();
+		changed();
 	}
-	const search = ({ target }) => changed(words = target.value.trim().toLowerCase());
-	const wanted = ({ path, method, summary }) =>
-		`${method} ${path} ${summary}`.toLowerCase().includes(words);
+	const matches = ({ path, method, summary }) =>
+		`${method} ${path} ${summary}`.toLowerCase().includes(wanted);
+
+	function line(operation) {
+		const { path, method, summary } = operation;
+		const name = `${method} ${path}`;
+		const toggle = ({ target }) => {
+			if (!target.open) return;
+			opened.add(name);
+			changed();
+		};
+		return el(
+			"details",
+			{ toggle, "data-key": name },
+			el("summary", el(`b.verb.${method}`, method.toUpperCase()), code(path), muted(summary)),
+			opened.has(name) && whole(operation),
+		);
+	}
+
+	function group([tag, operations]) {
+		const matching = operations.filter(matches);
+		if (!matching.length) return null;
+		return el(
+			"section.card.ops",
+			{ lang: "en", "data-key": tag },
+			el("h2", tag),
+			matching.map(line),
+		);
+	}
 
 	return () => [
-		el(".head", el("div", h1(t("nav.api")), el("p.muted", t("api.why"))),
-			el("a.btn", { href: "openapi.json" }, icon("api"), "openapi.json")),
-		el("label.find", el("span.sr", t("api.find")),
-			el("input", { type: "search", placeholder: t("api.find"), input: search })),
-		groups.map(([tag, all]) => [tag, all.filter(wanted)]).filter(([, all]) => all.length > 0)
-			.map(([tag, all]) => el("section.card.ops", { lang: "en", "data-key": tag },
-				el("h2", tag), all.map(line))),
+		el(
+			".head",
+			el("div", h1(t("nav.api")), el("p.muted", t("api.why"))),
+			el("a.btn", { href: "openapi.json" }, icon("api"), "openapi.json"),
+		),
+		el(
+			"label.find",
+			el("span.sr", t("api.find")),
+			el("input", { type: "search", placeholder: t("api.find"), input: search }),
+		),
+		groups.map(group).filter(Boolean),
 	];
 }
 
+/** Every request that openapi.json describes. */
+const operationsOf = (book) =>
+	Object.entries(book.paths).flatMap(([path, methods]) =>
+		Object.entries(methods).map(([method, about]) => ({ book, path, method, ...about })),
+	);
+
+/** What a place in openapi.json says, also where it points elsewhere. */
+function resolve(book, value) {
+	if (!value?.$ref) return value ?? {};
+	const keys = value.$ref.slice(2).split("/");
+	return resolve(
+		book,
+		keys.reduce((place, key) => place[key], book),
+	);
+}
+
+/** A schema's type in few words. */
+function typeOf(book, schema) {
+	const { type, oneOf, anyOf = oneOf, items, enum: words } = resolve(book, schema);
+	if (words) return words.map((word) => JSON.stringify(word)).join(" | ");
+	if (items) return `${typeOf(book, items)}[]`;
+	if (type) return [type].flat().join(" | ");
+	return anyOf?.map((one) => typeOf(book, one)).join(" | ") ?? "object";
+}
+
+/** The fields of a schema, and theirs. */
+function fields(book, schema, depth = 1) {
+	const whole = resolve(book, schema);
+	const { properties = {}, required = [] } = resolve(book, whole.items ?? whole);
+	const all = Object.entries(properties);
+	if (depth >= DEEP || !all.length) return null;
+	const line = ([name, one]) => {
+		const { description } = resolve(book, one);
+		return field(book, name, one, required.includes(name), description, depth + 1);
+	};
+	return el("ul.tree", all.map(line));
+}
+
+function field(book, name, schema, needed, text, depth) {
+	return el(
+		"li",
+		code(name),
+		" ",
+		muted(typeOf(book, schema), needed && ` · ${t("api.needed")}`),
+		" ",
+		text,
+		fields(book, schema, depth),
+	);
+}
+
+/** The bodies of a request or an answer, by their kind. */
+const bodies = (book, content = {}) =>
+	Object.entries(content).map(([kind, { schema }]) => [el("p", code(kind)), fields(book, schema)]);
+
 /** Everything about one request: its parameters, its body, its answers, and how to ask. */
-function whole({ book, method, path, parameters = [], responses, ...about }) {
-	const at = (value) => (value?.$ref
-		? at(value.$ref.slice(2).split("/").reduce((place, key) => place[key], book)) : value ?? {});
-
-	function type(schema) {
-		const { type: plain, oneOf, anyOf = oneOf, items, enum: words } = at(schema);
-		if (words) return words.map((word) => JSON.stringify(word)).join(" | ");
-		if (items) return `${type(items)}[]`;
-		return [plain ?? anyOf?.map(type) ?? "object"].flat().join(" | ");
-	}
-	const entry = (name, schema, needed, text, depth) => el("li", code(name), " ",
-		muted(type(schema), needed && ` · ${t("api.needed")}`), " ", text, fields(schema, depth));
-
-	function fields(schema, depth = 1) {
-		const { properties = {}, required = [] } = at(at(schema).items ?? schema);
-		const all = Object.entries(properties);
-		return depth < DEEP && all.length > 0 && el("ul.tree", all.map(([name, one]) =>
-			entry(name, one, required.includes(name), at(one).description, depth + 1)));
-	}
-	const bodies = (content = {}) => Object.entries(content)
-		.map(([kind, { schema }]) => [el("p", code(kind)), fields(schema)]);
-
-	// All refusals have the same fields: they are told once, at the answer for what is not named.
-	const answer = ([status, one]) => [el("p", el("b", status), " ", at(one).description),
-		!/^[45]/.test(status) && bodies(at(one).content)];
-	const given = parameters.map(at).map(({ name, schema, required, in: place, description }) =>
-		entry(name, schema, required, `${place}. ${description ?? ""}`, DEEP));
-	const body = about.requestBody?.content;
-	const curl = [
-		`curl -X ${method.toUpperCase()} '${decodeURI(new URL(path.slice(1), document.baseURI).href)}'`,
-		about.security?.length !== 0 && "-H 'Authorization: Bearer API_KEY'",
-		body?.["application/json"] && "-H 'Content-Type: application/json' -d '{…}'",
-	].filter(Boolean).join(" \\\n  ");
-	return el(".stack.op", el("p", about.description),
+function whole(operation) {
+	const { book, description, parameters = [], requestBody, responses } = operation;
+	const parameter = ({ name, schema, required, in: place, description = "" }) =>
+		field(book, name, schema, required, `${place}. ${description}`, DEEP);
+	const answer = ([status, value]) => {
+		const { description, content } = resolve(book, value);
+		// All refusals have the same fields: they are told once, at the answer for what is not named.
+		const refusal = /^[45]/.test(status);
+		return [el("p", el("b", status), " ", description), !refusal && bodies(book, content)];
+	};
+	const given = parameters.map((one) => parameter(resolve(book, one)));
+	const curl = curlOf(operation);
+	return el(
+		".stack.op",
+		el("p", description),
 		given.length > 0 && [el("h3", t("api.given")), el("ul.tree", given)],
-		body && [el("h3", "Body"), bodies(body)],
-		el("h3", t("api.answers")), Object.entries(responses).map(answer), pre(curl), copies(curl));
+		requestBody && [el("h3", "Body"), bodies(book, requestBody.content)],
+		el("h3", t("api.answers")),
+		Object.entries(responses).map(answer),
+		pre(curl),
+		copyButton(curl),
+	);
+}
+
+function curlOf({ method, path, security, requestBody }) {
+	const url = decodeURI(new URL(path.slice(1), document.baseURI).href);
+	const json = requestBody?.content["application/json"];
+	const parts = [
+		`curl -X ${method.toUpperCase()} '${url}'`,
+		security?.length !== 0 && "-H 'Authorization: Bearer API_KEY'",
+		json && "-H 'Content-Type: application/json' -d '{…}'",
+	];
+	return parts.filter(Boolean).join(" \\\n  ");
 }

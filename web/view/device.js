@@ -1,71 +1,129 @@
 // One device: its state, what to do about it, and its details once it is linked.
-import { of, post } from "../api.js";
+import { pathOf, post } from "../api.js";
 import {
-	ago, ask, button, code, el, empty, facts, h1, icon, lines, muted, tell, tool,
+	ago,
+	ask,
+	button,
+	code,
+	el,
+	empty,
+	facts,
+	h1,
+	icon,
+	lines,
+	muted,
+	tell,
+	tool,
 } from "../dom.js";
 import { phone, t } from "../i18n.js";
 import { put, state } from "../state.js";
-import { loading, settings } from "./devices.js";
+import { loading, openSettings } from "./devices.js";
 import link from "./link.js";
 import { badge, hookState, why } from "./status.js";
 
 const UNLINKED = ["pending", "linking", "logged_out"];
 const NOTE = { CONNECTED: "wait", DISCONNECTED: "bad" };
 
+/** Whether there is a link to make before there are details to show. */
+const needsLink = ({ state, phone }) => UNLINKED.includes(state) || (state === "stopped" && !phone);
+
 export default function device(signal, name) {
-	const linking = link(signal, name);
-	const remove = async () => (await import("./settings.js")).remove(name);
-	let before = null;
+	const drawLink = link(signal, name);
+	let neededLink = false;
 
 	return () => {
 		const device = state.devices.get(name);
 		const back = el("a.back", { href: "#/devices" }, icon("back"), t("nav.devices"));
-		if (!device) {
-			const gone = empty("devices", t("d.missing", { device: name }), t("d.missing_why"));
-			return [back, h1(name), state.ready ? gone : loading()];
-		}
-		const called = device.label || name;
-		const open = UNLINKED.includes(device.state) || (device.state === "stopped" && !device.phone);
-		if (before && !open) tell(t("d.linked", { device: called }));
-		before = open;
+		if (!device) return [back, h1(name), state.ready ? missing(name) : loading()];
+		const unlinked = needsLink(device);
+		if (neededLink && !unlinked) tell(t("device.linked", { device: device.label || name }));
+		neededLink = unlinked;
 		return [
 			back,
-			el(".head", el("", h1(called), el("p.row", badge(device), code(name))), el(".acts",
-				tool("gear", t("settings"), () => settings(name)), tool("bin", t("bin"), remove))),
+			head(device),
 			device.reason && el(`p.note.${NOTE[device.status]}`, why(device)),
-			open ? linking(device) : linked(device),
+			unlinked ? drawLink(device) : linked(device),
 		];
 	};
 }
 
-function linked({ name, label, ...device }) {
-	const command = (what) => async () => put(await post(of(name, what)));
-	const up = device.status === "CONNECTED";
+const missing = (name) =>
+	empty("devices", t("device.missing", { device: name }), t("device.missing_why"));
+
+function head(device) {
+	const { name, label } = device;
+	return el(
+		".head",
+		el("div", h1(label || name), el("p.row", badge(device), code(name))),
+		el(
+			".acts",
+			tool("gear", t("settings"), () => openSettings(name)),
+			tool("bin", t("bin"), () => remove(name)),
+		),
+	);
+}
+
+async function remove(name) {
+	const settings = await import("./settings.js");
+	await settings.remove(name);
+}
+
+function linked(device) {
+	return el(
+		".stack",
+		el("section.card.stack", deviceFacts(device), commands(device)),
+		el("section.card.stack", webhooks(device)),
+	);
+}
+
+function deviceFacts(device) {
+	const since = device.status === "CONNECTED" ? "device.since_up" : "device.since_down";
+	return facts(
+		[t("number"), el("strong", device.phone ? phone(device.phone) : "–")],
+		[t("device.account"), device.push_name ?? "–"],
+		[t(since), ago(device.since)],
+		[t("device.proof"), ago(device.proof_at) ?? "–"],
+		[t("device.in"), ago(device.last_in) ?? "–"],
+		[t("device.out"), ago(device.last_out) ?? "–"],
+		[device.lid && "LID", device.lid],
+	);
+}
+
+function commands(device) {
+	const { name } = device;
+	const command = (what) => async () => put(await post(pathOf(name, what)));
+	const connected = device.status === "CONNECTED";
 	const stopped = device.state === "stopped";
+
 	async function logOut() {
-		const title = t("d.logout_q", { device: label || name });
-		if (await ask(title, t("d.logout_why"), "Log out", ".solid")) await command("logout")();
+		const title = t("device.logout_q", { device: device.label || name });
+		const sure = await ask(title, t("device.logout_why"), "Log out", ".solid");
+		if (sure) await command("logout")();
 	}
-	const hook = (hook) => [hookState(hook), el("code.cut", hook.url),
-		hook.backlog > 0 && muted(t("w.waiting", { n: hook.backlog }))];
-	return el(".stack",
-		el("section.card.stack",
-			facts(
-				[t("number"), el("strong", device.phone ? phone(device.phone) : "–")],
-				[t("d.account"), device.push_name ?? "–"],
-				[t(up ? "d.since_up" : "d.since_down"), ago(device.since)],
-				[t("d.proof"), ago(device.proof_at) ?? "–"],
-				[t("d.in"), ago(device.last_in) ?? "–"],
-				[t("d.out"), ago(device.last_out) ?? "–"],
-				[device.lid && "LID", device.lid]),
-			el(".row.foot",
-				up && el("a.btn.primary", { href: `#/send/${name}` }, icon("send"), t("nav.send")),
-				stopped && device.reason !== "disabled"
-					&& button(".primary", "", "START SESSION", command("start")),
-				!stopped && button("", "again", t("reconnect"), command("reconnect")),
-				!stopped && button("", "stop", t("stop"), command("stop")),
-				button(".danger", "leave", "Log out", logOut))),
-		el("section.card.stack",
-			el(".head", el("h2", t("nav.webhooks")), el("a", { href: `#/webhooks/${name}` }, t("d.hooks"))),
-			device.webhooks.length ? lines(device.webhooks.map(hook)) : el("p.muted", t("w.none_why"))));
+	return el(
+		".row.foot",
+		connected && el("a.btn.primary", { href: `#/send/${name}` }, icon("send"), t("nav.send")),
+		stopped &&
+			device.reason !== "disabled" &&
+			button(".primary", "", "START SESSION", command("start")),
+		!stopped && button("", "again", t("reconnect"), command("reconnect")),
+		!stopped && button("", "stop", t("stop"), command("stop")),
+		button(".danger", "leave", "Log out", logOut),
+	);
+}
+
+function webhooks({ name, webhooks }) {
+	const line = (hook) => [
+		hookState(hook),
+		el("code.cut", hook.url),
+		hook.backlog > 0 && muted(t("webhook.waiting", { n: hook.backlog })),
+	];
+	return [
+		el(
+			".head",
+			el("h2", t("nav.webhooks")),
+			el("a", { href: `#/webhooks/${name}` }, t("device.hooks")),
+		),
+		webhooks.length ? lines(webhooks.map(line)) : el("p.muted", t("webhook.none_why")),
+	];
 }

@@ -1,103 +1,136 @@
 // START SESSION: the QR and its countdown, the pair code, the passkey steps. A code is a login
 // secret: it is asked for when it is shown, and leaves the page the moment it stops working.
-import { now, of, post } from "../api.js";
-import { button, copies, details, el, hear, icon, input, steps, tell } from "../dom.js";
+import { now, pathOf, post } from "../api.js";
+import { button, copyButton, details, el, hear, icon, input, steps, tell } from "../dom.js";
 import { t } from "../i18n.js";
 import { changed, put } from "../state.js";
+import passkey from "./passkey.js";
 
 export default function link(signal, name) {
-	const command = (what, body) => async () => put(await post(of(name, what), body));
-	const cancel = () => button(".quiet", "", t("cancel"), command("stop"));
+	const command = (what, body) => async () => put(await post(pathOf(name, what), body));
 	const start = command("start");
+	/** Until when the code on the screen works, and how many seconds it had. */
 	let life = { until: "", from: 1 };
-	let broken = 0;
+	/** The code whose picture did not load, by its end. */
+	let broken = null;
+
+	const cancel = () => button(".quiet", "", t("cancel"), command("stop"));
+
+	function setBroken(expiry) {
+		broken = expiry;
+		changed();
+	}
 
 	/** The code that is live now, or what there is to do instead. */
 	function screen({ state, reason, linking }, live) {
-		if (state !== "linking") {
-			return el(".qr", { "data-key": "idle" }, icon("qr", "ghost"),
-				el("p", t(reason === "qr_expired" ? "l.expired" : "l.idle")),
-				reason !== "disabled" && button(".primary.big", "", "START SESSION", start));
-		}
-		if (live && linking.pair_code) {
-			const code = linking.pair_code.replace(/^(.{4})(.{4})$/, "$1-$2");
-			return el(".qr", { "data-key": "pair" }, el("p", t("l.type")), el("p.pair", code),
-				copies(linking.pair_code));
-		}
+		if (state !== "linking") return startScreen(reason, start);
+		if (live && linking.pair_code) return pairScreen(linking.pair_code);
 		if (!live || !linking.has_qr) {
-			return el(".qr", { "data-key": "wait" }, el("span.spin"), el("p", t("l.wait")));
+			return el(".qr", { "data-key": "wait" }, el("span.spin"), el("p", t("link.wait")));
 		}
-		if (broken === linking.expires_at) {
-			return el(".qr", { "data-key": "broken" }, icon("alert", "ghost"), el("p", t("l.failed")),
-				button("", "again", t("l.reload"), () => changed(broken = null)));
-		}
-		const src = `${of(name, "qr")}?v=${encodeURIComponent(linking.expires_at)}`;
-		const failed = () => changed(broken = linking.expires_at);
-		return el(".qr.on", { "data-key": "qr" },
-			el("img", { src, alt: t("l.qr"), width: 264, height: 264, error: failed }));
+		const expiry = linking.expires_at;
+		if (broken === expiry) return brokenScreen(() => setBroken(null));
+		return qrScreen(name, expiry, () => setBroken(expiry));
 	}
 
-	async function ask({ target: { elements: { phone } } }, state) {
-		const digits = phone.value.replace(/[\s()+-]/g, "");
+	async function askForCode({ target }, state) {
+		const digits = target.elements.phone.value.replace(/[\s()+-]/g, "");
 		if (!/^[1-9]\d{6,14}$/.test(digits)) {
-			const example = `62${digits.slice(1)}`;
-			return tell(t(digits.startsWith("0") ? "n.zero" : "n.bad", { example }), true);
+			const key = digits.startsWith("0") ? "number.zero" : "number.bad";
+			return tell(t(key, { example: `62${digits.slice(1)}` }), true);
 		}
 		if (state !== "linking") await start();
 		return command("pair-code", { phone: digits })();
 	}
 
-	const clock = setInterval(changed, 1000);
-	signal.addEventListener("abort", () => clearInterval(clock));
+	const ticking = setInterval(changed, 1000);
+	signal.addEventListener("abort", () => clearInterval(ticking));
 
 	return (device) => {
 		const { linking, state, reason } = device;
-		const coded = Boolean(linking?.pair_code);
 		if (linking?.passkey) return passkey(linking.passkey, command, cancel());
-		const until = coded ? linking.pair_code_expires_at : linking?.expires_at;
+		const byCode = Boolean(linking?.pair_code);
+		const until = byCode ? linking.pair_code_expires_at : linking?.expires_at;
 		const left = until ? Math.ceil((Date.parse(until) - now()) / 1000) : 0;
 		const live = state === "linking" && left > 0;
 		if (until !== life.until) {
 			life = { until, from: Math.max(left, 1) };
-			if (live && linking.has_qr && !coded) hear(t("l.ready"));
+			if (live && linking.has_qr && !byCode) hear(t("link.ready"));
 		}
-		const digits = { type: "tel", inputmode: "numeric", placeholder: "6281234567890" };
-		return el("section.card.link",
-			el(".code", screen(device, live),
-				live && el("progress", { max: life.from, value: left, "aria-label": t("l.life") }),
-				live && el("p.left.num", { role: "timer" }, t(coded ? "l.code_left" : "l.left", { n: left })),
-				state === "linking" && cancel()),
-			el(".stack",
-				el("h2", t("l.how")),
-				steps(t("l.s0"), ["Android: ", t("l.android"), el("br"), "iPhone: ", t("l.ios")],
-					t(coded ? "l.s_code" : "l.s_scan")),
-				!coded && reason !== "disabled" && details(t("l.bycode"),
-					el("form.stack", { submit: (event) => ask(event, state), novalidate: true },
-						el("p.muted", t("l.bycode_why")), input(t("l.phone"), "phone", "tel", digits),
-						el("button", t("l.getcode"))))));
+		return el(
+			"section.card.link",
+			el(
+				".code",
+				screen(device, live),
+				live && countdown(life.from, left, byCode),
+				state === "linking" && cancel(),
+			),
+			el(
+				".stack",
+				instructions(byCode),
+				!byCode && reason !== "disabled" && numberForm((event) => askForCode(event, state)),
+			),
+		);
 	};
 }
 
-/** Only a browser at WhatsApp's own address can answer: the person carries the question there. */
-function passkey({ step, options, code }, command, cancel) {
-	const read = "PublicKeyCredential.parseRequestOptionsFromJSON((o=>o.publicKey??o)";
-	const script = `copy(JSON.stringify((await navigator.credentials.get(`
-		+ `{publicKey:${read}(${options}))})).toJSON()))`;
-	async function answer({ target: { elements } }) {
-		if (step === "confirm") return command("passkey/confirm")();
-		let assertion;
-		try {
-			assertion = JSON.parse(elements.answer.value);
-		} catch {
-			return tell(t("p.bad"), true);
-		}
-		return command("passkey", { assertion, credential_id: assertion.id })();
-	}
-	const parts = step === "confirm" ? el("p.pair", code) : [
-		steps(t("p.s1"), t("p.s2"), t("p.s3")),
-		copies(script, ""), input(t("p.answer"), "answer", "long"),
-	];
-	return el("form.card.stack", { submit: answer, novalidate: true },
-		el("h2.row", icon("key"), "Passkey"), el("p", t(`p.${step}`)), parts,
-		el(".row", el("button.primary", t(step === "confirm" ? "p.match" : "p.send")), cancel));
+const startScreen = (reason, start) =>
+	el(
+		".qr",
+		{ "data-key": "idle" },
+		icon("qr", "ghost"),
+		el("p", t(reason === "qr_expired" ? "link.expired" : "link.idle")),
+		reason !== "disabled" && button(".primary.big", "", "START SESSION", start),
+	);
+
+const pairScreen = (code) =>
+	el(
+		".qr",
+		{ "data-key": "pair" },
+		el("p", t("link.type")),
+		el("p.pair", code.replace(/^(.{4})(.{4})$/, "$1-$2")),
+		copyButton(code),
+	);
+
+const brokenScreen = (reload) =>
+	el(
+		".qr",
+		{ "data-key": "broken" },
+		icon("alert", "ghost"),
+		el("p", t("link.failed")),
+		button("", "again", t("link.reload"), reload),
+	);
+
+function qrScreen(name, expiry, failed) {
+	const src = `${pathOf(name, "qr")}?v=${encodeURIComponent(expiry)}`;
+	const picture = { src, alt: t("link.qr"), width: 264, height: 264, error: failed };
+	return el(".qr.on", { "data-key": "qr" }, el("img", picture));
+}
+
+const countdown = (from, left, byCode) => [
+	el("progress", { max: from, value: left, "aria-label": t("link.life") }),
+	el("p.left.num", { role: "timer" }, t(byCode ? "link.code_left" : "link.left", { n: left })),
+];
+
+const instructions = (byCode) => [
+	el("h2", t("link.how")),
+	steps(
+		t("link.s0"),
+		["Android: ", t("link.android"), el("br"), "iPhone: ", t("link.ios")],
+		t(byCode ? "link.s_code" : "link.s_scan"),
+	),
+];
+
+function numberForm(submit) {
+	const attributes = { inputmode: "numeric", placeholder: "6281234567890" };
+	return details(
+		t("link.bycode"),
+		el(
+			"form.stack",
+			{ submit, novalidate: true },
+			el("p.muted", t("link.bycode_why")),
+			input(t("link.phone"), "phone", "tel", attributes),
+			el("button", t("link.getcode")),
+		),
+	);
 }

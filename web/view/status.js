@@ -3,77 +3,147 @@ import { ago, el, icon, input, muted, pre } from "../dom.js";
 import { clock, has, relative, say, t } from "../i18n.js";
 import { state } from "../state.js";
 
+/**
+ * @typedef {import("../state.js").Device} Device
+ * @typedef {import("../state.js").Webhook} Webhook
+ */
+
 /** What a webhook can be told of. */
 export const EVENTS = [
-	"message.received", "message.sent", "message.reaction", "message.edited", "message.revoked",
-	"message.status", "poll.vote", "group.updated", "call.offer", "device.state", "identity.resolved",
+	"message.received",
+	"message.sent",
+	"message.reaction",
+	"message.edited",
+	"message.revoked",
+	"message.status",
+	"poll.vote",
+	"group.updated",
+	"call.offer",
+	"device.state",
+	"identity.resolved",
 ];
 
-/** The sign of each status a message passes through, in order. */
+/** The icon of each status a message passes through, in order. */
 export const TICK = {
-	queued: "clock", sent: "clock", accepted: "tick", delivered: "ticks", read: "ticks",
-	played: "ticks", failed: "alert",
+	queued: "clock",
+	sent: "clock",
+	accepted: "tick",
+	delivered: "ticks",
+	read: "ticks",
+	played: "ticks",
+	failed: "alert",
 };
 
-const SHORT = { dateStyle: "medium", timeStyle: "short" };
-const LOOK = { CONNECTED: ["ok", "ok"], PENDING: ["wait", "clock"], DISCONNECTED: ["bad", "off"] };
+/** The look and the icon of each documented status. */
+const STATUS = {
+	CONNECTED: { look: "ok", sign: "ok" },
+	PENDING: { look: "wait", sign: "clock" },
+	DISCONNECTED: { look: "bad", sign: "off" },
+};
 
 export const pill = (look, sign, text) => el(`span.pill.${look}`, icon(sign), el("span", text));
 
-/** The documented word, with an icon. */
+/**
+ * The documented word, with an icon.
+ * @param {Device} device
+ */
 export function badge({ status, state }) {
-	const [look, sign] = state === "degraded" ? ["wait", "alert"] : LOOK[status];
+	if (state === "degraded") return pill("wait", "alert", status);
+	const { look, sign } = STATUS[status];
 	return pill(look, sign, status);
 }
 
-/** Why a device is as it is, in a sentence. */
+/**
+ * Why a device is as it is, in a sentence; nothing when there is nothing to explain.
+ * @param {Device} device
+ */
 export function why({ reason, state, detail, retry_at, until }) {
 	if (!reason) return has(`state.${state}`) ? t(`state.${state}`) : null;
-	const next = state === "reconnecting" && retry_at;
-	return [say("r", reason, { detail }), next && t("r.next", { when: relative(next) }),
-		until && t("r.until", { when: clock(until, SHORT) })].filter(Boolean).join(" ");
+	const sentences = [say("reason", reason, { detail })];
+	if (state === "reconnecting" && retry_at) {
+		sentences.push(t("reason.next", { when: relative(retry_at) }));
+	}
+	if (until) {
+		const when = clock(until, { dateStyle: "medium", timeStyle: "short" });
+		sentences.push(t("reason.until", { when }));
+	}
+	return sentences.join(" ");
 }
 
-/** All of a device's webhooks in one word. */
+/**
+ * All of a device's webhooks in one word.
+ * @param {Webhook[]} webhooks
+ */
 export function health(webhooks) {
 	const waiting = webhooks.reduce((sum, { backlog }) => sum + backlog, 0);
 	const failing = webhooks.filter(({ failing_since }) => failing_since).length;
 	const paused = webhooks.filter(({ state }) => state !== "active").length;
-	if (!webhooks.length) return muted(t("w.none"));
-	if (failing) return pill("bad", "alert", t("w.failing", { n: failing, waiting }));
-	if (paused) return pill("wait", "pause", t("w.paused_n", { n: paused, waiting }));
-	return pill("ok", "ok", t("w.fine", { n: webhooks.length }));
+	if (!webhooks.length) return muted(t("webhook.none"));
+	if (failing) return pill("bad", "alert", t("webhook.failing", { n: failing, waiting }));
+	if (paused) return pill("wait", "pause", t("webhook.paused_n", { n: paused, waiting }));
+	return pill("ok", "ok", t("webhook.fine", { n: webhooks.length }));
 }
 
+/**
+ * One webhook in one word.
+ * @param {Webhook} webhook
+ */
 export function hookState({ state, failing_since, delivered }) {
-	if (state === "paused") return pill("wait", "pause", t("w.paused"));
-	if (state === "gone") return pill("bad", "stop", t("w.gone"));
-	if (failing_since) return pill("bad", "alert", t("w.bad"));
-	return delivered ? pill("ok", "ok", t("w.ok")) : pill("", "clock", t("w.idle"));
+	if (state === "paused") return pill("wait", "pause", t("webhook.paused"));
+	if (state === "gone") return pill("bad", "stop", t("webhook.gone"));
+	if (failing_since) return pill("bad", "alert", t("webhook.bad"));
+	if (delivered) return pill("ok", "ok", t("webhook.ok"));
+	return pill("", "clock", t("webhook.idle"));
 }
 
-/** What came of one request to a receiver; `whole` with all of its answer. */
-export function attempt({ status, error, code: word, at, took_ms, answer, ...one }, whole) {
-	const [look, sign] = one.class === "delivered" ? ["ok", "ok"] : ["bad", "alert"];
-	const line = [pill(look, sign, status ? String(status) : trouble(word, error)), " ", ago(at),
-		muted(t("w.ms", { n: took_ms }))];
-	if (!whole) return [line, answer && el("code.cut", answer)];
-	return [el("p.row", line), answer ? pre(answer) : el("p.muted", t("w.no_answer"))];
+/** What came of one request to a receiver, in a line. */
+export function attemptLine(attempt) {
+	return [attemptSummary(attempt), attempt.answer && el("code.cut", attempt.answer)];
+}
+
+/** What came of one request to a receiver, with all of its answer. */
+export function wholeAttempt(attempt) {
+	const { answer } = attempt;
+	return [
+		el("p.row", attemptSummary(attempt)),
+		answer ? pre(answer) : el("p.muted", t("webhook.no_answer")),
+	];
+}
+
+function attemptSummary({ class: outcome, status, code, error, at, took_ms }) {
+	const good = outcome === "delivered";
+	const words = status ? String(status) : trouble(code, error);
+	return [
+		pill(good ? "ok" : "bad", good ? "ok" : "alert", words),
+		" ",
+		ago(at),
+		muted(t("webhook.ms", { n: took_ms })),
+	];
 }
 
 /** Why there was no answer: words for the code, else moonwa's own sentence. */
-export const trouble = (code, error) => say("a", code, {}, error ?? t("a.none"));
+export const trouble = (code, error) => say("attempt", code, {}, error ?? t("attempt.none"));
+
+/** @param {Device} device */
+const connected = ({ status }) => status === "CONNECTED";
 
 /** The device that the address names, else the first good one. */
-export function chosen(name, good = ({ status }) => status === "CONNECTED") {
+export function chosen(name, good = connected) {
 	const all = [...state.devices.values()];
 	return state.devices.get(name) ?? all.find(good) ?? all[0];
 }
 
-/** The choice of a device, which the address names; `every` is offered when given. */
-export function pick(view, chosen = "", every) {
+/**
+ * The choice of a device, which the address names.
+ * @param {string} view
+ * @param {string} [chosen]
+ * @param {string} [every] what the choice of all devices is called, where there is one
+ */
+export function devicePicker(view, chosen = "", every) {
 	const names = [...state.devices.values()].map(({ name, label }) => [name, label || name]);
-	const go = ({ target }) => (location.hash = `#/${view}/${target.value}`);
 	const choices = every ? [["", every], ...names] : names;
-	return input(t("nav.devices"), null, choices, { value: chosen, change: go });
+	const change = ({ target }) => {
+		location.hash = `#/${view}/${target.value}`;
+	};
+	return input(t("nav.devices"), null, choices, { value: chosen, change });
 }

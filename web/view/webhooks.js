@@ -1,99 +1,187 @@
 // Deliveries: what each webhook of a device does, what its receiver answered, what was refused.
-import { get, of, post } from "../api.js";
+import { get, pathOf, post } from "../api.js";
 import {
-	ago, ask, button, code, details, el, empty, facts, h1, input, lines, muted, pre, tell,
+	ago,
+	ask,
+	button,
+	code,
+	details,
+	el,
+	empty,
+	facts,
+	h1,
+	input,
+	lines,
+	pre,
+	tell,
 } from "../dom.js";
 import { t } from "../i18n.js";
 import { changed, state } from "../state.js";
-import { attempt, chosen, hookState, pick, pill, trouble } from "./status.js";
+import {
+	attemptLine,
+	chosen,
+	devicePicker,
+	hookState,
+	pill,
+	trouble,
+	wholeAttempt,
+} from "./status.js";
 
+const HOUR = 3_600_000;
+const MINUTE = 60_000;
+
+/** @param {import("../state.js").Device} device */
 const failing = ({ webhooks }) => webhooks.some(({ failing_since }) => failing_since);
 
-export default function webhooks(signal, wanted) {
+export default function webhooks(_signal, wanted) {
 	const name = chosen(wanted, failing)?.name;
 	const cards = new Map();
 
+	function card(hook) {
+		if (!cards.has(hook.n)) cards.set(hook.n, makeCard(name, hook.n));
+		return cards.get(hook.n)(hook);
+	}
 	return () => {
 		const hooks = state.devices.get(name)?.webhooks ?? [];
-		for (const { n } of hooks) if (!cards.has(n)) cards.set(n, card(name, n));
 		return [
-			el(".head", el("", h1(t("nav.webhooks"))), name && pick("webhooks", name)),
-			hooks.length ? el(".stack", hooks.map((hook) => cards.get(hook.n)(hook)))
-				: empty("webhooks", t("w.none_t"), t("w.none_why")),
+			el(".head", h1(t("nav.webhooks")), name && devicePicker("webhooks", name)),
+			hooks.length
+				? el(".stack", hooks.map(card))
+				: empty("webhooks", t("webhook.none_t"), t("webhook.none_why")),
 		];
 	};
 }
 
-function card(device, n) {
-	const at = (rest) => of(device, `webhooks/${n}/${rest}`);
+/** The card of the n-th webhook of a device: gives the function that draws it. */
+function makeCard(device, n) {
+	const path = (rest) => pathOf(device, `webhooks/${n}/${rest}`);
 	let attempts = [];
-	let dead = [];
-	let next = null;
+	let deadLetters = [];
+	/** The dead letter after which there are more. */
+	let more = null;
+	/** How many were ever parked, when the dead letters were asked for last. */
 	let parked = 0;
-	let told = null;
+	/** What came of the Test button. */
+	let tested = null;
 
-	async function recent() {
-		const { webhooks } = await get(of(device, "webhooks"));
+	async function loadAttempts() {
+		const { webhooks } = await get(pathOf(device, "webhooks"));
 		attempts = webhooks.find((hook) => hook.n === n)?.attempts ?? [];
 		changed();
 	}
-	/** Asks for the dead letters, or for those after the ones that are there. */
-	async function letters(after) {
-		const answer = await get(at(`dead-letters${after ? `?after=${after}` : ""}`));
-		dead = [...(after ? dead : []), ...answer.dead_letters];
-		changed(next = answer.next);
-	}
-	const command = (what, body) => async () => {
-		const result = await post(at(what), body);
-		if (result?.class) changed(told = result);
-	};
-	async function replay() {
-		const hour = Date.now() - 36e5 - new Date().getTimezoneOffset() * 6e4;
-		const value = new Date(hour).toISOString().slice(0, 16);
-		const from = el("", input(t("w.from"), "from", "datetime-local", { value }));
-		if (!(await ask(t("w.replay"), t("w.replay_why"), t("w.replay"), ".primary", from))) return;
-		const since = new Date(from.querySelector("input").value).toISOString();
-		await command("replay", { from: since })();
-		tell(t("w.replaying"));
-	}
-	async function retry(id) {
-		await command(`dead-letters/${id}/retry`)();
-		await letters();
+
+	/** @param {string} [after] asks for those after it, else for all from the first */
+	async function loadDeadLetters(after) {
+		const query = after ? `?after=${after}` : "";
+		const answer = await get(path(`dead-letters${query}`));
+		deadLetters = [...(after ? deadLetters : []), ...answer.dead_letters];
+		more = answer.next;
+		changed();
 	}
 
-	const letter = ({ id, status, code: word, reason, parked_at, tries, answer, body }) => [
-		el(".grow", pill("bad", "alert", String(status ?? "–")), " ", ago(parked_at), " ", code(id),
-			el("p.muted", trouble(word, reason), " ", t("w.tries", { n: tries })), answer && pre(answer),
-			details(t("w.body"), pre(pretty(body)))),
-		button("", "again", t("w.retry"), () => retry(id)),
-	];
+	async function test() {
+		tested = await post(path("test"));
+		changed();
+	}
+	const command = (what) => () => post(path(what));
+
+	async function replay() {
+		const from = await askForStart();
+		if (!from) return;
+		await post(path("replay"), { from });
+		tell(t("webhook.replaying"));
+	}
+
+	async function retry(id) {
+		await post(path(`dead-letters/${id}/retry`));
+		await loadDeadLetters();
+	}
+
+	function deadLetter({ id, status, code: word, reason, parked_at, tries, answer, body }) {
+		return [
+			el(
+				".grow",
+				pill("bad", "alert", String(status ?? "–")),
+				" ",
+				ago(parked_at),
+				" ",
+				code(id),
+				el("p.muted", trouble(word, reason), " ", t("webhook.tries", { n: tries })),
+				answer && pre(answer),
+				details(t("webhook.body"), pre(pretty(body))),
+			),
+			button("", "again", t("webhook.retry"), () => retry(id)),
+		];
+	}
+
+	function deadLetterList() {
+		const count = `${deadLetters.length}${more ? "+" : ""}`;
+		return details(
+			t("webhook.dead", { n: count }),
+			el("p.hint", t("webhook.dead_why")),
+			lines(deadLetters.map(deadLetter)),
+			more && button("", "", t("webhook.more"), () => loadDeadLetters(more)),
+		);
+	}
+
+	function attemptList() {
+		const toggle = ({ target }) => {
+			if (target.open) loadAttempts();
+		};
+		return el(
+			"details",
+			{ toggle },
+			el("summary", t("webhook.attempts")),
+			attempts.length ? lines(attempts.map(attemptLine)) : el("p.muted", t("webhook.idle")),
+		);
+	}
 
 	return (hook) => {
 		// The counter says that there were some; whether there still are has to be asked.
-		if (hook.parked !== parked) letters();
+		if (hook.parked !== parked) loadDeadLetters();
 		parked = hook.parked;
-		const opened = ({ target }) => target.open && recent();
-		const wrong = hook.last_status ? t("w.answered", { status: hook.last_status })
-			: trouble(hook.last_code, hook.last_error);
-		const active = hook.state === "active";
-		return el("section.card.stack.hook",
+		return el(
+			"section.card.stack.hook",
 			el(".head", el("h2.cut", hook.url), hookState(hook)),
-			hook.failing_since && el("p.note.bad", wrong),
-			facts(
-				[t("w.backlog"), hook.backlog], [t("w.delivered"), hook.delivered],
-				[hook.failing_since && t("w.since"), ago(hook.failing_since)],
-				[hook.next_try && t("w.next"), ago(hook.next_try)]),
-			el("details", { toggle: opened }, el("summary", t("w.attempts")),
-				attempts.length ? lines(attempts.map((one) => attempt(one))) : el("p.muted", t("w.idle"))),
-			dead.length > 0 && details(t("w.dead", { n: `${dead.length}${next ? "+" : ""}` }),
-				el("p.hint", t("w.dead_why")),
-				lines(dead.map(letter)), next && button("", "", t("w.more"), () => letters(next))),
-			el("div", { role: "status" }, told && attempt(told, true)),
-			el(".row.foot", button("", "send", "Test", command("test")),
-				active ? button("", "pause", t("w.pause"), command("pause"))
-					: button("", "play", t("w.resume"), command("resume")),
-				button("", "again", t("w.replay"), replay)));
+			hook.failing_since && el("p.note.bad", whatIsWrong(hook)),
+			hookFacts(hook),
+			attemptList(),
+			deadLetters.length > 0 && deadLetterList(),
+			el("div", { role: "status" }, tested && wholeAttempt(tested)),
+			el(
+				".row.foot",
+				button("", "send", "Test", test),
+				hook.state === "active"
+					? button("", "pause", t("webhook.pause"), command("pause"))
+					: button("", "play", t("webhook.resume"), command("resume")),
+				button("", "again", t("webhook.replay"), replay),
+			),
+		);
 	};
+}
+
+function whatIsWrong({ last_status, last_code, last_error }) {
+	if (last_status) return t("webhook.answered", { status: last_status });
+	return trouble(last_code, last_error);
+}
+
+const hookFacts = ({ backlog, delivered, failing_since, next_try }) =>
+	facts(
+		[t("webhook.backlog"), backlog],
+		[t("webhook.delivered"), delivered],
+		[failing_since && t("webhook.since"), ago(failing_since)],
+		[next_try && t("webhook.next"), ago(next_try)],
+	);
+
+/** Asks since when everything shall be sent again; nothing is a no. */
+async function askForStart() {
+	// The field wants the time of the place, without a zone.
+	const hourAgo = Date.now() - HOUR - new Date().getTimezoneOffset() * MINUTE;
+	const value = new Date(hourAgo).toISOString().slice(0, 16);
+	const field = el("div", input(t("webhook.from"), "from", "datetime-local", { value }));
+	const title = t("webhook.replay");
+	const sure = await ask(title, t("webhook.replay_why"), title, ".primary", field);
+	return sure && new Date(field.querySelector("input").value).toISOString();
 }
 
 const pretty = (body) => (body.startsWith("{") ? JSON.stringify(JSON.parse(body), null, 1) : body);

@@ -44,15 +44,17 @@ const input = (name) => [...place.querySelectorAll('input, textarea, select')]
 struct Words(Vec<(String, String)>);
 
 impl Words {
-    /// The page's own dictionary: a line is a key, a space, and the words in English and Indonesian around a bar.
+    /// The page's own dictionary: each line of its table is an entry as JSON has them.
     fn of(language: &str) -> Self {
         if language == "en" {
             return Self(Vec::new());
         }
-        let text = include_str!("../../../web/words.js").replace("\n\t|", " |");
-        let lines = text.split('`').nth(1).unwrap_or_default().lines();
-        let lines = lines.filter_map(|line| line.split_once(' ')?.1.split_once(" | "));
-        Self(lines.map(|(en, id)| (en.to_owned(), id.to_owned())).collect())
+        let lines = include_str!("../../../web/words.js").lines();
+        let entries = lines.filter_map(|line| {
+            let (_, both) = line.trim().strip_suffix(',')?.split_once("\": ")?;
+            serde_json::from_str::<(String, String)>(both).ok()
+        });
+        Self(entries.collect())
     }
 
     /// An English sentence as the page says it; other words, such as names, stay.

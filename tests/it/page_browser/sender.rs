@@ -52,6 +52,8 @@ async fn send_and_watch(language: &str) -> Result<()> {
     bob.read(&got.id).await?;
     browser.until("read", "return document.querySelector('[data-status=read]') !== null").await;
     browser.click("Messages").await;
+    // The view before has the number too.
+    browser.sees("All devices").await;
     browser.sees("+62 811-1000-216").await;
     browser.sees("Read").await;
     assert!(!browser.text().await.contains("pesanan siap"), "texts only when asked for");
