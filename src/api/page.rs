@@ -3,12 +3,14 @@
 
 use data_encoding::HEXLOWER;
 use hyper::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH,
+    ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, ETAG, HeaderName, HeaderValue,
+    IF_NONE_MATCH, VARY,
 };
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
 
 use crate::api::access::origin;
+use crate::api::http::gzip;
 use crate::api::http::problem::{Code, Problem};
 use crate::api::http::response::{self, Response};
 use crate::config::Config;
@@ -41,12 +43,23 @@ pub(crate) fn serve(head: &Parts, config: &Config, path: &str) -> Result<Respons
     origin::host_allowed(head, config)?;
     let mut response = match head.method {
         Method::GET | Method::HEAD => {
-            let tag = format!("\"{}\"", HEXLOWER.encode(&file.metadata.sha256_hash()));
-            let mut response = if matches(head, &tag) {
-                response::empty(StatusCode::NOT_MODIFIED)
-            } else {
-                response::bytes_of(StatusCode::OK, content_type, file.data.into_owned())
+            let hash = file.metadata.sha256_hash();
+            let plain = file.data;
+            let gzip = gzip::is_accepted(head).then(|| gzip::compressed(hash, &plain)).flatten();
+            // The compressed file is another one to a cache, so it has a tag of its own.
+            let form = if gzip.is_some() { "-gzip" } else { "" };
+            let tag = format!("\"{}{form}\"", HEXLOWER.encode(&hash));
+            let mut response = match gzip {
+                _ if matches(head, &tag) => response::empty(StatusCode::NOT_MODIFIED),
+                Some(gzip) => {
+                    let mut response = response::bytes_of(StatusCode::OK, content_type, gzip);
+                    let coding = HeaderValue::from_static("gzip");
+                    response.headers_mut().insert(CONTENT_ENCODING, coding);
+                    response
+                }
+                None => response::bytes_of(StatusCode::OK, content_type, plain.into_owned()),
             };
+            response.headers_mut().insert(VARY, HeaderValue::from_static("accept-encoding"));
             if let Ok(tag) = HeaderValue::from_str(&tag) {
                 response.headers_mut().insert(ETAG, tag);
             }
@@ -107,6 +120,26 @@ mod tests {
         assert_eq!(again.status(), StatusCode::NOT_MODIFIED);
         let changed = ask("/openapi.json", &[("if-none-match", "\"x\"")]).unwrap();
         assert_eq!(changed.status(), StatusCode::OK);
+    }
+
+    #[test]
+    fn the_compressed_file_has_a_tag_of_its_own() {
+        let plain = ask("/openapi.json", &[]).unwrap();
+        let gzip = ask("/openapi.json", &[("accept-encoding", "br, gzip")]).unwrap();
+        assert!(!plain.headers().contains_key("content-encoding"));
+        assert_eq!(gzip.headers()["content-encoding"], "gzip");
+        assert_eq!(gzip.headers()["content-type"], "application/json");
+        for response in [&plain, &gzip] {
+            assert_eq!(response.headers()["vary"], "accept-encoding");
+        }
+        let tag = gzip.headers()["etag"].to_str().unwrap();
+        assert_ne!(tag, plain.headers()["etag"]);
+        let known = ("if-none-match", tag);
+        let again = ask("/openapi.json", &[known, ("accept-encoding", "gzip")]).unwrap();
+        assert_eq!(again.status(), StatusCode::NOT_MODIFIED);
+        assert_eq!(again.headers()["vary"], "accept-encoding");
+        let other = ask("/openapi.json", &[known]).unwrap();
+        assert_eq!(other.status(), StatusCode::OK, "it is not the plain file");
     }
 
     #[test]

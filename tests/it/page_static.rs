@@ -5,6 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use anyhow::Result;
+use http_body_util::Full;
+use hyper::Method;
+use moonwa_simulator::Simulator;
+use moonwa_simulator::harness::{Moonwa, Reply};
+
 /// The kinds of file the page may consist of.
 const KINDS: [&str; 4] = ["html", "js", "css", "svg"];
 
@@ -278,13 +284,40 @@ fn only_known_kinds_of_file_and_none_too_long_to_read() {
         let table = name == "words.js";
         assert!(table || text.lines().count() <= 400, "{name} has more than 400 lines");
     }
+}
+
+/// What an answer takes on the wire: its head, and its body as it is sent.
+fn wire_size(reply: &Reply) -> usize {
+    let head: usize =
+        reply.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    head + reply.body.len()
+}
+
+#[tokio::test]
+async fn the_page_is_light_on_the_wire() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let moonwa =
+        Moonwa::builder(env!("CARGO_BIN_EXE_moonwa")).whatsapp(&sim.ws_url()).start().await?;
+    let assets = assets();
     let page = &assets["index.html"];
     let named = [values(page, "href"), values(page, "src")].concat();
-    let later = |name: &str| kind(name) == "js" && !named.contains(&name);
-    let first: usize =
-        assets.iter().filter(|(name, _)| !later(name)).map(|(_, text)| text.len()).sum();
-    let all: usize = assets.values().map(String::len).sum();
-    println!("on the wire: {first} bytes for the first view, {all} bytes for all");
+    let (mut first, mut all) = (0, 0);
+    for name in assets.keys().map(String::as_str).chain(["openapi.json"]) {
+        let anyone = moonwa.anyone();
+        let request = anyone.request(Method::GET, &format!("/{name}"));
+        let request = request.header("accept-encoding", "gzip, deflate, br, zstd");
+        let reply = anyone.send(request.body(Full::default())?).await?.expect(200);
+        let size = wire_size(&reply);
+        all += size;
+        if name == "index.html" || named.contains(&name) && name != "openapi.json" {
+            first += size;
+        }
+    }
+    println!("on the wire: first view {first} bytes, everything {all} bytes");
+    assert!(first <= 45_000, "the first view takes {first} bytes");
+    assert!(all <= 110_000, "everything takes {all} bytes");
+    moonwa.stop().await?;
+    Ok(())
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The HTTP side alone: connections, request bodies, answers and problems. Nothing here knows what a route does.
 
 pub(crate) mod form;
+pub(crate) mod gzip;
 pub(crate) mod problem;
 pub(crate) mod request;
 pub(crate) mod response;
