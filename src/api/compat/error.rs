@@ -27,6 +27,8 @@ pub(crate) enum Refusal {
     NotOnWhatsApp,
     /// It went wrong for that reason.
     Failed(Kind, String),
+    /// It may be on its way: nobody can say yet that it failed, or that it did not.
+    Unconfirmed,
     /// Something every face says alike: too large, too fast, broken.
     Other(Problem),
 }
@@ -58,6 +60,9 @@ impl Refusal {
             }
             Self::NotOnWhatsApp => {
                 (StatusCode::BAD_REQUEST, "Invalid WhatsApp number.", "not_on_whatsapp")
+            }
+            Self::Unconfirmed => {
+                (StatusCode::BAD_REQUEST, "The message is not confirmed yet.", "unconfirmed")
             }
             Self::Failed(Kind::Message, code) => {
                 (StatusCode::BAD_REQUEST, "Failed to send message.", code.as_str())

@@ -105,10 +105,11 @@ async fn send(call: &mut Call, kind: Kind) -> Result<Response, Refusal> {
     let requests: Vec<SendRequest> =
         contents.into_iter().map(|content| queue::plain(to.clone(), content)).collect();
     let first = requests.first().ok_or_else(|| Problem::from(Code::Internal))?;
-    if queue::promised(&call.state, &device, first, key.as_ref()).await?.is_none() {
+    let known = queue::promised(&call.state, &device, first, key.as_ref()).await?.is_some();
+    if !known {
         check(&connected(call, &device)?, &to, kind).await?;
     }
-    let sent = deliver(call, &device, requests, key, kind).await?;
+    let sent = deliver(call, &device, requests, key, kind, known).await?;
     Ok(response::ok(&success(kind, &sent)))
 }
 
@@ -133,6 +134,7 @@ async fn deliver(
     requests: Vec<SendRequest>,
     key: Option<IdempotencyKey>,
     kind: Kind,
+    known: bool,
 ) -> Result<SentMessage, Refusal> {
     let queue = call.state.api.store.queue();
     let changes = queue.changes();
@@ -147,12 +149,15 @@ async fn deliver(
     let done = MessageStatus::is_settled;
     let mut sent = queue::follow(&call.state, changes, first, done, patience).await?;
     if sent.status == MessageStatus::Queued {
-        // The caller will be told that it failed, so it must not be sent later. What the engine has already may still go
-        // out, and nobody can say that it failed.
+        // The caller will be told that it failed, so it must not be sent later. What the engine has already, or had
+        // before a restart, may still go out, and nobody can say that it failed.
+        if known {
+            return Err(Refusal::Unconfirmed);
+        }
         let handle = call.state.api.fleet.device(device);
         let held = handle.map(|handle| handle.withdraw(&sent.id));
         if matches!(held, Some(None)) {
-            return Err(Refusal::Failed(kind, "unconfirmed".to_owned()));
+            return Err(Refusal::Unconfirmed);
         }
         let code = "timeout".to_owned();
         let detail = "it was not sent while the caller waited".to_owned();
@@ -168,7 +173,7 @@ async fn deliver(
         }
         MessageStatus::Failed { code, .. } => Err(Refusal::Failed(kind, code.clone())),
         // Written to the socket, but WhatsApp never said that it has it: not "sent".
-        MessageStatus::Sent => Err(Refusal::Failed(kind, "unconfirmed".to_owned())),
+        MessageStatus::Sent => Err(Refusal::Unconfirmed),
         _ => Ok(sent),
     }
 }

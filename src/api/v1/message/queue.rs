@@ -108,8 +108,14 @@ pub(crate) async fn follow(
 ) -> Result<SentMessage, Problem> {
     let deadline = Instant::now() + patience;
     let queue = state.api.store.queue();
+    let stop = state.api.tasks.stop();
     while !done(&message.status) {
-        match timeout_at(deadline, changes.recv()).await {
+        let news = tokio::select! {
+            news = timeout_at(deadline, changes.recv()) => news,
+            // The message is on the disk and goes out after the start; who waits for it must not hold up the stop.
+            () = stop.cancelled() => break,
+        };
+        match news {
             Ok(Ok(news)) if news.id == message.id && news.device == message.device => {
                 message = news;
             }
