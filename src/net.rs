@@ -67,10 +67,14 @@ impl Network {
             IpAddr::V4(_) => Self::Public,
             IpAddr::V6(METADATA_V6) => Self::Reserved,
             IpAddr::V6(ip) if ip.is_loopback() || PRIVATE_V6.contains(&ip) => Self::Private,
-            IpAddr::V6(ip) if !GLOBAL_V6.contains(&ip) => Self::Reserved,
-            IpAddr::V6(ip) if RESERVED_V6.iter().any(|net| net.contains(&ip)) => Self::Reserved,
-            IpAddr::V6(_) => Self::Public,
+            IpAddr::V6(ip) => Self::of_other_v6(ip),
         }
+    }
+
+    /// Everything but loopback and private ranges.
+    fn of_other_v6(ip: Ipv6Addr) -> Self {
+        let reserved = RESERVED_V6.iter().any(|net| net.contains(&ip));
+        if GLOBAL_V6.contains(&ip) && !reserved { Self::Public } else { Self::Reserved }
     }
 }
 

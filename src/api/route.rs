@@ -117,7 +117,7 @@ pub(crate) static ROUTES: &[Route] = &[
     get   ("/v1/config",                                                            Access::Gateway, "ConfigReport",      |call| soon(config::show(call))),
     post  ("/v1/config/plan",                                                       Access::Gateway, "ConfigPlan",        |call| soon(config::plan(call))),
     post  ("/v1/config/reload",                                                     Access::Gateway, "ConfigReload",      |call| soon(config::reload(call))),
-    get   ("/v1/devices",                                                           Access::Read,    "ListDevices",       |call| now(device::list(call))),
+    get   ("/v1/devices",                                                           Access::Read,    "ListDevices",       |call| now(Ok(device::list(call)))),
     get   ("/v1/devices/{device}",                                                  Access::Read,    "ShowDevice",        |call| now(device::show(call))),
     put   ("/v1/devices/{device}",                                                  Access::Gateway, "PutDevice",         |call| soon(device_edit::put(call))),
     delete("/v1/devices/{device}",                                                  Access::Gateway, "DeleteDevice",      |call| soon(device_edit::delete(call))),

@@ -117,7 +117,7 @@ async fn exchange(
     let one = async |device: usize| {
         let (name, phone) = (name(device), &phones[device]);
         for n in (begin..end).filter(|n| n % DEVICES == device) {
-            if n / DEVICES % OUT == 0 {
+            if (n / DEVICES).is_multiple_of(OUT) {
                 let body = json!({"to": bob.number(), "text": format!("out {n}")});
                 let path = format!("/v1/devices/{name}/messages");
                 moonwa.key_of(&name).post(&path, &body).await?.expect(202);

@@ -8,7 +8,7 @@ use crate::api::access::auth::{Principal, scope_name};
 use crate::api::call::{Answer, Call};
 use crate::api::http::problem::{Code, Problem};
 use crate::api::http::request::MAX_JSON;
-use crate::api::http::response;
+use crate::api::http::response::{self, Response};
 use crate::api::state::State;
 use crate::config::{Config, DeviceConfig, Scope};
 use crate::hooks::EndpointReport;
@@ -133,8 +133,8 @@ pub(crate) fn view_all(state: &State, config: &Config, who: &Principal) -> Vec<V
 }
 
 /// `GET /v1/devices`.
-pub(crate) fn list(call: &Call) -> Answer {
-    Ok(response::ok(&json!({ "devices": view_all(&call.state, &call.config, &call.who) })))
+pub(crate) fn list(call: &Call) -> Response {
+    response::ok(&json!({ "devices": view_all(&call.state, &call.config, &call.who) }))
 }
 
 /// `GET /v1/devices/{device}`.

@@ -136,7 +136,7 @@ async fn a_queue_of_the_first_format_moves_into_the_outbox() {
     assert!(database::keyspace(&state.db, "queue", database::MIB).unwrap().is_empty().unwrap());
 }
 
-fn databases(dir: &tempfile::TempDir) -> (Arc<State>, Arc<Outbox>) {
+fn databases(dir: &TempDir) -> (Arc<State>, Arc<Outbox>) {
     let limits = Limits { keep: Duration::from_hours(72), max_size: 1 << 28 };
     let state = State::open(&dir.path().join("state")).unwrap();
     let outbox = Outbox::open(&dir.path().join("outbox"), limits).unwrap();

@@ -273,7 +273,9 @@ proptest! {
         };
         let written: Vec<_> = starts.windows(2).map(commit).collect();
         let mut bytes = real.clone();
-        damage.iter().for_each(|damage| damage.apply(&mut bytes));
+        for damage in &damage {
+            damage.apply(&mut bytes);
+        }
         // From everywhere, as salvage looks behind a damaged commit.
         for from in 0..bytes.len() {
             let rest = &bytes[from..];

@@ -2,7 +2,7 @@
 //! one only when WhatsApp has the one before. What was written to a connection that ended is written again, under its id,
 //! to the next one. Pure: the queue on disk, the connection and the clock are the caller's.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -23,7 +23,7 @@ const OFFLINE_PAUSE: Duration = Duration::from_secs(1);
 #[derive(Default)]
 pub(crate) struct Lanes {
     waiting: BTreeMap<u64, Waiting>,
-    places: HashMap<MessageId, u64>,
+    places: BTreeMap<MessageId, u64>,
     flying: usize,
 }
 
@@ -205,7 +205,9 @@ impl Lanes {
     /// Forgets what is settled.
     pub(crate) fn keep(&mut self, there: impl Fn(&MessageId) -> bool) {
         let gone: Vec<_> = self.places.keys().filter(|id| !there(id)).cloned().collect();
-        gone.iter().for_each(|id| self.settled(id));
+        for id in &gone {
+            self.settled(id);
+        }
     }
 
     fn land(&mut self, id: &MessageId, stage: impl FnOnce(&mut Waiting) -> Stage) {
@@ -231,12 +233,10 @@ mod tests {
         SentMessage { status, ..SentMessage::new(DeviceName::parse("toko").unwrap(), request) }
     }
 
-    fn free() -> Result<(), Duration> {
-        Ok(())
-    }
+    const FREE: fn() -> Result<(), Duration> = || Ok(());
 
     fn send(lanes: &mut Lanes, now: Instant) -> Option<MessageId> {
-        match lanes.next(now, free) {
+        match lanes.next(now, FREE) {
             Next::Send(message) => Some(message.id),
             Next::Nothing(_) => None,
         }
@@ -306,7 +306,7 @@ mod tests {
             assert_eq!(send(&mut lanes, then), Some(first.id.clone()));
             lanes.failed(&first.id, then, false);
             assert_eq!(lanes.tries(&first.id), tries);
-            let Next::Nothing(Some(wake)) = lanes.next(then, free) else { panic!("too early") };
+            let Next::Nothing(Some(wake)) = lanes.next(then, FREE) else { panic!("too early") };
             assert!(wake - then >= FIRST_PAUSE && wake - then <= LONGEST_PAUSE);
             last = wake - now;
         }
@@ -362,7 +362,7 @@ mod tests {
                     }
                     Step::Send => {
                         now += Duration::from_mins(6);
-                        if let Next::Send(row) = lanes.next(now, free) {
+                        if let Next::Send(row) = lanes.next(now, FREE) {
                             let chat = &chats[&row.request.to.jid()];
                             let before = chat.iter().take_while(|id| **id != row.id);
                             prop_assert!(before.into_iter().all(|id| acked.contains(id)));

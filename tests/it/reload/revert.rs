@@ -79,10 +79,11 @@ impl Gateway {
     }
 
     fn restore(&self, part: Part, was: &[u8]) -> Result<()> {
-        Ok(match part {
+        match part {
             Part::Directory => fs::rename(self.path("devices.away"), self.path("devices.d"))?,
             _ => fs::write(self.file(part), was)?,
-        })
+        }
+        Ok(())
     }
 
     /// Has the file read now, and returns what came of it.
