@@ -1,5 +1,5 @@
 //! The gateway's life: everything that can fail is done first, then systemd hears READY, then it runs until a signal,
-//! and what was opened is closed in reverse order under one deadline. What the parts do is decided in them.
+//! and what was opened is closed in reverse order under one deadline. What the parts do is decided in the parts.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

@@ -11,9 +11,7 @@ pub enum Exit {
     Failure,
     /// `plan` found changes.
     Changes,
-    /// The command line is wrong.
     Usage,
-    /// The configuration is wrong.
     Config,
 }
 

@@ -17,11 +17,9 @@ const FILE: &str = "control.json";
 /// Where the gateway listens and the token it accepts from the command line.
 #[derive(Debug)]
 pub struct Control {
-    /// The address to connect to.
     pub address: SocketAddr,
     /// The path the API lives under.
     pub base_path: String,
-    /// The token.
     pub token: Secret,
 }
 

@@ -8,7 +8,6 @@ use ipnet::{Ipv4Net, Ipv6Net};
 /// Whose network an address is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Network {
-    /// The internet.
     Public,
     /// This machine and the networks around it.
     Private,

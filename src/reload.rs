@@ -220,7 +220,7 @@ impl Reloader {
         }
     }
 
-    /// Nothing here can refuse any more.
+    /// Puts a configuration into force. It was accepted before; nothing here can refuse it.
     async fn apply(&self, config: Config, others: &Others) {
         let devices = config.devices.clone();
         if let Err(problem) = config::keep_last_good(&self.path, &config, others) {

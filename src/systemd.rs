@@ -29,7 +29,6 @@ pub fn reloaded(status: &str) {
     send(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
-/// The shutdown begins.
 pub fn stopping() {
     send(&[NotifyState::Stopping]);
 }

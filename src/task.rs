@@ -17,7 +17,6 @@ pub struct Tasks {
 }
 
 impl Tasks {
-    /// A fresh owner.
     pub fn new() -> Self {
         Self::default()
     }

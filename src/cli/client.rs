@@ -208,14 +208,12 @@ pub(super) fn send(config: Option<&Path>, device: &str, to: &str, message: &str)
     Ok(Exit::Clean)
 }
 
-/// `moonwa logout`.
 pub(super) fn logout(config: Option<&Path>, device: &str) -> Result<Exit> {
     Gateway::find(config)?.post(&format!("v1/devices/{device}/logout"), &json!({}))?;
     say(&format!("{device} is logged out."));
     Ok(Exit::Clean)
 }
 
-/// `moonwa forget`.
 pub(super) fn forget(config: Option<&Path>, device: &str) -> Result<Exit> {
     Gateway::find(config)?.post(&format!("v1/forgotten/{device}"), &json!({}))?;
     say(&format!("The credentials of {device} are deleted."));

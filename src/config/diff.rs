@@ -44,7 +44,6 @@ impl<K: Ord + Clone> Difference<K> {
         Self { added: missing(old, new), changed: changed.collect(), removed: missing(new, old) }
     }
 
-    /// Whether nothing differs.
     pub fn is_empty(&self) -> bool {
         self.added.is_empty() && self.changed.is_empty() && self.removed.is_empty()
     }
@@ -53,7 +52,6 @@ impl<K: Ord + Clone> Difference<K> {
 /// An endpoint across edits of everything but its device and URL.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct EndpointKey {
-    /// The device.
     pub device: DeviceName,
     /// The URL; it may hold credentials.
     pub url: String,
@@ -89,7 +87,6 @@ pub struct ConfigDiff {
 }
 
 impl ConfigDiff {
-    /// Compares two configurations.
     pub fn between(old: &Config, new: &Config) -> Self {
         let devices = Difference::between(&old.devices, &new.devices, device_keys);
         let endpoints = Difference::between(&endpoints(old), &endpoints(new), |old, new| {
@@ -115,7 +112,6 @@ impl ConfigDiff {
         }
     }
 
-    /// Whether nothing differs.
     pub fn is_empty(&self) -> bool {
         self.devices.is_empty()
             && self.endpoints.is_empty()
@@ -535,7 +531,6 @@ mod tests {
         })
     }
 
-    /// Changes one key.
     type Change = fn(&mut Config);
 
     fn the_device(config: &mut Config) -> &mut DeviceConfig {

@@ -10,20 +10,37 @@ const PLACES: [&str; 2] = ["moonwa.toml", "/etc/moonwa/moonwa.toml"];
 #[error("no moonwa.toml here and none in /etc/moonwa; \"moonwa init\" writes a commented one")]
 pub struct NotFound;
 
-/// The file that is meant: the one named, else the first that exists.
+/// The file that is meant: the one named, whether it exists or not, else the first that exists.
 pub fn find(named: Option<&Path>) -> Result<PathBuf, NotFound> {
-    match named {
-        Some(path) => Ok(path.to_owned()),
-        None => PLACES.iter().map(PathBuf::from).find(|path| path.exists()).ok_or(NotFound),
-    }
+    named.map(Path::to_owned).or_else(|| first(&PLACES.map(Path::new))).ok_or(NotFound)
+}
+
+fn first(places: &[&Path]) -> Option<PathBuf> {
+    places.iter().find(|path| path.exists()).map(|path| path.to_path_buf())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
-    fn a_named_file_is_taken_as_it_is() {
+    fn the_first_file_that_exists_is_meant() {
+        let dir = tempfile::tempdir().unwrap();
+        let (here, etc) = (dir.path().join("here.toml"), dir.path().join("etc.toml"));
+        let places = [here.as_path(), etc.as_path()];
+        assert_eq!(first(&places), None);
+        fs::write(&etc, "").unwrap();
+        assert_eq!(first(&places), Some(etc.clone()));
+        fs::write(&here, "").unwrap();
+        assert_eq!(first(&places), Some(here));
+    }
+
+    #[test]
+    fn a_named_file_is_meant_though_another_one_exists() {
+        // The tests run where moonwa.toml is.
+        assert_eq!(find(None).unwrap(), Path::new("moonwa.toml"));
         assert_eq!(find(Some(Path::new("/no/such/file"))).unwrap(), Path::new("/no/such/file"));
     }
 }

@@ -38,15 +38,13 @@ pub fn keep_last_good(path: &Path, config: &Config, others: &Others) -> io::Resu
 /// The copy that `keep_last_good` left. A broken file cannot say where its store is, so the copy is looked for where
 /// stores are by default.
 pub fn last_good(path: &Path) -> Result<Loaded, Rejected> {
-    let beside = path.parent().unwrap_or(Path::new("")).join("data");
-    let state = std::env::var_os("STATE_DIRECTORY").map_or(beside, PathBuf::from);
-    let copy = state.join(LAST_GOOD);
+    let context = Context::of(path);
+    let copy = context.default_store().join(LAST_GOOD);
     let kept = fs::read(&copy).and_then(|bytes| Ok(serde_json::from_slice::<Vec<Kept>>(&bytes)?));
     match kept.as_deref() {
         Ok([file, included @ ..]) => {
             let included =
                 included.iter().map(|kept| (kept.path.clone(), kept.text.clone().into_bytes()));
-            let context = Context::of(path);
             Config::parse_with(file.text.as_bytes(), &context, Some(included.collect()))
         }
         // The same failure again, said as people need it.
@@ -59,8 +57,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_copy_is_not_a_gateway_without_devices() {
+    fn a_copy_without_a_file_in_it_is_not_a_gateway_without_devices() {
         let dir = tempfile::tempdir().unwrap();
-        assert!(last_good(&dir.path().join("moonwa.toml")).is_err());
+        let (file, copy) = (dir.path().join("moonwa.toml"), dir.path().join("data/last-good.json"));
+        let said = last_good(&file).unwrap_err().to_string();
+        assert!(said.starts_with(&format!("{}: there is no such file", copy.display())), "{said}");
+        fs::create_dir(dir.path().join("data")).unwrap();
+        for text in ["", "[]", "{}", "null", r#"[{"path": "moonwa.toml"}]"#] {
+            fs::write(&copy, text).unwrap();
+            assert!(last_good(&file).is_err(), "{text}");
+        }
+        fs::write(&copy, r#"[{"path": "moonwa.toml", "text": "[device.a]"}]"#).unwrap();
+        assert_eq!(last_good(&file).unwrap().config.devices.len(), 1);
     }
 }

@@ -1,5 +1,5 @@
-//! The way up: lower floors ask for a reload here, and read how the last one went. The worker that reads the mailbox
-//! lives on a higher floor; this module only carries its letters.
+//! Requests to reload or to edit the configuration, and the report of the last reload. The reloader that answers is on a
+//! higher floor than those who ask, so both meet here.
 
 use std::sync::Arc;
 
@@ -13,7 +13,6 @@ use crate::model::UnixMillis;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Trigger {
-    /// moonwa started.
     Start,
     /// The file, or a secret's file, changed.
     File,
@@ -38,17 +37,12 @@ pub enum ReloadOutcome {
 /// What the last edit did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ReloadReport {
-    /// When.
     pub at: UnixMillis,
-    /// Who asked.
     pub trigger: Trigger,
-    /// What became of it.
     pub outcome: ReloadOutcome,
-    /// The revision in force.
     pub revision: Revision,
     /// The revision of the file, when it is another and could be read.
     pub rejected: Option<Revision>,
-    /// Why it was rejected.
     pub problems: Vec<Problem>,
     /// What is unwise in the configuration in force.
     pub warnings: Vec<Problem>,
@@ -76,12 +70,9 @@ pub struct ReloadHandle {
     last: watch::Receiver<Arc<ReloadReport>>,
 }
 
-/// One request.
 #[derive(Debug)]
 pub struct ReloadRequest {
-    /// Who asks.
     pub trigger: Trigger,
-    /// For what.
     pub ask: Ask,
 }
 
@@ -101,13 +92,12 @@ pub enum Ask {
 /// An edit, and the revision it was thought out for, when that matters.
 #[derive(Clone, Debug)]
 pub struct EditRequest {
-    /// What to change.
     pub edit: Edit,
     /// The only revision that may be changed.
     pub expected: Option<Revision>,
 }
 
-/// Where the worker reads.
+/// Where the reloader reads requests and publishes reports.
 #[derive(Debug)]
 pub struct ReloadMailbox {
     requests: mpsc::Receiver<ReloadRequest>,

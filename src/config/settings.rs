@@ -13,19 +13,12 @@ use crate::model::{DeviceName, EventType, KeyHash, Secret};
 /// The whole configuration, resolved: no `Option` that must be there at run time.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Config {
-    /// `[server]`.
     pub server: ServerConfig,
-    /// `[admin]`.
     pub admin: AdminConfig,
-    /// `[store]`.
     pub store: StoreConfig,
-    /// `[log]`.
     pub log: LogConfig,
-    /// `[outbox]`.
     pub outbox: OutboxConfig,
-    /// `[media]`.
     pub media: MediaConfig,
-    /// `[device.*]`.
     pub devices: BTreeMap<DeviceName, DeviceConfig>,
 }
 
@@ -71,7 +64,6 @@ impl Default for AdminConfig {
 /// `[store]`: where credentials and the outbox are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreConfig {
-    /// The directory.
     pub path: PathBuf,
     /// What a promise survives.
     pub durability: Durability,
@@ -142,7 +134,6 @@ impl Default for MediaConfig {
 pub struct DeviceConfig {
     /// The free-text Session Name; the device's name when absent.
     pub label: String,
-    /// Whether it runs.
     pub enabled: bool,
     /// Every key of the device; `api_key` is the one called `default`, with all of a program's scopes.
     pub keys: Vec<KeyConfig>,
@@ -161,14 +152,11 @@ impl DeviceConfig {
     }
 }
 
-/// One API key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyConfig {
     /// Its name in the log.
     pub id: String,
-    /// Its hash.
     pub hash: KeyHash,
-    /// What it may do.
     pub scopes: BTreeSet<Scope>,
 }
 
@@ -185,7 +173,6 @@ impl KeyConfig {
 /// What a key may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Scope {
-    /// Send messages.
     Send,
     /// Read states, messages, media and events.
     Read,
@@ -196,9 +183,7 @@ pub enum Scope {
 /// At most this many messages in that time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pace {
-    /// How many.
     pub count: u32,
-    /// In how long.
     pub per: Duration,
 }
 
@@ -211,7 +196,6 @@ pub struct EndpointConfig {
     pub url: String,
     /// Signing secrets (decoded key bytes live in `hooks`), newest first; at most two.
     pub secrets: Vec<Secret>,
-    /// Which events.
     pub events: EventFilter,
     /// What the body looks like.
     pub format: Format,
@@ -223,7 +207,6 @@ pub struct EndpointConfig {
     pub compat: BTreeSet<Compat>,
     /// How long one request may take.
     pub timeout: Duration,
-    /// Whether deliveries wait.
     pub paused: bool,
     /// Where a new endpoint begins.
     pub start: Start,

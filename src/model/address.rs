@@ -34,7 +34,6 @@ impl Jid {
         Self(format!("{}@s.whatsapp.net", phone.as_str()))
     }
 
-    /// The whole address.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -124,7 +123,6 @@ impl PhoneNumber {
         Ok(Self(digits))
     }
 
-    /// The digits.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -23,7 +23,6 @@ impl DeviceName {
         if good { Ok(Self(text.into())) } else { Err(DeviceNameError) }
     }
 
-    /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -54,7 +53,6 @@ impl From<DeviceName> for String {
     }
 }
 
-/// Not a device name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a device name has 1 to 64 of a-z, 0-9, _ and -, and starts with a letter or a digit")]
 pub struct DeviceNameError;
@@ -65,13 +63,11 @@ pub struct DeviceNameError;
 pub enum StatusWord {
     /// Waits to be linked.
     Pending,
-    /// Logged in.
     Connected,
     /// Needs time or a person.
     Disconnected,
 }
 
-/// What a device is doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeviceState {
     /// Configured, never linked or not started.
@@ -97,14 +93,12 @@ pub enum DeviceState {
     Stopped(Stop),
 }
 
-/// Why a device waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pending {
     /// Nobody has started the linking.
     NotStarted,
     /// The codes of the last START SESSION ran out unused.
     QrExpired,
-    /// A person cancelled the linking.
     Cancelled,
     /// The phone and WhatsApp did not agree to the link; the text is the engine's.
     LinkFailed,
@@ -113,7 +107,6 @@ pub enum Pending {
 /// What a person can use to link, right now. All `None`: the first code is on its way.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Linking {
-    /// The QR code's text.
     pub qr: Option<Shown>,
     /// The eight characters to type on the phone.
     pub pair_code: Option<Shown>,
@@ -124,7 +117,6 @@ pub struct Linking {
 /// A code that is shown to a person. It is a login secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shown {
-    /// The code.
     pub code: Secret,
     /// When it stops working.
     pub expires_at: UnixMillis,
@@ -150,18 +142,14 @@ pub enum Degradation {
     Store,
 }
 
-/// Why a connection is down.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Disconnect {
     /// The first connection since start.
     Starting,
-    /// WhatsApp could not be reached.
     Unreachable,
-    /// The socket closed.
     Closed,
     /// WhatsApp asked for a pause or failed (its code).
     Server(u16),
-    /// A person pressed Reconnect.
     Asked,
     /// The gateway's own actor failed and was started again.
     Crashed,
@@ -183,7 +171,6 @@ pub enum LoggedOut {
 /// Why a device does not run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stop {
-    /// A person stopped it.
     ByUser,
     /// `enabled = false`.
     Disabled,
@@ -193,7 +180,6 @@ pub enum Stop {
     Outdated,
     /// Another program uses the same credentials.
     Replaced,
-    /// moonwa is shutting down.
     Shutdown,
 }
 
@@ -264,7 +250,6 @@ impl DeviceState {
 /// Whose account a device is linked to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
-    /// The number, when known.
     pub phone: Option<PhoneNumber>,
     /// The LID's user part, when known.
     pub lid: Option<String>,
@@ -275,9 +260,7 @@ pub struct Account {
 /// A device's state with what the page shows beside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeviceStatus {
-    /// What it is doing.
     pub state: DeviceState,
-    /// Since when.
     pub since: UnixMillis,
     /// Whose account it is, once linked.
     pub account: Option<Account>,

@@ -36,7 +36,6 @@ impl EventId {
         good.then(|| Self(text.to_owned()))
     }
 
-    /// The id.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -70,34 +69,26 @@ impl From<EventId> for String {
 /// The types of event, as filters and payloads name them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum EventType {
-    /// A message came in.
     #[serde(rename = "message.received")]
     MessageReceived,
     /// The account wrote, on the phone or another device.
     #[serde(rename = "message.sent")]
     MessageSent,
-    /// Somebody reacted.
     #[serde(rename = "message.reaction")]
     MessageReaction,
-    /// Somebody edited a message.
     #[serde(rename = "message.edited")]
     MessageEdited,
-    /// Somebody took a message back.
     #[serde(rename = "message.revoked")]
     MessageRevoked,
     /// A message we sent got further.
     #[serde(rename = "message.status")]
     MessageStatus,
-    /// Somebody voted.
     #[serde(rename = "poll.vote")]
     PollVote,
-    /// A group changed.
     #[serde(rename = "group.updated")]
     GroupUpdated,
-    /// Somebody calls.
     #[serde(rename = "call.offer")]
     CallOffer,
-    /// The device's state changed.
     #[serde(rename = "device.state")]
     DeviceState,
     /// A LID and a phone number turned out to be one person.
@@ -155,12 +146,10 @@ impl fmt::Display for EventType {
 pub struct Event {
     /// Stable across retries and crashes.
     pub id: EventId,
-    /// What happened.
     #[serde(rename = "type")]
     pub kind: EventType,
     /// When, by WhatsApp's clock where it says so.
     pub timestamp: UnixMillis,
-    /// To which device.
     pub device: DeviceName,
     /// The rest; its shape follows from the type.
     pub data: EventData,
@@ -196,7 +185,6 @@ pub enum EventData {
     Message(Box<MessageData>),
     /// How far a sent message got.
     Status(StatusData),
-    /// The device's state.
     Device(DeviceData),
     /// The types with little structure of their own.
     Other(serde_json::Value),
@@ -205,11 +193,9 @@ pub enum EventData {
 /// A message as webhooks tell it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MessageData {
-    /// The WhatsApp message id.
     pub id: String,
     /// The conversation: a person's address or a group id.
     pub chat: String,
-    /// Who wrote it.
     pub from: Person,
     /// Whether the linked account wrote it.
     pub from_me: bool,
@@ -219,11 +205,8 @@ pub struct MessageData {
     pub kind: String,
     /// The text or caption.
     pub text: Option<String>,
-    /// Who is mentioned.
     pub mentions: Vec<String>,
-    /// The message it answers.
     pub reply_to: Option<Reply>,
-    /// What is attached.
     pub media: Option<MediaData>,
     /// What a kind has beside text and media: a place, a card, a poll's options, …
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -235,9 +218,7 @@ pub struct MessageData {
 pub struct Person {
     /// The address the message came with.
     pub jid: String,
-    /// The phone number, when known.
     pub phone: Option<String>,
-    /// The LID, when known.
     pub lid: Option<String>,
     /// The name they chose.
     pub name: Option<String>,
@@ -246,9 +227,7 @@ pub struct Person {
 /// The message another one answers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Reply {
-    /// Its id.
     pub id: String,
-    /// Who wrote it.
     pub from: Option<String>,
     /// Its text, as the answerer's phone quoted it.
     pub text: Option<String>,
@@ -265,24 +244,20 @@ pub struct MediaData {
     pub size: Option<u64>,
     /// SHA-256 of the file, hexadecimal.
     pub sha256: Option<String>,
-    /// A document's name.
     pub filename: Option<String>,
 }
 
 /// How far a sent message got.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StatusData {
-    /// The WhatsApp message id.
     pub id: String,
     /// To whom it went.
     pub to: String,
     /// `sent`, `accepted`, `delivered`, `read`, `played` or `failed`.
     pub status: String,
-    /// Why it failed.
     pub code: Option<String>,
 }
 
-/// A device's state.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DeviceData {
     /// docs.moonwa.id's word.

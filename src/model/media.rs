@@ -13,17 +13,12 @@ const LONGEST_NAME: usize = 255;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MediaKind {
-    /// A picture.
     Image,
-    /// A film.
     Video,
-    /// A sound file.
     Audio,
     /// A voice note.
     Voice,
-    /// Any file.
     Document,
-    /// A sticker (WebP).
     Sticker,
 }
 

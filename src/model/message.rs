@@ -28,7 +28,6 @@ impl MessageId {
         good.then(|| Self(text.to_owned()))
     }
 
-    /// The id.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -62,11 +61,8 @@ impl From<MessageId> for String {
 /// One message to be sent, validated; the same whichever face of the API it came through.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SendRequest {
-    /// To whom.
     pub to: Recipient,
-    /// What.
     pub content: Content,
-    /// The message it answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply_to: Option<MessageId>,
     /// Who is mentioned in the text.
@@ -88,19 +84,15 @@ impl SendRequest {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Content {
-    /// Plain text.
     Text {
-        /// The text.
         text: String,
     },
     /// Text whose first link is shown with its page's title.
     LinkedText {
-        /// The text.
         text: String,
     },
     /// A picture, film, sound, file or sticker.
     Media {
-        /// Which of them.
         media: MediaKind,
         /// Where the bytes are.
         source: MediaSource,
@@ -114,57 +106,42 @@ pub enum Content {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         thumbnail: Option<Thumbnail>,
     },
-    /// A place.
     Location {
         /// Degrees north, as text so that equality and hashing stay exact.
         latitude: String,
         /// Degrees east.
         longitude: String,
-        /// The place's name.
         name: Option<String>,
-        /// Its address.
         address: Option<String>,
     },
-    /// A contact card.
     Contact {
-        /// The name shown.
         name: String,
-        /// The vCard.
         vcard: String,
     },
-    /// A poll.
     Poll {
-        /// The question.
         question: String,
-        /// The answers.
         options: Vec<String>,
         /// How many may be chosen.
         selectable: u32,
     },
     /// A reaction to a message; an empty emoji takes it back.
     Reaction {
-        /// The message.
         message: MessageId,
         /// Who wrote it; ourselves when absent.
         author: Option<Jid>,
-        /// The emoji.
         emoji: String,
     },
     /// New text for a message sent earlier.
     Edit {
-        /// The message.
         message: MessageId,
-        /// The new text.
         text: String,
     },
     /// A message that came in or went out, passed on as it is.
     Forward {
-        /// The message.
         message: MessageId,
     },
     /// Takes a message back for everyone.
     Revoke {
-        /// The message.
         message: MessageId,
         /// Who wrote it, when a group admin removes another's message.
         author: Option<Jid>,
@@ -198,7 +175,6 @@ pub enum MessageStatus {
     Accepted,
     /// On the receiver's phone.
     Delivered,
-    /// Read.
     Read,
     /// Heard or watched.
     Played,
@@ -257,15 +233,10 @@ impl MessageStatus {
 /// A row of the send queue: the request, its id and how far it got.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SentMessage {
-    /// The WhatsApp message id.
     pub id: MessageId,
-    /// Which device sends it.
     pub device: DeviceName,
-    /// What was asked for.
     pub request: SendRequest,
-    /// How far it got.
     pub status: MessageStatus,
-    /// When it was queued.
     pub created: UnixMillis,
     /// When its status last changed.
     pub updated: UnixMillis,
@@ -285,13 +256,11 @@ impl SentMessage {
 pub struct IdempotencyKey(String);
 
 impl IdempotencyKey {
-    /// Reads the header.
     pub fn parse(text: &str) -> Option<Self> {
         let good = (1..=255).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
         good.then(|| Self(text.to_owned()))
     }
 
-    /// The key.
     pub fn as_str(&self) -> &str {
         &self.0
     }

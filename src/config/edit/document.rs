@@ -8,12 +8,10 @@ use super::table::{Change, add, change, move_to, text};
 use super::webhooks::{EndpointEdit, change_webhooks};
 use crate::model::{DeviceName, KeyHash};
 
-/// One edit.
 #[derive(Clone, Debug)]
 pub enum Edit {
     /// Changes a device, or adds it.
     Put(DeviceName, DeviceEdit),
-    /// Removes a device's table.
     Remove(DeviceName),
 }
 
@@ -21,16 +19,12 @@ pub enum Edit {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DeviceEdit {
-    /// `label`.
     pub label: Option<String>,
-    /// `enabled`.
     pub enabled: Option<bool>,
     /// `api_key`: made here, never taken from a request.
     #[serde(skip)]
     pub api_key: Option<KeyHash>,
-    /// `country_code`.
     pub country_code: Option<String>,
-    /// `pace`.
     pub pace: Option<String>,
     /// The whole list of webhooks, in its new order.
     pub webhooks: Option<Vec<EndpointEdit>>,

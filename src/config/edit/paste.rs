@@ -1,5 +1,5 @@
-//! What a person pastes where moonwa may not write: the lines that an edit changes, and of secrets only what the caller
-//! has just given. It writes no file, and what stays as it is it leaves out.
+//! The lines that a person has to paste where moonwa may not write the file: those that the edit changes, and no secret but
+//! what the caller has just given.
 
 use toml_edit::{DocumentMut, InlineTable, Item, TableLike, Value};
 

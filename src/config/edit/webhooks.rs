@@ -15,21 +15,13 @@ use super::table::{Change, add, change, move_to, remove, text, texts};
 pub struct EndpointEdit {
     /// Which entry of the old list this one is, from 1; a new one when absent.
     pub n: Option<usize>,
-    /// `url`.
     pub url: String,
-    /// `secret`.
     pub secret: Option<String>,
-    /// `events`.
     pub events: Option<Vec<String>>,
-    /// `format`.
     pub format: Option<String>,
-    /// `compat`.
     pub compat: Option<Vec<String>>,
-    /// `timeout`.
     pub timeout: Option<String>,
-    /// `paused`.
     pub paused: Option<bool>,
-    /// `start`.
     pub start: Option<String>,
     /// `headers`, all of them: those with `null` stay as they are.
     pub headers: Option<BTreeMap<String, Option<String>>>,

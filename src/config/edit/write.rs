@@ -32,12 +32,10 @@ pub enum EditError {
     /// moonwa may not write the file: a person must.
     #[error("moonwa.toml cannot be written")]
     ReadOnly {
-        /// Which file.
         file: String,
         /// What to write into it.
         toml: String,
     },
-    /// The disk failed.
     #[error("moonwa.toml cannot be written: {0}")]
     Io(#[from] io::Error),
 }

@@ -15,10 +15,8 @@ use super::{include, resolve};
 use crate::config::problem::Problem;
 use crate::config::settings::Config;
 
-/// A good configuration.
 #[derive(Clone, Debug)]
 pub struct Loaded {
-    /// What it says.
     pub config: Config,
     /// What is legal, but unwise.
     pub warnings: Vec<Problem>,
@@ -102,7 +100,6 @@ impl Config {
     }
 }
 
-/// What reading came to.
 struct Read {
     config: Option<Config>,
     problems: Vec<Problem>,
@@ -140,7 +137,7 @@ fn read(text: &[u8], secrets: &Secrets<'_>) -> Read {
     Read { config, problems, warnings, others: Others { files: Vec::new(), included, patterns } }
 }
 
-/// The tree of a text; nothing of a broken one, of which the meaning is a guess.
+/// The tree of a text. A broken text has none: what it means would be a guess.
 fn tree<'t>(notes: &Notes<'_>, text: &'t [u8]) -> Option<DeValue<'t>> {
     let text = match std::str::from_utf8(text) {
         Ok(text) => text,

@@ -95,7 +95,6 @@ impl<'a> Node<'a> {
         self.notes.world_readable
     }
 
-    /// The key's path.
     pub(crate) fn path(&self) -> &str {
         &self.path
     }
@@ -106,7 +105,6 @@ impl<'a> Node<'a> {
         self.notes.warnings.borrow_mut().push(warning);
     }
 
-    /// A text.
     pub(crate) fn text(&self) -> Option<&'a str> {
         self.value.as_str().or_else(|| self.wrong("a text in quotes"))
     }
@@ -116,7 +114,6 @@ impl<'a> Node<'a> {
         self.value.as_str()
     }
 
-    /// `true` or `false`.
     pub(crate) fn flag(&self) -> Option<bool> {
         self.value.as_bool().or_else(|| self.wrong("true or false, without quotes"))
     }
@@ -144,7 +141,6 @@ impl<'a> Node<'a> {
         Some(Section { node: self.clone(), table, asked: Vec::new() })
     }
 
-    /// A table.
     pub(crate) fn table(&self) -> Option<Section<'a>> {
         self.as_table().or_else(|| self.wrong("a table"))
     }

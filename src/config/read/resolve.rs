@@ -2,7 +2,6 @@
 //! problem and goes on; whoever called it throws the result away when there is one.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::time::Duration;
 
 use super::raw::{Node, Section};
@@ -30,8 +29,7 @@ pub(crate) fn config(
         Some(table) => reader.admin(table),
         None => (default.admin, reader),
     };
-    let state = (secrets.context.env)("STATE_DIRECTORY");
-    let store = store(root.get("store").and_then(|node| node.table()), secrets, state.as_deref());
+    let store = store(root.get("store").and_then(|node| node.table()), secrets);
     let mut devices = default.devices;
     let mut homes = BTreeMap::new();
     if let Some(table) = root.get("device").and_then(|node| node.table()) {
@@ -71,12 +69,10 @@ fn server(mut table: Section<'_>) -> ServerConfig {
     config
 }
 
-fn store(table: Option<Section<'_>>, secrets: &Secrets<'_>, state: Option<&str>) -> StoreConfig {
+fn store(table: Option<Section<'_>>, secrets: &Secrets<'_>) -> StoreConfig {
     let default = StoreConfig::default();
     let dir = &secrets.context.dir;
-    // systemd lists several directories with colons; the first one is ours.
-    let given = state.and_then(|state| state.split(':').next()).filter(|state| !state.is_empty());
-    let path = given.map_or_else(|| dir.join(&default.path), |state| Path::new(state).to_owned());
+    let path = secrets.context.default_store();
     let Some(mut table) = table else { return StoreConfig { path, ..default } };
     let config = StoreConfig {
         path: table.or("path", path, |node| {

@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use super::file::read_limited;
 use super::raw::Node;
+use crate::config::settings::StoreConfig;
 
 /// A secret larger than this is a mistake.
 const LARGEST_SECRET: u64 = 64 << 10;
@@ -22,7 +23,6 @@ pub(crate) const NOT_SHOWN: &str = "(as before, not shown)";
 /// How a secret may stand in the file.
 const WAYS: &str = "write a text, { file = \"…\" }, { env = \"…\" } or { credential = \"…\" }";
 
-/// Looks a variable up.
 type Environment = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
 /// What a configuration's text is read against.
@@ -45,6 +45,17 @@ impl Context {
             dir: path.parent().map(Path::to_owned).unwrap_or_default(),
             env: Box::new(|name| std::env::var(name).ok()),
             world_readable: fs::metadata(path).is_ok_and(|file| file.mode() & 0o004 != 0),
+        }
+    }
+
+    /// Where the store is when the file does not say: with systemd's state, else beside the file.
+    pub(crate) fn default_store(&self) -> PathBuf {
+        let state = (self.env)("STATE_DIRECTORY");
+        // systemd lists several directories with colons; the first one is ours.
+        let given = state.as_deref().and_then(|state| state.split(':').next());
+        match given.filter(|state| !state.is_empty()) {
+            Some(state) => PathBuf::from(state),
+            None => self.dir.join(StoreConfig::default().path),
         }
     }
 }
