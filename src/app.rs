@@ -36,7 +36,7 @@ const STUCK: Duration = Duration::from_secs(20);
 const TICK: Duration = Duration::from_secs(5);
 
 /// `moonwa run`: until a signal, or until the store cannot keep its promises.
-pub fn run(config: Option<&Path>, fallback_last_good: bool) -> Exit {
+pub(crate) fn run(config: Option<&Path>, fallback_last_good: bool) -> Exit {
     let path = match config::find(config) {
         Ok(path) => path,
         Err(problem) => {

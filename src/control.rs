@@ -16,11 +16,11 @@ const FILE: &str = "control.json";
 
 /// Where the gateway listens and the token it accepts from the command line.
 #[derive(Debug)]
-pub struct Control {
-    pub address: SocketAddr,
+pub(crate) struct Control {
+    pub(crate) address: SocketAddr,
     /// The path the API lives under.
-    pub base_path: String,
-    pub token: Secret,
+    pub(crate) base_path: String,
+    pub(crate) token: Secret,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -32,7 +32,7 @@ struct Row {
 
 impl Control {
     /// Writes the file into the store's directory, mode 0600, in one step.
-    pub fn write(&self, directory: &Path) -> std::io::Result<()> {
+    pub(crate) fn write(&self, directory: &Path) -> std::io::Result<()> {
         let row = Row {
             address: self.address,
             base_path: self.base_path.clone(),
@@ -50,13 +50,13 @@ impl Control {
     }
 
     /// Finds the gateway of a configuration: in its store, or where systemd keeps the state of the packaged service.
-    pub fn find(config: &Config) -> std::io::Result<Self> {
+    pub(crate) fn find(config: &Config) -> std::io::Result<Self> {
         Self::read(&config.store.path)
             .or_else(|absent| Self::read(Path::new("/var/lib/moonwa")).or(Err(absent)))
     }
 
     /// Reads the file of the gateway whose store is there.
-    pub fn read(directory: &Path) -> std::io::Result<Self> {
+    pub(crate) fn read(directory: &Path) -> std::io::Result<Self> {
         let row: Row = serde_json::from_slice(&fs::read(directory.join(FILE))?)?;
         Ok(Self { address: row.address, base_path: row.base_path, token: Secret::new(row.token) })
     }

@@ -9,32 +9,74 @@
 //! F5  main, cli                            argv, exit codes
 //! F4  app                                  wiring and lifecycle
 //! F3  api | reload                         HTTP in: /api, /v1, server-sent events, the page | a change of the file
-//! F2  whatsapp | hooks | control | telemetry   siblings that meet in the store, never each other
+//! F2  whatsapp | hooks | control | telemetry   side by side: they meet in the store, never each other
 //! F1  config | store                       moonwa.toml | everything durable
 //! F0  model | task | console | net | knobs | systemd   words, and what everybody needs: no floor below
 //! ```
 //!
+//! # Rooms
+//! ```text
+//! api       http: the wire · access: who may · compat: /api · v1: /v1 · route: the table of all routes
+//! whatsapp  device: connecting · receive: in · send: out · media: files · history: earlier messages · session: the engine's keys
+//! hooks     endpoint: one webhook and its cursor · client: the POST
+//! config    read: text to Config · edit: the page's edits · watch, mailbox: changes of the file
+//! store     log, message, cursor, space: what is kept · writer, reader: the threads · salvage: after a crash
+//! ```
+//!
 //! # Glossary
-//! - **device**: a linked WhatsApp companion device, named in `moonwa.toml`; **fleet**: all of them.
-//! - **JID**, **LID**: a WhatsApp address; the privacy-preserving one.
-//! - **event**: something that happened; its id is a function of the WhatsApp key, so it survives replays and crashes.
-//! - **log**: the durable, ordered events of a device. **endpoint**: one webhook URL. **cursor**: how far an endpoint
-//!   has got. **attempt**: one POST. **dead letter**: an event an endpoint refused for good.
-//! - **receipt**: server ack, delivered, read, played. **nudge**: "look in the store"; it carries nothing and may be lost.
+//! Devices. **device**: a linked WhatsApp companion device, named in `moonwa.toml`; **fleet**: all of them. **actor**: the one
+//! task that decides whether a device is connected; a **command** tells it what a person wants, a **notice** what its
+//! connection does, and it **reacts**. **link**: one connection, from its start until it is down, and the act of making a
+//! phone know the device, by **QR** or pair code. **handle**: what the rest may ask of a device. **probe**: whether a
+//! connection is alive. **status**: what people are told of a device. **directory**: which **LID** (a privacy-preserving
+//! address) is which phone number; a **JID** is any WhatsApp **address**. **session**: the engine's own store, with the keys of
+//! the **signal** protocol, the app state (**app**) and the device's **identity**; **backup**: the identities of all devices.
+//!
+//! Messages in. **message**, **contact**, **group**, **poll**, **attachment**, **media**: as WhatsApp's users know them.
+//! **hook**: where the engine hands a message over. **notification**: what is no message to read: a change of a group, a call.
+//! **history**: what is kept of earlier messages. **recorder**: writes down what happens to messages and devices.
+//!
+//! Messages out. **queue**: messages that were promised and are not done; a **lane** is one chat's part of it, a **claim** says
+//! who has a message, **pace** how fast they go. **parts**: what a message is built from. **preview**: the card of a link.
+//! **forward**: sent on as it came. **failure**: why a message was not sent. **receipt**: server ack, delivered, read, played.
+//! **spool**: files on their way to WhatsApp.
+//!
+//! The store. **event**: something that happened; its id is a function of the WhatsApp key, so it survives replays and
+//! crashes. **log**: the durable, ordered events of a device; **seq**: a place in it; **segment**: a piece of it that is dropped
+//! whole, by the rules of **retention**. **outbox**: the database of the log, `state` that of everything else. **space**: the
+//! **rows** of one device. **journal**: fjall's own file; **salvage** mends its end. **txn**: what a group of jobs writes at
+//! once. **tidy**, **sweep**: what is old goes. **nudge**: "look in the store"; it carries nothing and may be lost.
+//!
+//! Webhooks. **webhook**: a URL of a device in the file; **endpoint**: the machine that serves it; the **registry** has all of
+//! them. **cursor**: how far an endpoint has got in the log. **delivery**: an event's way to one endpoint; **attempt**: one POST
+//! of it. An attempt has a **class**, a **fault** or none, and a **verdict**: on, again after a **backoff**, or parked as a
+//! **dead letter**; after a 500 there is **doubt** whose fault it is. **profile**: the body's form. **signature**: proof that a
+//! request is ours. **reply**: a message in a receiver's answer. **report**: what people are told of an endpoint. **resolver**:
+//! from names to addresses.
+//!
+//! The file. **revision**: the fingerprint of all that a configuration is made of. **diff**: what an edit changes. **secret**:
+//! a value that is never shown; **key**: what opens the API. **reload**: from a changed file to a configuration in force; its
+//! **mailbox** takes requests. **paste**: what a person has to write where moonwa may not.
+//!
+//! The API. **call**: one request being answered, by **dispatch**. **login**: a browser's, by a link or the admin token.
+//! **throttle**: guessing is slow. **compat**: the routes that docs.moonwa.id documents. **live**: events as they happen.
+//!
+//! Around it. **console**: lines on a terminal and exit codes. **control**: how the command line finds the gateway.
+//! **knobs**: switches for tests. **telemetry**: the log lines and the metrics.
 
 pub mod api;
-pub mod app;
+mod app;
 pub mod cli;
 pub mod config;
-pub mod console;
-pub mod control;
+mod console;
+mod control;
 pub mod hooks;
 mod knobs;
 pub mod model;
 mod net;
 pub mod reload;
 pub mod store;
-pub mod systemd;
+mod systemd;
 pub mod task;
 pub mod telemetry;
 pub mod whatsapp;

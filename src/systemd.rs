@@ -6,18 +6,18 @@ use std::net::SocketAddr;
 use sd_notify::NotifyState;
 
 /// The listener is bound and the configuration is in force. WhatsApp need not be reachable for that.
-pub fn ready(address: SocketAddr, status: &str) {
+pub(crate) fn ready(address: SocketAddr, status: &str) {
     let status = format!("listening on {address}; {status}");
     send(&[NotifyState::Ready, NotifyState::Status(&status)]);
 }
 
 /// One line for `systemctl status`.
-pub fn status(text: &str) {
+pub(crate) fn status(text: &str) {
     send(&[NotifyState::Status(text)]);
 }
 
 /// A reload begins. systemd wants the monotonic time in the same datagram.
-pub fn reloading() {
+pub(crate) fn reloading() {
     match NotifyState::monotonic_usec_now() {
         Ok(now) => send(&[NotifyState::Reloading, now]),
         Err(error) => tracing::debug!(%error, "The monotonic clock could not be read."),
@@ -25,21 +25,21 @@ pub fn reloading() {
 }
 
 /// A reload is over, whatever came of it.
-pub fn reloaded(status: &str) {
+pub(crate) fn reloaded(status: &str) {
     send(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
-pub fn stopping() {
+pub(crate) fn stopping() {
     send(&[NotifyState::Stopping]);
 }
 
 /// The program is alive.
-pub fn watchdog() {
+pub(crate) fn watchdog() {
     send(&[NotifyState::Watchdog]);
 }
 
 /// How often systemd wants to hear `watchdog`, when it does.
-pub fn watchdog_interval() -> Option<std::time::Duration> {
+pub(crate) fn watchdog_interval() -> Option<std::time::Duration> {
     sd_notify::watchdog_enabled()
 }
 

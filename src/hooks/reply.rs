@@ -6,8 +6,7 @@ use serde::Deserialize;
 
 use super::profile;
 use crate::model::{
-    Content, EventId, IdempotencyKey, MediaKind, MediaSource, MessageId, MessageStatus, Recipient,
-    SendRequest, SentMessage, UnixMillis,
+    Content, EventId, IdempotencyKey, MediaKind, Recipient, SendRequest, SentMessage,
 };
 use crate::store::{EndpointId, Enqueued, QUEUE_LIMIT, Store, StoreError};
 
@@ -36,22 +35,8 @@ pub(super) async fn queue(
     }
     let Some((to, device)) = chat(source) else { return Ok(0) };
     for (part, content) in contents.iter().enumerate() {
-        let now = UnixMillis::now();
-        let request = SendRequest {
-            to: to.clone(),
-            content: content.clone(),
-            reply_to: None,
-            mentions: Vec::new(),
-            view_once: false,
-        };
-        let message = SentMessage {
-            id: MessageId::random(),
-            device: device.clone(),
-            request,
-            status: MessageStatus::Queued,
-            created: now,
-            updated: now,
-        };
+        let request = SendRequest::plain(to.clone(), content.clone());
+        let message = SentMessage::new(device.clone(), request);
         // Each endpoint may answer an event once.
         let key = format!("reply:{event}:{}:{part}", endpoint.as_str());
         match store.queue().enqueue(message, IdempotencyKey::parse(&key), QUEUE_LIMIT).await? {
@@ -125,32 +110,14 @@ fn contents(answer: &[u8]) -> Vec<Content> {
 
 impl ReplyMedia {
     fn contents(self) -> Vec<Content> {
-        let caption = self.caption.filter(|caption| !caption.is_empty());
-        let (media, filename) = match self.kind {
-            ReplyMediaType::Image => (MediaKind::Image, None),
-            ReplyMediaType::Video => (MediaKind::Video, None),
-            ReplyMediaType::Audio => (MediaKind::Audio, None),
-            ReplyMediaType::File => (MediaKind::Document, file_name(&self.url)),
+        let media = match self.kind {
+            ReplyMediaType::Image => MediaKind::Image,
+            ReplyMediaType::Video => MediaKind::Video,
+            ReplyMediaType::Audio => MediaKind::Audio,
+            ReplyMediaType::File => MediaKind::Document,
         };
-        // Audio has no caption, so the caption follows as a message of its own.
-        let (caption, follows) = match media {
-            MediaKind::Audio => (None, caption),
-            _ => (caption, None),
-        };
-        let source = MediaSource::Url(self.url);
-        let first =
-            Content::Media { media, source, mime: None, filename, caption, thumbnail: None };
-        std::iter::once(first).chain(follows.map(|text| Content::Text { text })).collect()
+        Content::file(media, self.url, self.caption)
     }
-}
-
-/// The last segment of a URL's path.
-fn file_name(url: &str) -> Option<String> {
-    let path = url.split(['?', '#']).next()?;
-    let (_, path) = path
-        .split_once("://")
-        .map_or(("", path), |(_, rest)| rest.split_once('/').unwrap_or_default());
-    path.rsplit('/').next().filter(|name| !name.is_empty()).map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -220,12 +187,5 @@ mod tests {
         );
         assert!(matches!(&answer("image")[..], [Content::Media { media: MediaKind::Image, .. }]));
         assert_eq!(answer("hologram"), []);
-    }
-
-    #[test]
-    fn a_file_is_named_by_its_url() {
-        assert_eq!(file_name("https://a.example/x/list.pdf?v=1").as_deref(), Some("list.pdf"));
-        assert_eq!(file_name("https://a.example/"), None);
-        assert_eq!(file_name("https://a.example"), None);
     }
 }

@@ -11,6 +11,7 @@ use hyper::http::{self, uri::Scheme};
 use hyper::{Method, Request, Uri};
 
 use super::error::PostError;
+use super::resolver::bare;
 use crate::config::EndpointConfig;
 use crate::hooks::signature;
 use crate::model::{EventId, UnixMillis};
@@ -92,11 +93,6 @@ impl Target {
         });
         Some(value.map_err(http::Error::from))
     }
-}
-
-/// A host without the brackets of an IPv6 address.
-pub(super) fn bare(host: &str) -> &str {
-    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }
 
 /// The request for an event, signed with the time `at`.

@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::timeout_at;
 
-use super::request::bare;
 use crate::net::Network;
 
 /// How long a name may take to be resolved.
@@ -208,6 +207,11 @@ fn make_room(names: &mut Names) {
     if let Some((_, oldest)) = oldest {
         names.remove(&oldest);
     }
+}
+
+/// A host without the brackets of an IPv6 address.
+pub(super) fn bare(host: &str) -> &str {
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }
 
 #[cfg(test)]
