@@ -187,13 +187,48 @@ fn the_readme_lists_every_metric_and_no_other() {
     }
     assert!(known.len() > 10, "the metrics were not found: {known:?}");
     assert_eq!(listed, known, "README.md, \"Metrics\", and the code");
+    for name in ["systemd/alerts.yml", "systemd/grafana.json"] {
+        let text = document(name);
+        for rest in text.split("moonwa_").skip(1) {
+            let asked: String =
+                rest.chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect();
+            let metric = ["_sum", "_count"].iter().find_map(|end| asked.strip_suffix(end));
+            let metric = metric.unwrap_or(&asked);
+            assert!(listed.contains(metric), "{name} asks for moonwa_{asked}");
+        }
+    }
+}
+
+#[test]
+fn the_indonesian_readme_has_the_same_headings_and_examples() {
+    // A heading counts by its level: its words are translated.
+    let outline = |text: String| {
+        let (mut outline, mut inside) = (Vec::new(), false);
+        for line in text.lines() {
+            let is_fence = line.starts_with("```");
+            if inside || is_fence {
+                outline.push(line.to_owned());
+            } else if line.starts_with('#') {
+                outline.push(line.split(' ').next().unwrap().to_owned());
+            }
+            inside ^= is_fence;
+        }
+        outline
+    };
+    let (english, indonesian) =
+        (outline(document("README.md")), outline(document(".github/README.id.md")));
+    assert!(english.len() > 100, "the examples were not found");
+    for (one, other) in english.iter().zip(&indonesian) {
+        assert_eq!(one, other, "README.md and .github/README.id.md");
+    }
+    assert_eq!(english.len(), indonesian.len(), "one of them goes on");
 }
 
 #[test]
 fn the_files_that_the_documents_name_exist() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut named = 0;
-    for name in ["README.md", "SECURITY.md"] {
+    for name in ["README.md", "SECURITY.md", ".github/README.id.md"] {
         for words in document(name).split('`').skip(1).step_by(2) {
             let is_ours = ["src/", "tests/", "web/", "systemd/", ".ci/", ".github/"]
                 .iter()
