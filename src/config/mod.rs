@@ -4,6 +4,8 @@
 mod diff;
 mod edit;
 mod find;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzz;
 mod key;
 mod last_good;
 mod mailbox;

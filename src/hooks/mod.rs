@@ -8,6 +8,8 @@ mod client;
 mod delivery;
 mod endpoint;
 mod fault;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzz;
 mod monitor;
 mod profile;
 mod registry;

@@ -93,7 +93,7 @@ enum ReplyMediaType {
 }
 
 /// What to send. That is nothing when the answer is not a reply: receivers answer `ok`, HTML or nothing at all.
-fn contents(answer: &[u8]) -> Vec<Content> {
+pub(super) fn contents(answer: &[u8]) -> Vec<Content> {
     let reply = match serde_json::from_slice::<ReplyBody>(answer).map(|answer| answer.data) {
         Ok(ReplyData::Reply(reply)) => Some(reply),
         Ok(ReplyData::Encoded(text)) => serde_json::from_str(&text).ok(),

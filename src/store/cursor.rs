@@ -310,7 +310,7 @@ fn letters(endpoint: &EndpointId) -> Key {
     Key::default().part(endpoint.as_str())
 }
 
-fn letter(value: &[u8]) -> Result<DeadLetter, StoreError> {
+pub(super) fn letter(value: &[u8]) -> Result<DeadLetter, StoreError> {
     let mut parts = Parts::of(value);
     let head = parts.part().ok_or_else(|| damaged("a dead letter"))?;
     Ok(DeadLetter { body: bytes(parts.rest()), ..from_json(head)? })

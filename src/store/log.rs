@@ -340,7 +340,7 @@ fn encode(event: &NewEvent, stored: UnixMillis) -> Vec<u8> {
     head.part(event.kind.as_str()).part(event.id.as_str()).rest(&event.body).into_bytes()
 }
 
-fn decode(seq: Seq, value: &[u8]) -> Result<StoredEvent, StoreError> {
+pub(super) fn decode(seq: Seq, value: &[u8]) -> Result<StoredEvent, StoreError> {
     let mut parts = Parts::of(value);
     let mut event = || {
         let (stored, at) = (parts.number()?, parts.number()?);

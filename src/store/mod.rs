@@ -6,6 +6,8 @@ mod cursor;
 mod database;
 mod disk;
 mod error;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzz;
 mod journal_file;
 mod json;
 mod key;

@@ -51,7 +51,8 @@ fn clear(path: &Path, journal: &Path) -> Result<(), StoreError> {
 
 /// Cuts a torn last commit off a journal, keeping a copy of the journal as it was.
 fn mend(journal: &Path) -> Result<(), StoreError> {
-    let Some(tear) = find_tear(journal).map_err(StoreError::io(journal))? else { return Ok(()) };
+    let find = || find_tear(&mut BufReader::new(File::open(journal)?));
+    let Some(tear) = find().map_err(StoreError::io(journal))? else { return Ok(()) };
     if tear.promised {
         return Err(StoreError::Journal { path: journal.to_owned(), at: tear.at });
     }
@@ -72,18 +73,17 @@ fn mend(journal: &Path) -> Result<(), StoreError> {
 }
 
 /// Where a journal is damaged in a way that fjall does not handle itself.
-struct Tear {
+pub(super) struct Tear {
     /// The end of the last good commit.
-    at: u64,
+    pub(super) at: u64,
     /// Whether a later commit proves that the damaged part had been synced.
     promised: bool,
 }
 
-fn find_tear(journal: &Path) -> io::Result<Option<Tear>> {
-    let mut file = BufReader::new(File::open(journal)?);
+pub(super) fn find_tear(file: &mut (impl Read + Seek)) -> io::Result<Option<Tear>> {
     let (mut at, mut commit) = (0, None);
     let refused = loop {
-        match read_commit(&mut file)? {
+        match read_commit(file)? {
             Commit::Whole { length, mark } => {
                 at += length;
                 commit = mark.map(|mark| mark.commit).or(commit);
@@ -93,7 +93,7 @@ fn find_tear(journal: &Path) -> io::Result<Option<Tear>> {
         }
     };
     file.seek(SeekFrom::Start(at))?;
-    let later = later_marks(&mut file)?;
+    let later = later_marks(file)?;
     let Some(first) = later.first() else {
         // fjall itself drops a commit that was cut short.
         return Ok(refused.then_some(Tear { at, promised: false }));

@@ -16,6 +16,8 @@ mod device;
 mod directory;
 mod error;
 mod fleet;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzz;
 mod handle;
 mod history;
 mod media;

@@ -2,7 +2,7 @@
 //! came. Rows live in `outbox/`, so that a message's status and the event that tells it are one commit.
 
 mod counts;
-mod row;
+pub(super) mod row;
 mod sweep;
 
 use std::collections::BTreeMap;

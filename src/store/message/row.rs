@@ -3,7 +3,7 @@
 use crate::model::{SentMessage, UnixMillis};
 
 #[derive(serde::Serialize, serde::Deserialize)]
-pub(super) struct Row {
+pub(in crate::store) struct Row {
     /// Its place among the device's messages.
     pub(super) order: u64,
     /// The hash of its idempotency key, which goes when it goes.

@@ -177,7 +177,7 @@ impl Resolver for Policy {
 
 /// Whether a caller's URL may be fetched from there: this machine and the networks around it only where the file opens
 /// them.
-fn may_connect(ip: IpAddr, allow: &[IpNet]) -> bool {
+pub(crate) fn may_connect(ip: IpAddr, allow: &[IpNet]) -> bool {
     match Network::of(ip) {
         Network::Public => true,
         Network::Private => allow.iter().any(|net| net.contains(&ip.to_canonical())),

@@ -1,6 +1,6 @@
 //! Files: fetching, uploading and downloading them, and what their first bytes say.
 
 pub(crate) mod fetch;
-mod image;
-mod mp4;
+pub(crate) mod image;
+pub(crate) mod mp4;
 pub(crate) mod transfer;

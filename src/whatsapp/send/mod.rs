@@ -8,5 +8,5 @@ pub(crate) mod lanes;
 mod one;
 mod pace;
 mod parts;
-mod preview;
+pub(crate) mod preview;
 pub(crate) mod queue;

@@ -31,7 +31,7 @@ pub(crate) async fn of(context: &Context, text: &str) -> Option<Preview> {
 }
 
 /// The first link in a text.
-fn link(text: &str) -> Option<&str> {
+pub(crate) fn link(text: &str) -> Option<&str> {
     let word = text
         .split_whitespace()
         .find(|word| word.starts_with("https://") || word.starts_with("http://"))?;
@@ -66,7 +66,7 @@ impl Write for Head {
     }
 }
 
-fn read(url: &str, page: &str) -> Option<Preview> {
+pub(crate) fn read(url: &str, page: &str) -> Option<Preview> {
     let metas: Vec<(String, String)> = page.split('<').filter_map(meta).collect();
     let find = |names: &[&str]| {
         names.iter().find_map(|wanted| {

@@ -1,0 +1,29 @@
+//! What fuzzing feeds here.
+
+use std::path::PathBuf;
+
+use super::read::value;
+use super::{Config, Context};
+
+/// The configuration's file. It may name any file on the machine, so what names a special one is left out, and `include` finds
+/// nothing.
+pub(crate) fn file(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    if ["/dev", "/proc", "/sys"].iter().any(|special| text.contains(special)) {
+        return;
+    }
+    let context = Context {
+        file: "moonwa.toml".to_owned(),
+        dir: PathBuf::from("/nonexistent"),
+        env: Box::new(|name| (name.len() % 2 == 0).then(|| "from-the-environment".to_owned())),
+        world_readable: bytes.len() % 2 == 0,
+    };
+    if let Err(rejected) = Config::parse_with(bytes, &context, Some(Vec::new())) {
+        assert!(!rejected.problems.is_empty(), "a file is refused for no reason");
+    }
+}
+
+/// A webhook's URL.
+pub(crate) fn url(text: &str) -> bool {
+    value::url(text).is_ok()
+}

@@ -1,0 +1,8 @@
+//! What fuzzing feeds here.
+
+use super::reply;
+
+/// A receiver's answer, which may be a reply.
+pub(crate) fn answer(bytes: &[u8]) {
+    reply::contents(bytes);
+}
