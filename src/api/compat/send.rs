@@ -7,15 +7,14 @@ use serde_json::{Value, json};
 use super::error::{Kind, Refusal, asked};
 use super::fields::{Fields, connected, device_of};
 use crate::api::call::{Answer, Call};
-use crate::api::http::form;
 use crate::api::http::problem::{Code, Issue, Problem};
 use crate::api::http::response::{self, Response};
 use crate::api::v1::message::content::is_web;
 use crate::api::v1::message::queue;
 use crate::config::Scope;
 use crate::model::{
-    Content, DeviceName, IdempotencyKey, KeyHash, MediaKind, MediaSource, MessageStatus, Recipient,
-    SendRequest, SentMessage,
+    Content, DeviceName, IdempotencyKey, KeyHash, MediaKind, MessageStatus, Recipient, SendRequest,
+    SentMessage,
 };
 use crate::whatsapp::DeviceHandle;
 
@@ -52,31 +51,9 @@ fn content(kind: Kind, fields: &Fields, issues: &mut Vec<Issue>) -> Vec<Content>
                     MediaKind::Image
                 }
             };
-            media_contents(media, url, fields.get(CAPTION))
+            Content::file(media, url.to_owned(), fields.get(CAPTION).map(str::to_owned))
         }
     }
-}
-
-/// The messages of one file: audio cannot carry a caption, so that follows by itself.
-fn media_contents(media: MediaKind, url: &str, caption: Option<&str>) -> Vec<Content> {
-    let caption = caption.map(str::to_owned);
-    let (caption, after) =
-        if media == MediaKind::Audio { (None, caption) } else { (caption, None) };
-    let filename = (media == MediaKind::Document).then(|| last_segment(url));
-    let source = MediaSource::Url(url.to_owned());
-    let mut contents =
-        vec![Content::Media { media, source, mime: None, filename, caption, thumbnail: None }];
-    contents.extend(after.map(|text| Content::Text { text }));
-    contents
-}
-
-/// A document's name: the last segment of the URL's path.
-fn last_segment(url: &str) -> String {
-    let path = url.split(['?', '#']).next().unwrap_or_default();
-    let path = path.split_once("://").map_or(path, |(_, rest)| rest);
-    let segment = path.split_once('/').and_then(|(_, path)| path.rsplit('/').next());
-    let name = segment.and_then(form::decode).unwrap_or_default();
-    if name.is_empty() { "file".to_owned() } else { name }
 }
 
 /// `POST /api/send-message`.
@@ -103,7 +80,7 @@ async fn send(call: &mut Call, kind: Kind) -> Result<Response, Refusal> {
     let key = queue::idempotency_key(call).map_err(|problem| Refusal::Invalid(problem.issues))?;
     let (Ok(to), true) = (to, issues.is_empty()) else { return Err(Refusal::Invalid(issues)) };
     let requests: Vec<SendRequest> =
-        contents.into_iter().map(|content| queue::plain(to.clone(), content)).collect();
+        contents.into_iter().map(|content| SendRequest::plain(to.clone(), content)).collect();
     let first = requests.first().ok_or_else(|| Problem::from(Code::Internal))?;
     let known = queue::promised(&call.state, &device, first, key.as_ref()).await?.is_some();
     if !known {
@@ -211,13 +188,10 @@ mod tests {
         let message = SentMessage {
             id: MessageId::parse("3EB0AA").unwrap(),
             device: DeviceName::parse("toko").unwrap(),
-            request: SendRequest {
-                to: Recipient::parse("628123456789", None).unwrap(),
-                content: Content::Text { text: "Halo".into() },
-                reply_to: None,
-                mentions: Vec::new(),
-                view_once: false,
-            },
+            request: SendRequest::plain(
+                Recipient::parse("628123456789", None).unwrap(),
+                Content::Text { text: "Halo".into() },
+            ),
             status: MessageStatus::Sent,
             created: at,
             updated: at,
@@ -278,30 +252,22 @@ mod tests {
 
     #[test]
     fn a_file_is_a_document_named_by_its_url() {
-        for (url, name) in [
-            ("https://a.example/b/Faktur%20Mei.pdf?x=1#y", "Faktur Mei.pdf"),
-            ("https://a.example", "file"),
-            ("https://a.example/b/", "file"),
-            ("https://a.example/%ff", "file"),
-        ] {
-            assert_eq!(last_segment(url), name, "{url}");
-        }
         let fields =
-            read(r#"{"data":{"url":"https://a/b.pdf","media_type":"file","caption":"c"}}"#);
+            read(r#"{"data":{"url":"https://a/b%20c.pdf?d","media_type":"file","caption":"c"}}"#);
         let mut issues = Vec::new();
         let contents = content(Kind::Media, &fields, &mut issues);
         assert!(matches!(
             &contents[..],
-            [Content::Media { media: MediaKind::Document, filename: Some(name), caption: Some(_), .. }] if name == "b.pdf"
+            [Content::Media { media: MediaKind::Document, filename: Some(name), caption: Some(_), .. }] if name == "b c.pdf"
         ));
     }
 
     #[test]
     fn an_audio_caption_follows_as_a_second_message() {
-        let contents = media_contents(MediaKind::Audio, "https://a/b.mp3", Some("Lagu"));
+        let body = r#"{"data":{"url":"https://a/b.mp3","media_type":"audio","caption":"Lagu"}}"#;
+        let contents = content(Kind::Media, &read(body), &mut Vec::new());
         assert!(matches!(&contents[0], Content::Media { caption: None, .. }));
         assert_eq!(contents[1..], [Content::Text { text: "Lagu".into() }]);
-        assert_eq!(media_contents(MediaKind::Video, "https://a/b", Some("c")).len(), 1);
         let key = IdempotencyKey::parse(&"k".repeat(255)).unwrap();
         let second = nth_key(Some(&key), 1).unwrap();
         assert_eq!(nth_key(Some(&key), 0), Some(key));

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use crate::api::call::{Answer, Call};
 use crate::api::http::problem::Code;
 use crate::api::http::response;
 use crate::config::{self, ReloadReport};
+use crate::task::Tasks;
 
 /// A reload only reads files and compares; it never waits for WhatsApp.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -70,14 +70,12 @@ async fn is_editable(call: &Call) -> bool {
 async fn look(call: &Call) -> Option<bool> {
     let turn = Arc::clone(&call.state.look).acquire_owned().await.ok()?;
     let file = call.state.api.file.clone();
-    let (answer, found) = oneshot::channel();
-    let thread = std::thread::Builder::new().name("config look".to_owned());
     let work = move || {
-        answer.send(config::is_writable(&file)).ok();
+        let found = config::is_writable(&file);
         drop(turn);
+        found
     };
-    thread.spawn(work).ok()?;
-    found.await.ok()
+    Tasks::on_thread("config look", work).await.ok()
 }
 
 /// `POST /v1/config/reload`. A rejected file is an answer, not an error: the report says what is wrong.

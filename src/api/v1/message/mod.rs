@@ -15,13 +15,13 @@ use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 
 use self::content::{SendBody, kind_of};
-use self::queue::{check_lock, check_state, enqueue, follow, idempotency_key, plain, promised};
+use self::queue::{check_lock, check_state, enqueue, follow, idempotency_key, promised};
 use self::spool::Spooled;
 use crate::api::call::{Answer, Call};
 use crate::api::http::problem::{Code, Problem};
 use crate::api::http::request::MAX_JSON;
 use crate::api::http::response::{self, Response};
-use crate::model::{Content, Jid, MediaSource, MessageStatus, Recipient, SentMessage};
+use crate::model::{Content, Jid, MediaSource, MessageStatus, Recipient, SendRequest, SentMessage};
 
 /// A JSON body may carry a small file as base64; larger ones are uploaded as multipart, which is not held in memory.
 const MAX_INLINE: usize = 4 * 1024 * 1024;
@@ -182,7 +182,7 @@ pub(crate) async fn revoke(call: &Call) -> Answer {
 async fn follow_up(call: &Call, to: Recipient, content: Content) -> Result<Response, Problem> {
     let (name, _) = call.device()?;
     let key = idempotency_key(call)?;
-    let request = plain(to, content);
+    let request = SendRequest::plain(to, content);
     let message = match promised(&call.state, &name, &request, key.as_ref()).await? {
         Some(message) => message,
         None => {
@@ -224,7 +224,7 @@ pub(crate) async fn typing(call: &mut Call) -> Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{DeviceName, MessageId, SendRequest, UnixMillis};
+    use crate::model::{DeviceName, MessageId, UnixMillis};
 
     #[test]
     fn waits_are_short_and_have_a_unit_or_none() {
@@ -242,13 +242,10 @@ mod tests {
         let message = SentMessage {
             id: MessageId::parse("3EB0AA").unwrap(),
             device: DeviceName::parse("toko").unwrap(),
-            request: SendRequest {
-                to: Recipient::parse("628123456789", None).unwrap(),
-                content: Content::Text { text: "Halo".into() },
-                reply_to: None,
-                mentions: Vec::new(),
-                view_once: false,
-            },
+            request: SendRequest::plain(
+                Recipient::parse("628123456789", None).unwrap(),
+                Content::Text { text: "Halo".into() },
+            ),
             status: MessageStatus::Failed { code: "463".into(), detail: "why".into() },
             created: at,
             updated: at,

@@ -10,8 +10,8 @@ use crate::api::call::Call;
 use crate::api::http::problem::{Code, Problem};
 use crate::api::state::State;
 use crate::model::{
-    Content, Degradation, DeviceName, DeviceState, IdempotencyKey, MessageId, MessageStatus,
-    Recipient, SendRequest, SentMessage, UnixMillis,
+    Degradation, DeviceName, DeviceState, IdempotencyKey, MessageStatus, Recipient, SendRequest,
+    SentMessage, UnixMillis,
 };
 use crate::store::{Enqueued, QUEUE_LIMIT};
 use crate::whatsapp::DeviceHandle;
@@ -81,15 +81,7 @@ pub(crate) async fn enqueue(
     request: SendRequest,
     key: Option<IdempotencyKey>,
 ) -> Result<SentMessage, Problem> {
-    let now = UnixMillis::now();
-    let message = SentMessage {
-        id: MessageId::random(),
-        device: device.clone(),
-        request,
-        status: MessageStatus::Queued,
-        created: now,
-        updated: now,
-    };
+    let message = SentMessage::new(device.clone(), request);
     match state.api.store.queue().enqueue(message, key, QUEUE_LIMIT).await? {
         Enqueued::Queued(message) | Enqueued::Known(message) => Ok(message),
         Enqueued::Conflict => Err(Code::IdempotencyConflict.into()),
@@ -131,11 +123,6 @@ pub(crate) async fn follow(
         }
     }
     Ok(message)
-}
-
-/// A message that is nothing but its content: no reply, no mentions, to be seen more than once.
-pub(crate) fn plain(to: Recipient, content: Content) -> SendRequest {
-    SendRequest { to, content, reply_to: None, mentions: Vec::new(), view_once: false }
 }
 
 #[cfg(test)]

@@ -259,7 +259,7 @@ impl MediaBody {
                 MediaSource::Spool(PathBuf::new())
             }
         };
-        let captioned = matches!(media, MediaKind::Image | MediaKind::Video | MediaKind::Document);
+        let captioned = media.has_caption();
         if self.caption.is_some() && !captioned {
             issues.add(&format!("{name}.caption"), "this kind of message has no caption");
         }
