@@ -67,7 +67,6 @@ impl PathValues {
     }
 }
 
-/// A request on its way to its handler.
 pub(crate) struct Call {
     pub(crate) state: Arc<State>,
     /// The configuration when the request came; it stays the same while the request is answered.
@@ -96,18 +95,16 @@ impl Call {
         Self { state, config, head, path, who, peer, client, body: Some(body) }
     }
 
-    /// The body, unread. There is one.
+    /// The unread body. Only the first caller gets it.
     pub(crate) fn body(&mut self) -> Result<Incoming, Problem> {
         self.body.take().ok_or_else(|| Code::Internal.into())
     }
 
-    /// Reads the whole body.
     pub(crate) async fn read(&mut self, max: usize) -> Result<Bytes, Problem> {
         let body = self.body()?;
         request::read_limited(body, max).await
     }
 
-    /// Reads a JSON body.
     pub(crate) async fn json<T: DeserializeOwned>(&mut self, max: usize) -> Result<T, Problem> {
         if self.head.headers.contains_key(CONTENT_TYPE) && !self.has_type("application/json") {
             return Err(Problem::new(Code::UnsupportedMediaType, "send application/json"));
@@ -115,14 +112,14 @@ impl Call {
         request::parse(&self.read(max).await?)
     }
 
-    /// Whether the body is said to be of that type.
+    /// Whether the `Content-Type` header says that type.
     pub(crate) fn has_type(&self, wanted: &str) -> bool {
         let value = self.head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let kind = value.and_then(|value| value.split(';').next()).unwrap_or_default();
         kind.trim().eq_ignore_ascii_case(wanted)
     }
 
-    /// Whether the `Accept` header names that type, or all of its group.
+    /// Whether the `Accept` header names that type, or its group as `group/*`.
     pub(crate) fn accepts(&self, wanted: &str) -> bool {
         let group = wanted.split('/').next().unwrap_or_default();
         let values = self.head.headers.get_all(ACCEPT).into_iter();
@@ -133,14 +130,13 @@ impl Call {
         })
     }
 
-    /// A parameter of the query string.
+    /// The first parameter of that name in the query string.
     pub(crate) fn query(&self, name: &str) -> Result<Option<String>, Problem> {
         let pairs = form::pairs(self.head.uri.query().unwrap_or_default())
             .ok_or_else(|| Problem::new(Code::InvalidRequest, "the query string is not valid"))?;
         Ok(pairs.into_iter().find(|(n, _)| n == name).map(|(_, value)| value))
     }
 
-    /// A header as text.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.head.headers.get(name).and_then(|value| value.to_str().ok())
     }

@@ -1,4 +1,5 @@
-//! One request from head to answer: its route, its access, its handler. The only place that logs and counts requests.
+//! Leads one request to its answer: finds the route, checks the access, calls the handler. Requests are logged and
+//! counted here and nowhere else.
 
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
@@ -29,7 +30,6 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const NO_ROUTE: &str = "none";
 const PAGE_FILE: &str = "Asset";
 
-/// Answers requests: the routes, and what their handlers share.
 pub(crate) struct Dispatch {
     pub(crate) state: Arc<State>,
     routes: Routes,
@@ -40,7 +40,7 @@ impl Dispatch {
         Self { state: Arc::new(state), routes: Routes::new() }
     }
 
-    /// Never fails and never unwinds.
+    /// Answers a request, whatever goes wrong with it.
     pub(crate) async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Response {
         let started = Instant::now();
         let (head, body) = request.into_parts();
@@ -78,7 +78,7 @@ impl Dispatch {
         if status.is_server_error() {
             tracing::warn!(request = id, %client, key, device, %method, op = label, %status, "A request failed.");
         } else if status.is_success() && who != Principal::Nobody && !method.is_safe() {
-            // Who did it is what people ask later.
+            // People ask later who did it.
             tracing::info!(request = id, %client, key, device, op = label, %status, "Done.");
         } else {
             tracing::debug!(request = id, %client, key, device, %method, op = label, ?access, %status, "Answered.");
@@ -87,7 +87,7 @@ impl Dispatch {
     }
 }
 
-/// A panic in a handler is an answer like any other, and the connection goes on.
+/// A handler that panics costs its own request an answer of 500, and nothing else.
 async fn caught(handler: impl Future<Output = Answer> + Send) -> Answer {
     AssertUnwindSafe(Box::pin(handler)).catch_unwind().await.unwrap_or_else(|_panic| {
         tracing::error!("A request handler panicked; the log has its place above.");
@@ -95,7 +95,6 @@ async fn caught(handler: impl Future<Output = Answer> + Send) -> Answer {
     })
 }
 
-/// Checks the access and calls the handler.
 async fn run(call: &mut Call, route: &Route) -> Answer {
     if route.access == Access::Page {
         origin::host_allowed(&call.head, &call.config)?;
@@ -107,7 +106,7 @@ async fn run(call: &mut Call, route: &Route) -> Answer {
     (route.handler)(call).await
 }
 
-/// The path below the base path. A proxy that strips the prefix itself is fine too.
+/// The path below the base path. A proxy may have taken the base path off already.
 fn below<'a>(base: &str, path: &'a str) -> &'a str {
     let prefix = base.trim_end_matches('/');
     match path.strip_prefix(prefix) {
@@ -125,7 +124,7 @@ fn options(allow: &str) -> Response {
     response
 }
 
-/// The client's request id when it is harmless in a log line, else a fresh one.
+/// The client's request id if a log line can hold it safely, else a new one.
 fn request_id(head: &Parts) -> String {
     let harmless = |id: &&str| {
         (1..=64).contains(&id.len())
@@ -138,7 +137,7 @@ fn request_id(head: &Parts) -> String {
     )
 }
 
-/// The headers that every answer has.
+/// Adds the headers that every answer has.
 fn finish(response: &mut Response, id: &str) {
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(id) {

@@ -1,6 +1,6 @@
-//! HTTP in, on bare hyper: the frozen `/api` face, `/v1`, server-sent events and the embedded admin page. A request
-//! becomes a value, the route's access is checked once, one exhaustive match handles it. What the operations do is
-//! decided on the floors below.
+//! The HTTP side, on hyper: the documented `/api` routes, `/v1` with its server-sent events, and the files of the admin
+//! page. `http` reads requests and writes answers, `access` says who may do what, `route` has a row for every route, and
+//! `dispatch` leads a request through them. Handlers only translate: what a request does is decided on the floors below.
 
 mod access;
 mod call;

@@ -1,5 +1,5 @@
-//! The files of the admin page, embedded. A table of extensions says what is served and as what; names come from the
-//! embedded list only, so no path of a request ever reaches the file system.
+//! The files of the admin page, which are part of the binary. Only the names of those files are served, so no path of a
+//! request ever reaches the file system.
 
 use data_encoding::HEXLOWER;
 use hyper::header::{
@@ -15,7 +15,7 @@ use crate::api::http::problem::{Code, Problem};
 use crate::api::http::response::{self, Response};
 use crate::config::Config;
 
-/// Without `interpolate-folder-path` a debug binary looks for the folder where it was started.
+/// The folder is absolute, because a debug binary reads it when it runs, wherever it was started.
 #[derive(rust_embed::RustEmbed)]
 #[folder = "$CARGO_MANIFEST_DIR/web"]
 struct Files;
@@ -32,7 +32,6 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; \
     require-trusted-types-for 'script'; trusted-types 'none'";
 
-/// Answers with a file of the page.
 pub(crate) fn serve(head: &Parts, config: &Config, path: &str) -> Result<Response, Problem> {
     let name = match path.strip_prefix('/') {
         Some("") => "index.html",
@@ -73,7 +72,7 @@ pub(crate) fn serve(head: &Parts, config: &Config, path: &str) -> Result<Respons
     };
     let headers = response.headers_mut();
     headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS"));
-    // Names carry no hash: a browser has to ask, and gets a 304.
+    // A file keeps its name when it changes, so a browser has to ask every time, and mostly gets a 304.
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     let opener = HeaderName::from_static("cross-origin-opener-policy");
@@ -84,7 +83,7 @@ pub(crate) fn serve(head: &Parts, config: &Config, path: &str) -> Result<Respons
 fn find(name: &str) -> Option<(&'static str, rust_embed::EmbeddedFile)> {
     let extension = name.rsplit_once('.')?.1;
     let (_, content_type) = TYPES.iter().find(|(known, _)| *known == extension)?;
-    // A debug build reads the folder, so a name has to be on the list before it is used.
+    // A debug build reads the folder: a name must be on the list before it is used.
     let listed = Files::iter().any(|file| file == name);
     listed.then(|| Files::get(name)).flatten().map(|file| (*content_type, file))
 }

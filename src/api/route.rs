@@ -1,5 +1,5 @@
-//! The table of everything that can be asked for: method, path, who may, what the metrics call it, and the handler.
-//! Files of the page are not here: they come from the embedded list.
+//! The table of routes: method, path, who may use it, its name in the metrics, and its handler. The files of the admin
+//! page are not in it; see `page`.
 
 use std::future::ready;
 
@@ -18,7 +18,7 @@ use crate::api::v1::{
     webhook,
 };
 
-/// The methods the table uses. `HEAD` goes with `Get`; `OPTIONS` is answered from the table.
+/// The methods in the table. A `HEAD` is handled as `Get`, and `OPTIONS` is answered from the table itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Verb {
     Get,
@@ -51,16 +51,15 @@ impl Verb {
     }
 }
 
-/// Answers a request. It gets no further than this table allows.
+/// Answers a request that may use the route.
 type Handler = for<'a> fn(&'a mut Call) -> BoxFuture<'a, Answer>;
 
-/// One line of the table.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Route {
     pub(crate) verb: Verb,
     pub(crate) path: &'static str,
     pub(crate) access: Access,
-    /// What the metrics and the log call it. Dashboards know it: it must not change.
+    /// The route's name in metrics and log. It must not change: dashboards and alerts are written with it.
     pub(crate) label: &'static str,
     pub(crate) handler: Handler,
 }
@@ -90,84 +89,81 @@ const fn delete(
     Route { verb: Verb::Delete, path, access, label, handler }
 }
 
-/// The answer of a handler that has nothing to wait for.
+/// For a handler that waits for nothing.
 fn now(answer: Answer) -> BoxFuture<'static, Answer> {
     ready(answer).boxed()
 }
 
-/// The answer of a handler that waits.
+/// For a handler that waits.
 fn soon<'a>(answer: impl Future<Output = Answer> + Send + 'a) -> BoxFuture<'a, Answer> {
     answer.boxed()
 }
 
-/// Every route.
 #[rustfmt::skip]
 pub(crate) static ROUTES: &[Route] = &[
-    get   ("/healthz",                                                              Access::Public,  "Health",            |call| now(health::alive(call))),
-    get   ("/readyz",                                                               Access::Public,  "Ready",             |call| now(health::ready(call))),
-    get   ("/metrics",                                                              Access::AnyKey,  "Metrics",           |call| now(health::metrics(call))),
-    get   ("/login",                                                                Access::Page,    "LoginByLink",       |call| now(login::by_link(call))),
-    post  ("/login",                                                                Access::Page,    "Login",             |call| soon(login::by_token(call))),
-    post  ("/logout",                                                               Access::Page,    "Logout",            |call| now(login::logout(call))),
-    post  ("/v1/login-links",                                                       Access::Gateway, "InviteLogin",       |call| now(login::invite(call))),
-    get   ("/v1/backup",                                                            Access::Token,   "Backup",            |call| soon(backup::show(call))),
-    post  ("/v1/forgotten/{device}",                                                Access::Gateway, "ForgetDevice",      |call| soon(device::forget(call))),
-    get   ("/v1/session",                                                           Access::Page,    "Session",           |call| now(login::show(call))),
-    get   ("/v1/events",                                                            Access::Read,    "Events",            |call| now(live::events(call))),
-    get   ("/v1/config",                                                            Access::Gateway, "ConfigReport",      |call| soon(config::show(call))),
-    post  ("/v1/config/plan",                                                       Access::Gateway, "ConfigPlan",        |call| soon(config::plan(call))),
-    post  ("/v1/config/reload",                                                     Access::Gateway, "ConfigReload",      |call| soon(config::reload(call))),
-    get   ("/v1/devices",                                                           Access::Read,    "ListDevices",       |call| now(Ok(device::list(call)))),
-    get   ("/v1/devices/{device}",                                                  Access::Read,    "ShowDevice",        |call| now(device::show(call))),
-    put   ("/v1/devices/{device}",                                                  Access::Gateway, "PutDevice",         |call| soon(device_edit::put(call))),
-    delete("/v1/devices/{device}",                                                  Access::Gateway, "DeleteDevice",      |call| soon(device_edit::delete(call))),
-    post  ("/v1/devices/{device}/key",                                              Access::Gateway, "MakeKey",           |call| soon(device_edit::make_key(call))),
-    post  ("/v1/devices/{device}/start",                                            Access::Admin,   "StartDevice",       |call| soon(device::start(call))),
-    post  ("/v1/devices/{device}/stop",                                             Access::Admin,   "StopDevice",        |call| soon(device::stop(call))),
-    post  ("/v1/devices/{device}/reconnect",                                        Access::Admin,   "ReconnectDevice",   |call| soon(device::reconnect(call))),
-    post  ("/v1/devices/{device}/logout",                                           Access::Admin,   "LogoutDevice",      |call| soon(device::logout(call))),
-    get   ("/v1/devices/{device}/qr",                                               Access::Admin,   "LinkingQr",         |call| now(qr::show(call))),
-    post  ("/v1/devices/{device}/pair-code",                                        Access::Admin,   "PairCode",          |call| soon(device::pair_code(call))),
-    post  ("/v1/devices/{device}/passkey",                                          Access::Admin,   "PasskeyResponse",   |call| soon(device::passkey_response(call))),
-    post  ("/v1/devices/{device}/passkey/confirm",                                  Access::Admin,   "PasskeyConfirm",    |call| soon(device::passkey_confirm(call))),
-    post  ("/v1/devices/{device}/messages",                                         Access::Send,    "SendMessage",       |call| soon(message::send(call))),
-    get   ("/v1/devices/{device}/messages",                                         Access::Read,    "ListMessages",      |call| soon(message::list(call))),
-    get   ("/v1/devices/{device}/messages/{message}",                               Access::Read,    "ShowMessage",       |call| soon(message::show(call))),
-    patch ("/v1/devices/{device}/messages/{message}",                               Access::Send,    "EditMessage",       |call| soon(message::edit(call))),
-    delete("/v1/devices/{device}/messages/{message}",                               Access::Send,    "RevokeMessage",     |call| soon(message::revoke(call))),
-    post  ("/v1/devices/{device}/messages/{message}/read",                          Access::Send,    "MarkRead",          |call| soon(message::mark_read(call))),
-    post  ("/v1/devices/{device}/typing",                                           Access::Send,    "Typing",            |call| soon(message::typing(call))),
-    get   ("/v1/devices/{device}/contacts/{phone}",                                 Access::Read,    "Contact",           |call| soon(contact::show(call))),
-    get   ("/v1/devices/{device}/groups",                                           Access::Read,    "ListGroups",        |call| soon(group::list(call))),
-    get   ("/v1/devices/{device}/groups/{group}",                                   Access::Read,    "ShowGroup",         |call| soon(group::show(call))),
-    get   ("/v1/devices/{device}/media/{message}",                                  Access::Read,    "Media",             |call| soon(media::show(call))),
-    get   ("/v1/devices/{device}/events",                                           Access::Read,    "DeviceEvents",      |call| soon(event::read(call))),
-    get   ("/v1/devices/{device}/webhooks",                                         Access::Read,    "ListWebhooks",      |call| now(webhook::list(call))),
-    post  ("/v1/devices/{device}/webhooks/{n}/replay",                              Access::Admin,   "ReplayWebhook",     |call| soon(webhook::replay(call))),
-    post  ("/v1/devices/{device}/webhooks/{n}/test",                                Access::Admin,   "TestWebhook",       |call| soon(webhook::test(call))),
-    post  ("/v1/devices/{device}/webhooks/{n}/pause",                               Access::Admin,   "PauseWebhook",      |call| soon(webhook::pause(call))),
-    post  ("/v1/devices/{device}/webhooks/{n}/resume",                              Access::Admin,   "ResumeWebhook",     |call| soon(webhook::resume(call))),
-    get   ("/v1/devices/{device}/webhooks/{n}/dead-letters",                        Access::Read,    "DeadLetters",       |call| soon(webhook::dead_letters(call))),
-    post  ("/v1/devices/{device}/webhooks/{n}/dead-letters/{event}/retry",          Access::Admin,   "RetryDeadLetter",   |call| soon(webhook::retry(call))),
-    get   ("/api",                                                                  Access::Public,  "CompatHello",       |_call| now(compat::hello())),
-    post  ("/api/send-message",                                                     Access::BodyKey, "CompatSendText",    |call| soon(compat::send::text(call))),
-    post  ("/api/send-media",                                                       Access::BodyKey, "CompatSendMedia",   |call| soon(compat::send::media(call))),
-    post  ("/api/fetch-group",                                                      Access::BodyKey, "CompatGroups",      |call| soon(compat::groups::list(call))),
-    post  ("/api/fetch-group-members",                                              Access::BodyKey, "CompatMembers",     |call| soon(compat::groups::members(call))),
+    get   ("/healthz",                                                          Access::Public,  "Health",            |call| now(health::alive(call))),
+    get   ("/readyz",                                                           Access::Public,  "Ready",             |call| now(health::ready(call))),
+    get   ("/metrics",                                                          Access::AnyKey,  "Metrics",           |call| now(health::metrics(call))),
+    get   ("/login",                                                            Access::Page,    "LoginByLink",       |call| now(login::by_link(call))),
+    post  ("/login",                                                            Access::Page,    "Login",             |call| soon(login::by_token(call))),
+    post  ("/logout",                                                           Access::Page,    "Logout",            |call| now(login::logout(call))),
+    post  ("/v1/login-links",                                                   Access::Gateway, "InviteLogin",       |call| now(Ok(login::invite(call)))),
+    get   ("/v1/backup",                                                        Access::Token,   "Backup",            |call| soon(backup::show(call))),
+    post  ("/v1/forgotten/{device}",                                            Access::Gateway, "ForgetDevice",      |call| soon(device::forget(call))),
+    get   ("/v1/session",                                                       Access::Page,    "Session",           |call| now(login::show(call))),
+    get   ("/v1/events",                                                        Access::Read,    "Events",            |call| now(live::events(call))),
+    get   ("/v1/config",                                                        Access::Gateway, "ConfigReport",      |call| soon(config::show(call))),
+    post  ("/v1/config/plan",                                                   Access::Gateway, "ConfigPlan",        |call| soon(config::plan(call))),
+    post  ("/v1/config/reload",                                                 Access::Gateway, "ConfigReload",      |call| soon(config::reload(call))),
+    get   ("/v1/devices",                                                       Access::Read,    "ListDevices",       |call| now(Ok(device::list(call)))),
+    get   ("/v1/devices/{device}",                                              Access::Read,    "ShowDevice",        |call| now(device::show(call))),
+    put   ("/v1/devices/{device}",                                              Access::Gateway, "PutDevice",         |call| soon(device_edit::put(call))),
+    delete("/v1/devices/{device}",                                              Access::Gateway, "DeleteDevice",      |call| soon(device_edit::delete(call))),
+    post  ("/v1/devices/{device}/key",                                          Access::Gateway, "MakeKey",           |call| soon(device_edit::make_key(call))),
+    post  ("/v1/devices/{device}/start",                                        Access::Admin,   "StartDevice",       |call| soon(device::start(call))),
+    post  ("/v1/devices/{device}/stop",                                         Access::Admin,   "StopDevice",        |call| soon(device::stop(call))),
+    post  ("/v1/devices/{device}/reconnect",                                    Access::Admin,   "ReconnectDevice",   |call| soon(device::reconnect(call))),
+    post  ("/v1/devices/{device}/logout",                                       Access::Admin,   "LogoutDevice",      |call| soon(device::logout(call))),
+    get   ("/v1/devices/{device}/qr",                                           Access::Admin,   "LinkingQr",         |call| now(qr::show(call))),
+    post  ("/v1/devices/{device}/pair-code",                                    Access::Admin,   "PairCode",          |call| soon(device::pair_code(call))),
+    post  ("/v1/devices/{device}/passkey",                                      Access::Admin,   "PasskeyResponse",   |call| soon(device::passkey_response(call))),
+    post  ("/v1/devices/{device}/passkey/confirm",                              Access::Admin,   "PasskeyConfirm",    |call| soon(device::passkey_confirm(call))),
+    post  ("/v1/devices/{device}/messages",                                     Access::Send,    "SendMessage",       |call| soon(message::send(call))),
+    get   ("/v1/devices/{device}/messages",                                     Access::Read,    "ListMessages",      |call| soon(message::list(call))),
+    get   ("/v1/devices/{device}/messages/{message}",                           Access::Read,    "ShowMessage",       |call| soon(message::show(call))),
+    patch ("/v1/devices/{device}/messages/{message}",                           Access::Send,    "EditMessage",       |call| soon(message::edit(call))),
+    delete("/v1/devices/{device}/messages/{message}",                           Access::Send,    "RevokeMessage",     |call| soon(message::revoke(call))),
+    post  ("/v1/devices/{device}/messages/{message}/read",                      Access::Send,    "MarkRead",          |call| soon(message::mark_read(call))),
+    post  ("/v1/devices/{device}/typing",                                       Access::Send,    "Typing",            |call| soon(message::typing(call))),
+    get   ("/v1/devices/{device}/contacts/{phone}",                             Access::Read,    "Contact",           |call| soon(contact::show(call))),
+    get   ("/v1/devices/{device}/groups",                                       Access::Read,    "ListGroups",        |call| soon(group::list(call))),
+    get   ("/v1/devices/{device}/groups/{group}",                               Access::Read,    "ShowGroup",         |call| soon(group::show(call))),
+    get   ("/v1/devices/{device}/media/{message}",                              Access::Read,    "Media",             |call| soon(media::show(call))),
+    get   ("/v1/devices/{device}/events",                                       Access::Read,    "DeviceEvents",      |call| soon(event::read(call))),
+    get   ("/v1/devices/{device}/webhooks",                                     Access::Read,    "ListWebhooks",      |call| now(webhook::list(call))),
+    post  ("/v1/devices/{device}/webhooks/{n}/replay",                          Access::Admin,   "ReplayWebhook",     |call| soon(webhook::replay(call))),
+    post  ("/v1/devices/{device}/webhooks/{n}/test",                            Access::Admin,   "TestWebhook",       |call| soon(webhook::test(call))),
+    post  ("/v1/devices/{device}/webhooks/{n}/pause",                           Access::Admin,   "PauseWebhook",      |call| soon(webhook::pause(call))),
+    post  ("/v1/devices/{device}/webhooks/{n}/resume",                          Access::Admin,   "ResumeWebhook",     |call| soon(webhook::resume(call))),
+    get   ("/v1/devices/{device}/webhooks/{n}/dead-letters",                    Access::Read,    "DeadLetters",       |call| soon(webhook::dead_letters(call))),
+    post  ("/v1/devices/{device}/webhooks/{n}/dead-letters/{event}/retry",      Access::Admin,   "RetryDeadLetter",   |call| soon(webhook::retry(call))),
+    get   ("/api",                                                              Access::Public,  "CompatHello",       |_call| now(Ok(compat::hello()))),
+    post  ("/api/send-message",                                                 Access::BodyKey, "CompatSendText",    |call| soon(compat::send::text(call))),
+    post  ("/api/send-media",                                                   Access::BodyKey, "CompatSendMedia",   |call| soon(compat::send::media(call))),
+    post  ("/api/fetch-group",                                                  Access::BodyKey, "CompatGroups",      |call| soon(compat::groups::list(call))),
+    post  ("/api/fetch-group-members",                                          Access::BodyKey, "CompatMembers",     |call| soon(compat::groups::members(call))),
 ];
 
-/// What a request asked for.
 #[derive(Debug)]
 pub(crate) enum Found {
-    /// A route.
     Route(&'static Route, PathValues),
-    /// `OPTIONS`: the methods the path knows.
+    /// An `OPTIONS` request, and the methods of its path.
     Options(String),
-    /// Nothing in the table; perhaps a file of the page.
+    /// No route; perhaps a file of the admin page.
     Nothing,
 }
 
-/// The table, ready to be searched.
+/// The table as a search tree.
 pub(crate) struct Routes(matchit::Router<Vec<&'static Route>>);
 
 impl Routes {
@@ -186,7 +182,7 @@ impl Routes {
 
     /// Finds the route of a request; `path` is below the base path and still percent-encoded.
     pub(crate) fn find(&self, method: &Method, path: &str) -> Result<Found, Problem> {
-        // One slash at the end is forgiven: `/api/` is how people write `/api`.
+        // People write `/api/` for `/api`, so one slash at the end is ignored.
         let path = path.strip_suffix('/').filter(|p| !p.is_empty()).unwrap_or(path);
         let Ok(matched) = self.0.at(path) else { return Ok(Found::Nothing) };
         let allowed = || {
@@ -241,7 +237,7 @@ mod tests {
         }
     }
 
-    /// Dashboards and alerts know the labels.
+    /// Dashboards and alerts are written with these labels.
     #[test]
     fn the_labels_of_the_metrics_stay() {
         let labels: Vec<_> =

@@ -1,4 +1,4 @@
-//! What every request may use, and what the HTTP side itself remembers between requests.
+//! What every request may use: the parts of the gateway, and what the HTTP side itself has to remember.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,10 +16,10 @@ use crate::store::Store;
 use crate::task::Tasks;
 use crate::whatsapp::Fleet;
 
-/// Open event streams at once. Fewer than connections, so that open admin pages cannot use up what messages need.
+/// How many event streams may be open at once: fewer than connections, so that open admin pages leave some for messages.
 const MAX_STREAMS: usize = 64;
 
-/// The handles a request may use.
+/// The parts of the gateway that requests use.
 #[derive(Clone)]
 pub struct Api {
     /// The configuration in force.
@@ -30,26 +30,28 @@ pub struct Api {
     pub webhooks: Arc<Webhooks>,
     /// The store.
     pub store: Store,
-    /// Who owns the connections' tasks.
+    /// Owns the tasks of the connections.
     pub tasks: Tasks,
     /// What the last reload did, and how to ask for one.
     pub reload: ReloadHandle,
-    /// `moonwa.toml`.
+    /// The path of `moonwa.toml`.
     pub file: PathBuf,
-    /// The hash of the command line's own token: whoever can read `control.json` is the operator.
+    /// The hash of the token that the command line finds in `control.json`. A caller who can read that file counts as the
+    /// admin.
     pub operator: KeyHash,
-    /// The link that logs a person in once; printed by whoever starts the gateway on a terminal.
+    /// The link that logs a person in once. It is printed when the gateway is started on a terminal.
     pub link: LoginLink,
     /// What `/metrics` shows; without it the route answers 404.
     pub metrics: Option<PrometheusHandle>,
 }
 
-/// What all requests share.
+/// What all requests share: the gateway, and what must be remembered from one request to the next.
 pub(crate) struct State {
     pub(crate) api: Api,
     pub(crate) logins: Logins,
     pub(crate) throttle: Throttle,
     pub(crate) streams: Arc<Semaphore>,
+    /// One look at the mode of moonwa.toml at a time.
     pub(crate) look: Arc<Semaphore>,
 }
 

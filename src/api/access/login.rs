@@ -1,4 +1,4 @@
-//! Logging in to the admin page and out again, and asking who one is.
+//! The routes that log somebody in to the admin page and out again, and say who is logged in.
 
 use std::net::IpAddr;
 
@@ -34,9 +34,9 @@ fn logged_in(call: &Call, mut response: Response, cookie: &Secret, client: IpAdd
     response
 }
 
-/// `GET /login?t=…`: the one-time link, opened in a browser.
+/// `GET /login?t=…`: a login link, opened in a browser.
 pub(crate) fn by_link(call: &Call) -> Answer {
-    // A link preview asks with HEAD; it must not use the link up.
+    // Programs that preview links ask with HEAD, which must not use the link up.
     let opened = match call.query("t")? {
         Some(secret) if call.head.method == Method::GET => {
             throttled(call)?;
@@ -49,7 +49,7 @@ pub(crate) fn by_link(call: &Call) -> Answer {
         _ => None,
     };
     let mut response = response::empty(StatusCode::SEE_OTHER);
-    // Relative, so that it stays below whatever path a proxy put in front.
+    // Relative, because a proxy may have put another path in front.
     let to = if opened.is_some() { "./" } else { "./?login=expired" };
     response.headers_mut().insert(LOCATION, HeaderValue::from_static(to));
     Ok(match opened {
@@ -58,12 +58,11 @@ pub(crate) fn by_link(call: &Call) -> Answer {
     })
 }
 
-/// `POST /v1/login-links`: a fresh one-time link, for the terminal.
-#[expect(clippy::unnecessary_wraps, reason = "what handlers return")]
-pub(crate) fn invite(call: &Call) -> Answer {
+/// `POST /v1/login-links`: a new login link, for the terminal.
+pub(crate) fn invite(call: &Call) -> Response {
     let link = call.state.logins.invite();
     let path = format!("{}login?t={}", call.config.server.base_path, link.secret());
-    Ok(response::json(StatusCode::CREATED, &json!({ "path": path })))
+    response::json(StatusCode::CREATED, &json!({ "path": path }))
 }
 
 #[derive(Deserialize)]
@@ -117,7 +116,7 @@ pub(crate) fn logout(call: &Call) -> Answer {
     Ok(response)
 }
 
-/// `GET /v1/session`: who the caller is, also when it is nobody.
+/// `GET /v1/session`: who the caller is, even if nobody in particular.
 pub(crate) fn show(call: &Call) -> Answer {
     let who = auth::identify(&call.state, &call.config, &call.head, call.client)?;
     Ok(response::ok(&whoami(call, &who)))

@@ -1,4 +1,4 @@
-//! Who is logged in to the admin page: the one-time login links, and the logins of browsers, in memory. A restart logs
+//! Who is logged in to the admin page, and the links that log somebody in once. Both are in memory only: a restart logs
 //! everybody out. What a login may do is decided in `auth`.
 
 use std::collections::BTreeMap;
@@ -11,20 +11,20 @@ use tokio::time::Instant;
 
 use crate::model::{KeyHash, Secret};
 
+/// How long a login lasts without use.
 const IDLE: Duration = Duration::from_hours(12);
-/// More browsers than that push out the one that was idle longest.
+/// A further login ends the one that was idle longest.
 const MOST: usize = 64;
-/// A link that nobody opened stops working.
+/// How long a link waits to be opened.
 const UNUSED: Duration = Duration::from_hours(24);
-/// The cookie's name.
 pub(crate) const COOKIE_NAME: &str = "moonwa_session";
 
-/// A link that logs in whoever opens it first.
+/// A link that logs in the first person who opens it.
 #[derive(Clone, Debug)]
 pub struct LoginLink(Secret);
 
 impl LoginLink {
-    /// A fresh one: 256 random bits.
+    /// A new link: 256 random bits.
     #[expect(clippy::new_without_default, reason = "a default secret would be a strange thing")]
     pub fn new() -> Self {
         Self(random())
@@ -40,7 +40,7 @@ fn random() -> Secret {
     Secret::new(BASE64URL_NOPAD.encode(&rand::random::<[u8; 32]>()))
 }
 
-/// Open logins, by the hash of their cookie: what is looked up is not the secret itself.
+/// The open logins, by the hash of their cookie, so that the secrets themselves are not kept.
 pub(crate) struct Logins(Mutex<Inner>);
 
 struct Inner {
@@ -53,7 +53,7 @@ impl Logins {
         Self(Mutex::new(Inner { links: vec![(link, Instant::now())], live: BTreeMap::new() }))
     }
 
-    /// A further link, for whoever may read the operator's token.
+    /// Makes one more link.
     pub(crate) fn invite(&self) -> LoginLink {
         let link = LoginLink::new();
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -62,7 +62,7 @@ impl Logins {
         link
     }
 
-    /// Opens a login; the answer is its cookie.
+    /// Opens a login and gives its cookie.
     pub(crate) fn open(&self) -> Secret {
         let cookie = random();
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -75,12 +75,12 @@ impl Logins {
         cookie
     }
 
-    /// Uses up the login link. Only the right secret does.
+    /// Opens a login with the secret of a link, which is used up by that. A wrong secret uses up nothing.
     pub(crate) fn open_by_link(&self, secret: &str) -> Option<Secret> {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let secret = Secret::new(secret);
         inner.links.retain(|(_, made)| made.elapsed() < UNUSED);
-        // Every link is compared, so that time tells nothing.
+        // All links are compared, so that the time it takes tells nothing.
         let found =
             inner.links.iter().enumerate().fold(None, |found, (at, (link, _))| {
                 if link.0 == secret { Some(at) } else { found }
@@ -90,7 +90,7 @@ impl Logins {
         Some(self.open())
     }
 
-    /// The id of the login a cookie belongs to, which counts as use.
+    /// The id of a cookie's login. Asking for it counts as use of the login.
     pub(crate) fn touch(&self, cookie: &str) -> Option<String> {
         let id = id_of(cookie);
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -99,7 +99,7 @@ impl Logins {
         Some(id)
     }
 
-    /// Whether a login is still open; to ask does not count as use.
+    /// Whether a login is still open. Asking does not count as use.
     pub(crate) fn is_open(&self, id: &str) -> bool {
         let inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         inner.live.get(id).is_some_and(|used| used.elapsed() < IDLE)
@@ -114,7 +114,6 @@ fn id_of(cookie: &str) -> String {
     KeyHash::of(cookie).to_string()
 }
 
-/// The login cookie of a request.
 pub(crate) fn cookie(headers: &HeaderMap) -> Option<&str> {
     let cookies = headers.get_all(COOKIE).into_iter().filter_map(|value| value.to_str().ok());
     cookies

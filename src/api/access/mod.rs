@@ -1,4 +1,4 @@
-//! Who sent a request, and whether that is enough: keys, the admin token, browser logins, and the limits on guessing.
+//! Who sent a request and what they may do: device keys, the admin token, browser logins, and the limit on guessing.
 
 pub(crate) mod auth;
 pub(crate) mod login;

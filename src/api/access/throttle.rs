@@ -1,5 +1,5 @@
-//! Failed authentication, counted per client and overall, so that guessing is slow. It never stands in the way of a
-//! device key that is right: those are random enough to be compared first.
+//! Counts wrong keys and tokens, per client and overall, so that guessing is slow. Device keys are too random to be
+//! guessed, so they are compared before this is asked, and a right one is never held up.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -37,7 +37,7 @@ impl Throttle {
         let mut window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         window.left();
         window.overall = window.overall.saturating_add(1);
-        // Past the overall limit nobody gets through anyway: no need to remember more clients.
+        // Past the overall limit everybody has to wait, so no more clients need to be remembered.
         if window.overall <= OVERALL {
             let failed = window.clients.entry(block(client)).or_default();
             *failed += 1;

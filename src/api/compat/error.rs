@@ -1,4 +1,4 @@
-//! How the frozen face says no: the documented sentences, and a stable code beside each.
+//! How the `/api` routes refuse: in the documented sentences, with a stable code beside each.
 
 use hyper::StatusCode;
 use serde_json::{Map, Value, json};
@@ -7,29 +7,26 @@ use crate::api::http::problem::{Issue, Problem};
 use crate::api::http::response::{self, Response};
 use crate::whatsapp::WhatsAppError;
 
-/// What is being sent; decides the sentences.
+/// What was to be sent: the sentences differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Message,
     Media,
 }
 
-/// Why it was not done, in the words of this face.
+/// Why a request was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// The body is wrong.
     Invalid(Vec<Issue>),
     /// Nobody has that key.
     Key,
-    /// The device cannot send now.
     NotConnected,
-    /// The number is not on WhatsApp.
     NotOnWhatsApp,
-    /// It went wrong for that reason.
+    /// Sending failed, with this code.
     Failed(Kind, String),
-    /// It may be on its way: nobody can say yet that it failed, or that it did not.
+    /// It may be on its way: nobody can say yet whether it failed.
     Unconfirmed,
-    /// Something every face says alike: too large, too fast, broken.
+    /// What `/v1` refuses for the same reason: too large, too fast, broken.
     Other(Problem),
 }
 
@@ -40,7 +37,6 @@ impl From<Problem> for Refusal {
 }
 
 impl Refusal {
-    /// The answer.
     pub(crate) fn render(self) -> Response {
         let (status, body) = self.parts();
         let mut response = response::json(status, &body);
@@ -50,7 +46,6 @@ impl Refusal {
         response
     }
 
-    /// Status and body.
     pub(crate) fn parts(&self) -> (StatusCode, Value) {
         let (status, message, error) = match self {
             Self::Invalid(_) => (StatusCode::BAD_REQUEST, "Invalid request.", "invalid_request"),
@@ -86,12 +81,12 @@ impl Refusal {
     }
 }
 
-/// A problem from outside the operations of this face, in its shape.
+/// A problem from outside the handlers, in the form of an `/api` answer.
 pub(crate) fn refuse(problem: &Problem) -> Response {
     Refusal::Other(problem.clone()).render()
 }
 
-/// What WhatsApp's answer to a question becomes.
+/// Turns an error of WhatsApp's into a refusal.
 pub(crate) fn asked<T>(kind: Kind, answer: Result<T, WhatsAppError>) -> Result<T, Refusal> {
     answer.map_err(|error| match error {
         WhatsAppError::NotConnected => Refusal::NotConnected,
@@ -116,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn every_refusal_is_frozen() {
+    fn every_refusal_stays_as_documented() {
         let failed = |kind| Refusal::Failed(kind, "463".into());
         let rows = [
             (

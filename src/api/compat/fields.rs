@@ -53,7 +53,7 @@ impl Fields {
         Ok(fields)
     }
 
-    /// Keeps text and numbers (people write phone numbers as such); the rest counts as absent.
+    /// Keeps texts and numbers, because people write phone numbers as numbers. Anything else counts as absent.
     fn push(&mut self, name: String, value: &Value) {
         match value {
             Value::String(text) => self.0.push((name, text.clone())),
@@ -70,7 +70,7 @@ impl Fields {
         })
     }
 
-    /// The same, noting under the documented name when there is none.
+    /// The same; if there is none, that is an issue under the first name, which is the documented one.
     pub(crate) fn need<'a>(&'a self, names: &[&str], issues: &mut Vec<Issue>) -> &'a str {
         self.get(names).unwrap_or_else(|| {
             issues.push(Issue::new(names.first().copied().unwrap_or_default(), "required"));
@@ -89,7 +89,7 @@ pub(crate) fn device_of(
     let key = key.ok_or_else(|| Refusal::Invalid(vec![Issue::new("api_key", "required")]))?;
     if let Some((device, config)) = auth::key_of(&call.config, key) {
         let (device, id, scopes) = (device.clone(), config.id.clone(), config.scopes.clone());
-        // A right key is no guess, also when it may do other things only.
+        // A right key is not a guess, even if it has not this scope.
         let may = scopes.contains(&scope);
         call.who = Principal::Key { device: device.clone(), id, scopes };
         return if may { Ok(device) } else { Err(Refusal::Key) };

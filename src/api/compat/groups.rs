@@ -60,7 +60,7 @@ mod tests {
     use crate::model::PhoneNumber;
 
     #[test]
-    fn groups_and_members_are_frozen() {
+    fn groups_and_members_stay_as_documented() {
         let id = Jid::parse("120363@g.us").unwrap();
         let group = GroupSummary { id, name: "Toko".into(), members: Vec::new() };
         assert_eq!(

@@ -1,4 +1,4 @@
-//! Sending through `/api`. A translation: what is sent goes the way of `/v1`.
+//! Sending through `/api`.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::model::{
 };
 use crate::whatsapp::DeviceHandle;
 
-/// How long a caller waits for a text, and for a file, which has to be fetched and uploaded first.
+/// How long a caller waits for a text, and for a file, which must first be fetched and uploaded.
 const TEXT_PATIENCE: Duration = Duration::from_secs(30);
 const MEDIA_PATIENCE: Duration = Duration::from_mins(1);
 
@@ -28,7 +28,7 @@ const URL: &[&str] = &["data.url", "url", "media_url", "data.media_url"];
 const MEDIA_TYPE: &[&str] = &["data.media_type", "media_type", "type"];
 const CAPTION: &[&str] = &["data.caption", "caption"];
 
-/// What a send asks for, before the receiver is read, which needs the device.
+/// What is to be sent. The receiver is read later, because that needs the device.
 fn content(kind: Kind, fields: &Fields, issues: &mut Vec<Issue>) -> Vec<Content> {
     match kind {
         Kind::Message => {
@@ -104,7 +104,7 @@ async fn check(handle: &DeviceHandle, to: &Recipient, kind: Kind) -> Result<(), 
     Ok(())
 }
 
-/// Queues the messages in order and waits for the first; the answer is about that one.
+/// Queues the messages in order, waits for the first, and answers for that one.
 async fn deliver(
     call: &Call,
     device: &DeviceName,
@@ -126,8 +126,8 @@ async fn deliver(
     let done = MessageStatus::is_settled;
     let mut sent = queue::follow(&call.state, changes, first, done, patience).await?;
     if sent.status == MessageStatus::Queued {
-        // The caller will be told that it failed, so it must not be sent later. What the engine has already, or had
-        // before a restart, may still go out, and nobody can say that it failed.
+        // The caller will hear that it failed, so it must not be sent later. If the engine has it already, or had it before
+        // a restart, it may still go out; then nobody can say that it failed.
         if known {
             return Err(Refusal::Unconfirmed);
         }
@@ -149,7 +149,7 @@ async fn deliver(
             Err(Refusal::NotOnWhatsApp)
         }
         MessageStatus::Failed { code, .. } => Err(Refusal::Failed(kind, code.clone())),
-        // Written to the socket, but WhatsApp never said that it has it: not "sent".
+        // It was written to the socket, but WhatsApp never confirmed it, so this is not "sent".
         MessageStatus::Sent => Err(Refusal::Unconfirmed),
         _ => Ok(sent),
     }
@@ -161,7 +161,7 @@ fn nth_key(key: Option<&IdempotencyKey>, n: usize) -> Option<IdempotencyKey> {
     if n == 0 {
         return Some(key.clone());
     }
-    // Hashed, because a key of full length has no room for a number.
+    // Hashed, because a key of the greatest length has no room for a number.
     let derived = KeyHash::of(&format!("{}#{n}", key.as_str()));
     IdempotencyKey::parse(&derived.to_string())
 }
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn success_is_frozen() {
+    fn success_stays_as_documented() {
         assert_eq!(
             sent(Kind::Message),
             "{\"status\":true,\"message\":\"Message sent.\",\"data\":{\"id\":\"3EB0AA\",\

@@ -1,4 +1,4 @@
-//! The HTTP side alone: connections, request bodies, answers and problems. Nothing here knows what a route does.
+//! HTTP itself: connections, the bodies of requests, answers and problems. Nothing here knows what a route does.
 
 pub(crate) mod form;
 pub(crate) mod gzip;

@@ -1,5 +1,5 @@
-//! What goes wrong, as callers see it: RFC 9457 `application/problem+json` with a stable `code` from one table. A
-//! problem with status 5xx never carries internals; those go to the log.
+//! What goes wrong, as callers see it: `application/problem+json` (RFC 9457) with a stable `code` from one table. A problem
+//! with status 5xx never says anything about the inside of moonwa; that goes to the log.
 
 use std::time::Duration;
 
@@ -18,16 +18,14 @@ const TYPES: &str = "urn:moonwa:problem:";
 
 macro_rules! codes {
     ($($name:ident = $code:literal, $status:ident, $title:literal;)*) => {
-        /// The stable codes.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub(crate) enum Code { $(#[doc = $title] $name,)* }
 
         impl Code {
-            /// All of them, in the order of the table.
             #[cfg(test)]
             pub(crate) const ALL: &'static [Self] = &[$(Self::$name,)*];
 
-            /// The code's row: its name, its status and its title.
+            /// The name, the status and the title.
             pub(crate) const fn row(self) -> (&'static str, StatusCode, &'static str) {
                 match self { $(Self::$name => ($code, StatusCode::$status, $title),)* }
             }
@@ -82,7 +80,6 @@ pub(crate) struct Issue {
 }
 
 impl Issue {
-    /// A problem with the field at `path`.
     #[expect(clippy::needless_pass_by_value, reason = "callers hand over errors and texts alike")]
     pub(crate) fn new(path: impl Into<String>, msg: impl ToString) -> Self {
         Self { path: path.into(), msg: msg.to_string() }
@@ -97,7 +94,7 @@ pub(crate) struct Problem {
     pub(crate) issues: Vec<Issue>,
     pub(crate) retry_after: Option<Duration>,
     pub(crate) allow: Option<String>,
-    /// Further members of the body.
+    /// Members of the body beside those of the RFC.
     pub(crate) more: Vec<(&'static str, Value)>,
 }
 
@@ -109,45 +106,40 @@ impl From<Code> for Problem {
 }
 
 impl Problem {
-    /// A problem with something to say about this very request.
+    /// A problem with a sentence about this very request.
     pub(crate) fn new(code: Code, detail: impl Into<String>) -> Self {
         Self { detail: Some(detail.into()), ..code.into() }
     }
 
-    /// A request with wrong fields.
     pub(crate) fn invalid(issues: Vec<Issue>) -> Self {
         let detail = issues.iter().map(|i| format!("{}: {}", i.path, i.msg)).collect::<Vec<_>>();
         Self { issues, ..Self::new(Code::InvalidRequest, detail.join("; ")) }
     }
 
-    /// A request with one wrong field.
     pub(crate) fn field(path: &str, msg: impl ToString) -> Self {
         Self::invalid(vec![Issue::new(path, msg)])
     }
 
-    /// The same with a further member in its body.
+    /// Adds a member to the body, or replaces it.
     pub(crate) fn with(mut self, name: &'static str, value: impl serde::Serialize) -> Self {
         self.more.retain(|(known, _)| *known != name);
         self.more.push((name, json!(value)));
         self
     }
 
-    /// Says when to try again.
     pub(crate) fn retry_after(self, wait: Duration) -> Self {
         Self { retry_after: Some(wait), ..self }
     }
 
-    /// The status.
     pub(crate) fn status(&self) -> StatusCode {
         self.code.row().1
     }
 
-    /// Seconds a client should wait, as the header says them: whole, at least 1.
+    /// How many seconds a client should wait: whole ones, as the header wants them, and at least 1.
     pub(crate) fn retry_secs(&self) -> Option<u64> {
         self.retry_after.map(|wait| wait.as_secs().max(1))
     }
 
-    /// The body of RFC 9457.
     fn json(&self, instance: &str) -> Value {
         let (code, status, title) = self.code.row();
         let mut body = Map::new();
@@ -167,7 +159,7 @@ impl Problem {
         Value::Object(body)
     }
 
-    /// The answer. `instance` is the request's id.
+    /// `instance` is the id of the request.
     pub(crate) fn render(&self, instance: &str) -> Response {
         let mut response = response::json(self.status(), &self.json(instance));
         response
@@ -177,7 +169,7 @@ impl Problem {
         response
     }
 
-    /// The headers that belong to it, whatever the body looks like.
+    /// Adds the headers that go with the problem, whatever the form of the body.
     pub(crate) fn add_headers(&self, response: &mut Response) {
         let headers = response.headers_mut();
         if let Some(secs) = self.retry_secs() {

@@ -1,4 +1,4 @@
-//! Reading a request's body within limits of size and time. hyper bounds neither.
+//! Reads the body of a request within limits of size and time. hyper itself sets no such limits.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::problem::{Code, Problem};
 
-/// The largest JSON or form body.
+/// The most bytes that a JSON or form body may have.
 pub(crate) const MAX_JSON: usize = 64 * 1024;
 /// How long a whole body may take.
 const WHOLE: Duration = Duration::from_secs(30);
@@ -24,7 +24,7 @@ where
     B: HttpBody<Data = Bytes>,
 {
     let too_large = || Problem::new(Code::TooLarge, format!("a body has at most {max} bytes here"));
-    // Before the first read: a client that waits for `100 Continue` is told without sending anything.
+    // This is checked before the first read, so that a client that waits for `100 Continue` need not send the body.
     if body.size_hint().lower() > max as u64 {
         return Err(too_large());
     }
@@ -50,18 +50,18 @@ where
     }
 }
 
-/// Reads JSON. What is wrong is said with its place: the byte, counted from 1.
+/// Reads JSON. An error names its place, as the number of the byte, counted from 1.
 pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     serde_json::from_slice(bytes).map_err(|error| {
         let place = offset(bytes, error.line(), error.column());
         let text = error.to_string();
-        // serde_json ends its texts with a line and a column; one-line bodies make those useless.
+        // serde_json ends its texts with line and column, which say little about a body of one line.
         let what = text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what);
         Problem::new(Code::InvalidRequest, format!("{what}, at byte {place} of the JSON body"))
     })
 }
 
-/// The byte at a line and column of `serde_json`, both from 1; a column counts bytes.
+/// The byte at a line and a column of `serde_json`, which counts both from 1, columns in bytes.
 fn offset(bytes: &[u8], line: usize, column: usize) -> usize {
     let before: usize =
         bytes.split_inclusive(|b| *b == b'\n').take(line.saturating_sub(1)).map(<[u8]>::len).sum();

@@ -1,4 +1,4 @@
-//! One response type for every handler, and the ways to make one.
+//! The one type of response that all handlers return, and the ways to make one.
 
 use std::convert::Infallible;
 use std::io;
@@ -12,17 +12,13 @@ use hyper::body::Frame;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use serde::Serialize;
 
-/// What every response carries.
 pub(crate) type Body = UnsyncBoxBody<Bytes, io::Error>;
-/// What every handler returns when it went well.
 pub(crate) type Response = hyper::Response<Body>;
 
-/// A response without a body.
 pub(crate) fn empty(status: StatusCode) -> Response {
     with_status(status, Empty::new().map_err(never).boxed_unsync())
 }
 
-/// A JSON response.
 pub(crate) fn json<T: Serialize + ?Sized>(status: StatusCode, value: &T) -> Response {
     match serde_json::to_vec(value) {
         Ok(bytes) => bytes_of(status, "application/json", bytes),
@@ -38,7 +34,6 @@ pub(crate) fn ok<T: Serialize + ?Sized>(value: &T) -> Response {
     json(StatusCode::OK, value)
 }
 
-/// A response of a fixed type.
 pub(crate) fn bytes_of(
     status: StatusCode,
     content_type: &'static str,
@@ -49,7 +44,7 @@ pub(crate) fn bytes_of(
     response
 }
 
-/// A response whose body comes in pieces; an error breaks the connection, so that nobody takes half for the whole.
+/// A response whose body comes in pieces. An error breaks the connection off, so that no client takes a part for the whole.
 pub(crate) fn stream(
     pieces: impl Stream<Item = Result<Bytes, io::Error>> + Send + 'static,
 ) -> Response {

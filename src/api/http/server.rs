@@ -1,4 +1,4 @@
-//! The accept loop: limits, timers and a graceful end. What is inside a request is decided elsewhere.
+//! Accepts connections, with limits of number and time, and ends them gracefully. It does not look into requests.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -21,15 +21,14 @@ use crate::api::access::origin;
 use crate::api::access::throttle::block;
 use crate::api::dispatch::Dispatch;
 
-/// Connections at once.
 const CONNECTIONS: usize = 256;
-/// Connections of one client at once; trusted proxies are many clients.
+/// How many of them one client may have. A trusted proxy stands for many clients, so this is not for proxies.
 const PER_CLIENT: usize = 32;
-/// For the whole head, and for an idle connection.
+/// How long a client may take to send the whole head of a request, and how long a connection may be idle.
 const HEAD: Duration = Duration::from_secs(10);
-/// What a stop waits for.
+/// How long open connections may go on when moonwa stops.
 const DRAIN: Duration = Duration::from_secs(5);
-/// The longest pause after an accept that failed.
+/// The longest pause after a connection could not be accepted.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Accepts and serves until the stop token is cancelled.
@@ -46,13 +45,13 @@ pub(crate) async fn run(dispatch: Dispatch, listener: TcpListener) {
         let accepted = select! {
             biased;
             () = stop.cancelled() => break,
-            // The permit is part of the raced future: a full house must not hide the stop signal.
+            // Waiting for a permit is part of this future, so that moonwa can stop even when no connection is free.
             accepted = admit(&permits, &listener) => accepted,
         };
         let (permit, stream, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                // EMFILE and friends heal by themselves; spinning would make them worse.
+                // Errors like EMFILE pass by themselves. To try again at once would only make them worse.
                 tracing::warn!(%error, "A connection could not be accepted.");
                 pause = (pause * 2).min(LONGEST_PAUSE);
                 if timeout(pause, stop.cancelled()).await.is_ok() {
@@ -83,7 +82,7 @@ pub(crate) async fn run(dispatch: Dispatch, listener: TcpListener) {
             drop((permit, place));
         });
     }
-    // New clients get "refused", not "hang".
+    // New clients are refused at once, instead of waiting for an answer that never comes.
     drop(listener);
     let open = graceful.count();
     if timeout(DRAIN, graceful.shutdown()).await.is_err() {
@@ -102,23 +101,22 @@ fn builder() -> http1::Builder {
     builder
 }
 
-/// Waits for a free place first: what is not accepted waits in the kernel, where it costs nothing.
+/// Waits for a free place before it accepts: until then a connection waits in the kernel, where it costs nothing.
 async fn admit(
     permits: &Arc<Semaphore>,
     listener: &TcpListener,
 ) -> io::Result<(OwnedSemaphorePermit, TcpStream, IpAddr)> {
     let permit = Arc::clone(permits).acquire_owned().await.map_err(io::Error::other)?;
     let (stream, peer) = listener.accept().await?;
-    // Small answers must not wait for Nagle; failing to say so costs milliseconds only.
+    // Small answers should not wait for more data (Nagle's algorithm). If this fails, they are some milliseconds late.
     stream.set_nodelay(true).ok();
     Ok((permit, stream, peer.ip().to_canonical()))
 }
 
-/// How many connections each client has.
 #[derive(Clone, Default)]
 struct Clients(Arc<Mutex<BTreeMap<IpAddr, usize>>>);
 
-/// A client's place; given back when dropped.
+/// One connection of a client, counted until this is dropped.
 struct Place(Clients, Option<IpAddr>);
 
 impl Clients {

@@ -1,5 +1,5 @@
-//! A socket that gives up when its peer takes nothing for too long. hyper bounds how long a client may read a response
-//! by nothing else.
+//! A socket that gives up if the client reads nothing for too long. hyper itself sets no limit to how long a client may
+//! take to read an answer.
 
 use std::future::Future as _;
 use std::io;
@@ -10,10 +10,9 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
-/// How long a peer may take nothing.
+/// How long a client may read nothing.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The socket.
 pub(crate) struct WriteTimeout<S> {
     socket: S,
     deadline: Pin<Box<Sleep>>,
@@ -25,7 +24,7 @@ impl<S> WriteTimeout<S> {
         Self { socket, deadline: Box::pin(tokio::time::sleep(PATIENCE)), waiting: false }
     }
 
-    /// Starts the clock when a write has to wait, stops it when one gets through.
+    /// Starts the clock when a write has to wait, and stops it when a write succeeds.
     fn watch<T>(
         &mut self,
         cx: &mut Context<'_>,

@@ -1,5 +1,5 @@
-//! The configuration in force, what the last reload of `moonwa.toml` did, asking for one, and what one would change. The reload itself is done
-//! above this floor; its mailbox is in `config`.
+//! The configuration in force, what the last reload of `moonwa.toml` did, and what the next one would change. The reload
+//! itself is done on a floor above; it is asked for through a mailbox in `config`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,12 +13,11 @@ use crate::api::http::response;
 use crate::config::{self, ReloadReport};
 use crate::task::Tasks;
 
-/// A reload only reads files and compares; it never waits for WhatsApp.
+/// A reload only reads and compares files; it never waits for WhatsApp.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// For a look at the file's mode.
+/// How long a look at the mode of the file may take.
 const LOOK: Duration = Duration::from_secs(2);
 
-/// A report as callers see it.
 pub(crate) fn render(report: &ReloadReport) -> Value {
     json!({
         "revision": report.revision,
@@ -31,7 +30,6 @@ pub(crate) fn render(report: &ReloadReport) -> Value {
     })
 }
 
-/// Problems as callers see them.
 pub(crate) fn problems(problems: &[config::Problem]) -> Vec<Value> {
     let one = |problem: &config::Problem| {
         let hint = problem.hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
@@ -59,14 +57,14 @@ pub(crate) async fn show(call: &Call) -> Answer {
     Ok(response::ok(&shown))
 }
 
-/// Whether this API may change the file, and can.
+/// Whether this API may change the file and is able to.
 async fn is_editable(call: &Call) -> bool {
-    // A file system that does not answer cannot be written either.
+    // A file system that does not answer cannot be written to either.
     call.config.admin.editable
         && timeout(LOOK, look(call)).await.is_ok_and(|found| found == Some(true))
 }
 
-/// A look at the file, on a thread of its own, one at a time: a network mount may hang.
+/// Looks at the file on a thread of its own, one look at a time, because a network mount may hang.
 async fn look(call: &Call) -> Option<bool> {
     let turn = Arc::clone(&call.state.look).acquire_owned().await.ok()?;
     let file = call.state.api.file.clone();
@@ -84,7 +82,7 @@ pub(crate) async fn reload(call: &Call) -> Answer {
     Ok(response::ok(&render(&*report.ok_or(Code::ShuttingDown)?)))
 }
 
-/// `POST /v1/config/plan`: the same reading and comparing, up to the line where something would happen.
+/// `POST /v1/config/plan`: reads and compares like a reload, and stops before anything would happen.
 pub(crate) async fn plan(call: &Call) -> Answer {
     let plan = timeout(PATIENCE, call.state.api.reload.plan()).await.ok().flatten();
     let plan = plan.ok_or(Code::ShuttingDown)?;

@@ -1,4 +1,4 @@
-//! Devices as callers see them, and what a person can do to one.
+//! Devices as callers see them, and what can be done with one.
 
 use hyper::StatusCode;
 use serde::Deserialize;
@@ -17,7 +17,7 @@ use crate::model::{
     Pending, PhoneNumber, Shown, Stop, UnixMillis,
 };
 
-/// What a device with this file and this status looks like. Codes, which are login secrets, are for admins only.
+/// A device as callers see it. The codes that link it are login secrets, so only admins see them.
 pub(crate) fn render(
     name: &DeviceName,
     config: &DeviceConfig,
@@ -68,7 +68,7 @@ pub(crate) fn render(
     Value::Object(device)
 }
 
-/// WhatsApp's own code, where it gave one.
+/// WhatsApp's own code, if it gave one.
 fn detail(state: &DeviceState) -> Option<String> {
     match state {
         DeviceState::Reconnecting { why: Disconnect::Server(code), .. }
@@ -106,7 +106,7 @@ fn render_linking(linking: &Linking, admin: bool) -> Value {
     })
 }
 
-/// A device's status; what the file says while the fleet has not caught up with it.
+/// A device's status. If the fleet has none yet, it follows from the configuration.
 fn status_of(state: &State, name: &DeviceName, config: &DeviceConfig) -> DeviceStatus {
     state.api.fleet.statuses().borrow().get(name).cloned().unwrap_or_else(|| {
         let waiting = if config.enabled {
@@ -118,7 +118,7 @@ fn status_of(state: &State, name: &DeviceName, config: &DeviceConfig) -> DeviceS
     })
 }
 
-/// One device for one caller.
+/// A device as this caller may see it.
 pub(crate) fn view(state: &State, config: &Config, who: &Principal, name: &DeviceName) -> Value {
     let Some(device) = config.devices.get(name) else { return Value::Null };
     let status = status_of(state, name, device);
@@ -126,7 +126,6 @@ pub(crate) fn view(state: &State, config: &Config, who: &Principal, name: &Devic
     render(name, device, &status, &webhooks, who.may(Scope::Admin))
 }
 
-/// Every device a caller may see.
 pub(crate) fn view_all(state: &State, config: &Config, who: &Principal) -> Vec<Value> {
     let names = config.devices.keys().filter(|name| who.reaches(name));
     names.map(|name| view(state, config, who, name)).collect()

@@ -1,5 +1,5 @@
-//! Editing `moonwa.toml` through `/v1`: devices are added, changed and deleted, and keys made, as a person would do it
-//! in the file. The edit itself is `config`'s and its application the reloader's; this only translates.
+//! Adding, changing and deleting devices, and making keys, by editing `moonwa.toml` as a person would. `config` edits the
+//! file and the reloader applies it; this only translates.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,8 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use super::config;
-use super::device;
+use super::{config, device};
 use crate::api::call::{Answer, Call};
 use crate::api::http::problem::{Code, Problem};
 use crate::api::http::request::MAX_JSON;
@@ -20,7 +19,7 @@ use crate::config::{DeviceEdit, Edit, EditError, EditRequest, ReloadReport, Revi
 use crate::model::{DeviceName, DeviceState, KeyHash};
 use crate::whatsapp::WhatsAppError;
 
-/// An edit waits for devices that go down before it.
+/// An edit waits until earlier reloads have stopped their devices.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// `PUT /v1/devices/{device}`: adds or changes.
@@ -39,8 +38,8 @@ pub(crate) async fn put(call: &mut Call) -> Answer {
     Ok(response::json(status, &shown))
 }
 
-/// `DELETE /v1/devices/{device}`: logs it out, forgets its credentials and removes its table, in this order: a table that
-/// cannot be removed must not cost a linked phone.
+/// `DELETE /v1/devices/{device}`: logs the device out, removes its table and forgets its credentials. The edit is rehearsed
+/// first, so that a table that cannot be removed does not cost the link to the phone.
 pub(crate) async fn delete(call: &Call) -> Answer {
     let (name, _) = call.device()?;
     let edit_of = |expected| EditRequest { edit: Edit::Remove(name.clone()), expected };
@@ -62,7 +61,7 @@ pub(crate) async fn delete(call: &Call) -> Answer {
     })))
 }
 
-/// Logs a device out; says in a word and a sentence whether WhatsApp knows.
+/// Logs a device out. Says in a word and in a sentence whether WhatsApp was told.
 async fn say_farewell(
     call: &Call,
     name: &DeviceName,
@@ -106,7 +105,7 @@ pub(crate) async fn make_key(call: &mut Call) -> Answer {
     Ok(response::ok(&json!({ "key": key.expose(), "revision": report.revision })))
 }
 
-/// The revision in `If-Match`, when there is one.
+/// The revision in `If-Match`, if there is one.
 fn expected(call: &Call) -> Result<Option<Revision>, Problem> {
     let Some(text) = call.header(IF_MATCH.as_str()).filter(|text| *text != "*") else {
         return Ok(None);

@@ -1,5 +1,5 @@
-//! The events of one device, the same as its webhooks get: page by page, or as a stream that goes on where the client
-//! left off. Reading moves no cursor.
+//! The events of one device, the same that its webhooks get: page by page, or as a stream that goes on where the client
+//! left off. Reading here moves no webhook's cursor.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +27,7 @@ pub(crate) async fn read(call: &Call) -> Answer {
     let (name, _) = call.device()?;
     let asked = call.query("after")?;
     let mut after = None;
-    // A client that reconnects by itself repeats its first `after`; what it saw last counts.
+    // A client that reconnects by itself repeats its first `after`, but `Last-Event-ID` says what it saw last.
     for text in asked.as_deref().into_iter().chain(call.header("last-event-id")) {
         after = Some(place(call, &name, text).await?);
     }
@@ -50,13 +50,13 @@ pub(crate) async fn read(call: &Call) -> Answer {
 #[derive(serde::Serialize)]
 struct Listed {
     events: Vec<Box<RawValue>>,
-    /// Events after the asked place that are not kept any more.
+    /// How many events after the place asked for are no longer kept.
     dropped: u64,
     cursor: Seq,
     next: Option<Seq>,
 }
 
-/// The event as it was stored: the bytes that were signed.
+/// The event exactly as it was stored, because a webhook's signature covers those bytes.
 fn raw(event: &StoredEvent) -> Result<Box<RawValue>, Problem> {
     serde_json::from_slice(&event.body).map_err(|error| {
         tracing::error!(event = %event.id, %error, "A stored event is not JSON.");
@@ -64,7 +64,7 @@ fn raw(event: &StoredEvent) -> Result<Box<RawValue>, Problem> {
     })
 }
 
-/// Where a client left off: a place in the log, an event, or so many events before the log's end.
+/// Where a client left off: a place in the log, an event, or a number of events before the end of the log.
 async fn place(call: &Call, name: &DeviceName, text: &str) -> Result<Seq, Problem> {
     if let Ok(seq) = text.parse() {
         return Ok(Seq(seq));
@@ -112,7 +112,8 @@ async fn tell(
             events.send(event.kind.as_str(), Some(event.seq.0), text).await?;
             after = event.seq;
         }
-        // The key that opened the stream may have been taken away: clients come back by themselves and show theirs.
+        // The key that opened the stream may be gone from the new configuration. The client reconnects by itself, and its
+        // key is checked again.
         if !Arc::ptr_eq(&config, &state.api.config.load_full()) {
             return Ok(());
         }

@@ -1,4 +1,4 @@
-//! For load balancers and Prometheus: alive, ready, numbers.
+//! What load balancers and Prometheus ask: is it alive, is it ready, and the metrics.
 
 use std::time::Duration;
 
@@ -10,19 +10,19 @@ use crate::api::http::problem::{Code, Problem};
 use crate::api::http::response::{self, Response};
 use crate::config::ReloadReport;
 
-/// Longer than any healthy disk takes for one write.
+/// A healthy disk never takes this long for one write.
 const PATIENCE: Duration = Duration::from_mins(1);
-/// What a ready store needs at most.
+/// A store that is ready answers within this.
 const READY: Duration = Duration::from_secs(10);
-/// Whoever has more of them looks at the page.
+/// The metrics name no more problems of the configuration than these; the admin page shows all.
 const MOST_PROBLEMS: usize = 50;
 
-/// `GET /healthz`: the process is up and its store can still keep promises.
+/// `GET /healthz`: the process is up and its store still writes.
 pub(crate) fn alive(call: &Call) -> Answer {
     answer(call.state.api.store.is_alive(PATIENCE))
 }
 
-/// `GET /readyz`: requests will be answered soon.
+/// `GET /readyz`: requests will be answered without delay.
 pub(crate) fn ready(call: &Call) -> Answer {
     if call.state.api.tasks.stop().is_cancelled() {
         return Err(Code::ShuttingDown.into());
@@ -42,7 +42,8 @@ pub(crate) fn metrics(call: &Call) -> Answer {
     Ok(response::bytes_of(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", text))
 }
 
-/// The configuration in words. The recorder would keep the words of every earlier one beside them.
+/// The metrics whose labels are texts about the configuration. They are not recorded like the others, because the recorder
+/// would keep the texts of every earlier configuration beside the present ones.
 fn configuration(report: &ReloadReport) -> String {
     let info = family("moonwa_config_info", [vec![("revision", report.revision.to_string())]]);
     let rejected = report.rejected.map(|revision| vec![("revision", revision.to_string())]);
@@ -61,7 +62,7 @@ fn configuration(report: &ReloadReport) -> String {
     [info, rejected, family("moonwa_config_problem_info", problems)].concat()
 }
 
-/// A gauge that is 1 for each of these sets of labels.
+/// A gauge with the value 1 for each set of labels.
 fn family(name: &str, sets: impl IntoIterator<Item = Vec<(&'static str, String)>>) -> String {
     let escaped =
         |value: &str| value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");

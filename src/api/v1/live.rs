@@ -1,5 +1,6 @@
-//! Server-sent events. `GET /v1/events` tells a page everything it shows: a snapshot first, so that a reconnect needs
-//! no replay, then what changes. Status is read from watch channels: a slow browser sees fewer steps and costs nothing.
+//! Server-sent events. `GET /v1/events` tells the admin page everything it shows: first all of it, so that nothing is
+//! missing after a reconnect, then what changes. A slow browser sees only the latest state of a device, so it costs no
+//! memory here.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -18,9 +19,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
-use super::config;
-use super::device;
-use super::message;
+use super::{config, device, message};
 use crate::api::access::auth::Principal;
 use crate::api::call::{Answer, Call};
 use crate::api::http::problem::{Code, Problem};
@@ -30,12 +29,12 @@ use crate::config::{Config, ReloadReport, Scope};
 use crate::hooks::EndpointReport;
 use crate::model::{DeviceName, DeviceStatus, SentMessage};
 
-/// Shorter than proxies wait for a silent server.
+/// Proxies wait longer than this for a silent server.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
-/// Counters move with every message; more often than this nobody can read them.
+/// The numbers change with every message. Nobody could read them if they were shown more often than this.
 const PACE: Duration = Duration::from_millis(200);
 
-/// The sending half of an event stream; dropping it ends the stream.
+/// The sending end of an event stream. The stream ends when this is dropped.
 pub(crate) struct Events {
     pieces: mpsc::Sender<Bytes>,
 }
@@ -44,12 +43,10 @@ pub(crate) struct Events {
 pub(crate) struct Gone;
 
 impl Events {
-    /// Sends one event.
     pub(crate) async fn send(&self, name: &str, id: Option<u64>, data: &str) -> Result<(), Gone> {
         self.piece(event(name, id, data)).await
     }
 
-    /// Sends one event with JSON.
     async fn json<T: Serialize>(&self, name: &str, data: &T) -> Result<(), Gone> {
         let data = serde_json::to_string(data).map_err(|error| {
             tracing::error!(%error, "An event could not be written as JSON.");
@@ -58,7 +55,7 @@ impl Events {
         self.send(name, None, &data).await
     }
 
-    /// Sends a comment, which keeps proxies patient and finds out whether the client is still there.
+    /// Sends a comment, so that proxies keep the connection and a client that has gone is noticed.
     pub(crate) async fn keep_alive(&self) -> Result<(), Gone> {
         self.piece(": keep-alive\n\n".to_owned()).await
     }
@@ -67,7 +64,7 @@ impl Events {
         self.pieces.send(piece.into()).await.map_err(|mpsc::error::SendError(_)| Gone)
     }
 
-    /// Resolves when the client is gone.
+    /// Waits until the client is gone.
     pub(crate) async fn closed(&self) {
         self.pieces.closed().await;
     }
@@ -87,7 +84,7 @@ fn event(name: &str, id: Option<u64>, data: &str) -> String {
     text
 }
 
-/// Opens an event stream that `produce` feeds until it ends, the client leaves or moonwa stops.
+/// Opens an event stream. `produce` feeds it until it is done, the client leaves or moonwa stops.
 pub(crate) fn open<F, P>(call: &Call, produce: F) -> Result<Response, Problem>
 where
     F: FnOnce(Events) -> P,
@@ -109,7 +106,7 @@ where
     *response.status_mut() = StatusCode::OK;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    // nginx holds back what it buffers.
+    // nginx would buffer the events and so hold them back.
     headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
     Ok(response)
 }
@@ -130,7 +127,7 @@ pub(crate) fn events(call: &Call) -> Answer {
 
 type Reports = Arc<BTreeMap<DeviceName, Vec<EndpointReport>>>;
 
-/// What one open page has been told.
+/// Tells one open page what changes.
 struct Watcher {
     state: Arc<State>,
     config: Arc<Config>,
@@ -172,7 +169,7 @@ impl Watcher {
                 }
                 message = self.messages.recv() => {
                     self.tell_message(&events, message).await?;
-                    // Messages are told one by one; only what coalesces is paced.
+                    // Every message is told, so there is nothing to gain from waiting.
                     continue;
                 }
                 _ = keep_alive.tick() => {
@@ -236,8 +233,8 @@ impl Watcher {
         Ok(())
     }
 
-    /// After an edit of the file: a snapshot for a browser's session. A key has to show itself again, because the edit
-    /// may have taken it away; clients of event streams reconnect by themselves.
+    /// After a change of the configuration, tells a browser that is logged in everything again. For a key the stream ends,
+    /// because the key may be gone from the configuration: the client reconnects by itself, and its key is checked again.
     async fn catch_up(&mut self, events: &Events) -> Result<(), Gone> {
         let config = self.state.api.config.load_full();
         if Arc::ptr_eq(&config, &self.config) {
@@ -260,7 +257,7 @@ impl Watcher {
                 events.json("message", &message::render(&sent)).await
             }
             Ok(_) => Ok(()),
-            // The page asks for the messages it is waiting for.
+            // The page then asks for the messages it is waiting for.
             Err(RecvError::Lagged(_)) => events.json("messages_missed", &json!({})).await,
             Err(RecvError::Closed) => Err(Gone),
         }

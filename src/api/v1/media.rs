@@ -10,7 +10,8 @@ use hyper::header::{
 use crate::api::call::{Answer, Call};
 use crate::api::http::response;
 
-/// `GET …/media/{message}`: decrypted as it streams. What strangers sent is never shown as a page of ours.
+/// `GET …/media/{message}`: decrypted while it is sent. The headers keep a browser from showing a stranger's file as a page
+/// of this site.
 pub(crate) async fn show(call: &Call) -> Answer {
     let message = call.message()?;
     let mut media = call.handle()?.media(&message).await?;
@@ -35,7 +36,7 @@ pub(crate) async fn show(call: &Call) -> Answer {
     Ok(response)
 }
 
-/// A download under the sender's file name (RFC 6266), of which nothing is believed.
+/// A download under the sender's file name (RFC 6266). Everything in the name that could mean something is encoded.
 fn disposition(filename: Option<&str>) -> String {
     let Some(name) = filename.filter(|name| !name.is_empty()) else {
         return "attachment".to_owned();

@@ -1,5 +1,4 @@
-//! The routes below `/v1`, and those for load balancers and Prometheus: each file reads what was asked, asks the floors
-//! below, and writes the answer.
+//! The handlers of `/v1`, and those for load balancers and Prometheus.
 
 pub(crate) mod backup;
 pub(crate) mod config;

@@ -1,4 +1,4 @@
-//! Webhooks as callers see them: how each does, what it refused, and trying again.
+//! The webhooks of a device: how each is doing, which events it refused, and trying again.
 
 use hyper::StatusCode;
 use serde::Deserialize;

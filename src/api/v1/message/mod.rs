@@ -1,5 +1,5 @@
-//! Messages: queued here, sent by the device, followed until they arrive. Everything a caller was promised is on disk
-//! before the answer.
+//! The routes of messages. A message is queued here and sent by its device. It is on disk before the caller is told that
+//! it was taken.
 
 pub(crate) mod content;
 pub(crate) mod queue;
@@ -23,13 +23,13 @@ use crate::api::http::request::MAX_JSON;
 use crate::api::http::response::{self, Response};
 use crate::model::{Content, Jid, MediaSource, MessageStatus, Recipient, SendRequest, SentMessage};
 
-/// A JSON body may carry a small file as base64; larger ones are uploaded as multipart, which is not held in memory.
+/// A JSON body may hold a small file in Base64. Larger ones are uploaded as multipart, which is not held in memory.
 const MAX_INLINE: usize = 4 * 1024 * 1024;
-/// The longest `?wait=`.
+/// The longest time that `?wait=` may ask for.
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
 const LISTED: usize = 100;
 
-/// What a message looks like to callers.
+/// A message as callers see it.
 pub(crate) fn render(message: &SentMessage) -> Value {
     let (code, detail) = match &message.status {
         MessageStatus::Failed { code, detail } => (Some(code), Some(detail)),
@@ -56,7 +56,8 @@ pub(crate) async fn send(call: &mut Call) -> Answer {
     let country_code = config.country_code.clone();
     let handle = call.handle()?;
     let (body, upload) = if call.has_type("multipart/form-data") {
-        // Nobody uploads a film to learn that the device is not linked; a key may be known already.
+        // Nobody should upload a video only to learn that the device is not linked. With an idempotency key the message
+        // may have been queued earlier, so that is asked first.
         if key.is_none() {
             check_state(&handle.status().state)?;
         }
@@ -110,7 +111,7 @@ fn queued_answer(call: &Call, message: &SentMessage) -> Response {
     located(call, message, response::json(StatusCode::ACCEPTED, &answer))
 }
 
-/// Says where to ask about a message.
+/// Adds the place where the message can be asked for.
 fn located(call: &Call, message: &SentMessage, mut response: Response) -> Response {
     let base = call.config.server.base_path.trim_end_matches('/');
     let place = format!("{base}/v1/devices/{}/messages/{}", message.device, message.id);
@@ -164,8 +165,8 @@ pub(crate) async fn edit(call: &mut Call) -> Answer {
     follow_up(call, original.request.to, Content::Edit { message: original.id, text }).await
 }
 
-/// `DELETE …/messages/{message}`: takes it back for everyone. `?chat=` and `?author=` name somebody else's message,
-/// which a group's admin may remove.
+/// `DELETE …/messages/{message}`: deletes it for everyone. `?chat=` and `?author=` name a message of somebody else, which
+/// an admin of a group may delete.
 pub(crate) async fn revoke(call: &Call) -> Answer {
     let message = call.message()?;
     let read = |name| -> Result<Option<Jid>, Problem> {

@@ -16,10 +16,10 @@ use crate::model::{
 use crate::store::{Enqueued, QUEUE_LIMIT};
 use crate::whatsapp::DeviceHandle;
 
-/// When to try again while sending is locked and WhatsApp does not say until when.
+/// When to try again if sending is locked and WhatsApp does not say until when.
 const LOCKED: Duration = Duration::from_mins(10);
 
-/// Refuses a message for a device that cannot send it soon: it would only wait, and nobody would know.
+/// Refuses a message for a device that will not be able to send it soon: it would wait, and nobody would know.
 pub(crate) fn check_state(state: &DeviceState) -> Result<(), Problem> {
     match state {
         DeviceState::Connected | DeviceState::Degraded(_) | DeviceState::Reconnecting { .. } => {
@@ -32,8 +32,8 @@ pub(crate) fn check_state(state: &DeviceState) -> Result<(), Problem> {
     }
 }
 
-/// Refuses what WhatsApp would refuse with 463, because every further try counts against the account. The lock is about
-/// people one has not written with: who wrote lately, or took a message, is still answered.
+/// Refuses what WhatsApp would refuse with 463, because every further try counts against the account. The lock is only
+/// about new contacts: people who wrote lately, or received a message lately, can still be written to.
 pub(crate) async fn check_lock(handle: &DeviceHandle, to: &Recipient) -> Result<(), Problem> {
     match locked(&handle.status().state, to) {
         Err(problem) if !handle.in_touch(to).await? => Err(problem),
@@ -50,7 +50,6 @@ fn locked(state: &DeviceState, to: &Recipient) -> Result<(), Problem> {
     Err(Problem::from(Code::SendingLocked).retry_after(wait))
 }
 
-/// The caller's `Idempotency-Key`.
 pub(crate) fn idempotency_key(call: &Call) -> Result<Option<IdempotencyKey>, Problem> {
     let Some(value) = call.head.headers.get("idempotency-key") else { return Ok(None) };
     let key = value.to_str().ok().and_then(IdempotencyKey::parse);
@@ -58,8 +57,8 @@ pub(crate) fn idempotency_key(call: &Call) -> Result<Option<IdempotencyKey>, Pro
     key.map(Some).ok_or_else(wrong)
 }
 
-/// The message that was promised for the same request under that key. It is the answer whatever became of the device
-/// since: a caller that asks again because it heard nothing must not be told that nothing was sent.
+/// The message that was queued earlier for the same request under that key. It is the answer whatever has happened to the
+/// device since: a caller that repeats a request because it heard nothing must not be told that nothing was sent.
 pub(crate) async fn promised(
     state: &State,
     device: &DeviceName,
@@ -74,7 +73,7 @@ pub(crate) async fn promised(
     }
 }
 
-/// Puts a message on disk and gives it its id.
+/// Gives a message its id and puts it on disk.
 pub(crate) async fn enqueue(
     state: &State,
     device: &DeviceName,
@@ -89,8 +88,8 @@ pub(crate) async fn enqueue(
     }
 }
 
-/// Follows a message until `done` or out of patience; the answer is how it is then. `changes` must have been
-/// subscribed before the message was queued.
+/// Follows a message until `done`, or until the patience is over, and gives it as it is then. `changes` must have been
+/// subscribed to before the message was queued.
 pub(crate) async fn follow(
     state: &State,
     mut changes: broadcast::Receiver<SentMessage>,

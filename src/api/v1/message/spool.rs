@@ -1,5 +1,5 @@
-//! Files of callers on their way into a message: written to the store's spool, and removed again unless a message was
-//! queued that needs them, however the request ended.
+//! The files that callers send with a message. They are written to the store's spool and removed when the request ends,
+//! unless a message that needs them was queued.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use crate::api::state::State;
 use crate::model::{DeviceName, IdempotencyKey};
 use crate::task::Tasks;
 
-/// A file in the spool; removed when dropped, unless kept.
+/// A file in the spool, which is removed when this is dropped, unless it is kept.
 pub(crate) struct Spooled {
     path: PathBuf,
     tasks: Tasks,
@@ -22,7 +22,7 @@ pub(crate) struct Spooled {
 }
 
 impl Spooled {
-    /// Makes an empty file that nobody else uses.
+    /// Makes an empty file with a name of its own.
     pub(crate) async fn create(state: &State) -> Result<(Self, File), Problem> {
         let dir = state.api.store.spool();
         Self::create_in(&dir, state.api.tasks.clone()).await.map_err(failed)
@@ -34,13 +34,12 @@ impl Spooled {
         Ok((Self { path, tasks, kept: false }, file))
     }
 
-    /// Where it is.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Gives it a name that follows from idempotency key and content, so that the same upload again is the same
-    /// request, and another one is not.
+    /// Names the file after the idempotency key and the content: only the same upload, sent again under the same key, is
+    /// the same request.
     pub(crate) async fn settle(
         &mut self,
         device: &DeviceName,
@@ -66,7 +65,7 @@ impl Spooled {
         }
     }
 
-    /// Leaves the file to the message that needs it.
+    /// Leaves the file to the message, which needs it now.
     pub(crate) fn keep(mut self) {
         self.kept = true;
     }
@@ -79,13 +78,12 @@ impl Drop for Spooled {
         }
         let path = std::mem::take(&mut self.path);
         self.tasks.spawn("spool cleanup", async move {
-            // A leftover costs space only, and the store clears those when it is opened.
+            // A file that is left over only costs space, and the store removes it when it is opened again.
             fs::remove_file(path).await.ok();
         });
     }
 }
 
-/// What callers hear when the spool cannot be written.
 #[expect(clippy::needless_pass_by_value, reason = "a function for map_err")]
 pub(crate) fn failed(error: io::Error) -> Problem {
     match error.kind() {

@@ -1,5 +1,5 @@
-//! `multipart/form-data`, streamed: fields are small and go to memory, the file goes to the spool as it comes, so the
-//! size of an upload costs disk and not memory.
+//! Reads `multipart/form-data` as it arrives. Fields are small and are kept in memory; the file goes straight to the
+//! spool, so that a large upload needs space on disk and not in memory.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -16,17 +16,17 @@ use crate::api::call::Call;
 use crate::api::http::problem::{Code, Problem};
 use crate::api::http::request::CHUNK;
 
-/// A field that is not the file; also the head of a part.
+/// The most for a field other than the file, and for the head of a part.
 const MAX_FIELD: usize = 64 * 1024;
 const MAX_PARTS: usize = 64;
-/// For the whole upload: 64 MiB at 100 kB/s.
+/// How long the whole upload may take: 64 MiB at 100 kB/s.
 const WHOLE: Duration = Duration::from_mins(12);
 
 fn broken(what: &str) -> Problem {
     Problem::new(Code::InvalidRequest, format!("the multipart body is not valid: {what}"))
 }
 
-/// A part's name and, for a file, what the sender calls it.
+/// The head of a part.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Part {
     name: String,
@@ -34,11 +34,10 @@ struct Part {
     mime: Option<String>,
 }
 
-/// A multipart body being read.
 struct Multipart<B> {
     body: Pin<Box<B>>,
     read: BytesMut,
-    /// What ends a part: CRLF, two dashes and the boundary.
+    /// The end of a part: CRLF, two dashes and the boundary.
     mark: Vec<u8>,
     deadline: Instant,
 }
@@ -47,14 +46,13 @@ impl<B: HttpBody<Data = Bytes>> Multipart<B> {
     fn new(body: B, boundary: &str) -> Self {
         Self {
             body: Box::pin(body),
-            // The first mark has nothing before it.
+            // The first mark has no CRLF before it, so one is put there.
             read: BytesMut::from(&b"\r\n"[..]),
             mark: format!("\r\n--{boundary}").into_bytes(),
             deadline: Instant::now() + WHOLE,
         }
     }
 
-    /// Reads more of the body.
     async fn fill(&mut self) -> Result<(), Problem> {
         let patience = self.deadline.min(Instant::now() + CHUNK);
         let frame = timeout_at(patience, self.body.frame()).await;
@@ -69,7 +67,7 @@ impl<B: HttpBody<Data = Bytes>> Multipart<B> {
         }
     }
 
-    /// The next part, when there is one. The part before it must have been read to its end.
+    /// The next part, if there is one. What is left of the part before it is skipped.
     async fn next(&mut self) -> Result<Option<Part>, Problem> {
         while self.piece().await?.is_some() {}
         self.read.advance(self.mark.len());
@@ -94,13 +92,13 @@ impl<B: HttpBody<Data = Bytes>> Multipart<B> {
         part.map(Some).ok_or_else(|| broken("a part has no name"))
     }
 
-    /// Some more of the present part; `None` at its end.
+    /// More of the present part, or `None` at its end.
     async fn piece(&mut self) -> Result<Option<Bytes>, Problem> {
         loop {
             if let Some(end) = find(&self.read, &self.mark) {
                 return Ok((end > 0).then(|| self.read.split_to(end).freeze()));
             }
-            // The last bytes may be the beginning of a mark.
+            // The last bytes may be the start of a mark.
             let sure = self.read.len().saturating_sub(self.mark.len());
             if sure > 0 {
                 return Ok(Some(self.read.split_to(sure).freeze()));
@@ -109,7 +107,7 @@ impl<B: HttpBody<Data = Bytes>> Multipart<B> {
         }
     }
 
-    /// The whole of a small part.
+    /// All of the present part, which must be small.
     async fn text(&mut self) -> Result<String, Problem> {
         let mut text = Vec::new();
         while let Some(piece) = self.piece().await? {
@@ -173,7 +171,7 @@ fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
     None
 }
 
-/// Reads an upload: the fields of a message, and one part `file`.
+/// Reads an upload: the fields of a message, and the file in the part `file`.
 pub(crate) async fn send_body(call: &mut Call) -> Result<(SendBody, Option<Spooled>), Problem> {
     let boundary = call.header("content-type").and_then(|value| parameter(value, "boundary"));
     let boundary = boundary.filter(|text| (1..=70).contains(&text.len()));
@@ -214,14 +212,14 @@ pub(crate) async fn send_body(call: &mut Call) -> Result<(SendBody, Option<Spool
     let file = file.ok_or_else(|| Problem::field("file", "required"))?;
     media.spool = Some(file.path().to_owned());
     if kind != crate::model::MediaKind::Document {
-        // Every upload has a file name; only a document shows it.
+        // Every upload has a file name, but only a document shows it.
         media.filename = None;
     }
     send.set_media(kind, media);
     Ok((send, Some(file)))
 }
 
-/// A field that a form sends empty was not filled in.
+/// A form sends an empty field if a person left it empty.
 fn given(text: String) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }

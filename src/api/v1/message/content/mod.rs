@@ -14,11 +14,11 @@ use crate::model::{
     Content, Jid, MediaKind, MediaSource, MessageId, Recipient, SendRequest, Thumbnail,
 };
 
-/// Longer texts are refused by WhatsApp.
+/// WhatsApp refuses longer texts.
 const LONGEST_TEXT: usize = 65_536;
 const POLL_OPTIONS: std::ops::RangeInclusive<usize> = 2..=12;
 
-/// The body, as callers write it. Exactly one of the contents must be there.
+/// The body as callers write it. It must have exactly one of the contents.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct SendBody {
@@ -41,13 +41,13 @@ pub(crate) struct SendBody {
     pub(crate) link_preview: bool,
 }
 
-/// A file: by URL, inline, or uploaded beside.
+/// A file, by URL or in Base64. An upload has it in another part of the body.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct MediaBody {
     pub(crate) url: Option<String>,
     pub(crate) base64: Option<String>,
-    /// Where a multipart upload was put; no caller can say so.
+    /// Where the file of an upload was put. Never read from a body: no caller may name a path.
     #[serde(skip)]
     pub(crate) spool: Option<PathBuf>,
     pub(crate) mime: Option<String>,
@@ -94,14 +94,14 @@ pub(crate) struct ForwardBody {
     message: String,
 }
 
-/// A valid request; bytes that came inline still have to find a place.
+/// A valid request. Bytes that came in Base64 have yet to be put in the spool.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Draft {
     pub(crate) request: SendRequest,
     pub(crate) inline: Option<Vec<u8>>,
 }
 
-/// Collects what is wrong, so that callers hear of everything at once.
+/// Collects what is wrong, so that a caller hears of everything at once.
 #[derive(Default)]
 struct Issues(Vec<Issue>);
 
@@ -128,7 +128,6 @@ impl Issues {
 }
 
 impl SendBody {
-    /// The medium of that kind.
     pub(crate) fn set_media(&mut self, kind: MediaKind, media: MediaBody) {
         *match kind {
             MediaKind::Image => &mut self.image,
@@ -140,7 +139,7 @@ impl SendBody {
         } = Some(media);
     }
 
-    /// Reads it, or says everything that is wrong.
+    /// Reads the body, or says everything that is wrong with it.
     pub(crate) fn draft(mut self, country_code: Option<&str>) -> Result<Draft, Problem> {
         let mut issues = Issues::default();
         let to = Recipient::parse(&self.to, country_code);
@@ -279,7 +278,7 @@ impl MediaBody {
     }
 }
 
-/// Whether this can be fetched at all. Whether it may be is decided where it is.
+/// Whether a URL can be fetched at all. Whether moonwa may fetch it is decided where it is fetched.
 pub(crate) fn is_web(url: &str) -> bool {
     let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
     rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))
@@ -289,7 +288,7 @@ pub(crate) fn is_web(url: &str) -> bool {
 fn decode(text: &str) -> Option<Vec<u8>> {
     let lenient =
         GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
-    // Browsers hand out `data:` URLs; their type is not believed.
+    // Browsers make `data:` URLs of files. The type in them is not relied on.
     let text = text.split_once(";base64,").map_or(text, |(_, data)| data);
     GeneralPurpose::new(&base64::alphabet::STANDARD, lenient).decode(text).ok()
 }
@@ -336,7 +335,7 @@ impl PollBody {
 
 impl ReactionBody {
     fn content(self, issues: &mut Issues) -> Option<Content> {
-        // One emoji can be many code points; 40 is more than any has.
+        // One emoji can be many code points, but none has as many as 40.
         if self.emoji.chars().count() > 40 {
             issues.add("reaction.emoji", "one emoji, or empty to take the reaction back");
         }
@@ -353,7 +352,7 @@ impl ReactionBody {
     }
 }
 
-/// The word for what a message is.
+/// What the API calls a kind of message.
 pub(crate) fn kind_of(content: &Content) -> &'static str {
     match content {
         Content::Text { .. } | Content::LinkedText { .. } => "text",
@@ -368,7 +367,7 @@ pub(crate) fn kind_of(content: &Content) -> &'static str {
     }
 }
 
-/// The word for a kind of media.
+/// What the API calls a kind of media.
 pub(crate) fn media_name(kind: MediaKind) -> &'static str {
     match kind {
         MediaKind::Image => "image",
@@ -380,7 +379,6 @@ pub(crate) fn media_name(kind: MediaKind) -> &'static str {
     }
 }
 
-/// The kind of media of that word.
 pub(crate) fn media_kind(name: &str) -> Option<MediaKind> {
     let all = [
         MediaKind::Image,
