@@ -146,6 +146,20 @@ pub enum Content {
         /// Who wrote it, when a group admin removes another's message.
         author: Option<Jid>,
     },
+    /// Says that a received message was read. It is no message: nobody is told how far it got, and it is forgotten when
+    /// WhatsApp has it.
+    Read {
+        message: MessageId,
+        /// Who wrote it, in a group.
+        author: Option<Jid>,
+    },
+}
+
+impl Content {
+    /// Whether somebody gets to see it.
+    pub fn is_message(&self) -> bool {
+        !matches!(self, Self::Read { .. })
+    }
 }
 
 impl Content {

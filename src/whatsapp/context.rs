@@ -10,6 +10,7 @@ use super::media::fetch::Fetcher;
 use super::net::Net;
 use super::recorder::{Notes, Record, resolved};
 use super::send::claim::Claims;
+use super::send::read::Written;
 use super::session::SessionStore;
 use crate::model::DeviceName;
 use crate::store::Store;
@@ -25,6 +26,7 @@ pub(crate) struct Context {
     /// Permits for work with whole files, shared by all devices.
     pub(crate) heavy: Arc<Semaphore>,
     pub(crate) claims: Claims,
+    pub(crate) read_receipts: Written,
     pub(crate) status: StatusCell,
     pub(crate) notes: Notes,
     pub(crate) notices: mpsc::UnboundedSender<(u64, Notice)>,

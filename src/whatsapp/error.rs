@@ -39,6 +39,8 @@ pub enum WhatsAppError {
     /// Until when to wait, if WhatsApp says so.
     #[error("too many attempts; try again later")]
     TooFast(Option<UnixMillis>),
+    #[error("too many messages are waiting to be sent")]
+    QueueFull,
     #[error(transparent)]
     Store(#[from] StoreError),
 }

@@ -23,6 +23,7 @@ use super::net::Net;
 use super::recorder::{Notes, Recorder};
 use super::send::claim::Claims;
 use super::send::queue::SendLoop;
+use super::send::read::Written;
 use crate::config::DeviceConfig;
 use crate::model::{DeviceName, DeviceState, DeviceStatus, Disconnect, Pending, UnixMillis};
 use crate::store::Store;
@@ -196,6 +197,7 @@ impl Fleet {
             fetcher: self.fetcher.clone(),
             heavy: Arc::clone(&self.heavy),
             claims: Claims::default(),
+            read_receipts: Written::default(),
             status,
             notes,
             notices,

@@ -18,8 +18,12 @@ use super::media::transfer;
 use super::media::transfer::MediaStream;
 use super::send::claim::Claim;
 use super::send::forward;
+use super::send::read::read_receipt_id;
 use crate::config::Pace;
-use crate::model::{DeviceStatus, Jid, MessageId, PhoneNumber, Recipient};
+use crate::model::{
+    Content, DeviceStatus, Jid, MessageId, PhoneNumber, Recipient, SendRequest, SentMessage,
+};
+use crate::store::{Enqueued, QUEUE_LIMIT};
 
 /// How long a question to WhatsApp may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -159,22 +163,26 @@ impl DeviceHandle {
         self.context.claims.withdraw(message)
     }
 
+    /// Marks a received message as read: the receipt waits in the send queue until WhatsApp has it.
     pub async fn mark_read(&self, message: &MessageId) -> Result<(), WhatsAppError> {
-        let client = self.client()?;
         let sight = find(&self.context.store, &self.context.name, message).await?;
         let missing = sight.missing();
         let found = sight.found.filter(|found| !found.from_me).ok_or(missing)?;
         let chat = Jid::parse(&found.chat).map_err(|_unreadable| WhatsAppError::NotFound)?;
         let sender = Jid::parse(&found.from.jid).map_err(|_unreadable| WhatsAppError::NotFound)?;
-        let ids = [message.as_str()];
         // In a chat of two people the receipt goes to the address that the message came from.
-        let sent = if chat.is_group() {
-            let (chat, sender) = (inside(&chat)?, inside(&sender)?);
-            timely(client.mark_as_read(&chat, Some(&sender), &ids)).await?
-        } else {
-            timely(client.mark_as_read(&inside(&sender)?, None, &ids)).await?
+        let (to, author) = if chat.is_group() { (chat, Some(sender)) } else { (sender, None) };
+        let content = Content::Read { message: message.clone(), author };
+        let request = SendRequest::plain(Recipient::Jid(to), content);
+        let row = SentMessage {
+            id: read_receipt_id(message),
+            ..SentMessage::new(self.context.name.clone(), request)
         };
-        sent.map_err(|_gone| WhatsAppError::NotConnected)
+        match self.context.store.queue().enqueue(row, None, QUEUE_LIMIT).await? {
+            Enqueued::Full => Err(WhatsAppError::QueueFull),
+            // Asked for twice is asked for once.
+            Enqueued::Queued(_) | Enqueued::Known(_) | Enqueued::Conflict => Ok(()),
+        }
     }
 
     /// Shows "typing…" in a chat, or stops showing it.

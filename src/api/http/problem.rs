@@ -217,6 +217,9 @@ impl From<WhatsAppError> for Problem {
                 let wait = until.map_or(Duration::from_mins(1), |u| u.since(UnixMillis::now()));
                 return Self::from(Code::TooManyAttempts).retry_after(wait);
             }
+            WhatsAppError::QueueFull => {
+                return Self::from(Code::QueueFull).retry_after(Duration::from_mins(1));
+            }
             WhatsAppError::Store(error) => return error.into(),
         };
         code.into()

@@ -253,7 +253,11 @@ impl Watcher {
         message: Result<SentMessage, RecvError>,
     ) -> Result<(), Gone> {
         match message {
-            Ok(sent) if self.who.reaches(&sent.device) && self.who.may(Scope::Read) => {
+            Ok(sent)
+                if sent.request.content.is_message()
+                    && self.who.reaches(&sent.device)
+                    && self.who.may(Scope::Read) =>
+            {
                 events.json("message", &message::render(&sent)).await
             }
             Ok(_) => Ok(()),

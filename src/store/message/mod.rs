@@ -195,7 +195,8 @@ impl SendQueue {
                 for (id, status) in steps {
                     moved.extend(advance(outbox, txn, &device, &id, status)?);
                 }
-                let events = moved.iter().map(|message| NewEvent::from(&Event::of_status(message)));
+                let told = moved.iter().filter(|message| message.request.content.is_message());
+                let events = told.map(|message| NewEvent::from(&Event::of_status(message)));
                 append(outbox, txn, events.collect(), &tails)?;
                 let told = moved.clone();
                 // An error only means that nobody listens.
@@ -274,7 +275,9 @@ fn enqueue(
     if let Some(key) = key {
         txn.put(queue, key, [request.as_slice(), &id].concat());
     }
-    txn.put(queue, Key::new(b't').device(device).number(order), id.clone());
+    if message.request.content.is_message() {
+        txn.put(queue, Key::new(b't').device(device).number(order), id.clone());
+    }
     if !message.status.is_settled() {
         txn.put(queue, Key::new(b'q').device(device).number(order), id);
         counts.waiting += 1;
@@ -324,7 +327,11 @@ fn advance(
     }
     row.message.status = status;
     row.message.updated = UnixMillis::now();
-    txn.put(&outbox.queue, key, to_json(&row)?);
+    if row.message.request.content.is_message() || !row.message.status.is_settled() {
+        txn.put(&outbox.queue, key, to_json(&row)?);
+    } else {
+        txn.remove(&outbox.queue, key);
+    }
     Ok(Some(row.message))
 }
 

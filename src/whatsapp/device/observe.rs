@@ -183,6 +183,12 @@ impl EventHandler for Observer {
                     });
                 }
             }
+            Event::ServerAck(ack) if ack.class.as_deref() == Some("receipt") => {
+                if let Some(id) = self.context.read_receipts.acked(&ack.id) {
+                    let status = MessageStatus::Accepted;
+                    self.note(Record::Advance { ids: vec![id], status });
+                }
+            }
             Event::ServerAck(ack) if ack.class.as_deref() == Some("message") => {
                 self.acked(&ack.id, ack.error.as_deref());
             }

@@ -18,6 +18,8 @@ pub(crate) enum EncodeError {
     Coordinates,
     #[error("there is no file")]
     NoFile,
+    #[error("a read receipt is no message")]
+    NoMessage,
     #[error("the message to be forwarded is not known here any more")]
     Unknown,
 }
@@ -63,6 +65,7 @@ pub(crate) fn message(
             revoke(key)
         }
         Content::Forward { .. } => parts.original.ok_or(EncodeError::Unknown)?,
+        Content::Read { .. } => return Err(EncodeError::NoMessage),
     };
     if let Some(secret) = parts.secret {
         message.message_context_info = MessageField::some(wa::MessageContextInfo {

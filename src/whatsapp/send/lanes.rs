@@ -179,21 +179,21 @@ impl Lanes {
         }
     }
 
-    /// Whether WhatsApp kept silent about a message for too long; each silence counts once. Then the time of the next one.
-    pub(crate) fn overdue(&mut self, now: Instant) -> (bool, Option<Instant>) {
-        let (mut any, mut next) = (false, None::<Instant>);
+    /// What WhatsApp kept silent about for too long; each silence counts once. Then the time of the next one.
+    pub(crate) fn overdue(&mut self, now: Instant) -> (Vec<SentMessage>, Option<Instant>) {
+        let (mut silent, mut next) = (Vec::new(), None::<Instant>);
         for waiting in self.waiting.values_mut() {
             let Stage::Unacked(since) = waiting.stage else { continue };
             let mut due = since + ACK_PATIENCE;
             if due <= now {
                 waiting.swallowed += 1;
                 waiting.stage = Stage::Unacked(now);
-                any = true;
+                silent.push(waiting.message.clone());
                 due = now + ACK_PATIENCE;
             }
             next = Some(next.map_or(due, |next| next.min(due)));
         }
-        (any, next)
+        (silent, next)
     }
 
     /// What is not being written at the moment.
@@ -282,10 +282,10 @@ mod tests {
         for _ in 0..SWALLOWED {
             assert_eq!(send(&mut lanes, now), Some(first.id.clone()));
             lanes.written(&first.id, now);
-            assert_eq!(lanes.overdue(now), (false, Some(now + ACK_PATIENCE)));
+            assert_eq!(lanes.overdue(now), (Vec::new(), Some(now + ACK_PATIENCE)));
             now += ACK_PATIENCE;
-            assert!(lanes.overdue(now).0);
-            assert!(!lanes.overdue(now).0);
+            assert_eq!(lanes.overdue(now).0.len(), 1);
+            assert!(lanes.overdue(now).0.is_empty());
             lanes.disconnected();
         }
         assert_eq!(send(&mut lanes, now), Some(first.id.clone()), "it goes again all the same");

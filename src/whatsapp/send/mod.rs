@@ -10,3 +10,4 @@ mod pace;
 mod parts;
 pub(crate) mod preview;
 pub(crate) mod queue;
+pub(crate) mod read;

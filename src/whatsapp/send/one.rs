@@ -13,7 +13,7 @@ use wa_rs::waproto::whatsapp as wa;
 use super::encode::EncodeError;
 use super::failure::Failure;
 use super::parts::{MessageParts, Quote};
-use super::{encode, forward, preview};
+use super::{encode, forward, preview, read};
 use crate::model::{Content, MessageId, MessageStatus, Recipient, SentMessage, Thumbnail};
 use crate::store::Batch;
 use crate::whatsapp::context::Context;
@@ -36,6 +36,12 @@ pub(crate) async fn send_one(
     written: &mut bool,
 ) -> Result<(), Failure> {
     let to = address(client, known, &row.request.to).await?;
+    if let Content::Read { message, author } = &row.request.content {
+        *written = true;
+        read::write(client, &context.read_receipts, &to, message, author.as_ref()).await?;
+        context.store.queue().advance(&context.name, &row.id, MessageStatus::Sent).await?;
+        return Ok(());
+    }
     let message = message(context, client, &to, row).await?;
     let options = SendOptions::default().with_message_id(row.id.as_str());
     // Looking up, fetching and uploading can take minutes, in which a caller may have taken the message back.

@@ -199,7 +199,13 @@ impl SendLoop {
         }
         let Some(client) = client else { return look };
         let (silent, due) = self.lanes.overdue(now);
-        if silent {
+        // WhatsApp need not acknowledge a receipt; the connection lived long enough to have brought it there.
+        let (messages, receipts): (Vec<_>, Vec<_>) =
+            silent.into_iter().partition(|row| row.request.content.is_message());
+        for receipt in receipts {
+            flying.push(self.settle(receipt));
+        }
+        if !messages.is_empty() {
             drop(self.context.notices.send((0, Notice::Unacked)));
         }
         let mut wake = due.map_or(look, |due| look.min(due));
@@ -213,6 +219,14 @@ impl SendLoop {
             }
         }
         wake
+    }
+
+    fn settle(&self, receipt: SentMessage) -> BoxFuture<'static, Landed> {
+        let context = Arc::clone(&self.context);
+        Box::pin(async move {
+            advance(&context, &receipt, MessageStatus::Accepted).await;
+            Landed { id: receipt.id, outcome: Err(Failure::Withdrawn), written: false }
+        })
     }
 
     fn fly(&self, client: Arc<Client>, row: SentMessage) -> BoxFuture<'static, Landed> {

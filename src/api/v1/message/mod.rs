@@ -196,7 +196,9 @@ async fn follow_up(call: &Call, to: Recipient, content: Content) -> Result<Respo
 
 /// `POST …/messages/{message}/read`.
 pub(crate) async fn mark_read(call: &Call) -> Answer {
-    call.handle()?.mark_read(&call.message()?).await?;
+    let handle = call.handle()?;
+    check_state(&handle.status().state)?;
+    handle.mark_read(&call.message()?).await?;
     Ok(response::empty(StatusCode::NO_CONTENT))
 }
 

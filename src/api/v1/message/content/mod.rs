@@ -364,6 +364,7 @@ pub(crate) fn kind_of(content: &Content) -> &'static str {
         Content::Edit { .. } => "edit",
         Content::Forward { .. } => "forward",
         Content::Revoke { .. } => "revoke",
+        Content::Read { .. } => "read",
     }
 }
 
