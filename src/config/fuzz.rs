@@ -15,8 +15,10 @@ pub(crate) fn file(bytes: &[u8]) {
     let context = Context {
         file: "moonwa.toml".to_owned(),
         dir: PathBuf::from("/nonexistent"),
-        env: Box::new(|name| (name.len() % 2 == 0).then(|| "from-the-environment".to_owned())),
-        world_readable: bytes.len() % 2 == 0,
+        env: Box::new(|name| {
+            name.len().is_multiple_of(2).then(|| "from-the-environment".to_owned())
+        }),
+        world_readable: bytes.len().is_multiple_of(2),
     };
     if let Err(rejected) = Config::parse_with(bytes, &context, Some(Vec::new())) {
         assert!(!rejected.problems.is_empty(), "a file is refused for no reason");
