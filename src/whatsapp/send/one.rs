@@ -13,8 +13,8 @@ use wa_rs::waproto::whatsapp as wa;
 use super::encode::EncodeError;
 use super::failure::Failure;
 use super::parts::{MessageParts, Quote};
-use super::{encode, forward, preview, read};
-use crate::model::{Content, MessageId, MessageStatus, Recipient, SentMessage, Thumbnail};
+use super::{encode, forward, preview};
+use crate::model::{self, Content, MessageId, MessageStatus, Recipient, SentMessage, Thumbnail};
 use crate::store::Batch;
 use crate::whatsapp::context::Context;
 use crate::whatsapp::directory::{Known, lookup};
@@ -38,7 +38,8 @@ pub(crate) async fn send_one(
     let to = address(client, known, &row.request.to).await?;
     if let Content::Read { message, author } = &row.request.content {
         *written = true;
-        read::write(client, &context.read_receipts, &to, message, author.as_ref()).await?;
+        context.read_receipts.insert(message);
+        mark_read(client, &to, message, author.as_ref()).await?;
         context.store.queue().advance(&context.name, &row.id, MessageStatus::Sent).await?;
         return Ok(());
     }
@@ -70,6 +71,24 @@ pub(crate) async fn send_one(
     context.store.queue().advance(&context.name, &row.id, MessageStatus::Sent).await?;
     claim.settle();
     Ok(())
+}
+
+async fn mark_read(
+    client: &Client,
+    chat: &Jid,
+    message: &MessageId,
+    author: Option<&model::Jid>,
+) -> Result<(), Failure> {
+    let author: Option<Jid> = match author.map(|author| author.as_str().parse()).transpose() {
+        Ok(author) => author,
+        Err(error) => return Err(Failure::never("invalid_request", &error)),
+    };
+    let ids = [message.as_str()];
+    match tokio::time::timeout(PATIENCE, client.mark_as_read(chat, author.as_ref(), &ids)).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(_)) => Err(Failure::Offline),
+        Err(_) => Err(Failure::Later("the read receipt took too long".to_owned())),
+    }
 }
 
 /// The message as WhatsApp gets it. What cannot be made twice (an upload, a forwarded message that may be forgotten soon)
@@ -175,7 +194,7 @@ async fn quote(
     client: &Client,
     to: &Jid,
     id: &MessageId,
-    chat: &crate::model::Jid,
+    chat: &model::Jid,
 ) -> Result<Quote, Failure> {
     if let Some(found) = find_in(&context.store, &context.name, id, chat).await? {
         return Ok(Quote { id: id.clone(), author: Some(found.from.jid), text: found.text });
