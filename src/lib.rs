@@ -62,24 +62,28 @@
 //! **throttle**: guessing is slow. **compat**: the routes that docs.moonwa.id documents. **live**: events as they happen.
 //!
 //! Around it. **console**: lines on a terminal and exit codes. **control**: how the command line finds the gateway.
-//! **knobs**: switches for tests. **telemetry**: the log lines and the metrics. **fuzzing**: readers of bytes from outside, for
+//! **knobs**: switches for tests. **facade**: what tests use of the crate. **telemetry**: the log lines and the metrics. **fuzzing**: readers of bytes from outside, for
 //! tests/fuzz; **fuzz**: those of one room.
 
-pub mod api;
+mod api;
 mod app;
-pub mod cli;
-pub mod config;
+mod cli;
+mod config;
 mod console;
 mod control;
+#[doc(hidden)]
+pub mod facade;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
-pub mod hooks;
+mod hooks;
 mod knobs;
-pub mod model;
+mod model;
 mod net;
-pub mod reload;
-pub mod store;
+mod reload;
+mod store;
 mod systemd;
-pub mod task;
-pub mod telemetry;
-pub mod whatsapp;
+mod task;
+mod telemetry;
+mod whatsapp;
+
+pub use cli::main;

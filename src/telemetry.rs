@@ -36,7 +36,7 @@ fn ours(log: &LogConfig) -> EnvFilter {
 }
 
 /// Installs the subscriber and the metrics recorder. Call once, first. `$RUST_LOG` has the last word.
-pub fn install(log: &LogConfig) -> (PrometheusHandle, Log) {
+pub(crate) fn install(log: &LogConfig) -> (PrometheusHandle, Log) {
     show_full_numbers(log.full_jids);
     let asked = EnvFilter::try_from_default_env().ok();
     let is_ours = asked.is_none();

@@ -19,7 +19,7 @@ const MASS: usize = 4;
 
 /// What was added, changed (and in which keys) and removed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Difference<K> {
+pub(crate) struct Difference<K> {
     /// Only in the new configuration.
     pub added: BTreeSet<K>,
     /// In both, with the keys that differ.
@@ -44,14 +44,14 @@ impl<K: Ord + Clone> Difference<K> {
         Self { added: missing(old, new), changed: changed.collect(), removed: missing(new, old) }
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.added.is_empty() && self.changed.is_empty() && self.removed.is_empty()
     }
 }
 
 /// An endpoint across edits of everything but its device and URL.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct EndpointKey {
+pub(crate) struct EndpointKey {
     pub device: DeviceName,
     /// The URL; it may hold credentials.
     pub url: String,
@@ -71,7 +71,7 @@ impl fmt::Debug for EndpointKey {
 
 /// What differs between the configuration in force and the next one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConfigDiff {
+pub(crate) struct ConfigDiff {
     /// Devices, by everything but their webhooks.
     pub devices: Difference<DeviceName>,
     /// Webhooks. Those of an added or removed device are added or removed too.
@@ -87,7 +87,7 @@ pub struct ConfigDiff {
 }
 
 impl ConfigDiff {
-    pub fn between(old: &Config, new: &Config) -> Self {
+    pub(crate) fn between(old: &Config, new: &Config) -> Self {
         let devices = Difference::between(&old.devices, &new.devices, device_keys);
         let endpoints = Difference::between(&endpoints(old), &endpoints(new), |old, new| {
             endpoint_keys(old, new)
@@ -112,7 +112,7 @@ impl ConfigDiff {
         }
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.devices.is_empty()
             && self.endpoints.is_empty()
             && self.live.is_empty()
@@ -120,7 +120,7 @@ impl ConfigDiff {
     }
 
     /// Why this cannot be applied to a running gateway; empty when it can.
-    pub fn refusals(&self, file: &str) -> Vec<Problem> {
+    pub(crate) fn refusals(&self, file: &str) -> Vec<Problem> {
         let refusal = |key: &&'static str| Problem {
             file: file.to_owned(),
             at: None,
@@ -132,7 +132,7 @@ impl ConfigDiff {
     }
 
     /// The changes, one a line, for people: `+` added, `~` changed, `-` removed, `!` to be noticed.
-    pub fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         let mut lines = Vec::new();
         if let Some((gone, all)) = self.mass_removal {
             lines.push(format!(
@@ -158,7 +158,7 @@ impl ConfigDiff {
     }
 
     /// The changes, for programs.
-    pub fn to_json(&self) -> Value {
+    pub(crate) fn to_json(&self) -> Value {
         let endpoint =
             |key: &EndpointKey| json!({ "device": key.device, "url": shown_url(&key.url) });
         let changed_device = |(name, keys): (&DeviceName, &Vec<_>)| json!({ "device": name, "keys": keys, "reconnects": self.reconnects.contains(name) });

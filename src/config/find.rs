@@ -8,10 +8,10 @@ const PLACES: [&str; 2] = ["moonwa.toml", "/etc/moonwa/moonwa.toml"];
 /// No configuration was named and none was found.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("no moonwa.toml here and none in /etc/moonwa; \"moonwa init\" writes a commented one")]
-pub struct NotFound;
+pub(crate) struct NotFound;
 
 /// The file that is meant: the one named, whether it exists or not, else the first that exists.
-pub fn find(named: Option<&Path>) -> Result<PathBuf, NotFound> {
+pub(crate) fn find(named: Option<&Path>) -> Result<PathBuf, NotFound> {
     named.map(Path::to_owned).or_else(|| first(&PLACES.map(Path::new))).ok_or(NotFound)
 }
 

@@ -15,16 +15,15 @@ mod settings;
 mod view;
 mod watch;
 
-pub use diff::{ConfigDiff, Difference, EndpointKey};
-pub use edit::{DeviceEdit, Edit, EditError, EndpointEdit, is_writable};
-pub use find::{NotFound, find};
-pub use key::new_key;
+pub(crate) use diff::ConfigDiff;
+pub(crate) use edit::is_writable;
+pub use edit::{DeviceEdit, Edit, EditError, EndpointEdit};
+pub(crate) use find::find;
+pub(crate) use key::new_key;
 pub use last_good::{keep_last_good, last_good};
-pub use mailbox::{
-    Ask, EditRequest, ReloadHandle, ReloadMailbox, ReloadOutcome, ReloadPlan, ReloadReport,
-    ReloadRequest, Trigger,
-};
-pub use problem::{Position, Problem};
+pub(crate) use mailbox::{Ask, EditRequest, ReloadPlan, ReloadRequest};
+pub use mailbox::{ReloadHandle, ReloadMailbox, ReloadOutcome, ReloadReport, Trigger};
+pub(crate) use problem::Problem;
 pub use read::{Context, Loaded, Others, Rejected, Revision};
 pub use settings::{
     AdminConfig, Compat, Config, DeviceConfig, Durability, EndpointConfig, EventFilter, Format,

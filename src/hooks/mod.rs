@@ -28,7 +28,8 @@ use self::client::{Client, KeepAlive, Post};
 use self::delivery::{Deliverer, Delivery};
 use self::endpoint::Action;
 use self::registry::{Registry, RunningEndpoint};
-pub use self::report::{Attempt, EndpointReport};
+pub(crate) use self::report::Attempt;
+pub use self::report::EndpointReport;
 use crate::config::DeviceConfig;
 use crate::knobs::knobs;
 use crate::model::{

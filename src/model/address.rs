@@ -211,12 +211,12 @@ pub enum AddressError {
 static FULL_NUMBERS: AtomicBool = AtomicBool::new(false);
 
 /// Makes `mask` show everything from now on, or no longer.
-pub fn show_full_numbers(on: bool) {
+pub(crate) fn show_full_numbers(on: bool) {
     FULL_NUMBERS.store(on, Ordering::Relaxed);
 }
 
 /// A phone number or user part as logs show it: `6281****789`.
-pub fn mask(user: &str) -> String {
+pub(crate) fn mask(user: &str) -> String {
     if FULL_NUMBERS.load(Ordering::Relaxed) {
         return user.to_owned();
     }

@@ -75,7 +75,7 @@ impl From<Thumbnail> for String {
 }
 
 /// The name at the end of a URL's path, fit to be the name of a file on any system.
-pub fn file_name(url: &str) -> Option<String> {
+pub(crate) fn file_name(url: &str) -> Option<String> {
     let (_, place) = url.split(['?', '#']).next()?.split_once("://")?;
     let (_, name) = place.rsplit_once('/')?;
     let name: String = percent_decode_str(name)

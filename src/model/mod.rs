@@ -9,16 +9,16 @@ mod message;
 mod secret;
 mod time;
 
-pub use address::{AddressError, Jid, PhoneNumber, Recipient, mask, show_full_numbers};
+pub(crate) use address::show_full_numbers;
+pub use address::{Jid, PhoneNumber, Recipient};
+pub(crate) use device::{Account, DeviceStatus, Passkey, Shown, StatusWord};
 pub use device::{
-    Account, Degradation, DeviceName, DeviceNameError, DeviceState, DeviceStatus, Disconnect,
-    Linking, LoggedOut, Passkey, Pending, Shown, StatusWord, Stop,
+    Degradation, DeviceName, DeviceState, Disconnect, Linking, LoggedOut, Pending, Stop,
 };
-pub use event::{
-    DeviceData, Event, EventData, EventId, EventType, MediaData, MessageData, Person, Reply,
-    StatusData,
-};
-pub use media::{MediaKind, MediaSource, Thumbnail, file_name};
+pub(crate) use event::{DeviceData, MediaData, Reply};
+pub use event::{Event, EventData, EventId, EventType, MessageData, Person};
+pub(crate) use media::file_name;
+pub use media::{MediaKind, MediaSource, Thumbnail};
 pub use message::{Content, IdempotencyKey, MessageId, MessageStatus, SendRequest, SentMessage};
 pub use secret::{KeyHash, Secret};
 pub use time::UnixMillis;

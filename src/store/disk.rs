@@ -121,7 +121,7 @@ impl Disk {
 }
 
 /// Bytes a program may still write there.
-pub fn free_space(path: &Path) -> std::io::Result<u64> {
+pub(crate) fn free_space(path: &Path) -> std::io::Result<u64> {
     let stat = statvfs(path)?;
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
 }

@@ -87,14 +87,14 @@ impl From<Key> for Vec<u8> {
 
 /// Takes a key (or a value written the same way) apart, front to back. Every step is `None` when the bytes run out.
 #[derive(Clone, Copy, Debug)]
-pub struct Parts<'a>(&'a [u8]);
+pub(crate) struct Parts<'a>(&'a [u8]);
 
 impl<'a> Parts<'a> {
-    pub fn of(bytes: &'a [u8]) -> Self {
+    pub(crate) fn of(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }
 
-    pub fn tag(&mut self) -> Option<u8> {
+    pub(crate) fn tag(&mut self) -> Option<u8> {
         let (tag, rest) = self.0.split_first()?;
         self.0 = rest;
         Some(*tag)
@@ -106,24 +106,24 @@ impl<'a> Parts<'a> {
         DeviceName::parse(std::str::from_utf8(name).ok()?).ok()
     }
 
-    pub fn number(&mut self) -> Option<u64> {
+    pub(crate) fn number(&mut self) -> Option<u64> {
         let (number, rest) = self.0.split_first_chunk::<8>()?;
         self.0 = rest;
         Some(u64::from_be_bytes(*number))
     }
 
     /// One part with its length.
-    pub fn part(&mut self) -> Option<&'a [u8]> {
+    pub(crate) fn part(&mut self) -> Option<&'a [u8]> {
         let (length, rest) = self.0.split_first_chunk::<4>()?;
         self.0 = rest;
         self.take(usize::try_from(u32::from_be_bytes(*length)).ok()?)
     }
 
-    pub fn text(&mut self) -> Option<&'a str> {
+    pub(crate) fn text(&mut self) -> Option<&'a str> {
         std::str::from_utf8(self.part()?).ok()
     }
 
-    pub fn rest(self) -> &'a [u8] {
+    pub(crate) fn rest(self) -> &'a [u8] {
         self.0
     }
 

@@ -35,14 +35,17 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-pub use cursor::{Cursor, Cursors, DeadLetter, EndpointId, EndpointState};
-pub use disk::free_space;
-pub use error::StoreError;
-pub use key::{Key, Parts};
-pub use log::{EventLog, NewEvent, Page, StoredEvent};
-pub use message::{Enqueued, QUEUE_LIMIT, SendQueue};
+pub(crate) use cursor::{Cursor, Cursors, DeadLetter};
+pub use cursor::{EndpointId, EndpointState};
+pub(crate) use disk::free_space;
+pub(crate) use error::StoreError;
+pub(crate) use key::{Key, Parts};
+pub use log::NewEvent;
+pub(crate) use log::{EventLog, StoredEvent};
+pub use message::Enqueued;
+pub(crate) use message::{QUEUE_LIMIT, SendQueue};
 pub use seq::Seq;
-pub use space::{Batch, Space, SpaceTxn};
+pub(crate) use space::{Batch, Space, SpaceTxn};
 
 use crate::knobs::failpoint;
 use crate::model::DeviceName;

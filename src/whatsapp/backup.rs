@@ -15,7 +15,7 @@ use crate::store::{Store, StoreError};
 /// The identities of devices at one time.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Backup {
+pub(crate) struct Backup {
     #[serde(rename = "moonwa_backup")]
     version: Version,
     created: UnixMillis,
@@ -52,7 +52,7 @@ impl KeyValue {
 
 impl Backup {
     /// Takes in every linked device of a store, including those that the file no longer names.
-    pub async fn of(store: &Store) -> Result<Self, WhatsAppError> {
+    pub(crate) async fn of(store: &Store) -> Result<Self, WhatsAppError> {
         let mut devices = BTreeMap::new();
         for name in store.devices().await? {
             if let Some(rows) = SessionStore::new(store.space(&name)).identity().await? {
@@ -65,7 +65,10 @@ impl Backup {
 
     /// Restores the devices, and says for each whether that was needed: one that is linked here already stays as it is.
     /// Nothing else may use the store meanwhile.
-    pub async fn restore(self, store: &Store) -> Result<Vec<(DeviceName, bool)>, WhatsAppError> {
+    pub(crate) async fn restore(
+        self,
+        store: &Store,
+    ) -> Result<Vec<(DeviceName, bool)>, WhatsAppError> {
         let mut done = Vec::new();
         for (name, rows) in self.devices {
             let session = SessionStore::new(store.space(&name));
@@ -80,7 +83,7 @@ impl Backup {
         Ok(done)
     }
 
-    pub fn created(&self) -> UnixMillis {
+    pub(crate) fn created(&self) -> UnixMillis {
         self.created
     }
 }

@@ -27,9 +27,8 @@ mod recorder;
 mod send;
 mod session;
 
-pub use backup::Backup;
+pub(crate) use backup::Backup;
 pub use error::WhatsAppError;
 pub use fleet::{Fleet, FleetOptions};
-pub use handle::{DeviceHandle, GroupMember, GroupSummary, Lookup};
-pub use media::transfer::MediaStream;
-pub use send::claim::Claim;
+pub use handle::DeviceHandle;
+pub(crate) use handle::{GroupMember, GroupSummary};

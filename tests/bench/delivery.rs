@@ -17,11 +17,11 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use moonwa::config::{DeviceConfig, EndpointConfig};
-use moonwa::hooks::Webhooks;
-use moonwa::model::{DeviceName, EventId, EventType, UnixMillis};
-use moonwa::store::{NewEvent, Store, StoreOptions};
-use moonwa::task::Tasks;
+use moonwa::facade::config::{DeviceConfig, EndpointConfig};
+use moonwa::facade::hooks::Webhooks;
+use moonwa::facade::model::{DeviceName, EventId, EventType, UnixMillis};
+use moonwa::facade::store::{NewEvent, Store, StoreOptions};
+use moonwa::facade::task::Tasks;
 use moonwa_simulator::harness::{Moonwa, MoonwaBuilder, WebhookReceiver, eventually_within};
 use moonwa_simulator::{Phone, Simulator};
 use serde_json::Value;

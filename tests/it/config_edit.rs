@@ -5,8 +5,8 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 
-use moonwa::config::{Config, DeviceEdit, Edit, EditError, EndpointEdit, Revision, SAMPLE};
-use moonwa::model::{DeviceName, KeyHash};
+use moonwa::facade::config::{Config, DeviceEdit, Edit, EditError, EndpointEdit, Revision, SAMPLE};
+use moonwa::facade::model::{DeviceName, KeyHash};
 
 const FILE: &str = r#"# our gateway
 [server]

@@ -183,7 +183,7 @@ async fn the_proxies_of_the_readme_stand_before_moonwa() -> Result<()> {
         .await?;
     moonwa.link(DEVICE, &ann).await?;
     let token = "a-token-of-the-admin-0123456789";
-    let hash = moonwa::model::KeyHash::of(token);
+    let hash = moonwa::facade::model::KeyHash::of(token);
     let admin = format!("\n[admin]\ntoken = \"{hash}\"\n");
     let behind = "[server]\nbase_path = \"/wa/\"\nhosts = [\"wa.example.com\"]\ntrusted_proxies = [\"127.0.0.1\"]\n";
     moonwa.edit_config(|text| format!("{}{admin}", text.replace("[server]\n", behind)))?;

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use moonwa::config::{
+use moonwa::facade::config::{
     Config, Notice, Others, ReloadHandle, ReloadMailbox, ReloadOutcome, ReloadReport, Trigger,
     Watcher,
 };
-use moonwa::model::UnixMillis;
+use moonwa::facade::model::UnixMillis;
 
 use super::reload::styles::{STYLES, Style};
 

@@ -128,7 +128,7 @@ impl Sandbox {
 fn main() -> Result<ExitCode> {
     // The sandbox starts itself again as the gateway, so that one command builds everything.
     if std::env::args().nth(1).as_deref() == Some("run") {
-        return Ok(moonwa::cli::main());
+        return Ok(moonwa::main());
     }
     let port = std::env::args()
         .skip_while(|argument| argument != "--port")

@@ -8,4 +8,5 @@ mod write;
 
 pub use document::{DeviceEdit, Edit};
 pub use webhooks::EndpointEdit;
-pub use write::{EditError, is_writable};
+pub use write::EditError;
+pub(crate) use write::is_writable;

@@ -164,7 +164,7 @@ impl Ready {
 }
 
 /// Whether moonwa may write a file, as far as that can be told without trying. Blocks.
-pub fn is_writable(path: &Path) -> bool {
+pub(crate) fn is_writable(path: &Path) -> bool {
     fs::canonicalize(path).and_then(|target| may_replace(&target)).is_ok()
 }
 

@@ -45,7 +45,7 @@ pub enum Enqueued {
 }
 
 /// Messages of one device that may wait, whoever asks: callers, and receivers that answer.
-pub const QUEUE_LIMIT: usize = 1_000;
+pub(crate) const QUEUE_LIMIT: usize = 1_000;
 /// Changes a slow receiver may lag behind.
 const CHANGES: usize = 256;
 

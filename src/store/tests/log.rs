@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::{EventId, EventType};
+use crate::store::log::Page;
 use crate::store::segment::Segment;
 
 fn event(device: &DeviceName, n: u64) -> NewEvent {

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use futures_util::future::join_all;
 use http_body_util::Full;
 use hyper::Method;
-use moonwa::model::KeyHash;
+use moonwa::facade::model::KeyHash;
 use moonwa_simulator::harness::{Moonwa, Reply, Rest, WebhookReceiver, api_key};
 use moonwa_simulator::{Phone, Simulator};
 use serde_json::{Value, json};

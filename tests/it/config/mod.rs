@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use moonwa::config::{
+use moonwa::facade::config::{
     AdminConfig, Compat, Config, Context, DeviceConfig, Durability, EndpointConfig, EventFilter,
     Format, KeyConfig, Loaded, LogConfig, MediaConfig, OutboxConfig, Pace, Rejected, SAMPLE, Scope,
     ServerConfig, Start, StoreConfig, keep_last_good, last_good,
 };
-use moonwa::model::{DeviceName, EventType, KeyHash, Secret};
+use moonwa::facade::model::{DeviceName, EventType, KeyHash, Secret};
 use proptest::prelude::*;
 
 const WHSEC: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";

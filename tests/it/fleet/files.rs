@@ -2,10 +2,10 @@
 
 use super::support::{Gateway, text_to, to};
 use anyhow::Result;
-use moonwa::model::{
+use moonwa::facade::model::{
     Content, EventType, MediaKind, MediaSource, MessageId, MessageStatus, SendRequest, Thumbnail,
 };
-use moonwa::whatsapp::WhatsAppError;
+use moonwa::facade::whatsapp::WhatsAppError;
 use moonwa_simulator::{Fault, InboxMessage, Phone, Simulator, wa};
 
 /// A file that begins with `head` and is long enough to be split.

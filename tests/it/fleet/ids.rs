@@ -2,9 +2,9 @@
 //! of one that is not.
 
 use anyhow::{Context, Result};
-use moonwa::model::{EventId, EventType, MessageId, UnixMillis};
-use moonwa::store::NewEvent;
-use moonwa::whatsapp::WhatsAppError;
+use moonwa::facade::model::{EventId, EventType, MessageId, UnixMillis};
+use moonwa::facade::store::NewEvent;
+use moonwa::facade::whatsapp::WhatsAppError;
 use moonwa_simulator::harness::eventually;
 use moonwa_simulator::{Fault, Simulator, wa};
 

@@ -2,7 +2,7 @@
 
 use super::support::Gateway;
 use anyhow::Result;
-use moonwa::model::EventType;
+use moonwa::facade::model::EventType;
 use moonwa_simulator::harness::eventually;
 use moonwa_simulator::{File, Phone, Simulator};
 use serde_json::{Value, json};

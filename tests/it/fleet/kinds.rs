@@ -6,11 +6,11 @@ use std::net::TcpListener;
 
 use super::support::{Gateway, text_to, to};
 use anyhow::Result;
-use moonwa::model::{
+use moonwa::facade::model::{
     Content, Degradation, DeviceState, EventType, Jid, MediaKind, MediaSource, MessageId,
     MessageStatus, PhoneNumber, Recipient, SendRequest, Stop,
 };
-use moonwa::whatsapp::WhatsAppError;
+use moonwa::facade::whatsapp::WhatsAppError;
 use moonwa_simulator::harness::eventually;
 use moonwa_simulator::{Fault, Simulator};
 
@@ -306,7 +306,7 @@ async fn whatsapps_own_endings_are_told_apart() -> Result<()> {
     assert!(
         matches!(
             waiting,
-            DeviceState::Reconnecting { why: moonwa::model::Disconnect::Server(503), .. }
+            DeviceState::Reconnecting { why: moonwa::facade::model::Disconnect::Server(503), .. }
         ),
         "{waiting:?}"
     );

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::support::{Gateway, config, name, text_to};
 use anyhow::Result;
-use moonwa::config::{DeviceConfig, Pace};
-use moonwa::model::{DeviceState, EventType, LoggedOut, MessageStatus, Pending, Stop};
+use moonwa::facade::config::{DeviceConfig, Pace};
+use moonwa::facade::model::{DeviceState, EventType, LoggedOut, MessageStatus, Pending, Stop};
 use moonwa_simulator::harness::eventually;
 use moonwa_simulator::{Entry, Simulator};
 
@@ -143,7 +143,7 @@ async fn linked_by_a_pair_code() -> Result<()> {
     let sim = Simulator::start().await?;
     let ann = sim.phone("628111000209", "Ann").await;
     let gateway = Gateway::start(&sim).await?;
-    let phone = moonwa::model::PhoneNumber::parse(ann.number(), None)?;
+    let phone = moonwa::facade::model::PhoneNumber::parse(ann.number(), None)?;
     gateway.device().pair_code(&phone).await?;
     let DeviceState::Linking(linking) = gateway.device().status().state else {
         panic!("not linking");

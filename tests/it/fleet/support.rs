@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use moonwa::config::DeviceConfig;
-use moonwa::model::{
+use moonwa::facade::config::DeviceConfig;
+use moonwa::facade::model::{
     Content, DeviceName, DeviceState, EventType, IdempotencyKey, Linking, MessageId, MessageStatus,
     Recipient, SendRequest, SentMessage, UnixMillis,
 };
-use moonwa::store::{Enqueued, Seq, Store, StoreOptions};
-use moonwa::task::Tasks;
-use moonwa::whatsapp::{DeviceHandle, Fleet, FleetOptions};
+use moonwa::facade::store::{Enqueued, Seq, Store, StoreOptions};
+use moonwa::facade::task::Tasks;
+use moonwa::facade::whatsapp::{DeviceHandle, Fleet, FleetOptions};
 use moonwa_simulator::harness::eventually;
 use moonwa_simulator::{Phone, Simulator};
 use serde_json::Value;

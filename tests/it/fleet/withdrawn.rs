@@ -6,7 +6,7 @@ use std::sync::mpsc;
 
 use super::support::{Gateway, name, text_to, to};
 use anyhow::{Context, Result};
-use moonwa::model::{Content, MediaKind, MediaSource, MessageStatus};
+use moonwa::facade::model::{Content, MediaKind, MediaSource, MessageStatus};
 use moonwa_simulator::Simulator;
 
 #[tokio::test]

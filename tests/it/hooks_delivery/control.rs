@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
-use moonwa::config::{Compat, EndpointConfig, Start};
-use moonwa::hooks::{HookError, ReplayFrom};
-use moonwa::model::{EventId, Secret, UnixMillis};
-use moonwa::store::{EndpointId, EndpointState, Seq};
+use moonwa::facade::config::{Compat, EndpointConfig, Start};
+use moonwa::facade::hooks::{HookError, ReplayFrom};
+use moonwa::facade::model::{EventId, Secret, UnixMillis};
+use moonwa::facade::store::{EndpointId, EndpointState, Seq};
 use sha2::Sha256;
 
 use super::fixture::{FAST, Gate, REAL, device, endpoint, refs, texts};

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use moonwa::config::EndpointConfig;
-use moonwa::model::UnixMillis;
-use moonwa::store::{EndpointState, Seq};
-use moonwa::task::Tasks;
+use moonwa::facade::config::EndpointConfig;
+use moonwa::facade::model::UnixMillis;
+use moonwa::facade::store::{EndpointState, Seq};
+use moonwa::facade::task::Tasks;
 
 use super::fixture::{FAST, Gate, REAL, device, endpoint, refs, texts};
 use super::receiver::{Answer, Hit, OK, Receiver};
@@ -151,8 +151,8 @@ async fn poison_in_a_row_is_parked_although_the_next_ones_are_poison_too() {
     assert_eq!(taken, ids_of_events(&good), "each once");
 }
 
-fn ids_of_events(ids: &[moonwa::model::EventId]) -> Vec<&str> {
-    ids.iter().map(moonwa::model::EventId::as_str).collect()
+fn ids_of_events(ids: &[moonwa::facade::model::EventId]) -> Vec<&str> {
+    ids.iter().map(moonwa::facade::model::EventId::as_str).collect()
 }
 
 /// The ladder is climbed far beyond the point where events are doubted.

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use moonwa::config::{DeviceConfig, EndpointConfig};
-use moonwa::hooks::{EndpointReport, Webhooks};
-use moonwa::model::{
+use moonwa::facade::config::{DeviceConfig, EndpointConfig};
+use moonwa::facade::hooks::{EndpointReport, Webhooks};
+use moonwa::facade::model::{
     DeviceName, Event, EventData, EventId, EventType, MessageData, Person, SentMessage, UnixMillis,
 };
-use moonwa::store::{NewEvent, Store, StoreOptions};
-use moonwa::task::Tasks;
+use moonwa::facade::store::{NewEvent, Store, StoreOptions};
+use moonwa::facade::task::Tasks;
 use tempfile::TempDir;
 
 use super::receiver::DEADLINE;

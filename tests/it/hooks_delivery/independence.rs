@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use moonwa::model::EventId;
+use moonwa::facade::model::EventId;
 use tokio_util::sync::CancellationToken;
 
 use super::fixture::{Gate, REAL, endpoint, refs, texts};

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use moonwa::config::{EndpointConfig, EventFilter, Format, Start};
-use moonwa::model::{EventId, EventType};
-use moonwa::store::Seq;
+use moonwa::facade::config::{EndpointConfig, EventFilter, Format, Start};
+use moonwa::facade::model::{EventId, EventType};
+use moonwa::facade::store::Seq;
 
 use super::fixture::{FAST, Gate, device, endpoint, message, refs, state_event, texts};
 use super::receiver::{Answer, Hit, OK, Receiver, at_first};
@@ -124,7 +124,7 @@ async fn passed_events_are_not_passed_again_after_a_restart() {
     gate.report(|report| report.cursor == 2).await;
     let dir = gate.close().await;
     let gate = Gate::open_in(dir, FAST, 64 * 1024 * 1024).await;
-    let id = moonwa::store::EndpointId::of(&device(), &hooks[0].url);
+    let id = moonwa::facade::store::EndpointId::of(&device(), &hooks[0].url);
     let cursor = gate.store.cursors().load(&id).await.unwrap().unwrap();
     assert_eq!(cursor.acked, Seq(2));
 }

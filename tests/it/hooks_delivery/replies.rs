@@ -1,8 +1,8 @@
 //! The reply in an answer.
 
-use moonwa::config::{EndpointConfig, Format};
-use moonwa::hooks::ReplayFrom;
-use moonwa::model::{Content, MediaKind, MessageStatus, Recipient};
+use moonwa::facade::config::{EndpointConfig, Format};
+use moonwa::facade::hooks::ReplayFrom;
+use moonwa::facade::model::{Content, MediaKind, MessageStatus, Recipient};
 
 use super::fixture::{FAST, Gate, device, endpoint};
 use super::receiver::{Answer, Receiver};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use moonwa::config::EndpointConfig;
-use moonwa::store::Seq;
+use moonwa::facade::config::EndpointConfig;
+use moonwa::facade::store::Seq;
 
 use super::fixture::{FAST, Gate, device, endpoint};
 use super::receiver::{Answer, Hit, OK, Receiver, at_first};
@@ -31,7 +31,7 @@ where
 }
 
 /// What an endpoint that failed for a while must have got: the first event again and again, then the second.
-fn assert_order_kept(what: &str, hits: &[Hit], ids: &[moonwa::model::EventId]) {
+fn assert_order_kept(what: &str, hits: &[Hit], ids: &[moonwa::facade::model::EventId]) {
     let got: Vec<&str> = hits.iter().map(Hit::id).collect();
     let mut wanted = vec![ids[0].as_str(); LONG + 1];
     wanted.push(ids[1].as_str());

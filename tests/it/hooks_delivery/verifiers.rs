@@ -7,8 +7,8 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use moonwa::config::{Compat, EndpointConfig};
-use moonwa::model::Secret;
+use moonwa::facade::config::{Compat, EndpointConfig};
+use moonwa::facade::model::Secret;
 
 use super::fixture::{FAST, Gate, endpoint};
 use super::receiver::{Hit, OK, Receiver};

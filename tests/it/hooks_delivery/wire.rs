@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use hyper::Version;
-use moonwa::config::EndpointConfig;
-use moonwa::task::Tasks;
+use moonwa::facade::config::EndpointConfig;
+use moonwa::facade::task::Tasks;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 

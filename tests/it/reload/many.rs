@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use anyhow::Result;
-use moonwa::config::Config;
+use moonwa::facade::config::Config;
 use moonwa_simulator::Simulator;
 use moonwa_simulator::harness::eventually;
 use serde_json::{Value, json};

@@ -1,0 +1,51 @@
+//! What tests, benchmarks and the sandbox use of the program beyond its command line, and nothing more. It is no interface
+//! for others and promises nothing.
+
+pub mod api {
+    pub use crate::api::{Api, LoginLink};
+}
+
+pub mod config {
+    pub use crate::config::{
+        AdminConfig, Compat, Config, Context, DeviceConfig, DeviceEdit, Durability, Edit,
+        EditError, EndpointConfig, EndpointEdit, EventFilter, Format, KeyConfig, Loaded, LogConfig,
+        MediaConfig, Notice, Others, OutboxConfig, Pace, Rejected, ReloadHandle, ReloadMailbox,
+        ReloadOutcome, ReloadReport, Revision, SAMPLE, Scope, ServerConfig, Start, StoreConfig,
+        Trigger, Watcher, keep_last_good, last_good,
+    };
+}
+
+pub mod hooks {
+    pub use crate::hooks::{EndpointReport, HookError, ReplayFrom, Webhooks};
+}
+
+pub mod model {
+    pub use crate::model::{
+        Content, Degradation, DeviceName, DeviceState, Disconnect, Event, EventData, EventId,
+        EventType, IdempotencyKey, Jid, KeyHash, Linking, LoggedOut, MediaKind, MediaSource,
+        MessageData, MessageId, MessageStatus, Pending, Person, PhoneNumber, Recipient, Secret,
+        SendRequest, SentMessage, Stop, Thumbnail, UnixMillis,
+    };
+}
+
+pub mod reload {
+    pub use crate::reload::Reloader;
+}
+
+pub mod store {
+    pub use crate::store::{
+        EndpointId, EndpointState, Enqueued, NewEvent, Seq, Store, StoreOptions,
+    };
+}
+
+pub mod task {
+    pub use crate::task::Tasks;
+}
+
+pub mod telemetry {
+    pub use crate::telemetry::Log;
+}
+
+pub mod whatsapp {
+    pub use crate::whatsapp::{DeviceHandle, Fleet, FleetOptions, WhatsAppError};
+}
