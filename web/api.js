@@ -83,6 +83,31 @@ export function upload(path, form, headers, progress) {
 	});
 }
 
+/**
+ * Asks just so, for a person who tries the API: gives the status and the text of any answer.
+ * @param {string} method
+ * @param {string} path
+ * @param {string} [json]
+ */
+export async function rawCall(method, path, json) {
+	const headers = json === undefined ? {} : { "content-type": "application/json" };
+	try {
+		const answer = await fetch(path, { method, headers, body: json });
+		return { status: answer.status, text: pretty(await answer.text()) };
+	} catch {
+		throw new ApiProblem(0, {});
+	}
+}
+
+/** JSON in lines; any other text as it is. */
+function pretty(text) {
+	try {
+		return JSON.stringify(JSON.parse(text), null, 1);
+	} catch {
+		return text;
+	}
+}
+
 /** The JSON of a good answer; of any other an `ApiProblem` is thrown. */
 function settle(status, text, path) {
 	let body = null;

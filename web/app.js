@@ -1,12 +1,13 @@
 // Start: session, live stream, the frame, and in it the view that the address names. A view gives a
 // function that says what there shall be, and it is asked again whenever something changed.
 import { get, post } from "./api.js";
-import { el, hear, icon, logo, patch, redrawDrawer, tool } from "./dom.js";
+import { button, el, h1, icon, logo, patch, tool } from "./dom.js";
 import { language, speak, t } from "./i18n.js";
 import { connect, disconnect } from "./live.js";
-import { changed, news, replaceAll, state } from "./state.js";
+import { hear, leaveToast, redrawDrawer } from "./overlay.js";
+import { changed, news, put, replaceAll, state } from "./state.js";
 import devices from "./view/devices.js";
-import login from "./view/login.js";
+import login, { loginAgain } from "./view/login.js";
 
 const app = document.getElementById("app");
 const root = document.documentElement;
@@ -50,6 +51,12 @@ function tools() {
 			{ lang: other, click: switchLanguage, "aria-label": t("lang.switch") },
 			other.toUpperCase(),
 		),
+		view &&
+			el(
+				"a.btn.quiet.icon.narrow",
+				{ href: "#/api", "aria-label": t("nav.api"), title: t("nav.api") },
+				icon("api"),
+			),
 		tool("theme", t("theme"), switchTheme),
 		view && tool("leave", t("leave"), signOut),
 	);
@@ -117,8 +124,35 @@ function signedOut() {
 	draw();
 }
 
+/**
+ * What lies on the page: hidden, not taken away, while somebody signs in again.
+ * @returns {any[]}
+ */
+const parts = () => [app, ...document.querySelectorAll("dialog.drawer")];
+
+function loginEnded() {
+	if (!state.session || state.session.role === "none") return;
+	disconnect();
+	state.session.role = "none";
+	// A code is a login secret.
+	for (const device of state.devices.values()) put({ ...device, linking: null });
+	for (const part of parts()) part.hidden = true;
+	loginAgain(goOn);
+}
+
+function goOn(session) {
+	state.session = session;
+	for (const part of parts()) part.hidden = false;
+	connect();
+	// Its stream has ended too, and nothing is typed there.
+	if (view.entry === "messages") return route();
+}
+
 /** Counts the views that were asked for: of two, the later one is shown. */
 let turn = 0;
+
+/** After so long without an answer a view is worth a sign that it is on its way. */
+const SLOW = 200;
 
 /** @param {Event} [event] absent at the start */
 async function route(event) {
@@ -127,16 +161,45 @@ async function route(event) {
 	const entry = NAV.includes(name) ? name : "devices";
 	const file = entry === "devices" && rest[0] ? "device" : entry;
 	const mine = ++turn;
-	// What is not needed at once is fetched when it is.
-	const make = file === "devices" ? devices : (await import(`./view/${file}.js`)).default;
+	const make = await load(file);
 	if (mine !== turn) return;
 	view?.end.abort();
 	const end = new AbortController();
 	view = { entry, address: location.hash, end, draw: make(end.signal, ...rest) };
+	leaveToast();
 	draw();
 	scrollTo(0, 0);
 	// After a click on a link a screen reader goes on at the new view's title.
 	if (event) app.querySelector("h1").focus({ preventScroll: true });
+	preload();
+}
+
+/** What makes a view: fetched when it is needed first, unless that was done ahead. */
+async function load(file) {
+	if (file === "devices") return devices;
+	const slow = setTimeout(() => root.classList.add("slow"), SLOW);
+	try {
+		return (await import(`./view/${file}.js`)).default;
+	} catch {
+		return () => notLoaded;
+	} finally {
+		clearTimeout(slow);
+		root.classList.remove("slow");
+	}
+}
+
+const notLoaded = () => [
+	h1(t("view_failed")),
+	el("p", t("error.offline")),
+	el(
+		"p",
+		button("", "again", t("reload"), () => location.reload()),
+	),
+];
+
+/** Fetches the other views once the first is there, so that they show without the server too. */
+function preload() {
+	for (const file of ["device", "settings", ...NAV]) import(`./view/${file}.js`).catch(() => {});
 }
 
 /** The status of each device that a screen reader heard last. */
@@ -155,7 +218,7 @@ news.addEventListener("changed", () => {
 	if (state.session) draw();
 });
 addEventListener("hashchange", route);
-addEventListener("signed-out", signedOut);
+addEventListener("signed-out", loginEnded);
 
 try {
 	// index.html has asked already.

@@ -43,6 +43,19 @@ function set(element, attributes) {
 
 const keyOf = (node) => node?.dataset?.key;
 
+/**
+ * Notes about what did not work. They stand beside what was pressed, and a redraw passes them over.
+ * @type {WeakSet<Node>}
+ */
+const problems = new WeakSet();
+
+/** That node, or the first after it that a view asked for. */
+function drawn(node) {
+	let place = node;
+	while (place && problems.has(place)) place = place.nextSibling;
+	return place ?? null;
+}
+
 /** Makes what is inside an element like what is given; `data-key` tells one of many. */
 export function patch(parent, ...inside) {
 	const wanted = inside.flat(9).map(nodeOf);
@@ -51,10 +64,10 @@ export function patch(parent, ...inside) {
 	for (const [key, child] of known) {
 		if (key && !keys.has(key)) child.remove();
 	}
-	let place = parent.firstChild;
+	let place = drawn(parent.firstChild);
 	for (const fresh of wanted) place = patchOne(parent, place, fresh, known);
 	while (place) {
-		const next = place.nextSibling;
+		const next = drawn(place.nextSibling);
 		place.remove();
 		place = next;
 	}
@@ -65,7 +78,7 @@ function patchOne(parent, place, fresh, known) {
 	const key = keyOf(fresh);
 	// An element with a key is not used for one without.
 	const old = key ? known.get(key) : keyOf(place) ? null : place;
-	const next = (old === place ? place?.nextSibling : place) ?? null;
+	const next = old === place ? drawn(place?.nextSibling) : place;
 	if (old && old.nodeName === fresh.nodeName) {
 		if (old !== place) parent.insertBefore(old, place);
 		update(old, fresh);
@@ -114,18 +127,39 @@ function dispatch(kind, event) {
 	else action(event);
 }
 
-/** What a button does; while it does it the button is busy, and a failure is told. */
+/** What a button does; while it does it the button is busy, and a failure is told beside it. */
 async function press(element, action, event) {
 	event.preventDefault();
 	if (element.ariaBusy) return;
 	element.ariaBusy = "true";
+	forgive(element);
 	try {
 		await action(event);
 	} catch (error) {
-		tell(explain(error), true);
+		// Of a login that has ended the login dialog tells.
+		if (error.status !== 401) complain(element, explain(error));
 	} finally {
 		element.ariaBusy = null;
 	}
+}
+
+/** The note about each thing that did not work. */
+const complaints = new WeakMap();
+
+/** Says what did not work, beside the button that was pressed or the field that is wrong. */
+export function complain(element, text) {
+	forgive(element);
+	const note = el("p.note.bad", { role: "alert" }, text);
+	problems.add(note);
+	complaints.set(element, note);
+	if (element instanceof HTMLFormElement) element.append(note);
+	else (element.closest("label, .row, .head, .acts") ?? element).after(note);
+	note.scrollIntoView({ block: "nearest" });
+}
+
+/** Takes back what was said about it. */
+export function forgive(element) {
+	complaints.get(element)?.remove();
 }
 
 /** Words for an error. */
@@ -133,7 +167,7 @@ export function explain(error) {
 	if (!(error instanceof ApiProblem)) throw error;
 	const { errors = [], retry_after: n, detail } = error.body;
 	const other = t("error.other", { detail: detail ?? error.code });
-	const text = say("error", error.code, { n }, other);
+	const text = say("error", error.code, { n, host: location.host }, other);
 	const [first] = errors;
 	return first ? `${text} (${first.path}: ${first.msg})` : text;
 }
@@ -166,9 +200,6 @@ export const button = (look, sign, words, click) =>
 /** A button with an icon alone. */
 export const tool = (sign, label, click) =>
 	el("button.quiet.icon", { type: "button", click, "aria-label": label, title: label }, icon(sign));
-
-export const copyButton = (text, look = ".quiet") =>
-	button(look, "copy", t("copy"), () => copy(text));
 
 export const details = (summary, ...inside) => el("details", el("summary", summary), inside);
 
@@ -223,29 +254,6 @@ function control(kind, value, attributes) {
 	return el("select", attributes, kind.map(option));
 }
 
-const toast = document.getElementById("say");
-let toastTimer = 0;
-
-/**
- * Says something once, to eyes and to screen readers.
- * @param {string} text
- * @param {boolean} [bad]
- */
-export function tell(text, bad = false) {
-	toast.className = bad ? "bad" : "";
-	// What lies outside an open dialog is neither seen nor heard.
-	const dialog = [...document.querySelectorAll("dialog[open]")].pop();
-	(dialog ?? document.body).append(toast);
-	toast.replaceChildren(icon(bad ? "alert" : "ok"), text);
-	clearTimeout(toastTimer);
-	toastTimer = setTimeout(() => toast.replaceChildren(), bad ? 9000 : 5000);
-}
-
-/** For screen readers alone: who sees the page sees the change itself. */
-export function hear(text) {
-	document.getElementById("hear").textContent = text;
-}
-
 /** A time that keeps itself true. */
 export const ago = (iso) =>
 	iso && el("time.num", { datetime: iso, title: clock(iso) }, relative(iso));
@@ -253,86 +261,3 @@ export const ago = (iso) =>
 setInterval(() => {
 	for (const time of document.querySelectorAll("time")) patch(time, relative(time.dateTime));
 }, 1000);
-
-/** Shows a dialog, which is gone once closed. */
-function showModal(dialog, closed) {
-	dialog.onclose = () => {
-		// The toast may have been shown in it.
-		document.body.append(toast);
-		dialog.remove();
-		closed(dialog.returnValue);
-	};
-	document.body.append(dialog);
-	dialog.showModal();
-}
-
-/**
- * Asks, and tells whether the person said yes.
- * @param {string} title
- * @param {string} body
- * @param {string} yes what the button says
- * @param {string} look the button's classes
- * @param {any} [extra] what else stands in the dialog
- * @returns {Promise<boolean>}
- */
-export function ask(title, body, yes, look, extra) {
-	const no = el("button", { value: "" }, t("cancel"));
-	const answers = el(".row.end", no, el(`button${look}`, { value: "yes" }, yes));
-	const form = el(
-		"form.stack",
-		{ method: "dialog" },
-		el("h2", { id: "asked" }, title),
-		el("p", body),
-		extra,
-		answers,
-	);
-	return new Promise((resolve) => {
-		showModal(el("dialog.ask", { "aria-labelledby": "asked" }, form), (answer) =>
-			resolve(answer === "yes"),
-		);
-		no.focus();
-	});
-}
-
-/** How to draw the open drawer again. */
-let drawDrawer = () => {};
-
-/** Draws what lies over the page again. */
-export const redrawDrawer = () => drawDrawer();
-
-/** A form that slides in; `draw` says what is in it. */
-export function drawer(title, draw, closed) {
-	const body = el("div");
-	const close = tool("x", t("close"), () => dialog.close());
-	const dialog = el(
-		"dialog.drawer",
-		{ "aria-label": title },
-		el(".head", el("h2", title), close),
-		body,
-	);
-	dialog.onmousedown = ({ x }) => {
-		if (x < dialog.offsetLeft) dialog.close();
-	};
-	drawDrawer = () => patch(body, draw());
-	drawDrawer();
-	showModal(dialog, () => {
-		drawDrawer = () => {};
-		closed();
-	});
-	return dialog;
-}
-
-export async function copy(text) {
-	if (navigator.clipboard) await navigator.clipboard.writeText(text);
-	else copyWithoutClipboard(text);
-	tell(t("copied"));
-}
-
-/** Plain http on a home network has no clipboard API. */
-function copyWithoutClipboard(text) {
-	const area = el("textarea.sr", text);
-	toast.before(area);
-	area.select();
-	document.execCommand("copy");
-	area.remove();
-}

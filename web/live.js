@@ -58,6 +58,7 @@ export function disconnect() {
 function reached() {
 	clearTimeout(lostTimer);
 	lostTimer = 0;
+	state.asOf = null;
 	state.lost = false;
 	changed();
 }
@@ -68,6 +69,9 @@ function lost() {
 }
 
 function unreachable() {
+	// From now on the states are what they were; that shows at once.
+	state.asOf ??= Date.now();
+	changed();
 	lostTimer ||= setTimeout(lost, SILENCE);
 	if (source?.readyState !== EventSource.CLOSED) return;
 	// The browser gave up on an HTTP error, and does not say which: the session may have ended.

@@ -49,7 +49,12 @@ export const state = {
 	config: null,
 	/** Whether the devices are known. */
 	ready: false,
-	/** Whether moonwa is out of reach. */
+	/**
+	 * Since when what is known may be old, because moonwa does not answer.
+	 * @type {number | null}
+	 */
+	asOf: null,
+	/** Whether moonwa has been out of reach for so long that it is worth a banner. */
 	lost: false,
 };
 

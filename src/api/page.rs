@@ -20,11 +20,17 @@ use crate::config::Config;
 #[folder = "$CARGO_MANIFEST_DIR/web"]
 struct Files;
 
+const HTML: &str = "text/html; charset=utf-8";
+const SVG: &str = "image/svg+xml";
+
+/// What a browser shows as a document, in which something could be executed.
+const DOCUMENTS: [&str; 2] = [HTML, SVG];
+
 const TYPES: &[(&str, &str)] = &[
-    ("html", "text/html; charset=utf-8"),
+    ("html", HTML),
     ("js", "text/javascript; charset=utf-8"),
     ("css", "text/css; charset=utf-8"),
-    ("svg", "image/svg+xml"),
+    ("svg", SVG),
     ("json", "application/json"),
 ];
 
@@ -74,9 +80,12 @@ pub(crate) fn serve(head: &Parts, config: &Config, path: &str) -> Result<Respons
     headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS"));
     // A file keeps its name when it changes, so a browser has to ask every time, and mostly gets a 304.
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
-    let opener = HeaderName::from_static("cross-origin-opener-policy");
-    headers.insert(opener, HeaderValue::from_static("same-origin"));
+    // What can be a document has the policy; a script or a style sheet obeys that of the document it is part of.
+    if DOCUMENTS.contains(&content_type) {
+        headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+        let opener = HeaderName::from_static("cross-origin-opener-policy");
+        headers.insert(opener, HeaderValue::from_static("same-origin"));
+    }
     Ok(response)
 }
 

@@ -158,6 +158,34 @@ fn every_word_asked_for_exists_and_every_word_is_asked_for() {
     }
 }
 
+/// What openapi.json lets a field of a schema be.
+fn choices(schema: &str) -> Vec<String> {
+    let text = fs::read_to_string(web().join("openapi.json")).unwrap();
+    let book: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let list = book.pointer(&format!("/components/schemas/{schema}/enum")).unwrap();
+    serde_json::from_value(list.clone()).unwrap()
+}
+
+#[test]
+fn every_code_of_the_server_has_words_in_both_languages() {
+    let words = words();
+    let all = [
+        ("error", "Problem/properties/code"),
+        ("attempt", "DeliveryCode"),
+        ("progress", "MessageStatus"),
+    ];
+    for (family, schema) in all {
+        let codes = choices(schema);
+        assert!(codes.len() > 5, "{schema} was not read");
+        for code in codes {
+            assert!(
+                words.contains_key(&format!("{family}.{code}")),
+                "no words for {family}.{code}"
+            );
+        }
+    }
+}
+
 #[test]
 fn text_only_enters_as_text() {
     for (name, script) in scripts() {

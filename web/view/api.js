@@ -1,24 +1,48 @@
 // The API as openapi.json describes it: a line for each request, and all about it once opened.
 import { get } from "../api.js";
-import { code, copyButton, el, h1, icon, muted, pre } from "../dom.js";
-import { t } from "../i18n.js";
-import { changed } from "../state.js";
+import { code, el, empty, explain, h1, icon, input, muted } from "../dom.js";
+import { say, t } from "../i18n.js";
+import { changed, state } from "../state.js";
+import { makeOperation, operationsOf } from "./operation.js";
+import { chosen } from "./status.js";
 
-/** How many levels of fields within fields are shown. */
-const DEEP = 5;
+/** In the order in which people need them; others follow. */
+const GROUPS = [
+	"messages",
+	"compat",
+	"webhooks",
+	"events",
+	"lookups",
+	"linking",
+	"devices",
+	"config",
+];
 
 export default function reference() {
-	const opened = new Set();
+	/** The requests that were opened, and how each is drawn. */
+	const opened = new Map();
 	let groups = [];
 	let wanted = "";
+	let device = chosen(undefined)?.name;
+	let problem = null;
 
-	get("openapi.json").then((book) => {
-		groups = Object.entries(Object.groupBy(operationsOf(book), ({ tags }) => tags[0]));
+	async function load() {
+		try {
+			const operations = operationsOf(await get("openapi.json"));
+			groups = inOrder(Object.groupBy(operations, ({ tags }) => tags[0]));
+		} catch (error) {
+			problem = explain(error);
+		}
 		changed();
-	});
+	}
+	load();
 
 	function search({ target }) {
 		wanted = target.value.trim().toLowerCase();
+		changed();
+	}
+	function chooseDevice({ target }) {
+		device = target.value;
 		changed();
 	}
 	const matches = ({ path, method, summary }) =>
@@ -28,15 +52,15 @@ export default function reference() {
 		const { path, method, summary } = operation;
 		const name = `${method} ${path}`;
 		const toggle = ({ target }) => {
-			if (!target.open) return;
-			opened.add(name);
+			if (!target.open || opened.has(name)) return;
+			opened.set(name, makeOperation(operation));
 			changed();
 		};
 		return el(
 			"details",
 			{ toggle, "data-key": name },
 			el("summary", el(`b.verb.${method}`, method.toUpperCase()), code(path), muted(summary)),
-			opened.has(name) && whole(operation),
+			opened.get(name)?.(device ?? ""),
 		);
 	}
 
@@ -46,112 +70,40 @@ export default function reference() {
 		return el(
 			"section.card.ops",
 			{ lang: "en", "data-key": tag },
-			el("h2", tag),
+			el("h2", say("api.group", tag)),
 			matching.map(line),
 		);
 	}
 
-	return () => [
-		el(
-			".head",
-			el("div", h1(t("nav.api")), el("p.muted", t("api.why"))),
-			el("a.btn", { href: "openapi.json" }, icon("api"), "openapi.json"),
-		),
-		el(
-			"label.find",
-			el("span.sr", t("api.find")),
-			el("input", { type: "search", placeholder: t("api.find"), input: search }),
-		),
-		groups.map(group).filter(Boolean),
-	];
-}
-
-/** Every request that openapi.json describes. */
-const operationsOf = (book) =>
-	Object.entries(book.paths).flatMap(([path, methods]) =>
-		Object.entries(methods).map(([method, about]) => ({ book, path, method, ...about })),
-	);
-
-/** What a place in openapi.json says, also where it points elsewhere. */
-function resolve(book, value) {
-	if (!value?.$ref) return value ?? {};
-	const keys = value.$ref.slice(2).split("/");
-	return resolve(
-		book,
-		keys.reduce((place, key) => place[key], book),
-	);
-}
-
-/** A schema's type in few words. */
-function typeOf(book, schema) {
-	const { type, oneOf, anyOf = oneOf, items, enum: words } = resolve(book, schema);
-	if (words) return words.map((word) => JSON.stringify(word)).join(" | ");
-	if (items) return `${typeOf(book, items)}[]`;
-	if (type) return [type].flat().join(" | ");
-	return anyOf?.map((one) => typeOf(book, one)).join(" | ") ?? "object";
-}
-
-/** The fields of a schema, and theirs. */
-function fields(book, schema, depth = 1) {
-	const whole = resolve(book, schema);
-	const { properties = {}, required = [] } = resolve(book, whole.items ?? whole);
-	const all = Object.entries(properties);
-	if (depth >= DEEP || !all.length) return null;
-	const line = ([name, one]) => {
-		const { description } = resolve(book, one);
-		return field(book, name, one, required.includes(name), description, depth + 1);
+	return () => {
+		const names = [...state.devices.values()].map(({ name, label }) => [name, label || name]);
+		return [
+			el(
+				".head",
+				el("div", h1(t("nav.api")), el("p.muted", t("api.why"))),
+				el("a.btn", { href: "openapi.json" }, icon("api"), "openapi.json"),
+			),
+			el(
+				".row.filters",
+				el(
+					"label.find",
+					el("span.sr", t("api.find")),
+					el("input", { type: "search", placeholder: t("api.find"), input: search }),
+				),
+				names.length > 0 &&
+					input(t("nav.devices"), null, names, { value: device, change: chooseDevice }),
+			),
+			problem && empty("alert", t("view_failed"), problem),
+			groups.map(group).filter(Boolean),
+		];
 	};
-	return el("ul.tree", all.map(line));
 }
 
-function field(book, name, schema, needed, text, depth) {
-	return el(
-		"li",
-		code(name),
-		" ",
-		muted(typeOf(book, schema), needed && ` · ${t("api.needed")}`),
-		" ",
-		text,
-		fields(book, schema, depth),
-	);
-}
-
-/** The bodies of a request or an answer, by their kind. */
-const bodies = (book, content = {}) =>
-	Object.entries(content).map(([kind, { schema }]) => [el("p", code(kind)), fields(book, schema)]);
-
-/** Everything about one request: its parameters, its body, its answers, and how to ask. */
-function whole(operation) {
-	const { book, description, parameters = [], requestBody, responses } = operation;
-	const parameter = ({ name, schema, required, in: place, description = "" }) =>
-		field(book, name, schema, required, `${place}. ${description}`, DEEP);
-	const answer = ([status, value]) => {
-		const { description, content } = resolve(book, value);
-		// All refusals have the same fields: they are told once, at the answer for what is not named.
-		const refusal = /^[45]/.test(status);
-		return [el("p", el("b", status), " ", description), !refusal && bodies(book, content)];
-	};
-	const given = parameters.map((one) => parameter(resolve(book, one)));
-	const curl = curlOf(operation);
-	return el(
-		".stack.op",
-		el("p", description),
-		given.length > 0 && [el("h3", t("api.given")), el("ul.tree", given)],
-		requestBody && [el("h3", "Body"), bodies(book, requestBody.content)],
-		el("h3", t("api.answers")),
-		Object.entries(responses).map(answer),
-		pre(curl),
-		copyButton(curl),
-	);
-}
-
-function curlOf({ method, path, security, requestBody }) {
-	const url = decodeURI(new URL(path.slice(1), document.baseURI).href);
-	const json = requestBody?.content["application/json"];
-	const parts = [
-		`curl -X ${method.toUpperCase()} '${url}'`,
-		security?.length !== 0 && "-H 'Authorization: Bearer API_KEY'",
-		json && "-H 'Content-Type: application/json' -d '{…}'",
-	];
-	return parts.filter(Boolean).join(" \\\n  ");
+/**
+ * The groups in their order; sending a message comes first.
+ * @param {Record<string, any>} byTag
+ */
+function inOrder(byTag) {
+	const rank = ([tag, _operations]) => (GROUPS.includes(tag) ? GROUPS.indexOf(tag) : GROUPS.length);
+	return Object.entries(byTag).sort((one, other) => rank(one) - rank(other));
 }

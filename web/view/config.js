@@ -1,7 +1,8 @@
 // What moonwa made of its file: the last reload, its problems, what a new one would do, what runs.
 import { get, post } from "../api.js";
-import { ago, button, code, copyButton, el, facts, h1, icon, lines, pre, tell } from "../dom.js";
+import { ago, button, code, details, el, facts, h1, icon, lines, muted, pre } from "../dom.js";
 import { say, t } from "../i18n.js";
+import { copyButton, tell } from "../overlay.js";
 import { changed, state } from "../state.js";
 
 export default function config() {
@@ -12,7 +13,6 @@ export default function config() {
 
 	async function reload() {
 		state.config = await post("v1/config/reload");
-		plan = null;
 		changed();
 		tell(t(`config.${state.config.outcome}`), state.config.outcome === "rejected");
 	}
@@ -37,6 +37,8 @@ export default function config() {
 		if (report.at !== loadedAt) {
 			loadedAt = report.at;
 			loadRunning();
+			// What is told first is what would change now. Who looks only learns it from the button.
+			askForPlan().catch(() => {});
 		}
 		return [
 			el(
@@ -48,15 +50,16 @@ export default function config() {
 					button("", "again", t("config.reload"), reload),
 				),
 			),
-			report.outcome && lastReload(report),
 			plan && planned(plan),
+			report.outcome && lastReload(report),
 			el(
-				"section.card.stack",
-				el(".head", el("h2", t("config.running")), copyButton(running)),
-				el("p.hint", t("config.masked")),
-				pre(running),
+				"section.card",
+				details(
+					t("config.running"),
+					el(".head", el("p.hint", t("config.masked")), copyButton(running)),
+					pre(running),
+				),
 			),
-			el("a.small", { href: "#/api" }, t("nav.api")),
 		];
 	};
 }
@@ -81,14 +84,40 @@ function lastReload({ outcome, at, revision, trigger, problems, warnings, change
 }
 
 /** What a reload would do. */
-function planned({ outcome, problems, lines: changes }) {
+function planned({ outcome, problems, diff }) {
 	const title = outcome === "applied" ? "config.would" : `config.${outcome}`;
+	const changes = diff ? changesOf(diff) : [];
 	return el(
 		"section.card.stack",
 		{ role: "status" },
 		el("h2", t(title)),
-		lines([...problems.map(note("alert")), ...changes.map((line) => code(line))]),
+		problems.length > 0 && lines(problems.map(note("alert"))),
+		diff?.mass_removal && el("p.note.wait", t("config.diff.mass")),
+		changes.length > 0 && el("ul.diff", changes.map(change)),
 	);
+}
+
+const LOOK = { "+": "good", "-": "failed", "~": "changed", "!": "changed" };
+
+const change = ([sign, what, more]) =>
+	el(`li.${LOOK[sign]}`, el("b", sign), code(what), more && muted(more));
+
+/** A plan's changes: a sign, what changes, and what to know about it. */
+function changesOf({ devices, webhooks, keys, needs_restart }) {
+	const device = (name) => t("config.diff.device", { device: name });
+	const webhook = (hook) => t("config.diff.webhook", hook);
+	const effect = ({ keys, reconnects }) =>
+		`${keys.join(", ")} · ${t(reconnects ? "config.diff.reconnects" : "config.diff.stays")}`;
+	return [
+		...needs_restart.map((key) => ["!", key, t("config.diff.restart")]),
+		...keys.map((key) => ["~", key]),
+		...devices.added.map((name) => ["+", device(name)]),
+		...devices.changed.map((one) => ["~", device(one.device), effect(one)]),
+		...devices.removed.map((name) => ["-", device(name)]),
+		...webhooks.added.map((hook) => ["+", webhook(hook)]),
+		...webhooks.changed.map((hook) => ["~", webhook(hook), hook.keys.join(", ")]),
+		...webhooks.removed.map((hook) => ["-", webhook(hook)]),
+	];
 }
 
 const note =

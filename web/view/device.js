@@ -1,28 +1,17 @@
 // One device: its state, what to do about it, and its details once it is linked.
 import { pathOf, post } from "../api.js";
-import {
-	ago,
-	ask,
-	button,
-	code,
-	el,
-	empty,
-	facts,
-	h1,
-	icon,
-	lines,
-	muted,
-	tell,
-	tool,
-} from "../dom.js";
+import { ago, button, code, el, empty, facts, h1, icon, lines, muted, tool } from "../dom.js";
 import { phone, t } from "../i18n.js";
+import { ask, tell } from "../overlay.js";
 import { put, state } from "../state.js";
-import { loading, openSettings } from "./devices.js";
+import { loading, openSettings, remove } from "./devices.js";
 import link from "./link.js";
-import { badge, hookState, why } from "./status.js";
+import { asOf, badge, hookState, why } from "./status.js";
 
 const UNLINKED = ["pending", "linking", "logged_out"];
 const NOTE = { CONNECTED: "wait", DISCONNECTED: "bad" };
+/** What ended a linking that nobody cancelled. */
+const LINK_FAILED = ["link_failed", "qr_expired", "refused", "outdated", "banned", "unreachable"];
 
 /** Whether there is a link to make before there are details to show. */
 const needsLink = ({ state, phone }) => UNLINKED.includes(state) || (state === "stopped" && !phone);
@@ -41,11 +30,14 @@ export default function device(signal, name) {
 		return [
 			back,
 			head(device),
-			device.reason && el(`p.note.${NOTE[device.status]}`, why(device)),
+			device.reason && el(`p.note.${noteLook(device)}`, why(device)),
 			unlinked ? drawLink(device) : linked(device),
 		];
 	};
 }
+
+const noteLook = ({ status, state, reason }) =>
+	state !== "linking" && LINK_FAILED.includes(reason) ? "bad" : (NOTE[status] ?? "");
 
 const missing = (name) =>
 	empty("devices", t("device.missing", { device: name }), t("device.missing_why"));
@@ -54,7 +46,7 @@ function head(device) {
 	const { name, label } = device;
 	return el(
 		".head",
-		el("div", h1(label || name), el("p.row", badge(device), code(name))),
+		el("div", h1(label || name), el("p.row", badge(device), code(name), muted(asOf()))),
 		el(
 			".acts",
 			tool("gear", t("settings"), () => openSettings(name)),
@@ -63,14 +55,9 @@ function head(device) {
 	);
 }
 
-async function remove(name) {
-	const settings = await import("./settings.js");
-	await settings.remove(name);
-}
-
 function linked(device) {
 	return el(
-		".stack",
+		".two.uneven",
 		el("section.card.stack", deviceFacts(device), commands(device)),
 		el("section.card.stack", webhooks(device)),
 	);

@@ -1,8 +1,10 @@
 // The Device list: cards on a phone, a table on a desktop.
-import { ago, button, code, el, empty, h1, icon, tool } from "../dom.js";
+import { pathOf, post } from "../api.js";
+import { ago, button, code, el, h1, icon, tool } from "../dom.js";
 import { phone, t } from "../i18n.js";
-import { changed, state } from "../state.js";
-import { badge, health, why } from "./status.js";
+import { changed, put, state } from "../state.js";
+import firstRun from "./first_run.js";
+import { asOf, badge, health, why } from "./status.js";
 
 /** With more devices than this there is a search. */
 const MANY = 8;
@@ -11,6 +13,12 @@ const MANY = 8;
 export async function openSettings(name) {
 	const { settings } = await import("./settings.js");
 	await settings(name);
+}
+
+/** Asks whether to delete a device, and does it. */
+export async function remove(name) {
+	const settings = await import("./settings.js");
+	await settings.remove(name);
 }
 
 /** What stands there until the first answer. */
@@ -37,6 +45,7 @@ export default function devices() {
 				button(".primary", "plus", "Add Device", () => openSettings(null)),
 			),
 			(all.length > MANY || wanted) && searchField(search),
+			firstRun(openSettings),
 			list(all, all.filter(matches)),
 		];
 	};
@@ -52,8 +61,8 @@ const searchField = (search) =>
 function list(all, shown) {
 	if (shown.length) return table(shown);
 	if (!state.ready) return loading();
-	if (all.length) return el("p.muted", t("devices.nothing"));
-	return empty("devices", t("devices.none"), t("devices.none_why"));
+	// Of a first device the steps above tell.
+	return all.length ? el("p.muted", t("devices.nothing")) : null;
 }
 
 const HEADS = ["Session Name", "status", "number", "nav.webhooks", "devices.last", "settings"];
@@ -82,19 +91,36 @@ function row(device) {
 			el("a.stretch", { href: `#/devices/${name}` }, called),
 			code(name),
 		),
-		cell("state", badge(device), el("span.why", proof(device))),
+		cell("state", badge(device), el("span.why", proof(device)), nextStep(device)),
 		cell(device.phone ? "num" : "none", device.phone ? phone(device.phone) : "–"),
 		cell(webhooks.length ? "" : "none", health(webhooks)),
 		cell("last", last("in", last_in), last("out", last_out)),
 		cell(
 			"do",
 			tool("gear", t("settings_of", { device: called }), () => openSettings(name)),
+			tool("bin", t("delete_of", { device: called }), () => remove(name)),
 		),
 	);
 }
 
-/** A green badge alone could lie: it carries the age of its proof. */
+/** The button for what a person can do about a device that is not connected. */
+function nextStep({ name, state, reason }) {
+	const command = (what) => async () => put(await post(pathOf(name, what)));
+	if (state === "reconnecting") {
+		return button(".small", "again", t("reconnect"), command("reconnect"));
+	}
+	const stopped = ["pending", "logged_out", "stopped"].includes(state);
+	if (!stopped || reason === "disabled") return null;
+	return button(".small.primary", "", "START SESSION", async () => {
+		await command("start")();
+		location.hash = `#/devices/${name}`;
+	});
+}
+
+/** A green badge alone could lie: it carries the age of its proof. Of `pending` the button says enough. */
 function proof(device) {
+	if (state.asOf) return asOf();
+	if (device.state === "pending") return null;
 	const reason = why(device);
 	if (reason) return reason;
 	return device.proof_at && [t("devices.proof"), " ", ago(device.proof_at)];

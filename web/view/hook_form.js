@@ -1,7 +1,8 @@
 // The part of the settings form about webhooks: four of them, each an address and the rest once it
 // has one. A field's name is the webhook's place, a space, and the key in moonwa.toml: "0 url".
-import { button, copy, details, el, input } from "../dom.js";
+import { button, details, el, input, muted } from "../dom.js";
 import { say, t } from "../i18n.js";
+import { copy } from "../overlay.js";
 import { EVENTS, wholeAttempt } from "./status.js";
 
 /** The places of the webhooks, from zero. */
@@ -13,20 +14,26 @@ const FORMATS = [
 	["moonwa", "moonwa: message, from, isGroup, isMe"],
 ];
 
-/** One of the four webhooks. */
-export function hookSection(n, hook, { open, test, tested }) {
+/**
+ * One of the four webhooks: a line that opens.
+ * @param {number} n
+ * @param {any} hook what the file says
+ * @param {{ url: string, test: (() => any) | null, tested: any }} now the address in the form, and its test
+ */
+export function hookSection(n, hook, { url, test, tested }) {
 	const address = { value: hook.url ?? "", placeholder: "https://" };
+	const title = `Webhook URL ${n + 1}`;
 	return el(
-		"section.stack.part",
+		"details.hook-row",
 		{ "data-key": n },
-		input(`Webhook URL ${n + 1}`, `${n} url`, "url", address),
-		open &&
-			el(
-				".stack",
-				details(t("settings.hook_more"), options(n, hook)),
-				test && button("", "send", "Test", test),
-				tested && el(".note", { role: "status" }, wholeAttempt(tested)),
-			),
+		el("summary", el("span", title), url ? el("code.cut", url) : muted(t("webhook.none"))),
+		el(
+			".stack",
+			input(title, `${n} url`, "url", address),
+			url && details(t("settings.hook_more"), options(n, hook)),
+			test && el(".row", button(".small", "send", "Test", test)),
+			tested && el(".note", { role: "status" }, wholeAttempt(tested)),
+		),
 	);
 }
 

@@ -1,8 +1,9 @@
 // START SESSION: the QR and its countdown, the pair code, the passkey steps. A code is a login
 // secret: it is asked for when it is shown, and leaves the page the moment it stops working.
 import { now, pathOf, post } from "../api.js";
-import { button, copyButton, details, el, hear, icon, input, steps, tell } from "../dom.js";
+import { button, complain, details, el, forgive, icon, input, steps } from "../dom.js";
 import { t } from "../i18n.js";
+import { copyButton, hear } from "../overlay.js";
 import { changed, put } from "../state.js";
 import passkey from "./passkey.js";
 
@@ -34,11 +35,13 @@ export default function link(signal, name) {
 	}
 
 	async function askForCode({ target }, state) {
-		const digits = target.elements.phone.value.replace(/[\s()+-]/g, "");
+		const { phone } = target.elements;
+		const digits = phone.value.replace(/[\s()+-]/g, "");
 		if (!/^[1-9]\d{6,14}$/.test(digits)) {
 			const key = digits.startsWith("0") ? "number.zero" : "number.bad";
-			return tell(t(key, { example: `62${digits.slice(1)}` }), true);
+			return complain(phone, t(key, { example: `62${digits.slice(1)}` }));
 		}
+		forgive(phone);
 		if (state !== "linking") await start();
 		return command("pair-code", { phone: digits })();
 	}

@@ -1,7 +1,8 @@
 // A passkey that WhatsApp asks for while a device is linked. Only a browser at WhatsApp's own
 // address can answer: the person carries the question there, and the answer back.
-import { copyButton, el, icon, input, steps, tell } from "../dom.js";
+import { complain, el, forgive, icon, input, steps } from "../dom.js";
 import { t } from "../i18n.js";
+import { copyButton } from "../overlay.js";
 
 /** What the person pastes into the console there: it copies the answer. */
 function scriptFor(options) {
@@ -15,8 +16,10 @@ export default function passkey({ step, options, code }, command, cancel) {
 
 	async function submit({ target }) {
 		if (confirming) return command("passkey/confirm")();
-		const assertion = parse(target.elements.answer.value);
-		if (!assertion) return tell(t("passkey.bad"), true);
+		const field = target.elements.answer;
+		const assertion = parse(field.value);
+		if (!assertion) return complain(field, t("passkey.bad"));
+		forgive(field);
 		return command("passkey", { assertion, credential_id: assertion.id })();
 	}
 

@@ -1,20 +1,21 @@
 // Single Send: one message from one device, its preview, how far it got, the same request as curl.
 import { get, pathOf, post, upload } from "../api.js";
 import {
-	copyButton,
+	complain,
 	details,
 	el,
 	empty,
 	explain,
+	forgive,
 	h1,
 	icon,
 	input,
 	lines,
 	muted,
 	pre,
-	tell,
 } from "../dom.js";
 import { clock, phone, say, t } from "../i18n.js";
+import { copyButton } from "../overlay.js";
 import { changed, news, state } from "../state.js";
 import { curl, KINDS, numberFrom, partsOf, requestFrom, splitText } from "./send_request.js";
 import { chosen, devicePicker, TICK } from "./status.js";
@@ -63,7 +64,9 @@ export default function send(signal, wanted) {
 		changed();
 	});
 
-	function typed({ target: { name: field, form, files } }) {
+	function typed({ target }) {
+		const { name: field, form, files } = target;
+		forgive(target);
 		values = filledIn(form);
 		if (field === "to") {
 			found = null;
@@ -75,9 +78,13 @@ export default function send(signal, wanted) {
 
 	async function submit({ target: form }) {
 		const missing = firstMissing(form, values);
-		missing?.focus();
-		if (missing) return tell(t("send.missing"), true);
-		if (values.file?.size > state.session.max_media) return tell(t("error.too_large"), true);
+		if (missing) {
+			complain(missing, t("send.missing"));
+			return missing.focus();
+		}
+		if (values.file?.size > state.session.max_media) {
+			return complain(form.elements.file, t("error.too_large"));
+		}
 		// One press is one message, even if the answer is lost and the browser asks again.
 		const random = crypto.getRandomValues(new Uint32Array(4)).join("-");
 		const headers = { "idempotency-key": random };
@@ -214,7 +221,7 @@ async function judge({ name, country_code }, to, signal) {
 		const words = [t(good ? "send.found" : "error.not_on_whatsapp"), contact.name];
 		return { good, words: words.filter(Boolean).join(" · ") };
 	} catch (error) {
-		return signal.aborted ? null : { words: explain(error) };
+		return signal.aborted || error.status === 401 ? null : { words: explain(error) };
 	}
 }
 

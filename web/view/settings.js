@@ -3,24 +3,22 @@
 // What the file says is each field's default: what differs was changed, and only that is sent.
 import { call, get, pathOf, post } from "../api.js";
 import {
-	ask,
 	button,
 	code,
-	copyButton,
+	complain,
 	details,
-	drawer,
 	el,
 	explain,
+	forgive,
 	input,
 	lines,
 	muted,
 	pre,
-	redrawDrawer,
 	steps,
-	tell,
 } from "../dom.js";
 import { t } from "../i18n.js";
-import { news, put, state } from "../state.js";
+import { ask, copy, copyButton, drawer, redrawDrawer, tell } from "../overlay.js";
+import { changed, news, put, state } from "../state.js";
 import { changesOf, HOOKS, hookSection, hooksFrom } from "./hook_form.js";
 
 /** What stands in the file about a device. */
@@ -55,8 +53,9 @@ export async function settings(name) {
 		nameIsProposed: true,
 		/** Why it was not saved, and what stands in its place. */
 		refused: null,
-		/** The key that was just made. */
+		/** The key that was just made, and whether it was copied. */
 		key: null,
+		keyIsCopied: false,
 		element: null,
 	};
 	const title = fresh ? "Add Device" : t("settings_of", { device: form.saved.label || name });
@@ -64,9 +63,11 @@ export async function settings(name) {
 		title,
 		() => draw(form),
 		() => ended.abort(),
+		() => mayClose(form),
 	);
 	form.element = dialog.querySelector("form");
 	form.element.elements.label.focus();
+	warnBeforeLeaving(form, ended.signal);
 	if (!fresh) return;
 
 	// The lines were pasted and saved: go where the linking is.
@@ -77,72 +78,110 @@ export async function settings(name) {
 	news.addEventListener("changed", goToAdded, { signal: ended.signal });
 }
 
+const isEdited = (form) => Object.keys(changesOf(form.element)).length > 0;
+
+/** Asks before something is lost: an edit that is not saved, a key that cannot be shown again. */
+async function mayClose(form) {
+	if (form.key && !form.keyIsCopied) {
+		const title = t("settings.key_lost_q");
+		return ask(title, t("settings.key_lost_why"), t("close"), ".solid");
+	}
+	if (!isEdited(form)) return true;
+	return ask(t("settings.edits_lost_q"), t("settings.edits_lost_why"), t("discard"), ".solid");
+}
+
+/** The browser asks too, when the whole page is about to go. */
+function warnBeforeLeaving(form, signal) {
+	const warn = (event) => {
+		if (form.key || isEdited(form)) event.preventDefault();
+	};
+	addEventListener("beforeunload", warn, { signal });
+}
+
 const fieldValue = (form, field) => form.element?.elements[field]?.value.trim();
 
 function draw(form) {
-	const { fresh, saved, editable, refused } = form;
-	const field = (label, key, more) =>
-		input(label, key, "text", { value: saved[key] ?? "", ...more });
+	const { fresh, editable, refused } = form;
+	const send = fresh ? "Submit" : t("settings.save");
 	return el(
 		"form.stack",
 		{ novalidate: true, input: (event) => typed(form, event), submit: () => save(form) },
-		field("Session Name", "label", { placeholder: "Admin Toko" }),
-		fresh && field(t("settings.name"), "name", { autocapitalize: "none" }),
-		el(
-			"fieldset.stack",
-			el("legend", t("nav.webhooks")),
-			el("p.hint", t("settings.hooks_why")),
-			HOOKS.map((n) => webhook(form, n)),
-		),
-		details(
-			t("settings.more"),
-			el(
-				".stack",
-				field(t("settings.country"), "country_code", {
-					placeholder: "62",
-					hint: t("settings.country_why"),
-				}),
-				field(t("settings.pace"), "pace", {
-					placeholder: "20/min",
-					hint: t("settings.pace_why"),
-				}),
-				input(t("settings.enabled"), "enabled", "checkbox", { value: saved.enabled ?? true }),
-			),
-		),
+		textField(form, "Session Name", "label", { placeholder: "Admin Toko" }),
 		!fresh && keySection(form),
+		fresh ? details(t("settings.more"), el(".stack", rest(form))) : rest(form),
 		refused?.toml && linesToPaste(refused.toml),
 		el(
 			".save",
 			refused && refusal(refused),
 			!editable && el("p.hint", t("settings.readonly")),
-			el("button.primary", t(editable ? "settings.save" : "settings.lines")),
+			el("button.primary", editable ? send : t("settings.lines")),
 		),
 	);
 }
 
+const textField = (form, label, key, more) =>
+	input(label, key, "text", { value: form.saved[key] ?? "", ...more });
+
+/** What a device can do without: a new one is asked for its Session Name alone. */
+function rest(form) {
+	const { fresh, saved } = form;
+	const country = { placeholder: "62", hint: t("settings.country_why") };
+	const pace = { placeholder: "20/min", hint: t("settings.pace_why") };
+	const further = [
+		textField(form, t("settings.country"), "country_code", country),
+		textField(form, t("settings.pace"), "pace", pace),
+		input(t("settings.enabled"), "enabled", "checkbox", { value: saved.enabled ?? true }),
+	];
+	return [
+		fresh && textField(form, t("settings.name"), "name", { autocapitalize: "none" }),
+		el(
+			"section.part",
+			el("h3", t("nav.webhooks")),
+			el("p.hint", t("settings.hooks_why")),
+			HOOKS.map((n) => webhook(form, n)),
+		),
+		fresh ? further : el(".part", details(t("settings.more"), el(".stack", further))),
+	];
+}
+
 function webhook(form, n) {
-	const url = fieldValue(form, `${n} url`);
 	const hook = form.saved.webhooks?.[n] ?? {};
-	const test = form.fresh ? null : () => testWebhook(form, fieldValue(form, `${n} url`));
-	return hookSection(n, hook, { open: Boolean(hook.url || url), test, tested: form.tests[n] });
+	const url = fieldValue(form, `${n} url`) ?? hook.url ?? "";
+	const test = form.fresh || !url ? null : () => testWebhook(form, url);
+	return hookSection(n, hook, { url, test, tested: form.tests[n] });
 }
 
 function keySection(form) {
 	const keys = state.devices.get(form.name)?.keys ?? [];
+	const line = ({ id, scopes }) => [code(id), muted(scopes.join(", "))];
 	return el(
 		"section.stack.part",
-		el("h3", "API Key"),
-		el("p.hint", t("settings.key_why")),
-		lines(keys.map(({ id, scopes }) => [code(id), muted(scopes.join(", "))])),
-		form.key &&
-			el(
-				".stack",
-				{ role: "status" },
-				el("p.note.wait", t("settings.key_once")),
-				el("pre", { tabindex: 0, id: "key" }, code(form.key)),
-				copyButton(form.key, ".primary"),
-			),
-		button("", "key", "Generate", () => makeKey(form)),
+		el(
+			".head",
+			el("h3", "API Key"),
+			button(".small", "key", "Generate", () => makeKey(form)),
+		),
+		form.key && newKey(form),
+		keys.length > 0 && lines(keys.map(line)),
+		!form.key && el("p.hint", t("settings.key_why")),
+	);
+}
+
+/** The key in view, and the button that copies it beside it. */
+function newKey(form) {
+	async function copyKey() {
+		await copy(form.key);
+		form.keyIsCopied = true;
+	}
+	return el(
+		".note.wait.stack",
+		{ role: "status", id: "new-key" },
+		t("settings.key_once"),
+		el(
+			".key",
+			el("pre", { tabindex: 0, id: "key" }, code(form.key)),
+			button(".primary", "copy", t("copy"), copyKey),
+		),
 	);
 }
 
@@ -165,6 +204,7 @@ const refusal = ({ words, problems = [] }) =>
 	);
 
 function typed(form, { target }) {
+	forgive(target);
 	if (target.name === "name") form.nameIsProposed = false;
 	if (form.fresh && form.nameIsProposed) {
 		const label = fieldValue(form, "label");
@@ -179,9 +219,10 @@ function checkedName(form) {
 	const wanted = name ?? fieldValue(form, "name");
 	const taken = fresh && state.devices.has(wanted);
 	if (!taken && /^[a-z0-9][a-z0-9_-]{0,63}$/.test(wanted)) return wanted;
-	form.refused = { words: t(wanted ? "settings.key_bad" : "settings.name_first") };
-	redrawDrawer();
-	element.elements[wanted ? "name" : "label"].focus();
+	const field = element.elements[wanted ? "name" : "label"];
+	if (wanted) field.closest("details").open = true;
+	complain(field, t(wanted ? "settings.key_bad" : "settings.name_first"));
+	field.focus();
 	return null;
 }
 
@@ -225,15 +266,38 @@ async function attempt(form, act) {
 		if (error.code === "edit_conflict") Object.assign(form, await load(form.name));
 	}
 	redrawDrawer();
+	complainAtFields(form);
 	const place = form.element.querySelector("#lines, .save .note");
 	place?.scrollIntoView({ block: "nearest" });
 	return !form.refused;
 }
 
+/** Says at each field what is wrong with it; the rest stays in the note beside the button. */
+function complainAtFields(form) {
+	const { refused, element } = form;
+	if (!refused?.problems) return;
+	const hooks = HOOKS.filter((n) => fieldValue(form, `${n} url`));
+	const fieldOf = ({ path }) => {
+		const [, place, key] = /(?:webhooks\[(\d+)\]\.)?(\w+)(?:\[\d+\])?$/.exec(path) ?? [];
+		const name = place ? `${hooks[Number(place) - 1]} ${key}` : key;
+		return element.querySelector(`[name="${name}"]`);
+	};
+	const [first] = refused.problems
+		.map((problem) => {
+			const field = fieldOf(problem);
+			if (!field) return null;
+			for (let at = field; at !== element; at = at.parentElement)
+				if (at.matches("details")) at.open = true;
+			complain(field, problem.message);
+			return field;
+		})
+		.filter(Boolean);
+	first?.focus();
+}
+
 /** Tests a webhook. What is not saved yet is saved first: only a saved one can be tested. */
 async function testWebhook(form, url) {
-	const unsaved = Object.keys(changesOf(form.element)).length > 0;
-	if (unsaved && !(await save(form))) return;
+	if (isEdited(form) && !(await save(form))) return;
 	const place = form.saved.webhooks.findIndex((hook) => hook.url === url);
 	form.tests[place] = await post(pathOf(form.name, `webhooks/${place + 1}/test`));
 	redrawDrawer();
@@ -248,8 +312,10 @@ async function makeKey(form) {
 	await attempt(form, async () => {
 		const { key } = await call("POST", pathOf(name, "key"), { body: {}, headers: form.headers });
 		form.key = key;
+		form.keyIsCopied = false;
 		Object.assign(form, await load(name));
 	});
+	form.element.querySelector("#new-key")?.scrollIntoView({ block: "nearest" });
 }
 
 /** Asks, then unlinks the device and takes its table out of moonwa.toml. */
@@ -264,6 +330,8 @@ export async function remove(name) {
 	}
 	if (!(await ask(title, t("device.delete_why"), t("bin"), ".solid"))) return;
 	const { whatsapp } = await call("DELETE", pathOf(name), { headers });
+	state.devices.delete(name);
+	changed();
 	const untold = whatsapp === "not_told";
 	tell(t(untold ? "device.not_told" : "device.deleted", { device }), untold);
 	location.hash = "#/devices";

@@ -1,7 +1,7 @@
 // What several views share: how a state looks, what is said about it, and the choice of a device.
 import { ago, el, icon, input, muted, pre } from "../dom.js";
 import { clock, has, relative, say, t } from "../i18n.js";
-import { state } from "../state.js";
+import { state as page } from "../state.js";
 
 /**
  * @typedef {import("../state.js").Device} Device
@@ -41,7 +41,13 @@ const STATUS = {
 	DISCONNECTED: { look: "bad", sign: "off" },
 };
 
-export const pill = (look, sign, text) => el(`span.pill.${look}`, icon(sign), el("span", text));
+/** A state in a word. It is grey when it may be old. */
+export const pill = (look, sign, text) =>
+	el(`span.pill.${page.asOf ? "" : look}`, icon(sign), el("span", text));
+
+/** Until when what is shown was true, while moonwa does not answer. */
+export const asOf = () =>
+	page.asOf && t("as_of", { time: clock(page.asOf, { timeStyle: "medium" }) });
 
 /**
  * The documented word, with an icon.
@@ -81,7 +87,10 @@ export function health(webhooks) {
 	if (!webhooks.length) return muted(t("webhook.none"));
 	if (failing) return pill("bad", "alert", t("webhook.failing", { n: failing, waiting }));
 	if (paused) return pill("wait", "pause", t("webhook.paused_n", { n: paused, waiting }));
-	return pill("ok", "ok", t("webhook.fine", { n: webhooks.length }));
+	// Green is for what was proven: of a webhook that was never used nothing is known.
+	const used = webhooks.filter(({ delivered }) => delivered > 0).length;
+	if (!used) return pill("", "clock", t("webhook.idle"));
+	return pill("ok", "ok", t("webhook.fine", { n: used }));
 }
 
 /**
@@ -129,8 +138,8 @@ const connected = ({ status }) => status === "CONNECTED";
 
 /** The device that the address names, else the first good one. */
 export function chosen(name, good = connected) {
-	const all = [...state.devices.values()];
-	return state.devices.get(name) ?? all.find(good) ?? all[0];
+	const all = [...page.devices.values()];
+	return page.devices.get(name) ?? all.find(good) ?? all[0];
 }
 
 /**
@@ -140,7 +149,7 @@ export function chosen(name, good = connected) {
  * @param {string} [every] what the choice of all devices is called, where there is one
  */
 export function devicePicker(view, chosen = "", every) {
-	const names = [...state.devices.values()].map(({ name, label }) => [name, label || name]);
+	const names = [...page.devices.values()].map(({ name, label }) => [name, label || name]);
 	const choices = every ? [["", every], ...names] : names;
 	const change = ({ target }) => {
 		location.hash = `#/${view}/${target.value}`;

@@ -1,23 +1,11 @@
 // Deliveries: what each webhook of a device does, what its receiver answered, what was refused.
 import { get, pathOf, post } from "../api.js";
-import {
-	ago,
-	ask,
-	button,
-	code,
-	details,
-	el,
-	empty,
-	facts,
-	h1,
-	input,
-	lines,
-	pre,
-	tell,
-} from "../dom.js";
+import { ago, button, code, details, el, empty, facts, h1, input, lines, pre } from "../dom.js";
 import { t } from "../i18n.js";
+import { ask, tell } from "../overlay.js";
 import { changed, state } from "../state.js";
 import {
+	asOf,
 	attemptLine,
 	chosen,
 	devicePicker,
@@ -143,6 +131,7 @@ function makeCard(device, n) {
 		return el(
 			"section.card.stack.hook",
 			el(".head", el("h2.cut", hook.url), hookState(hook)),
+			state.asOf && el("p.muted", asOf()),
 			hook.failing_since && el("p.note.bad", whatIsWrong(hook)),
 			hookFacts(hook),
 			attemptList(),

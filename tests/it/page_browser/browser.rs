@@ -35,7 +35,8 @@ const shown = (el) => el.checkVisibility({ visibilityProperty: true });
 const words = (text) => (text ?? '').replace(/\s+/g, ' ').trim();
 const place = [...document.querySelectorAll('dialog[open]')].pop() ?? document;
 const control = (name) => [...place.querySelectorAll('button, a, summary')]
-  .find((el) => shown(el) && [el.getAttribute('aria-label'), el.textContent].some((text) => words(text) === name));
+  .find((el) => shown(el) && [el.getAttribute('aria-label'), el.textContent, el.matches('summary') && el.querySelector('span')?.textContent]
+    .some((text) => text && words(text) === name));
 const input = (name) => [...place.querySelectorAll('input, textarea, select')]
   .find((el) => shown(el) && [...el.labels].some((label) => words((label.querySelector('span') ?? label).textContent) === name));
 ";
@@ -226,6 +227,13 @@ impl Browser {
         };
         let clicked = eventually(&format!("clicking {name}"), look, Result::is_ok).await;
         assert!(clicked.is_ok(), "{clicked:?}");
+    }
+
+    /// Clicks the first of those elements, for what has no name of its own.
+    pub(crate) async fn click_first(&self, selector: &str) {
+        let script = "const found = document.querySelector(arguments[0]); found?.click(); return Boolean(found)";
+        let click = || self.run(script, vec![json!(selector)]);
+        eventually(&format!("clicking {selector}"), click, |found| *found == json!(true)).await;
     }
 
     /// The field with that label.

@@ -36,13 +36,16 @@ async fn add_link_and_delete(language: &str) -> Result<()> {
     browser.log_in(&moonwa).await?;
     browser.sees("Link your first number").await;
     browser.click("Add Device").await;
-    browser.click("Save").await;
+    browser.click("Submit").await;
     browser.sees("Give it a Session Name first.").await;
     browser.write("Session Name", "Admin Toko").await?;
     let name = "return document.querySelector('[name=name]').value === 'admin-toko'";
     browser.until("a proposed name", name).await;
+    browser.misses("Give it a Session Name first.").await;
+    browser.click("More settings").await;
+    browser.click("Webhook URL 1").await;
     browser.write("Webhook URL 1", &hook.url()).await?;
-    browser.click("Save").await;
+    browser.click("Submit").await;
     browser.sees("START SESSION").await;
     browser.sees("admin-toko").await;
     let text = file(&moonwa);
@@ -97,15 +100,21 @@ async fn save_test_and_make_a_key(language: &str) -> Result<()> {
     browser.click("Save").await;
     browser.sees("moonwa.toml would not be valid so:").await;
     browser.sees("device.toko.pace").await;
+    let beside = "return document.querySelector('[name=pace]').closest('label').nextElementSibling.matches('.note.bad')";
+    browser.until("the problem at its field", beside).await;
     browser.write("At most so many messages", "20/min").await?;
+    browser.click("Webhook URL 2").await;
     browser.write("Webhook URL 2", &other.url()).await?;
     // The rest of a webhook opens once it has an address.
     browser
-        .run("document.querySelectorAll('fieldset .part details')[1].open = true", Vec::new())
+        .run(
+            "document.querySelectorAll('.hook-row')[1].querySelector('details').open = true",
+            Vec::new(),
+        )
         .await;
     browser
         .run(
-            "document.querySelectorAll('fieldset .part')[1].querySelector('details button').click()",
+            "document.querySelectorAll('.hook-row')[1].querySelector('details button').click()",
             Vec::new(),
         )
         .await;
@@ -114,7 +123,7 @@ async fn save_test_and_make_a_key(language: &str) -> Result<()> {
     // Testing what is not saved yet saves it first.
     browser
         .run(
-            "document.querySelectorAll('fieldset .part')[1].querySelector('details + button').click()",
+            "document.querySelectorAll('.hook-row')[1].querySelector('details + .row button').click()",
             Vec::new(),
         )
         .await;
@@ -137,7 +146,15 @@ async fn save_test_and_make_a_key(language: &str) -> Result<()> {
     moonwa.anyone().with_token(&key).get("/v1/devices/toko").await?.expect(200);
     moonwa.key_of("toko").get("/v1/devices/toko").await?.expect(401);
     assert!(!file(&moonwa).contains(&key), "the file has its hash");
-    browser.click("Close").await;
+    // A key that nobody has copied is not lost to one press of Escape.
+    browser.press(Key::Escape).await?;
+    browser.sees("Close without copying the key?").await;
+    browser.click("Cancel").await;
+    browser.sees(once).await;
+    browser.click("Copy").await;
+    browser.sees("Copied").await;
+    browser.press(Key::Escape).await?;
+    browser.misses(once).await;
     browser.click("Settings of Toko Maju").await;
     browser.misses(once).await;
     assert!(!browser.text().await.contains(&key), "it is shown once");
@@ -214,6 +231,7 @@ async fn the_rest_of_a_webhook_is_set_and_what_is_hidden_stays() -> Result<()> {
     let browser = Browser::reading("id").await?;
     browser.log_in(&moonwa).await?;
     browser.click("Settings of Device toko").await;
+    browser.click("Webhook URL 1").await;
     browser.click("Secret, events, format").await;
     let hidden = "return document.querySelector('textarea').value === 'authorization: \u{2022}\u{2022}\u{2022}'";
     browser.until("a hidden header", hidden).await;
@@ -247,6 +265,151 @@ async fn the_rest_of_a_webhook_is_set_and_what_is_hidden_stays() -> Result<()> {
         .await;
     let text = file(&moonwa);
     assert!(!text.contains("paused = true") && text.contains("Bearer of-the-shop"), "{text}");
+    browser.close(&[]).await?;
+    moonwa.stop().await?;
+    Ok(())
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and ChromeDriver; .ci/run installs them and runs this"]
+async fn a_row_of_the_list_starts_a_session_and_deletes_its_device() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let moonwa = gateway(&sim).device("gudang", &[]).device("toko", &[]).start().await?;
+    let browser = Browser::start().await?;
+    browser.log_in(&moonwa).await?;
+    browser.click("Delete Device gudang").await;
+    browser.sees("This cannot be undone.").await;
+    browser.click("Cancel").await;
+    assert!(file(&moonwa).contains("gudang"), "a question is no answer");
+    browser.click("Delete Device gudang").await;
+    browser.click("Delete device").await;
+    browser.sees("Device gudang is deleted.").await;
+    eventually("it is gone", || async { file(&moonwa) }, |text: &String| !text.contains("gudang"))
+        .await;
+    browser.sees("0 of 1 connected").await;
+    browser.click("START SESSION").await;
+    browser.until("its own page", "return location.hash === '#/devices/toko'").await;
+    browser.until("a QR code", QR_SHOWN).await;
+    browser.close(&[]).await?;
+    moonwa.stop().await?;
+    Ok(())
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and ChromeDriver; .ci/run installs them and runs this"]
+async fn an_edit_that_is_not_saved_is_not_dropped_silently() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let moonwa = gateway(&sim).device("toko", &[]).start().await?;
+    let browser = Browser::reading("id").await?;
+    browser.log_in(&moonwa).await?;
+    let before = file(&moonwa);
+    browser.click("Settings of Device toko").await;
+    browser.write("Session Name", "Toko Baru").await?;
+    for _ in 0..2 {
+        browser.press(Key::Escape).await?;
+        browser.sees("Discard the changes?").await;
+        browser.press(Key::Escape).await?;
+        browser.misses("Discard the changes?").await;
+        let kept = "return document.querySelector('[name=label]').value === 'Toko Baru'";
+        browser.until("what was typed", kept).await;
+    }
+    browser.click("Close").await;
+    browser.sees("What was changed here is not saved yet.").await;
+    browser.click("Discard").await;
+    browser.until("the form is gone", "return document.querySelector('dialog') === null").await;
+    assert_eq!(file(&moonwa), before);
+    browser.click("Settings of Device toko").await;
+    browser.sees("API Key").await;
+    browser.press(Key::Escape).await?;
+    browser.until("no question", "return document.querySelector('dialog') === null").await;
+    browser.close(&[]).await?;
+    moonwa.stop().await?;
+    Ok(())
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and ChromeDriver; .ci/run installs them and runs this"]
+async fn what_was_typed_outlives_the_login() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let ann = sim.phone("628111000232", "Ann").await;
+    let bob = sim.phone("628111000233", "Bob").await;
+    let token = "the-admin-token-of-this-story-0123456789";
+    let gateway = gateway(&sim).config(&format!("\n[admin]\ntoken = {token:?}\n"));
+    let moonwa = gateway.device("toko", &[]).start().await?;
+    moonwa.link("toko", &ann).await?;
+    let browser = Browser::reading("id").await?;
+    browser.log_in(&moonwa).await?;
+    browser.click("Single Send").await;
+    browser.write("Receiver", bob.number()).await?;
+    browser.sees("On WhatsApp").await;
+    browser.write("Message", "sudah diketik").await?;
+    let log_out = "const done = arguments[arguments.length - 1]; fetch('logout', { method: 'POST' }).then(({ status }) => done(status))";
+    assert_eq!(browser.run_async(log_out).await?, json!(204));
+    browser.click("Send").await;
+    browser.sees("Your login has ended").await;
+    assert!(!browser.text().await.contains("Single Send"), "the page behind it is hidden");
+    browser.write("Admin token", "wrong").await?;
+    browser.click("Sign in").await;
+    browser.sees("This token is not right.").await;
+    browser.write("Admin token", token).await?;
+    browser.click("Sign in").await;
+    let kept = "return document.querySelector('[name=text]')?.value === 'sudah diketik' && !document.querySelector('dialog')";
+    browser.until("what was typed", kept).await;
+    browser.click("Send").await;
+    bob.expect_text("sudah diketik").await?;
+    browser.sees("Delivered").await;
+    browser.close(&["401"]).await?;
+    moonwa.stop().await?;
+    Ok(())
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and ChromeDriver; .ci/run installs them and runs this"]
+async fn the_first_steps_lead_and_tick_themselves() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let ann = sim.phone("628111000234", "Ann").await;
+    let bob = sim.phone("628111000235", "Bob").await;
+    let hook = WebhookReceiver::start().await?;
+    let moonwa = gateway(&sim).start().await?;
+    let browser = Browser::reading("id").await?;
+    browser.resize(360, 740).await?;
+    browser.log_in(&moonwa).await?;
+    let done = async |count: usize| {
+        let script = format!("return document.querySelectorAll('.first .done').length === {count}");
+        browser.until(&format!("{count} steps done"), &script).await;
+        browser.fits().await;
+    };
+    browser.sees("Link your first number").await;
+    done(0).await;
+    browser.click("Add Device").await;
+    browser.write("Session Name", "Toko").await?;
+    browser.click("Submit").await;
+    browser.sees("How to link").await;
+    browser.click("Device").await;
+    done(1).await;
+    browser.click("Link").await;
+    browser.sees("How to link").await;
+    moonwa.link("toko", &ann).await?;
+    browser.sees("Connected since").await;
+    browser.click("Device").await;
+    done(2).await;
+    browser.click("Write one").await;
+    browser.write("Receiver", bob.number()).await?;
+    browser.sees("On WhatsApp").await;
+    browser.write("Message", "tes").await?;
+    browser.click("Send").await;
+    bob.expect_text("tes").await?;
+    browser.sees("Delivered").await;
+    browser.click("Device").await;
+    done(3).await;
+    browser.click("Settings").await;
+    browser.click("Webhook URL 1").await;
+    browser.write("Webhook URL 1", &hook.url()).await?;
+    browser.click("Save").await;
+    browser.sees("Saved and in force.").await;
+    browser.click("Close").await;
+    browser.until("no steps any more", "return document.querySelector('.first') === null").await;
+    browser.sees("CONNECTED").await;
     browser.close(&[]).await?;
     moonwa.stop().await?;
     Ok(())

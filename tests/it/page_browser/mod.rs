@@ -229,8 +229,21 @@ async fn a_lost_connection_is_told() -> Result<()> {
     browser.sees("PENDING").await;
     let banner = "No connection to moonwa. Trying again…";
     assert!(!browser.text().await.contains(banner));
+    let fetched = "const all = performance.getEntriesByType('resource'); \
+        return ['send', 'send_request', 'webhooks'].every((view) => all.some(({ name }) => name.endsWith(`view/${view}.js`)))";
+    browser.until("the other views are fetched ahead", fetched).await;
+    let colour = "return document.querySelector('.pill').className";
+    assert_eq!(browser.run(colour, Vec::new()).await, json!("pill wait"));
     moonwa.kill().await?;
+    // The states grey at once and say how old they are; the banner waits for a restart's length.
+    browser.sees("As of ").await;
+    assert_eq!(browser.run(colour, Vec::new()).await, json!("pill"));
     browser.sees(banner).await;
+    // The views are there already.
+    browser.click("Single Send").await;
+    browser.sees("Message Type").await;
+    browser.click("Webhook").await;
+    browser.sees("No webhook yet").await;
     browser.close(&CUT).await?;
     Ok(())
 }

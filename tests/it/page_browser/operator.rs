@@ -168,6 +168,7 @@ async fn a_file_with_problems_is_told_everywhere_and_where_it_is_wrong() -> Resu
     browser.sees("unknown key \"paec\"").await;
     browser.sees("Line 12, column 1").await;
     browser.sees("did you mean").await;
+    browser.click("In force").await;
     browser.sees("[device.toko]").await;
     assert!(!browser.text().await.contains("key-of-toko"), "secrets are masked");
 
@@ -185,11 +186,26 @@ async fn a_file_with_problems_is_told_everywhere_and_where_it_is_wrong() -> Resu
     browser.write("Search the API", "idempot nothing").await?;
     browser.misses("/api/send-message").await;
     browser.write("Search the API", "send a message").await?;
-    browser
-        .run("document.querySelector('.ops details:not([hidden]) summary').click()", Vec::new())
-        .await;
+    browser.click_first(".ops summary").await;
     browser.sees("Idempotency-Key").await;
     browser.sees("curl -X POST").await;
+    // A request can be copied for the device that was chosen, in the program's language.
+    browser.sees("/v1/devices/toko/messages").await;
+    browser.click("Python").await;
+    browser.sees("requests.post(").await;
+    browser.write("Search the API", "get /v1/session").await?;
+    browser.misses("Idempotency-Key").await;
+    browser.click_first(".ops summary").await;
+    browser.click_first(".op details summary").await;
+    browser.click_first(".op form button").await;
+    browser.sees("\"role\": \"admin\"").await;
+    // On a phone it is reached from the bar above.
+    browser.resize(360, 740).await?;
+    browser.fits().await;
+    browser.click("Device").await;
+    browser.click("API reference").await;
+    browser.sees("/api/send-message").await;
+    browser.fits().await;
     browser.close(&[]).await?;
     moonwa.stop().await?;
     Ok(())
