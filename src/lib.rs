@@ -6,7 +6,7 @@
 //!
 //! # Floors: a module imports only from lower ones (tests/it/architecture)
 //! ```text
-//! F5  main | cli | fuzzing                 argv, exit codes | what tests/fuzz feeds
+//! F5  main | cli | fuzzing | facade        argv, exit codes | what tests/fuzz feeds | what tests use
 //! F4  app                                  wiring and lifecycle
 //! F3  api | reload                         HTTP in: /api, /v1, server-sent events, the page | a change of the file
 //! F2  whatsapp | hooks | control | telemetry   side by side: they meet in the store, never each other
@@ -62,8 +62,8 @@
 //! **throttle**: guessing is slow. **compat**: the routes that docs.moonwa.id documents. **live**: events as they happen.
 //!
 //! Around it. **console**: lines on a terminal and exit codes. **control**: how the command line finds the gateway.
-//! **knobs**: switches for tests. **facade**: what tests use of the crate. **telemetry**: the log lines and the metrics. **fuzzing**: readers of bytes from outside, for
-//! tests/fuzz; **fuzz**: those of one room.
+//! **knobs**: switches for tests. **facade**: what tests use of the crate. **telemetry**: the log lines and the metrics.
+//! **fuzzing**: readers of bytes from outside, for tests/fuzz; **fuzz**: those of one room.
 
 mod api;
 mod app;
