@@ -101,7 +101,7 @@ impl Monitor {
         metrics::counter!(what, &labels).increment(by);
     }
 
-    /// Sets the gauges of the backlog and of whether the endpoint fails.
+    /// Sets the gauges of the backlog, and of whether the endpoint fails or is about to lose events.
     pub(super) fn gauge(&self, report: &EndpointReport) {
         let labels = [("device", self.device.to_string()), ("n", report.n.to_string())];
         #[expect(
@@ -111,6 +111,8 @@ impl Monitor {
         metrics::gauge!("moonwa_webhook_backlog", &labels).set(report.backlog as f64);
         let failing = if report.failing_since.is_some() { 1.0 } else { 0.0 };
         metrics::gauge!("moonwa_webhook_failing", &labels).set(failing);
+        let at_risk = if report.at_risk { 1.0 } else { 0.0 };
+        metrics::gauge!("moonwa_webhook_at_risk", &labels).set(at_risk);
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {

@@ -181,9 +181,19 @@ impl Registry {
         let (actions, mailbox) = mpsc::channel(8);
         let shutdown = self.tasks.stop().clone();
         let (stop, ended) = (shutdown.child_token(), CancellationToken::new());
-        let tail = self.deliverer.store.log().tail(&device);
+        let log = self.deliverer.store.log();
+        let (tail, dropped, at_risk) =
+            (log.tail(&device), log.dropped(&device), log.at_risk(&device));
         let monitor = Arc::new(Monitor::new(device.clone(), self.changed.clone()));
-        let inputs = Inputs { config: edits, actions: mailbox, tail, shutdown, stop: stop.clone() };
+        let inputs = Inputs {
+            config: edits,
+            actions: mailbox,
+            tail,
+            dropped,
+            at_risk,
+            shutdown,
+            stop: stop.clone(),
+        };
         let machine =
             Machine::new(id.clone(), cursor, inputs, self.deliverer.clone(), monitor.clone());
         let guard = ended.clone().drop_guard();

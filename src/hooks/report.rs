@@ -32,6 +32,8 @@ pub struct EndpointReport {
     pub parked: u64,
     /// Events that retention removed before they were delivered.
     pub dropped: u64,
+    /// Whether events that wait for it will be dropped soon.
+    pub at_risk: bool,
 }
 
 /// One POST and what came back.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use fjall::{Keyspace, Readable, Snapshot};
@@ -14,8 +14,9 @@ use super::disk::Room;
 use super::key::{Key, Parts, number};
 use super::outbox::Outbox;
 use super::reader::Readers;
-use super::retention::newest;
-use super::segment::Segment;
+use super::retention::{self, newest, tails};
+use super::segment::{Segment, event_prefix};
+use super::seq::Places;
 use super::txn::Txn;
 use super::writer::{Promise, Writer};
 use super::{Seq, StoreError};
@@ -75,34 +76,24 @@ pub struct EventLog {
     tails: Tails,
 }
 
-/// The newest place of every device, for those who wait for more.
-#[derive(Clone, Default)]
-pub(super) struct Tails(Arc<Mutex<BTreeMap<DeviceName, watch::Sender<Seq>>>>);
+/// The newest place of every device, and how far retention has got.
+#[derive(Clone)]
+pub(super) struct Tails {
+    newest: Places,
+    dropped: Places,
+    at_risk: Places,
+}
 
 impl Tails {
     /// The tails as they are on disk.
     pub(super) fn load(outbox: &Outbox) -> Result<Self, StoreError> {
-        let tails = Self::default();
-        for guard in outbox.meta.prefix(*b"t") {
-            let (key, value) = guard.into_inner().map_err(StoreError::database)?;
-            let mut parts = Parts::of(&key);
-            parts.tag();
-            let (Some(device), Some(seq)) = (parts.device(), Parts::of(&value).number()) else {
-                return Err(StoreError::Damaged("a tail of the log".to_owned()));
-            };
-            tails.advance(&device, Seq(seq));
+        let newest = Places::default();
+        for (device, tail) in tails(outbox)? {
+            newest.advance(&device, tail);
         }
-        Ok(tails)
-    }
-
-    fn advance(&self, device: &DeviceName, seq: Seq) {
-        self.with(device, |tail| tail.send_replace(seq));
-    }
-
-    fn with<T>(&self, device: &DeviceName, f: impl FnOnce(&watch::Sender<Seq>) -> T) -> T {
-        let mut tails = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = || watch::Sender::new(Seq(0));
-        f(tails.entry(device.clone()).or_insert_with(fresh))
+        retention::tell(outbox, UnixMillis::now())?;
+        let (dropped, at_risk) = (outbox.dropped.clone(), outbox.at_risk.clone());
+        Ok(Self { newest, dropped, at_risk })
     }
 }
 
@@ -137,7 +128,17 @@ impl EventLog {
     /// The place of the newest event; `Seq(0)` when there is none. Every change wakes the receiver; several changes may
     /// wake it once.
     pub fn tail(&self, device: &DeviceName) -> watch::Receiver<Seq> {
-        self.tails.with(device, watch::Sender::subscribe)
+        self.tails.newest.watch(device)
+    }
+
+    /// Up to here, retention has dropped the events.
+    pub fn dropped(&self, device: &DeviceName) -> watch::Receiver<Seq> {
+        self.tails.dropped.watch(device)
+    }
+
+    /// Up to here, retention will soon drop the events, or has: they are beyond four fifths of a limit.
+    pub fn at_risk(&self, device: &DeviceName) -> watch::Receiver<Seq> {
+        self.tails.at_risk.watch(device)
     }
 
     /// The newest place whose commit is complete. A snapshot may be trusted only up to here: one that is taken during a
@@ -220,7 +221,7 @@ pub(super) fn append(
             failpoint("append.synced");
         }
         for (device, seq) in moved {
-            tails.advance(&device, seq);
+            tails.newest.advance(&device, seq);
         }
     });
     Ok(())
@@ -287,7 +288,7 @@ impl Reading {
         if tail <= after {
             return Ok(());
         }
-        let prefix = Key::new(b'e').device(device);
+        let prefix = event_prefix(device);
         let from = event_key(device, after.0.saturating_add(1)).into_bytes();
         let to = event_key(device, tail.0).into_bytes();
         for segment in &self.segments {
@@ -328,7 +329,7 @@ fn page(
 }
 
 fn event_key(device: &DeviceName, seq: u64) -> Key {
-    Key::new(b'e').device(device).number(seq)
+    event_prefix(device).number(seq)
 }
 
 fn id_key(device: &DeviceName, id: &EventId) -> Key {

@@ -9,6 +9,7 @@ use super::StoreError;
 use super::database::{self, Base, MIB, check_format, keyspace};
 use super::key::Parts;
 use super::segment::{Limits, Segment};
+use super::seq::Places;
 
 /// `outbox/`: the send queue, the event log, cursors, dead letters.
 pub(super) struct Outbox {
@@ -18,6 +19,9 @@ pub(super) struct Outbox {
     pub(super) queue: Keyspace,
     pub(super) limits: Limits,
     segments: RwLock<Vec<Segment>>,
+    /// How far retention has got in each log, and how far it is about to get.
+    pub(super) dropped: Places,
+    pub(super) at_risk: Places,
 }
 
 impl Outbox {
@@ -49,7 +53,16 @@ impl Outbox {
             let dropped = Segment::open(&db, number)?;
             db.delete_keyspace(dropped.rows).map_err(StoreError::database)?;
         }
-        Ok(Self { db, meta, dead, queue, limits, segments: RwLock::new(segments) })
+        Ok(Self {
+            db,
+            meta,
+            dead,
+            queue,
+            limits,
+            segments: RwLock::new(segments),
+            dropped: Places::default(),
+            at_risk: Places::default(),
+        })
     }
 
     /// Oldest first. A reader takes its snapshot before it asks, so that an event it cannot find was dropped.

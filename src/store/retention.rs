@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use super::StoreError;
+use super::key::Parts;
 use super::outbox::Outbox;
-use super::segment::{Segment, SegmentRow};
+use super::segment::{Limits, Segment, SegmentRow};
 use super::txn::Txn;
+use super::{Seq, StoreError};
 use crate::knobs::failpoint;
-use crate::model::UnixMillis;
+use crate::model::{DeviceName, UnixMillis};
 
 /// The segment that takes the next event.
 pub(super) fn newest(
@@ -40,32 +41,92 @@ pub(super) fn retire(
     txn: &mut Txn<'_>,
     now: UnixMillis,
 ) -> Result<(), StoreError> {
-    let mut kept = Vec::new();
-    for segment in outbox.segments() {
-        if let Some(row) = segment.row(&outbox.meta, txn)? {
-            kept.push((segment, row));
-        }
-    }
-    let mut total: u64 = kept.iter().map(|(_, row)| row.bytes).sum();
-    let mut left = kept.len();
-    for (segment, row) in kept {
-        let too_old = now.since(row.newest) > outbox.limits.keep;
-        // The last one may be the one that is being written.
-        let too_much = total > outbox.limits.max_size && left > 1;
-        if !too_old && !too_much {
-            break;
-        }
+    let kept = kept(outbox, |segment| segment.row(&outbox.meta, txn))?;
+    for (segment, _) in kept.iter().take(beyond(&kept, outbox.limits, now)) {
         if outbox.segments().last().is_some_and(|last| last.number == segment.number) {
             outbox.add_segment(Segment::open(&outbox.db, segment.number + 1)?);
         }
+        drop_one(outbox, txn, segment, now);
+    }
+    // What is dropped now is told once it is gone.
+    tell(outbox, now)
+}
+
+type Kept = Vec<(Segment, SegmentRow)>;
+
+/// The segments that something was written to, oldest first.
+fn kept(
+    outbox: &Outbox,
+    row: impl Fn(&Segment) -> Result<Option<SegmentRow>, StoreError>,
+) -> Result<Kept, StoreError> {
+    let mut kept = Vec::new();
+    for segment in outbox.segments() {
+        if let Some(row) = row(&segment)? {
+            kept.push((segment, row));
+        }
+    }
+    Ok(kept)
+}
+
+/// How many of the oldest segments are beyond the limits.
+fn beyond(kept: &Kept, limits: Limits, now: UnixMillis) -> usize {
+    let mut total: u64 = kept.iter().map(|(_, row)| row.bytes).sum();
+    let mut beyond = 0;
+    for (_, row) in kept {
+        let too_old = now.since(row.newest) > limits.keep;
+        // The last one may be the one that is being written.
+        let too_much = total > limits.max_size && beyond + 1 < kept.len();
+        if !too_old && !too_much {
+            break;
+        }
         total -= row.bytes;
-        left -= 1;
-        drop_one(outbox, txn, &segment);
+        beyond += 1;
+    }
+    beyond
+}
+
+/// Tells whoever is behind how far retention has got in each log, and how far it is about to get.
+pub(super) fn tell(outbox: &Outbox, now: UnixMillis) -> Result<(), StoreError> {
+    let kept = kept(outbox, |segment| segment.committed(&outbox.meta))?;
+    let at_risk = beyond(&kept, outbox.limits.nearly(), now);
+    for (device, tail) in tails(outbox)? {
+        outbox.dropped.advance(&device, before(&device, &kept, tail)?);
+        let safe = kept.get(at_risk..).unwrap_or_default();
+        outbox.at_risk.advance(&device, before(&device, safe, tail)?);
     }
     Ok(())
 }
 
-fn drop_one(outbox: &Arc<Outbox>, txn: &mut Txn<'_>, segment: &Segment) {
+/// The place before the first event of a device in those segments.
+fn before(
+    device: &DeviceName,
+    segments: &[(Segment, SegmentRow)],
+    tail: Seq,
+) -> Result<Seq, StoreError> {
+    for (segment, _) in segments {
+        if let Some(first) = segment.first(device)? {
+            return Ok(Seq(first.0.saturating_sub(1)));
+        }
+    }
+    Ok(tail)
+}
+
+/// The newest place of every device, as far as it is committed.
+pub(super) fn tails(outbox: &Outbox) -> Result<Vec<(DeviceName, Seq)>, StoreError> {
+    let mut tails = Vec::new();
+    for guard in outbox.meta.prefix(*b"t") {
+        let (key, value) = guard.into_inner().map_err(StoreError::database)?;
+        let mut parts = Parts::of(&key);
+        parts.tag();
+        let (Some(device), Some(seq)) = (parts.device(), Parts::of(&value).number()) else {
+            return Err(StoreError::Damaged("a tail of the log".to_owned()));
+        };
+        tails.push((device, Seq(seq)));
+    }
+    Ok(tails)
+}
+
+fn drop_one(outbox: &Arc<Outbox>, txn: &mut Txn<'_>, segment: &Segment, now: UnixMillis) {
     txn.remove(&outbox.meta, segment.key());
     let (outbox, number) = (Arc::clone(outbox), segment.number);
     txn.after_commit(move || {
@@ -74,6 +135,9 @@ fn drop_one(outbox: &Arc<Outbox>, txn: &mut Txn<'_>, segment: &Segment) {
         // Its entry is gone, so the next start deletes it; a failure here only costs space until then.
         if let Err(error) = outbox.db.delete_keyspace(segment.rows) {
             tracing::warn!(%error, "An old part of the event log could not be removed.");
+        }
+        if let Err(error) = tell(&outbox, now) {
+            tracing::warn!(%error, "What was dropped of the event log cannot be told.");
         }
     });
 }

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use fjall::{Database, Keyspace};
 
-use super::StoreError;
 use super::database::{MIB, keyspace};
-use super::key::{Key, Parts};
+use super::key::{Key, Parts, number};
 use super::txn::Txn;
+use super::{Seq, StoreError};
 use crate::knobs::knobs;
-use crate::model::UnixMillis;
+use crate::model::{DeviceName, UnixMillis};
 
 /// How much of the log is kept.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +23,11 @@ impl Limits {
     pub(super) fn segment_size(self) -> u64 {
         let usual = || (self.max_size / 8).clamp(4 * 1024, 32 * MIB);
         knobs().segment_bytes.unwrap_or_else(usual)
+    }
+
+    /// Four fifths of them: what is beyond is dropped soon.
+    pub(super) fn nearly(self) -> Self {
+        Self { keep: self.keep / 5 * 4, max_size: self.max_size / 5 * 4 }
     }
 }
 
@@ -62,6 +67,14 @@ impl Segment {
         txn.put(meta, self.key(), value.into_bytes());
     }
 
+    /// The place of the first event of a device in it.
+    pub(super) fn first(&self, device: &DeviceName) -> Result<Option<Seq>, StoreError> {
+        let prefix = event_prefix(device);
+        let Some(guard) = self.rows.prefix(prefix.as_ref()).next() else { return Ok(None) };
+        let key = guard.key().map_err(StoreError::database)?;
+        number(key.get(prefix.as_ref().len()..).unwrap_or_default()).map(|seq| Some(Seq(seq)))
+    }
+
     pub(super) fn key(&self) -> Key {
         Key::new(b'g').number(self.number)
     }
@@ -72,14 +85,30 @@ impl Segment {
         meta: &Keyspace,
         txn: &Txn<'_>,
     ) -> Result<Option<SegmentRow>, StoreError> {
-        let Some(value) = txn.get(meta, self.key())? else { return Ok(None) };
-        let mut parts = Parts::of(&value);
-        let mut row = || {
+        txn.get(meta, self.key())?.map(|row| SegmentRow::parse(&row)).transpose()
+    }
+
+    /// The same without what is not committed yet.
+    pub(super) fn committed(&self, meta: &Keyspace) -> Result<Option<SegmentRow>, StoreError> {
+        let row = meta.get(self.key()).map_err(StoreError::database)?;
+        row.map(|row| SegmentRow::parse(&row)).transpose()
+    }
+}
+
+impl SegmentRow {
+    fn parse(row: &[u8]) -> Result<Self, StoreError> {
+        let mut parts = Parts::of(row);
+        let mut read = || {
             let (bytes, opened, newest) = (parts.number()?, parts.number()?, parts.number()?);
             let (opened, newest) =
                 (UnixMillis::from_millis(opened), UnixMillis::from_millis(newest));
-            Some(SegmentRow { bytes, opened, newest })
+            Some(Self { bytes, opened, newest })
         };
-        row().map(Some).ok_or_else(|| StoreError::Damaged("a segment".to_owned()))
+        read().ok_or_else(|| StoreError::Damaged("a segment".to_owned()))
     }
+}
+
+/// How the keys of a device's events begin; their places follow.
+pub(super) fn event_prefix(device: &DeviceName) -> Key {
+    Key::new(b'e').device(device)
 }

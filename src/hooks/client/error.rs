@@ -12,7 +12,7 @@ use super::resolver::ResolveError;
 pub(super) const CONNECT: Duration = Duration::from_secs(5);
 
 #[derive(Debug, thiserror::Error)]
-pub(in crate::hooks) enum PostError {
+pub(crate) enum PostError {
     #[error("the URL cannot be posted to")]
     Url,
     #[error("a header of the endpoint is not valid: {0}")]
@@ -36,7 +36,7 @@ pub(in crate::hooks) enum PostError {
 
 impl PostError {
     /// Whether the other side closed the connection.
-    pub(in crate::hooks) fn is_hang_up(&self) -> bool {
+    pub(crate) fn is_hang_up(&self) -> bool {
         let Self::Io(error) = self else { return false };
         matches!(
             error.kind(),

@@ -20,11 +20,11 @@ const USER_AGENT: &str = concat!("moonwa/", env!("CARGO_PKG_VERSION"));
 
 /// What is posted, and where to.
 #[derive(Clone, Debug)]
-pub(in crate::hooks) struct Post {
-    pub(in crate::hooks) endpoint: Arc<EndpointConfig>,
-    pub(in crate::hooks) event: EventId,
+pub(crate) struct Post {
+    pub(crate) endpoint: Arc<EndpointConfig>,
+    pub(crate) event: EventId,
     /// The exact bytes.
-    pub(in crate::hooks) body: Bytes,
+    pub(crate) body: Bytes,
 }
 
 /// The parts of an endpoint's URL.

@@ -29,7 +29,7 @@ const ADDRESSES: usize = 16;
 
 /// Why a name has no address to connect to.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(in crate::hooks) enum ResolveError {
+pub(crate) enum ResolveError {
     /// Events may not go there.
     #[error(
         "{0} is an address that webhooks may not go to (link-local, cloud metadata, multicast or reserved)"

@@ -3,6 +3,7 @@
 //! how long to wait.
 
 mod doubt;
+mod retention;
 mod verdict;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -71,6 +72,8 @@ pub(super) struct Machine {
     tried_instead: Seq,
     /// Events after the cursor that are delivered already. Kept in memory only: after a restart they are delivered again.
     overtook: BTreeSet<Seq>,
+    /// Events that wait for the endpoint will be dropped soon.
+    at_risk: bool,
     /// The cursor was moved while a request was under way, so that the outcome must not move it again.
     rewound: bool,
 }
@@ -80,6 +83,9 @@ pub(super) struct Inputs {
     pub(super) config: watch::Receiver<Arc<EndpointConfig>>,
     pub(super) actions: mpsc::Receiver<ActionRequest>,
     pub(super) tail: watch::Receiver<Seq>,
+    /// How far retention has got, and how far it is about to get.
+    pub(super) dropped: watch::Receiver<Seq>,
+    pub(super) at_risk: watch::Receiver<Seq>,
     /// moonwa stops.
     pub(super) shutdown: CancellationToken,
     /// The endpoint stops, because it is no longer in the file or because moonwa stops.
@@ -116,6 +122,7 @@ impl Machine {
             doubted: None,
             tried_instead: Seq(0),
             overtook: BTreeSet::new(),
+            at_risk: false,
             rewound: false,
         }
     }
@@ -139,6 +146,7 @@ impl Machine {
     /// Finds the next event to post, if there is one now.
     async fn plan(&mut self) -> Plan {
         loop {
+            self.look_at_retention().await;
             if self.state() != EndpointState::Active || self.is_backing_off() {
                 break;
             }
@@ -183,34 +191,22 @@ impl Machine {
         };
         self.page = page.events.into();
         if page.dropped > 0 {
-            self.lose(page.dropped).await;
+            self.lose(Seq(self.cursor.acked.0.saturating_add(page.dropped))).await;
         }
         page.dropped > 0 || !self.page.is_empty()
     }
 
-    /// Counts the events that retention removed before this endpoint took them.
-    async fn lose(&mut self, dropped: u64) {
-        let first = self.page.front().map(|event| event.seq.0.saturating_sub(1));
-        self.cursor.acked = Seq(first.unwrap_or(self.cursor.acked.0.saturating_add(dropped)));
-        self.cursor.dropped = self.cursor.dropped.saturating_add(dropped);
-        self.cursor.tries = 0;
-        self.overtook.retain(|seq| *seq > self.cursor.acked);
-        self.monitor.count("moonwa_webhook_dropped_total", self.current.n, dropped);
-        tracing::error!(
-            device = %self.cursor.device, n = self.current.n, url = self.current.shown_url(), dropped,
-            "Events were dropped before this webhook took them."
-        );
-        self.save_or_log().await;
-    }
-
     async fn idle(&mut self) {
-        let Inputs { config, actions, tail, stop, .. } = &mut self.inputs;
+        let Inputs { config, actions, tail, dropped, at_risk, stop, .. } = &mut self.inputs;
         select! {
             biased;
             () = stop.cancelled() => {}
             Some(request) = actions.recv() => self.apply(request).await,
             Ok(()) = config.changed() => self.adopt().await,
             Ok(()) = tail.changed() => self.publish(),
+            // The next plan looks at it.
+            Ok(()) = dropped.changed() => {}
+            Ok(()) = at_risk.changed() => {}
             () = until(self.not_before) => {}
             () = self.keep_alive.expire() => {}
         }
@@ -381,6 +377,7 @@ impl Machine {
             delivered: cursor.delivered,
             parked: cursor.parked,
             dropped: cursor.dropped,
+            at_risk: self.at_risk,
         });
     }
 }

@@ -90,7 +90,8 @@ async fn a_tail_wakes_whoever_waits() {
 
 #[tokio::test]
 async fn too_much_drops_the_oldest_and_counts_every_one() {
-    let opened = open().await.reopen_with(|options| options.max_size = 64 * 1024).await;
+    let small = |options: &mut StoreOptions| options.max_size = 64 * 1024;
+    let opened = open().await.reopen_with(small).await;
     let (a, b) = (device("a"), device("b"));
     let log = opened.store.log();
     let big = |n| NewEvent { body: vec![b'x'; 1000].into(), ..event(&a, n) };
@@ -109,9 +110,19 @@ async fn too_much_drops_the_oldest_and_counts_every_one() {
     let other = log.read_after(&b, Seq(0), 10).await.unwrap();
     assert_eq!((seqs(&other), other.dropped), (vec![], 1));
     assert_eq!(log.find(&a, &id(&a, 1)).await.unwrap(), None);
+    // Whoever waits is told of it without reading, and of what comes next.
+    let told = |log: &EventLog| [&a, &b].map(|device| (log.dropped(device), log.at_risk(device)));
+    let told =
+        |log: &EventLog| told(log).map(|(dropped, risk)| (*dropped.borrow(), *risk.borrow()));
+    let [(dropped, at_risk), other] = told(log);
+    assert_eq!((dropped, other), (Seq(page.dropped), (Seq(1), Seq(1))));
+    assert!(at_risk > dropped && at_risk.0 < page.dropped + kept / 2, "{at_risk:?}");
 
-    let opened = opened.reopen().await;
+    let opened = opened.reopen_with(small).await;
     let log = opened.store.log();
+    let [(dropped_before, at_risk_now), other_before] = told(log);
+    assert_eq!((dropped_before, other_before), (dropped, other));
+    assert!(at_risk_now >= at_risk, "{at_risk_now:?}");
     let again = log.read_after(&a, Seq(0), 1000).await.unwrap();
     assert_eq!((again.dropped, seqs(&again)), (page.dropped, seqs(&page)));
     log.append(vec![event(&b, 2)]).await.unwrap();

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use moonwa::facade::config::{EndpointConfig, EventFilter, Format, Start};
+use moonwa::facade::hooks::EndpointReport;
 use moonwa::facade::model::{EventId, EventType};
 use moonwa::facade::store::Seq;
 
-use super::fixture::{FAST, Gate, device, endpoint, message, refs, state_event, texts};
+use super::fixture::{FAST, Gate, REAL, device, endpoint, message, refs, state_event, texts};
 use super::receiver::{Answer, Hit, OK, Receiver, at_first};
 
 #[tokio::test]
@@ -145,6 +146,50 @@ async fn what_retention_drops_is_counted_exactly() {
     let hits = receiver.hits();
     assert_eq!(hits.len() as u64, report.delivered);
     assert_eq!(hits[0].json()["data"]["text"], format!("m{}", report.dropped + 1));
+}
+
+#[tokio::test]
+async fn what_retention_drops_is_announced_and_told_at_once() {
+    let gate = Gate::open_in(tempfile::TempDir::new().unwrap(), REAL, 256 * 1024).await;
+    let away = Receiver::start(&gate.tasks, |_| OK).await;
+    let down = Receiver::start(&gate.tasks, |_| Answer::Status(503)).await;
+    let healthy = Receiver::start(&gate.tasks, |_| OK).await;
+    let paused = EndpointConfig { paused: true, ..endpoint(&away.url) };
+    let others = [endpoint(&down.url), endpoint(&healthy.url)];
+    gate.configure(&[vec![paused.clone()], others.to_vec()].concat()).await;
+    // Says more until both that take nothing are as wanted. Neither looks at the log meanwhile.
+    let mut said = 0;
+    let mut until = async |wanted: fn(&EndpointReport) -> bool| {
+        loop {
+            let texts: Vec<String> = (said + 1..=said + 20).map(|n| format!("m{n}")).collect();
+            gate.say(&refs(&texts)).await;
+            said += 20;
+            gate.report_of(3, |report| report.delivered == said).await;
+            let mut behind = Vec::new();
+            for n in 1..=2 {
+                let all = |report: &EndpointReport| report.backlog + report.dropped == said;
+                behind.push(gate.report_of(n, all).await);
+            }
+            if behind.iter().all(wanted) {
+                return behind;
+            }
+        }
+    };
+    for report in until(|report| report.at_risk).await {
+        assert_eq!((report.dropped, report.cursor), (0, 0), "{report:?}");
+    }
+    for report in until(|report| report.dropped > 0).await {
+        assert_eq!(report.cursor, report.dropped, "{report:?}");
+    }
+    let report = gate.report_of(3, |_| true).await;
+    assert_eq!((report.dropped, report.at_risk), (0, false));
+    let dropped = gate.report_of(1, |_| true).await.dropped;
+    // Who comes back gets the rest.
+    let back = EndpointConfig { paused: false, ..paused };
+    gate.configure(&[vec![back], others.to_vec()].concat()).await;
+    let report = gate.report(|report| report.backlog == 0 && !report.at_risk).await;
+    assert_eq!(report.dropped, dropped);
+    assert_eq!(away.hits()[0].json()["data"]["text"], format!("m{}", dropped + 1));
 }
 
 #[tokio::test]
