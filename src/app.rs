@@ -25,7 +25,7 @@ use crate::model::{KeyHash, Secret, StatusWord};
 use crate::reload::Reloader;
 use crate::store::{Store, StoreOptions};
 use crate::task::Tasks;
-use crate::whatsapp::{Fleet, FleetOptions};
+use crate::whatsapp::{Fleet, FleetOptions, identities};
 use crate::{systemd, telemetry};
 
 /// systemd gives up after 30 s; the engine's own flushes take up to 15.
@@ -114,7 +114,8 @@ async fn gateway(
     }
     let signals = Signals::new()?;
     let config = &loaded.config;
-    let store = Store::open(store_options(config)).await?;
+    let auto = config.store.repair == config::Repair::Auto;
+    let store = identities::open(store_options(config), auto).await?;
     let listener = TcpListener::bind(config.server.listen)
         .await
         .with_context(|| format!("cannot listen on {} (server.listen)", config.server.listen))?;
@@ -126,6 +127,7 @@ async fn gateway(
         max_media: config.media.max_size,
         allow_nets: config.media.allow_nets.clone(),
     };
+    tasks.spawn("identities", identities::keep(store.clone(), tasks.stop().clone()));
     let fleet = Fleet::start(store.clone(), tasks.clone(), options).await?;
     let webhooks = Webhooks::start(store.clone(), tasks.clone());
     // Endpoints first: a device that connects at once must find its webhooks' cursors in place.

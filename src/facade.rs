@@ -10,8 +10,8 @@ pub mod config {
         AdminConfig, Compat, Config, Context, DeviceConfig, DeviceEdit, Durability, Edit,
         EditError, EndpointConfig, EndpointEdit, EventFilter, Format, KeyConfig, Loaded, LogConfig,
         MediaConfig, Notice, Others, OutboxConfig, Pace, Rejected, ReloadHandle, ReloadMailbox,
-        ReloadOutcome, ReloadReport, Revision, SAMPLE, Scope, ServerConfig, Start, StoreConfig,
-        Trigger, Watcher, keep_last_good, last_good,
+        ReloadOutcome, ReloadReport, Repair, Revision, SAMPLE, Scope, ServerConfig, Start,
+        StoreConfig, Trigger, Watcher, keep_last_good, last_good,
     };
 }
 

@@ -1,4 +1,4 @@
-//! Commands that need no running gateway: `init`, `check`, `key new`, `doctor` and `restore`.
+//! Commands that need no running gateway: `init`, `check`, `key new`, `doctor`, `backup`, `restore` and `repair`.
 
 use std::fs;
 use std::io::{ErrorKind, Write};
@@ -10,12 +10,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use rustix::process::geteuid;
 
+use super::client;
 use crate::app;
 use crate::config::{self, Config};
 use crate::console::{Exit, complain, say};
 use crate::model::{DeviceName, KeyHash, UnixMillis};
-use crate::store::{self, Store};
-use crate::whatsapp::Backup;
+use crate::store::{self, Store, StoreError};
+use crate::whatsapp::{Backup, identities};
 
 /// `moonwa init`: the sample, where there is nothing yet.
 pub(super) fn init(config: Option<&Path>) -> Result<Exit> {
@@ -77,15 +78,58 @@ pub(super) fn new_key(device: &str) -> Result<Exit> {
     Ok(Exit::Clean)
 }
 
-/// `moonwa restore`: the devices of a backup, into a store that nobody uses.
-pub(super) fn restore(config: Option<&Path>, file: &Path) -> Result<Exit> {
-    let text = fs::read(file).with_context(|| file.display().to_string())?;
-    let backup: Backup = serde_json::from_slice(&text)
-        .with_context(|| format!("{} is not a backup that moonwa wrote", file.display()))?;
+/// `moonwa backup`: from the gateway that runs, or from the store when none does.
+pub(super) fn backup(config: Option<&Path>, path: &Path) -> Result<Exit> {
+    let (text, devices) = match backup_of_store(config)? {
+        Some(backup) => (serde_json::to_string(&backup)?, backup.count()),
+        None => {
+            let text = client::backup(config)?;
+            let devices = Backup::parse(text.as_bytes())?.count();
+            (text, devices)
+        }
+    };
+    let opened = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    let mut file = opened.with_context(|| path.display().to_string())?;
+    if let Err(error) = file.write_all(text.as_bytes()).and_then(|()| file.sync_all()) {
+        // Half a backup must not be taken for one.
+        fs::remove_file(path)?;
+        return Err(error).with_context(|| path.display().to_string());
+    }
+    say(&format!(
+        "{}: {devices} linked devices. Whoever has this file can be them: keep it like a password.",
+        path.display()
+    ));
+    Ok(Exit::Clean)
+}
+
+/// `None` when the store is not ours to open, because a gateway has it or another user does.
+fn backup_of_store(config: Option<&Path>) -> Result<Option<Backup>> {
+    let config = configuration(config)?;
+    let path = &config.store.path;
+    if own(path).is_err() || !path.join("state").exists() {
+        return Ok(None);
+    }
+    on_runtime(async {
+        let store = match Store::open(app::store_options(&config)).await {
+            Err(StoreError::Locked(_)) => return Ok(None),
+            store => store?,
+        };
+        let backup = Backup::of(&store).await;
+        store.close().await?;
+        Ok(Some(backup?))
+    })
+}
+
+/// The configuration, or the last one that worked.
+fn configuration(config: Option<&Path>) -> Result<Config> {
     let path = config::find(config)?;
-    let config =
-        Config::load(&path).or_else(|rejected| config::last_good(&path).or(Err(rejected)))?.config;
-    let store = &config.store.path;
+    let loaded =
+        Config::load(&path).or_else(|rejected| config::last_good(&path).or(Err(rejected)))?;
+    Ok(loaded.config)
+}
+
+/// Whether this user may open a store: what another user writes there, moonwa could not read.
+fn own(store: &Path) -> Result<()> {
     if let Ok(directory) = fs::metadata(store)
         && directory.uid() != geteuid().as_raw()
     {
@@ -95,13 +139,44 @@ pub(super) fn restore(config: Option<&Path>, file: &Path) -> Result<Exit> {
             directory.uid()
         );
     }
+    Ok(())
+}
+
+fn on_runtime<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::runtime::Builder::new_current_thread().build()?.block_on(work)
+}
+
+/// `moonwa repair`: makes again what is damaged of a store that nobody uses.
+pub(super) fn repair(config: Option<&Path>) -> Result<Exit> {
+    let config = configuration(config)?;
+    let path = &config.store.path;
+    own(path)?;
+    let notes = on_runtime(async {
+        let (store, notes) = identities::repair(app::store_options(&config)).await?;
+        store.close().await?;
+        Ok(notes)
+    })?;
+    for note in &notes {
+        say(note);
+    }
+    if notes.is_empty() {
+        say(&format!("{} is not damaged; nothing was changed.", path.display()));
+    }
+    Ok(Exit::Clean)
+}
+
+/// `moonwa restore`: the devices of a backup, into a store that nobody uses.
+pub(super) fn restore(config: Option<&Path>, file: &Path) -> Result<Exit> {
+    let text = fs::read(file).with_context(|| file.display().to_string())?;
+    let backup = Backup::parse(&text).with_context(|| file.display().to_string())?;
+    let config = configuration(config)?;
+    own(&config.store.path)?;
     let (created, named) = (backup.created(), |name| config.devices.contains_key(name));
-    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-    let done = runtime.block_on(async {
+    let done = on_runtime(async {
         let store = Store::open(app::store_options(&config)).await?;
         let done = backup.restore(&store).await;
         store.close().await?;
-        anyhow::Ok(done?)
+        Ok(done?)
     })?;
     for (name, restored) in &done {
         let line = match (restored, named(name)) {
@@ -181,6 +256,9 @@ fn look_at_store(config: &Config, note: &mut impl FnMut(bool, String)) {
             note(false, format!("store: {} cannot be written: {error}", directory.display()));
         }
     }
+    if own(directory).is_ok() {
+        look_at_files(directory, note);
+    }
     match store::free_space(directory) {
         Ok(free) => note(
             free > 512 << 20,
@@ -190,6 +268,28 @@ fn look_at_store(config: &Config, note: &mut impl FnMut(bool, String)) {
             false,
             format!("store: the free space of {} is unknown: {error}", directory.display()),
         ),
+    }
+}
+
+fn look_at_files(directory: &Path, note: &mut impl FnMut(bool, String)) {
+    let files = directory.display();
+    match on_runtime(async { Ok(Store::inspect(directory.to_owned()).await) }) {
+        Ok(Ok(damages)) if damages.is_empty() => {
+            note(true, format!("store: the files in {files} are whole"))
+        }
+        Ok(Ok(damages)) => {
+            for damage in damages {
+                note(false, format!("store: {damage}; stop moonwa and run: moonwa repair"));
+            }
+        }
+        Ok(Err(StoreError::Locked(_))) => {
+            note(
+                true,
+                format!("store: moonwa has {files} open; its files are checked when it is stopped"),
+            );
+        }
+        Ok(Err(error)) => note(false, format!("store: {error}")),
+        Err(error) => note(false, format!("store: {error}")),
     }
 }
 

@@ -76,7 +76,7 @@ enum Command {
         /// The device's former name
         device: String,
     },
-    /// Write the identities of all linked devices to a file, while moonwa runs
+    /// Write the identities of all linked devices to a file, while moonwa runs or not
     Backup {
         /// The file; never over an existing one
         file: PathBuf,
@@ -86,6 +86,8 @@ enum Command {
         /// A file that `moonwa backup` wrote
         file: PathBuf,
     },
+    /// Make a damaged store again, while moonwa is stopped; sets the damaged files aside and deletes nothing
+    Repair,
     /// Check the store, the disk, the clock and the file modes, and say what to do
     Doctor,
 }
@@ -115,8 +117,9 @@ pub fn main() -> ExitCode {
         Command::Init => local::init(config),
         Command::Check => Ok(local::check(config)),
         Command::Key(KeyCommand::New { device }) => local::new_key(&device),
+        Command::Repair => local::repair(config),
         Command::Doctor => local::doctor(config),
-        Command::Backup { file } => client::backup(config, &file),
+        Command::Backup { file } => local::backup(config, &file),
         Command::Restore { file } => local::restore(config, &file),
         Command::Plan { json } => client::plan(config, json),
         Command::Link { device, phone } => client::link(config, &device, phone.as_deref()),

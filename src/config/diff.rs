@@ -237,6 +237,7 @@ fn gateway_keys(old: &Config, new: &Config) -> Vec<(&'static str, Applies)> {
         StoreConfig {
             path: ("store.path", AtRestart),
             durability: ("store.durability", AtRestart),
+            repair: ("store.repair", AtRestart),
         }
     );
     let log = differing!(
@@ -301,7 +302,7 @@ mod tests {
     use super::*;
     use crate::config::Context;
     use crate::config::settings::{
-        Compat, Durability, EventFilter, Format, KeyConfig, Pace, Scope, Start,
+        Compat, Durability, EventFilter, Format, KeyConfig, Pace, Repair, Scope, Start,
     };
     use crate::model::{EventType, KeyHash, Secret};
 
@@ -432,8 +433,8 @@ mod tests {
 
     fn any_store() -> impl Strategy<Value = StoreConfig> {
         let path = of([PathBuf::from("data"), PathBuf::from("other")]);
-        (path, of([Durability::Power, Durability::Crash]))
-            .prop_map(|(path, durability)| StoreConfig { path, durability })
+        (path, of([Durability::Power, Durability::Crash]), of([Repair::Manual, Repair::Auto]))
+            .prop_map(|(path, durability, repair)| StoreConfig { path, durability, repair })
     }
 
     fn any_log() -> impl Strategy<Value = LogConfig> {
@@ -543,7 +544,7 @@ mod tests {
 
     #[test]
     fn each_key_is_told_by_its_name() {
-        let gateway: [(&str, Change); 14] = [
+        let gateway: [(&str, Change); 15] = [
             ("! server.listen: needs a restart", |c| c.server.listen.set_port(1)),
             ("~ server.hosts", |c| c.server.hosts.push("a".to_owned())),
             ("~ server.trusted_proxies", |c| {
@@ -554,6 +555,7 @@ mod tests {
             ("~ admin.editable", |c| c.admin.editable = false),
             ("! store.path: needs a restart", |c| c.store.path.push("other")),
             ("! store.durability: needs a restart", |c| c.store.durability = Durability::Crash),
+            ("! store.repair: needs a restart", |c| c.store.repair = Repair::Auto),
             ("~ log.level", |c| c.log.level = Level::DEBUG),
             ("~ log.full_jids", |c| c.log.full_jids = true),
             ("! outbox.keep: needs a restart", |c| c.outbox.keep *= 2),

@@ -67,11 +67,13 @@ pub struct StoreConfig {
     pub path: PathBuf,
     /// What a promise survives.
     pub durability: Durability,
+    /// What becomes of damaged credentials when moonwa starts.
+    pub repair: Repair,
 }
 
 impl Default for StoreConfig {
     fn default() -> Self {
-        Self { path: PathBuf::from("data"), durability: Durability::Power }
+        Self { path: PathBuf::from("data"), durability: Durability::Power, repair: Repair::Manual }
     }
 }
 
@@ -82,6 +84,15 @@ pub enum Durability {
     Power,
     /// `kill -9` only.
     Crash,
+}
+
+/// What becomes of damaged credentials when moonwa starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repair {
+    /// It does not start, and says what to do.
+    Manual,
+    /// It repairs them, and starts.
+    Auto,
 }
 
 /// `[log]`: what the log says.

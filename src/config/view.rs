@@ -25,7 +25,7 @@ impl Config {
                 "base_path": server.base_path,
             },
             "admin": { "token": admin.token.is_some(), "editable": admin.editable },
-            "store": { "path": store.path, "durability": word(&value::DURABILITIES, &store.durability) },
+            "store": { "path": store.path, "durability": word(&value::DURABILITIES, &store.durability), "repair": word(&value::REPAIRS, &store.repair) },
             "log": { "level": word(&value::LEVELS, &log.level), "full_jids": log.full_jids },
             "outbox": { "keep": duration(outbox.keep), "max_size": value::shown_size(outbox.max_size) },
             "media": { "max_size": value::shown_size(media.max_size), "allow_nets": media.allow_nets },

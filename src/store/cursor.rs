@@ -245,6 +245,38 @@ impl LetterCount {
     }
 }
 
+/// Puts a cursor that was read from a damaged database into a new one.
+pub(super) fn put_back(
+    outbox: &Outbox,
+    txn: &mut Txn<'_>,
+    key: &[u8],
+    row: &Bytes,
+) -> Result<(EndpointId, Cursor), StoreError> {
+    let cursor: Cursor = from_json(row)?;
+    let id = std::str::from_utf8(key.get(1..).unwrap_or_default());
+    let id = EndpointId(id.map_err(|_not_text| damaged("an endpoint"))?.to_owned());
+    txn.put(&outbox.meta, cursor_key(&id), row.clone());
+    Ok((id, cursor))
+}
+
+/// The same for a dead letter.
+pub(super) fn put_letter_back(
+    outbox: &Outbox,
+    txn: &mut Txn<'_>,
+    key: &[u8],
+    row: &Bytes,
+) -> Result<(), StoreError> {
+    letter(row)?;
+    let endpoint = Parts::of(key).text().ok_or_else(|| damaged("a dead letter"))?;
+    let endpoint = EndpointId(endpoint.to_owned());
+    let mut kept = LetterCount::load(outbox, txn, &endpoint)?;
+    kept.letters += 1;
+    kept.bytes += row.len() as u64;
+    kept.save(outbox, txn, &endpoint);
+    txn.put(&outbox.dead, key, row.clone());
+    Ok(())
+}
+
 /// Removes a letter, if it is there, and counts it off.
 fn take(
     outbox: &Outbox,

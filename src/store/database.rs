@@ -6,13 +6,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use fjall::compaction::Leveled;
 use fjall::config::CompressionPolicy;
-use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions};
+use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
+use super::damage::Damage;
 use super::key::{Key, Parts};
-use super::{StoreError, salvage};
-
-/// The format of the rows. A newer one is refused, an older one would be converted here.
-const FORMAT: u64 = 1;
+use super::{StoreError, format, salvage};
 
 pub(super) const MIB: u64 = 1024 * 1024;
 
@@ -20,6 +18,7 @@ pub(super) const MIB: u64 = 1024 * 1024;
 pub(super) trait Base: Send + Sync + 'static {
     /// Whether tests may hold its commits.
     const MAY_BE_HELD: bool;
+    fn path(&self) -> &Path;
     fn db(&self) -> &Database;
     /// Where the mark of a commit that was not synced goes.
     fn meta(&self) -> &Keyspace;
@@ -38,6 +37,7 @@ pub(super) fn keyspace(db: &Database, name: &str, memtable: u64) -> Result<Keysp
 
 pub(super) fn open(path: &Path) -> Result<Database, StoreError> {
     std::fs::create_dir_all(path).map_err(StoreError::io(path))?;
+    format::check(path)?;
     let database = || {
         Database::builder(path)
             .cache_size(4 * MIB)
@@ -51,22 +51,59 @@ pub(super) fn open(path: &Path) -> Result<Database, StoreError> {
     salvage::before_open(path)?;
     database().map_err(|error| match error {
         fjall::Error::Locked => StoreError::Locked(path.to_owned()),
-        error => StoreError::database(error),
+        fjall::Error::Io(error) | fjall::Error::Storage(fjall::LsmError::Io(error))
+            if !is_damage(&error) =>
+        {
+            StoreError::io(path)(error)
+        }
+        error => {
+            let what = format!("cannot be opened ({error:?})");
+            StoreError::broken(path, vec![Damage { file: path.to_owned(), what }])
+        }
     })
 }
 
-pub(super) fn check_format(path: &Path, meta: &Keyspace) -> Result<(), StoreError> {
+/// Whether an error comes from what lies on the disk, and not from what the system allows us.
+fn is_damage(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind as Kind;
+    !matches!(
+        error.kind(),
+        Kind::PermissionDenied
+            | Kind::StorageFull
+            | Kind::QuotaExceeded
+            | Kind::ReadOnlyFilesystem
+            | Kind::OutOfMemory
+    ) && error.raw_os_error() != Some(rustix::io::Errno::MFILE.raw_os_error())
+}
+
+/// Sees to the format of a database that was just opened: converts an older one, refuses a newer one.
+pub(super) fn check_format(path: &Path, db: &Database, meta: &Keyspace) -> Result<(), StoreError> {
     let key = Key::new(b'f');
-    match meta.get(&key).map_err(StoreError::database)? {
-        None => meta
-            .insert(key.into_bytes(), FORMAT.to_be_bytes().as_slice())
-            .map_err(StoreError::database),
-        Some(row) => match Parts::of(&row).number() {
-            Some(FORMAT) => Ok(()),
-            Some(found) => Err(StoreError::Newer { path: path.to_owned(), found }),
-            None => Err(StoreError::Damaged("the format version".to_owned())),
-        },
+    let row = meta.get(&key).map_err(StoreError::database)?;
+    let found = row.map(|row| Parts::of(&row).number().unwrap_or_default());
+    match found {
+        Some(format::FORMAT) => {}
+        // Format 1 had the same rows, and not the files beside the database.
+        Some(1) => set_format(db, meta)?,
+        None if !format::is_made(path) => set_format(db, meta)?,
+        Some(found) if found > format::FORMAT => {
+            return Err(StoreError::Newer { path: path.to_owned(), found, reads: format::FORMAT });
+        }
+        Some(_) | None => {
+            let what = "has lost the row with its format".to_owned();
+            return Err(StoreError::broken(path, vec![Damage { file: path.to_owned(), what }]));
+        }
     }
+    format::write(path)?;
+    format::open(path);
+    Ok(())
+}
+
+fn set_format(db: &Database, meta: &Keyspace) -> Result<(), StoreError> {
+    let row = format::FORMAT.to_be_bytes();
+    meta.insert(Key::new(b'f').into_bytes(), row.as_slice()).map_err(StoreError::database)?;
+    // Before the file beside the database says so.
+    db.persist(PersistMode::SyncAll).map_err(StoreError::database)
 }
 
 pub(super) fn bytes(slice: &[u8]) -> Bytes {

@@ -3,6 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::damage::Damage;
+use crate::model::DeviceName;
+
 /// An error of the store. Cheap to clone: one failed group commit answers everybody who waited for it.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
@@ -19,20 +22,45 @@ pub enum StoreError {
     /// A row is not what was written.
     #[error("a row in the store is damaged: {0}")]
     Damaged(String),
-    /// A journal is damaged where no power cut can have damaged it.
+    /// Files of a database are damaged or missing, in a way that no crash and no power cut explains.
+    #[error("{}", broken(path, damages, devices, lost))]
+    Broken {
+        path: PathBuf,
+        damages: Vec<Damage>,
+        /// Whose identity is kept beside the database.
+        devices: Vec<DeviceName>,
+        /// Whose kept identity cannot be read.
+        lost: Vec<DeviceName>,
+    },
     #[error(
-        "{path} is damaged in the middle (byte {at}), which no power cut does; restore a backup or remove that database"
-    , path = path.display())]
-    Journal { path: PathBuf, at: u64 },
-    #[error("{path} was written by a newer moonwa (format {found})", path = path.display())]
-    Newer { path: PathBuf, found: u64 },
+        "{path} was written by a newer moonwa (format {found}; this one reads up to {reads}): install that version again",
+        path = path.display()
+    )]
+    Newer { path: PathBuf, found: u64, reads: u64 },
+    /// Devices have no credentials in the store, and had some.
+    #[error("{0}")]
+    Lost(String),
     #[error("the store is closed")]
     Closed,
 }
 
 impl StoreError {
     pub(super) fn database(error: fjall::Error) -> Self {
-        Self::Database(Arc::new(error))
+        Self::Database(match error {
+            fjall::Error::Io(error) | fjall::Error::Storage(fjall::LsmError::Io(error)) => {
+                Arc::new(error)
+            }
+            fjall::Error::Poisoned => Arc::from(Box::from("an earlier write failed")),
+            error => Arc::from(Box::from(format!("a file in it is damaged ({error:?})"))),
+        })
+    }
+
+    pub(super) fn broken(path: &Path, damages: Vec<Damage>) -> Self {
+        Self::Broken { path: path.to_owned(), damages, devices: Vec::new(), lost: Vec::new() }
+    }
+
+    pub(crate) fn file(path: &Path, error: std::io::Error) -> Self {
+        Self::io(path)(error)
     }
 
     pub(super) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
@@ -42,4 +70,30 @@ impl StoreError {
     pub(super) fn json(error: &serde_json::Error) -> Self {
         Self::Damaged(error.to_string())
     }
+}
+
+/// What is damaged, whom it concerns, and what to do.
+fn broken(path: &Path, damages: &[Damage], devices: &[DeviceName], lost: &[DeviceName]) -> String {
+    let list =
+        |names: &[DeviceName]| names.iter().map(DeviceName::as_str).collect::<Vec<_>>().join(", ");
+    let mut text = format!("{} is damaged", path.display());
+    if let Some(first) = damages.first() {
+        text += &format!(" ({first}");
+        text += &match damages.len() {
+            1 => ")".to_owned(),
+            many => format!("; and {} more)", many - 1),
+        };
+    }
+    text += ". To go on, run: moonwa repair. It sets the damaged database aside, keeps what can be read of it and says \
+             what was lost.";
+    if !devices.is_empty() {
+        text += &format!(
+            " {} need no new QR code; their sessions begin anew, so a message on its way may come late.",
+            list(devices)
+        );
+    }
+    if !lost.is_empty() {
+        text += &format!(" {} may have to be linked again.", list(lost));
+    }
+    text + " With repair = \"auto\" under [store], moonwa does that itself when it starts."
 }

@@ -29,7 +29,7 @@ pub(crate) fn row(bytes: &[u8]) {
 
 /// A journal, as it is looked through before the database is opened.
 pub(crate) fn journal(bytes: &[u8]) {
-    let tear = salvage::find_tear(&mut File::new(bytes)).ok().flatten();
+    let tear = salvage::find_tear(&mut File::new(bytes), None).ok().flatten();
     if let Some(tear) = tear {
         assert!(tear.at <= bytes.len() as u64, "the tear is behind the journal's end");
     }

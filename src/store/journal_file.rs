@@ -1,4 +1,4 @@
-//! Reads fjall's journal format (3.1), commit by commit, without believing a length in it. For `salvage` only; the
+//! Reads fjall's journal format (3.1), commit by commit, without believing a length in it. The
 //! marks it looks for are the committer's.
 //!
 //! ```text
@@ -7,8 +7,12 @@
 //!         4, keyspace: u64
 //! ```
 
-use std::io::{self, ErrorKind, Read};
+use std::fs::File;
+use std::io::{self, BufReader, ErrorKind, Read, Seek, SeekFrom, Take};
+use std::path::Path;
 
+use bytes::Bytes;
+use rustix::fs::seek;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::key::{Key, Parts};
@@ -17,6 +21,8 @@ const START: u8 = 1;
 const ITEM: u8 = 2;
 const END: u8 = 3;
 const CLEAR: u8 = 4;
+/// The type of an item that sets a row; the others remove one.
+const VALUE: u8 = 0;
 const TRAILER: &[u8] = b"FJL\x03";
 
 /// What every commit carries: its number, and the newest one that was surely synced when it was written.
@@ -49,6 +55,10 @@ pub(super) enum Commit {
         length: u64,
         /// Its mark; commits of fjall itself have none.
         mark: Option<Mark>,
+        /// fjall's number of it. No checksum covers it.
+        version: u64,
+        /// What it sets and removes, when that was asked for: keyspace, key, value.
+        rows: Vec<(u64, Vec<u8>, Option<Bytes>)>,
     },
     /// A commit that has an end but not that content: fjall does not open such a journal.
     Refused,
@@ -56,8 +66,9 @@ pub(super) enum Commit {
     Broken,
 }
 
-pub(super) fn read_commit(from: &mut impl Read) -> io::Result<Commit> {
-    match (CommitReader { from, length: 0 }).commit() {
+/// Reads one commit, with its rows or without.
+pub(super) fn read_commit(from: &mut impl Read, with_rows: bool) -> io::Result<Commit> {
+    match (CommitReader { from, length: 0, with_rows, rows: Vec::new() }).commit() {
         Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(Commit::Broken),
         commit => commit,
     }
@@ -66,6 +77,8 @@ pub(super) fn read_commit(from: &mut impl Read) -> io::Result<Commit> {
 struct CommitReader<'a, R> {
     from: &'a mut R,
     length: u64,
+    with_rows: bool,
+    rows: Vec<(u64, Vec<u8>, Option<Bytes>)>,
 }
 
 impl<R: Read> CommitReader<'_, R> {
@@ -73,8 +86,8 @@ impl<R: Read> CommitReader<'_, R> {
         if self.array()? != [START] {
             return Ok(Commit::Broken);
         }
-        let items = number(&self.array::<4>()?);
-        self.array::<8>()?;
+        let items = low_first(&self.array::<4>()?);
+        let version = low_first(&self.array::<8>()?);
         let mut hash = Xxh3::new();
         let mut mark = None;
         let mut tag = self.array()?;
@@ -98,20 +111,28 @@ impl<R: Read> CommitReader<'_, R> {
         if self.array::<4>()? != TRAILER {
             return Ok(Commit::Broken);
         }
-        let good = left == 0 && number(&checksum) == hash.digest();
-        Ok(if good { Commit::Whole { length: self.length, mark } } else { Commit::Refused })
+        if left != 0 || low_first(&checksum) != hash.digest() {
+            return Ok(Commit::Refused);
+        }
+        let rows = std::mem::take(&mut self.rows);
+        Ok(Commit::Whole { length: self.length, mark, version, rows })
     }
 
     fn item(&mut self, hash: &mut Xxh3) -> io::Result<Option<Mark>> {
         let head = self.array::<20>()?;
         hash.update(&head);
-        let [_, _, _, _, _, _, _, _, _, _, k0, k1, _, _, _, _, v0, v1, v2, v3] = head;
-        let key = self.bytes(number(&[k0, k1]), hash)?;
-        let value = self.bytes(number(&[v0, v1, v2, v3]), hash)?;
-        Ok(if key == [Mark::KEY] { Mark::parse(&value) } else { None })
+        let [kind, _, keyspace @ .., k0, k1, _, _, _, _, v0, v1, v2, v3] = head;
+        let key = self.bytes(low_first(&[k0, k1]), hash)?;
+        let value = self.bytes(low_first(&[v0, v1, v2, v3]), hash)?;
+        let mark = if key == [Mark::KEY] { Mark::parse(&value) } else { None };
+        if self.with_rows {
+            let value = (kind == VALUE).then(|| Bytes::from(value));
+            self.rows.push((low_first(&keyspace), key, value));
+        }
+        Ok(mark)
     }
 
-    /// Reads so many bytes; keeps the beginning, which is all of a mark.
+    /// Reads so many bytes; without rows only the beginning is kept, which is all of a mark.
     fn bytes(&mut self, length: u64, hash: &mut Xxh3) -> io::Result<Vec<u8>> {
         let (mut kept, mut left) = (Vec::new(), length);
         let mut buffer = [0; 4096];
@@ -120,7 +141,7 @@ impl<R: Read> CommitReader<'_, R> {
             let part = buffer.get_mut(..most).unwrap_or_default();
             self.from.read_exact(part)?;
             hash.update(part);
-            if kept.is_empty() {
+            if self.with_rows || kept.is_empty() {
                 kept.extend_from_slice(part);
             }
             left -= most as u64;
@@ -137,9 +158,44 @@ impl<R: Read> CommitReader<'_, R> {
     }
 }
 
+/// A journal, up to the hole at its end: it is created 64 MiB long and is mostly empty.
+pub(super) fn open(path: &Path) -> io::Result<BufReader<Take<File>>> {
+    let mut file = File::open(path)?;
+    let mut end = 0;
+    while let Ok(data) = seek(&file, rustix::fs::SeekFrom::Data(end)) {
+        match seek(&file, rustix::fs::SeekFrom::Hole(data)) {
+            Ok(hole) if hole > end => end = hole,
+            _ => break,
+        }
+    }
+    file.rewind()?;
+    Ok(BufReader::new(file.take(end)))
+}
+
+/// What a journal has from a place on, without the zeros at its end. They are recognised page by page and not kept.
+pub(super) fn rest_of(file: &mut (impl Read + Seek), from: u64) -> io::Result<Vec<u8>> {
+    static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+    file.seek(SeekFrom::Start(from))?;
+    let (mut rest, mut zeros) = (Vec::new(), 0);
+    loop {
+        let mut page = Vec::with_capacity(ZEROS.len());
+        let size = file.take(ZEROS.len() as u64).read_to_end(&mut page)?;
+        if size == 0 {
+            return Ok(rest);
+        }
+        if ZEROS.starts_with(&page) {
+            zeros += size;
+        } else {
+            rest.resize(rest.len() + zeros, 0);
+            rest.append(&mut page);
+            zeros = 0;
+        }
+    }
+}
+
 /// fjall writes its numbers with the low byte first.
-fn number(low_first: &[u8]) -> u64 {
-    low_first.iter().rev().fold(0, |number, byte| (number << 8) | u64::from(*byte))
+pub(super) fn low_first(bytes: &[u8]) -> u64 {
+    bytes.iter().rev().fold(0, |number, byte| (number << 8) | u64::from(*byte))
 }
 
 #[cfg(test)]

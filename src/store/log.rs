@@ -15,7 +15,7 @@ use super::key::{Key, Parts, number};
 use super::outbox::Outbox;
 use super::reader::Readers;
 use super::retention::{self, newest, tails};
-use super::segment::{Segment, event_prefix};
+use super::segment::{Segment, SegmentRow, event_prefix};
 use super::seq::Places;
 use super::txn::Txn;
 use super::writer::{Promise, Writer};
@@ -197,21 +197,15 @@ pub(super) fn append(
         if find_in(&outbox.segments(), |rows| txn.get(rows, &seen))?.is_some() {
             continue;
         }
-        let tail_key = Key::new(b't').device(&event.device);
-        let tail = match txn.get(&outbox.meta, &tail_key)? {
-            Some(row) => number(&row)?,
-            None => 0,
-        };
+        let tail = txn.get(&outbox.meta, tail_key(&event.device))?;
+        let tail = tail.map_or(Ok(0), |row| number(&row))?;
         let seq = tail.saturating_add(1);
         let value = encode(&event, now);
         message |= event.kind == EventType::MessageReceived;
         let (segment, mut row) = newest(outbox, txn, now)?;
-        row.bytes += (seen.as_ref().len() + value.len() + event.device.as_str().len() + 24) as u64;
         row.newest = now;
-        let rows = &segment.rows;
-        txn.put(rows, event_key(&event.device, seq), value);
-        txn.put(rows, seen, Bytes::copy_from_slice(&seq.to_be_bytes()));
-        txn.put(&outbox.meta, tail_key, Bytes::copy_from_slice(&seq.to_be_bytes()));
+        put(txn, &segment, &mut row, (&event.device, &event.id, seq), value);
+        put_tail(outbox, txn, &event.device, seq);
         segment.save(&outbox.meta, txn, row);
         moved.insert(event.device, Seq(seq));
     }
@@ -225,6 +219,24 @@ pub(super) fn append(
         }
     });
     Ok(())
+}
+
+/// Puts an event in a segment, under its place and its id.
+pub(super) fn put(
+    txn: &mut Txn<'_>,
+    segment: &Segment,
+    row: &mut SegmentRow,
+    (device, id, seq): (&DeviceName, &EventId, u64),
+    value: impl Into<Bytes>,
+) {
+    let (seen, value) = (id_key(device, id), value.into());
+    row.bytes += (seen.as_ref().len() + value.len() + device.as_str().len() + 24) as u64;
+    txn.put(&segment.rows, event_key(device, seq), value);
+    txn.put(&segment.rows, seen, Bytes::copy_from_slice(&seq.to_be_bytes()));
+}
+
+pub(super) fn put_tail(outbox: &Outbox, txn: &mut Txn<'_>, device: &DeviceName, seq: u64) {
+    txn.put(&outbox.meta, tail_key(device), Bytes::copy_from_slice(&seq.to_be_bytes()));
 }
 
 /// The place of an event, by the row its id points to; newest segment first, where it usually is.
@@ -316,7 +328,10 @@ fn page(
     let mut first = None;
     view.each_between(device, after, tail, |seq, value| {
         first.get_or_insert(seq);
-        if page.events.len() >= limit {
+        // A place that is missing in the middle was lost with a damaged file. The page ends before it, so that it is
+        // counted at the beginning of the next one.
+        let gap = page.events.last().is_some_and(|last| last.seq.0 + 1 != seq);
+        if gap || page.events.len() >= limit {
             return Ok(ControlFlow::Break(()));
         }
         page.events.push(decode(Seq(seq), value)?);
@@ -326,6 +341,10 @@ fn page(
     let first = first.unwrap_or(tail.0.saturating_add(1));
     page.dropped = first.saturating_sub(after.0.saturating_add(1));
     Ok(page)
+}
+
+fn tail_key(device: &DeviceName) -> Key {
+    Key::new(b't').device(device)
 }
 
 fn event_key(device: &DeviceName, seq: u64) -> Key {

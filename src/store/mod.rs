@@ -3,11 +3,16 @@
 //! touch the disk themselves. What the rows of a space mean is decided by its owner. Only this directory uses `fjall`.
 
 mod cursor;
+mod damage;
 mod database;
 mod disk;
 mod error;
+mod file;
+mod format;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzz;
+mod identities;
+mod inspect;
 mod journal_file;
 mod json;
 mod key;
@@ -16,6 +21,7 @@ mod message;
 mod migrate;
 mod outbox;
 mod reader;
+mod repair;
 mod retention;
 mod salvage;
 mod segment;
@@ -23,13 +29,14 @@ mod seq;
 mod space;
 mod spool;
 mod state;
+mod table_file;
 #[cfg(test)]
 mod tests;
 mod tidy;
 mod txn;
 mod writer;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,13 +44,16 @@ use tokio::sync::oneshot;
 
 pub(crate) use cursor::{Cursor, Cursors, DeadLetter};
 pub use cursor::{EndpointId, EndpointState};
+pub(crate) use damage::Damage;
 pub(crate) use disk::free_space;
 pub(crate) use error::StoreError;
+pub(crate) use identities::Identities;
 pub(crate) use key::{Key, Parts};
 pub use log::NewEvent;
 pub(crate) use log::{EventLog, StoredEvent};
 pub use message::Enqueued;
 pub(crate) use message::{QUEUE_LIMIT, SendQueue};
+pub(crate) use repair::{Keeps, Repaired};
 pub use seq::Seq;
 pub(crate) use space::{Batch, Space, SpaceTxn};
 
@@ -84,24 +94,68 @@ struct Inner {
     spool: Spool,
     disk: Arc<Disk>,
     keep: Duration,
+    identities: Identities,
 }
 
 impl Store {
-    /// Opens both databases and mends a journal whose end is torn. Refused when another process has them open.
+    /// Opens both databases and mends a journal whose end is torn. Refused when another process has them open, and when
+    /// the credentials are damaged. A damaged outbox is made again from what can be read of it.
     pub async fn open(options: StoreOptions) -> Result<Self, StoreError> {
-        let path = options.path.clone();
-        let (opened, ready) = oneshot::channel();
-        std::thread::Builder::new()
-            .name("store-open".to_owned())
-            // If the caller went away, the store is dropped here, which ends its threads.
-            .spawn(move || drop(opened.send(open(&options))))
-            .map_err(StoreError::io(&path))?;
-        ready.await.map_err(|_panicked| StoreError::Closed)?
+        let (store, repaired) = Self::open_with(options, None).await?;
+        for repaired in repaired {
+            tracing::warn!("{repaired}");
+        }
+        Ok(store)
+    }
+
+    /// Opens both databases, and first makes each one again that is damaged. Of the rows of a device, only those that
+    /// `keeps` allows survive that. Says what was done.
+    pub(crate) async fn open_repairing(
+        options: StoreOptions,
+        keeps: Keeps,
+    ) -> Result<(Self, Vec<Repaired>), StoreError> {
+        Self::open_with(options, Some(keeps)).await
+    }
+
+    async fn open_with(
+        options: StoreOptions,
+        keeps: Option<Keeps>,
+    ) -> Result<(Self, Vec<Repaired>), StoreError> {
+        on_thread(options.path.clone(), move || open(&options, keeps)).await
+    }
+
+    /// Looks for damage in a store that nobody has open, and changes nothing.
+    pub(crate) async fn inspect(path: PathBuf) -> Result<Vec<Damage>, StoreError> {
+        on_thread(path.clone(), move || {
+            let mut damages = Vec::new();
+            for database in ["state", "outbox"].map(|name| path.join(name)) {
+                if database.exists() {
+                    let _lock = salvage::lock(&database)?;
+                    format::check(&database)?;
+                    damages.extend(inspect::verify(&database).map_err(StoreError::io(&database))?);
+                }
+            }
+            Ok(damages)
+        })
+        .await
+    }
+
+    /// The identities that are kept beside the databases.
+    pub(crate) fn identities(&self) -> &Identities {
+        &self.0.identities
+    }
+
+    /// Does something with the disk that is not in the databases, away from the threads of the runtime.
+    pub(crate) async fn blocking<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.0.readers.run(move |_| Ok(job())).await
     }
 
     /// The rows of one device in `state/`: keys are prefixed, so devices cannot see each other.
     pub fn space(&self, device: &DeviceName) -> Space {
-        self.rows(Key::of(device).into_bytes())
+        self.rows(Key::of(device).into_bytes()).of_device(device, &self.0.identities)
     }
 
     /// Rows of the gateway itself in `state/`.
@@ -192,30 +246,108 @@ impl Store {
     }
 }
 
-fn open(options: &StoreOptions) -> Result<Store, StoreError> {
+async fn on_thread<T: Send + 'static>(
+    path: PathBuf,
+    job: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    let (done, ready) = oneshot::channel();
+    std::thread::Builder::new()
+        .name("store-open".to_owned())
+        // If the caller went away, a store is dropped here, which ends its threads.
+        .spawn(move || drop(done.send(job())))
+        .map_err(StoreError::io(&path))?;
+    ready.await.map_err(|_panicked| StoreError::Closed)?
+}
+
+fn open(
+    options: &StoreOptions,
+    keeps: Option<Keeps>,
+) -> Result<(Store, Vec<Repaired>), StoreError> {
     let path = &options.path;
     std::fs::create_dir_all(path).map_err(StoreError::io(path))?;
     let disk = Arc::new(Disk::of(path));
     disk.make_room();
-    let state = Arc::new(State::open(&path.join("state"))?);
+    let identities = Identities::open(path)?;
+    let mut repaired = Vec::new();
+    let state = path.join("state");
+    repair::finish(&state)?;
+    let state = open_or_repair(
+        &state,
+        || open_state(&state, &identities),
+        |damages| keeps.map(|keeps| repair::state(&state, damages, keeps)),
+        &mut repaired,
+    )?;
     failpoint("open.middle");
     let limits = Limits { keep: options.keep, max_size: options.max_size };
-    let outbox = Arc::new(Outbox::open(&path.join("outbox"), limits)?);
-    migrate::queue_from_state(&state, &outbox)?;
-    let tails = Tails::load(&outbox)?;
+    let outbox = path.join("outbox");
+    repair::finish(&outbox)?;
+    let (outbox, tails) = open_or_repair(
+        &outbox,
+        || {
+            let outbox = Arc::new(Outbox::open(&outbox, limits)?);
+            migrate::queue_from_state(&state, &outbox)?;
+            let tails = Tails::load(&outbox)?;
+            Ok((outbox, tails))
+        },
+        |damages| Some(repair::outbox(&outbox, damages, limits)),
+        &mut repaired,
+    )?;
     let databases = Databases { state: Arc::clone(&state), outbox: Arc::clone(&outbox) };
     let readers = Readers::start(&databases).map_err(StoreError::io(path))?;
     let state = Writer::start("store-state", state, Arc::clone(&disk), options.power_safe)?;
     let outbox = Writer::start("store-outbox", outbox, Arc::clone(&disk), options.power_safe)?;
-    Ok(Store(Arc::new(Inner {
+    let store = Store(Arc::new(Inner {
         log: EventLog::new(outbox.clone(), readers.clone(), tails.clone()),
         cursors: Cursors::new(outbox.clone(), readers.clone()),
         queue: SendQueue::new(outbox.clone(), readers.clone(), tails),
         spool: Spool::open(path)?,
         disk,
         keep: options.keep,
+        identities,
         state,
         outbox,
         readers,
-    })))
+    }));
+    Ok((store, repaired))
+}
+
+/// A store whose identities are there, but whose database is not, has lost it.
+fn open_state(path: &Path, identities: &Identities) -> Result<Arc<State>, StoreError> {
+    let opened = if !path.exists() && !identities.devices().is_empty() {
+        let missing = Damage { file: path.to_owned(), what: "is missing".to_owned() };
+        Err(StoreError::broken(path, vec![missing]))
+    } else {
+        State::open(path)
+    };
+    opened.map(Arc::new).map_err(|error| match error {
+        StoreError::Broken { path, damages, .. } => {
+            let (devices, lost) =
+                identities.devices().into_iter().partition(|name| identities.load(name).is_some());
+            StoreError::Broken { path, damages, devices, lost }
+        }
+        error => error,
+    })
+}
+
+fn open_or_repair<T>(
+    path: &Path,
+    open: impl Fn() -> Result<T, StoreError>,
+    repair: impl FnOnce(Vec<Damage>) -> Option<Result<Repaired, StoreError>>,
+    repaired: &mut Vec<Repaired>,
+) -> Result<T, StoreError> {
+    let (error, damages) = match open() {
+        Err(StoreError::Broken { path, damages, devices, lost }) => {
+            let copy = damages.clone();
+            (StoreError::Broken { path, damages, devices, lost }, copy)
+        }
+        outcome => return outcome,
+    };
+    let _lock = if path.exists() { Some(salvage::lock(path)?) } else { None };
+    match repair(damages) {
+        None => Err(error),
+        Some(done) => {
+            repaired.push(done?);
+            open()
+        }
+    }
 }

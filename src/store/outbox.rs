@@ -1,6 +1,6 @@
 //! The database `outbox/` on disk, and the segments of its log.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 
 use fjall::{Database, Keyspace};
@@ -13,6 +13,7 @@ use super::seq::Places;
 
 /// `outbox/`: the send queue, the event log, cursors, dead letters.
 pub(super) struct Outbox {
+    path: PathBuf,
     pub(super) db: Database,
     pub(super) meta: Keyspace,
     pub(super) dead: Keyspace,
@@ -28,7 +29,7 @@ impl Outbox {
     pub(super) fn open(path: &Path, limits: Limits) -> Result<Self, StoreError> {
         let db = database::open(path)?;
         let meta = keyspace(&db, "meta", MIB)?;
-        check_format(path, &meta)?;
+        check_format(path, &db, &meta)?;
         let dead = keyspace(&db, "dead", MIB)?;
         let queue = keyspace(&db, "queue", MIB)?;
         let mut segments = Vec::new();
@@ -54,6 +55,7 @@ impl Outbox {
             db.delete_keyspace(dropped.rows).map_err(StoreError::database)?;
         }
         Ok(Self {
+            path: path.to_owned(),
             db,
             meta,
             dead,
@@ -83,6 +85,9 @@ impl Outbox {
 
 impl Base for Outbox {
     const MAY_BE_HELD: bool = true;
+    fn path(&self) -> &Path {
+        &self.path
+    }
     fn db(&self) -> &Database {
         &self.db
     }

@@ -1,29 +1,52 @@
 //! Mends what a crash can leave behind, where fjall would refuse to open the database or would silently drop commits
 //! that were promised: a database that was only half made, and a journal whose last commit was torn by a power cut.
-//! Damage that no power cut explains is reported and left as it is.
+//! Damage that no power cut explains is reported, all of it, and left as it is.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek};
+use std::path::Path;
+use std::time::Duration;
 
-use super::StoreError;
-use super::journal_file::{Commit, Mark, read_commit};
+use super::damage::Damage;
+use super::inspect::{self, journals};
+use super::journal_file::{self, Commit, Mark, read_commit, rest_of};
+use super::{StoreError, format};
 
 /// Mends a database before fjall opens it.
 pub(super) fn before_open(path: &Path) -> Result<(), StoreError> {
-    let lock = path.join("lock");
-    let lock = match OpenOptions::new().read(true).write(true).open(&lock) {
-        Ok(file) => file,
-        // A database that has no lock file has nothing else either.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(StoreError::io(&lock)(error)),
-    };
-    if lock.try_lock().is_err() {
-        // Another process has the database; opening it will report that.
-        return Ok(());
+    let _lock = lock(path)?;
+    if !format::is_made(path) && !is_finished(path) {
+        return clear(path);
     }
-    let Some(journal) = newest_journal(path).map_err(StoreError::io(path))? else { return Ok(()) };
-    if is_finished(path) { mend(&journal) } else { clear(path, &journal) }
+    let journal = journals(path).map_err(StoreError::io(path))?.pop();
+    let torn = journal.map_or(Ok(None), |journal| mend(path, &journal))?;
+    let mut damages = inspect::verify(path).map_err(StoreError::io(path))?;
+    if let Some(torn) = torn {
+        damages.retain(|damage| *damage != torn);
+        damages.insert(0, torn);
+    }
+    if damages.is_empty() { Ok(()) } else { Err(StoreError::broken(path, damages)) }
+}
+
+/// Keeps other processes away from a database until it is dropped.
+pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
+    let lock = path.join("lock");
+    // It holds nothing, so one that is lost can be made again.
+    let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&lock);
+    let lock = opened.map_err(StoreError::io(&lock))?;
+    hold(&lock).map_err(|_held| StoreError::Locked(path.to_owned()))?;
+    Ok(lock)
+}
+
+/// A process that is stopped while its successor starts lets go within a moment.
+fn hold(lock: &File) -> Result<(), TryLockError> {
+    for _try in 0..3 {
+        if lock.try_lock().is_ok() {
+            return Ok(());
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    lock.try_lock()
 }
 
 /// fjall writes this file last when it makes a database.
@@ -32,29 +55,38 @@ fn is_finished(path: &Path) -> bool {
 }
 
 /// Removes a database whose making was interrupted, so that it can be made again. Only when nothing was ever written.
-fn clear(path: &Path, journal: &Path) -> Result<(), StoreError> {
-    let mut first = [0];
-    let read = File::open(journal).and_then(|mut file| file.read(&mut first));
-    read.map_err(StoreError::io(journal))?;
-    if first != [0] {
-        return Err(StoreError::Journal { path: path.join("version"), at: 0 });
-    }
-    tracing::warn!(path = %path.display(), "A database was left half made; making it again.");
-    std::fs::remove_file(journal).map_err(StoreError::io(journal))?;
-    match std::fs::remove_file(path.join("version")) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(StoreError::io(&path.join("version"))(error))
+fn clear(path: &Path) -> Result<(), StoreError> {
+    let journals = journals(path).map_err(StoreError::io(path))?;
+    for journal in &journals {
+        let mut first = [0];
+        let read = File::open(journal).and_then(|mut file| file.read(&mut first));
+        read.map_err(StoreError::io(journal))?;
+        if first != [0] {
+            let file = path.join("version");
+            return Err(StoreError::broken(path, vec![Damage { file, what: "is missing".into() }]));
         }
-        _ => Ok(()),
     }
+    if !journals.is_empty() {
+        tracing::warn!(path = %path.display(), "A database was left half made; making it again.");
+    }
+    for file in journals.into_iter().chain([path.join("version")]) {
+        match std::fs::remove_file(&file) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(StoreError::io(&file)(error));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
-/// Cuts a torn last commit off a journal, keeping a copy of the journal as it was.
-fn mend(journal: &Path) -> Result<(), StoreError> {
-    let find = || find_tear(&mut BufReader::new(File::open(journal)?));
-    let Some(tear) = find().map_err(StoreError::io(journal))? else { return Ok(()) };
+/// Cuts a torn last commit off a journal, keeping a copy of the journal as it was. What must not be cut is returned.
+fn mend(path: &Path, journal: &Path) -> Result<Option<Damage>, StoreError> {
+    let find = || find_tear(&mut journal_file::open(journal)?, format::closed_at(path));
+    let Some(tear) = find().map_err(StoreError::io(journal))? else { return Ok(None) };
     if tear.promised {
-        return Err(StoreError::Journal { path: journal.to_owned(), at: tear.at });
+        let what = format!("is damaged at byte {}", tear.at);
+        return Ok(Some(Damage { file: journal.to_owned(), what }));
     }
     // The name contains the place of the tear, so that a second attempt does not overwrite the first copy.
     let copy = journal.with_extension(format!("jnl.torn-{}", tear.at));
@@ -69,7 +101,7 @@ fn mend(journal: &Path) -> Result<(), StoreError> {
         journal = %journal.display(), copy = %copy.display(), at = tear.at,
         "The last commit was torn by a power cut and is gone; it was never promised to anybody."
     );
-    Ok(())
+    Ok(None)
 }
 
 /// Where a journal is damaged in a way that fjall does not handle itself.
@@ -80,11 +112,14 @@ pub(super) struct Tear {
     promised: bool,
 }
 
-pub(super) fn find_tear(file: &mut (impl Read + Seek)) -> io::Result<Option<Tear>> {
+pub(super) fn find_tear(
+    file: &mut (impl Read + Seek),
+    closed: Option<u64>,
+) -> io::Result<Option<Tear>> {
     let (mut at, mut commit) = (0, None);
     let refused = loop {
-        match read_commit(file)? {
-            Commit::Whole { length, mark } => {
+        match read_commit(file, false)? {
+            Commit::Whole { length, mark, .. } => {
                 at += length;
                 commit = mark.map(|mark| mark.commit).or(commit);
             }
@@ -92,24 +127,29 @@ pub(super) fn find_tear(file: &mut (impl Read + Seek)) -> io::Result<Option<Tear
             Commit::Broken => break false,
         }
     };
-    file.seek(SeekFrom::Start(at))?;
-    let later = later_marks(file)?;
+    let rest = rest_of(file, at)?;
+    if rest.is_empty() {
+        return Ok(None);
+    }
+    let later = later_marks(&rest)?;
+    // A database that was closed had everything on the disk.
+    let closed = closed.is_some_and(|closed| commit.is_none_or(|commit| commit < closed));
     let Some(first) = later.first() else {
         // fjall itself drops a commit that was cut short.
-        return Ok(refused.then_some(Tear { at, promised: false }));
+        return Ok((refused || closed).then_some(Tear { at, promised: closed }));
     };
     let damaged = commit.map_or(first.commit.saturating_sub(1), |commit| commit + 1);
-    Ok(Some(Tear { at, promised: later.iter().any(|mark| mark.synced >= damaged) }))
+    let promised = closed || later.iter().any(|mark| mark.synced >= damaged);
+    Ok(Some(Tear { at, promised }))
 }
 
 /// The marks of the whole commits that come after a damaged one.
-fn later_marks(file: &mut impl Read) -> io::Result<Vec<Mark>> {
-    let rest = without_end(file)?;
+fn later_marks(rest: &[u8]) -> io::Result<Vec<Mark>> {
     let mut marks = Vec::new();
     let mut from = 1;
     while let Some(mut bytes) = rest.get(from..).filter(|bytes| !bytes.is_empty()) {
-        from += match read_commit(&mut bytes)? {
-            Commit::Whole { length, mark } => {
+        from += match read_commit(&mut bytes, false)? {
+            Commit::Whole { length, mark, .. } => {
                 marks.extend(mark);
                 usize::try_from(length).unwrap_or(usize::MAX)
             }
@@ -117,39 +157,4 @@ fn later_marks(file: &mut impl Read) -> io::Result<Vec<Mark>> {
         };
     }
     Ok(marks)
-}
-
-/// The rest of a journal without the zeros at its end. A journal is created 64 MiB long and is mostly empty, so the zeros
-/// are recognised page by page and not kept in memory.
-fn without_end(file: &mut impl Read) -> io::Result<Vec<u8>> {
-    static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
-    let (mut rest, mut zeros) = (Vec::new(), 0);
-    loop {
-        let mut page = Vec::with_capacity(ZEROS.len());
-        let size = file.take(ZEROS.len() as u64).read_to_end(&mut page)?;
-        if size == 0 {
-            return Ok(rest);
-        }
-        if ZEROS.starts_with(&page) {
-            zeros += size;
-        } else {
-            rest.resize(rest.len() + zeros, 0);
-            rest.append(&mut page);
-            zeros = 0;
-        }
-    }
-}
-
-fn newest_journal(path: &Path) -> io::Result<Option<PathBuf>> {
-    let mut newest: Option<(u64, PathBuf)> = None;
-    for entry in std::fs::read_dir(path)? {
-        let file = entry?.path();
-        let stem = file.file_name().and_then(|name| name.to_str()?.strip_suffix(".jnl"));
-        if let Some(number) = stem.and_then(|stem| stem.parse().ok())
-            && newest.as_ref().is_none_or(|(most, _)| number > *most)
-        {
-            newest = Some((number, file));
-        }
-    }
-    Ok(newest.map(|(_, file)| file))
 }

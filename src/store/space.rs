@@ -8,10 +8,12 @@ use fjall::Readable;
 use super::StoreError;
 use super::database::bytes;
 use super::disk::Room;
+use super::identities::Identities;
 use super::reader::Readers;
 use super::state::State;
 use super::txn::Txn;
 use super::writer::{Promise, Writer};
+use crate::model::DeviceName;
 
 /// The rows of one owner. Clones share it.
 #[derive(Clone)]
@@ -19,6 +21,16 @@ pub struct Space {
     prefix: Arc<[u8]>,
     writer: Writer<State>,
     readers: Readers,
+    identity: Option<OwnIdentity>,
+}
+
+/// Where the identity of a space's device is kept.
+#[derive(Clone)]
+struct OwnIdentity {
+    device: DeviceName,
+    identities: Identities,
+    /// Whether the space is all of the device's rows.
+    whole: bool,
 }
 
 /// Puts and removals that happen together or not at all.
@@ -39,17 +51,47 @@ impl Batch {
     pub fn remove(&mut self, key: impl Into<Vec<u8>>) {
         self.changes.push((key.into(), None));
     }
+
+    /// The keys that are set.
+    pub fn keys_set(&self) -> impl Iterator<Item = &[u8]> {
+        self.changes.iter().filter(|(_, value)| value.is_some()).map(|(key, _)| key.as_slice())
+    }
 }
 
 impl Space {
     pub(super) fn new(prefix: Vec<u8>, writer: Writer<State>, readers: Readers) -> Self {
-        Self { prefix: prefix.into(), writer, readers }
+        Self { prefix: prefix.into(), writer, readers, identity: None }
+    }
+
+    pub(super) fn of_device(self, device: &DeviceName, identities: &Identities) -> Self {
+        let (device, identities) = (device.clone(), identities.clone());
+        Self { identity: Some(OwnIdentity { device, identities, whole: true }), ..self }
+    }
+
+    /// Says that the identity of this space's device has changed, so that its file is renewed.
+    pub fn note_identity(&self) {
+        if let Some(own) = &self.identity {
+            own.identities.note(&own.device);
+        }
+    }
+
+    /// Removes the file of this space's device. It goes before the rows: an identity that is only in a file is taken for
+    /// lost.
+    pub async fn forget_identity(&self) -> Result<(), StoreError> {
+        let Some(own) = self.identity.clone() else { return Ok(()) };
+        self.readers
+            .run(move |_| {
+                let folder = own.identities.folder().to_owned();
+                own.identities.remove(&own.device).map_err(StoreError::io(&folder))
+            })
+            .await
     }
 
     /// The rows of this space whose keys start with `prefix`, as a space of their own.
     #[must_use]
     pub fn under(self, prefix: &[u8]) -> Self {
-        Self { prefix: self.full(prefix).into(), ..self }
+        let identity = self.identity.clone().map(|own| OwnIdentity { whole: false, ..own });
+        Self { prefix: self.full(prefix).into(), identity, ..self }
     }
 
     pub async fn get(&self, key: impl Into<Vec<u8>>) -> Result<Option<Bytes>, StoreError> {
@@ -157,6 +199,16 @@ impl Space {
 
     /// Removes every row of this space, durable before `Ok`.
     pub async fn erase(&self) -> Result<(), StoreError> {
+        if self.identity.as_ref().is_some_and(|own| own.whole) {
+            self.forget_identity().await?;
+            self.remove_all().await?;
+            // Whoever renewed the file meanwhile saw rows that are gone now.
+            return self.forget_identity().await;
+        }
+        self.remove_all().await
+    }
+
+    async fn remove_all(&self) -> Result<(), StoreError> {
         self.update(|txn| {
             for (key, _) in txn.scan(b"")? {
                 txn.remove(key);

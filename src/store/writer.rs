@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 use fjall::PersistMode;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
-use super::StoreError;
 use super::database::Base;
 use super::disk::{Disk, Room};
 use super::journal_file::Mark;
 use super::key::Key;
 use super::txn::{Group, Txn};
+use super::{StoreError, format};
 use crate::knobs;
 use crate::model::UnixMillis;
 
@@ -211,6 +211,9 @@ impl<D: Tidy> Thread<D> {
             }
             if let Some(done) = close {
                 let outcome = self.persist(PersistMode::SyncAll);
+                if outcome.is_ok() {
+                    format::close(self.base.path(), self.mark.commit);
+                }
                 drop(self.base);
                 done.send(outcome).ok();
                 return;

@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use data_encoding::BASE64;
+use data_encoding::{BASE64, HEXLOWER};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::WhatsAppError;
 use super::session::SessionStore;
@@ -20,13 +21,31 @@ pub(crate) struct Backup {
     version: Version,
     created: UnixMillis,
     devices: BTreeMap<DeviceName, Vec<KeyValue>>,
+    /// SHA-256 of the devices.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    checksum: Option<String>,
 }
 
-/// The format of the document. A later one gets a variant of its own.
-#[derive(Debug, Serialize, Deserialize)]
+/// The form of the document. The first had no checksum.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Version {
     #[serde(rename = "1")]
     First,
+    #[serde(rename = "2")]
+    Second,
+}
+
+/// Why a file is no backup that can be restored.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum BackupError {
+    #[error(
+        "this backup was written by a newer moonwa (version {0} of its form): restore it with that one"
+    )]
+    Newer(String),
+    #[error("this backup is damaged ({0}): take another copy of it")]
+    Damaged(String),
+    #[error("this is not a backup that moonwa wrote")]
+    Foreign,
 }
 
 /// The key and the value of a stored row, in Base64.
@@ -60,7 +79,40 @@ impl Backup {
                     .insert(name, rows.iter().map(|(key, row)| KeyValue::of(key, row)).collect());
             }
         }
-        Ok(Self { version: Version::First, created: UnixMillis::now(), devices })
+        let checksum = Some(checksum(&devices));
+        Ok(Self { version: Version::Second, created: UnixMillis::now(), devices, checksum })
+    }
+
+    /// Reads a backup, and tells a damaged one from a newer one and from any other file.
+    pub(crate) fn parse(text: &[u8]) -> Result<Self, BackupError> {
+        let damaged = |error: serde_json::Error| {
+            // Even half a backup begins like one.
+            let ours = text.windows(MARK.len()).take(MARK.len()).any(|start| start == MARK);
+            if ours { BackupError::Damaged(error.to_string()) } else { BackupError::Foreign }
+        };
+        let document: serde_json::Value = serde_json::from_slice(text).map_err(damaged)?;
+        match document.get("moonwa_backup").map(|version| version.as_str().unwrap_or_default()) {
+            Some("1" | "2") => {}
+            Some(newer) if newer.parse::<u32>().is_ok() => {
+                return Err(BackupError::Newer(newer.to_owned()));
+            }
+            _ => return Err(BackupError::Foreign),
+        }
+        let backup: Self = serde_json::from_slice(text).map_err(damaged)?;
+        let good = match (&backup.version, &backup.checksum) {
+            (Version::First, None) => true,
+            (Version::Second, Some(sum)) => *sum == checksum(&backup.devices),
+            _ => false,
+        };
+        if !good || backup.devices.values().flatten().any(|row| row.decode().is_none()) {
+            return Err(BackupError::Damaged("its checksum is wrong".to_owned()));
+        }
+        Ok(backup)
+    }
+
+    /// How many devices it has.
+    pub(crate) fn count(&self) -> usize {
+        self.devices.len()
     }
 
     /// Restores the devices, and says for each whether that was needed: one that is linked here already stays as it is.
@@ -86,4 +138,19 @@ impl Backup {
     pub(crate) fn created(&self) -> UnixMillis {
         self.created
     }
+}
+
+/// What every backup begins with, within as many bytes again.
+const MARK: &[u8] = b"moonwa_backup";
+
+fn checksum(devices: &BTreeMap<DeviceName, Vec<KeyValue>>) -> String {
+    let mut hash = Sha256::new();
+    for (device, rows) in devices {
+        hash.update(format!("{device}\n"));
+        for KeyValue(key, value) in rows {
+            hash.update(format!("{key} {value}\n"));
+        }
+    }
+    let digest: [u8; 32] = hash.finalize().into();
+    HEXLOWER.encode(&digest)
 }

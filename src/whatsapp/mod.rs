@@ -20,6 +20,7 @@ mod fleet;
 pub(crate) mod fuzz;
 mod handle;
 mod history;
+pub(crate) mod identities;
 mod media;
 mod net;
 mod receive;

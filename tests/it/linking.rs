@@ -276,10 +276,22 @@ async fn a_lost_disk_costs_no_new_qr() -> Result<()> {
     moonwa.send_text("toko", bob.number(), "two").await?;
     bob.expect_text("two").await?;
     moonwa.kill().await?;
+    let (code, text) = moonwa.command(&["backup", "stopped.json"]).await?;
+    assert_eq!((code, text.contains("stopped.json: 1 linked devices")), (0, true), "{text}");
     std::fs::remove_dir_all(moonwa.dir().join("data"))?;
 
     let (code, text) = moonwa.command(&["restore", "moonwa.toml"]).await?;
     assert_eq!((code, text.contains("not a backup")), (1, true), "{text}");
+    let good = std::fs::read_to_string(moonwa.dir().join("saved.json"))?;
+    for (bad, said) in [
+        (good.replacen("\"2\"", "\"3\"", 1), "by a newer moonwa"),
+        (good.replacen("[\"RA==\",\"", "[\"RA==\",\"A", 1), "is damaged"),
+        (good[..good.len() / 2].to_owned(), "is damaged"),
+    ] {
+        std::fs::write(moonwa.dir().join("bad.json"), bad)?;
+        let (code, text) = moonwa.command(&["restore", "bad.json"]).await?;
+        assert_eq!((code, text.contains(said)), (1, true), "{text}");
+    }
     let (code, text) = moonwa.command(&["restore", "saved.json"]).await?;
     assert_eq!((code, text.contains("toko is back")), (0, true), "{text}");
     moonwa.relaunch().await?;

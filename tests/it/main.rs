@@ -17,6 +17,7 @@
 mod api;
 mod architecture;
 mod backlog;
+mod bad_day;
 mod bad_input;
 mod config;
 mod config_edit;

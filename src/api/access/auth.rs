@@ -209,8 +209,7 @@ pub(crate) mod tests {
 
     use super::*;
     use crate::config::{
-        AdminConfig, DeviceConfig, Durability, LogConfig, MediaConfig, OutboxConfig, ServerConfig,
-        StoreConfig,
+        AdminConfig, DeviceConfig, LogConfig, MediaConfig, OutboxConfig, ServerConfig, StoreConfig,
     };
 
     /// A configuration with the devices `toko` (keys `full`, `send`) and `gudang` (key `other`).
@@ -243,7 +242,7 @@ pub(crate) mod tests {
             },
             admin: AdminConfig { token: Some(KeyHash::of("admin-token")), editable: true },
             log: LogConfig::default(),
-            store: StoreConfig { path: "data".into(), durability: Durability::Crash },
+            store: StoreConfig { path: "data".into(), ..StoreConfig::default() },
             outbox: OutboxConfig { keep: Duration::from_hours(72), max_size: 1 << 20 },
             media: MediaConfig { max_size: 1 << 20, allow_nets: Vec::new() },
             devices: BTreeMap::from([

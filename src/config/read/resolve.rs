@@ -84,6 +84,7 @@ fn store(table: Option<Section<'_>>, secrets: &Secrets<'_>) -> StoreConfig {
         }),
         durability: table
             .or("durability", default.durability, |node| node.word(&value::DURABILITIES)),
+        repair: table.or("repair", default.repair, |node| node.word(&value::REPAIRS)),
     };
     table.finish();
     config

@@ -9,7 +9,7 @@ use hyper::header::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 use tracing::Level;
 
-use crate::config::settings::{Compat, Durability, Format, Pace, Scope, Start};
+use crate::config::settings::{Compat, Durability, Format, Pace, Repair, Scope, Start};
 
 /// The value, or what is wrong and what to write instead.
 pub(crate) type Reading<T> = Result<T, (String, String)>;
@@ -23,6 +23,8 @@ pub(crate) const LEVELS: [(&str, Level); 5] = [
 ];
 pub(crate) const DURABILITIES: [(&str, Durability); 2] =
     [("power", Durability::Power), ("crash", Durability::Crash)];
+pub(crate) const REPAIRS: [(&str, Repair); 2] =
+    [("manual", Repair::Manual), ("auto", Repair::Auto)];
 pub(crate) const SCOPES: [(&str, Scope); 3] =
     [("send", Scope::Send), ("read", Scope::Read), ("admin", Scope::Admin)];
 pub(crate) const FORMATS: [(&str, Format); 2] =

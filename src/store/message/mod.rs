@@ -270,23 +270,46 @@ fn enqueue(
     }
     // Messages keep the order in which they came, even if the clock goes back.
     let order = order_at(UnixMillis::now()).max(counts.last.saturating_add(1));
-    counts.last = order;
-    let id = Bytes::copy_from_slice(message.id.as_str().as_bytes());
-    if let Some(key) = key {
-        txn.put(queue, key, [request.as_slice(), &id].concat());
+    let row = Row { order, key: hash.map(|hash| HEXLOWER.encode(&hash)), message };
+    put(outbox, txn, &row, &mut counts)?;
+    counts.save(outbox, txn, &row.message.device);
+    Ok(Enqueued::Queued(row.message))
+}
+
+/// Writes everything that belongs to a message, and counts it.
+fn put(
+    outbox: &Outbox,
+    txn: &mut Txn<'_>,
+    row: &Row,
+    counts: &mut Counts,
+) -> Result<(), StoreError> {
+    let (queue, device) = (&outbox.queue, &row.message.device);
+    let id = Bytes::copy_from_slice(row.message.id.as_str().as_bytes());
+    if let Some(hash) = row.key.as_ref().and_then(|key| HEXLOWER.decode(key.as_bytes()).ok()) {
+        let request: [u8; 32] = Sha256::digest(to_json(&row.message.request)?).into();
+        let value = [request.as_slice(), &id].concat();
+        txn.put(queue, Key::new(b'k').device(device).rest(hash), value);
     }
-    if message.request.content.is_message() {
-        txn.put(queue, Key::new(b't').device(device).number(order), id.clone());
+    if row.message.request.content.is_message() {
+        txn.put(queue, Key::new(b't').device(device).number(row.order), id.clone());
     }
-    if !message.status.is_settled() {
-        txn.put(queue, Key::new(b'q').device(device).number(order), id);
+    if !row.message.status.is_settled() {
+        txn.put(queue, Key::new(b'q').device(device).number(row.order), id);
         counts.waiting += 1;
     }
+    counts.last = counts.last.max(row.order);
+    txn.put(queue, message_key(device, &row.message.id), to_json(row)?);
+    Ok(())
+}
+
+/// Puts a message that was read from a damaged database into a new one. Says whether it still has to be sent.
+pub(super) fn put_back(outbox: &Outbox, txn: &mut Txn<'_>, row: &[u8]) -> Result<bool, StoreError> {
+    let row: Row = from_json(row)?;
+    let device = &row.message.device;
+    let mut counts = Counts::load(outbox, txn, device)?;
+    put(outbox, txn, &row, &mut counts)?;
     counts.save(outbox, txn, device);
-    let key = hash.map(|hash| HEXLOWER.encode(&hash));
-    let row = Row { order, key, message };
-    txn.put(queue, place, to_json(&row)?);
-    Ok(Enqueued::Queued(row.message))
+    Ok(!row.message.status.is_settled())
 }
 
 /// What the row of an idempotency key says about a request.

@@ -1,5 +1,6 @@
 //! The store through its public face, on a real directory.
 
+mod bad_day;
 mod cursor;
 mod log;
 mod message;

@@ -123,6 +123,22 @@ async fn what_nobody_needs_any_more_leaves_the_spool() {
 }
 
 #[tokio::test]
+async fn a_newer_format_is_refused_before_anything_else_is_read() {
+    let opened = open().await;
+    opened.store.close().await.unwrap();
+    for database in ["state", "outbox"] {
+        let file = opened.dir.path().join(database).join("format");
+        let known = std::fs::read(&file).unwrap();
+        std::fs::write(&file, "moonwa store format 9\n").unwrap();
+        std::fs::write(opened.dir.path().join(database).join("version"), "another fjall").unwrap();
+        let error = Store::open(options(opened.dir.path())).await.err().unwrap();
+        assert!(matches!(error, StoreError::Newer { found: 9, reads: 2, .. }), "{error}");
+        std::fs::write(file, known).unwrap();
+        std::fs::write(opened.dir.path().join(database).join("version"), b"FJL\x03").unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_newer_format_is_refused() {
     let opened = open().await;
     let path = opened.dir.path().join("state");

@@ -7,10 +7,9 @@ use wa_rs::wacore::store::error::Result;
 use wa_rs::wacore::store::traits::{AppStateSyncKey, AppSyncStore};
 
 use super::store::{SessionStore, failed, key, to_json};
+use super::tag::{LATEST_SYNC_KEY, SYNC_KEY};
 use crate::store::{Batch, Key};
 
-pub(crate) const SYNC_KEY: u8 = b'a';
-pub(crate) const LATEST_SYNC_KEY: u8 = b'L';
 const VERSION: u8 = b'v';
 const MUTATION: u8 = b'm';
 

@@ -6,9 +6,8 @@ use wa_rs::wacore::store::error::Result;
 use wa_rs::wacore::store::traits::DeviceStore;
 
 use super::store::{SessionStore, to_json};
+use super::tag::DEVICE;
 use crate::store::Key;
-
-pub(crate) const DEVICE: u8 = b'D';
 
 #[async_trait]
 impl DeviceStore for SessionStore {

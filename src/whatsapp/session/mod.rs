@@ -28,7 +28,9 @@ mod protocol;
 mod secret;
 mod signal;
 mod store;
+mod tag;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use self::store::SessionStore;
+pub(crate) use self::tag::survives_loss;

@@ -9,13 +9,12 @@ use wa_rs::wacore::store::error::Result;
 use wa_rs::wacore::store::traits::SignalStore;
 
 use super::store::{SessionStore, damaged, failed, key};
+use super::tag::{PRE_KEY, SIGNED_PRE_KEY};
 use crate::store::Key;
 
 const IDENTITY: u8 = b'i';
 const SESSION: u8 = b's';
 const SENDER_KEY: u8 = b'k';
-pub(crate) const PRE_KEY: u8 = b'p';
-pub(crate) const SIGNED_PRE_KEY: u8 = b'P';
 
 #[async_trait]
 impl SignalStore for SessionStore {

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use wa_rs::wacore::store::error::{Result, StoreError as EngineError};
 use wa_rs::wacore::store::traits::DeviceStore;
 
+use super::tag::is_identity;
 use crate::store::{Batch, Key, Space, SpaceTxn, StoreError};
 
 /// One device's rows, as the engine wants to see them.
@@ -34,6 +35,11 @@ impl SessionStore {
     #[must_use]
     pub(crate) fn telling(self, told: Told) -> Self {
         Self { told: Some(told), ..self }
+    }
+
+    /// Says that the identity has changed.
+    pub(super) fn note_identity(&self) {
+        self.space.note_identity();
     }
 
     /// Whether the device was linked and not unlinked since.
@@ -81,7 +87,12 @@ impl SessionStore {
 
     pub(crate) async fn write(&self, batch: Batch) -> Result<()> {
         self.check()?;
-        self.space.write(batch).await.map_err(failed)
+        let identity = batch.keys_set().any(is_identity);
+        self.space.write(batch).await.map_err(failed)?;
+        if identity {
+            self.space.note_identity();
+        }
+        Ok(())
     }
 
     pub(crate) async fn update<T: Send + 'static>(

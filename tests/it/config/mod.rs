@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use moonwa::facade::config::{
     AdminConfig, Compat, Config, Context, DeviceConfig, Durability, EndpointConfig, EventFilter,
-    Format, KeyConfig, Loaded, LogConfig, MediaConfig, OutboxConfig, Pace, Rejected, SAMPLE, Scope,
-    ServerConfig, Start, StoreConfig, keep_last_good, last_good,
+    Format, KeyConfig, Loaded, LogConfig, MediaConfig, OutboxConfig, Pace, Rejected, Repair,
+    SAMPLE, Scope, ServerConfig, Start, StoreConfig, keep_last_good, last_good,
 };
 use moonwa::facade::model::{DeviceName, EventType, KeyHash, Secret};
 use proptest::prelude::*;
@@ -225,6 +225,7 @@ fn every_key_means_what_the_manual_says() {
         store: StoreConfig {
             path: PathBuf::from("/var/lib/moonwa"),
             durability: Durability::Crash,
+            repair: Repair::Auto,
         },
         log: LogConfig { level: tracing::Level::WARN, full_jids: true },
         outbox: OutboxConfig { keep: Duration::from_hours(7 * 24), max_size: 1_000_000_000 },

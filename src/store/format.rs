@@ -1,0 +1,74 @@
+//! Two small files beside each database: which format its rows have, and how far it had been written when it was closed.
+//! Without them a database whose journal is gone would look like a new one.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::StoreError;
+use super::file::replace;
+
+/// The format of the rows. A newer one is refused, an older one is converted when it is opened.
+///
+/// 1: without the files here. 2: with them.
+pub(super) const FORMAT: u64 = 2;
+
+const FORMAT_FILE: &str = "format";
+const FORMAT_LINE: &str = "moonwa store format ";
+const CLOSED_FILE: &str = "closed";
+
+/// Whether the database was made completely, by a version that writes the file.
+pub(super) fn is_made(path: &Path) -> bool {
+    path.join(FORMAT_FILE).exists()
+}
+
+/// Refuses a database of a newer version before anything else looks at it.
+pub(super) fn check(path: &Path) -> Result<(), StoreError> {
+    let file = path.join(FORMAT_FILE);
+    match fs::read(&file) {
+        Ok(text) => match parse(&text) {
+            Some(found) if found > FORMAT => {
+                Err(StoreError::Newer { path: path.to_owned(), found, reads: FORMAT })
+            }
+            // The row in the database says the same.
+            _ => Ok(()),
+        },
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(StoreError::io(&file)(error)),
+    }
+}
+
+pub(super) fn write(path: &Path) -> Result<(), StoreError> {
+    let file = path.join(FORMAT_FILE);
+    if fs::read(&file).is_ok_and(|text| parse(&text) == Some(FORMAT)) {
+        return Ok(());
+    }
+    replace(&file, format!("{FORMAT_LINE}{FORMAT}\n").as_bytes()).map_err(StoreError::io(&file))
+}
+
+fn parse(text: &[u8]) -> Option<u64> {
+    std::str::from_utf8(text).ok()?.strip_prefix(FORMAT_LINE)?.trim_end().parse().ok()
+}
+
+/// The number of the last commit before the database was closed; `None` when it is open, or was not closed.
+pub(super) fn closed_at(path: &Path) -> Option<u64> {
+    let text = fs::read_to_string(path.join(CLOSED_FILE)).ok()?;
+    let (commit, checksum) = text.trim_end().split_once(' ')?;
+    let good = checksum == format!("{:016x}", xxh3_64(commit.as_bytes()));
+    commit.parse().ok().filter(|_| good)
+}
+
+/// Says how far it was written. Only a help: without it, less damage is noticed.
+pub(super) fn close(path: &Path, commit: u64) {
+    let commit = commit.to_string();
+    let text = format!("{commit} {:016x}\n", xxh3_64(commit.as_bytes()));
+    if let Err(error) = fs::write(path.join(CLOSED_FILE), text) {
+        tracing::debug!(%error, "No note of the last write could be made.");
+    }
+}
+
+pub(super) fn open(path: &Path) {
+    fs::remove_file(path.join(CLOSED_FILE)).ok();
+}
