@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::{error, info, warn};
 
 use crate::api::{Api, LoginLink};
@@ -23,7 +23,7 @@ use crate::hooks::Webhooks;
 use crate::knobs::{self, knobs};
 use crate::model::{KeyHash, Secret, StatusWord};
 use crate::reload::Reloader;
-use crate::store::{Store, StoreOptions};
+use crate::store::{Store, StoreError, StoreOptions};
 use crate::task::Tasks;
 use crate::whatsapp::{Fleet, FleetOptions, identities};
 use crate::{systemd, telemetry};
@@ -32,6 +32,9 @@ use crate::{systemd, telemetry};
 const SHUTDOWN: Duration = Duration::from_secs(20);
 /// A committer thread that did nothing for so long is stuck.
 const STUCK: Duration = Duration::from_secs(20);
+/// How long moonwa stays up after its store has failed, and says so: a disk heals in its own time, and systemd gives up on a
+/// service that ends too often.
+const AFTERMATH: Duration = Duration::from_mins(1);
 /// How often the loop looks whether all is well.
 const TICK: Duration = Duration::from_secs(5);
 
@@ -206,6 +209,7 @@ async fn run_until_told(
     address: SocketAddr,
     reload: impl Fn(),
 ) -> Result<()> {
+    let mut failed: Option<(StoreError, Instant)> = None;
     let mut statuses = fleet.statuses();
     let period = systemd::watchdog_interval().map_or(TICK, |asked| (asked / 3).min(TICK));
     let mut tick = interval(period);
@@ -215,11 +219,29 @@ async fn run_until_told(
             _ = signals.terminate.recv() => return Ok(()),
             _ = signals.interrupt.recv() => return Ok(()),
             _ = signals.hangup.recv() => reload(),
-            failure = store.failed() => return Err(failure).context("the store can keep no promise; a restart opens it anew"),
+            failure = store.failed(), if failed.is_none() => {
+                error!(
+                    "The store has failed: {failure}. Nothing is taken or sent any more; moonwa ends in a minute, so that it is started anew."
+                );
+                systemd::status(&format!("the store has failed: {failure}"));
+                failed = Some((failure, Instant::now() + AFTERMATH.mul_f64(knobs().retry_scale)));
+            }
+            () = ends(failed.as_ref()) => {
+                let failure = failed.map_or(StoreError::Closed, |(failure, _)| failure);
+                return Err(failure).context("the store has failed; a restart opens it anew");
+            }
             // The watchdog means something: the runtime ticks, and both writers do.
-            _ = tick.tick() => if store.is_alive(STUCK) { systemd::watchdog() } else { error!("The store's writers are stuck.") },
-            Ok(()) = statuses.changed() => systemd::status(&format!("listening on {address}; {}", summary(fleet))),
+            _ = tick.tick() => if failed.is_some() || store.is_alive(STUCK) { systemd::watchdog() } else { error!("The store's writers are stuck.") },
+            Ok(()) = statuses.changed(), if failed.is_none() => systemd::status(&format!("listening on {address}; {}", summary(fleet))),
         }
+    }
+}
+
+/// When a failed store has been failed long enough.
+async fn ends(failed: Option<&(StoreError, Instant)>) {
+    match failed {
+        Some((_, end)) => tokio::time::sleep_until(*end).await,
+        None => std::future::pending().await,
     }
 }
 

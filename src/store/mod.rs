@@ -34,6 +34,7 @@ mod table_file;
 mod tests;
 mod tidy;
 mod txn;
+mod vital;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -219,9 +220,9 @@ impl Store {
         self.0.keep
     }
 
-    /// Whether there is disk space to promise something new.
+    /// Whether something new can be promised: there is disk space, and the store has not failed.
     pub fn has_room(&self) -> bool {
-        self.0.disk.has_room()
+        self.0.disk.has_room() && !self.0.state.has_failed() && !self.0.outbox.has_failed()
     }
 
     /// How many writes were refused so far for want of disk space.

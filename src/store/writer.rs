@@ -15,6 +15,7 @@ use super::disk::{Disk, Room};
 use super::journal_file::Mark;
 use super::key::Key;
 use super::txn::{Group, Txn};
+use super::vital::Vital;
 use super::{StoreError, format};
 use crate::knobs;
 use crate::model::UnixMillis;
@@ -118,8 +119,10 @@ impl<D: Tidy> Writer<D> {
             beat: AtomicU64::new(0),
             failed: watch::Sender::new(None),
         });
+        let vital = Vital::of(base.path());
         let thread = Thread {
             base,
+            vital,
             disk,
             power_safe,
             health: Arc::clone(&health),
@@ -164,6 +167,10 @@ impl<D: Tidy> Writer<D> {
         self.health.failure().is_none() && Duration::from_millis(silent) <= patience
     }
 
+    pub(super) fn has_failed(&self) -> bool {
+        self.health.failure().is_some()
+    }
+
     /// Resolves when nothing can be written any more.
     pub(super) async fn failed(&self) -> StoreError {
         let mut failed = self.health.failed.subscribe();
@@ -187,6 +194,7 @@ impl<D: Tidy> Writer<D> {
 
 struct Thread<D> {
     base: Arc<D>,
+    vital: Vital,
     disk: Arc<Disk>,
     power_safe: bool,
     health: Arc<Health>,
@@ -295,6 +303,9 @@ impl<D: Tidy> Thread<D> {
         }
         if self.looked.elapsed() >= TICK {
             self.looked = Instant::now();
+            if let Err(error) = self.vital.check() {
+                self.health.fail(error);
+            }
             self.disk.look_after();
         }
         self.health.beat();

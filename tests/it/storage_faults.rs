@@ -171,6 +171,47 @@ SYNC(fsync)
 SYNC(fdatasync)
 "#;
 
+/// Whoever asks hears within five seconds that the store has failed, and the log says it once.
+async fn failing(moonwa: &Moonwa) {
+    let look = || async { moonwa.anyone().get("/readyz").await.ok() };
+    let limit = Duration::from_secs(5);
+    eventually_within(limit, "not ready", look, |reply| {
+        reply.as_ref().is_some_and(|reply| reply.status == 503)
+    })
+    .await;
+    let look = || async { moonwa.device("toko").await.unwrap_or_default() };
+    eventually_within(limit, "store_failing", look, |device| device["reason"] == "store_failing")
+        .await;
+    assert_eq!(moonwa.log().matches("The store has failed: ").count(), 1, "{}", moonwa.log());
+}
+
+#[tokio::test]
+async fn a_store_that_is_deleted_under_it_is_told_and_the_process_ends() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let (ann, bob) =
+        (sim.phone("628777000121", "Ann").await, sim.phone("628777000122", "Bob").await);
+    let hook = WebhookReceiver::start().await?;
+    let moonwa = gateway(&sim).env("MOONWA_RETRY_SCALE", "0.05").device("toko", &[hook.url()]);
+    let mut moonwa = moonwa.start().await?;
+    moonwa.link("toko", &ann).await?;
+    bob.send_text(&ann, "before").await?;
+    hook.expect_text("before").await;
+    fs::remove_dir_all(moonwa.dir().join("data/state"))?;
+    failing(&moonwa).await;
+    assert!(moonwa.log().contains("data/state: it was deleted"), "{}", moonwa.log());
+    let status = moonwa.wait_exit().await?;
+    assert_eq!(status.code(), Some(1), "{}", moonwa.log());
+    // Its identity is beside what is gone.
+    let (code, said) = moonwa.command(&["repair"]).await?;
+    ensure!(code == 0 && said.contains("toko is put back"), "{said}");
+    moonwa.relaunch().await?;
+    moonwa.wait_state("toko", "connected").await;
+    bob.send_text(&ann, "after").await?;
+    hook.expect_text("after").await;
+    moonwa.stop().await?;
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_disk_that_cannot_sync_ends_the_process_and_nothing_was_promised() -> Result<()> {
     let dir = tempfile::tempdir()?;
@@ -186,6 +227,7 @@ async fn a_disk_that_cannot_sync_ends_the_process_and_nothing_was_promised() -> 
     let mut moonwa = gateway(&sim)
         .env("LD_PRELOAD", library.to_string_lossy())
         .env("DYING_DISK", flag.to_string_lossy())
+        .env("MOONWA_RETRY_SCALE", "0.05")
         .device("toko", &[hook.url()])
         .start()
         .await?;
@@ -197,6 +239,7 @@ async fn a_disk_that_cannot_sync_ends_the_process_and_nothing_was_promised() -> 
 
     fs::write(&flag, "")?;
     bob.send_text(&ann, "unsynced").await?;
+    failing(&moonwa).await;
     let status = moonwa.wait_exit().await?;
     assert_eq!(status.code(), Some(1), "{}", moonwa.log());
     assert!(!moonwa.log().contains("panicked"), "{}", moonwa.log());

@@ -27,7 +27,8 @@ pub(crate) fn ready(call: &Call) -> Answer {
     if call.state.api.tasks.stop().is_cancelled() {
         return Err(Code::ShuttingDown.into());
     }
-    answer(call.state.api.store.is_alive(READY))
+    let store = &call.state.api.store;
+    answer(store.is_alive(READY) && store.has_room())
 }
 
 fn answer(fine: bool) -> Result<Response, Problem> {

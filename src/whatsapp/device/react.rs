@@ -174,11 +174,11 @@ impl Device {
     pub(crate) fn judge(&mut self) {
         let (Some(client), Wish::Up) = (self.client(), &self.wish) else { return };
         // Messages that the store refused come again only with the next connection, so there must be a new one. While
-        // the disk is full there is no connection at all, or later messages would overtake them.
+        // the store takes nothing there is no connection at all, or later messages would overtake them.
         let store = &self.context.store;
         let refused = self.current.as_ref().is_some_and(|now| store.refused() != now.refused);
         if self.linked && (refused || !store.has_room()) {
-            tracing::warn!(device = %self.context.name, "The disk is full; WhatsApp keeps the messages meanwhile.");
+            tracing::warn!(device = %self.context.name, "The store takes no writes now; WhatsApp keeps the messages meanwhile.");
             self.amend(|current| current.client = None);
             return self.drop_connection(Disconnect::Store);
         }
