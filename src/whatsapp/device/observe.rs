@@ -96,6 +96,12 @@ impl Observer {
         self.note(Record::Advance { ids: vec![id], status });
     }
 
+    fn read_acked(&self, message: &str) {
+        if let Some(id) = self.context.read_receipts.acked(message) {
+            self.note(Record::Advance { ids: vec![id], status: MessageStatus::Accepted });
+        }
+    }
+
     fn receipt(&self, receipt: &wa_rs::types::events::Receipt) {
         use wa_rs::types::presence::ReceiptType;
         let status = match receipt.r#type {
@@ -184,10 +190,7 @@ impl EventHandler for Observer {
                 }
             }
             Event::ServerAck(ack) if ack.class.as_deref() == Some("receipt") => {
-                if let Some(id) = self.context.read_receipts.acked(&ack.id) {
-                    let status = MessageStatus::Accepted;
-                    self.note(Record::Advance { ids: vec![id], status });
-                }
+                self.read_acked(&ack.id);
             }
             Event::ServerAck(ack) if ack.class.as_deref() == Some("message") => {
                 self.acked(&ack.id, ack.error.as_deref());

@@ -85,7 +85,7 @@ async fn mark_read(
     };
     let ids = [message.as_str()];
     match tokio::time::timeout(PATIENCE, client.mark_as_read(chat, author.as_ref(), &ids)).await {
-        Ok(Ok(_)) => Ok(()),
+        Ok(Ok(())) => Ok(()),
         Ok(Err(_)) => Err(Failure::Offline),
         Err(_) => Err(Failure::Later("the read receipt took too long".to_owned())),
     }
