@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use futures_util::future::try_join_all;
 use moonwa_simulator::Simulator;
-use moonwa_simulator::harness::{Moonwa, eventually};
+use moonwa_simulator::harness::Moonwa;
 use serde_json::Value;
 
 use super::{gateway, reloaded};
@@ -92,10 +92,6 @@ impl Gateway {
         Ok(reply.expect(200).json()["outcome"].clone())
     }
 
-    async fn revision(&self) -> Result<Value> {
-        Ok(self.moonwa.admin().get("/v1/config").await?.expect(200).json()["revision"].clone())
-    }
-
     /// An edit of each part is noticed.
     async fn hears(&mut self) -> Result<()> {
         self.edits += 1;
@@ -110,11 +106,10 @@ impl Gateway {
         edit(&label)?;
         self.moonwa.wait_device("shop", "its label", |device| device["label"] == label).await;
 
-        let before = self.revision().await?;
         let key = format!("key {n} of the shop, long enough");
         fs::write(self.path("keys/shop"), &key)?;
-        let revision = || async { self.revision().await.unwrap_or_default() };
-        eventually("the new key", revision, |now| !now.is_null() && *now != before).await;
+        let rotated = |report: &Value| report["changed"].to_string().contains("device shop: keys");
+        reloaded(&self.moonwa, "applied", rotated).await;
         self.moonwa.anyone().with_token(&key).get("/v1/devices/shop").await?.expect(200);
 
         let name = format!("more-{n}");
