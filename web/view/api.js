@@ -58,7 +58,7 @@ export default function reference() {
 		};
 		return el(
 			"details",
-			{ toggle, "data-key": name },
+			{ lang: "en", toggle, "data-key": name },
 			el("summary", el(`b.verb.${method}`, method.toUpperCase()), code(path), muted(summary)),
 			opened.get(name)?.(device ?? ""),
 		);
@@ -69,7 +69,7 @@ export default function reference() {
 		if (!matching.length) return null;
 		return el(
 			"section.card.ops",
-			{ lang: "en", "data-key": tag },
+			{ "data-key": tag },
 			el("h2", say("api.group", tag)),
 			matching.map(line),
 		);

@@ -1,6 +1,6 @@
 // The way in: a token, or a word about the one-time link. Does not know what lies behind.
 import { get, post } from "../api.js";
-import { button, el, explain, h1, input, logo, patch } from "../dom.js";
+import { button, complain, el, explain, h1, input, logo, patch } from "../dom.js";
 import { t } from "../i18n.js";
 import { showModal } from "../overlay.js";
 import { changed, news, state } from "../state.js";
@@ -22,21 +22,22 @@ export function loginAgain(enter) {
 	const dialog = el("dialog.ask", { "aria-label": t("login.ended"), closedby: "none" });
 	const byToken = state.session.token_login;
 	const words = byToken ? t("login.ended_why") : t("login.link_only");
-	const head = [el("h2", t("login.ended")), el("p.muted", words)];
+	const head = () => [el("h2", t("login.ended")), el("p.muted", words)];
 
 	async function entered(session) {
 		await enter(session);
 		dialog.close();
 	}
 	/** A login link opened elsewhere has signed this browser in. */
-	async function lookAgain() {
+	async function lookAgain({ target }) {
 		const session = await get("v1/session");
 		if (session.role === "admin") await entered(session);
+		else complain(target.closest("button"), t("error.unauthorized"));
 	}
 	const draw = () =>
 		patch(
 			dialog,
-			form(entered, head, !byToken && button(".primary", "", t("login.again"), lookAgain)),
+			form(entered, head(), !byToken && button(".primary", "", t("login.again"), lookAgain)),
 		);
 	problem = null;
 	dialog.oncancel = (event) => event.preventDefault();

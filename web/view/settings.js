@@ -265,34 +265,45 @@ async function attempt(form, act) {
 		form.key = form.refused.key ?? form.key;
 		if (error.code === "edit_conflict") Object.assign(form, await load(form.name));
 	}
+	const wrong = takeProblemsOfFields(form);
 	redrawDrawer();
-	complainAtFields(form);
 	const place = form.element.querySelector("#lines, .save .note");
 	place?.scrollIntoView({ block: "nearest" });
+	for (const { field, message } of wrong) complainAt(form, field, message);
+	wrong[0]?.field.focus();
 	return !form.refused;
 }
 
-/** Says at each field what is wrong with it; the rest stays in the note beside the button. */
-function complainAtFields(form) {
-	const { refused, element } = form;
-	if (!refused?.problems) return;
-	const hooks = HOOKS.filter((n) => fieldValue(form, `${n} url`));
-	const fieldOf = ({ path }) => {
-		const [, place, key] = /(?:webhooks\[(\d+)\]\.)?(\w+)(?:\[\d+\])?$/.exec(path) ?? [];
-		const name = place ? `${hooks[Number(place) - 1]} ${key}` : key;
-		return element.querySelector(`[name="${name}"]`);
-	};
-	const [first] = refused.problems
-		.map((problem) => {
-			const field = fieldOf(problem);
-			if (!field) return null;
-			for (let at = field; at !== element; at = at.parentElement)
-				if (at.matches("details")) at.open = true;
-			complain(field, problem.message);
-			return field;
-		})
-		.filter(Boolean);
-	first?.focus();
+/**
+ * Which fields are wrong, and why. What has no field of its own stays in the note beside the button.
+ * @returns {{ field: any, message: string }[]}
+ */
+function takeProblemsOfFields(form) {
+	const { refused } = form;
+	const all = (refused?.problems ?? []).map((problem) => ({
+		problem,
+		field: fieldOf(form, problem.path),
+		message: problem.message,
+	}));
+	if (refused) refused.problems = all.filter(({ field }) => !field).map(({ problem }) => problem);
+	return all.filter(({ field }) => field);
+}
+
+/** The field of a key in moonwa.toml, such as `device.toko.webhooks[2].timeout`. */
+function fieldOf(form, path) {
+	const [, place, key] = /(?:webhooks\[(\d+)\]\.)?(\w+)(?:\[\d+\])?$/.exec(path) ?? [];
+	// The file counts the webhooks that are there, from one.
+	const places = HOOKS.filter((n) => fieldValue(form, `${n} url`));
+	const name = place ? `${places[Number(place) - 1]} ${key}` : key;
+	return form.element.querySelector(`[name="${name}"]`);
+}
+
+/** Says at a field what is wrong with it, also where it is folded away. */
+function complainAt(form, field, message) {
+	for (let at = field; at !== form.element; at = at.parentElement) {
+		if (at.matches("details")) at.open = true;
+	}
+	complain(field, message);
 }
 
 /** Tests a webhook. What is not saved yet is saved first: only a saved one can be tested. */
