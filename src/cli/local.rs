@@ -275,7 +275,7 @@ fn look_at_files(directory: &Path, note: &mut impl FnMut(bool, String)) {
     let files = directory.display();
     match on_runtime(async { Ok(Store::inspect(directory.to_owned()).await) }) {
         Ok(Ok(damages)) if damages.is_empty() => {
-            note(true, format!("store: the files in {files} are whole"))
+            note(true, format!("store: the files in {files} are whole"));
         }
         Ok(Ok(damages)) => {
             for damage in damages {

@@ -4,17 +4,17 @@ use bytes::Bytes;
 use fjall::Readable;
 use sha2::{Digest, Sha256};
 
-use super::database::bytes;
-use super::disk::Room;
-use super::json::{from_json, to_json};
-use super::key::{Key, Parts};
-use super::outbox::Outbox;
-use super::reader::Readers;
-use super::txn::Txn;
-use super::writer::{Promise, Writer};
-use super::{Seq, StoreError};
 use crate::knobs::failpoint;
 use crate::model::{DeviceName, EventId, UnixMillis};
+use crate::store::database::bytes;
+use crate::store::database::outbox::Outbox;
+use crate::store::database::reader::Readers;
+use crate::store::database::txn::Txn;
+use crate::store::database::writer::{Promise, Writer};
+use crate::store::disk::Room;
+use crate::store::json::{from_json, to_json};
+use crate::store::key::{Key, Parts};
+use crate::store::{Seq, StoreError};
 
 /// An endpoint, across edits of everything but its device and URL.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{FallocateFlags, fallocate, statvfs};
 
-use super::StoreError;
+use crate::store::StoreError;
 
 const MIB: u64 = 1024 * 1024;
 /// Below it nothing new is promised: twice the journal of one database.
@@ -22,7 +22,7 @@ const BALLAST: u64 = 16 * MIB;
 
 /// What a write is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Room {
+pub(crate) enum Room {
     /// Something new, which can be refused.
     Promise,
     /// What must go on: session keys, cursors, settling what was promised.
@@ -33,7 +33,7 @@ pub(super) enum Room {
 type Free = Box<dyn Fn(&Path) -> std::io::Result<u64> + Send + Sync>;
 
 /// The file system the store is on.
-pub(super) struct Disk {
+pub(crate) struct Disk {
     path: PathBuf,
     free: Free,
     seen: Mutex<(Option<Instant>, u64)>,
@@ -42,18 +42,18 @@ pub(super) struct Disk {
 
 impl Disk {
     /// Watches the file system of `path`.
-    pub(super) fn of(path: &Path) -> Self {
+    pub(crate) fn of(path: &Path) -> Self {
         Self::with(path, free_space)
     }
 
     /// Makes room before the databases open: recovery itself may need to write.
-    pub(super) fn make_room(&self) {
+    pub(crate) fn make_room(&self) {
         if self.free_now() < ESSENTIALS && std::fs::remove_file(self.ballast()).is_ok() {
             tracing::warn!("The disk is nearly full; gave up the ballast file.");
         }
     }
 
-    pub(super) fn check(&self, room: Room) -> Result<(), StoreError> {
+    pub(crate) fn check(&self, room: Room) -> Result<(), StoreError> {
         let needed = match room {
             Room::Promise => PROMISES,
             Room::Essential => ESSENTIALS,
@@ -65,17 +65,17 @@ impl Disk {
         Ok(())
     }
 
-    pub(super) fn has_room(&self) -> bool {
+    pub(crate) fn has_room(&self) -> bool {
         self.free_lately() >= PROMISES
     }
 
     /// How many writes were refused so far.
-    pub(super) fn refused(&self) -> u64 {
+    pub(crate) fn refused(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)
     }
 
     /// Puts the ballast back once there is plenty.
-    pub(super) fn look_after(&self) {
+    pub(crate) fn look_after(&self) {
         let ballast = self.ballast();
         if self.free_lately() < PROMISES + 2 * BALLAST || ballast.exists() {
             return;

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::damage::Damage;
 use crate::model::DeviceName;
+use crate::store::repair::damage::Damage;
 
 /// An error of the store. Cheap to clone: one failed group commit answers everybody who waited for it.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -76,24 +76,27 @@ impl StoreError {
 fn broken(path: &Path, damages: &[Damage], devices: &[DeviceName], lost: &[DeviceName]) -> String {
     let list =
         |names: &[DeviceName]| names.iter().map(DeviceName::as_str).collect::<Vec<_>>().join(", ");
-    let mut text = format!("{} is damaged", path.display());
-    if let Some(first) = damages.first() {
-        text += &format!(" ({first}");
-        text += &match damages.len() {
-            1 => ")".to_owned(),
-            many => format!("; and {} more)", many - 1),
-        };
-    }
-    text += ". To go on, run: moonwa repair. It sets the damaged database aside, keeps what can be read of it and says \
-             what was lost.";
-    if !devices.is_empty() {
-        text += &format!(
-            " {} need no new QR code; their sessions begin anew, so a message on its way may come late.",
-            list(devices)
-        );
-    }
-    if !lost.is_empty() {
-        text += &format!(" {} may have to be linked again.", list(lost));
-    }
-    text + " With repair = \"auto\" under [store], moonwa does that itself when it starts."
+    let what = match damages {
+        [] => String::new(),
+        [one] => format!(" ({one})"),
+        [first, others @ ..] => format!(" ({first}; and {} more)", others.len()),
+    };
+    let kept = if devices.is_empty() {
+        String::new()
+    } else {
+        let devices = list(devices);
+        format!(
+            " {devices} need no new QR code; their sessions begin anew, so a message on its way may come late."
+        )
+    };
+    let gone = if lost.is_empty() {
+        String::new()
+    } else {
+        format!(" {} may have to be linked again.", list(lost))
+    };
+    let path = path.display();
+    format!(
+        "{path} is damaged{what}. To go on, run: moonwa repair. It sets the damaged database aside, keeps what can be read \
+         of it and says what was lost.{kept}{gone}"
+    ) + " With repair = \"auto\" under [store], moonwa does that itself when it starts."
 }

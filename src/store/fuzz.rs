@@ -2,11 +2,13 @@
 
 use std::io::Cursor as File;
 
-use super::cursor::{self, Cursor};
-use super::journal_file::Mark;
-use super::json::from_json;
-use super::message::row::Row;
-use super::{Parts, Seq, key, log, salvage};
+use crate::store::cursor;
+use crate::store::cursor::Cursor;
+use crate::store::json::from_json;
+use crate::store::message::row::Row;
+use crate::store::repair::journal_file::Mark;
+use crate::store::repair::salvage;
+use crate::store::{Parts, Seq, key, log};
 
 /// The rows of both databases.
 pub(crate) fn row(bytes: &[u8]) {

@@ -1,6 +1,6 @@
 //! Values that are JSON.
 
-use super::StoreError;
+use crate::store::StoreError;
 
 pub(super) fn to_json(value: &impl serde::Serialize) -> Result<Vec<u8>, StoreError> {
     serde_json::to_vec(value).map_err(|error| StoreError::json(&error))

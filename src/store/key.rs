@@ -21,8 +21,8 @@
 //!                  'd' dev id                  -> its seq
 //! ```
 
-use super::StoreError;
 use crate::model::DeviceName;
+use crate::store::StoreError;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Key(Vec<u8>);

@@ -2,10 +2,10 @@
 
 use fjall::PersistMode;
 
-use super::StoreError;
-use super::database::{MIB, keyspace};
-use super::outbox::Outbox;
-use super::state::State;
+use crate::store::StoreError;
+use crate::store::database::outbox::Outbox;
+use crate::store::database::state::State;
+use crate::store::database::{MIB, keyspace};
 
 /// Rows moved in one commit.
 const STEP: usize = 1_000;

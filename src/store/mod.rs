@@ -3,39 +3,23 @@
 //! touch the disk themselves. What the rows of a space mean is decided by its owner. Only this directory uses `fjall`.
 
 mod cursor;
-mod damage;
 mod database;
 mod disk;
 mod error;
-mod file;
-mod format;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzz;
-mod identities;
-mod inspect;
-mod journal_file;
 mod json;
 mod key;
 mod log;
 mod message;
 mod migrate;
-mod outbox;
-mod reader;
 mod repair;
-mod retention;
-mod salvage;
-mod segment;
 mod seq;
 mod space;
 mod spool;
-mod state;
-mod table_file;
 #[cfg(test)]
 mod tests;
 mod tidy;
-mod txn;
-mod vital;
-mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -45,29 +29,29 @@ use tokio::sync::oneshot;
 
 pub(crate) use cursor::{Cursor, Cursors, DeadLetter};
 pub use cursor::{EndpointId, EndpointState};
-pub(crate) use damage::Damage;
 pub(crate) use disk::free_space;
 pub(crate) use error::StoreError;
-pub(crate) use identities::Identities;
 pub(crate) use key::{Key, Parts};
 pub use log::NewEvent;
 pub(crate) use log::{EventLog, StoredEvent};
 pub use message::Enqueued;
 pub(crate) use message::{QUEUE_LIMIT, SendQueue};
+pub(crate) use repair::damage::Damage;
+pub(crate) use repair::identities::Identities;
 pub(crate) use repair::{Keeps, Repaired};
 pub use seq::Seq;
 pub(crate) use space::{Batch, Space, SpaceTxn};
 
 use crate::knobs::failpoint;
 use crate::model::DeviceName;
+use database::outbox::Outbox;
+use database::reader::{Databases, Readers};
+use database::segment::Limits;
+use database::state::State;
+use database::writer::Writer;
 use disk::Disk;
 use log::Tails;
-use outbox::Outbox;
-use reader::{Databases, Readers};
-use segment::Limits;
 use spool::Spool;
-use state::State;
-use writer::Writer;
 
 #[derive(Clone, Debug)]
 pub struct StoreOptions {
@@ -131,9 +115,11 @@ impl Store {
             let mut damages = Vec::new();
             for database in ["state", "outbox"].map(|name| path.join(name)) {
                 if database.exists() {
-                    let _lock = salvage::lock(&database)?;
-                    format::check(&database)?;
-                    damages.extend(inspect::verify(&database).map_err(StoreError::io(&database))?);
+                    let _lock = repair::salvage::lock(&database)?;
+                    database::format::check(&database)?;
+                    damages.extend(
+                        repair::inspect::verify(&database).map_err(StoreError::io(&database))?,
+                    );
                 }
             }
             Ok(damages)
@@ -343,7 +329,7 @@ fn open_or_repair<T>(
         }
         outcome => return outcome,
     };
-    let _lock = if path.exists() { Some(salvage::lock(path)?) } else { None };
+    let _lock = if path.exists() { Some(repair::salvage::lock(path)?) } else { None };
     match repair(damages) {
         None => Err(error),
         Some(done) => {

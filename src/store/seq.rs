@@ -24,10 +24,10 @@ pub struct Seq(pub u64);
 
 /// One place in every device's log, which only moves forward, for those who wait for that. Clones share them.
 #[derive(Clone, Default)]
-pub(super) struct Places(Arc<Mutex<BTreeMap<DeviceName, watch::Sender<Seq>>>>);
+pub(crate) struct Places(Arc<Mutex<BTreeMap<DeviceName, watch::Sender<Seq>>>>);
 
 impl Places {
-    pub(super) fn advance(&self, device: &DeviceName, to: Seq) {
+    pub(crate) fn advance(&self, device: &DeviceName, to: Seq) {
         self.with(device, |place| {
             place.send_if_modified(|place| {
                 let moved = to > *place;
@@ -38,7 +38,7 @@ impl Places {
     }
 
     /// `Seq(0)` until it moves.
-    pub(super) fn watch(&self, device: &DeviceName) -> watch::Receiver<Seq> {
+    pub(crate) fn watch(&self, device: &DeviceName) -> watch::Receiver<Seq> {
         self.with(device, watch::Sender::subscribe)
     }
 

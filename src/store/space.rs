@@ -5,15 +5,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 use fjall::Readable;
 
-use super::StoreError;
-use super::database::bytes;
-use super::disk::Room;
-use super::identities::Identities;
-use super::reader::Readers;
-use super::state::State;
-use super::txn::Txn;
-use super::writer::{Promise, Writer};
 use crate::model::DeviceName;
+use crate::store::StoreError;
+use crate::store::database::bytes;
+use crate::store::database::reader::Readers;
+use crate::store::database::state::State;
+use crate::store::database::txn::Txn;
+use crate::store::database::writer::{Promise, Writer};
+use crate::store::disk::Room;
+use crate::store::repair::identities::Identities;
 
 /// The rows of one owner. Clones share it.
 #[derive(Clone)]

@@ -4,8 +4,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::StoreError;
 use crate::model::UnixMillis;
+use crate::store::StoreError;
 
 /// A queued message expires after a day, so the file it needs is safe to go after two.
 const KEEP: Duration = Duration::from_hours(48);

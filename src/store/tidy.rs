@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use super::StoreError;
-use super::message::sweep;
-use super::outbox::Outbox;
-use super::retention::retire;
-use super::state::State;
-use super::txn::Txn;
-use super::writer::Tidy;
 use crate::model::UnixMillis;
+use crate::store::StoreError;
+use crate::store::database::outbox::Outbox;
+use crate::store::database::state::State;
+use crate::store::database::txn::Txn;
+use crate::store::database::writer::Tidy;
+use crate::store::log::retention::retire;
+use crate::store::message::sweep;
 
 impl Tidy for State {
     fn tidy(self: &Arc<Self>, _txn: &mut Txn<'_>, _now: UnixMillis) -> Result<(), StoreError> {

@@ -2,9 +2,9 @@
 
 use crate::model::DeviceName;
 use crate::store::StoreError;
+use crate::store::database::outbox::Outbox;
+use crate::store::database::txn::Txn;
 use crate::store::key::{Key, Parts};
-use crate::store::outbox::Outbox;
-use crate::store::txn::Txn;
 
 /// What is known of a device's messages without reading them.
 #[derive(Default)]

@@ -17,19 +17,19 @@ use tokio::sync::{broadcast, watch};
 use self::counts::Counts;
 use self::row::{Row, order_at};
 pub(super) use self::sweep::sweep;
-use super::StoreError;
-use super::disk::Room;
-use super::json::{from_json, to_json};
-use super::key::Key;
-use super::log::{NewEvent, Tails, append};
-use super::outbox::Outbox;
-use super::reader::Readers;
-use super::txn::Txn;
-use super::writer::{Promise, Writer};
 use crate::model::{
     DeviceName, Event, IdempotencyKey, MessageId, MessageStatus, SendRequest, SentMessage,
     UnixMillis,
 };
+use crate::store::StoreError;
+use crate::store::database::outbox::Outbox;
+use crate::store::database::reader::Readers;
+use crate::store::database::txn::Txn;
+use crate::store::database::writer::{Promise, Writer};
+use crate::store::disk::Room;
+use crate::store::json::{from_json, to_json};
+use crate::store::key::Key;
+use crate::store::log::{NewEvent, Tails, append};
 
 /// What came of queueing a message.
 #[derive(Clone, Debug)]

@@ -7,10 +7,10 @@ use data_encoding::HEXLOWER;
 use super::row::{Row, order_at};
 use crate::model::{DeviceName, UnixMillis};
 use crate::store::StoreError;
+use crate::store::database::outbox::Outbox;
+use crate::store::database::txn::Txn;
 use crate::store::json::from_json;
 use crate::store::key::{Key, Parts, number};
-use crate::store::outbox::Outbox;
-use crate::store::txn::Txn;
 
 /// How long a message is kept after its last change, and with it its idempotency key.
 const KEEP: Duration = Duration::from_hours(7 * 24);

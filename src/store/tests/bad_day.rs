@@ -373,6 +373,8 @@ async fn whatever_a_disk_does_the_store_comes_back_and_says_what_was_lost() {
         *ends.entry(endure(what, damaged, &whole).await).or_default() += 1;
     }
     assert!(ends.len() == 3, "the damage is not of every kind: {ends:?}");
-    // Shown with `--nocapture`, for the figures of a long run.
-    eprintln!("{} bad days: {ends:?}", days.len());
+    #[expect(clippy::print_stderr, reason = "shown with --nocapture: the figures of a long run")]
+    {
+        eprintln!("{} bad days: {ends:?}", days.len());
+    }
 }

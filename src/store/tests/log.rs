@@ -5,8 +5,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::{EventId, EventType};
+use crate::store::database::segment::Segment;
 use crate::store::log::Page;
-use crate::store::segment::Segment;
 
 fn event(device: &DeviceName, n: u64) -> NewEvent {
     NewEvent {
@@ -31,8 +31,8 @@ fn numbers(outbox: &Outbox) -> Vec<u64> {
 }
 
 fn retire(outbox: &Arc<Outbox>, now: UnixMillis) {
-    let mut group = txn::Group::default();
-    group.run(|txn| retention::retire(outbox, txn, now)).unwrap();
+    let mut group = database::txn::Group::default();
+    group.run(|txn| crate::store::log::retention::retire(outbox, txn, now)).unwrap();
     group.commit(&outbox.db, fjall::PersistMode::Buffer).unwrap();
 }
 

@@ -4,7 +4,7 @@ use super::*;
 use crate::model::{
     Content, IdempotencyKey, MessageId, MessageStatus, Recipient, SendRequest, SentMessage,
 };
-use crate::store::writer::Tidy;
+use crate::store::database::writer::Tidy;
 
 fn message(id: &str, text: &str) -> SentMessage {
     SentMessage {
@@ -175,7 +175,7 @@ async fn the_same_key_at_the_same_time_queues_once() {
 
 /// Sweeps as of in so many days; the rows left.
 fn sweep(outbox: &Arc<Outbox>, days: u64) -> usize {
-    let mut group = txn::Group::default();
+    let mut group = database::txn::Group::default();
     let then = UnixMillis::now().after(Duration::from_secs(days * 24 * 3600));
     group.run(|txn| outbox.tidy(txn, then)).unwrap();
     group.commit(&outbox.db, fjall::PersistMode::Buffer).unwrap();

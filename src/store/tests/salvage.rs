@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::*;
-use crate::store::journal_file::{Commit, Mark, read_commit};
+use crate::store::repair::journal_file::{Commit, Mark, read_commit};
 
 const PAGE: usize = 4096;
 

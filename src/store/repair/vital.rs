@@ -7,21 +7,21 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{StatVfsMountFlags, statvfs};
 
-use super::StoreError;
+use crate::store::StoreError;
 
 /// A look at a database from outside: an idle database would notice nothing by itself.
-pub(super) struct Vital {
+pub(crate) struct Vital {
     path: PathBuf,
     /// The device and the number of its lock file, which stays the same while the database is open.
     lock: Option<(u64, u64)>,
 }
 
 impl Vital {
-    pub(super) fn of(path: &Path) -> Self {
+    pub(crate) fn of(path: &Path) -> Self {
         Self { path: path.to_owned(), lock: identity(path).ok() }
     }
 
-    pub(super) fn check(&self) -> Result<(), StoreError> {
+    pub(crate) fn check(&self) -> Result<(), StoreError> {
         let failed =
             |what: &str| Err(StoreError::io(&self.path)(io::Error::other(what.to_owned())));
         match identity(&self.path) {

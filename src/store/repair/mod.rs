@@ -1,6 +1,15 @@
 //! Makes a damaged database again from what can be read of it. The damaged one is set aside under a dated name and is
 //! never changed.
 
+pub(crate) mod damage;
+pub(crate) mod file;
+pub(crate) mod identities;
+pub(crate) mod inspect;
+pub(crate) mod journal_file;
+pub(crate) mod salvage;
+pub(crate) mod table_file;
+pub(crate) mod vital;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs;
@@ -9,19 +18,20 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use fjall::PersistMode;
 
-use super::cursor;
-use super::damage::Damage;
-use super::database::{MIB, keyspace};
-use super::file::sync_folder;
-use super::inspect::{self, Found, Seen, newer};
-use super::key::{Parts, number};
-use super::log;
-use super::outbox::Outbox;
-use super::segment::{Limits, Segment, SegmentRow};
-use super::state::State;
-use super::txn::{Group, Txn};
-use super::{EndpointId, Seq, StoreError, format, message};
 use crate::model::{DeviceName, UnixMillis};
+use crate::store::cursor;
+use crate::store::database::format;
+use crate::store::database::outbox::Outbox;
+use crate::store::database::segment::{Limits, Segment, SegmentRow};
+use crate::store::database::state::State;
+use crate::store::database::txn::{Group, Txn};
+use crate::store::database::{MIB, keyspace};
+use crate::store::key::{Parts, number};
+use crate::store::log;
+use crate::store::repair::damage::Damage;
+use crate::store::repair::file::sync_folder;
+use crate::store::repair::inspect::{Found, Seen, newer};
+use crate::store::{EndpointId, Seq, StoreError, message};
 
 /// Rows written in one batch.
 const BATCH: usize = 500;
@@ -62,7 +72,7 @@ impl fmt::Display for Repaired {
 }
 
 /// Ends a repair that a crash interrupted.
-pub(super) fn finish(database: &Path) -> Result<(), StoreError> {
+pub(crate) fn finish(database: &Path) -> Result<(), StoreError> {
     let fresh = database.with_extension("new");
     if !fresh.exists() {
         return Ok(());
@@ -76,7 +86,7 @@ pub(super) fn finish(database: &Path) -> Result<(), StoreError> {
 }
 
 /// Makes `state/` again, without the rows that may not be old.
-pub(super) fn state(
+pub(crate) fn state(
     database: &Path,
     damages: Vec<Damage>,
     keeps: Keeps,
@@ -127,7 +137,7 @@ pub(super) fn state(
 }
 
 /// Makes `outbox/` again.
-pub(super) fn outbox(
+pub(crate) fn outbox(
     database: &Path,
     damages: Vec<Damage>,
     limits: Limits,
@@ -343,7 +353,7 @@ fn losses(seen: &Seen) -> Vec<String> {
 fn set_aside(database: &Path) -> Result<Option<PathBuf>, StoreError> {
     let aside = database.exists().then(|| {
         let now = UnixMillis::now().to_string();
-        let now: String = now.chars().filter(|c| c.is_ascii_alphanumeric()).collect();
+        let now: String = now.chars().filter(char::is_ascii_alphanumeric).collect();
         let name = |n: u32| match n {
             0 => format!("damaged-{now}"),
             n => format!("damaged-{now}-{n}"),

@@ -16,38 +16,38 @@ use lsm_tree::table::{Block, DataBlock};
 use lsm_tree::{CompressionType, InternalValue};
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::journal_file::low_first;
+use crate::store::repair::journal_file::low_first;
 
 /// A table of a keyspace.
-pub(super) struct Table {
-    pub(super) id: u64,
+pub(crate) struct Table {
+    pub(crate) id: u64,
     /// Of the whole file; `None` when no list says.
-    pub(super) checksum: Option<u128>,
+    pub(crate) checksum: Option<u128>,
     /// The number from which its versions count.
-    pub(super) base: u64,
+    pub(crate) base: u64,
 }
 
 /// The list that counts.
-pub(super) struct List {
-    pub(super) file: String,
+pub(crate) struct List {
+    pub(crate) file: String,
     checksum: u128,
 }
 
 impl List {
     /// Reads the file `current`.
-    pub(super) fn parse(mut current: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(mut current: &[u8]) -> Option<Self> {
         let number = take(&mut current, 8)?;
         Some(Self { file: format!("v{number}"), checksum: take_u128(&mut current)? })
     }
 
     /// Its tables, newest first; `None` when it is damaged.
-    pub(super) fn read(&self, bytes: &[u8]) -> Option<Vec<Table>> {
+    pub(crate) fn read(&self, bytes: &[u8]) -> Option<Vec<Table>> {
         if xxh3_128(bytes) == self.checksum { list_of_tables(bytes) } else { None }
     }
 }
 
 /// Every table that lies in a keyspace's folder, newest first: without a list, each may hold something.
-pub(super) fn all_tables(folder: &Path) -> Vec<Table> {
+pub(crate) fn all_tables(folder: &Path) -> Vec<Table> {
     let Ok(entries) = fs::read_dir(folder.join("tables")) else { return Vec::new() };
     let ids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     let mut ids: Vec<u64> = ids.collect();
@@ -87,7 +87,7 @@ fn take_u128(bytes: &mut &[u8]) -> Option<u128> {
 }
 
 /// Shows the rows of every block of a table that can be read. Each block has a checksum of its own.
-pub(super) fn each_row(
+pub(crate) fn each_row(
     table: &[u8],
     compression: CompressionType,
     show: &mut dyn FnMut(&InternalValue),

@@ -10,15 +10,16 @@ use std::time::{Duration, Instant};
 use fjall::PersistMode;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
-use super::database::Base;
-use super::disk::{Disk, Room};
-use super::journal_file::Mark;
-use super::key::Key;
-use super::txn::{Group, Txn};
-use super::vital::Vital;
-use super::{StoreError, format};
 use crate::knobs;
 use crate::model::UnixMillis;
+use crate::store::StoreError;
+use crate::store::database::Base;
+use crate::store::database::format;
+use crate::store::database::txn::{Group, Txn};
+use crate::store::disk::{Disk, Room};
+use crate::store::key::Key;
+use crate::store::repair::journal_file::Mark;
+use crate::store::repair::vital::Vital;
 
 /// Jobs in one batch.
 const GROUP: usize = 256;
@@ -31,7 +32,7 @@ const TIDY: Duration = Duration::from_mins(1);
 
 /// What `Ok` promises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Promise {
+pub(crate) enum Promise {
     /// It survives a power cut.
     Durable,
     /// It survives `kill -9`, and a power cut within a second.
@@ -39,7 +40,7 @@ pub(super) enum Promise {
 }
 
 /// What the thread does beside its writes.
-pub(super) trait Tidy: Base {
+pub(crate) trait Tidy: Base {
     /// Removes what is too old; called about once a minute.
     fn tidy(self: &Arc<Self>, txn: &mut Txn<'_>, now: UnixMillis) -> Result<(), StoreError>;
 }
@@ -62,7 +63,7 @@ enum Request<D> {
 }
 
 /// A handle to the thread. Clones share it.
-pub(super) struct Writer<D> {
+pub(crate) struct Writer<D> {
     requests: Sender<Request<D>>,
     places: Arc<Semaphore>,
     health: Arc<Health>,
@@ -105,7 +106,7 @@ impl Health {
 }
 
 impl<D: Tidy> Writer<D> {
-    pub(super) fn start(
+    pub(crate) fn start(
         name: &str,
         base: Arc<D>,
         disk: Arc<Disk>,
@@ -141,7 +142,7 @@ impl<D: Tidy> Writer<D> {
     }
 
     /// Runs a job and waits for its promise. The job sees everything done before it.
-    pub(super) async fn run<T: Send + 'static>(
+    pub(crate) async fn run<T: Send + 'static>(
         &self,
         promise: Promise,
         room: Room,
@@ -161,18 +162,18 @@ impl<D: Tidy> Writer<D> {
     }
 
     /// Whether the thread came by within `patience` and the database takes writes.
-    pub(super) fn is_alive(&self, patience: Duration) -> bool {
+    pub(crate) fn is_alive(&self, patience: Duration) -> bool {
         let now = u64::try_from(self.health.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let silent = now.saturating_sub(self.health.beat.load(Ordering::Relaxed));
         self.health.failure().is_none() && Duration::from_millis(silent) <= patience
     }
 
-    pub(super) fn has_failed(&self) -> bool {
+    pub(crate) fn has_failed(&self) -> bool {
         self.health.failure().is_some()
     }
 
     /// Resolves when nothing can be written any more.
-    pub(super) async fn failed(&self) -> StoreError {
+    pub(crate) async fn failed(&self) -> StoreError {
         let mut failed = self.health.failed.subscribe();
         match failed.wait_for(Option::is_some).await {
             Ok(error) => error.clone().unwrap_or(StoreError::Closed),
@@ -181,7 +182,7 @@ impl<D: Tidy> Writer<D> {
     }
 
     /// Syncs everything and ends the thread; it has let go of the database then.
-    pub(super) async fn close(&self) -> Result<(), StoreError> {
+    pub(crate) async fn close(&self) -> Result<(), StoreError> {
         let (done, ended) = oneshot::channel();
         self.requests.send(Request::Close(done)).map_err(|_closed| self.closed())?;
         ended.await.map_err(|_closed| self.closed())?

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use rustix::fs::seek;
 use xxhash_rust::xxh3::Xxh3;
 
-use super::key::{Key, Parts};
+use crate::store::key::{Key, Parts};
 
 const START: u8 = 1;
 const ITEM: u8 = 2;
@@ -27,20 +27,20 @@ const TRAILER: &[u8] = b"FJL\x03";
 
 /// What every commit carries: its number, and the newest one that was surely synced when it was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Mark {
-    pub(super) commit: u64,
-    pub(super) synced: u64,
+pub(crate) struct Mark {
+    pub(crate) commit: u64,
+    pub(crate) synced: u64,
 }
 
 impl Mark {
     /// The key of the mark's row; no other row has it.
-    pub(super) const KEY: u8 = b'z';
+    pub(crate) const KEY: u8 = b'z';
 
-    pub(super) fn into_bytes(self) -> Vec<u8> {
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
         Key::default().number(self.commit).number(self.synced).into_bytes()
     }
 
-    pub(super) fn parse(row: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(row: &[u8]) -> Option<Self> {
         let mut parts = Parts::of(row);
         let mark = Self { commit: parts.number()?, synced: parts.number()? };
         parts.rest().is_empty().then_some(mark)
@@ -49,7 +49,7 @@ impl Mark {
 
 /// What lies at a place in a journal.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Commit {
+pub(crate) enum Commit {
     /// A commit with a matching checksum.
     Whole {
         length: u64,
@@ -67,7 +67,7 @@ pub(super) enum Commit {
 }
 
 /// Reads one commit, with its rows or without.
-pub(super) fn read_commit(from: &mut impl Read, with_rows: bool) -> io::Result<Commit> {
+pub(crate) fn read_commit(from: &mut impl Read, with_rows: bool) -> io::Result<Commit> {
     match (CommitReader { from, length: 0, with_rows, rows: Vec::new() }).commit() {
         Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(Commit::Broken),
         commit => commit,
@@ -159,7 +159,7 @@ impl<R: Read> CommitReader<'_, R> {
 }
 
 /// A journal, up to the hole at its end: it is created 64 MiB long and is mostly empty.
-pub(super) fn open(path: &Path) -> io::Result<BufReader<Take<File>>> {
+pub(crate) fn open(path: &Path) -> io::Result<BufReader<Take<File>>> {
     let mut file = File::open(path)?;
     let mut end = 0;
     while let Ok(data) = seek(&file, rustix::fs::SeekFrom::Data(end)) {
@@ -173,7 +173,7 @@ pub(super) fn open(path: &Path) -> io::Result<BufReader<Take<File>>> {
 }
 
 /// What a journal has from a place on, without the zeros at its end. They are recognised page by page and not kept.
-pub(super) fn rest_of(file: &mut (impl Read + Seek), from: u64) -> io::Result<Vec<u8>> {
+pub(crate) fn rest_of(file: &mut (impl Read + Seek), from: u64) -> io::Result<Vec<u8>> {
     static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
     file.seek(SeekFrom::Start(from))?;
     let (mut rest, mut zeros) = (Vec::new(), 0);
@@ -194,7 +194,7 @@ pub(super) fn rest_of(file: &mut (impl Read + Seek), from: u64) -> io::Result<Ve
 }
 
 /// fjall writes its numbers with the low byte first.
-pub(super) fn low_first(bytes: &[u8]) -> u64 {
+pub(crate) fn low_first(bytes: &[u8]) -> u64 {
     bytes.iter().rev().fold(0, |number, byte| (number << 8) | u64::from(*byte))
 }
 

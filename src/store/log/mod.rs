@@ -1,6 +1,8 @@
 //! The durable, ordered log of events, in segments that are dropped whole. It knows nothing of endpoints beyond
 //! their cursors.
 
+pub(crate) mod retention;
+
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -9,19 +11,19 @@ use bytes::Bytes;
 use fjall::{Keyspace, Readable, Snapshot};
 use tokio::sync::watch;
 
-use super::database::bytes;
-use super::disk::Room;
-use super::key::{Key, Parts, number};
-use super::outbox::Outbox;
-use super::reader::Readers;
-use super::retention::{self, newest, tails};
-use super::segment::{Segment, SegmentRow, event_prefix};
-use super::seq::Places;
-use super::txn::Txn;
-use super::writer::{Promise, Writer};
-use super::{Seq, StoreError};
 use crate::knobs::failpoint;
 use crate::model::{DeviceName, Event, EventId, EventType, UnixMillis};
+use crate::store::database::bytes;
+use crate::store::database::outbox::Outbox;
+use crate::store::database::reader::Readers;
+use crate::store::database::segment::{Segment, SegmentRow, event_prefix};
+use crate::store::database::txn::Txn;
+use crate::store::database::writer::{Promise, Writer};
+use crate::store::disk::Room;
+use crate::store::key::{Key, Parts, number};
+use crate::store::log::retention::{newest, tails};
+use crate::store::seq::Places;
+use crate::store::{Seq, StoreError};
 
 /// An event to be appended. `body` is its JSON, the exact bytes that get signed.
 #[derive(Clone, Debug)]
@@ -78,7 +80,7 @@ pub struct EventLog {
 
 /// The newest place of every device, and how far retention has got.
 #[derive(Clone)]
-pub(super) struct Tails {
+pub(crate) struct Tails {
     newest: Places,
     dropped: Places,
     at_risk: Places,
@@ -86,7 +88,7 @@ pub(super) struct Tails {
 
 impl Tails {
     /// The tails as they are on disk.
-    pub(super) fn load(outbox: &Outbox) -> Result<Self, StoreError> {
+    pub(crate) fn load(outbox: &Outbox) -> Result<Self, StoreError> {
         let newest = Places::default();
         for (device, tail) in tails(outbox)? {
             newest.advance(&device, tail);
@@ -98,7 +100,7 @@ impl Tails {
 }
 
 impl EventLog {
-    pub(super) fn new(writer: Writer<Outbox>, readers: Readers, tails: Tails) -> Self {
+    pub(crate) fn new(writer: Writer<Outbox>, readers: Readers, tails: Tails) -> Self {
         Self { writer, readers, tails }
     }
 
@@ -181,7 +183,7 @@ impl EventLog {
     }
 }
 
-pub(super) fn append(
+pub(crate) fn append(
     outbox: &Arc<Outbox>,
     txn: &mut Txn<'_>,
     events: Vec<NewEvent>,
@@ -222,7 +224,7 @@ pub(super) fn append(
 }
 
 /// Puts an event in a segment, under its place and its id.
-pub(super) fn put(
+pub(crate) fn put(
     txn: &mut Txn<'_>,
     segment: &Segment,
     row: &mut SegmentRow,
@@ -235,7 +237,7 @@ pub(super) fn put(
     txn.put(&segment.rows, seen, Bytes::copy_from_slice(&seq.to_be_bytes()));
 }
 
-pub(super) fn put_tail(outbox: &Outbox, txn: &mut Txn<'_>, device: &DeviceName, seq: u64) {
+pub(crate) fn put_tail(outbox: &Outbox, txn: &mut Txn<'_>, device: &DeviceName, seq: u64) {
     txn.put(&outbox.meta, tail_key(device), Bytes::copy_from_slice(&seq.to_be_bytes()));
 }
 
@@ -360,7 +362,7 @@ fn encode(event: &NewEvent, stored: UnixMillis) -> Vec<u8> {
     head.part(event.kind.as_str()).part(event.id.as_str()).rest(&event.body).into_bytes()
 }
 
-pub(super) fn decode(seq: Seq, value: &[u8]) -> Result<StoredEvent, StoreError> {
+pub(crate) fn decode(seq: Seq, value: &[u8]) -> Result<StoredEvent, StoreError> {
     let mut parts = Parts::of(value);
     let mut event = || {
         let (stored, at) = (parts.number()?, parts.number()?);

@@ -6,16 +6,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::oneshot;
 
-use super::StoreError;
-use super::outbox::Outbox;
-use super::state::State;
+use crate::store::StoreError;
+use crate::store::database::outbox::Outbox;
+use crate::store::database::state::State;
 
 const THREADS: usize = 2;
 
 #[derive(Clone)]
-pub(super) struct Databases {
-    pub(super) state: Arc<State>,
-    pub(super) outbox: Arc<Outbox>,
+pub(crate) struct Databases {
+    pub(crate) state: Arc<State>,
+    pub(crate) outbox: Arc<Outbox>,
 }
 
 type Read = Box<dyn FnOnce(&Databases) + Send>;
@@ -28,10 +28,10 @@ enum Request {
 
 /// A handle to the threads. Clones share them; they end with the last one.
 #[derive(Clone)]
-pub(super) struct Readers(Sender<Request>);
+pub(crate) struct Readers(Sender<Request>);
 
 impl Readers {
-    pub(super) fn start(databases: &Databases) -> std::io::Result<Self> {
+    pub(crate) fn start(databases: &Databases) -> std::io::Result<Self> {
         let (requests, queue) = channel();
         let queue = Arc::new(Mutex::new(queue));
         for n in 0..THREADS {
@@ -43,7 +43,7 @@ impl Readers {
         Ok(Self(requests))
     }
 
-    pub(super) async fn run<T: Send + 'static>(
+    pub(crate) async fn run<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Databases) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
@@ -57,7 +57,7 @@ impl Readers {
     }
 
     /// Ends the threads after the reads that wait; both have dropped the databases then.
-    pub(super) async fn close(&self) {
+    pub(crate) async fn close(&self) {
         for _ in 0..THREADS {
             let (done, ended) = oneshot::channel();
             if self.0.send(Request::Close(done)).is_ok() {

@@ -4,29 +4,29 @@ use std::time::Duration;
 
 use fjall::{Database, Keyspace};
 
-use super::database::{MIB, keyspace};
-use super::key::{Key, Parts, number};
-use super::txn::Txn;
-use super::{Seq, StoreError};
 use crate::knobs::knobs;
 use crate::model::{DeviceName, UnixMillis};
+use crate::store::database::txn::Txn;
+use crate::store::database::{MIB, keyspace};
+use crate::store::key::{Key, Parts, number};
+use crate::store::{Seq, StoreError};
 
 /// How much of the log is kept.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
-    pub(super) keep: Duration,
-    pub(super) max_size: u64,
+pub(crate) struct Limits {
+    pub(crate) keep: Duration,
+    pub(crate) max_size: u64,
 }
 
 impl Limits {
     /// Small enough that one segment is never a large part of what is kept.
-    pub(super) fn segment_size(self) -> u64 {
+    pub(crate) fn segment_size(self) -> u64 {
         let usual = || (self.max_size / 8).clamp(4 * 1024, 32 * MIB);
         knobs().segment_bytes.unwrap_or_else(usual)
     }
 
     /// Four fifths of them: what is beyond is dropped soon.
-    pub(super) fn nearly(self) -> Self {
+    pub(crate) fn nearly(self) -> Self {
         Self { keep: self.keep / 5 * 4, max_size: self.max_size / 5 * 4 }
     }
 }
@@ -34,32 +34,32 @@ impl Limits {
 /// The highest segment is never dropped before a higher one is made. After a start, fjall numbers new keyspaces from the
 /// highest it finds; one that gets the number of a dropped keyspace may be deleted with its rows at the next start.
 #[derive(Clone)]
-pub(super) struct Segment {
-    pub(super) number: u64,
-    pub(super) rows: Keyspace,
+pub(crate) struct Segment {
+    pub(crate) number: u64,
+    pub(crate) rows: Keyspace,
 }
 
 /// What is known of a segment without reading it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct SegmentRow {
-    pub(super) bytes: u64,
-    pub(super) opened: UnixMillis,
-    pub(super) newest: UnixMillis,
+pub(crate) struct SegmentRow {
+    pub(crate) bytes: u64,
+    pub(crate) opened: UnixMillis,
+    pub(crate) newest: UnixMillis,
 }
 
 impl Segment {
-    pub(super) fn open(db: &Database, number: u64) -> Result<Self, StoreError> {
+    pub(crate) fn open(db: &Database, number: u64) -> Result<Self, StoreError> {
         let rows = keyspace(db, &format!("log.{number}"), MIB)?;
         Ok(Self { number, rows })
     }
 
     /// The numbers of those on the disk.
-    pub(super) fn numbers(db: &Database) -> Vec<u64> {
+    pub(crate) fn numbers(db: &Database) -> Vec<u64> {
         let names = db.list_keyspace_names();
         names.iter().filter_map(|name| name.strip_prefix("log.")?.parse().ok()).collect()
     }
 
-    pub(super) fn save(&self, meta: &Keyspace, txn: &mut Txn<'_>, row: SegmentRow) {
+    pub(crate) fn save(&self, meta: &Keyspace, txn: &mut Txn<'_>, row: SegmentRow) {
         let value = Key::default()
             .number(row.bytes)
             .number(row.opened.millis())
@@ -68,19 +68,19 @@ impl Segment {
     }
 
     /// The place of the first event of a device in it.
-    pub(super) fn first(&self, device: &DeviceName) -> Result<Option<Seq>, StoreError> {
+    pub(crate) fn first(&self, device: &DeviceName) -> Result<Option<Seq>, StoreError> {
         let prefix = event_prefix(device);
         let Some(guard) = self.rows.prefix(prefix.as_ref()).next() else { return Ok(None) };
         let key = guard.key().map_err(StoreError::database)?;
         number(key.get(prefix.as_ref().len()..).unwrap_or_default()).map(|seq| Some(Seq(seq)))
     }
 
-    pub(super) fn key(&self) -> Key {
+    pub(crate) fn key(&self) -> Key {
         Key::new(b'g').number(self.number)
     }
 
     /// `None` while nothing was written to it.
-    pub(super) fn row(
+    pub(crate) fn row(
         &self,
         meta: &Keyspace,
         txn: &Txn<'_>,
@@ -89,7 +89,7 @@ impl Segment {
     }
 
     /// The same without what is not committed yet.
-    pub(super) fn committed(&self, meta: &Keyspace) -> Result<Option<SegmentRow>, StoreError> {
+    pub(crate) fn committed(&self, meta: &Keyspace) -> Result<Option<SegmentRow>, StoreError> {
         let row = meta.get(self.key()).map_err(StoreError::database)?;
         row.map(|row| SegmentRow::parse(&row)).transpose()
     }
@@ -109,6 +109,6 @@ impl SegmentRow {
 }
 
 /// How the keys of a device's events begin; their places follow.
-pub(super) fn event_prefix(device: &DeviceName) -> Key {
+pub(crate) fn event_prefix(device: &DeviceName) -> Key {
     Key::new(b'e').device(device)
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use fjall::{Keyspace, PersistMode};
 
-use super::StoreError;
+use crate::store::StoreError;
 
 /// A row's keyspace (by its number) and key.
 type RowKey = (u64, Vec<u8>);
@@ -17,7 +17,7 @@ type AfterCommit = Box<dyn FnOnce() + Send>;
 
 /// The changes of a group of jobs.
 #[derive(Default)]
-pub(super) struct Group {
+pub(crate) struct Group {
     keyspaces: BTreeMap<u64, Keyspace>,
     changes: Changes,
     after: Vec<AfterCommit>,
@@ -25,7 +25,7 @@ pub(super) struct Group {
 
 impl Group {
     /// Lets one job change rows; its changes count only when it succeeds.
-    pub(super) fn run<T>(
+    pub(crate) fn run<T>(
         &mut self,
         job: impl FnOnce(&mut Txn<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
@@ -40,12 +40,12 @@ impl Group {
     }
 
     /// Whether there is nothing to write.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.changes.is_empty()
     }
 
     /// Writes everything as one batch, then does what waits for that.
-    pub(super) fn commit(self, db: &fjall::Database, mode: PersistMode) -> Result<(), StoreError> {
+    pub(crate) fn commit(self, db: &fjall::Database, mode: PersistMode) -> Result<(), StoreError> {
         let mut batch = db.batch().durability(Some(mode));
         for ((keyspace, key), value) in self.changes {
             let Some(keyspace) = self.keyspaces.get(&keyspace) else {
@@ -65,14 +65,14 @@ impl Group {
 }
 
 /// One job's view of a group.
-pub(super) struct Txn<'a> {
+pub(crate) struct Txn<'a> {
     group: &'a mut Group,
     own: Changes,
     after: Vec<AfterCommit>,
 }
 
 impl Txn<'_> {
-    pub(super) fn get(
+    pub(crate) fn get(
         &self,
         keyspace: &Keyspace,
         key: impl AsRef<[u8]>,
@@ -86,7 +86,7 @@ impl Txn<'_> {
     }
 
     /// Up to `limit` rows whose key starts with `prefix`, in key order.
-    pub(super) fn scan(
+    pub(crate) fn scan(
         &self,
         keyspace: &Keyspace,
         prefix: &[u8],
@@ -96,7 +96,7 @@ impl Txn<'_> {
     }
 
     /// The same, from the key `from` on.
-    pub(super) fn scan_from(
+    pub(crate) fn scan_from(
         &self,
         keyspace: &Keyspace,
         prefix: &[u8],
@@ -130,7 +130,7 @@ impl Txn<'_> {
         Ok(rows.into_iter().take(limit).collect())
     }
 
-    pub(super) fn put(
+    pub(crate) fn put(
         &mut self,
         keyspace: &Keyspace,
         key: impl Into<Vec<u8>>,
@@ -139,12 +139,12 @@ impl Txn<'_> {
         self.change(keyspace, key.into(), Some(value.into()));
     }
 
-    pub(super) fn remove(&mut self, keyspace: &Keyspace, key: impl Into<Vec<u8>>) {
+    pub(crate) fn remove(&mut self, keyspace: &Keyspace, key: impl Into<Vec<u8>>) {
         self.change(keyspace, key.into(), None);
     }
 
     /// Does something once the group is committed, in the committer thread, before anybody hears of it.
-    pub(super) fn after_commit(&mut self, done: impl FnOnce() + Send + 'static) {
+    pub(crate) fn after_commit(&mut self, done: impl FnOnce() + Send + 'static) {
         self.after.push(Box::new(done));
     }
 

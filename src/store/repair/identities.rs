@@ -14,9 +14,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
-use super::StoreError;
-use super::file::{replace, sync_folder};
 use crate::model::DeviceName;
+use crate::store::StoreError;
+use crate::store::repair::file::{replace, sync_folder};
 
 /// Keys and values of the rows that are an identity.
 pub(crate) type Identity = Vec<(Vec<u8>, Bytes)>;
@@ -38,7 +38,7 @@ struct Content {
 }
 
 impl Identities {
-    pub(super) fn open(store: &Path) -> Result<Self, StoreError> {
+    pub(crate) fn open(store: &Path) -> Result<Self, StoreError> {
         let folder = store.join("identities");
         let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder);
         made.map_err(StoreError::io(&folder))?;
@@ -181,7 +181,7 @@ mod tests {
         identities.save(&a, &identity(4)).unwrap();
         fs::remove_file(&newest).unwrap();
         assert_eq!(identities.load(&a), Some(identity(2)));
-        assert_eq!(identities.devices(), [a.clone()]);
+        assert_eq!(identities.devices(), std::slice::from_ref(&a));
         identities.remove(&a).unwrap();
         assert_eq!((identities.load(&a), identities.devices()), (None, vec![]));
     }

@@ -5,28 +5,29 @@ use std::sync::{PoisonError, RwLock};
 
 use fjall::{Database, Keyspace};
 
-use super::StoreError;
-use super::database::{self, Base, MIB, check_format, keyspace};
-use super::key::Parts;
-use super::segment::{Limits, Segment};
-use super::seq::Places;
+use crate::store::StoreError;
+use crate::store::database;
+use crate::store::database::segment::{Limits, Segment};
+use crate::store::database::{Base, MIB, check_format, keyspace};
+use crate::store::key::Parts;
+use crate::store::seq::Places;
 
 /// `outbox/`: the send queue, the event log, cursors, dead letters.
-pub(super) struct Outbox {
+pub(crate) struct Outbox {
     path: PathBuf,
-    pub(super) db: Database,
-    pub(super) meta: Keyspace,
-    pub(super) dead: Keyspace,
-    pub(super) queue: Keyspace,
-    pub(super) limits: Limits,
+    pub(crate) db: Database,
+    pub(crate) meta: Keyspace,
+    pub(crate) dead: Keyspace,
+    pub(crate) queue: Keyspace,
+    pub(crate) limits: Limits,
     segments: RwLock<Vec<Segment>>,
     /// How far retention has got in each log, and how far it is about to get.
-    pub(super) dropped: Places,
-    pub(super) at_risk: Places,
+    pub(crate) dropped: Places,
+    pub(crate) at_risk: Places,
 }
 
 impl Outbox {
-    pub(super) fn open(path: &Path, limits: Limits) -> Result<Self, StoreError> {
+    pub(crate) fn open(path: &Path, limits: Limits) -> Result<Self, StoreError> {
         let db = database::open(path)?;
         let meta = keyspace(&db, "meta", MIB)?;
         check_format(path, &db, &meta)?;
@@ -68,15 +69,15 @@ impl Outbox {
     }
 
     /// Oldest first. A reader takes its snapshot before it asks, so that an event it cannot find was dropped.
-    pub(super) fn segments(&self) -> Vec<Segment> {
+    pub(crate) fn segments(&self) -> Vec<Segment> {
         self.segments.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub(super) fn add_segment(&self, segment: Segment) {
+    pub(crate) fn add_segment(&self, segment: Segment) {
         self.segments.write().unwrap_or_else(PoisonError::into_inner).push(segment);
     }
 
-    pub(super) fn take_segment(&self, number: u64) -> Option<Segment> {
+    pub(crate) fn take_segment(&self, number: u64) -> Option<Segment> {
         let mut all = self.segments.write().unwrap_or_else(PoisonError::into_inner);
         let place = all.iter().position(|segment| segment.number == number)?;
         Some(all.remove(place))

@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use super::key::Parts;
-use super::outbox::Outbox;
-use super::segment::{Limits, Segment, SegmentRow};
-use super::txn::Txn;
-use super::{Seq, StoreError};
 use crate::knobs::failpoint;
 use crate::model::{DeviceName, UnixMillis};
+use crate::store::database::outbox::Outbox;
+use crate::store::database::segment::{Limits, Segment, SegmentRow};
+use crate::store::database::txn::Txn;
+use crate::store::key::Parts;
+use crate::store::{Seq, StoreError};
 
 /// The segment that takes the next event.
-pub(super) fn newest(
+pub(crate) fn newest(
     outbox: &Arc<Outbox>,
     txn: &mut Txn<'_>,
     now: UnixMillis,
@@ -36,7 +36,7 @@ pub(super) fn newest(
 }
 
 /// Drops segments beyond the limits, oldest first.
-pub(super) fn retire(
+pub(crate) fn retire(
     outbox: &Arc<Outbox>,
     txn: &mut Txn<'_>,
     now: UnixMillis,
@@ -86,7 +86,7 @@ fn beyond(kept: &Kept, limits: Limits, now: UnixMillis) -> usize {
 }
 
 /// Tells whoever is behind how far retention has got in each log, and how far it is about to get.
-pub(super) fn tell(outbox: &Outbox, now: UnixMillis) -> Result<(), StoreError> {
+pub(crate) fn tell(outbox: &Outbox, now: UnixMillis) -> Result<(), StoreError> {
     let kept = kept(outbox, |segment| segment.committed(&outbox.meta))?;
     let at_risk = beyond(&kept, outbox.limits.nearly(), now);
     for (device, tail) in tails(outbox)? {
@@ -112,7 +112,7 @@ fn before(
 }
 
 /// The newest place of every device, as far as it is committed.
-pub(super) fn tails(outbox: &Outbox) -> Result<Vec<(DeviceName, Seq)>, StoreError> {
+pub(crate) fn tails(outbox: &Outbox) -> Result<Vec<(DeviceName, Seq)>, StoreError> {
     let mut tails = Vec::new();
     for guard in outbox.meta.prefix(*b"t") {
         let (key, value) = guard.into_inner().map_err(StoreError::database)?;

@@ -1,5 +1,13 @@
 //! How a database is opened, with which sizes, and what the committer thread needs of it.
 
+pub(crate) mod format;
+pub(crate) mod outbox;
+pub(crate) mod reader;
+pub(crate) mod segment;
+pub(crate) mod state;
+pub(crate) mod txn;
+pub(crate) mod writer;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,14 +16,15 @@ use fjall::compaction::Leveled;
 use fjall::config::CompressionPolicy;
 use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
-use super::damage::Damage;
-use super::key::{Key, Parts};
-use super::{StoreError, format, salvage};
+use crate::store::StoreError;
+use crate::store::key::{Key, Parts};
+use crate::store::repair::damage::Damage;
+use crate::store::repair::salvage;
 
-pub(super) const MIB: u64 = 1024 * 1024;
+pub(crate) const MIB: u64 = 1024 * 1024;
 
 /// What the committer thread and the closing of a database need of either.
-pub(super) trait Base: Send + Sync + 'static {
+pub(crate) trait Base: Send + Sync + 'static {
     /// Whether tests may hold its commits.
     const MAY_BE_HELD: bool;
     fn path(&self) -> &Path;
@@ -25,7 +34,7 @@ pub(super) trait Base: Send + Sync + 'static {
 }
 
 /// A keyspace. Its sizes are fixed when it is made: fjall keeps them with it.
-pub(super) fn keyspace(db: &Database, name: &str, memtable: u64) -> Result<Keyspace, StoreError> {
+pub(crate) fn keyspace(db: &Database, name: &str, memtable: u64) -> Result<Keyspace, StoreError> {
     let options = || {
         KeyspaceCreateOptions::default()
             .max_memtable_size(memtable)
@@ -35,7 +44,7 @@ pub(super) fn keyspace(db: &Database, name: &str, memtable: u64) -> Result<Keysp
     db.keyspace(name, options).map_err(StoreError::database)
 }
 
-pub(super) fn open(path: &Path) -> Result<Database, StoreError> {
+pub(crate) fn open(path: &Path) -> Result<Database, StoreError> {
     std::fs::create_dir_all(path).map_err(StoreError::io(path))?;
     format::check(path)?;
     let database = || {
@@ -77,7 +86,7 @@ fn is_damage(error: &std::io::Error) -> bool {
 }
 
 /// Sees to the format of a database that was just opened: converts an older one, refuses a newer one.
-pub(super) fn check_format(path: &Path, db: &Database, meta: &Keyspace) -> Result<(), StoreError> {
+pub(crate) fn check_format(path: &Path, db: &Database, meta: &Keyspace) -> Result<(), StoreError> {
     let key = Key::new(b'f');
     let row = meta.get(&key).map_err(StoreError::database)?;
     let found = row.map(|row| Parts::of(&row).number().unwrap_or_default());
@@ -106,6 +115,6 @@ fn set_format(db: &Database, meta: &Keyspace) -> Result<(), StoreError> {
     db.persist(PersistMode::SyncAll).map_err(StoreError::database)
 }
 
-pub(super) fn bytes(slice: &[u8]) -> Bytes {
+pub(crate) fn bytes(slice: &[u8]) -> Bytes {
     Bytes::copy_from_slice(slice)
 }

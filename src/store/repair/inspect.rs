@@ -11,41 +11,42 @@ use bytes::Bytes;
 use lsm_tree::{CompressionType, ValueType};
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::damage::Damage;
-use super::format;
-use super::journal_file::{self, Commit, Mark, read_commit, rest_of};
-use super::table_file::{List, Table, all_tables, each_row};
+use crate::store::database::format;
+use crate::store::repair::damage::Damage;
+use crate::store::repair::journal_file;
+use crate::store::repair::journal_file::{Commit, Mark, read_commit, rest_of};
+use crate::store::repair::table_file::{List, Table, all_tables, each_row};
 
 /// A row as one file has it. Other files may have an older or a newer version of it.
-pub(super) struct Found<'a> {
-    pub(super) keyspace: u64,
-    pub(super) key: &'a [u8],
+pub(crate) struct Found<'a> {
+    pub(crate) keyspace: u64,
+    pub(crate) key: &'a [u8],
     /// The version with the highest number counts.
-    pub(super) version: u64,
+    pub(crate) version: u64,
     /// `None` removes the row.
-    pub(super) value: Option<&'a [u8]>,
+    pub(crate) value: Option<&'a [u8]>,
 }
 
 /// What was seen of a database.
 #[derive(Default)]
-pub(super) struct Seen {
-    pub(super) damages: Vec<Damage>,
+pub(crate) struct Seen {
+    pub(crate) damages: Vec<Damage>,
     /// The names of the keyspaces, as far as they could be read.
-    pub(super) names: BTreeMap<u64, String>,
+    pub(crate) names: BTreeMap<u64, String>,
     /// Commits that could not be read, as far as their numbers show.
-    pub(super) lost_commits: u64,
+    pub(crate) lost_commits: u64,
 }
 
 /// The keyspace that fjall keeps for itself.
 const NAMES: u64 = 0;
 
 /// Looks for damage only.
-pub(super) fn verify(path: &Path) -> io::Result<Vec<Damage>> {
+pub(crate) fn verify(path: &Path) -> io::Result<Vec<Damage>> {
     Ok(Inspection::of(path, false, &mut |_| ()).run()?.damages)
 }
 
 /// Shows every row that can be read, whatever is damaged.
-pub(super) fn read(path: &Path, show: &mut dyn FnMut(Found<'_>)) -> io::Result<Seen> {
+pub(crate) fn read(path: &Path, show: &mut dyn FnMut(Found<'_>)) -> io::Result<Seen> {
     Inspection::of(path, true, show).run()
 }
 
@@ -212,7 +213,7 @@ impl<'a> Inspection<'a> {
         let before = self.seen.damages.len();
         let mut names = BTreeMap::new();
         self.keyspace(NAMES, &mut |found| {
-            newer(&mut names, found.key, found.version, found.value)
+            newer(&mut names, found.key, found.version, found.value);
         })?;
         let sure = self.seen.damages.len() == before;
         for (key, (_, name)) in names {
@@ -307,7 +308,7 @@ fn is_refusal(error: &io::Error) -> bool {
 }
 
 /// Keeps the newer of two versions of a row.
-pub(super) fn newer(
+pub(crate) fn newer(
     rows: &mut BTreeMap<Vec<u8>, (u64, Option<Bytes>)>,
     key: &[u8],
     version: u64,
@@ -320,7 +321,7 @@ pub(super) fn newer(
 }
 
 /// The journals of a database, oldest first.
-pub(super) fn journals(path: &Path) -> io::Result<Vec<PathBuf>> {
+pub(crate) fn journals(path: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(path)? {
         let file = entry?.path();

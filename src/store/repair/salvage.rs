@@ -7,13 +7,16 @@ use std::io::{self, Read, Seek};
 use std::path::Path;
 use std::time::Duration;
 
-use super::damage::Damage;
-use super::inspect::{self, journals};
-use super::journal_file::{self, Commit, Mark, read_commit, rest_of};
-use super::{StoreError, format};
+use crate::store::StoreError;
+use crate::store::database::format;
+use crate::store::repair::damage::Damage;
+use crate::store::repair::inspect;
+use crate::store::repair::inspect::journals;
+use crate::store::repair::journal_file;
+use crate::store::repair::journal_file::{Commit, Mark, read_commit, rest_of};
 
 /// Mends a database before fjall opens it.
-pub(super) fn before_open(path: &Path) -> Result<(), StoreError> {
+pub(crate) fn before_open(path: &Path) -> Result<(), StoreError> {
     let _lock = lock(path)?;
     if !format::is_made(path) && !is_finished(path) {
         return clear(path);
@@ -29,7 +32,7 @@ pub(super) fn before_open(path: &Path) -> Result<(), StoreError> {
 }
 
 /// Keeps other processes away from a database until it is dropped.
-pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
+pub(crate) fn lock(path: &Path) -> Result<File, StoreError> {
     let lock = path.join("lock");
     // It holds nothing, so one that is lost can be made again.
     let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&lock);
@@ -105,14 +108,14 @@ fn mend(path: &Path, journal: &Path) -> Result<Option<Damage>, StoreError> {
 }
 
 /// Where a journal is damaged in a way that fjall does not handle itself.
-pub(super) struct Tear {
+pub(crate) struct Tear {
     /// The end of the last good commit.
-    pub(super) at: u64,
+    pub(crate) at: u64,
     /// Whether a later commit proves that the damaged part had been synced.
     promised: bool,
 }
 
-pub(super) fn find_tear(
+pub(crate) fn find_tear(
     file: &mut (impl Read + Seek),
     closed: Option<u64>,
 ) -> io::Result<Option<Tear>> {

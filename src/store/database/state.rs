@@ -4,19 +4,20 @@ use std::path::{Path, PathBuf};
 
 use fjall::{Database, Keyspace};
 
-use super::StoreError;
-use super::database::{self, Base, MIB, check_format, keyspace};
+use crate::store::StoreError;
+use crate::store::database;
+use crate::store::database::{Base, MIB, check_format, keyspace};
 
 /// `state/`: credentials and Signal state.
-pub(super) struct State {
+pub(crate) struct State {
     path: PathBuf,
-    pub(super) db: Database,
-    pub(super) meta: Keyspace,
-    pub(super) rows: Keyspace,
+    pub(crate) db: Database,
+    pub(crate) meta: Keyspace,
+    pub(crate) rows: Keyspace,
 }
 
 impl State {
-    pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
+    pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
         let db = database::open(path)?;
         let meta = keyspace(&db, "meta", MIB)?;
         check_format(path, &db, &meta)?;

@@ -7,25 +7,25 @@ use std::path::Path;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::StoreError;
-use super::file::replace;
+use crate::store::StoreError;
+use crate::store::repair::file::replace;
 
 /// The format of the rows. A newer one is refused, an older one is converted when it is opened.
 ///
 /// 1: without the files here. 2: with them.
-pub(super) const FORMAT: u64 = 2;
+pub(crate) const FORMAT: u64 = 2;
 
 const FORMAT_FILE: &str = "format";
 const FORMAT_LINE: &str = "moonwa store format ";
 const CLOSED_FILE: &str = "closed";
 
 /// Whether the database was made completely, by a version that writes the file.
-pub(super) fn is_made(path: &Path) -> bool {
+pub(crate) fn is_made(path: &Path) -> bool {
     path.join(FORMAT_FILE).exists()
 }
 
 /// Refuses a database of a newer version before anything else looks at it.
-pub(super) fn check(path: &Path) -> Result<(), StoreError> {
+pub(crate) fn check(path: &Path) -> Result<(), StoreError> {
     let file = path.join(FORMAT_FILE);
     match fs::read(&file) {
         Ok(text) => match parse(&text) {
@@ -40,7 +40,7 @@ pub(super) fn check(path: &Path) -> Result<(), StoreError> {
     }
 }
 
-pub(super) fn write(path: &Path) -> Result<(), StoreError> {
+pub(crate) fn write(path: &Path) -> Result<(), StoreError> {
     let file = path.join(FORMAT_FILE);
     if fs::read(&file).is_ok_and(|text| parse(&text) == Some(FORMAT)) {
         return Ok(());
@@ -53,7 +53,7 @@ fn parse(text: &[u8]) -> Option<u64> {
 }
 
 /// The number of the last commit before the database was closed; `None` when it is open, or was not closed.
-pub(super) fn closed_at(path: &Path) -> Option<u64> {
+pub(crate) fn closed_at(path: &Path) -> Option<u64> {
     let text = fs::read_to_string(path.join(CLOSED_FILE)).ok()?;
     let (commit, checksum) = text.trim_end().split_once(' ')?;
     let good = checksum == format!("{:016x}", xxh3_64(commit.as_bytes()));
@@ -61,7 +61,7 @@ pub(super) fn closed_at(path: &Path) -> Option<u64> {
 }
 
 /// Says how far it was written. Only a help: without it, less damage is noticed.
-pub(super) fn close(path: &Path, commit: u64) {
+pub(crate) fn close(path: &Path, commit: u64) {
     let commit = commit.to_string();
     let text = format!("{commit} {:016x}\n", xxh3_64(commit.as_bytes()));
     if let Err(error) = fs::write(path.join(CLOSED_FILE), text) {
@@ -69,6 +69,6 @@ pub(super) fn close(path: &Path, commit: u64) {
     }
 }
 
-pub(super) fn open(path: &Path) {
+pub(crate) fn open(path: &Path) {
     fs::remove_file(path.join(CLOSED_FILE)).ok();
 }
