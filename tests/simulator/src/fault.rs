@@ -88,6 +88,9 @@ pub enum Fault {
     AckDelay(u64),
     /// The next message is relayed, but never acknowledged.
     AckDrop,
+    /// The next message is relayed, but nothing that says so comes back, neither its
+    /// acknowledgement nor a receipt, until it is sent again.
+    Unanswered,
     /// The next message is relayed; its acknowledgement waits for `release_acks`.
     AckHold,
     /// The next message is refused with this code (463, 400, 479, 421 …).

@@ -55,6 +55,9 @@ impl World {
         let Some(to) = jid(node, "to") else {
             return self.violation(Some(from), "receipt", "no `to`".to_owned());
         };
+        if receipt_ids(node).iter().any(|id| self.unanswered.contains(id)) {
+            return;
+        }
         let group = to.server == Server::Group;
         let author = if group { jid(node, "participant") } else { Some(to.clone()) };
         let Some(author) = author else { return };

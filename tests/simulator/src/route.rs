@@ -40,6 +40,15 @@ impl World {
                 return self.send(conn, ack);
             }
             mode = self.ack_mode(from);
+            let id = text(node, "id");
+            if self.unanswered.contains(&id) {
+                self.unanswered.remove(&id);
+            } else if self.faults.strikes(Some(from), &Fault::Unanswered) {
+                self.unanswered.insert(id);
+                if matches!(mode, Ack::Now) {
+                    mode = Ack::Never;
+                }
+            }
         }
         if to.server == Server::Group {
             self.route_group(from, &to, node);
@@ -213,7 +222,10 @@ impl World {
             }
         }
         let mut targets: Vec<Address> = own.keys().cloned().collect();
-        if !shared.is_empty() {
+        if let Some(one) = jid(node, "participant") {
+            // Sent again to a device that asked for it, and encrypted for it alone.
+            targets = self.known_device(from, &one).into_iter().collect();
+        } else if !shared.is_empty() {
             targets = members
                 .iter()
                 .flat_map(|pn| self.device_ids(pn).into_iter().map(move |d| Address::new(pn, d)))

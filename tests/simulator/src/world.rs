@@ -211,6 +211,8 @@ pub(crate) struct World {
     pub journal: Journal,
     /// Faults which wait.
     pub faults: Faults,
+    /// Messages about which nothing comes back until they are sent again.
+    pub unanswered: BTreeSet<String>,
     /// Acknowledgements held back, with their sender.
     pub held: Vec<(Address, Node)>,
     /// Stanzas for phones which still have to be read; see `phone::receive`.
@@ -243,6 +245,7 @@ impl World {
             media: MediaStore::default(),
             journal: Journal::default(),
             faults: Faults::default(),
+            unanswered: BTreeSet::new(),
             held: Vec::new(),
             for_phones: VecDeque::new(),
             refuse: false,
@@ -267,6 +270,7 @@ impl World {
         self.media = MediaStore::default();
         self.journal = Journal::default();
         self.faults = Faults::default();
+        self.unanswered.clear();
         self.held.clear();
         self.for_phones.clear();
         self.ids.clear();
