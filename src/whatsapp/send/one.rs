@@ -8,6 +8,7 @@ use wa_rs::Jid;
 use wa_rs::client::{Client, ClientError};
 use wa_rs::features::ContactError;
 use wa_rs::send::{SendError, SendOptions};
+use wa_rs::wacore::store::traits::ProtocolStore;
 use wa_rs::waproto::whatsapp as wa;
 
 use super::encode::EncodeError;
@@ -48,8 +49,13 @@ pub(crate) async fn send_one(
     // Looking up, fetching and uploading can take minutes, in which a caller may have taken the message back.
     let mut claim = context.claims.send(&row.id).ok_or(Failure::Withdrawn)?;
     let now = context.store.queue().get(&context.name, &row.id).await?;
-    if now.is_none_or(|now| now.status.is_settled()) {
+    let Some(now) = now.filter(|now| !now.status.is_settled()) else {
         return Err(Failure::Withdrawn);
+    };
+    if now.status == MessageStatus::Sent && row.request.to.jid().is_group() {
+        // The engine takes the group's key for delivered once it is written. It went down with the first try, perhaps.
+        let cleared = context.backend().clear_sender_key_devices(&to.to_string()).await;
+        cleared.map_err(|error| Failure::Later(error.to_string()))?;
     }
     claim.doubt();
     *written = true;
