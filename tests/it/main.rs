@@ -30,6 +30,7 @@ mod hooks_delivery;
 mod linking;
 mod measure;
 mod messages;
+mod outbound;
 mod page_browser;
 mod page_static;
 mod proxy;

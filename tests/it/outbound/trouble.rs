@@ -1,0 +1,120 @@
+//! What goes wrong, and when.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use moonwa_simulator::harness::{Moonwa, eventually_within};
+use moonwa_simulator::{Fault, Target};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use serde_json::Value;
+use tokio::time::sleep;
+
+use super::caller::Pace;
+use super::{Cast, PATIENCE, SENDS};
+
+/// The kinds of trouble.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Trouble {
+    /// The connection is reset after a few stanzas.
+    Reset,
+    /// The server takes a message and goes down.
+    ServerDies,
+    /// Messages are relayed, but the connection ends without their acks; every other time the receipts are lost as well.
+    AckLost,
+    /// The gateway is killed.
+    Kill,
+    /// The connection is forgotten on the way while the socket stays open.
+    BlackHole,
+    /// The same, and then the gateway is killed.
+    BlackHoleAndKill,
+    /// The server reads everything and answers nothing.
+    Silence,
+    /// The server forgets messages and answers everything else.
+    Swallow,
+    /// Messages are relayed, and neither acks nor receipts come back on a connection that lives.
+    Unanswered,
+}
+
+/// Strikes once in each round.
+pub(super) async fn strike(
+    trouble: Trouble,
+    cast: &Cast,
+    moonwa: &mut Moonwa,
+    pace: &Pace,
+    rounds: usize,
+    seed: u64,
+) -> Result<()> {
+    let mut chance = StdRng::seed_from_u64(seed);
+    let (sim, ann) = (&cast.sim, &cast.ann);
+    let device = Target::from(ann);
+    for round in 0..rounds {
+        // Most messages of a round are behind the strike, so that it hits something.
+        let when = round * SENDS + chance.random_range(1..SENDS / 2);
+        pace.allow(when);
+        accepted(pace, when).await;
+        let before = sim.cursor();
+        match trouble {
+            Trouble::Reset => {
+                sim.fault(device.clone(), Fault::ResetAfter(chance.random_range(0..6)));
+            }
+            Trouble::ServerDies => sim.fault(device.clone(), Fault::DropBeforeAck),
+            Trouble::AckLost => {
+                if round % 2 == 1 {
+                    sim.fault(device.clone(), Fault::Unanswered);
+                }
+                sim.fault(device.clone(), Fault::DropAfterRelay);
+            }
+            Trouble::BlackHole | Trouble::BlackHoleAndKill => {
+                sim.fault(device.clone(), Fault::BlackHole);
+            }
+            Trouble::Silence => sim.fault(device.clone(), Fault::Silence),
+            Trouble::Swallow => sim.fault(device.clone(), Fault::Swallow),
+            Trouble::Unanswered => {
+                sim.fault_times(device.clone(), Fault::Unanswered, chance.random_range(1..5));
+            }
+            Trouble::Kill => {}
+        }
+        pace.allow((round + 1) * SENDS);
+        let killed = match trouble {
+            Trouble::Kill => {
+                accepted(pace, when + 1).await;
+                sleep(Duration::from_millis(chance.random_range(0..250))).await;
+                true
+            }
+            Trouble::BlackHoleAndKill => {
+                accepted(pace, when + chance.random_range(1..SENDS / 2)).await;
+                true
+            }
+            _ => false,
+        };
+        if killed {
+            moonwa.kill().await?;
+            moonwa.relaunch().await.with_context(|| format!("no start in round {round}"))?;
+            pace.moved(moonwa);
+        }
+        // Pressed as a person would: what is measured is what arrives, not how soon.
+        let back = async || {
+            let login = |entry: &moonwa_simulator::Entry| {
+                entry.seq > before
+                    && entry.tag == "login"
+                    && entry.direction == moonwa_simulator::Direction::Note
+            };
+            if sim.journal().iter().any(login) {
+                return true;
+            }
+            let state = moonwa.device("toko").await.map(|device| device["state"].clone());
+            if state.is_ok_and(|state| state == "reconnecting") {
+                drop(moonwa.admin().post("/v1/devices/toko/start", &Value::Null).await);
+            }
+            false
+        };
+        eventually_within(PATIENCE, "the next login", back, |back| *back).await;
+    }
+    Ok(())
+}
+
+async fn accepted(pace: &Pace, count: usize) {
+    let seen = async || pace.accepted();
+    eventually_within(PATIENCE, "sends are accepted", seen, |seen| *seen >= count).await;
+}
