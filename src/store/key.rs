@@ -7,7 +7,8 @@
 //!                  'z'                         -> number of the last commit, and of the last one known to be synced
 //! state/   rows    00 | key                    -> the gateway's own rows
 //!                  dev | key                   -> a device's rows: session/, fleet
-//! outbox/  meta    'g' segment              -> bytes, opened, newest
+//! outbox/  meta    'a'                         -> the time of the store's clock
+//!                  'g' segment                 -> bytes, opened, newest
 //!                  't' dev                     -> newest seq
 //!                  'c' endpoint                -> its cursor (JSON)
 //!                  'n' endpoint                -> its dead letters: count, bytes

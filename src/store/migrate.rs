@@ -3,9 +3,9 @@
 use fjall::PersistMode;
 
 use crate::store::StoreError;
+use crate::store::database::keyspace;
 use crate::store::database::outbox::Outbox;
 use crate::store::database::state::State;
-use crate::store::database::{MIB, keyspace};
 
 /// Rows moved in one commit.
 const STEP: usize = 1_000;
@@ -16,7 +16,7 @@ pub(super) fn queue_from_state(state: &State, outbox: &Outbox) -> Result<(), Sto
     if !state.db.keyspace_exists(QUEUE) {
         return Ok(());
     }
-    let old = keyspace(&state.db, QUEUE, MIB)?;
+    let old = keyspace(&state.db, QUEUE)?;
     let mut moved = 0_usize;
     loop {
         let rows: Result<Vec<_>, _> = old.iter().take(STEP).map(fjall::Guard::into_inner).collect();

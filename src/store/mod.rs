@@ -279,6 +279,7 @@ fn open(
         |damages| Some(repair::outbox(&outbox, damages, limits)),
         &mut repaired,
     )?;
+    let spool = Spool::open(path, outbox.clock.now())?;
     let databases = Databases { state: Arc::clone(&state), outbox: Arc::clone(&outbox) };
     let readers = Readers::start(&databases).map_err(StoreError::io(path))?;
     let state = Writer::start("store-state", state, Arc::clone(&disk), options.power_safe)?;
@@ -287,7 +288,7 @@ fn open(
         log: EventLog::new(outbox.clone(), readers.clone(), tails.clone()),
         cursors: Cursors::new(outbox.clone(), readers.clone()),
         queue: SendQueue::new(outbox.clone(), readers.clone(), tails),
-        spool: Spool::open(path)?,
+        spool,
         disk,
         keep: options.keep,
         identities,

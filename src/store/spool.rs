@@ -14,10 +14,10 @@ pub(super) struct Spool(PathBuf);
 
 impl Spool {
     /// Makes the directory and removes what is too old. Only the holder of the databases' locks may call this.
-    pub(super) fn open(store: &Path) -> Result<Self, StoreError> {
+    pub(super) fn open(store: &Path, now: UnixMillis) -> Result<Self, StoreError> {
         let spool = Self(store.join("spool"));
         std::fs::create_dir_all(&spool.0).map_err(StoreError::io(&spool.0))?;
-        spool.sweep()?;
+        spool.sweep(now)?;
         Ok(spool)
     }
 
@@ -25,8 +25,8 @@ impl Spool {
         &self.0
     }
 
-    fn sweep(&self) -> Result<(), StoreError> {
-        let expired = UnixMillis::now().before(KEEP);
+    fn sweep(&self, now: UnixMillis) -> Result<(), StoreError> {
+        let expired = now.before(KEEP);
         for entry in std::fs::read_dir(&self.0).map_err(StoreError::io(&self.0))?.flatten() {
             let written = entry.metadata().ok().map(|file| file.mtime());
             let old = written

@@ -1,6 +1,7 @@
 //! What is removed from the databases as it gets old, about once a minute.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::model::UnixMillis;
 use crate::store::StoreError;
@@ -11,6 +12,9 @@ use crate::store::database::writer::Tidy;
 use crate::store::log::retention::retire;
 use crate::store::message::sweep;
 
+/// How often a gateway to which nothing happens saves how long it has run.
+const SELDOM: Duration = Duration::from_mins(10);
+
 impl Tidy for State {
     fn tidy(self: &Arc<Self>, _txn: &mut Txn<'_>, _now: UnixMillis) -> Result<(), StoreError> {
         // Its rows are removed by their owners, who know what they mean.
@@ -20,7 +24,8 @@ impl Tidy for State {
 
 impl Tidy for Outbox {
     fn tidy(self: &Arc<Self>, txn: &mut Txn<'_>, now: UnixMillis) -> Result<(), StoreError> {
-        retire(self, txn, now)?;
+        retire(self, txn, self.clock.now())?;
+        self.clock.save(&self.meta, txn, SELDOM);
         sweep(self, txn, now)
     }
 }

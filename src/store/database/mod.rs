@@ -1,5 +1,6 @@
 //! How a database is opened, with which sizes, and what the committer thread needs of it.
 
+pub(crate) mod clock;
 pub(crate) mod format;
 pub(crate) mod outbox;
 pub(crate) mod reader;
@@ -9,12 +10,14 @@ pub(crate) mod txn;
 pub(crate) mod writer;
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use fjall::compaction::Leveled;
 use fjall::config::CompressionPolicy;
 use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistMode};
+
+use lsm_tree::Cache;
 
 use crate::store::StoreError;
 use crate::store::key::{Key, Parts};
@@ -33,11 +36,19 @@ pub(crate) trait Base: Send + Sync + 'static {
     fn meta(&self) -> &Keyspace;
 }
 
+/// Both databases share it. What is read is read again soon, or not at all.
+static CACHE: LazyLock<Arc<Cache>> =
+    LazyLock::new(|| Arc::new(Cache::with_capacity_bytes(4 * MIB)));
+/// What a keyspace keeps in memory before it goes to a table. A gateway has a dozen keyspaces.
+const MEMTABLE: u64 = MIB / 2;
+/// Tables that a database keeps open.
+const OPEN_FILES: usize = 16;
+
 /// A keyspace. Its sizes are fixed when it is made: fjall keeps them with it.
-pub(crate) fn keyspace(db: &Database, name: &str, memtable: u64) -> Result<Keyspace, StoreError> {
+pub(crate) fn keyspace(db: &Database, name: &str) -> Result<Keyspace, StoreError> {
     let options = || {
         KeyspaceCreateOptions::default()
-            .max_memtable_size(memtable)
+            .max_memtable_size(MEMTABLE)
             .data_block_compression_policy(CompressionPolicy::all(CompressionType::Lz4))
             .compaction_strategy(Arc::new(Leveled::default().with_table_target_size(4 * MIB)))
     };
@@ -47,18 +58,16 @@ pub(crate) fn keyspace(db: &Database, name: &str, memtable: u64) -> Result<Keysp
 pub(crate) fn open(path: &Path) -> Result<Database, StoreError> {
     std::fs::create_dir_all(path).map_err(StoreError::io(path))?;
     format::check(path)?;
-    let database = || {
-        Database::builder(path)
-            .cache_size(4 * MIB)
-            .worker_threads(1)
-            .max_cached_files(Some(64))
-            .max_journaling_size(64 * MIB)
-            // What salvage checks is then exactly what was written.
-            .journal_compression(CompressionType::None)
-            .open()
-    };
+    let mut config = Database::builder(path)
+        .worker_threads(1)
+        .max_cached_files(Some(OPEN_FILES))
+        .max_journaling_size(64 * MIB)
+        // What salvage checks is then exactly what was written.
+        .journal_compression(CompressionType::None)
+        .into_config();
+    config.cache = Arc::clone(&CACHE);
     salvage::before_open(path)?;
-    database().map_err(|error| match error {
+    Database::open(config).map_err(|error| match error {
         fjall::Error::Locked => StoreError::Locked(path.to_owned()),
         fjall::Error::Io(error) | fjall::Error::Storage(fjall::LsmError::Io(error))
             if !is_damage(&error) =>

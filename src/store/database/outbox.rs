@@ -7,8 +7,9 @@ use fjall::{Database, Keyspace};
 
 use crate::store::StoreError;
 use crate::store::database;
+use crate::store::database::clock::StoreClock;
 use crate::store::database::segment::{Limits, Segment};
-use crate::store::database::{Base, MIB, check_format, keyspace};
+use crate::store::database::{Base, check_format, keyspace};
 use crate::store::key::Parts;
 use crate::store::seq::Places;
 
@@ -20,6 +21,7 @@ pub(crate) struct Outbox {
     pub(crate) dead: Keyspace,
     pub(crate) queue: Keyspace,
     pub(crate) limits: Limits,
+    pub(crate) clock: StoreClock,
     segments: RwLock<Vec<Segment>>,
     /// How far retention has got in each log, and how far it is about to get.
     pub(crate) dropped: Places,
@@ -29,10 +31,10 @@ pub(crate) struct Outbox {
 impl Outbox {
     pub(crate) fn open(path: &Path, limits: Limits) -> Result<Self, StoreError> {
         let db = database::open(path)?;
-        let meta = keyspace(&db, "meta", MIB)?;
+        let meta = keyspace(&db, "meta")?;
         check_format(path, &db, &meta)?;
-        let dead = keyspace(&db, "dead", MIB)?;
-        let queue = keyspace(&db, "queue", MIB)?;
+        let dead = keyspace(&db, "dead")?;
+        let queue = keyspace(&db, "queue")?;
         let mut segments = Vec::new();
         for guard in meta.prefix(*b"g") {
             let key = guard.key().map_err(StoreError::database)?;
@@ -55,6 +57,11 @@ impl Outbox {
             let dropped = Segment::open(&db, number)?;
             db.delete_keyspace(dropped.rows).map_err(StoreError::database)?;
         }
+        let mut newest = None;
+        for segment in &segments {
+            newest = newest.max(segment.committed(&meta)?.map(|row| row.newest));
+        }
+        let clock = StoreClock::open(&meta, newest)?;
         Ok(Self {
             path: path.to_owned(),
             db,
@@ -62,6 +69,7 @@ impl Outbox {
             dead,
             queue,
             limits,
+            clock,
             segments: RwLock::new(segments),
             dropped: Places::default(),
             at_risk: Places::default(),

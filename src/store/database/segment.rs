@@ -39,7 +39,7 @@ pub(crate) struct Segment {
     pub(crate) rows: Keyspace,
 }
 
-/// What is known of a segment without reading it.
+/// What is known of a segment without reading it. The times are those of the store's clock.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SegmentRow {
     pub(crate) bytes: u64,
@@ -49,7 +49,7 @@ pub(crate) struct SegmentRow {
 
 impl Segment {
     pub(crate) fn open(db: &Database, number: u64) -> Result<Self, StoreError> {
-        let rows = keyspace(db, &format!("log.{number}"), MIB)?;
+        let rows = keyspace(db, &format!("log.{number}"))?;
         Ok(Self { number, rows })
     }
 

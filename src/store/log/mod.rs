@@ -6,6 +6,7 @@ pub(crate) mod retention;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use fjall::{Keyspace, Readable, Snapshot};
@@ -24,6 +25,9 @@ use crate::store::key::{Key, Parts, number};
 use crate::store::log::retention::{newest, tails};
 use crate::store::seq::Places;
 use crate::store::{Seq, StoreError};
+
+/// How often a busy gateway saves how long it has run.
+const OFTEN: Duration = Duration::from_mins(1);
 
 /// An event to be appended. `body` is its JSON, the exact bytes that get signed.
 #[derive(Clone, Debug)]
@@ -93,7 +97,7 @@ impl Tails {
         for (device, tail) in tails(outbox)? {
             newest.advance(&device, tail);
         }
-        retention::tell(outbox, UnixMillis::now())?;
+        retention::tell(outbox, outbox.clock.now())?;
         let (dropped, at_risk) = (outbox.dropped.clone(), outbox.at_risk.clone());
         Ok(Self { newest, dropped, at_risk })
     }
@@ -204,8 +208,10 @@ pub(crate) fn append(
         let seq = tail.saturating_add(1);
         let value = encode(&event, now);
         message |= event.kind == EventType::MessageReceived;
-        let (segment, mut row) = newest(outbox, txn, now)?;
-        row.newest = now;
+        let age = outbox.clock.now();
+        let (segment, mut row) = newest(outbox, txn, age)?;
+        row.newest = age;
+        outbox.clock.save(&outbox.meta, txn, OFTEN);
         put(txn, &segment, &mut row, (&event.device, &event.id, seq), value);
         put_tail(outbox, txn, &event.device, seq);
         segment.save(&outbox.meta, txn, row);

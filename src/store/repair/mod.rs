@@ -21,11 +21,11 @@ use fjall::PersistMode;
 use crate::model::{DeviceName, UnixMillis};
 use crate::store::cursor;
 use crate::store::database::format;
+use crate::store::database::keyspace;
 use crate::store::database::outbox::Outbox;
 use crate::store::database::segment::{Limits, Segment, SegmentRow};
 use crate::store::database::state::State;
 use crate::store::database::txn::{Group, Txn};
-use crate::store::database::{MIB, keyspace};
 use crate::store::key::{Parts, number};
 use crate::store::log;
 use crate::store::repair::damage::Damage;
@@ -116,7 +116,7 @@ pub(crate) fn state(
     }
     if !queue.is_empty() {
         // An older version had the send queue here. Where it belongs now is seen to after this.
-        let old = keyspace(&state.db, "queue", MIB)?;
+        let old = keyspace(&state.db, "queue")?;
         for (key, (_, value)) in queue {
             let Some(value) = value else { continue };
             batch.change(|txn| {

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::model::{EventId, EventType};
 use crate::store::database::segment::Segment;
+use crate::store::database::writer::Tidy;
 use crate::store::log::Page;
 
 fn event(device: &DeviceName, n: u64) -> NewEvent {
@@ -152,6 +153,31 @@ async fn too_old_is_dropped_too() {
     assert_eq!((seqs(&page), page.dropped), (vec![], 1));
     store.log().append(vec![event(&a, 2)]).await.unwrap();
     assert_eq!(seqs(&store.log().read_after(&a, Seq(1), 10).await.unwrap()), [2]);
+}
+
+#[tokio::test]
+async fn a_wall_clock_that_jumps_makes_no_event_old() {
+    let opened = open().await;
+    let a = device("a");
+    opened.store.log().append(vec![event(&a, 1)]).await.unwrap();
+    opened.store.close().await.unwrap();
+    let path = opened.dir.path().join("outbox");
+    let limits = Limits { keep: Duration::from_hours(72), max_size: 1 << 30 };
+    let days = |n: u64| Duration::from_hours(24 * n);
+    // After a start the wall clock is five days ahead of the store's; then the store has been open for five days.
+    for saved in [UnixMillis::now().before(days(5)), UnixMillis::now().after(days(5))] {
+        let outbox = Arc::new(Outbox::open(&path, limits).unwrap());
+        let key = Key::new(b'a').into_bytes();
+        outbox.meta.insert(key, saved.millis().to_be_bytes().as_slice()).unwrap();
+        drop(outbox);
+        let outbox = Arc::new(Outbox::open(&path, limits).unwrap());
+        let mut group = database::txn::Group::default();
+        let wall = UnixMillis::now();
+        group.run(|txn| outbox.tidy(txn, wall)).unwrap();
+        group.commit(&outbox.db, fjall::PersistMode::SyncAll).unwrap();
+        let expected: &[u64] = if saved < wall { &[1] } else { &[2] };
+        assert_eq!(numbers(&outbox), expected);
+    }
 }
 
 #[tokio::test]

@@ -118,7 +118,7 @@ async fn a_queue_of_the_first_format_moves_into_the_outbox() {
     opened.store.close().await.unwrap();
     // As the first format had it: the same rows, in the other database.
     let (state, outbox) = databases(&opened.dir);
-    let old = database::keyspace(&state.db, "queue", database::MIB).unwrap();
+    let old = database::keyspace(&state.db, "queue").unwrap();
     for guard in outbox.queue.iter() {
         let (key, value) = guard.into_inner().unwrap();
         old.insert(key.clone(), value).unwrap();
@@ -133,7 +133,7 @@ async fn a_queue_of_the_first_format_moves_into_the_outbox() {
         store.close().await.unwrap();
     }
     let (state, _outbox) = databases(&opened.dir);
-    assert!(database::keyspace(&state.db, "queue", database::MIB).unwrap().is_empty().unwrap());
+    assert!(database::keyspace(&state.db, "queue").unwrap().is_empty().unwrap());
 }
 
 fn databases(dir: &TempDir) -> (Arc<State>, Arc<Outbox>) {

@@ -2,6 +2,7 @@
 
 mod bad_day;
 mod cursor;
+mod formats;
 mod log;
 mod message;
 mod salvage;

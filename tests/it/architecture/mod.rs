@@ -84,7 +84,7 @@ fn no_files_import_each_other_in_a_circle() {
 }
 
 /// Words in the names of files that mean what they mean everywhere.
-const PLAIN: &str = "access api auth body cli client config connect content context counts database day decode disk document \
+const PLAIN: &str = "access api auth body cli client config connect content context clock counts database day decode disk document \
     edit encode error fetch fields file find fixture form format good gzip health image include inspect json last lib load local lookup \
     main migrate mod model monitor mp4 net obey observe one origin page problem protocol raw read reader receive repair request \
     resolve response route send server settings state store sync systemd table tag task tests time timeout transfer upload \
