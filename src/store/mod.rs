@@ -25,8 +25,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
-
 pub(crate) use cursor::{Cursor, Cursors, DeadLetter};
 pub use cursor::{EndpointId, EndpointState};
 pub(crate) use disk::free_space;
@@ -44,6 +42,7 @@ pub(crate) use space::{Batch, Space, SpaceTxn};
 
 use crate::knobs::failpoint;
 use crate::model::DeviceName;
+use crate::task::Tasks;
 use database::outbox::Outbox;
 use database::reader::{Databases, Readers};
 use database::segment::Limits;
@@ -237,13 +236,8 @@ async fn on_thread<T: Send + 'static>(
     path: PathBuf,
     job: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
-    let (done, ready) = oneshot::channel();
-    std::thread::Builder::new()
-        .name("store-open".to_owned())
-        // If the caller went away, a store is dropped here, which ends its threads.
-        .spawn(move || drop(done.send(job())))
-        .map_err(StoreError::io(&path))?;
-    ready.await.map_err(|_panicked| StoreError::Closed)?
+    // If the caller went away, a store is dropped there, which ends its threads.
+    Tasks::on_thread("store-open", job).await.map_err(StoreError::io(&path))?
 }
 
 fn open(
