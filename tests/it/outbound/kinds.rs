@@ -6,6 +6,7 @@ use moonwa_simulator::Fault;
 use moonwa_simulator::harness::eventually_within;
 use serde_json::{Value, json};
 
+use super::trouble::hurry;
 use super::{Cast, PATIENCE};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -53,6 +54,7 @@ async fn every_kind_goes_again_when_the_server_forgets_it() -> Result<()> {
         let id =
             key.send(request).await?.expect(202).json()["id"].as_str().context("an id")?.to_owned();
         let arrived = async || {
+            hurry(&moonwa).await;
             bob.inbox().iter().any(|item| item.message().is_some_and(|message| message.id == id))
         };
         eventually_within(PATIENCE, &what, arrived, |arrived| *arrived).await;
@@ -68,7 +70,10 @@ async fn every_kind_goes_again_when_the_server_forgets_it() -> Result<()> {
     // That something was read is a receipt, which the server forgets as well.
     cast.sim.fault(ann, Fault::CloseAfter(0));
     key.post(&format!("{messages}/{heard}/read"), &Value::Null).await?.expect(204);
-    let read = async || bob.inbox().iter().any(|item| item.is_receipt("read", &heard));
+    let read = async || {
+        hurry(&moonwa).await;
+        bob.inbox().iter().any(|item| item.is_receipt("read", &heard))
+    };
     eventually_within(PATIENCE, "the read receipt", read, |read| *read).await;
     moonwa.stop().await?;
     cast.sim.assert_no_violations();

@@ -93,7 +93,6 @@ pub(super) async fn strike(
             moonwa.relaunch().await.with_context(|| format!("no start in round {round}"))?;
             pace.moved(moonwa);
         }
-        // Pressed as a person would: what is measured is what arrives, not how soon.
         let back = async || {
             let login = |entry: &moonwa_simulator::Entry| {
                 entry.seq > before
@@ -103,15 +102,20 @@ pub(super) async fn strike(
             if sim.journal().iter().any(login) {
                 return true;
             }
-            let state = moonwa.device("toko").await.map(|device| device["state"].clone());
-            if state.is_ok_and(|state| state == "reconnecting") {
-                drop(moonwa.admin().post("/v1/devices/toko/start", &Value::Null).await);
-            }
+            hurry(moonwa).await;
             false
         };
         eventually_within(PATIENCE, "the next login", back, |back| *back).await;
     }
     Ok(())
+}
+
+/// Presses START SESSION while the device waits for its next try: what is measured is what arrives, not how soon.
+pub(super) async fn hurry(moonwa: &Moonwa) {
+    let state = moonwa.device("toko").await.map(|device| device["state"].clone());
+    if state.is_ok_and(|state| state == "reconnecting") {
+        drop(moonwa.admin().post("/v1/devices/toko/start", &Value::Null).await);
+    }
 }
 
 async fn accepted(pace: &Pace, count: usize) {
