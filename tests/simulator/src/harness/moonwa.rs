@@ -132,9 +132,11 @@ impl Moonwa {
         Ok(figure.parse()?)
     }
 
-    /// How many files it has open.
-    pub fn open_files(&self) -> Result<usize> {
-        Ok(std::fs::read_dir(format!("/proc/{}/fd", self.pid()))?.count())
+    /// The files, sockets and so on that it has open.
+    pub fn open_files(&self) -> Result<Vec<PathBuf>> {
+        let open = std::fs::read_dir(format!("/proc/{}/fd", self.pid()))?;
+        // One that is closed meanwhile is not open.
+        Ok(open.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok()).collect())
     }
 
     /// A REST client with the operator's rights.
