@@ -11,6 +11,7 @@ use crate::store::database::clock::StoreClock;
 use crate::store::database::segment::{Limits, Segment};
 use crate::store::database::{Base, check_format, keyspace};
 use crate::store::key::Parts;
+use crate::store::repair::damage::Damage;
 use crate::store::seq::Places;
 
 /// `outbox/`: the send queue, the event log, cursors, dead letters.
@@ -41,6 +42,11 @@ impl Outbox {
             let mut parts = Parts::of(&key);
             parts.tag();
             if let Some(number) = parts.number() {
+                if !Segment::numbers(&db).contains(&number) {
+                    let file = path.join("keyspaces");
+                    let what = format!("lacks segment {number} of the log");
+                    return Err(StoreError::broken(path, vec![Damage { file, what }]));
+                }
                 segments.push(Segment::open(&db, number)?);
             }
         }

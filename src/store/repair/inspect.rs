@@ -261,6 +261,11 @@ impl<'a> Inspection<'a> {
     ) -> io::Result<()> {
         let folder = self.path.join("keyspaces").join(id.to_string());
         // fjall asks the newest table first and believes it. Its own rows are not numbered in order.
+        // fjall may know the name of a segment that was dropped. Whether one is missing is seen by the outbox's own list.
+        let segment = self.seen.names.get(&id).is_some_and(|name| name.starts_with("log."));
+        if segment && !folder.join("current").exists() && all_tables(&folder).is_empty() {
+            return Ok(());
+        }
         for (age, Table { id: table, checksum, base }) in (0..).zip(self.list(&folder)?) {
             let file = folder.join("tables").join(table.to_string());
             let Some(bytes) = self.bytes(&file)? else { continue };

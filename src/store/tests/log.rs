@@ -8,6 +8,7 @@ use crate::model::{EventId, EventType};
 use crate::store::database::segment::Segment;
 use crate::store::database::writer::Tidy;
 use crate::store::log::Page;
+use crate::store::repair::inspect;
 
 fn event(device: &DeviceName, n: u64) -> NewEvent {
     NewEvent {
@@ -301,6 +302,8 @@ proptest! {
                 Deed::Retire => slices = vec![vec![]],
                 Deed::Unlist | Deed::Open => {}
             }
+            let damages = inspect::verify(&dir.path().join("outbox")).unwrap();
+            prop_assert!(damages.is_empty(), "{:?} looks like damage: {:?}", deed, damages);
             // One that was never used goes with the next start, unless it is the highest.
             let (used, highest) = (slices.iter().filter(|slice| !slice.is_empty()), slices.last());
             let highest = highest.filter(|slice| slice.is_empty());
