@@ -107,11 +107,11 @@ mod tests {
     }
 
     #[test]
-    fn the_four_frozen_keys_come_first() {
+    fn the_four_documented_keys_come_first() {
         let source = text("628123456789@s.whatsapp.net", "null", false, "\"628123456789\"");
         let bytes = body(Format::Moonwa, &source).unwrap();
-        let frozen = r#"{"message":"halo","from":"628123456789","isGroup":false,"isMe":false,"#;
-        assert!(bytes.starts_with(frozen.as_bytes()), "{bytes:?}");
+        let documented = r#"{"message":"halo","from":"628123456789","isGroup":false,"isMe":false,"#;
+        assert!(bytes.starts_with(documented.as_bytes()), "{bytes:?}");
     }
 
     #[test]

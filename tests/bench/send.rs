@@ -1,4 +1,4 @@
-//! Accepted sends per second, and how long a caller waits for the 202 (a promise on disk), with 1, 10 and 100 linked
+//! Accepted sends per second, and how long a caller waits for the 202 (the message is on the disk), with 1, 10 and 100 linked
 //! devices: what one send costs must not grow with their number. Figures, not verdicts:
 //! `cargo bench --bench send`. MOONWA_BENCH_SENDS=N sends more than 800.
 

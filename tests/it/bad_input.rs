@@ -11,7 +11,7 @@ fn gateway() -> MoonwaBuilder {
     Moonwa::builder(env!("CARGO_BIN_EXE_moonwa"))
 }
 
-/// Status, message and error code of one call of the frozen face.
+/// Status, message and error code of one call of `/api`.
 async fn face(rest: &Rest, body: &Value) -> Result<(u16, String, String)> {
     let reply = rest.post("/api/send-message", body).await?;
     let json = reply.json();
@@ -25,7 +25,7 @@ fn said(status: u16, message: &str, error: &str) -> (u16, String, String) {
 }
 
 #[tokio::test]
-async fn the_frozen_face_answers_as_documented() -> Result<()> {
+async fn the_documented_api_answers_as_documented() -> Result<()> {
     let sim = Simulator::start().await?;
     let ann = sim.phone("628444000111", "Ann").await;
     let moonwa = gateway().whatsapp(&sim.ws_url()).device("toko", &[]).start().await?;

@@ -1,4 +1,4 @@
-//! The frozen face, byte for byte, as programs written for docs.moonwa.id use it: every way to write a body, every
+//! The documented `/api`, byte for byte, as programs written for docs.moonwa.id use it: every way to write a body, every
 //! answer of the contract's table.
 
 use std::pin::pin;

@@ -107,7 +107,7 @@ async fn a_refusal_for_one_receiver_does_not_lock_the_account() -> Result<()> {
     assert_eq!(status(&gateway, &id, "failed").await["code"], "463");
     let id = send(&gateway, bob.number(), "dua").await?;
     assert_eq!(bob.expect_text("dua").await?.id, id);
-    // The frozen face says "sent" of what the server took, not of what was written to a socket.
+    // `/api` says "sent" of what the server took, not of what was written to a socket.
     sim.fault(&ann, Fault::Nack(479));
     let face = json!({ "api_key": KEY, "receiver": bob.number(), "data": { "message": "tiga" } });
     let refused = gateway.anyone().post("/api/send-message", &face).await?.expect(400);

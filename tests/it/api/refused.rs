@@ -108,7 +108,7 @@ async fn a_file_that_cannot_be_had_is_explained() -> Result<()> {
     Ok(())
 }
 
-/// The answer of the frozen face to a text, as it is on the wire.
+/// The answer of `/api` to a text, as it is on the wire.
 async fn face(rest: &Rest, to: &str) -> Result<String> {
     let body = json!({"api_key": api_key("toko"), "receiver": to, "data": {"message": "halo"}});
     Ok(rest.post("/api/send-message", &body).await?.expect(400).text())
@@ -175,7 +175,7 @@ async fn a_receiver_that_cannot_be_reached_is_explained() -> Result<()> {
     let answered = key.post(&wait, &text(bob.number())).await?.expect(200).json();
     assert_ne!(answered["status"], "failed", "{answered}");
 
-    // While it comes back by itself a message waits; the frozen face promises nothing.
+    // While it comes back by itself a message waits; `/api` promises nothing.
     sim.refuse_connections(true);
     sim.drop_connections(ann.number());
     moonwa.wait_state("toko", "reconnecting").await;

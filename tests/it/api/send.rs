@@ -70,7 +70,7 @@ async fn texts_go_out_once_per_idempotency_key() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_frozen_face_sends_and_knows_who_is_there() -> Result<()> {
+async fn the_documented_api_sends_and_knows_who_is_there() -> Result<()> {
     let sim = Simulator::start().await?;
     let (ann, bob) =
         (sim.phone("628555000113", "Ann").await, sim.phone("628555000114", "Bob").await);

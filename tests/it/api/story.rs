@@ -230,7 +230,7 @@ async fn a_key_does_what_its_scopes_say_and_the_log_knows_it_by_its_id() -> Resu
         rest.post("/v1/devices/toko/stop", &Value::Null).await?.expect(403);
         rest.get("/v1/config").await?.expect(403);
     }
-    // The frozen face knows scopes too, and a right key is no guess.
+    // `/api` knows scopes too, and a right key is no guess.
     let face = json!({"receiver": "628123456789", "data": {"message": "rahasia"}});
     for _ in 0..12 {
         let refused = board.post("/api/send-message", &face).await?.expect(400).json();
