@@ -214,7 +214,12 @@ async fn nemesis(
         } else {
             let (name, visits) = FAILPOINTS[usize::try_from(n / 2)? % FAILPOINTS.len()];
             moonwa.kill().await?;
-            let visit = chance.random_range(1..=visits);
+            // On a slow machine the first visit may be the only one in the window, and each point must be hit once.
+            let visit = if hits.get(name).is_some_and(|hit| *hit > 0) {
+                chance.random_range(1..=visits)
+            } else {
+                1
+            };
             moonwa.set_env("MOONWA_FAILPOINT", Some(&format!("{name}:{visit}")));
             let hit = match moonwa.relaunch().await {
                 Ok(()) => match timeout(WINDOW, moonwa.wait_exit()).await {
