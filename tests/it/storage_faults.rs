@@ -317,7 +317,8 @@ async fn on_a_small_disk(
     part: &str,
     mib: usize,
 ) -> Result<(Moonwa, Small)> {
-    let mut moonwa = gateway(sim).device("toko", &[hook.url()]).start().await?;
+    let moonwa = gateway(sim).env("MOONWA_RETRY_SCALE", "0.05").device("toko", &[hook.url()]);
+    let mut moonwa = moonwa.start().await?;
     moonwa.link("toko", ann).await?;
     moonwa.kill().await?;
     let small = Small::over(&moonwa.dir().join("data").join(part), mib)?;
