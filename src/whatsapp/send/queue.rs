@@ -29,8 +29,8 @@ use crate::whatsapp::history::row::BuiltRow;
 const PAGE: usize = 512;
 /// How many messages are being built and written at once.
 const IN_FLIGHT: usize = 16;
-/// How often a message is tried that WhatsApp does not take.
-const TRIES: u32 = 5;
+/// How often a message is tried that WhatsApp does not take: the pauses grow, so that is 40 minutes.
+const TRIES: u32 = 12;
 /// A message that was never written to a connection and is older than this is not worth sending any more.
 const EXPIRES: Duration = Duration::from_hours(24);
 /// How often the queue is looked at without being nudged.
