@@ -4,7 +4,7 @@
 use std::fs;
 
 use anyhow::Result;
-use moonwa_simulator::harness::{Moonwa, MoonwaBuilder, WebhookReceiver};
+use moonwa_simulator::harness::{Moonwa, MoonwaBuilder, WebhookReceiver, eventually};
 use moonwa_simulator::{Direction, Simulator};
 
 fn gateway(sim: &Simulator) -> MoonwaBuilder {
@@ -36,6 +36,15 @@ async fn no_ack_before_the_event_is_on_disk() -> Result<()> {
         .start()
         .await?;
     moonwa.link("toko", &ann).await?;
+    // Nothing is written to WhatsApp while anything it told is not on disk; so Bob must be known for who he is before.
+    bob.send_text(&ann, "warm up").await?;
+    hook.expect_text("warm up").await;
+    let events = async || {
+        let page = moonwa.admin().get("/v1/devices/toko/events").await.expect("an answer");
+        page.expect(200).text()
+    };
+    eventually("Bob's two addresses", events, |page| page.contains("identity.resolved")).await;
+    hook.forget();
 
     fs::write(&hold, "")?;
     let cursor = sim.cursor();
