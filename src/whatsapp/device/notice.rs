@@ -34,7 +34,10 @@ pub(crate) enum Notice {
     /// The server failed or refused; its code.
     Server(u16),
     /// The connection lives, and WhatsApp does not say that it has a message.
-    Unacked,
+    Unacked {
+        /// Whether a new connection did not help the last time.
+        again: bool,
+    },
     /// A send was refused with 463.
     SendingLocked,
     /// Until when sending is locked, when WhatsApp says so.

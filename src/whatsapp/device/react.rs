@@ -21,8 +21,8 @@ impl Device {
         if let Notice::Erased(done) = notice {
             return self.erased(done);
         }
-        if matches!(notice, Notice::Unacked) {
-            return self.unacked();
+        if let Notice::Unacked { again } = notice {
+            return self.unacked(again);
         }
         if generation != self.generation {
             return;
@@ -88,7 +88,7 @@ impl Device {
                 self.amend(|current| current.client = None);
             }
             Notice::Ended(ending) => self.ended(ending),
-            Notice::Erased(_) | Notice::Unacked => {}
+            Notice::Erased(_) | Notice::Unacked { .. } => {}
             ending => self.conclude(&ending),
         }
     }
@@ -206,16 +206,17 @@ impl Device {
 
     /// The connection may lead nowhere although it looks alive, so another one is tried, but not in a hurry: it may be the
     /// message that WhatsApp does not like.
-    fn unacked(&mut self) {
+    fn unacked(&mut self, again: bool) {
         if self.client().is_none() {
             return;
         }
         let pause = match self.unacked {
+            Some(_) if !again => ACK_PATIENCE,
             Some((pause, last)) if last.elapsed() < pause => return,
             Some((pause, last)) if last.elapsed() < LONGEST_SILENCE * 2 => {
                 (pause * 2).min(LONGEST_SILENCE)
             }
-            _ => ACK_PATIENCE * 2,
+            _ => ACK_PATIENCE,
         };
         self.unacked = Some((pause, Instant::now()));
         tracing::warn!(device = %self.context.name, "WhatsApp does not acknowledge a message; connecting anew.");

@@ -58,6 +58,14 @@ pub(crate) enum Next {
     Nothing(Option<Instant>),
 }
 
+/// WhatsApp said nothing about a message that was written to it.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Silence {
+    pub(crate) message: SentMessage,
+    /// Whether it is the first time with this message.
+    pub(crate) first: bool,
+}
+
 impl Lanes {
     /// Takes a message read from the store; one that is known already stays as it is.
     pub(crate) fn add(&mut self, place: u64, message: SentMessage) {
@@ -180,7 +188,7 @@ impl Lanes {
     }
 
     /// What WhatsApp kept silent about for too long; each silence counts once. Then the time of the next one.
-    pub(crate) fn overdue(&mut self, now: Instant) -> (Vec<SentMessage>, Option<Instant>) {
+    pub(crate) fn overdue(&mut self, now: Instant) -> (Vec<Silence>, Option<Instant>) {
         let (mut silent, mut next) = (Vec::new(), None::<Instant>);
         for waiting in self.waiting.values_mut() {
             let Stage::Unacked(since) = waiting.stage else { continue };
@@ -188,7 +196,10 @@ impl Lanes {
             if due <= now {
                 waiting.swallowed += 1;
                 waiting.stage = Stage::Unacked(now);
-                silent.push(waiting.message.clone());
+                silent.push(Silence {
+                    message: waiting.message.clone(),
+                    first: waiting.swallowed == 1,
+                });
                 due = now + ACK_PATIENCE;
             }
             next = Some(next.map_or(due, |next| next.min(due)));
@@ -279,12 +290,14 @@ mod tests {
             (message(1, MessageStatus::Queued), message(1, MessageStatus::Queued));
         lanes.add(1, first.clone());
         lanes.add(2, second.clone());
-        for _ in 0..SWALLOWED {
+        for round in 0..SWALLOWED {
             assert_eq!(send(&mut lanes, now), Some(first.id.clone()));
             lanes.written(&first.id, now);
             assert_eq!(lanes.overdue(now), (Vec::new(), Some(now + ACK_PATIENCE)));
             now += ACK_PATIENCE;
-            assert_eq!(lanes.overdue(now).0.len(), 1);
+            let silent = lanes.overdue(now).0;
+            assert_eq!(silent.len(), 1);
+            assert_eq!(silent[0].first, round == 0);
             assert!(lanes.overdue(now).0.is_empty());
             lanes.disconnected();
         }

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use wa_rs::client::Client;
 
 use super::failure::Failure;
-use super::lanes::{Lanes, Next};
+use super::lanes::{Lanes, Next, Silence};
 use super::one::send_one;
 use super::pace::Pacer;
 use crate::config::Pace;
@@ -48,6 +48,8 @@ pub(crate) struct SendLoop {
     more: bool,
     /// The connection that the messages without an ack were written to.
     connection: Weak<Client>,
+    /// Whether WhatsApp took a message since it was last silent about one.
+    acked: bool,
 }
 
 struct Landed {
@@ -76,6 +78,7 @@ impl SendLoop {
             read_to: 0,
             more: true,
             connection: Weak::new(),
+            acked: true,
         }
     }
 
@@ -164,6 +167,7 @@ impl SendLoop {
     }
 
     async fn settled(&mut self, message: &SentMessage) {
+        self.acked |= !matches!(message.status, MessageStatus::Failed { .. });
         self.lanes.settled(&message.id);
         self.more |= self.lanes.len() < PAGE;
         clear(&self.context, message).await;
@@ -201,12 +205,15 @@ impl SendLoop {
         let (silent, due) = self.lanes.overdue(now);
         // WhatsApp need not acknowledge a receipt; the connection lived long enough to have brought it there.
         let (messages, receipts): (Vec<_>, Vec<_>) =
-            silent.into_iter().partition(|row| row.request.content.is_message());
-        for receipt in receipts {
-            flying.push(self.settle(receipt));
+            silent.into_iter().partition(|silence| silence.message.request.content.is_message());
+        for Silence { message, .. } in receipts {
+            flying.push(self.settle(message));
         }
         if !messages.is_empty() {
-            drop(self.context.notices.send((0, Notice::Unacked)));
+            // When WhatsApp took something since the last time, a new connection helped.
+            let helped = std::mem::take(&mut self.acked);
+            let again = !helped || messages.iter().all(|silence| !silence.first);
+            drop(self.context.notices.send((0, Notice::Unacked { again })));
         }
         let mut wake = due.map_or(look, |due| look.min(due));
         while self.lanes.flying() < IN_FLIGHT {

@@ -47,8 +47,15 @@ pub(super) async fn strike(
 ) -> Result<()> {
     let mut chance = StdRng::seed_from_u64(seed);
     let (sim, ann) = (&cast.sim, &cast.ann);
-    let device = Target::from(ann);
+    let target = Target::from(ann);
     for round in 0..rounds {
+        // A strike hits a connection that works; otherwise the last one's is still dying.
+        let device =
+            async || moonwa.device("toko").await.map(|device| device["state"].clone()).ok();
+        eventually_within(PATIENCE, "connected", device, |state| {
+            state.as_ref().is_some_and(|state| state == "connected")
+        })
+        .await;
         // Most messages of a round are behind the strike, so that it hits something.
         let when = round * SENDS + chance.random_range(1..SENDS / 2);
         pace.allow(when);
@@ -56,22 +63,22 @@ pub(super) async fn strike(
         let before = sim.cursor();
         match trouble {
             Trouble::Reset => {
-                sim.fault(device.clone(), Fault::ResetAfter(chance.random_range(0..6)));
+                sim.fault(target.clone(), Fault::ResetAfter(chance.random_range(0..6)));
             }
-            Trouble::ServerDies => sim.fault(device.clone(), Fault::DropBeforeAck),
+            Trouble::ServerDies => sim.fault(target.clone(), Fault::DropBeforeAck),
             Trouble::AckLost => {
                 if round % 2 == 1 {
-                    sim.fault(device.clone(), Fault::Unanswered);
+                    sim.fault(target.clone(), Fault::Unanswered);
                 }
-                sim.fault(device.clone(), Fault::DropAfterRelay);
+                sim.fault(target.clone(), Fault::DropAfterRelay);
             }
             Trouble::BlackHole | Trouble::BlackHoleAndKill => {
-                sim.fault(device.clone(), Fault::BlackHole);
+                sim.fault(target.clone(), Fault::BlackHole);
             }
-            Trouble::Silence => sim.fault(device.clone(), Fault::Silence),
-            Trouble::Swallow => sim.fault(device.clone(), Fault::Swallow),
+            Trouble::Silence => sim.fault(target.clone(), Fault::Silence),
+            Trouble::Swallow => sim.fault(target.clone(), Fault::Swallow),
             Trouble::Unanswered => {
-                sim.fault_times(device.clone(), Fault::Unanswered, chance.random_range(1..5));
+                sim.fault_times(target.clone(), Fault::Unanswered, chance.random_range(1..5));
             }
             Trouble::Kill => {}
         }

@@ -112,6 +112,11 @@ impl Verdict {
         let journal = cast.sim.journal();
         for (n, phone) in self.lost.iter().take(3) {
             println!("message {n} ({}) is not on {phone}:", sent[*n]);
+            for delivery in cast.hooks[0].deliveries() {
+                if delivery.json()["data"]["id"] == sent[*n] {
+                    println!("  told {}", delivery.json()["data"]);
+                }
+            }
             for entry in journal.iter().filter(|entry| entry.text.contains(&sent[*n])) {
                 let text: String = entry.text.chars().take(200).collect();
                 let device =
