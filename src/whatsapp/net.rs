@@ -1,4 +1,4 @@
-//! How the engine reaches the network: the WebSocket, and one HTTP client with timeouts and a size limit, which
+//! How the engine reaches the network: the WebSocket on a socket of our own, and one HTTP client with timeouts and a size limit, which
 //! remembers the version of WhatsApp's web client. URLs of API callers are fetched elsewhere (`media/fetch`).
 
 use std::net::IpAddr;
@@ -7,17 +7,21 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use wa_rs::anyhow;
+use hyper::http;
+use hyper::http::header::{HeaderValue, ORIGIN};
+use tokio_websockets::ClientBuilder;
+use wa_rs::anyhow::{self, Context};
 use wa_rs::http::UreqHttpClient;
-use wa_rs::transport::TokioWebSocketTransportFactory;
+use wa_rs::transport::{Connector, default_tls_connector, from_websocket};
 use wa_rs::wacore::net::{
     HttpClient, HttpRequest, HttpResponse, StreamingHttpResponse, Transport, TransportEvent,
-    TransportFactory, UploadBody,
+    TransportFactory, UploadBody, WHATSAPP_WEB_ORIGIN, WHATSAPP_WEB_WS_URL,
 };
 use wa_rs::wacore::stats::TransportResourceReport;
 
 use super::WhatsAppError;
 use super::recorder::Notes;
+use crate::dial::dial;
 use crate::store::{Batch, Space};
 
 /// The page that names the version of WhatsApp's web client.
@@ -62,12 +66,8 @@ impl Net {
 
     /// The way to WhatsApp for one device.
     pub(crate) fn transport(&self, notes: Notes) -> PatientTransportFactory {
-        let factory = TokioWebSocketTransportFactory::new();
-        let inner = match &self.url {
-            Some(url) => factory.with_url(url.clone()),
-            None => factory,
-        };
-        PatientTransportFactory { inner, notes }
+        let url = self.url.clone().unwrap_or_else(|| WHATSAPP_WEB_WS_URL.to_owned());
+        PatientTransportFactory { url, notes }
     }
 
     pub(crate) fn http(&self) -> HttpGate {
@@ -82,7 +82,7 @@ impl Net {
 
 /// Makes connections on which nothing is written while the disk does not have what WhatsApp told before (`recorder`).
 pub(crate) struct PatientTransportFactory {
-    inner: TokioWebSocketTransportFactory,
+    url: String,
     notes: Notes,
 }
 
@@ -91,9 +91,36 @@ impl TransportFactory for PatientTransportFactory {
     async fn create_transport(
         &self,
     ) -> anyhow::Result<(Arc<dyn Transport>, async_channel::Receiver<TransportEvent>)> {
-        let (inner, events) = self.inner.create_transport().await?;
+        let (inner, events) = connect(&self.url).await?;
         Ok((Arc::new(PatientTransport { inner, notes: self.notes.clone() }), events))
     }
+}
+
+/// Opens a WebSocket to WhatsApp. The engine's own way there tries one address of the name only, and leaves Nagle's
+/// algorithm on. The engine ends it after 20 s.
+async fn connect(
+    url: &str,
+) -> anyhow::Result<(Arc<dyn Transport>, async_channel::Receiver<TransportEvent>)> {
+    let uri: http::Uri = url.parse()?;
+    // IPv6 addresses are in brackets in a URL, and nowhere else.
+    let host = uri.host().context("the URL has no host")?;
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let (connector, default) = match uri.scheme_str() {
+        Some("wss") => (default_tls_connector(), 443),
+        _ => (Connector::Plain, 80),
+    };
+    let port = uri.port_u16().unwrap_or(default);
+    let found = tokio::net::lookup_host((host, port)).await;
+    let found = found.with_context(|| format!("the name {host} cannot be resolved"))?;
+    let addresses = found.map(|address| address.ip()).collect();
+    let stream = dial(addresses, port).await;
+    let stream = stream.with_context(|| format!("{host} cannot be connected to"))?;
+    let stream = connector.wrap(host, stream).await;
+    let stream = stream.with_context(|| format!("no TLS connection to {host}"))?;
+    let origin = HeaderValue::from_static(WHATSAPP_WEB_ORIGIN);
+    let builder = ClientBuilder::from_uri(uri.clone()).add_header(ORIGIN, origin)?;
+    let (socket, _) = builder.connect_on(stream).await.context("no WebSocket")?;
+    Ok(from_websocket(socket))
 }
 
 struct PatientTransport {

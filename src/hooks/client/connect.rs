@@ -1,17 +1,10 @@
 //! A connection to a receiver: the name is resolved, the policy is applied to its addresses, exactly those addresses are
 //! dialled, and TLS verifies that the receiver is the one in the URL.
 
-use std::io;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
-use tokio::select;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::{ServerName, TrustAnchor};
@@ -20,9 +13,7 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use super::error::{CONNECT, PostError};
 use super::request::Target;
 use super::resolver::PolicyResolver;
-
-/// After how long the next address of a name is tried as well, when the ones before have not accepted yet (RFC 8305).
-const HEAD_START: Duration = Duration::from_millis(250);
+use crate::dial::dial;
 
 /// Opens connections. Clones share what the resolver knows and the TLS sessions.
 #[derive(Clone)]
@@ -51,8 +42,6 @@ impl Connector {
         let stream =
             timeout(CONNECT, connecting).await.map_err(|_elapsed| PostError::NoConnection)?;
         let stream = stream.map_err(PostError::Io)?;
-        // An event is one small write: waiting for more to send would only delay it.
-        stream.set_nodelay(true).map_err(PostError::Io)?;
         if !target.is_https() {
             return Ok(Box::new(stream));
         }
@@ -60,27 +49,6 @@ impl Connector {
         let name = name.map_err(|_invalid| PostError::ServerName)?;
         let secured = self.tls.connect(name, stream).await.map_err(PostError::Io)?;
         Ok(Box::new(secured))
-    }
-}
-
-/// Connects to the first address that accepts, in their order of preference.
-async fn dial(addresses: Vec<IpAddr>, port: u16) -> io::Result<TcpStream> {
-    let mut waiting = addresses.into_iter();
-    let mut underway = FuturesUnordered::new();
-    let mut refused = io::Error::from(io::ErrorKind::AddrNotAvailable);
-    loop {
-        if let Some(address) = waiting.next() {
-            underway.push(TcpStream::connect(SocketAddr::new(address, port)));
-        } else if underway.is_empty() {
-            return Err(refused);
-        }
-        select! {
-            Some(connected) = underway.next() => match connected {
-                Ok(stream) => return Ok(stream),
-                Err(error) => refused = error,
-            },
-            () = sleep(HEAD_START), if waiting.len() > 0 => {}
-        }
     }
 }
 
@@ -95,8 +63,6 @@ fn tls(roots: RootCertStore) -> ClientConfig {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
-
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
     use tokio_rustls::TlsAcceptor;
@@ -105,21 +71,6 @@ mod tests {
 
     use super::*;
     use crate::task::Tasks;
-
-    const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-
-    #[tokio::test]
-    async fn an_address_that_refuses_is_no_reason_to_give_up() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        // Nobody listens at the others.
-        let others = [2, 3].map(|last| IpAddr::V4(Ipv4Addr::new(127, 0, 0, last)));
-        let stream = dial(vec![others[0], others[1], LOCAL], port).await.unwrap();
-        assert_eq!(stream.peer_addr().unwrap().ip(), LOCAL);
-        let refused = dial(others.to_vec(), port).await.unwrap_err();
-        assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
-        assert!(dial(Vec::new(), port).await.is_err());
-    }
 
     /// A TLS server for 127.0.0.1 and receiver.example, with a certificate of an authority of our own. Returns its port.
     async fn secured(tasks: &Tasks) -> u16 {
@@ -165,7 +116,7 @@ mod tests {
         let other = Target::of(&format!("https://localhost:{port}/")).unwrap();
         for refused in [trusting.connect(&other).await, Connector::new().connect(&right).await] {
             let Err(PostError::Io(error)) = refused else { panic!("it was accepted") };
-            assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{error}");
+            assert_eq!(error.kind(), std::io::ErrorKind::InvalidData, "{error}");
         }
     }
 }
