@@ -1,6 +1,6 @@
-//! What an edit changes: a pure comparison of two configurations. `moonwa plan` and the report of a reload print it, and a
-//! reload that needs a restart is refused by it. Applying is done elsewhere: devices and webhooks make themselves match the
-//! whole new configuration, whatever is said here.
+//! What an edit changes: the difference between two configurations. `moonwa plan` and the report of a reload print
+//! it, and a reload that needs a restart is refused because of it. It is not used to apply a change: devices and
+//! webhooks are brought in line with the whole new configuration.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -14,7 +14,7 @@ use super::settings::{
 };
 use crate::model::DeviceName;
 
-/// Fewer devices than this may go all at once without a word.
+/// Removing most devices is pointed out only when there were at least this many.
 const MASS: usize = 4;
 
 /// What was added, changed (and in which keys) and removed.
@@ -49,7 +49,7 @@ impl<K: Ord + Clone> Difference<K> {
     }
 }
 
-/// An endpoint across edits of everything but its device and URL.
+/// What makes an endpoint the same one before and after an edit: its device and its URL.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct EndpointKey {
     pub device: DeviceName,
@@ -72,7 +72,7 @@ impl fmt::Debug for EndpointKey {
 /// What differs between the configuration in force and the next one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ConfigDiff {
-    /// Devices, by everything but their webhooks.
+    /// Devices; their webhooks are compared separately.
     pub devices: Difference<DeviceName>,
     /// Webhooks. Those of an added or removed device are added or removed too.
     pub endpoints: Difference<EndpointKey>,
@@ -82,7 +82,8 @@ pub(crate) struct ConfigDiff {
     pub needs_restart: Vec<&'static str>,
     /// Devices whose connection the change closes or opens.
     pub reconnects: BTreeSet<DeviceName>,
-    /// How many devices go, of how many, when that is more than half of at least four: a mistake, more likely than not.
+    /// How many devices are removed, and of how many, when that is more than half of at least four: probably a
+    /// mistake.
     pub mass_removal: Option<(usize, usize)>,
 }
 
@@ -131,7 +132,7 @@ impl ConfigDiff {
         self.needs_restart.iter().map(refusal).collect()
     }
 
-    /// The changes, one a line, for people: `+` added, `~` changed, `-` removed, `!` to be noticed.
+    /// The changes for people, one on each line: `+` added, `~` changed, `-` removed, `!` worth attention.
     pub(crate) fn lines(&self) -> Vec<String> {
         let mut lines = Vec::new();
         if let Some((gone, all)) = self.mass_removal {
@@ -201,8 +202,8 @@ enum Applies {
     AtRestart,
 }
 
-/// Of the fields of a struct, those that differ, by what is written for each. Every field must be listed, the last ones as
-/// ignored: a new one that is forgotten here does not compile.
+/// The keys of the fields in which two structs differ. Every field must be listed, or be named as ignored at the end:
+/// a new field that is forgotten here does not compile.
 macro_rules! differing {
     ($old:expr, $new:expr, $kind:ident { $($field:ident: $key:expr),+ $(,)? } $(ignoring $ignored:ident)?) => {{
         let $kind { $($field,)+ $($ignored: _)? } = $old;
@@ -261,7 +262,7 @@ fn gateway_keys(old: &Config, new: &Config) -> Vec<(&'static str, Applies)> {
     [server, admin, store, log, outbox, media].concat()
 }
 
-/// Webhooks are compared one by one.
+/// The keys that differ, without the webhooks: those are compared one by one.
 fn device_keys(old: &DeviceConfig, new: &DeviceConfig) -> Vec<&'static str> {
     differing!(old, new, DeviceConfig {
         label: "label",
@@ -272,7 +273,7 @@ fn device_keys(old: &DeviceConfig, new: &DeviceConfig) -> Vec<&'static str> {
     } ignoring webhooks)
 }
 
-/// The URL is what tells endpoints apart.
+/// The keys that differ, without the URL: an endpoint with another URL is another endpoint.
 fn endpoint_keys(old: &EndpointConfig, new: &EndpointConfig) -> Vec<&'static str> {
     differing!(old, new, EndpointConfig {
         n: "order",

@@ -1,8 +1,8 @@
-//! Which file is meant.
+//! Finds the configuration file.
 
 use std::path::{Path, PathBuf};
 
-/// Where a file is looked for when none is named.
+/// Where the file is looked for, in this order, when the command line names none.
 const PLACES: [&str; 2] = ["moonwa.toml", "/etc/moonwa/moonwa.toml"];
 
 /// No configuration was named and none was found.
@@ -10,7 +10,7 @@ const PLACES: [&str; 2] = ["moonwa.toml", "/etc/moonwa/moonwa.toml"];
 #[error("no moonwa.toml here and none in /etc/moonwa; \"moonwa init\" writes a commented one")]
 pub(crate) struct NotFound;
 
-/// The file that is meant: the one named, whether it exists or not, else the first that exists.
+/// The file that the command line names, whether it exists or not; otherwise the first of `PLACES` that exists.
 pub(crate) fn find(named: Option<&Path>) -> Result<PathBuf, NotFound> {
     named.map(Path::to_owned).or_else(|| first(&PLACES.map(Path::new))).ok_or(NotFound)
 }
@@ -39,7 +39,7 @@ mod tests {
 
     #[test]
     fn a_named_file_is_meant_though_another_one_exists() {
-        // The tests run where moonwa.toml is.
+        // Tests run in the root of the repository, where moonwa.toml is.
         assert_eq!(find(None).unwrap(), Path::new("moonwa.toml"));
         assert_eq!(find(Some(Path::new("/no/such/file"))).unwrap(), Path::new("/no/such/file"));
     }

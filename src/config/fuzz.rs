@@ -1,12 +1,12 @@
-//! What fuzzing feeds here.
+//! The readers of this module that fuzzing feeds with bytes.
 
 use std::path::PathBuf;
 
 use super::read::value;
 use super::{Config, Context};
 
-/// The configuration's file. It may name any file on the machine, so what names a special one is left out, and `include` finds
-/// nothing.
+/// Reads a configuration file. It may name any other file on the machine, so a text that names a special one is left
+/// out, and `include` finds nothing.
 pub(crate) fn file(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     if ["/dev", "/proc", "/sys"].iter().any(|special| text.contains(special)) {
@@ -25,7 +25,7 @@ pub(crate) fn file(bytes: &[u8]) {
     }
 }
 
-/// A webhook's URL.
+/// Whether this is accepted as a webhook's URL.
 pub(crate) fn url(text: &str) -> bool {
     value::url(text).is_ok()
 }

@@ -1,10 +1,10 @@
-//! Fresh API keys.
+//! Makes API keys.
 
 use data_encoding::{BASE32_NOPAD, BASE64URL_NOPAD};
 
 use crate::model::Secret;
 
-/// A fresh API key: `mw_`, eight characters to tell it by, and 256 random bits.
+/// A new API key: `mw_`, eight random characters by which people recognise it, and 256 random bits.
 pub(crate) fn new_key() -> Secret {
     let id = BASE32_NOPAD.encode(&rand::random::<[u8; 5]>()).to_ascii_lowercase();
     Secret::new(format!("mw_{id}_{}", BASE64URL_NOPAD.encode(&rand::random::<[u8; 32]>())))

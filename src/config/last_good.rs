@@ -19,8 +19,8 @@ struct Kept {
     text: String,
 }
 
-/// Keeps a copy of a configuration that works, for `--fallback-last-good`: the file, and those that it includes. Its owner
-/// alone may read it: secrets may be in it.
+/// Copies a configuration that works: the file and the files it includes. Only the owner may read the copy, because
+/// it may hold secrets.
 pub fn keep_last_good(path: &Path, config: &Config, others: &Others) -> io::Result<()> {
     let keep = |path: &Path| {
         let text = String::from_utf8(fs::read(path)?).map_err(io::Error::other)?;
@@ -35,8 +35,8 @@ pub fn keep_last_good(path: &Path, config: &Config, others: &Others) -> io::Resu
     fs::rename(draft, config.store.path.join(LAST_GOOD))
 }
 
-/// The copy that `keep_last_good` left. A broken file cannot say where its store is, so the copy is looked for where
-/// stores are by default.
+/// Reads the copy that `keep_last_good` made. A broken file cannot say where its store is, so the copy is looked for
+/// in the default store.
 pub fn last_good(path: &Path) -> Result<Loaded, Rejected> {
     let context = Context::of(path);
     let copy = context.default_store().join(LAST_GOOD);
@@ -47,7 +47,7 @@ pub fn last_good(path: &Path) -> Result<Loaded, Rejected> {
                 included.iter().map(|kept| (kept.path.clone(), kept.text.clone().into_bytes()));
             Config::parse_with(file.text.as_bytes(), &context, Some(included.collect()))
         }
-        // The same failure again, said as people need it.
+        // `load` fails on it too, with an error that people can read.
         _ => Config::load(&copy),
     }
 }

@@ -1,5 +1,5 @@
-//! Requests to reload or to edit the configuration, and the report of the last reload. The reloader that answers is on a
-//! higher floor than those who ask, so both meet here.
+//! Requests to reload or to edit the configuration, and the report of the last reload. The reloader that answers is
+//! on a higher floor than those who ask, and imports go downwards only, so both meet here.
 
 use std::sync::Arc;
 
@@ -22,19 +22,19 @@ pub enum Trigger {
     Api,
 }
 
-/// What became of a reload.
+/// How a reload ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReloadOutcome {
     /// The new configuration is in force.
     Applied,
-    /// The file says what is in force already.
+    /// The file's configuration was in force already.
     Unchanged,
-    /// The file has problems; what was in force stays.
+    /// The file has problems; the old configuration stays in force.
     Rejected,
 }
 
-/// What the last edit did.
+/// What the last reload did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ReloadReport {
     pub at: UnixMillis,
@@ -46,14 +46,14 @@ pub struct ReloadReport {
     pub problems: Vec<Problem>,
     /// What is unwise in the configuration in force.
     pub warnings: Vec<Problem>,
-    /// What changed, as `ConfigDiff::lines` says it.
+    /// What changed, in the words of `ConfigDiff::lines`.
     pub changed: Vec<String>,
 }
 
 /// What a reload would do, as far as it can be known without doing it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ReloadPlan {
-    /// What a reload would say.
+    /// How the reload would end.
     pub outcome: ReloadOutcome,
     /// Why it would be rejected.
     pub problems: Vec<Problem>,
@@ -63,7 +63,7 @@ pub struct ReloadPlan {
     pub diff: Option<serde_json::Value>,
 }
 
-/// Asks for reloads. Clones write to the same mailbox.
+/// Asks for reloads and edits. Clones write to the same mailbox.
 #[derive(Clone, Debug)]
 pub struct ReloadHandle {
     requests: mpsc::Sender<ReloadRequest>,
@@ -79,21 +79,21 @@ pub struct ReloadRequest {
 /// What is asked for, and where the answer goes.
 #[derive(Debug)]
 pub enum Ask {
-    /// A reload; nobody need wait for its report.
+    /// A reload. Without a sender, nobody waits for its report.
     Reload(Option<oneshot::Sender<Arc<ReloadReport>>>),
     /// What a reload would do.
     Plan(oneshot::Sender<ReloadPlan>),
     /// An edit of the file, and a reload of the result.
     Edit(EditRequest, oneshot::Sender<Result<Arc<ReloadReport>, EditError>>),
-    /// Whether such an edit could be made: the revision that it would be made in.
+    /// Whether such an edit could be made; the answer is the revision that it would change.
     Rehearse(EditRequest, oneshot::Sender<Result<Revision, EditError>>),
 }
 
-/// An edit, and the revision it was thought out for, when that matters.
+/// An edit, and the revision that it was made for.
 #[derive(Clone, Debug)]
 pub struct EditRequest {
     pub edit: Edit,
-    /// The only revision that may be changed.
+    /// The edit is refused when the file has another revision; absent when any will do.
     pub expected: Option<Revision>,
 }
 
@@ -105,15 +105,15 @@ pub struct ReloadMailbox {
 }
 
 impl ReloadHandle {
-    /// A mailbox and a handle to it; `first` is the report of the start.
+    /// A handle and the mailbox that it writes to; `first` is the report of the start.
     pub fn new(first: ReloadReport) -> (Self, ReloadMailbox) {
         let (sender, requests) = mpsc::channel(1);
         let (last, reports) = watch::channel(Arc::new(first));
         (Self { requests: sender, last: reports }, ReloadMailbox { requests, last })
     }
 
-    /// Asks for a reload without waiting for it. Does nothing when one is asked for already: that one has not read the
-    /// file yet.
+    /// Asks for a reload without waiting for it. Does nothing when the mailbox is full: the reload that waits there
+    /// has not read the file yet, and will see the change.
     pub fn nudge(&self, trigger: Trigger) {
         drop(self.requests.try_send(ReloadRequest { trigger, ask: Ask::Reload(None) }));
     }
@@ -128,8 +128,8 @@ impl ReloadHandle {
         self.ask(Ask::Plan).await
     }
 
-    /// Has the file edited, one edit after the other, and waits until the result is in force; `None` when moonwa is
-    /// stopping.
+    /// Asks for an edit of the file and waits until the result is in force; edits are made one after the other.
+    /// `None` when moonwa is stopping.
     pub async fn edit(&self, request: EditRequest) -> Option<Result<Arc<ReloadReport>, EditError>> {
         self.ask(|reply| Ask::Edit(request, reply)).await
     }
@@ -145,7 +145,7 @@ impl ReloadHandle {
         answer.await.ok()
     }
 
-    /// How the last reload went; latest wins.
+    /// The report of the last reload; older reports are not kept.
     pub fn reports(&self) -> watch::Receiver<Arc<ReloadReport>> {
         self.last.clone()
     }

@@ -1,5 +1,6 @@
-//! `moonwa.toml` and nothing else: the file becomes a complete, immutable `Config`, or the list of everything that is
-//! wrong with it. Reading secrets' files is part of that; acting on a change is not.
+//! Turns `moonwa.toml` and the files it names into a complete, immutable `Config`, or into the list of everything
+//! that is wrong with it. It also edits the file and notices changes of it; applying a change to a running gateway is
+//! `reload`'s work.
 
 mod diff;
 mod edit;
@@ -32,5 +33,5 @@ pub use settings::{
 };
 pub use watch::{Notice, Watcher};
 
-/// The commented sample that is the manual too; `moonwa init` writes it.
+/// The commented sample, which is also the manual. `moonwa init` writes it.
 pub const SAMPLE: &str = include_str!("../../moonwa.toml");

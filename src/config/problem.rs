@@ -1,16 +1,16 @@
-//! What is wrong with a configuration, said so that a person can put it right: where it stands, which key it is, what is
-//! wrong and what to write instead. It neither reads files nor decides what is wrong.
+//! How a fault in a configuration is reported, so that a person can mend it: the place, the key, what is wrong and
+//! what to write instead.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// One thing wrong with `moonwa.toml`, or worth a warning.
+/// A fault in `moonwa.toml`, or something worth a warning.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Problem {
     /// The file, as it was named.
     pub file: String,
-    /// Where it stands; absent when the file itself could not be read.
+    /// The place in the file; absent when the problem has none, such as a file that cannot be read.
     pub at: Option<Position>,
     /// The key's path, such as `device.admin-toko.webhooks[1].url`; empty for the file as a whole.
     pub key: String,
@@ -34,7 +34,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// A place in a file, as editors count: both from 1, columns in characters.
+/// A place in a file, counted as editors do: lines and columns from 1, columns in characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Position {
     pub line: usize,
@@ -58,14 +58,14 @@ impl fmt::Display for Position {
     }
 }
 
-/// The known word a mistyped one was meant to be, if one is near enough.
+/// The known word that a mistyped word probably stands for, if one is similar enough.
 pub(super) fn nearest<'w>(word: &str, known: &[&'w str]) -> Option<&'w str> {
     let word = word.to_ascii_lowercase();
     let near = known.iter().map(|known| (distance(&word, known), *known)).min()?;
     (near.0 <= 1 + near.1.len() / 4).then_some(near.1)
 }
 
-/// How many letters must be put in, taken out or replaced to make one word the other.
+/// How many letters must be added, removed or replaced to turn one word into the other.
 fn distance(a: &str, b: &str) -> usize {
     let mut row: Vec<usize> = (0..=b.chars().count()).collect();
     for (i, x) in a.chars().enumerate() {

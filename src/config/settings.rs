@@ -1,4 +1,4 @@
-//! What `moonwa.toml` says, as values: complete, immutable, with the defaults of what it leaves out.
+//! The settings of `moonwa.toml` as values, complete and immutable. What the file leaves out has its default.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -10,7 +10,7 @@ use tracing::Level;
 
 use crate::model::{DeviceName, EventType, KeyHash, Secret};
 
-/// The whole configuration, resolved: no `Option` that must be there at run time.
+/// The whole configuration, with the defaults filled in.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Config {
     pub server: ServerConfig,
@@ -49,7 +49,7 @@ impl Default for ServerConfig {
 /// `[admin]`: who may use the admin page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AdminConfig {
-    /// The hash of the admin token, when one is configured.
+    /// The hash of the admin token, if there is one.
     pub token: Option<KeyHash>,
     /// Whether the page may write the file.
     pub editable: bool,
@@ -65,9 +65,9 @@ impl Default for AdminConfig {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreConfig {
     pub path: PathBuf,
-    /// What a promise survives.
+    /// What an acknowledged message survives.
     pub durability: Durability,
-    /// What becomes of damaged credentials when moonwa starts.
+    /// What moonwa does when it starts and finds damaged credentials.
     pub repair: Repair,
 }
 
@@ -77,28 +77,28 @@ impl Default for StoreConfig {
     }
 }
 
-/// What a promise survives.
+/// What an acknowledged message survives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
-    /// fdatasync before every promise: a power cut.
+    /// A power cut, because fdatasync comes before every acknowledgement.
     Power,
-    /// `kill -9` only.
+    /// `kill -9`, but not a power cut.
     Crash,
 }
 
-/// What becomes of damaged credentials when moonwa starts.
+/// What moonwa does when it starts and finds damaged credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Repair {
-    /// It does not start, and says what to do.
+    /// moonwa does not start, and says what to do.
     Manual,
-    /// It repairs them, and starts.
+    /// moonwa repairs them and starts.
     Auto,
 }
 
-/// `[log]`: what the log says.
+/// `[log]`: how much is logged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogConfig {
-    /// The least important lines written; `$RUST_LOG` has the last word.
+    /// The least important level that is written; `$RUST_LOG` overrides it.
     pub level: Level,
     /// Whether phone numbers are written in full.
     pub full_jids: bool,
@@ -113,9 +113,9 @@ impl Default for LogConfig {
 /// `[outbox]`: how long undelivered events are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutboxConfig {
-    /// Events older than this may go.
+    /// Events older than this may be removed.
     pub keep: Duration,
-    /// Bytes on disk before the oldest go.
+    /// Bytes on disk; beyond that the oldest events are removed.
     pub max_size: u64,
 }
 
@@ -128,9 +128,9 @@ impl Default for OutboxConfig {
 /// `[media]`: limits for pictures and files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MediaConfig {
-    /// The largest file, either way, in bytes.
+    /// The largest file that is sent or received, in bytes.
     pub max_size: u64,
-    /// Private ranges that media URLs of API callers may point into.
+    /// Private networks that the media URLs of API callers may point into.
     pub allow_nets: Vec<IpNet>,
 }
 
@@ -143,21 +143,21 @@ impl Default for MediaConfig {
 /// `[device.NAME]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeviceConfig {
-    /// The free-text Session Name; the device's name when absent.
+    /// The Session Name, which is any text; the device's name when the file gives none.
     pub label: String,
     pub enabled: bool,
-    /// Every key of the device; `api_key` is the one called `default`, with all of a program's scopes.
+    /// Every key of the device. `api_key` becomes the key called `default`, with the scopes that a program needs.
     pub keys: Vec<KeyConfig>,
     /// Lets `0812…` be written for `62812…`.
     pub country_code: Option<String>,
-    /// How fast messages go out, when limited.
+    /// How fast messages may go out; absent when there is no limit.
     pub pace: Option<Pace>,
     /// Webhooks, in the file's order.
     pub webhooks: Vec<EndpointConfig>,
 }
 
 impl DeviceConfig {
-    /// Whether a change from `old` is one that the WhatsApp connection must follow. Nothing else may close it.
+    /// Whether the change from `old` must open or close the connection to WhatsApp. No other change may touch it.
     pub fn needs_reconnect(&self, old: &Self) -> bool {
         self.enabled != old.enabled
     }
@@ -172,7 +172,7 @@ pub struct KeyConfig {
 }
 
 impl KeyConfig {
-    /// The name of the key that `api_key` is.
+    /// The name of the key that `api_key` makes.
     pub const DEFAULT: &str = "default";
 
     /// What a program needs: `send` and `read`.
@@ -191,7 +191,7 @@ pub enum Scope {
     Admin,
 }
 
-/// At most this many messages in that time.
+/// At most `count` messages in each `per`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pace {
     pub count: u32,
@@ -205,16 +205,16 @@ pub struct EndpointConfig {
     pub n: usize,
     /// Where events are posted. May hold credentials: log it through `shown_url`.
     pub url: String,
-    /// Signing secrets (decoded key bytes live in `hooks`), newest first; at most two.
+    /// Signing secrets as they are written, newest first, at most two. `hooks` decodes them.
     pub secrets: Vec<Secret>,
     pub events: EventFilter,
     /// What the body looks like.
     pub format: Format,
     /// Headers added to every request.
     pub headers: BTreeMap<String, String>,
-    /// Those of them whose value the file only names: nobody is shown it.
+    /// The names of headers whose value is not in the file itself, and is never shown.
     pub hidden_headers: BTreeSet<String>,
-    /// Other products' signature headers to add.
+    /// The products whose signature headers are added too.
     pub compat: BTreeSet<Compat>,
     /// How long one request may take.
     pub timeout: Duration,
@@ -224,7 +224,7 @@ pub struct EndpointConfig {
 }
 
 impl EndpointConfig {
-    /// A webhook of which only the URL is given.
+    /// A webhook with this URL, and defaults for everything else.
     pub fn new(n: usize, url: String) -> Self {
         Self {
             n,
@@ -241,7 +241,7 @@ impl EndpointConfig {
         }
     }
 
-    /// The URL without user info and query, which may be credentials: for logs and people.
+    /// The URL for logs and people: without user info and query, which may be credentials.
     pub fn shown_url(&self) -> String {
         shown_url(&self.url)
     }
@@ -261,7 +261,7 @@ pub(super) fn shown_url(url: &str) -> String {
 pub enum Format {
     /// Standard Webhooks, every event type.
     Standard,
-    /// docs.moonwa.id's body; the answer can be the reply.
+    /// The body that docs.moonwa.id documents; the receiver's answer can hold a reply to the sender.
     Moonwa,
 }
 

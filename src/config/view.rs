@@ -1,5 +1,5 @@
-//! The configuration as its admin may see it: every value in the words of the file, so that it can be edited and sent
-//! back; of secrets, only whether there is one.
+//! Shows the configuration to its admin. Every value is written as in the file, so that it can be edited and sent
+//! back; of a secret it only says whether there is one.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::read::value;
 use super::{Config, DeviceConfig, EndpointConfig, KeyConfig, Pace};
 
-/// What the names of headers that are credentials contain.
+/// A header is a credential when its name contains one of these.
 const CREDENTIALS: [&str; 7] = ["auth", "cookie", "key", "pass", "secret", "signature", "token"];
 
 impl Config {
@@ -69,23 +69,22 @@ fn webhook(config: &EndpointConfig) -> Value {
     })
 }
 
-/// Whether a header of that name is a secret wherever it stands.
+/// Whether a header of that name is a secret, even when its value is in the file in clear.
 pub(super) fn is_credential(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     CREDENTIALS.iter().any(|word| name.contains(word))
 }
 
-/// The word of the file for a value.
+/// The word that the file uses for a value.
 fn word<T: PartialEq>(words: &[(&'static str, T)], value: &T) -> &'static str {
     words.iter().find(|(_, meaning)| meaning == value).map_or("", |(word, _)| word)
 }
 
-/// A duration in the largest unit that divides it.
+/// A duration in the largest unit that divides it. Up to a week is shown in hours, as in the manual: "72h", not "3d".
 fn duration(length: Duration) -> String {
     let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1000, "s")];
     let (ms, fits) =
         (length.as_millis(), |(unit, _): &(u128, &str)| length.as_millis().is_multiple_of(*unit));
-    // "72h" is how people say it, and how the manual does.
     let unit = units.iter().filter(|unit| unit.1 != "d" || ms > 7 * unit.0).find(|unit| fits(unit));
     unit.map_or_else(|| format!("{ms}ms"), |(unit, name)| format!("{}{name}", ms / unit))
 }

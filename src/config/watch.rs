@@ -1,5 +1,6 @@
-//! Notices that `moonwa.toml` or a secret's file changed, however it was saved: in place, by rename, by moving a symlink
-//! anywhere on the way, or on a file system that tells nobody. It nudges the reloader and never reads what a file means.
+//! Notices that `moonwa.toml` or another file of the configuration changed, however it was saved: in place, by
+//! rename, by moving a symlink anywhere on the way, or on a file system that sends no events. It only nudges the
+//! reloader, which reads the files.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ffi::OsString;
@@ -21,18 +22,18 @@ use super::{ReloadHandle, Trigger};
 const QUIET: Duration = Duration::from_millis(300);
 /// How long a missing or empty file counts as one being written.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// As many symlinks as the kernel follows.
+/// The kernel follows no more symlinks than this either.
 const MOST_LINKS: usize = 40;
 
-/// How often the watches are made anew before a look, when directories come and go meanwhile.
+/// How many times the watches are set up again before a look, when directories come and go meanwhile.
 const MOST_ROUNDS: usize = 8;
 
 /// How changes are noticed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Notice {
-    /// Whether the kernel is asked to tell.
+    /// Whether the kernel is asked for events.
     pub events: bool,
-    /// How often the files are looked at all the same: network file systems tell nobody.
+    /// How often the files are looked at anyway: network file systems send no events.
     pub poll: Duration,
 }
 
@@ -49,7 +50,7 @@ pub struct Watcher {
     wake: SyncSender<()>,
 }
 
-/// What is in force, and so what is no news.
+/// What was loaded last: only a difference from it is news.
 #[derive(Clone, Debug)]
 struct Followed {
     known: Option<Revision>,
@@ -58,8 +59,8 @@ struct Followed {
 }
 
 impl Watcher {
-    /// Begins to watch a file that was loaded as `known`, with the other files it is made of. A change between that load
-    /// and this call is noticed too.
+    /// Starts to watch a file that was loaded with the revision `known`, and the other files of the configuration. A
+    /// change between that load and this call is noticed too.
     pub fn start(
         path: PathBuf,
         known: Revision,
@@ -69,7 +70,7 @@ impl Watcher {
     ) -> io::Result<Self> {
         let followed = Followed { known: Some(known), others, stopped: false };
         let followed = Arc::new(Mutex::new(followed));
-        // One place is enough: a wake-up says "look", and a second one says nothing more.
+        // One place is enough: a wake-up says "look", and a second one would add nothing.
         let (wake, woken) = sync_channel(1);
         let events = notice.events.then(|| events(wake.clone())).flatten();
         let watch = Watch {
@@ -86,8 +87,8 @@ impl Watcher {
         Ok(Self { followed, wake })
     }
 
-    /// Goes on from what was just loaded, good or bad: its revision is no news, and its other files are watched from now
-    /// on.
+    /// Takes note of what was just loaded, good or bad: from now on only another revision is news, and its other
+    /// files are watched.
     pub fn follow(&self, known: Option<Revision>, others: Others) {
         let mut followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
         followed.known = known;
@@ -104,12 +105,12 @@ impl Drop for Watcher {
     }
 }
 
-/// Says "look". When that is said already, once is enough.
+/// Wakes the thread to look. When a wake-up waits already, that one is enough.
 fn poke(wake: &SyncSender<()>) {
     wake.try_send(()).unwrap_or_default();
 }
 
-/// The kernel's events, when it has any to give.
+/// Lets the kernel's events wake the thread; `None` when there are none to get.
 fn events(wake: SyncSender<()>) -> Option<RecommendedWatcher> {
     let tell = move |event: notify::Result<notify::Event>| {
         let reading = event.is_ok_and(|event| match event.kind {
@@ -127,7 +128,7 @@ fn events(wake: SyncSender<()>) -> Option<RecommendedWatcher> {
         .ok()
 }
 
-/// How a file looks from outside; absent when it cannot be found.
+/// What tells two versions of a file apart without reading it; absent when there is no file.
 type Look = Option<(u64, u64, u64, i64, i64, i64, i64)>;
 
 fn look(path: &Path) -> Look {
@@ -136,14 +137,14 @@ fn look(path: &Path) -> Look {
     Some((file.dev(), file.ino(), file.size(), mtime.0, mtime.1, ctime.0, ctime.1))
 }
 
-/// The thread's side.
+/// What the watching thread owns.
 struct Watch {
     path: PathBuf,
     followed: Arc<Mutex<Followed>>,
     woken: Receiver<()>,
     poll: Duration,
     events: Option<RecommendedWatcher>,
-    /// What is watched, with the inode it was when the watch was made.
+    /// The watched paths, each with the inode that it had when the watch was set up.
     watched: BTreeMap<PathBuf, u64>,
 }
 
@@ -164,13 +165,13 @@ impl Watch {
         }
     }
 
-    /// Waits until the files stay as they are; `None` when the watch is over.
+    /// Waits until the files no longer change; `None` when the watch is over.
     fn settle(&mut self, mut now: BTreeMap<PathBuf, Look>) -> Option<BTreeMap<PathBuf, Look>> {
         let patience = Instant::now() + PATIENCE;
         loop {
             let quiet = Instant::now() + QUIET;
             while let Some(left) = quiet.checked_duration_since(Instant::now()) {
-                // Other files of the directory may change all the time: only the looks count.
+                // Other files in the directory may wake us all the time, so only the looks decide.
                 let woken = self.woken.recv_timeout(left);
                 if woken == Err(RecvTimeoutError::Disconnected) || self.followed().stopped {
                     return None;
@@ -185,14 +186,14 @@ impl Watch {
         }
     }
 
-    /// Nudges the reloader when what the files hold is news.
+    /// Nudges the reloader when the files have another revision than the known one.
     fn judge(&self, handle: &ReloadHandle) {
         loop {
             let others = self.followed().others;
             let found = revision_on_disk(&self.path, &others);
             let mut followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
             if followed.others != others {
-                // The list is another one by now: what was found of the former says nothing.
+                // The list of files has changed meanwhile, so the revision that was found is out of date.
                 continue;
             }
             if followed.known != found {
@@ -208,7 +209,7 @@ impl Watch {
         self.followed.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// How every file looks now, watched from now on.
+    /// Watches every file from now on, and says how each one looks.
     fn looks(&mut self) -> BTreeMap<PathBuf, Look> {
         let Others { files, patterns, .. } = self.followed().others;
         let mut paths: BTreeSet<PathBuf> = files.into_iter().collect();
@@ -216,20 +217,20 @@ impl Watch {
         // A pattern is watched as a file of that name would be: what matters is its directory.
         let found = |pattern: &PathBuf| expand(pattern).unwrap_or_default();
         paths.extend(patterns.iter().flat_map(found));
-        // First the watches, then the looks: a change between the two wakes us. A directory that is made meanwhile is another
-        // place to watch.
+        // The watches come before the looks, so that a change between the two wakes us. A directory that is made
+        // meanwhile is one more place to watch, so this goes on until nothing is new.
         for _ in 0..MOST_ROUNDS {
             let watched = paths.iter().chain(&patterns).flat_map(|path| places(path));
             if !self.rewatch(watched.collect()) {
                 break;
             }
         }
-        // A file that came between the two looks is seen, and watched from the next look on.
+        // A file that was created meanwhile is looked at too, and watched from the next look on.
         paths.extend(patterns.iter().flat_map(found));
         paths.into_iter().map(|path| (path.clone(), look(&path))).collect()
     }
 
-    /// Whether anything else is watched now than before.
+    /// Watches these places instead of the old ones; says whether anything changed.
     fn rewatch(&mut self, places: BTreeSet<PathBuf>) -> bool {
         let Some(events) = &mut self.events else { return false };
         let inode = |path: PathBuf| fs::metadata(&path).map(|file| (path, file.ino())).ok();
@@ -238,7 +239,7 @@ impl Watch {
             return false;
         }
         for path in self.watched.keys() {
-            // It may be gone, and its watch with it.
+            // The path may be gone, and its watch with it, so an error does not matter.
             drop(events.unwatch(path));
         }
         self.watched.clear();
@@ -252,9 +253,9 @@ impl Watch {
     }
 }
 
-/// Every directory in which a change may make the path mean another file: those of the symlinks on the way and of the
-/// file itself; where one of them is missing, the one in which it can come to be. And the file: a bind mount hides its
-/// directory.
+/// Every directory in which a change can make the path lead to another file: those that hold the symlinks on the way,
+/// and the one that holds the file. Where that is missing, the nearest existing one above it, in which it would be
+/// made. And the file itself, because behind a bind mount a change does not show in its directory.
 fn places(path: &Path) -> BTreeSet<PathBuf> {
     let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let owned = |path: &Path| -> Vec<OsString> {

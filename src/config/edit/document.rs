@@ -1,5 +1,6 @@
-//! The admin page's edits of `moonwa.toml`, as a person would have made them: comments, order and form of everything else
-//! stay. Pure text to text; writing the file is `write`'s, and whether the result is a good configuration is `load`'s.
+//! The admin page's edits of `moonwa.toml`, made as a person would make them: comments, order and form of everything
+//! else stay. This works on text only: `write` puts it on the disk, and `load` says whether it is a good
+//! configuration.
 
 use serde::Deserialize;
 use toml_edit::{DocumentMut, InlineTable, Item, Table};
@@ -15,13 +16,13 @@ pub enum Edit {
     Remove(DeviceName),
 }
 
-/// What to change of a device. What is absent stays; an empty text removes its key.
+/// What to change in a device. An absent field leaves its key as it is; an empty text removes the key.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DeviceEdit {
     pub label: Option<String>,
     pub enabled: Option<bool>,
-    /// `api_key`: made here, never taken from a request.
+    /// Made by moonwa, never taken from a request.
     #[serde(skip)]
     pub api_key: Option<KeyHash>,
     pub country_code: Option<String>,
@@ -44,7 +45,7 @@ impl DeviceEdit {
 }
 
 impl Edit {
-    /// Whether the device's table is in that text.
+    /// Whether this text has a table of the device.
     pub(super) fn concerns(&self, text: &str) -> bool {
         let (Self::Put(name, _) | Self::Remove(name)) = self;
         let document = text.trim_start_matches('\u{feff}').parse::<DocumentMut>().ok();
@@ -63,7 +64,7 @@ impl Edit {
         self.change(&mut document)?;
         let mut edited = document.to_string();
         if let (Self::Remove(name), true) = (self, edited.trim().is_empty()) {
-            // An empty file is one being written, and refused.
+            // An empty file would be refused, because it may be one being written.
             edited = format!("# The device {name} was here.\n");
         }
         let edited = if crlf { edited.replace('\n', "\r\n") } else { edited };
@@ -107,7 +108,7 @@ impl Edit {
     }
 }
 
-/// Moves a new device to the end of the file, after the comments there: they are about what stands before them.
+/// Moves a new device to the end of the file, below the comments there, which belong to what is above them.
 fn at_the_end(document: &mut DocumentMut, name: &DeviceName, above: String) -> Option<()> {
     document.set_trailing("");
     let table = document.get_mut("device")?.get_mut(name.as_str())?.as_table_mut()?;
@@ -116,7 +117,7 @@ fn at_the_end(document: &mut DocumentMut, name: &DeviceName, above: String) -> O
     Some(())
 }
 
-/// The comments above a removed table are its own up to the last empty line; what stands above that line stays.
+/// Keeps the comments above a removed table that are not about it: those above the last empty line.
 fn keep_what_stood_before(document: &mut DocumentMut, removed: &Table) {
     let (Some(place), Some(prefix)) = (removed.position(), prefix(removed)) else { return };
     let Some((kept, _)) = prefix.rsplit_once("\n\n").filter(|(kept, _)| !kept.trim().is_empty())

@@ -1,5 +1,5 @@
-//! The lines that a person has to paste where moonwa may not write the file: those that the edit changes, and no secret but
-//! what the caller has just given.
+//! The lines that a person has to paste where moonwa may not write the file: only those that the edit changes, and no
+//! secrets but those that the caller has just given.
 
 use toml_edit::{DocumentMut, InlineTable, Item, TableLike, Value};
 
@@ -9,8 +9,8 @@ use crate::config::read::NOT_SHOWN;
 use crate::config::view::is_credential;
 
 impl Edit {
-    /// What a person has to write instead, where the file cannot be written. A secret of the file stands there as
-    /// `NOT_SHOWN`, which is refused where it is pasted, until the secret itself is written in its place.
+    /// What a person has to write when moonwa cannot write the file. Secrets from the file are shown as `NOT_SHOWN`,
+    /// which is refused as a value, so a person has to put the secret itself in its place.
     pub fn to_paste(&self, text: &str) -> Option<String> {
         let (name, edit) = match self {
             Self::Remove(name) => return Some(format!("# Remove the table [device.{name}].\n")),
@@ -35,7 +35,7 @@ fn removal(key: &str) -> String {
     format!("# Remove \"{key}\" here.\n")
 }
 
-/// The webhooks after the edit, in one list whatever form they have in the file.
+/// The webhooks after the edit, in one list, whatever form they have in the file.
 fn list(device: &dyn TableLike, edits: &[EndpointEdit]) -> String {
     let entries: Vec<Value> = match device.get("webhooks") {
         Some(Item::ArrayOfTables(tables)) => {
@@ -55,7 +55,7 @@ fn list(device: &dyn TableLike, edits: &[EndpointEdit]) -> String {
     format!("webhooks = [\n{lines}]\n")
 }
 
-/// Hides what stood in the file in clear. What names another place is no secret.
+/// Hides the secrets that are in the file in clear. A value that only names where the secret is stays.
 fn hide(entry: &mut InlineTable, edit: &EndpointEdit) {
     if edit.secret.is_none() {
         entry.get_mut("secret").into_iter().for_each(cover);
@@ -84,7 +84,7 @@ fn cover(value: &mut Value) {
     }
 }
 
-/// A value without the comments and line breaks that it has in the file: a comment may be an old secret.
+/// A value without the comments and line breaks that it has in the file: a comment might hold an old secret.
 fn tidy(mut value: Value) -> Value {
     match &mut value {
         Value::Array(array) => {

@@ -1,4 +1,4 @@
-//! Changes of one table or array of TOML that leave everything else as it was written.
+//! Changes to a TOML table that leave everything else as it was written.
 
 use toml_edit::{Array, Item, Table, TableLike, Value};
 
@@ -31,7 +31,7 @@ pub(super) fn change(table: &mut dyn TableLike, changes: Vec<Change<'_>>) {
     }
 }
 
-/// Adds a key at the end. The blank before an inline table's closing bracket moves on to it.
+/// Adds a key at the end. In an inline table, the space before the closing bracket stays before the bracket.
 pub(super) fn add(table: &mut dyn TableLike, key: &str, mut value: Value) {
     if let Some(blank) = last_value(table).and_then(take_blank) {
         value.decor_mut().set_prefix(" ");
@@ -40,7 +40,7 @@ pub(super) fn add(table: &mut dyn TableLike, key: &str, mut value: Value) {
     table.insert(key, Item::Value(value));
 }
 
-/// Removes a key. The blank before an inline table's closing bracket stays.
+/// Removes a key. In an inline table, the space before the closing bracket stays.
 pub(super) fn remove(table: &mut dyn TableLike, key: &str) {
     let mut gone = table.remove(key);
     let blank = gone.as_mut().and_then(Item::as_value_mut).and_then(take_blank);
@@ -53,7 +53,7 @@ fn last_value(table: &mut dyn TableLike) -> Option<&mut Value> {
     table.iter_mut().last().and_then(|(_, item)| item.as_value_mut())
 }
 
-/// What follows a value, when it is blank: comments stay where they are.
+/// Takes away the spaces that follow a value, and returns them. Comments stay where they are.
 fn take_blank(value: &mut Value) -> Option<String> {
     let suffix = value.decor().suffix()?.as_str()?.to_owned();
     let blank = !suffix.is_empty() && suffix.bytes().all(|byte| byte == b' ');

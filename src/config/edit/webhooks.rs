@@ -13,7 +13,7 @@ use super::table::{Change, add, change, move_to, remove, text, texts};
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct EndpointEdit {
-    /// Which entry of the old list this one is, from 1; a new one when absent.
+    /// Which entry of the old list this was, counted from 1; absent for a new one.
     pub n: Option<usize>,
     pub url: String,
     pub secret: Option<String>,
@@ -23,7 +23,7 @@ pub struct EndpointEdit {
     pub timeout: Option<String>,
     pub paused: Option<bool>,
     pub start: Option<String>,
-    /// `headers`, all of them: those with `null` stay as they are.
+    /// The whole list of headers; one with `null` keeps its value.
     pub headers: Option<BTreeMap<String, Option<String>>>,
 }
 
@@ -42,7 +42,7 @@ impl EndpointEdit {
         changes.into_iter().filter_map(|(key, change)| Some((key, change?))).collect()
     }
 
-    /// Whether the webhook is its URL and nothing else, when it was that before.
+    /// Whether the edit sets nothing but the URL, so that an entry that is only a URL can stay one.
     fn is_plain(&self) -> bool {
         let headers = self.headers.iter().flat_map(BTreeMap::values).all(Option::is_none);
         headers && self.changes().iter().all(|(key, value)| *key == "url" || value.is_none())
@@ -55,7 +55,6 @@ impl EndpointEdit {
         table.into()
     }
 
-    /// Changes an entry of the list.
     fn change(&self, entry: &mut dyn TableLike) {
         change(entry, self.changes());
         if let Some(headers) = &self.headers {
@@ -110,16 +109,17 @@ fn change_array(array: &mut Array, webhooks: &[EndpointEdit]) {
     }
 }
 
-/// Where a list breaks its lines, and whose each comment is: one that follows an entry on its line is that entry's.
+/// Where a list breaks its lines, and which entry each comment belongs to: a comment at the end of a line belongs to
+/// the entry on that line.
 struct Layout {
     in_lines: bool,
     /// What follows the opening bracket on its line.
     head: String,
-    /// What stands above each entry, and what follows it on its line after the comma.
+    /// For each entry, what is above it, and what follows it on its line after the comma.
     around: Vec<(String, String)>,
     /// What stands below the last entry.
     tail: String,
-    /// The blank before the closing bracket of a list in one line.
+    /// The space before the closing bracket of a list in one line.
     closing: String,
 }
 
@@ -142,7 +142,7 @@ impl Layout {
         }
     }
 
-    /// Lays entries out, each with what was around it at its old place.
+    /// Puts each entry on its own line, with the comments that it had at its old place.
     fn in_lines(&self, array: &mut Array, places: &[Option<usize>]) {
         let own_line = |after: &str, below: &str, or: &str| {
             let crowded = after.contains('#') && !below.starts_with('\n');
@@ -181,13 +181,14 @@ fn change_tables(tables: &mut ArrayOfTables, webhooks: &[EndpointEdit]) {
         let was = webhook.n.and_then(|n| old.get(n.checked_sub(1)?));
         let mut table = was.cloned().unwrap_or_default();
         webhook.change(&mut table);
-        // Tables are written in the order of their positions first: one for all keeps the list's.
+        // Tables are written in the order of their positions, so the same position for all keeps the order of the
+        // list.
         move_to(&mut table, place);
         tables.push(table);
     }
 }
 
-/// Makes the headers of an entry those, whatever letters their names are written in.
+/// Gives an entry exactly these headers. Names are compared without regard to upper and lower case.
 fn change_headers(entry: &mut dyn TableLike, headers: &BTreeMap<String, Option<String>>) {
     let values = headers.values().any(Option::is_some);
     if values && entry.get("headers").is_none_or(|item| !item.is_table_like()) {

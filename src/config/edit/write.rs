@@ -15,7 +15,7 @@ use crate::config::{Config, ConfigDiff, Context, Others, Problem, Rejected, Revi
 /// Why an edit was not made.
 #[derive(Debug, thiserror::Error)]
 pub enum EditError {
-    /// The file is another one by now.
+    /// The file has changed since the caller read it.
     #[error("moonwa.toml was changed meanwhile")]
     Conflict {
         /// The revision that the edit was made for.
@@ -23,13 +23,13 @@ pub enum EditError {
         /// The revision that the file has.
         found: Revision,
     },
-    /// There is no such device, or the file's form is beyond an edit.
+    /// There is no such device, or the file is written in a form that cannot be edited.
     #[error("there is nothing to edit in moonwa.toml")]
     NotFound,
-    /// The file would be refused after the edit, or is already.
+    /// The file would be refused after the edit, or is refused already.
     #[error("moonwa.toml would be refused: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Invalid(Vec<Problem>),
-    /// moonwa may not write the file: a person must.
+    /// moonwa may not write the file, so a person must.
     #[error("moonwa.toml cannot be written")]
     ReadOnly {
         file: String,
@@ -41,9 +41,9 @@ pub enum EditError {
 }
 
 impl Edit {
-    /// Makes the edit in the file, when that has the revision `expected` (or any, when it does not matter) and the gateway
-    /// that runs by `running` can apply the result. Tells the new revision. The file's mode, owner and the symlinks to it
-    /// stay. Blocks.
+    /// Makes the edit in the file, if the file has the revision `expected` (any, when absent) and a gateway that runs
+    /// with `running` can apply the result without a restart. Returns the new revision. The file keeps its mode, its
+    /// owner and the symlinks to it. Blocks.
     pub fn write(
         &self,
         path: &Path,
@@ -58,7 +58,8 @@ impl Edit {
         Ok(ready.after)
     }
 
-    /// Everything of `write` but its last step: whether the edit can be made, and in which revision. Blocks.
+    /// Does everything that `write` does but its last step, to find out whether the edit can be made. Returns the
+    /// revision that it would change. Blocks.
     pub fn rehearse(
         &self,
         path: &Path,
@@ -109,7 +110,7 @@ impl Edit {
         Ok(ready)
     }
 
-    /// The file that the device stands in; a new one goes to the main file.
+    /// The file that has the device's table; a new device goes into the main file.
     fn home(&self, path: &Path, bytes: &[u8], others: &Others) -> Result<Home, EditError> {
         let included = others
             .included
@@ -137,7 +138,7 @@ impl Edit {
     }
 }
 
-/// Where a device stands, and what is included.
+/// The file that has a device's table, and all included files.
 struct Home {
     path: PathBuf,
     text: String,
@@ -155,7 +156,7 @@ struct Ready {
 }
 
 impl Ready {
-    /// Nobody has saved anything meanwhile.
+    /// Fails when somebody has saved a file meanwhile.
     fn unchanged(&self, path: &Path) -> Result<(), EditError> {
         let found = revision_on_disk(path, &self.others).ok_or(EditError::NotFound)?;
         let expected = self.before;
@@ -173,7 +174,7 @@ fn may_replace(target: &Path) -> io::Result<()> {
     let denied = || io::Error::from(io::ErrorKind::PermissionDenied);
     let dir = target.parent().ok_or_else(denied)?;
     let file = fs::metadata(target)?;
-    // Also root heeds a file that says "do not write".
+    // Root could write a read-only file, but whoever made it read-only meant it.
     if file.permissions().readonly() {
         return Err(denied());
     }
@@ -200,7 +201,7 @@ fn forbids(error: &io::Error) -> bool {
     )
 }
 
-/// A new file beside the old one, of the same mode and owner; gone unless it takes its place.
+/// A new file beside the old one, with the same mode and owner. It is removed unless it takes the old one's place.
 struct Draft {
     path: PathBuf,
     target: PathBuf,
@@ -211,7 +212,7 @@ impl Draft {
         may_replace(target)?;
         let dir = target.parent().unwrap_or(Path::new("/"));
         let name = target.file_name().unwrap_or_default().to_string_lossy();
-        // One name, so that a leftover of a crash is overwritten and not added to.
+        // Always the same name, so that what a crash leaves behind is replaced and does not pile up.
         let draft = Self { path: dir.join(format!(".{name}.new")), target: target.to_owned() };
         draft.remove();
         let mut file =
@@ -235,7 +236,7 @@ impl Draft {
     }
 
     fn remove(&self) {
-        // Not being there is the usual case, and fine.
+        // Usually it is not there any more.
         fs::remove_file(&self.path).unwrap_or_default();
     }
 }

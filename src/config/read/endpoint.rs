@@ -13,7 +13,7 @@ use crate::config::problem::nearest;
 use crate::config::settings::{EndpointConfig, EventFilter, Format, Start};
 use crate::model::{EventType, Secret};
 
-/// As docs.moonwa.id has it.
+/// The limit that docs.moonwa.id gives.
 const MOST_WEBHOOKS: usize = 4;
 /// Standard Webhooks' limits for the key material of a signature, in bytes.
 const SECRET_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
@@ -98,7 +98,7 @@ fn signing_secret(secrets: &Secrets<'_>, node: &Node<'_>) -> Option<Secret> {
         };
         bytes.len()
     } else {
-        // A secret from before moonwa: used as it is, however long.
+        // A secret in another form is used as it is, and may be longer than the limit.
         found.text.len().min(*SECRET_BYTES.end())
     };
     if !SECRET_BYTES.contains(&length) {
@@ -114,7 +114,7 @@ fn signing_secret(secrets: &Secrets<'_>, node: &Node<'_>) -> Option<Secret> {
     Some(Secret::new(found.text.as_str()))
 }
 
-/// Every header, and which of them have a value that stands elsewhere.
+/// Every header, and the names of those whose value is not in the file itself.
 fn headers(
     secrets: &Secrets<'_>,
     table: &Section<'_>,

@@ -1,4 +1,4 @@
-//! Reading a file that others may write, and that may be anything.
+//! Reads files that moonwa did not make, which may be too large or not even regular files.
 
 use std::fs;
 use std::io::{self, Read as _};

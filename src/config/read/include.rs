@@ -1,4 +1,5 @@
-//! The further files that `include` names: finding and reading them. What they say is `resolve`'s, as for the file itself.
+//! Finds and reads the further files that `include` names. What they mean is decided in `resolve`, as for the main
+//! file.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -60,7 +61,7 @@ fn find(node: &Node<'_>, pattern: &Path) -> Vec<PathBuf> {
             paths
         }
         Err(error) => {
-            // A directory that is not there now must not mean "no devices".
+            // A directory that is missing for now must never mean "no devices".
             let dir = pattern.parent().unwrap_or(Path::new("")).display();
             node.problem(
                 format!("cannot look into {dir}: {error}"),
@@ -80,7 +81,7 @@ fn one(
     secrets.note(&path, text.as_ref());
     let text = text?;
     if text.trim_ascii().is_empty() {
-        // As of the file itself: one being written must never mean "no devices".
+        // As for the main file: an empty file may be one being written, and must never mean "no devices".
         node.problem(format!("{} is empty", path.display()), "write its devices, or remove it");
         return None;
     }
@@ -101,7 +102,8 @@ fn pattern(text: &str, dir: &Path) -> Result<PathBuf, (String, String)> {
     Ok(dir.join(path))
 }
 
-/// The files that a pattern names, in the order of their names. Hidden files are drafts of editors.
+/// The files that match a pattern, in the order of their names. Hidden files are left out, because editors keep
+/// drafts in them.
 pub(crate) fn expand(pattern: &Path) -> std::io::Result<Vec<PathBuf>> {
     let name = pattern.file_name().unwrap_or_default().to_string_lossy();
     if !name.contains(['*', '?']) {
@@ -121,7 +123,7 @@ pub(crate) fn expand(pattern: &Path) -> std::io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Whether a name fits a pattern of `*` and `?`.
+/// Whether a name matches a pattern with `*` and `?`.
 fn fits(pattern: &[u8], name: &[u8]) -> bool {
     match (pattern, name) {
         ([], []) => true,

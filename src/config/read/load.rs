@@ -1,5 +1,5 @@
-//! From bytes to a `Config`: the file, the secrets it names, and the revision that covers both. Deciding what the values
-//! mean is `resolve`'s; noticing a change is `watch`'s.
+//! From bytes to a `Config`: reads the file and the files it names, and computes the revision over all of them. What
+//! the values mean is decided in `resolve`.
 
 use std::fmt;
 use std::io;
@@ -20,9 +20,9 @@ pub struct Loaded {
     pub config: Config,
     /// What is legal, but unwise.
     pub warnings: Vec<Problem>,
-    /// Which text this is.
+    /// The fingerprint of what was read.
     pub revision: Revision,
-    /// The other files it is made of.
+    /// The other files that the configuration is made of.
     pub others: Others,
 }
 
@@ -31,9 +31,9 @@ pub struct Loaded {
 pub struct Rejected {
     /// Everything wrong with it, in the file's order; never empty.
     pub problems: Vec<Problem>,
-    /// Which text this is; absent when the file could not be read.
+    /// The fingerprint of what was read; absent when the file could not be read.
     pub revision: Option<Revision>,
-    /// The other files it is made of: putting one right may be what is needed.
+    /// The other files that the configuration is made of, because the fault may be mended in one of them.
     pub others: Box<Others>,
 }
 
@@ -47,8 +47,8 @@ impl fmt::Display for Rejected {
 impl std::error::Error for Rejected {}
 
 impl Config {
-    /// Reads a file, and whatever secret files it names. An empty file is refused: it is one being written, and must
-    /// never mean "no devices".
+    /// Reads a file and the files it names. An empty file is refused: it may be one being written, and must never
+    /// mean "no devices".
     pub fn load(path: &Path) -> Result<Loaded, Rejected> {
         let context = Context::of(path);
         let unreadable = |message: String, hint: &str| {
@@ -72,12 +72,12 @@ impl Config {
         Self::parse(text.as_slice(), &context)
     }
 
-    /// Reads a configuration's text, and whatever files it names.
+    /// Reads the text of a configuration and the files it names.
     pub fn parse(text: impl AsRef<[u8]>, context: &Context) -> Result<Loaded, Rejected> {
         Self::parse_with(text.as_ref(), context, None)
     }
 
-    /// The same, as if `include` found exactly these files.
+    /// Like `parse`, but when `kept` is given, `include` finds exactly those files.
     pub(crate) fn parse_with(
         text: &[u8],
         context: &Context,
@@ -137,7 +137,7 @@ fn read(text: &[u8], secrets: &Secrets<'_>) -> Read {
     Read { config, problems, warnings, others: Others { files: Vec::new(), included, patterns } }
 }
 
-/// The tree of a text. A broken text has none: what it means would be a guess.
+/// Parses a text. A broken text gives no tree, because its meaning would be a guess.
 fn tree<'t>(notes: &Notes<'_>, text: &'t [u8]) -> Option<DeValue<'t>> {
     let text = match std::str::from_utf8(text) {
         Ok(text) => text,

@@ -1,5 +1,5 @@
-//! The file as a tree of places: every value knows its key's path and where it stands, and a table knows which of its
-//! keys were asked for, so that the others are unknown keys. Nothing here knows what a key means.
+//! The file as a tree. Every value knows the path of its key and its place in the file, and a table remembers which
+//! keys were asked for, so that all others are reported as unknown. Nothing here knows what a key means.
 
 use std::cell::RefCell;
 use std::path::Path;
@@ -9,7 +9,7 @@ use toml::de::{DeString, DeTable, DeValue};
 
 use crate::config::problem::{Position, Problem, nearest};
 
-/// What has been noted about a file so far. Shared by all of its values.
+/// The problems and warnings found in a file so far, shared by all of its values.
 pub(crate) struct Notes<'t> {
     file: &'t str,
     /// Where relative paths in the file start.
@@ -35,7 +35,7 @@ impl<'t> Notes<'t> {
         (sorted(self.problems.into_inner()), sorted(self.warnings.into_inner()))
     }
 
-    /// Notes a syntax error. After the first one on a line the parser only guesses.
+    /// Notes a syntax error, but only the first one on each line: after that the parser guesses.
     pub(crate) fn syntax(&self, offset: usize, message: &str) {
         let problem = self.note(offset, "", message, None);
         let line = |problem: &Problem| problem.at.map(|at| at.line);
@@ -55,7 +55,7 @@ impl<'t> Notes<'t> {
     }
 }
 
-/// A value of the file, and where it stands.
+/// A value of the file, with its key's path and its place.
 #[derive(Clone)]
 pub(crate) struct Node<'a> {
     notes: &'a Notes<'a>,
@@ -75,7 +75,7 @@ impl<'a> Node<'a> {
         self.notes.problems.borrow_mut().push(problem);
     }
 
-    /// This place, under the key of the list or table that holds it.
+    /// The same place, reported under the key of the list or table that holds the value.
     pub(crate) fn within(&self, holder: &Self) -> Self {
         Self { path: holder.path.clone(), ..self.clone() }
     }
@@ -109,7 +109,7 @@ impl<'a> Node<'a> {
         self.value.as_str().or_else(|| self.wrong("a text in quotes"))
     }
 
-    /// Whether this is a text, without a word about it when not.
+    /// The text, if the value is one; no problem is noted when it is not.
     pub(crate) fn as_text(&self) -> Option<&'a str> {
         self.value.as_str()
     }
@@ -125,17 +125,16 @@ impl<'a> Node<'a> {
         Some((0_usize..).zip(list.iter()).map(member).collect())
     }
 
-    /// Every member of a list that can be read.
+    /// What `read` makes of the members of a list; those that it cannot read are left out.
     pub(crate) fn each<T>(&self, read: impl Fn(&Self) -> Option<T>) -> Option<Vec<T>> {
         Some(self.list()?.iter().filter_map(read).collect())
     }
 
-    /// Whether this is a list.
     pub(crate) fn is_list(&self) -> bool {
         self.value.is_array()
     }
 
-    /// The table, without a word about it when this is none.
+    /// The table, if the value is one; no problem is noted when it is not.
     pub(crate) fn as_table(&self) -> Option<Section<'a>> {
         let table = self.value.as_table()?;
         Some(Section { node: self.clone(), table, asked: Vec::new() })
@@ -145,7 +144,8 @@ impl<'a> Node<'a> {
         self.as_table().or_else(|| self.wrong("a table"))
     }
 
-    /// A text that means something: what `read` makes of it, or the problem it names (what is wrong, what to write).
+    /// What `read` makes of the text. When it answers with what is wrong and what to write, that is noted as a
+    /// problem.
     pub(crate) fn parse<T>(
         &self,
         read: impl FnOnce(&str) -> Result<T, (String, String)>,
@@ -196,14 +196,14 @@ impl<'a> Section<'a> {
         Node { notes, path: String::new(), at: 0, value }.table()
     }
 
-    /// The value of a key, which is thereby a known one.
+    /// The value of a key. Asking for a key makes it a known one.
     pub(crate) fn get(&mut self, key: &'static str) -> Option<Node<'a>> {
         self.asked.push(key);
         self.table.get(key).map(|value| self.child(key, value))
     }
 
     /// What `read` makes of the value of a key, or `default` when the key is absent. When the value is bad, a problem
-    /// stands noted and the default stands in until the end of the reading.
+    /// has been noted, and the default takes its place so that reading can go on.
     pub(crate) fn or<T>(
         &mut self,
         key: &'static str,

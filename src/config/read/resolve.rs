@@ -1,5 +1,5 @@
-//! What the keys of `moonwa.toml` mean: defaults, limits, and the checks that need more than one value. It notes every
-//! problem and goes on; whoever called it throws the result away when there is one.
+//! What the keys of `moonwa.toml` mean: defaults, limits, and the checks that need more than one value. It notes a
+//! problem and goes on, so that all are reported at once; the caller throws the result away when there was any.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -39,7 +39,7 @@ pub(crate) fn config(
         if let Some(table) = file.get("device").and_then(|node| node.table()) {
             reader.devices(&table, &mut devices, &mut homes);
         }
-        // Of what concerns the whole gateway there is one place.
+        // Only devices may be in an included file: what concerns the whole gateway has its place in the main file.
         file.finish();
     }
     let config = Config {
@@ -130,7 +130,7 @@ fn media(mut table: Section<'_>) -> MediaConfig {
     config
 }
 
-/// Reads what holds secrets, and remembers whose each key is.
+/// Reads the tables that hold API keys, and remembers where each key is, so that no two are the same.
 struct Reader<'s, 'c> {
     secrets: &'s Secrets<'c>,
     hashes: BTreeMap<String, String>,
@@ -147,7 +147,7 @@ impl Reader<'_, '_> {
         (config, self)
     }
 
-    /// Reads a `[device]` table into `devices`; `homes` tells in which file each of them stands.
+    /// Reads a `[device]` table into `devices`; `homes` remembers which file has each device.
     fn devices<'a>(
         &mut self,
         table: &Section<'a>,
@@ -159,7 +159,7 @@ impl Reader<'_, '_> {
                 Ok(name) => name,
                 Err(error) => {
                     place.problem(error.to_string(), suggested_name(key));
-                    // Any name will do to find out what else is wrong.
+                    // Go on under any name, to find out what else is wrong with the device.
                     let Ok(name) = DeviceName::parse("unnamed") else { continue };
                     name
                 }
@@ -268,7 +268,7 @@ impl Reader<'_, '_> {
     }
 }
 
-/// A device name made of whatever stands there.
+/// A hint with a valid device name, made from the refused one where possible.
 fn suggested_name(key: &str) -> String {
     let letters = key.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' });
     let slug: String = letters.collect::<String>().to_ascii_lowercase();

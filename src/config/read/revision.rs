@@ -1,4 +1,4 @@
-//! Which text a configuration is: one fingerprint over its file, the files it includes and those it finds secrets in.
+//! The fingerprint of a configuration: of its file, the files it includes and the files that hold its secrets.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,18 +12,19 @@ use zeroize::Zeroizing;
 use super::file::{LARGEST_FILE, read_limited};
 use super::include::expand;
 
-/// What a configuration is made of beside its own file: to be watched like that.
+/// The files that a configuration is made of beside the main file. They are watched like the main file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Others {
-    /// The secret files that are named, and the files that are included.
+    /// The secret files and the included files.
     pub files: Vec<PathBuf>,
-    /// Those of them that are included.
+    /// The included files alone.
     pub included: Vec<PathBuf>,
-    /// The patterns of `include`: new files may come to fit them.
+    /// The patterns of `include`, because a new file may match one later.
     pub patterns: Vec<PathBuf>,
 }
 
-/// The SHA-256 of a configuration file and of every file it includes or finds a secret in, so that rotating a secret is an edit too.
+/// The SHA-256 over a configuration file and every file that it includes or that holds one of its secrets, so that
+/// rotating a secret counts as an edit.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Revision([u8; 32]);
 
@@ -62,7 +63,7 @@ impl Serialize for Revision {
     }
 }
 
-/// What a load of the file would call its revision; `None` when it cannot be read.
+/// The revision that loading the file now would give; `None` when it cannot be read.
 pub(crate) fn revision_on_disk(path: &Path, others: &Others) -> Option<Revision> {
     let text = read_limited(path, LARGEST_FILE).ok()?;
     let secrets = others.files.iter().filter(|path| !others.included.contains(path)).cloned();

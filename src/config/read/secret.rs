@@ -1,5 +1,5 @@
-//! Secrets, wherever the file says they are: in the file, in another one, in the environment or with systemd. What was
-//! read is remembered, because it is part of the revision.
+//! Finds secrets where the file says they are: in the file itself, in another file, in the environment or in
+//! systemd's credentials. It remembers the digest of each file that was read, because that is part of the revision.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -17,21 +17,21 @@ use crate::config::settings::StoreConfig;
 /// A secret larger than this is a mistake.
 const LARGEST_SECRET: u64 = 64 << 10;
 
-/// What moonwa writes in the place of a secret that it does not show; no secret is that.
+/// What moonwa writes in place of a secret that it does not show. It is refused as a value.
 pub(crate) const NOT_SHOWN: &str = "(as before, not shown)";
 
-/// How a secret may stand in the file.
+/// A hint: the ways to write a secret in the file.
 const WAYS: &str = "write a text, { file = \"…\" }, { env = \"…\" } or { credential = \"…\" }";
 
 type Environment = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
-/// What a configuration's text is read against.
+/// What the meaning of a configuration depends on beside its text.
 pub struct Context {
     /// The file's name, as problems show it.
     pub file: String,
     /// The directory that relative paths in the file start from.
     pub dir: PathBuf,
-    /// The environment: `$STATE_DIRECTORY`, `$CREDENTIALS_DIRECTORY` and the variables that the file names.
+    /// Looks up an environment variable: `$STATE_DIRECTORY`, `$CREDENTIALS_DIRECTORY` or one that the file names.
     pub env: Environment,
     /// Whether everybody on the machine may read the file.
     pub world_readable: bool,
@@ -48,7 +48,7 @@ impl Context {
         }
     }
 
-    /// Where the store is when the file does not say: with systemd's state, else beside the file.
+    /// Where the store is when the file does not say: in systemd's state directory, otherwise beside the file.
     pub(crate) fn default_store(&self) -> PathBuf {
         let state = (self.env)("STATE_DIRECTORY");
         // systemd lists several directories with colons; the first one is ours.
@@ -60,15 +60,15 @@ impl Context {
     }
 }
 
-/// The secrets that a configuration names, wherever they are.
+/// Finds the secrets that a configuration names, and what `include` may find.
 pub(crate) struct Secrets<'c> {
     pub(crate) context: &'c Context,
-    /// What `include` is to find, when that is not on the disk.
+    /// What `include` finds, when that is not to come from the disk.
     pub(crate) kept: Option<Vec<(PathBuf, Vec<u8>)>>,
     read: RefCell<BTreeMap<PathBuf, Option<[u8; 32]>>>,
 }
 
-/// A secret, and whether it stands in the configuration itself.
+/// A secret, and whether it is in the configuration in clear.
 pub(crate) struct Found {
     pub(crate) text: Zeroizing<String>,
     pub(crate) plain: bool,
@@ -79,7 +79,7 @@ impl<'c> Secrets<'c> {
         Self { context, kept, read: RefCell::default() }
     }
 
-    /// What each file that was read held, as its digest; nothing of one that could not be read.
+    /// The digest of each file that was read; `None` for one that could not be read.
     pub(super) fn into_read(self) -> BTreeMap<PathBuf, Option<[u8; 32]>> {
         self.read.into_inner()
     }
@@ -119,7 +119,7 @@ impl<'c> Secrets<'c> {
         Some(Found { text: text?, plain: false })
     }
 
-    /// Remembers what a file held: it is part of the revision.
+    /// Remembers the digest of a file for the revision.
     pub(crate) fn note(&self, path: &Path, bytes: Option<&Vec<u8>>) {
         let digest = bytes.map(|bytes| Sha256::digest(bytes).into());
         self.read.borrow_mut().insert(path.to_owned(), digest);

@@ -1,5 +1,5 @@
-//! The texts people write for a duration, a size, a pace, an address, a URL or a header. Each reader is pure and answers
-//! with the value, or with what is wrong and what to write instead.
+//! Reads the texts that people write for a duration, a size, a pace, an address, a URL or a header. Each reader gives
+//! the value, or what is wrong and what to write instead.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -209,7 +209,7 @@ pub(crate) fn url(text: &str) -> Reading<String> {
         let hint = "write non-ASCII host names as xn--… and other such characters as %XX";
         return bad("the URL has characters that are not ASCII", hint);
     }
-    // The parser that the sender uses too, so that what is accepted here can be sent to.
+    // The client that posts to webhooks uses the same parser, so what is accepted here can be posted to.
     let Ok(uri) = text.parse::<Uri>() else { return bad("this is not a URL", hint) };
     match uri.scheme_str() {
         Some("http" | "https") => {}
