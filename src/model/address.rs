@@ -1,5 +1,5 @@
-//! Who a message goes to or comes from. The number rule of the REST face lives here, once; addresses the engine
-//! uses inside (with device parts) never leave `whatsapp`.
+//! Whom a message goes to or comes from. Only here is decided how callers may write a phone number. The engine's own
+//! addresses, which also name one device of a person, never leave `whatsapp`.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -48,12 +48,11 @@ impl Jid {
         self.0.split('@').nth(1).unwrap_or_default()
     }
 
-    /// Whether this is a group.
     pub fn is_group(&self) -> bool {
         self.server() == "g.us"
     }
 
-    /// Whether this is a privacy-preserving LID.
+    /// Whether this is a LID, an address that hides the phone number.
     pub fn is_lid(&self) -> bool {
         self.server() == "lid"
     }
@@ -97,8 +96,8 @@ impl From<Jid> for String {
 pub struct PhoneNumber(String);
 
 impl PhoneNumber {
-    /// Reads a number as people write it: spaces, dashes, brackets and one leading `+` are dropped. A leading `0` is
-    /// only understood when the device names its country code.
+    /// Reads a number as people write it: spaces, dashes, dots, brackets and one leading `+` are dropped. A leading
+    /// `0` is understood only when the device has a country code.
     pub fn parse(text: &str, country_code: Option<&str>) -> Result<Self, AddressError> {
         let trimmed = text.trim();
         let digits: String = trimmed
@@ -210,7 +209,7 @@ pub enum AddressError {
 /// Whether the operator wants phone numbers in full in the log.
 static FULL_NUMBERS: AtomicBool = AtomicBool::new(false);
 
-/// Makes `mask` show everything from now on, or no longer.
+/// Switches masking off in the whole process, or on again.
 pub(crate) fn show_full_numbers(on: bool) {
     FULL_NUMBERS.store(on, Ordering::Relaxed);
 }

@@ -1,5 +1,5 @@
-//! What a device is called and what it is doing. Every state can explain itself; the words shown to people
-//! (docs.moonwa.id's PENDING, CONNECTED, DISCONNECTED) are a function of the state.
+//! The name of a device and its state. Each state has its reason, and is one of the three words of docs.moonwa.id:
+//! PENDING, CONNECTED or DISCONNECTED.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{PhoneNumber, Secret, UnixMillis};
 
-/// The key of a device's table in `moonwa.toml`: its name in URLs, logs and metrics.
+/// The key of a device's table in `moonwa.toml`, which is also its name in URLs, logs and metrics.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct DeviceName(Arc<str>);
@@ -64,30 +64,30 @@ pub enum StatusWord {
     /// Waits to be linked.
     Pending,
     Connected,
-    /// Needs time or a person.
+    /// Cannot send or receive until it has connected again or a person has acted.
     Disconnected,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeviceState {
-    /// Configured, never linked or not started.
+    /// Configured, but not linked.
     Pending(Pending),
-    /// A QR code, a pair code or a passkey step is live, or about to be.
+    /// A QR code, a pair code or a passkey step is waiting for a person, or will be in a moment.
     Linking(Linking),
-    /// Logged in and proven alive recently.
+    /// Logged in, and WhatsApp has answered lately.
     Connected,
     /// The socket is up, but something is wrong.
     Degraded(Degradation),
-    /// Credentials are kept, the socket is down.
+    /// The socket is down; the credentials are kept.
     Reconnecting {
-        /// How many tries have failed in a row.
+        /// How many tries in a row have failed.
         attempt: u32,
         /// When the next try starts; in the past while one is under way.
         retry_at: UnixMillis,
         /// Why the last connection ended or could not be made.
         why: Disconnect,
     },
-    /// Unlinked: needs a new scan.
+    /// Unlinked: a person has to link it again.
     LoggedOut(LoggedOut),
     /// Stopped by a person, the file or WhatsApp.
     Stopped(Stop),
@@ -97,14 +97,14 @@ pub enum DeviceState {
 pub enum Pending {
     /// Nobody has started the linking.
     NotStarted,
-    /// The codes of the last START SESSION ran out unused.
+    /// All codes of the last linking expired unused.
     QrExpired,
     Cancelled,
-    /// The phone and WhatsApp did not agree to the link; the text is the engine's.
+    /// The phone or WhatsApp refused the link.
     LinkFailed,
 }
 
-/// What a person can use to link, right now. All `None`: the first code is on its way.
+/// What a person can use now to link the device. Everything is `None` until the first code is there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Linking {
     pub qr: Option<Shown>,
@@ -136,7 +136,7 @@ pub enum Passkey {
 pub enum Degradation {
     /// WhatsApp has not answered lately.
     Unproven,
-    /// WhatsApp refuses sends to new contacts (463) until then.
+    /// WhatsApp refuses messages to new contacts (error 463), until this time if it is known.
     SendingLocked(Option<UnixMillis>),
     /// The store cannot keep the session's keys.
     Store,
@@ -148,23 +148,23 @@ pub enum Disconnect {
     Starting,
     Unreachable,
     Closed,
-    /// WhatsApp asked for a pause or failed (its code).
+    /// WhatsApp asked for a pause or failed, with this code.
     Server(u16),
     Asked,
     /// The gateway's own actor failed and was started again.
     Crashed,
-    /// The disk is full: WhatsApp keeps the messages meanwhile, in order.
+    /// The store cannot take messages, so moonwa disconnected: WhatsApp keeps them meanwhile, in order.
     Store,
 }
 
-/// Why a device needs a new scan.
+/// Why a device has to be linked again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LoggedOut {
     /// Unlinked on the phone, or WhatsApp forgot the device.
     ByPhone,
-    /// Logged out from here.
+    /// Logged out through moonwa.
     ByUser,
-    /// WhatsApp refused the login (its code).
+    /// WhatsApp refused the login, with this code.
     Refused(u16),
 }
 
@@ -174,7 +174,7 @@ pub enum Stop {
     ByUser,
     /// `enabled = false`.
     Disabled,
-    /// WhatsApp banned the account, until then when it says so.
+    /// WhatsApp banned the account, until this time if it gave one.
     Banned(Option<UnixMillis>),
     /// WhatsApp refuses this version of the client.
     Outdated,
@@ -184,7 +184,7 @@ pub enum Stop {
 }
 
 impl DeviceState {
-    /// The contract's word for this state.
+    /// The word for this state in the API and in events.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Pending(_) => "pending",
@@ -197,7 +197,7 @@ impl DeviceState {
         }
     }
 
-    /// docs.moonwa.id's word for this state.
+    /// The word that docs.moonwa.id has for this state.
     pub fn word(&self) -> StatusWord {
         match self {
             Self::Pending(_) | Self::Linking(_) => StatusWord::Pending,
@@ -208,7 +208,7 @@ impl DeviceState {
         }
     }
 
-    /// A stable code for why, where there is something to say.
+    /// A stable code for the reason, if the state has one.
     pub fn reason(&self) -> Option<&'static str> {
         match self {
             Self::Pending(Pending::NotStarted) | Self::Linking(_) | Self::Connected => None,
@@ -253,7 +253,7 @@ pub struct Account {
     pub phone: Option<PhoneNumber>,
     /// The LID's user part, when known.
     pub lid: Option<String>,
-    /// The account's own name.
+    /// The name that the account's owner chose.
     pub name: Option<String>,
 }
 
@@ -264,7 +264,7 @@ pub struct DeviceStatus {
     pub since: UnixMillis,
     /// Whose account it is, once linked.
     pub account: Option<Account>,
-    /// When WhatsApp last proved to be there.
+    /// When WhatsApp last showed that the connection works.
     pub proof_at: Option<UnixMillis>,
     /// When the last message came in.
     pub last_in: Option<UnixMillis>,
@@ -273,7 +273,7 @@ pub struct DeviceStatus {
 }
 
 impl DeviceStatus {
-    /// A device that was only configured so far.
+    /// The status of a device without an account or any traffic so far.
     pub fn new(state: DeviceState, since: UnixMillis) -> Self {
         Self { state, since, account: None, proof_at: None, last_in: None, last_out: None }
     }

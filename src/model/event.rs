@@ -1,5 +1,6 @@
-//! Something that happened to a device, as webhooks and event streams tell it. The id is a function of the WhatsApp
-//! key, so it survives replays and crashes: a receiver can drop what it has seen.
+//! Something that happened to a device, as webhooks and event streams report it. The id is computed from what
+//! WhatsApp says of the event, so it stays the same after replays and crashes, and a receiver can drop what it has
+//! seen before.
 
 use std::fmt;
 
@@ -28,7 +29,7 @@ impl EventId {
         Self(format!("evt_{}", data_encoding::BASE32_NOPAD.encode(&half).to_ascii_lowercase()))
     }
 
-    /// Reads an id a caller gave back.
+    /// Reads an id that a caller sends back.
     pub fn parse(text: &str) -> Option<Self> {
         let rest = text.strip_prefix("evt_")?;
         let good =
@@ -71,7 +72,7 @@ impl From<EventId> for String {
 pub enum EventType {
     #[serde(rename = "message.received")]
     MessageReceived,
-    /// The account wrote, on the phone or another device.
+    /// The account's owner wrote, on the phone or another device.
     #[serde(rename = "message.sent")]
     MessageSent,
     #[serde(rename = "message.reaction")]
@@ -80,7 +81,7 @@ pub enum EventType {
     MessageEdited,
     #[serde(rename = "message.revoked")]
     MessageRevoked,
-    /// A message we sent got further.
+    /// A message that was sent got further, or failed.
     #[serde(rename = "message.status")]
     MessageStatus,
     #[serde(rename = "poll.vote")]
@@ -97,7 +98,7 @@ pub enum EventType {
 }
 
 impl EventType {
-    /// All of them, in the order of the contract.
+    /// All types, in the order in which people see them listed.
     pub const ALL: [Self; 11] = [
         Self::MessageReceived,
         Self::MessageSent,
@@ -112,7 +113,7 @@ impl EventType {
         Self::IdentityResolved,
     ];
 
-    /// The dotted name.
+    /// The name in filters and payloads.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::MessageReceived => "message.received",
@@ -148,7 +149,7 @@ pub struct Event {
     pub id: EventId,
     #[serde(rename = "type")]
     pub kind: EventType,
-    /// When, by WhatsApp's clock where it says so.
+    /// When it happened, by WhatsApp's clock if WhatsApp gave a time.
     pub timestamp: UnixMillis,
     pub device: DeviceName,
     /// The rest; its shape follows from the type.
@@ -177,7 +178,7 @@ impl Event {
     }
 }
 
-/// What an event says. Serialised without a tag: the event's type tells the shape.
+/// What an event says. It is serialised without a tag, because the event's type tells its shape.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum EventData {
@@ -186,11 +187,11 @@ pub enum EventData {
     /// How far a sent message got.
     Status(StatusData),
     Device(DeviceData),
-    /// The types with little structure of their own.
+    /// Everything else, as plain JSON.
     Other(serde_json::Value),
 }
 
-/// A message as webhooks tell it.
+/// A message as webhooks report it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MessageData {
     pub id: String,
@@ -213,7 +214,7 @@ pub struct MessageData {
     pub details: Option<serde_json::Value>,
 }
 
-/// A person, under every address known.
+/// A person, with every known address.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Person {
     /// The address the message came with.
@@ -224,7 +225,7 @@ pub struct Person {
     pub name: Option<String>,
 }
 
-/// The message another one answers.
+/// The message that another one answers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Reply {
     pub id: String,
@@ -240,7 +241,7 @@ pub struct MediaData {
     pub url: String,
     /// Its type, as the sender said.
     pub mime: Option<String>,
-    /// Bytes.
+    /// In bytes.
     pub size: Option<u64>,
     /// SHA-256 of the file, hexadecimal.
     pub sha256: Option<String>,
@@ -260,9 +261,9 @@ pub struct StatusData {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DeviceData {
-    /// docs.moonwa.id's word.
+    /// The word of docs.moonwa.id.
     pub status: super::StatusWord,
-    /// moonwa's finer word.
+    /// moonwa's own, more precise word.
     pub state: String,
     /// Why, as a stable code.
     pub reason: Option<String>,

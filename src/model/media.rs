@@ -1,4 +1,4 @@
-//! Files that messages carry: of which kind, where their bytes come from, and what they are called.
+//! The files that messages carry: their kinds, where their bytes come from, and their names.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use data_encoding::BASE64;
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 
-/// File systems take no longer ones.
+/// Common file systems allow no longer name.
 const LONGEST_NAME: usize = 255;
 
 /// The kinds of media a message can carry.
@@ -33,19 +33,19 @@ impl MediaKind {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MediaSource {
-    /// Fetched from there when it is sent.
+    /// Fetched from this URL when the message is sent.
     Url(String),
     /// Uploaded by the caller; a file in the store's spool, removed once sent.
     Spool(PathBuf),
 }
 
-/// A small JPEG picture, as base64. Nobody here looks into it.
+/// A small JPEG picture, as base64. Only its first bytes and its size are checked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Thumbnail(String);
 
 impl Thumbnail {
-    /// WhatsApp's own are a few KiB.
+    /// The most bytes it may have; WhatsApp's own thumbnails have a few KiB.
     const MOST: usize = 16 << 10;
 
     /// `None` when it does not begin like a JPEG, or is too large.
@@ -54,7 +54,6 @@ impl Thumbnail {
         good.then(|| Self(BASE64.encode(jpeg)))
     }
 
-    /// The picture.
     pub fn bytes(&self) -> Vec<u8> {
         BASE64.decode(self.0.as_bytes()).unwrap_or_default()
     }

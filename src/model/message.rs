@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::media::{MediaKind, MediaSource, Thumbnail, file_name};
 use super::{DeviceName, Jid, Recipient, UnixMillis};
 
-/// A WhatsApp message id, chosen here before anything is promised.
+/// A WhatsApp message id. For a message to be sent, moonwa chooses it before the request is accepted, so that every
+/// try is made under the same id.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct MessageId(String);
@@ -58,7 +59,7 @@ impl From<MessageId> for String {
     }
 }
 
-/// One message to be sent, validated; the same whichever face of the API it came through.
+/// A valid request to send one message, the same for `/api` and `/v1`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SendRequest {
     pub to: Recipient,
@@ -96,13 +97,13 @@ pub enum Content {
         media: MediaKind,
         /// Where the bytes are.
         source: MediaSource,
-        /// The type, when the caller knows better than the bytes.
+        /// The MIME type, when the caller gives one.
         mime: Option<String>,
         /// The file name shown for a document.
         filename: Option<String>,
         /// The text under it.
         caption: Option<String>,
-        /// What is shown of it before it is fetched.
+        /// The small picture that is shown before the file is downloaded.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         thumbnail: Option<Thumbnail>,
     },
@@ -146,8 +147,8 @@ pub enum Content {
         /// Who wrote it, when a group admin removes another's message.
         author: Option<Jid>,
     },
-    /// Says that a received message was read. It is no message: nobody is told how far it got, and it is forgotten when
-    /// WhatsApp has it.
+    /// Tells WhatsApp that a received message was read. It is not a message itself: nobody is told how far it got,
+    /// and it is forgotten once WhatsApp has it.
     Read {
         message: MessageId,
         /// Who wrote it, in a group.
@@ -156,15 +157,15 @@ pub enum Content {
 }
 
 impl Content {
-    /// Whether somebody gets to see it.
+    /// Whether this is a message that somebody sees.
     pub fn is_message(&self) -> bool {
         !matches!(self, Self::Read { .. })
     }
 }
 
 impl Content {
-    /// A file by its URL alone: its name is in the URL, and its type in its bytes. What its kind cannot have as a caption
-    /// follows as a message of its own.
+    /// A file given by its URL alone: its name comes from the URL, and its type from its bytes. A caption that this
+    /// kind of file cannot have follows as a text message of its own.
     pub fn file(media: MediaKind, url: String, caption: Option<String>) -> Vec<Self> {
         let caption = caption.filter(|caption| !caption.is_empty());
         let (caption, follows) =
@@ -183,7 +184,7 @@ impl Content {
 pub enum MessageStatus {
     /// On our disk.
     Queued,
-    /// Written to the socket, nothing more.
+    /// Written to the socket; WhatsApp has not confirmed it.
     Sent,
     /// WhatsApp's server has it.
     Accepted,
@@ -192,7 +193,7 @@ pub enum MessageStatus {
     Read,
     /// Heard or watched.
     Played,
-    /// Will not arrive.
+    /// It will not arrive.
     Failed {
         /// A stable code: `not_on_whatsapp`, `463`, `expired`, …
         code: String,
@@ -202,7 +203,7 @@ pub enum MessageStatus {
 }
 
 impl MessageStatus {
-    /// The contract's word.
+    /// The word for this status in the API and in events.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Queued => "queued",
@@ -227,7 +228,8 @@ impl MessageStatus {
         }
     }
 
-    /// Whether `next` is progress: receipts come out of order, and a message that was delivered cannot fail any more.
+    /// Whether `next` is progress. Receipts may come out of order, and a message that was delivered cannot fail any
+    /// more.
     pub fn may_become(&self, next: &Self) -> bool {
         match (self, next) {
             (
@@ -238,7 +240,7 @@ impl MessageStatus {
         }
     }
 
-    /// Whether the outcome of handing it to WhatsApp is known.
+    /// Whether it is known if WhatsApp took the message.
     pub fn is_settled(&self) -> bool {
         !matches!(self, Self::Queued | Self::Sent)
     }

@@ -1,5 +1,5 @@
-//! The nouns of moonwa: what a device, an address, a message and an event are. No I/O and no async here, so the
-//! vocabulary can be read and tested alone.
+//! What a device, an address, a message and an event are. There is no I/O and no async code here, so these types can
+//! be read and tested alone.
 
 mod address;
 mod device;

@@ -1,4 +1,4 @@
-//! Points in time as the disk and the wire carry them. Durations are `std::time::Duration`, never a bare number.
+//! Points in time, as they are stored and sent. A length of time is a `std::time::Duration`, never a bare number.
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -34,13 +34,13 @@ impl UnixMillis {
         self.0 / 1000
     }
 
-    /// This point moved into the future.
+    /// The time that is `by` later.
     #[must_use]
     pub fn after(self, by: Duration) -> Self {
         Self(self.0.saturating_add(u64::try_from(by.as_millis()).unwrap_or(u64::MAX)))
     }
 
-    /// This point moved into the past.
+    /// The time that is `by` earlier.
     #[must_use]
     pub fn before(self, by: Duration) -> Self {
         Self(self.0.saturating_sub(u64::try_from(by.as_millis()).unwrap_or(u64::MAX)))
