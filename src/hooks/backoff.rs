@@ -1,5 +1,5 @@
-//! When to try again: ladders of waits, jitter, and what the receiver asked for. Everything here is pure: the caller
-//! brings the time and the random number.
+//! When to try again: growing waits, some randomness, and what the receiver asked for. The caller gives the time and
+//! the random number, so everything here can be tested without either.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What fuzzing feeds here.
+//! The readers of this module that fuzzing feeds with bytes.
 
 use super::reply;
 

@@ -1,5 +1,5 @@
-//! Outgoing webhooks: each endpoint has a state machine that reads the log from its cursor, posts one event at a time and
-//! keeps the order. It never sees a device's connection; a reply in an answer becomes a row in the send queue.
+//! Outgoing webhooks: each endpoint has a state machine that reads the log from its cursor, posts one event at a time
+//! and keeps the order. It never sees a device's connection; a reply in an answer becomes a row in the send queue.
 
 mod attempt;
 mod backoff;

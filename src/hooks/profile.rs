@@ -7,8 +7,8 @@ use serde::Serialize;
 use crate::config::Format;
 use crate::model::{Event, EventData, Jid, MessageData, PhoneNumber, UnixMillis};
 
-/// The body for the event whose JSON is `source`; `None` when this format cannot express the event, which is then passed
-/// over.
+/// The body for the event whose JSON is `source`; `None` when this format cannot express the event, which is then
+/// passed over.
 pub(super) fn body(format: Format, source: &Bytes) -> Option<Bytes> {
     match format {
         Format::Standard => Some(source.clone()),
@@ -65,8 +65,8 @@ fn moonwa(source: &[u8]) -> Option<Bytes> {
     serde_json::to_vec(&body).ok().map(Bytes::from)
 }
 
-/// What a program writes as `receiver` to answer: the group, the person's number, or their address as long as the number
-/// is not known.
+/// What a program writes as `receiver` to answer: the group, the person's number, or their address as long as the
+/// number is not known.
 fn answer_to<'a>(message: &'a MessageData, chat_phone: Option<&'a str>) -> &'a str {
     if let Some(group) = &message.group {
         return group;

@@ -1,5 +1,5 @@
-//! Which endpoints there are: starts and stops their machines as the file says, forgets the cursors of endpoints removed
-//! long ago, and gathers the reports. It never delivers.
+//! Knows all endpoints: starts and stops their machines as the file says, forgets the cursors of endpoints removed
+//! long ago, and gathers the reports. It does not deliver.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -211,7 +211,7 @@ impl Registry {
         self.endpoints().get(id).is_some_and(|running| !running.ended.is_cancelled())
     }
 
-    /// Notes when an endpoint went from the file, and forgets it when that is long ago.
+    /// Notes when an endpoint was removed from the file, and forgets it when that is long ago.
     async fn mark_and_purge(&self, wanted: &Wanted) -> Result<(), StoreError> {
         let cursors = self.deliverer.store.cursors();
         let now = UnixMillis::now();

@@ -1,5 +1,5 @@
-//! Headers by which a receiver can tell that a request is ours and fresh: those of Standard Webhooks, and those of other
-//! products for people who come from there.
+//! Headers by which a receiver can tell that a request is ours and fresh: those of Standard Webhooks, and those of
+//! other products for people who come from there.
 
 use std::collections::BTreeSet;
 

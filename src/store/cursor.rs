@@ -16,7 +16,7 @@ use crate::store::json::{from_json, to_json};
 use crate::store::key::{Key, Parts};
 use crate::store::{Seq, StoreError};
 
-/// An endpoint, across edits of everything but its device and URL.
+/// What makes an endpoint the same one before and after an edit: its device and its URL.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct EndpointId(String);
 
@@ -45,13 +45,13 @@ pub struct Cursor {
     pub device: DeviceName,
     /// Everything up to here is delivered, parked or filtered out.
     pub acked: Seq,
-    /// Tries of the event after `acked` that failed.
+    /// How often the event after `acked` has failed.
     pub tries: u32,
-    /// Failures of the endpoint in a row, for the ladder.
+    /// How often the endpoint has failed in a row, from which the next wait follows.
     pub failures: u32,
     /// Since when nothing was delivered, while failing.
     pub failing_since: Option<UnixMillis>,
-    /// Not before then.
+    /// When it may be tried again.
     pub next_try: Option<UnixMillis>,
     pub state: EndpointState,
     pub last_status: Option<u16>,
@@ -65,7 +65,7 @@ pub struct Cursor {
     pub parked: u64,
     /// Events that retention dropped before they were delivered.
     pub dropped: u64,
-    /// Since when the endpoint is not in the file any more.
+    /// When the endpoint went from the file.
     pub removed_at: Option<UnixMillis>,
 }
 
@@ -135,7 +135,7 @@ impl Cursors {
             .await
     }
 
-    /// Saves a cursor: survives `kill -9` at once, a power cut within a second.
+    /// Saves a cursor. It survives `kill -9` at once, and a power cut after a second at most.
     pub async fn save(&self, endpoint: &EndpointId, cursor: &Cursor) -> Result<(), StoreError> {
         let (key, value) = (cursor_key(endpoint), to_json(cursor)?);
         self.writer
@@ -162,8 +162,8 @@ impl Cursors {
             .await
     }
 
-    /// Keeps a dead letter and moves the cursor, together, durable before `Ok`. The oldest go beyond 1,000 per
-    /// endpoint or 16 MiB in all.
+    /// Keeps a dead letter and moves the cursor in one commit, durable before `Ok`. Beyond 1,000 for an endpoint or
+    /// 16 MiB in all, the oldest dead letters are removed.
     pub async fn park(
         &self,
         endpoint: &EndpointId,
@@ -277,7 +277,7 @@ pub(super) fn put_letter_back(
     Ok(())
 }
 
-/// Removes a letter, if it is there, and counts it off.
+/// Removes a dead letter, if it is there, and subtracts it from the counts.
 fn take(
     outbox: &Outbox,
     txn: &mut Txn<'_>,
@@ -295,7 +295,7 @@ fn take(
     Ok(())
 }
 
-/// Removes the oldest letters beyond the caps.
+/// Removes the oldest dead letters beyond the limits.
 fn evict(outbox: &Outbox, txn: &mut Txn<'_>, parked: &EndpointId) -> Result<(), StoreError> {
     while LetterCount::load(outbox, txn, parked)?.letters > LETTERS {
         let Some((key, _)) = first(outbox, txn, parked)? else { break };

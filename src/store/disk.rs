@@ -1,5 +1,5 @@
-//! Watches the free disk space, because fjall does not survive a full disk. When space runs out, new promises are
-//! refused first and the writes that keep a session alive last; a ballast file can be removed to make room.
+//! Watches the free disk space, because fjall does not survive a full disk. When space runs out, new messages are
+//! refused first, and the writes that keep a session alive last; a ballast file can be removed to make room.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -13,9 +13,9 @@ use rustix::fs::{FallocateFlags, fallocate, statvfs};
 use crate::store::StoreError;
 
 const MIB: u64 = 1024 * 1024;
-/// Below it nothing new is promised: twice the journal of one database.
+/// With less free space than this nothing new is accepted: twice the journal of one database.
 const PROMISES: u64 = 128 * MIB;
-/// Below it nothing is written at all.
+/// With less free space than this nothing is written at all.
 const ESSENTIALS: u64 = 32 * MIB;
 /// The size of the file that is removed when the disk is full.
 const BALLAST: u64 = 16 * MIB;
@@ -25,7 +25,7 @@ const BALLAST: u64 = 16 * MIB;
 pub(crate) enum Room {
     /// Something new, which can be refused.
     Promise,
-    /// What must go on: session keys, cursors, settling what was promised.
+    /// What must go on: session keys, cursors, and the outcome of messages that were accepted.
     Essential,
 }
 
@@ -104,12 +104,12 @@ impl Disk {
         self.path.join("ballast")
     }
 
-    /// If the file system does not answer, nothing is refused.
+    /// Refuses nothing when the file system does not answer.
     fn free_now(&self) -> u64 {
         (self.free)(&self.path).unwrap_or(u64::MAX)
     }
 
-    /// Plenty of free space does not vanish within a second, so that answer is used again for so long.
+    /// Plenty of free space is not used up within a second, so that answer is kept for a second.
     fn free_lately(&self) -> u64 {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let fresh = seen.0.is_some_and(|at| at.elapsed() < Duration::from_secs(1));

@@ -1,4 +1,4 @@
-//! Why the store could not do it.
+//! The errors of the store.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,10 +11,10 @@ use crate::store::repair::damage::Damage;
 pub enum StoreError {
     #[error("{path} is in use by another moonwa (lock held); stop that one first", path = .0.display())]
     Locked(PathBuf),
-    /// Too little free disk space to promise anything.
+    /// Too little free disk space to accept anything.
     #[error("too little free disk space")]
     DiskFull,
-    /// The database refused.
+    /// The database gave an error.
     #[error("the store failed: {0}")]
     Database(Arc<dyn std::error::Error + Send + Sync>),
     #[error("{path}: {source}", path = path.display())]
@@ -37,7 +37,7 @@ pub enum StoreError {
         path = path.display()
     )]
     Newer { path: PathBuf, found: u64, reads: u64 },
-    /// Devices have no credentials in the store, and had some.
+    /// Devices that had credentials have none in the store any more.
     #[error("{0}")]
     Lost(String),
     #[error("the store is closed")]
@@ -72,7 +72,7 @@ impl StoreError {
     }
 }
 
-/// What is damaged, whom it concerns, and what to do.
+/// What is damaged, which devices it concerns, and what to do.
 fn broken(path: &Path, damages: &[Damage], devices: &[DeviceName], lost: &[DeviceName]) -> String {
     let list =
         |names: &[DeviceName]| names.iter().map(DeviceName::as_str).collect::<Vec<_>>().join(", ");

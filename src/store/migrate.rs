@@ -1,4 +1,4 @@
-//! What an older version wrote, brought to where it belongs now. Every step may be cut off and is then done again.
+//! Moves rows of an older version to where they belong now. A step that was interrupted is done again.
 
 use fjall::PersistMode;
 

@@ -1,6 +1,7 @@
-//! Everything that must survive a restart: credentials and Signal state, the send queue, the event log with its cursors.
-//! There are two databases, `state/` and `outbox/`, each written by one committer thread; callers are async and never
-//! touch the disk themselves. What the rows of a space mean is decided by its owner. Only this directory uses `fjall`.
+//! Everything that must survive a restart: credentials and Signal state, the send queue, the event log with its
+//! cursors. There are two databases, `state/` and `outbox/`, each written by one committer thread; callers are async
+//! and never touch the disk themselves. What the rows of a space mean is decided by its owner. Only this directory
+//! uses `fjall`.
 
 mod cursor;
 mod database;
@@ -56,7 +57,7 @@ use spool::Spool;
 pub struct StoreOptions {
     /// The directory; created when absent.
     pub path: PathBuf,
-    /// Whether promises survive a power cut (fdatasync), not only `kill -9`.
+    /// Whether what was accepted survives a power cut (by fdatasync), not only `kill -9`.
     pub power_safe: bool,
     /// Events older than this may be dropped.
     pub keep: Duration,
@@ -131,7 +132,7 @@ impl Store {
         &self.0.identities
     }
 
-    /// Does something with the disk that is not in the databases, away from the threads of the runtime.
+    /// Runs a job that uses the disk but not the databases, on a thread outside the runtime.
     pub(crate) async fn blocking<T: Send + 'static>(
         &self,
         job: impl FnOnce() -> T + Send + 'static,
@@ -187,7 +188,8 @@ impl Store {
         &self.0.queue
     }
 
-    /// A directory for media on their way; what is two days old goes at open.
+    /// The directory for media on their way to WhatsApp. Files older than two days are removed when the store is
+    /// opened.
     pub fn spool(&self) -> PathBuf {
         self.0.spool.directory().to_owned()
     }
@@ -205,17 +207,18 @@ impl Store {
         self.0.keep
     }
 
-    /// Whether something new can be promised: there is disk space, and the store has not failed.
+    /// Whether something new can be accepted: there is disk space, and the store has not failed.
     pub fn has_room(&self) -> bool {
         self.0.disk.has_room() && !self.0.state.has_failed() && !self.0.outbox.has_failed()
     }
 
-    /// How many writes were refused so far for want of disk space.
+    /// How many writes were refused so far because the disk was full.
     pub fn refused(&self) -> u64 {
         self.0.disk.refused()
     }
 
-    /// Whether both committer threads came by within the last `patience` and their databases take writes.
+    /// Whether both committer threads showed that they are alive within the last `patience`, and their databases take
+    /// writes.
     pub fn is_alive(&self, patience: Duration) -> bool {
         self.0.state.is_alive(patience) && self.0.outbox.is_alive(patience)
     }

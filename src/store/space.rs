@@ -75,8 +75,8 @@ impl Space {
         }
     }
 
-    /// Removes the file of this space's device. It goes before the rows: an identity that is only in a file is taken for
-    /// lost.
+    /// Removes the file of this space's device. It goes before the rows: an identity that is only in a file is taken
+    /// for lost.
     pub async fn forget_identity(&self) -> Result<(), StoreError> {
         let Some(own) = self.identity.clone() else { return Ok(()) };
         self.readers
@@ -202,7 +202,7 @@ impl Space {
         if self.identity.as_ref().is_some_and(|own| own.whole) {
             self.forget_identity().await?;
             self.remove_all().await?;
-            // Whoever renewed the file meanwhile saw rows that are gone now.
+            // Remove the file again: it may have been renewed meanwhile from rows that are gone now.
             return self.forget_identity().await;
         }
         self.remove_all().await

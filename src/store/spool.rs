@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::model::UnixMillis;
 use crate::store::StoreError;
 
-/// A queued message expires after a day, so the file it needs is safe to go after two.
+/// A queued message expires after a day, so its file can be removed after two.
 const KEEP: Duration = Duration::from_hours(48);
 
 pub(super) struct Spool(PathBuf);

@@ -1,4 +1,4 @@
-//! What is removed from the databases as it gets old, about once a minute.
+//! Removes old rows from the databases, about once a minute.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::store::database::writer::Tidy;
 use crate::store::log::retention::retire;
 use crate::store::message::sweep;
 
-/// How often a gateway to which nothing happens saves how long it has run.
+/// How often an idle gateway saves the time of the store's clock.
 const SELDOM: Duration = Duration::from_mins(10);
 
 impl Tidy for State {

@@ -1,5 +1,5 @@
-//! A connection to a receiver: the name is resolved, the policy is applied to its addresses, exactly those addresses are
-//! dialled, and TLS verifies that the receiver is the one in the URL.
+//! A connection to a receiver: the name is resolved, the policy is applied to its addresses, exactly those addresses
+//! are dialled, and TLS verifies that the receiver is the one in the URL.
 
 use std::sync::Arc;
 
@@ -72,7 +72,8 @@ mod tests {
     use super::*;
     use crate::task::Tasks;
 
-    /// A TLS server for 127.0.0.1 and receiver.example, with a certificate of an authority of our own. Returns its port.
+    /// A TLS server for 127.0.0.1 and receiver.example, with a certificate of an authority of our own. Returns its
+    /// port.
     async fn secured(tasks: &Tasks) -> u16 {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();

@@ -1,6 +1,6 @@
 //! Turns the hosts of webhooks into addresses: cached, and bounded in time and threads. The policy is checked on the
-//! addresses that are then connected to, so neither a literal address nor a name that resolves differently the next time
-//! gets around it.
+//! addresses that are then connected to, so neither a literal address nor a name that resolves differently the next
+//! time gets around it.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, ToSocketAddrs};

@@ -1,5 +1,5 @@
-//! A 500 does not tell whether the event or the receiver is at fault. Until the receiver takes another event it is taken
-//! for the receiver, and everything waits in order.
+//! A 500 does not tell whether the event or the receiver is at fault. Until the receiver takes another event, the
+//! receiver is taken to be at fault, and everything waits in order.
 
 use bytes::Bytes;
 
@@ -10,14 +10,14 @@ use crate::store::{EndpointState, Seq, StoredEvent};
 
 /// After how many failed tries of an event others are tried instead: about two minutes.
 pub(super) const TRIES: u32 = 8;
-/// How many others are tried at a time: poison may come in a row.
+/// How many others are tried at a time, because several bad events may follow one another.
 const OTHERS: usize = 3;
 /// How many pages of the log are searched for them at a time.
 const PAGES: usize = 16;
 
 impl Machine {
-    /// Whether the receiver takes another event than the one that keeps failing. If so, that one is tried once more before
-    /// it is parked: the receiver may have come back just now.
+    /// Whether the receiver takes another event than the one that keeps failing. If so, that one is tried once more
+    /// before it is parked: the receiver may have come back just now.
     pub(super) async fn takes_another(&mut self, failing: &StoredEvent) -> bool {
         for (event, body) in self.others(failing.seq).await {
             let (endpoint, source) = (self.current.clone(), event.body.clone());

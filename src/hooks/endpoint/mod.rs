@@ -1,6 +1,6 @@
-//! The state machine of one endpoint, and the only owner of its cursor. It reads the log from there, posts one event at
-//! a time, and moves on when the event is delivered, parked or not wanted. `class` says what an outcome means, `backoff`
-//! how long to wait.
+//! The state machine of one endpoint, and the only owner of its cursor. It reads the log from there, posts one event
+//! at a time, and moves on when the event is delivered, parked or not wanted. `class` says what an outcome means,
+//! `backoff` how long to wait.
 
 mod doubt;
 mod retention;
@@ -70,7 +70,8 @@ pub(super) struct Machine {
     doubted: Option<Seq>,
     /// The last event that was tried in place of the one that keeps failing.
     tried_instead: Seq,
-    /// Events after the cursor that are delivered already. Kept in memory only: after a restart they are delivered again.
+    /// Events after the cursor that are delivered already. Kept in memory only: after a restart they are delivered
+    /// again.
     overtook: BTreeSet<Seq>,
     /// Events that wait for the endpoint will be dropped soon.
     at_risk: bool,
@@ -225,14 +226,15 @@ impl Machine {
         }
     }
 
-    /// Delivers one event, and does meanwhile what must not wait for the receiver. `None` when the endpoint stops first.
+    /// Delivers one event, and does meanwhile what must not wait for the receiver. `None` when the endpoint stops
+    /// first.
     async fn deliver(&mut self, delivery: &Delivery) -> Option<Outcome> {
         let deliverer = self.deliverer.clone();
         let mut keep_alive = std::mem::take(&mut self.keep_alive);
         let outcome = {
             let underway = deliverer.deliver(delivery, &mut keep_alive);
-            // The cursor of the previous delivery is saved meanwhile. A crash then repeats that event, and at worst this
-            // one too.
+            // The cursor of the previous delivery is saved meanwhile. A crash then repeats that event, and at worst
+            // this one too.
             let (mut saved, mut outcome) = (!self.owed, None);
             let saving = self.save_apart();
             tokio::pin!(underway, saving);
@@ -288,8 +290,8 @@ impl Machine {
         drop(request.done.send(saved));
     }
 
-    /// Takes over the new values from the file. After an edit the endpoint is tried at once and a 410 is forgotten; a new
-    /// place in the list is not an edit.
+    /// Takes over the new values from the file. After an edit the endpoint is tried at once and a 410 is forgotten; a
+    /// new place in the list is not an edit.
     async fn adopt(&mut self) {
         let next = self.inputs.config.borrow_and_update().clone();
         let edited = EndpointConfig { n: self.current.n, ..(*next).clone() } != *self.current;

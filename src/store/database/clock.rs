@@ -1,5 +1,5 @@
-//! The clock by which the event log ages. It runs while the store is open and goes on from there at the next start, so a
-//! wall clock that jumps (a Raspberry Pi has no battery for it) makes no event old.
+//! The clock that tells how old events are. It runs only while the store is open, so events do not become old because
+//! the wall clock jumps (a Raspberry Pi has no battery for its clock).
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -18,8 +18,8 @@ pub(crate) struct StoreClock {
 }
 
 impl StoreClock {
-    /// Goes on from what was saved; without that, from the newest thing in the store. A new store begins with the time of
-    /// the wall clock, which need not be right.
+    /// Goes on from what was saved; without that, from the newest thing in the store. A new store begins with the
+    /// time of the wall clock, which need not be right.
     pub(crate) fn open(meta: &Keyspace, newest: Option<UnixMillis>) -> Result<Self, StoreError> {
         let row = meta.get(key()).map_err(StoreError::database)?;
         let saved = row.map(|row| number(&row)).transpose()?.map(UnixMillis::from_millis);
@@ -31,7 +31,7 @@ impl StoreClock {
         self.base.after(self.since.elapsed())
     }
 
-    /// Saves the time with the other changes of a transaction, when it was last saved so long ago.
+    /// Saves the time with the other changes of a transaction, unless it was saved less than `every` ago.
     pub(crate) fn save(&self, meta: &Keyspace, txn: &mut Txn<'_>, every: Duration) {
         let now = self.now();
         if now.since(UnixMillis::from_millis(self.saved.load(Ordering::Relaxed))) >= every {

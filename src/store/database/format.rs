@@ -1,5 +1,5 @@
-//! Two small files beside each database: which format its rows have, and how far it had been written when it was closed.
-//! Without them a database whose journal is gone would look like a new one.
+//! Two small files beside each database: which format its rows have, and how far it had been written when it was
+//! closed. Without them a database whose journal is gone would look like a new one.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -60,7 +60,7 @@ pub(crate) fn closed_at(path: &Path) -> Option<u64> {
     commit.parse().ok().filter(|_| good)
 }
 
-/// Says how far it was written. Only a help: without it, less damage is noticed.
+/// Writes down how far the database was written. When this file is missing, less damage is noticed.
 pub(crate) fn close(path: &Path, commit: u64) {
     let commit = commit.to_string();
     let text = format!("{commit} {:016x}\n", xxh3_64(commit.as_bytes()));

@@ -31,8 +31,9 @@ impl Limits {
     }
 }
 
-/// The highest segment is never dropped before a higher one is made. After a start, fjall numbers new keyspaces from the
-/// highest it finds; one that gets the number of a dropped keyspace may be deleted with its rows at the next start.
+/// The highest segment is never dropped before a higher one is made. After a start, fjall numbers new keyspaces from
+/// the highest it finds; one that gets the number of a dropped keyspace may be deleted with its rows at the next
+/// start.
 #[derive(Clone)]
 pub(crate) struct Segment {
     pub(crate) number: u64,

@@ -1,5 +1,6 @@
 //! The one thread that writes a database. It merges whatever waits into one batch, syncs once and answers everybody;
-//! a single job is written at once. It also syncs what was written lazily, removes old rows, and shows that it is alive.
+//! a single job is written at once. It also syncs what was written lazily, removes old rows, and shows that it is
+//! alive.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,9 +22,9 @@ use crate::store::key::Key;
 use crate::store::repair::journal_file::Mark;
 use crate::store::repair::vital::Vital;
 
-/// Jobs in one batch.
+/// The most jobs in one batch.
 const GROUP: usize = 256;
-/// Jobs that wait before callers do.
+/// How many jobs may wait in the queue before callers have to wait too.
 const WAITING: usize = 1024;
 /// How long the thread sleeps with nothing to do, and how old a lazy write may get before it is synced.
 const TICK: Duration = Duration::from_secs(1);
@@ -161,7 +162,7 @@ impl<D: Tidy> Writer<D> {
         answered.await.map_err(|_closed| self.closed())?
     }
 
-    /// Whether the thread came by within `patience` and the database takes writes.
+    /// Whether the thread showed that it is alive within `patience`, and the database takes writes.
     pub(crate) fn is_alive(&self, patience: Duration) -> bool {
         let now = u64::try_from(self.health.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let silent = now.saturating_sub(self.health.beat.load(Ordering::Relaxed));
@@ -320,7 +321,7 @@ impl<D: Tidy> Thread<D> {
     }
 }
 
-/// Everything that waits, up to the end or a full group.
+/// Takes the jobs that wait, up to the order to end or a full group.
 fn gather<D>(first: Request<D>, queue: &Receiver<Request<D>>) -> (Vec<Write<D>>, Option<Closing>) {
     let mut writes = Vec::new();
     for request in std::iter::once(first).chain(queue.try_iter()) {

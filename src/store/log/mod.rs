@@ -26,7 +26,7 @@ use crate::store::log::retention::{newest, tails};
 use crate::store::seq::Places;
 use crate::store::{Seq, StoreError};
 
-/// How often a busy gateway saves how long it has run.
+/// How often a busy gateway saves the time of the store's clock.
 const OFTEN: Duration = Duration::from_mins(1);
 
 /// An event to be appended. `body` is its JSON, the exact bytes that get signed.

@@ -1,5 +1,5 @@
-//! The send queue: every message a caller was promised, how far it got, and the idempotency keys under which they
-//! came. Rows live in `outbox/`, so that a message's status and the event that tells it are one commit.
+//! The send queue: every message that was accepted from a caller, how far it got, and its idempotency key. The rows
+//! are in `outbox/`, so that a message's status and the event that reports it are written in one commit.
 
 mod counts;
 pub(super) mod row;
@@ -31,10 +31,10 @@ use crate::store::json::{from_json, to_json};
 use crate::store::key::Key;
 use crate::store::log::{NewEvent, Tails, append};
 
-/// What came of queueing a message.
+/// The outcome of queueing a message.
 #[derive(Clone, Debug)]
 pub enum Enqueued {
-    /// It is on disk now.
+    /// The message is on disk now.
     Queued(SentMessage),
     /// The same key and the same request came before; this is that message.
     Known(SentMessage),
@@ -46,7 +46,7 @@ pub enum Enqueued {
 
 /// Messages of one device that may wait, whoever asks: callers, and receivers that answer.
 pub(crate) const QUEUE_LIMIT: usize = 1_000;
-/// Changes a slow receiver may lag behind.
+/// How many changes a slow receiver may be behind.
 const CHANGES: usize = 256;
 
 /// The queue of all devices.
@@ -75,8 +75,8 @@ impl SendQueue {
         Self { writer, readers, nudges: Nudges::default(), tails, changes }
     }
 
-    /// Puts a message on disk together with its idempotency key, durable before `Ok`. A message id that is known already
-    /// is treated like a key that is known.
+    /// Puts a message on disk together with its idempotency key, durable before `Ok`. A message id that is known
+    /// already is treated like a key that is known.
     pub async fn enqueue(
         &self,
         message: SentMessage,
@@ -119,8 +119,8 @@ impl SendQueue {
             .await
     }
 
-    /// Messages of a device that WhatsApp does not have yet, as far as is known: those after the place `after`, each with
-    /// its own place, oldest first.
+    /// Messages of a device that WhatsApp does not have yet, as far as is known: those after the place `after`, each
+    /// with its own place, oldest first.
     pub async fn pending(
         &self,
         device: &DeviceName,
@@ -168,7 +168,8 @@ impl SendQueue {
         self.listed(b't', device, limit, true).await
     }
 
-    /// Moves a message on. `None` when it is unknown or the status is no progress; else the message as it is now.
+    /// Gives a message its next status. `None` when it is unknown or the status is no progress; otherwise the message
+    /// as it is now.
     pub async fn advance(
         &self,
         device: &DeviceName,
@@ -178,9 +179,9 @@ impl SendQueue {
         Ok(self.advance_all(device, vec![(id.clone(), status)]).await?.pop())
     }
 
-    /// Moves messages on, in this order, and appends the event of every step to the log in the same commit: whoever reads
-    /// the log sees states go forward only. The answer is what moved. Durable before `Ok`, but for `sent`: when a power
-    /// cut takes that, the message goes out again.
+    /// Moves messages on, in this order, and appends the event of every step to the log in the same commit: whoever
+    /// reads the log sees states go forward only. The answer is what moved. Durable before `Ok`, but for `sent`: when
+    /// a power cut takes that, the message goes out again.
     pub async fn advance_all(
         &self,
         device: &DeviceName,

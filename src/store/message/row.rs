@@ -12,8 +12,8 @@ pub(in crate::store) struct Row {
     pub(super) message: SentMessage,
 }
 
-/// The place of a message that comes at this time. Each millisecond has room for a thousand, so that a message's age can
-/// be read from its place.
+/// The place of a message that comes at this time. Each millisecond has room for a thousand, so that a message's age
+/// can be read from its place.
 pub(super) fn order_at(time: UnixMillis) -> u64 {
     time.millis().saturating_mul(1000)
 }

@@ -1,4 +1,4 @@
-//! Old messages go: what nothing has happened to for a week, oldest first, and with it its idempotency key.
+//! Removes old messages.
 
 use std::time::Duration;
 
@@ -17,8 +17,8 @@ const KEEP: Duration = Duration::from_hours(7 * 24);
 /// Messages of a device removed at once when they are too old, once a minute: 720,000 a day, more than a device sends.
 const SWEEP: usize = 500;
 
-/// Removes messages that nothing has happened to for a week, oldest first. What WhatsApp does not have yet stays: it is
-/// promised.
+/// Removes messages that nothing has happened to for a week, oldest first. A message that WhatsApp does not have yet
+/// stays, because it was accepted and must still be sent.
 pub(in crate::store) fn sweep(
     outbox: &Outbox,
     txn: &mut Txn<'_>,

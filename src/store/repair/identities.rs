@@ -1,5 +1,5 @@
-//! What makes each linked device that device, in small files beside the databases: a store that is damaged or lost can be
-//! made again from them without a new QR code. What the rows mean is known to the session.
+//! What makes each linked device that device, in small files beside the databases: a store that is damaged or lost
+//! can be made again from them without a new QR code. What the rows mean is known to the session.
 
 use std::collections::BTreeSet;
 use std::fs;

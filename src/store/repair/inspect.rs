@@ -1,5 +1,5 @@
-//! Reads the files of a database without fjall, which opens a database whole or not at all, does not check all of it, and
-//! removes files that it does not know. Finds what is damaged, and shows every row that can still be read.
+//! Reads the files of a database without fjall, which opens a database whole or not at all, does not check all of it,
+//! and removes files that it does not know. Finds what is damaged, and shows every row that can still be read.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -260,8 +260,8 @@ impl<'a> Inspection<'a> {
         show: &mut dyn FnMut(Found<'_>),
     ) -> io::Result<()> {
         let folder = self.path.join("keyspaces").join(id.to_string());
-        // fjall asks the newest table first and believes it. Its own rows are not numbered in order.
-        // fjall may know the name of a segment that was dropped. Whether one is missing is seen by the outbox's own list.
+        // fjall asks the newest table first and believes it. Its own rows are not numbered in order. fjall may know
+        // the name of a segment that was dropped. Whether one is missing is seen by the outbox's own list.
         let segment = self.seen.names.get(&id).is_some_and(|name| name.starts_with("log."));
         if segment && !folder.join("current").exists() && all_tables(&folder).is_empty() {
             return Ok(());

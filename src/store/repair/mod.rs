@@ -1,5 +1,4 @@
-//! The disk's bad day: what looks for damage in the files of a store, what mends it, and what is kept beside the databases
-//! for it.
+//! Finds and mends damage in the files of a store, and keeps beside the databases what is needed for that.
 
 pub(crate) mod damage;
 pub(crate) mod file;

@@ -1,5 +1,5 @@
-//! Whatever the disk did to a store that was stopped: it opens with all it had, or says what is damaged; and repairing it
-//! keeps what can be read, invents nothing, and says what was lost.
+//! Whatever the disk did to a store that was stopped: it opens with all it had, or says what is damaged; and
+//! repairing it keeps what can be read, invents nothing, and says what was lost.
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
@@ -139,7 +139,8 @@ async fn write(store: &Store, part: u64) {
     store.cursors().park(&endpoint(), letter, &cursor()).await.unwrap();
 }
 
-/// A store with rows, messages, events in several segments, a cursor and dead letters; some in tables, some in journals.
+/// A store with rows, messages, events in several segments, a cursor and dead letters; some in tables, some in
+/// journals.
 async fn store() -> Files {
     let opened = open().await.reopen_with(|options| options.max_size = 256 * 1024).await;
     let identity = vec![(b"D".to_vec(), bytes::Bytes::from("identity"))];

@@ -1,5 +1,5 @@
-//! Stores as earlier versions wrote them, opened by this one. Each directory `format-N` was written by the first version
-//! of that format; `write_the_fixture` makes the next.
+//! Stores as earlier versions wrote them, opened by this one. Each directory `format-N` was written by the first
+//! version of that format; `write_the_fixture` makes the next.
 
 use super::*;
 use crate::model::{
