@@ -32,8 +32,8 @@ use crate::{systemd, telemetry};
 const SHUTDOWN: Duration = Duration::from_secs(20);
 /// A committer thread that did nothing for so long is stuck.
 const STUCK: Duration = Duration::from_secs(20);
-/// How long moonwa stays up after its store has failed, and says so: a disk heals in its own time, and systemd gives up on a
-/// service that ends too often.
+/// How long moonwa stays up after its store has failed, and says so: a disk heals in its own time, and systemd gives
+/// up on a service that ends too often.
 const AFTERMATH: Duration = Duration::from_mins(1);
 /// How often the loop looks whether all is well.
 const TICK: Duration = Duration::from_secs(5);

@@ -13,8 +13,8 @@ use tokio::time::sleep;
 /// After how long the next address is tried as well, when the ones before have not accepted yet (RFC 8305).
 const HEAD_START: Duration = Duration::from_millis(250);
 
-/// Connects to the first address that accepts. They are tried in their order of preference, IPv6 and IPv4 by turns: where
-/// one of the two leads nowhere, the other one is never far behind.
+/// Connects to the first address that accepts. They are tried in their order of preference, IPv6 and IPv4 by turns:
+/// where one of the two leads nowhere, the other one is never far behind.
 pub(crate) async fn dial(addresses: Vec<IpAddr>, port: u16) -> io::Result<TcpStream> {
     let mut waiting = by_turns(addresses).into_iter();
     let mut underway = FuturesUnordered::new();

@@ -1,5 +1,5 @@
-//! What tests, benchmarks and the sandbox use of the program beyond its command line, and nothing more. It is no interface
-//! for others and promises nothing.
+//! What tests, benchmarks and the sandbox use of the program beyond its command line, and nothing more. It is no
+//! interface for others and promises nothing.
 
 pub mod api {
     pub use crate::api::{Api, LoginLink};

@@ -1,6 +1,6 @@
-//! Every reader of bytes from outside, as a function that returns for any input. tests/fuzz looks for inputs that take new paths
-//! through them; tests/it/fuzz.rs feeds its corpus, and changes of it, in every run of CI. Beside not panicking, each says what else
-//! must hold.
+//! Every reader of bytes from outside, as a function that returns for any input. tests/fuzz looks for inputs that
+//! take new paths through them; tests/it/fuzz.rs feeds its corpus, and changes of it, in every run of CI. Beside not
+//! panicking, each says what else must hold.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

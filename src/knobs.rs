@@ -105,8 +105,8 @@ pub(crate) fn knobs() -> &'static Knobs {
     KNOBS.as_ref().unwrap_or(&Knobs::UNTOUCHED)
 }
 
-/// Aborts the process when `MOONWA_FAILPOINT` names this place, or names it with `:N` and this is the N-th visit: what was
-/// promised before must still be there after.
+/// Aborts the process when `MOONWA_FAILPOINT` names this place, or names it with `:N` and this is the N-th visit:
+/// what was promised before must still be there after.
 pub(crate) fn failpoint(name: &str) {
     static VISITS: AtomicU64 = AtomicU64::new(0);
     if let Some((wanted, nth)) = &knobs().failpoint

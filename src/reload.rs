@@ -210,8 +210,8 @@ impl Reloader {
         }
     }
 
-    /// Watches what a reload has read, whatever comes of it: a file may be put right byte for byte, which changes nothing, and
-    /// yet the watch has to return to what it watched before.
+    /// Watches what a reload has read, whatever comes of it: a file may be put right byte for byte, which changes
+    /// nothing, and yet the watch has to return to what it watched before.
     fn watch(&self, read: &Result<Loaded, Rejected>) {
         let Some(watcher) = &self.watcher else { return };
         match read {

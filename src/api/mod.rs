@@ -1,6 +1,7 @@
-//! The HTTP side, on hyper: the documented `/api` routes, `/v1` with its server-sent events, and the files of the admin
-//! page. `http` reads requests and writes answers, `access` says who may do what, `route` has a row for every route, and
-//! `dispatch` leads a request through them. Handlers only translate: what a request does is decided on the floors below.
+//! The HTTP side, on hyper: the documented `/api` routes, `/v1` with its server-sent events, and the files of the
+//! admin page. `http` reads requests and writes answers, `access` says who may do what, `route` has a row for every
+//! route, and `dispatch` leads a request through them. Handlers only translate: what a request does is decided on the
+//! floors below.
 
 mod access;
 mod call;

@@ -16,7 +16,8 @@ use crate::store::Store;
 use crate::task::Tasks;
 use crate::whatsapp::Fleet;
 
-/// How many event streams may be open at once: fewer than connections, so that open admin pages leave some for messages.
+/// How many event streams may be open at once: fewer than connections, so that open admin pages leave some for
+/// messages.
 const MAX_STREAMS: usize = 64;
 
 /// The parts of the gateway that requests use.
@@ -36,8 +37,8 @@ pub struct Api {
     pub reload: ReloadHandle,
     /// The path of `moonwa.toml`.
     pub file: PathBuf,
-    /// The hash of the token that the command line finds in `control.json`. A caller who can read that file counts as the
-    /// admin.
+    /// The hash of the token that the command line finds in `control.json`. A caller who can read that file counts as
+    /// the admin.
     pub operator: KeyHash,
     /// The link that logs a person in once. It is printed when the gateway is started on a terminal.
     pub link: LoginLink,

@@ -1,5 +1,6 @@
-//! How the engine reaches the network: the WebSocket on a socket of our own, and one HTTP client with timeouts and a size limit, which
-//! remembers the version of WhatsApp's web client. URLs of API callers are fetched elsewhere (`media/fetch`).
+//! How the engine reaches the network: the WebSocket on a socket of our own, and one HTTP client with timeouts and a
+//! size limit, which remembers the version of WhatsApp's web client. URLs of API callers are fetched elsewhere
+//! (`media/fetch`).
 
 use std::net::IpAddr;
 use std::sync::Arc;

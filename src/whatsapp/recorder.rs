@@ -1,9 +1,10 @@
-//! Writes down what happened outside of a message's arrival: how far sent messages got, the device's states, groups and
-//! calls. Only the recorder waits for the disk for these, so that the device's actor and WhatsApp's stream never do.
+//! Writes down what happened outside of a message's arrival: how far sent messages got, the device's states, groups
+//! and calls. Only the recorder waits for the disk for these, so that the device's actor and WhatsApp's stream never
+//! do.
 //!
-//! WhatsApp forgets a receipt once the engine has acknowledged it, and the engine does so at once. Therefore what will be
-//! acknowledged is noted as a debt, and the transport writes nothing to WhatsApp while a debt that came before is open:
-//! the acknowledgement cannot reach WhatsApp before the disk has what it is about.
+//! WhatsApp forgets a receipt once the engine has acknowledged it, and the engine does so at once. Therefore what
+//! will be acknowledged is noted as a debt, and the transport writes nothing to WhatsApp while a debt that came
+//! before is open: the acknowledgement cannot reach WhatsApp before the disk has what it is about.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -75,8 +76,8 @@ impl Notes {
     }
 }
 
-/// Something that WhatsApp told and the disk does not have yet. It ends when this is dropped, also when there is nothing
-/// to write after all.
+/// Something that WhatsApp told and the disk does not have yet. It ends when this is dropped, also when there is
+/// nothing to write after all.
 #[derive(Debug)]
 pub(crate) struct Debt {
     number: u64,
@@ -116,7 +117,8 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    /// Writes until nobody is left to send records. What cannot be written now is tried again: WhatsApp waits meanwhile.
+    /// Writes until nobody is left to send records. What cannot be written now is tried again: WhatsApp waits
+    /// meanwhile.
     pub(crate) async fn run(&mut self) {
         while let Some(first) = self.records.recv().await {
             let batch = self.gather(first);

@@ -1,7 +1,7 @@
-//! What delivery costs, as figures and ratios: `cargo bench --bench delivery`; `-- hanging` or another part of a figure's
-//! name in the code runs that one alone. `MOONWA_BENCH_BINARY` measures another build, for a comparison. The real binary,
-//! the simulated WhatsApp, real receivers; every event is synced to the disk before its POST. The simulator's own work (it
-//! encrypts as a phone does, on the same cores) is in all of them, so they are upper bounds.
+//! What delivery costs, as figures and ratios: `cargo bench --bench delivery`; `-- hanging` or another part of a
+//! figure's name in the code runs that one alone. `MOONWA_BENCH_BINARY` measures another build, for a comparison. The
+//! real binary, the simulated WhatsApp, real receivers; every event is synced to the disk before its POST. The
+//! simulator's own work (it encrypts as a phone does, on the same cores) is in all of them, so they are upper bounds.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,6 +1,6 @@
-//! Accepted sends per second, and how long a caller waits for the 202 (the message is on the disk), with 1, 10 and 100 linked
-//! devices: what one send costs must not grow with their number. Figures, not verdicts:
-//! `cargo bench --bench send`. MOONWA_BENCH_SENDS=N sends more than 800.
+//! Accepted sends per second, and how long a caller waits for the 202 (the message is on the disk), with 1, 10 and
+//! 100 linked devices: what one send costs must not grow with their number. Figures, not verdicts: `cargo bench
+//! --bench send`. MOONWA_BENCH_SENDS=N sends more than 800.
 
 #![allow(
     clippy::unwrap_used,
@@ -52,8 +52,8 @@ async fn measure(devices: usize, sends: usize) -> Result<Figures> {
                 let phone = sim.phone(&format!("6287770{n:05}1"), "Phone").await;
                 let device = format!("d{n}");
                 moonwa.link(&device, &phone).await?;
-                // The one message of the day. What is measured is not sent: encrypting it costs more than taking it, and
-                // the virtual phones would share the processor.
+                // The one message of the day. What is measured is not sent: encrypting it costs more than taking it,
+                // and the virtual phones would share the processor.
                 let id = moonwa.send_text(&device, bob.number(), "pesan pertama").await?;
                 moonwa.wait_status(&device, &id, "delivered").await;
                 anyhow::Ok(())

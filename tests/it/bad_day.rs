@@ -1,5 +1,6 @@
-//! What a disk does to the files of a stopped gateway: bits flip, tails are cut, files vanish. The real binary starts and
-//! connects without a new QR code, or says what is damaged and which command puts it right; after that command it does.
+//! What a disk does to the files of a stopped gateway: bits flip, tails are cut, files vanish. The real binary starts
+//! and connects without a new QR code, or says what is damaged and which command puts it right; after that command it
+//! does.
 
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
@@ -10,8 +11,8 @@ use moonwa_simulator::harness::{Moonwa, WebhookReceiver};
 use moonwa_simulator::{Phone, Simulator};
 use rustix::process::Signal;
 
-/// `MOONWA_BAD_DAYS`: how many bits are flipped and, by half, how many tails are cut. With it, every file is deleted and
-/// emptied too: cargo test --test it bad_day -- --nocapture, with MOONWA_BAD_DAYS=200.
+/// `MOONWA_BAD_DAYS`: how many bits are flipped and, by half, how many tails are cut. With it, every file is deleted
+/// and emptied too: cargo test --test it bad_day -- --nocapture, with MOONWA_BAD_DAYS=200.
 fn asked_days() -> Option<usize> {
     std::env::var("MOONWA_BAD_DAYS").ok()?.parse().ok()
 }

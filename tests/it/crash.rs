@@ -1,6 +1,6 @@
-//! The crash harness: a nemesis kills the gateway again and again, at random and at named fail-points, while messages come
-//! in and both receivers fail now and then. A checker then compares what WhatsApp was told (acks) with what the receivers
-//! took, in which order, and how often.
+//! The crash harness: a nemesis kills the gateway again and again, at random and at named fail-points, while messages
+//! come in and both receivers fail now and then. A checker then compares what WhatsApp was told (acks) with what the
+//! receivers took, in which order, and how often.
 //!
 //! `cargo test --test it crash::` is the short form. The long one is documented in README.md:
 //! `MOONWA_CRASH_EVENTS=10000 MOONWA_CRASH_KILLS=500 cargo test --release --test it crash:: -- --nocapture`.

@@ -1,5 +1,5 @@
-//! The corpus of tests/fuzz, and changes of it, through every reader of bytes from outside. `.ci/fuzz` looks for new paths;
-//! this keeps the known ones free of panics. MOONWA_FUZZ_INPUTS says how many changed inputs each reader gets.
+//! The corpus of tests/fuzz, and changes of it, through every reader of bytes from outside. `.ci/fuzz` looks for new
+//! paths; this keeps the known ones free of panics. MOONWA_FUZZ_INPUTS says how many changed inputs each reader gets.
 
 use std::fs;
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! The reverse proxies of README.md before a real gateway, as their blocks stand there: only names, ports and certificates are
-//! replaced. They serve TLS and a path below the root.
+//! The reverse proxies of README.md before a real gateway, as their blocks stand there: only names, ports and
+//! certificates are replaced. They serve TLS and a path below the root.
 
 use std::net::TcpListener;
 use std::path::Path;

@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 
 const HOUR: Duration = Duration::from_hours(1);
 const DEVICES: usize = 10;
-/// So many samples are taken, evenly; the first one, after a tenth of the messages, is what the others are held against.
+/// So many samples are taken, evenly; the first one, after a tenth of the messages, is what the others are held
+/// against.
 const SAMPLES: usize = 10;
 /// One in so many messages goes out, the others come in.
 const OUT: usize = 10;

@@ -20,7 +20,8 @@ pub(crate) fn is_trusted(peer: IpAddr, config: &Config) -> bool {
     config.server.trusted_proxies.iter().any(|net| net.contains(&peer.to_canonical()))
 }
 
-/// The client's address: the peer, or, behind trusted proxies, the last address in `X-Forwarded-For` that is not a proxy.
+/// The client's address: the peer, or, behind trusted proxies, the last address in `X-Forwarded-For` that is not a
+/// proxy.
 pub(crate) fn client(head: &Parts, peer: IpAddr, config: &Config) -> IpAddr {
     let mut client = peer.to_canonical();
     let hops = head.headers.get_all("x-forwarded-for").into_iter();
@@ -54,8 +55,9 @@ fn host(head: &Parts) -> Option<&str> {
     authority.get(..end)
 }
 
-/// Refuses host names that are not the admin page's own. A site that points its own name at this machine (DNS rebinding)
-/// would otherwise count as the same site as the page. Addresses cannot be redirected like that, so all are allowed.
+/// Refuses host names that are not the admin page's own. A site that points its own name at this machine (DNS
+/// rebinding) would otherwise count as the same site as the page. Addresses cannot be redirected like that, so all
+/// are allowed.
 pub(crate) fn host_allowed(head: &Parts, config: &Config) -> Result<(), Problem> {
     let host = host(head).unwrap_or_default();
     let literal = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().is_ok();
@@ -67,8 +69,8 @@ pub(crate) fn host_allowed(head: &Parts, config: &Config) -> Result<(), Problem>
     Err(Problem::new(Code::HostNotAllowed, detail))
 }
 
-/// Refuses what a browser sends on behalf of another site. This is needed wherever the browser adds the cookie by itself;
-/// it is not needed with bearer keys, which a browser never adds.
+/// Refuses what a browser sends on behalf of another site. This is needed wherever the browser adds the cookie by
+/// itself; it is not needed with bearer keys, which a browser never adds.
 pub(crate) fn same_site(head: &Parts) -> Result<(), Problem> {
     if matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS) {
         return Ok(());

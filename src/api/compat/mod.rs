@@ -1,5 +1,5 @@
-//! The `/api` routes of docs.moonwa.id. Their requests and answers must stay as documented there, byte for byte, because
-//! programs were written for them. They only translate: what is sent goes the same way as through `/v1`.
+//! The `/api` routes of docs.moonwa.id. Their requests and answers must stay as documented there, byte for byte,
+//! because programs were written for them. They only translate: what is sent goes the same way as through `/v1`.
 
 pub(crate) mod error;
 mod fields;

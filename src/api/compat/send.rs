@@ -126,8 +126,8 @@ async fn deliver(
     let done = MessageStatus::is_settled;
     let mut sent = queue::follow(&call.state, changes, first, done, patience).await?;
     if sent.status == MessageStatus::Queued {
-        // The caller will hear that it failed, so it must not be sent later. If the engine has it already, or had it before
-        // a restart, it may still go out; then nobody can say that it failed.
+        // The caller will hear that it failed, so it must not be sent later. If the engine has it already, or had it
+        // before a restart, it may still go out; then nobody can say that it failed.
         if known {
             return Err(Refusal::Unconfirmed);
         }

@@ -1,5 +1,5 @@
-//! What goes wrong, as callers see it: `application/problem+json` (RFC 9457) with a stable `code` from one table. A problem
-//! with status 5xx never says anything about the inside of moonwa; that goes to the log.
+//! What goes wrong, as callers see it: `application/problem+json` (RFC 9457) with a stable `code` from one table. A
+//! problem with status 5xx never says anything about the inside of moonwa; that goes to the log.
 
 use std::time::Duration;
 

@@ -44,7 +44,8 @@ pub(crate) fn bytes_of(
     response
 }
 
-/// A response whose body comes in pieces. An error breaks the connection off, so that no client takes a part for the whole.
+/// A response whose body comes in pieces. An error breaks the connection off, so that no client takes a part for the
+/// whole.
 pub(crate) fn stream(
     pieces: impl Stream<Item = Result<Bytes, io::Error>> + Send + 'static,
 ) -> Response {

@@ -1,5 +1,5 @@
-//! The configuration in force, what the last reload of `moonwa.toml` did, and what the next one would change. The reload
-//! itself is done on a floor above; it is asked for through a mailbox in `config`.
+//! The configuration in force, what the last reload of `moonwa.toml` did, and what the next one would change. The
+//! reload itself is done on a floor above; it is asked for through a mailbox in `config`.
 
 use std::sync::Arc;
 use std::time::Duration;

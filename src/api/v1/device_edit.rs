@@ -1,5 +1,5 @@
-//! Adding, changing and deleting devices, and making keys, by editing `moonwa.toml` as a person would. `config` edits the
-//! file and the reloader applies it; this only translates.
+//! Adding, changing and deleting devices, and making keys, by editing `moonwa.toml` as a person would. `config` edits
+//! the file and the reloader applies it; this only translates.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,8 +38,8 @@ pub(crate) async fn put(call: &mut Call) -> Answer {
     Ok(response::json(status, &shown))
 }
 
-/// `DELETE /v1/devices/{device}`: logs the device out, removes its table and forgets its credentials. The edit is rehearsed
-/// first, so that a table that cannot be removed does not cost the link to the phone.
+/// `DELETE /v1/devices/{device}`: logs the device out, removes its table and forgets its credentials. The edit is
+/// rehearsed first, so that a table that cannot be removed does not cost the link to the phone.
 pub(crate) async fn delete(call: &Call) -> Answer {
     let (name, _) = call.device()?;
     let edit_of = |expected| EditRequest { edit: Edit::Remove(name.clone()), expected };

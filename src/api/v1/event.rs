@@ -112,8 +112,8 @@ async fn tell(
             events.send(event.kind.as_str(), Some(event.seq.0), text).await?;
             after = event.seq;
         }
-        // The key that opened the stream may be gone from the new configuration. The client reconnects by itself, and its
-        // key is checked again.
+        // The key that opened the stream may be gone from the new configuration. The client reconnects by itself, and
+        // its key is checked again.
         if !Arc::ptr_eq(&config, &state.api.config.load_full()) {
             return Ok(());
         }

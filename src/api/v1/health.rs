@@ -43,8 +43,8 @@ pub(crate) fn metrics(call: &Call) -> Answer {
     Ok(response::bytes_of(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", text))
 }
 
-/// The metrics whose labels are texts about the configuration. They are not recorded like the others, because the recorder
-/// would keep the texts of every earlier configuration beside the present ones.
+/// The metrics whose labels are texts about the configuration. They are not recorded like the others, because the
+/// recorder would keep the texts of every earlier configuration beside the present ones.
 fn configuration(report: &ReloadReport) -> String {
     let info = family("moonwa_config_info", [vec![("revision", report.revision.to_string())]]);
     let rejected = report.rejected.map(|revision| vec![("revision", revision.to_string())]);

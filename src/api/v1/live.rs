@@ -233,8 +233,9 @@ impl Watcher {
         Ok(())
     }
 
-    /// After a change of the configuration, tells a browser that is logged in everything again. For a key the stream ends,
-    /// because the key may be gone from the configuration: the client reconnects by itself, and its key is checked again.
+    /// After a change of the configuration, tells a browser that is logged in everything again. For a key the stream
+    /// ends, because the key may be gone from the configuration: the client reconnects by itself, and its key is
+    /// checked again.
     async fn catch_up(&mut self, events: &Events) -> Result<(), Gone> {
         let config = self.state.api.config.load_full();
         if Arc::ptr_eq(&config, &self.config) {

@@ -10,8 +10,8 @@ use hyper::header::{
 use crate::api::call::{Answer, Call};
 use crate::api::http::response;
 
-/// `GET …/media/{message}`: decrypted while it is sent. The headers keep a browser from showing a stranger's file as a page
-/// of this site.
+/// `GET …/media/{message}`: decrypted while it is sent. The headers keep a browser from showing a stranger's file as
+/// a page of this site.
 pub(crate) async fn show(call: &Call) -> Answer {
     let message = call.message()?;
     let mut media = call.handle()?.media(&message).await?;

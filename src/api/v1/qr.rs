@@ -1,5 +1,5 @@
-//! The QR code of a device that is being linked: as a picture, as text for a terminal, or as the data in it. It is a login
-//! secret, so it is never cached, never logged, and gone when it expires.
+//! The QR code of a device that is being linked: as a picture, as text for a terminal, or as the data in it. It is a
+//! login secret, so it is never cached, never logged, and gone when it expires.
 
 use hyper::StatusCode;
 use hyper::header::{HeaderName, HeaderValue};
@@ -46,8 +46,8 @@ fn picture(code: &QrCode) -> String {
     code.render::<svg::Color<'_>>().min_dimensions(264, 264).build()
 }
 
-/// Two rows of modules in a line of text. The light modules are the drawn ones, because most terminals are dark, and few
-/// phones read a code whose light and dark are swapped.
+/// Two rows of modules in a line of text. The light modules are the drawn ones, because most terminals are dark, and
+/// few phones read a code whose light and dark are swapped.
 fn half_blocks(code: &QrCode) -> String {
     let mut text = code
         .render::<unicode::Dense1x2>()

@@ -204,8 +204,8 @@ impl Device {
         }
     }
 
-    /// The connection may lead nowhere although it looks alive, so another one is tried, but not in a hurry: it may be the
-    /// message that WhatsApp does not like.
+    /// The connection may lead nowhere although it looks alive, so another one is tried, but not in a hurry: it may
+    /// be the message that WhatsApp does not like.
     fn unacked(&mut self, again: bool) {
         if self.client().is_none() {
             return;

@@ -43,8 +43,8 @@ impl InboundDurabilityHook for Inbox {
     }
 }
 
-/// Keeps messages that did not come through the hook (channels, recoveries). Their ack does not wait for an answer, so a
-/// failure can only be logged.
+/// Keeps messages that did not come through the hook (channels, recoveries). Their ack does not wait for an answer,
+/// so a failure can only be logged.
 pub(crate) async fn keep_late(context: &Context, client: &Client, batch: &[InboundMessage]) {
     if let Err(error) = keep(context, client, batch).await {
         tracing::error!(device = %context.name, %error, "Messages could not be written.");

@@ -1,6 +1,6 @@
-//! Which message of a device goes next. A chat is a lane: its messages leave in the order they were queued, and the next
-//! one only when WhatsApp has the one before. What was written to a connection that ended is written again, under its id,
-//! to the next one. Pure: the queue on disk, the connection and the clock are the caller's.
+//! Which message of a device goes next. A chat is a lane: its messages leave in the order they were queued, and the
+//! next one only when WhatsApp has the one before. What was written to a connection that ended is written again,
+//! under its id, to the next one. Pure: the queue on disk, the connection and the clock are the caller's.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -97,8 +97,8 @@ async fn mark_read(
     }
 }
 
-/// The message as WhatsApp gets it. What cannot be made twice (an upload, a forwarded message that may be forgotten soon)
-/// is kept with the first try, so that every try sends the same.
+/// The message as WhatsApp gets it. What cannot be made twice (an upload, a forwarded message that may be forgotten
+/// soon) is kept with the first try, so that every try sends the same.
 async fn message(
     context: &Arc<Context>,
     client: &Client,

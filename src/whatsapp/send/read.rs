@@ -1,5 +1,5 @@
-//! Read receipts that somebody asked for. They wait in the send queue like messages, under an id of ours; on the wire they
-//! carry the id of the message that was read, and so does WhatsApp's ack.
+//! Read receipts that somebody asked for. They wait in the send queue like messages, under an id of ours; on the wire
+//! they carry the id of the message that was read, and so does WhatsApp's ack.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -233,8 +233,8 @@ impl ProtocolStore for SessionStore {
     }
 
     async fn take_sent_message(&self, chat: &str, message: &str) -> Result<Option<Vec<u8>>> {
-        // It stays until it expires. The engine puts back what it takes, and of two members of a group who ask at the same
-        // moment one would get nothing.
+        // It stays until it expires. The engine puts back what it takes, and of two members of a group who ask at the
+        // same moment one would get nothing.
         let row = self.get(sent(chat, message)).await?;
         Ok(row.map(|row| unstamp(&row).1.to_vec()))
     }

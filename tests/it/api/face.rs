@@ -1,5 +1,5 @@
-//! The documented `/api`, byte for byte, as programs written for docs.moonwa.id use it: every way to write a body, every
-//! answer of the contract's table.
+//! The documented `/api`, byte for byte, as programs written for docs.moonwa.id use it: every way to write a body,
+//! every answer of the contract's table.
 
 use std::pin::pin;
 use std::time::Duration;

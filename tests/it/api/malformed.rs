@@ -1,5 +1,5 @@
-//! Requests that are broken: in their frame, in their body, on purpose or by accident. Never the server's fault, never a
-//! second request that nobody sent.
+//! Requests that are broken: in their frame, in their body, on purpose or by accident. Never the server's fault,
+//! never a second request that nobody sent.
 
 use std::fmt::Write as _;
 

@@ -1,6 +1,6 @@
-//! Which files of a crate use which others, read from their tokens: every path that begins at `crate`, `super`, `self` or a
-//! module, in a `use` with all its groups or in the code, outside tests. What a module re-exports counts for the file that
-//! defines it, and `mod child;` is no use.
+//! Which files of a crate use which others, read from their tokens: every path that begins at `crate`, `super`,
+//! `self` or a module, in a `use` with all its groups or in the code, outside tests. What a module re-exports counts
+//! for the file that defines it, and `mod child;` is no use.
 
 use std::collections::{BTreeMap, BTreeSet};
 

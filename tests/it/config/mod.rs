@@ -1,5 +1,5 @@
-//! `moonwa.toml` as people write it: every good file is taken, every mistake is told in words that are kept here, and no
-//! file, however broken, does worse than that. `UPDATE_SNAPSHOTS=1` rewrites the words.
+//! `moonwa.toml` as people write it: every good file is taken, every mistake is told in words that are kept here, and
+//! no file, however broken, does worse than that. `UPDATE_SNAPSHOTS=1` rewrites the words.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

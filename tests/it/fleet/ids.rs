@@ -1,5 +1,5 @@
-//! Message ids are their senders' choice, and moonwa looks back only so far: what is found under an id, and what is said
-//! of one that is not.
+//! Message ids are their senders' choice, and moonwa looks back only so far: what is found under an id, and what is
+//! said of one that is not.
 
 use anyhow::{Context, Result};
 use moonwa::facade::model::{EventId, EventType, MessageId, UnixMillis};

@@ -1,5 +1,5 @@
-//! A fleet against the simulated WhatsApp, in one process: linking, messages both ways, states. The stories with the real
-//! binary are elsewhere; these answer in seconds.
+//! A fleet against the simulated WhatsApp, in one process: linking, messages both ways, states. The stories with the
+//! real binary are elsewhere; these answer in seconds.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -100,8 +100,8 @@ async fn no_answer_blames_the_endpoint_too() {
     }
 }
 
-/// Endpoints that answer one event with that status and take all others. It must be tried as often as the first event of
-/// `order` stands there, and then be parked with its body; the second event must arrive once.
+/// Endpoints that answer one event with that status and take all others. It must be tried as often as the first event
+/// of `order` stands there, and then be parked with its body; the second event must arrive once.
 async fn parks(rows: &[u16], class: &str, order: &[usize]) {
     let (gate, receivers) = gate(rows, |status| {
         move |hit: &Hit| if says(hit, "poison") { Answer::Status(status) } else { OK }

@@ -1,9 +1,9 @@
-//! What was accepted with 202 arrives: a nemesis strikes the connection, the server or the gateway again and again while
-//! a caller sends texts and pictures to five chats. Then the phones are asked what they have, in which order, and both
-//! webhooks what they were told.
+//! What was accepted with 202 arrives: a nemesis strikes the connection, the server or the gateway again and again
+//! while a caller sends texts and pictures to five chats. Then the phones are asked what they have, in which order,
+//! and both webhooks what they were told.
 //!
-//! `cargo test --test it outbound::` is the short form; `MOONWA_OUTBOUND_ROUNDS=30` strikes each story thirty times, with
-//! 600 sends. `MOONWA_OUTBOUND_SEED` repeats a run's choices.
+//! `cargo test --test it outbound::` is the short form; `MOONWA_OUTBOUND_ROUNDS=30` strikes each story thirty times,
+//! with 600 sends. `MOONWA_OUTBOUND_SEED` repeats a run's choices.
 
 mod caller;
 mod kinds;

@@ -20,7 +20,8 @@ pub(super) enum Trouble {
     Reset,
     /// The server takes a message and goes down.
     ServerDies,
-    /// Messages are relayed, but the connection ends without their acks; every other time the receipts are lost as well.
+    /// Messages are relayed, but the connection ends without their acks; every other time the receipts are lost as
+    /// well.
     AckLost,
     /// The gateway is killed.
     Kill,

@@ -1,5 +1,5 @@
-//! A person at a browser: real headless Chromium, driven by names a person reads. Every look waits on its condition, and
-//! whatever the browser's console says is kept for the end. It knows nothing of moonwa but its login link.
+//! A person at a browser: real headless Chromium, driven by names a person reads. Every look waits on its condition,
+//! and whatever the browser's console says is kept for the end. It knows nothing of moonwa but its login link.
 
 use std::os::unix::process::CommandExt;
 use std::process::Stdio;

@@ -1,5 +1,5 @@
-//! Every view of the page in every width, scheme and language: pictures to look at below `target/screenshots/`, and what
-//! axe-core has to say about each.
+//! Every view of the page in every width, scheme and language: pictures to look at below `target/screenshots/`, and
+//! what axe-core has to say about each.
 
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,5 @@
-//! The admin page as a person uses it: real Chromium, the real binary, the simulated WhatsApp. Run by `.ci/run`, or with
-//! `cargo test --test it page_browser:: -- --ignored` where Chromium and ChromeDriver are installed.
+//! The admin page as a person uses it: real Chromium, the real binary, the simulated WhatsApp. Run by `.ci/run`, or
+//! with `cargo test --test it page_browser:: -- --ignored` where Chromium and ChromeDriver are installed.
 
 mod browser;
 mod forms;

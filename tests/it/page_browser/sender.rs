@@ -1,4 +1,5 @@
-//! Single Send as a person uses it: every kind of message, an upload, the ticks, and what moonwa asks of a passkey's owner.
+//! Single Send as a person uses it: every kind of message, an upload, the ticks, and what moonwa asks of a passkey's
+//! owner.
 
 use anyhow::Result;
 use moonwa_simulator::Simulator;

@@ -1,5 +1,5 @@
-//! A mistake that is taken back byte for byte leaves nothing behind: whichever files were broken and put right, in whichever
-//! order, an edit of any of them is noticed afterwards as it was before.
+//! A mistake that is taken back byte for byte leaves nothing behind: whichever files were broken and put right, in
+//! whichever order, an edit of any of them is noticed afterwards as it was before.
 
 use std::fs;
 use std::path::PathBuf;

@@ -1,5 +1,5 @@
-//! The routes of messages. A message is queued here and sent by its device. It is on disk before the caller is told that
-//! it was taken.
+//! The routes of messages. A message is queued here and sent by its device. It is on disk before the caller is told
+//! that it was taken.
 
 pub(crate) mod content;
 pub(crate) mod queue;
@@ -165,8 +165,8 @@ pub(crate) async fn edit(call: &mut Call) -> Answer {
     follow_up(call, original.request.to, Content::Edit { message: original.id, text }).await
 }
 
-/// `DELETE …/messages/{message}`: deletes it for everyone. `?chat=` and `?author=` name a message of somebody else, which
-/// an admin of a group may delete.
+/// `DELETE …/messages/{message}`: deletes it for everyone. `?chat=` and `?author=` name a message of somebody else,
+/// which an admin of a group may delete.
 pub(crate) async fn revoke(call: &Call) -> Answer {
     let message = call.message()?;
     let read = |name| -> Result<Option<Jid>, Problem> {

@@ -57,8 +57,8 @@ pub(crate) fn idempotency_key(call: &Call) -> Result<Option<IdempotencyKey>, Pro
     key.map(Some).ok_or_else(wrong)
 }
 
-/// The message that was queued earlier for the same request under that key. It is the answer whatever has happened to the
-/// device since: a caller that repeats a request because it heard nothing must not be told that nothing was sent.
+/// The message that was queued earlier for the same request under that key. It is the answer whatever has happened to
+/// the device since: a caller that repeats a request because it heard nothing must not be told that nothing was sent.
 pub(crate) async fn promised(
     state: &State,
     device: &DeviceName,

@@ -38,8 +38,8 @@ impl Spooled {
         &self.path
     }
 
-    /// Names the file after the idempotency key and the content: only the same upload, sent again under the same key, is
-    /// the same request.
+    /// Names the file after the idempotency key and the content: only the same upload, sent again under the same key,
+    /// is the same request.
     pub(crate) async fn settle(
         &mut self,
         device: &DeviceName,

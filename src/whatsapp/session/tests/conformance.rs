@@ -1,7 +1,7 @@
 //! One suite over the engine's own in-memory backend and ours: what holds for one must hold for the other. Known
 //! differences, none of which the engine relies on: the in-memory one drops the newer LID of a phone number when an
-//! older LID moves away from it, keeps at most 4,096 sent messages and each of them until it is taken, and counts devices
-//! up in `create`.
+//! older LID moves away from it, keeps at most 4,096 sent messages and each of them until it is taken, and counts
+//! devices up in `create`.
 
 use std::sync::Arc;
 
