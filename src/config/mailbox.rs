@@ -112,8 +112,8 @@ impl ReloadHandle {
         (Self { requests: sender, last: reports }, ReloadMailbox { requests, last })
     }
 
-    /// Asks for a reload without waiting for it. Does nothing when the mailbox is full: the reload that waits there
-    /// has not read the file yet, and will see the change.
+    /// Asks for a reload without waiting for it. Does nothing when a request waits in the mailbox already. When that
+    /// one is a reload, it has not read the file yet and will see the change.
     pub fn nudge(&self, trigger: Trigger) {
         drop(self.requests.try_send(ReloadRequest { trigger, ask: Ask::Reload(None) }));
     }
