@@ -67,6 +67,7 @@ pub struct ReloadPlan {
 #[derive(Clone, Debug)]
 pub struct ReloadHandle {
     requests: mpsc::Sender<ReloadRequest>,
+    nudges: watch::Sender<Trigger>,
     last: watch::Receiver<Arc<ReloadReport>>,
 }
 
@@ -101,6 +102,7 @@ pub struct EditRequest {
 #[derive(Debug)]
 pub struct ReloadMailbox {
     requests: mpsc::Receiver<ReloadRequest>,
+    nudges: watch::Receiver<Trigger>,
     last: watch::Sender<Arc<ReloadReport>>,
 }
 
@@ -108,14 +110,16 @@ impl ReloadHandle {
     /// A handle and the mailbox that it writes to; `first` is the report of the start.
     pub fn new(first: ReloadReport) -> (Self, ReloadMailbox) {
         let (sender, requests) = mpsc::channel(1);
+        let (nudger, nudges) = watch::channel(first.trigger);
         let (last, reports) = watch::channel(Arc::new(first));
-        (Self { requests: sender, last: reports }, ReloadMailbox { requests, last })
+        let handle = Self { requests: sender, nudges: nudger, last: reports };
+        (handle, ReloadMailbox { requests, nudges, last })
     }
 
-    /// Asks for a reload without waiting for it. Does nothing when a request waits in the mailbox already. When that
-    /// one is a reload, it has not read the file yet and will see the change.
+    /// Asks for a reload without waiting for it. Several that come before it begins are one, and it sees all changes.
+    /// A request that waits in the mailbox does not take its place: not every request reads the file.
     pub fn nudge(&self, trigger: Trigger) {
-        drop(self.requests.try_send(ReloadRequest { trigger, ask: Ask::Reload(None) }));
+        self.nudges.send_replace(trigger);
     }
 
     /// Asks for a reload and waits for its report; `None` when moonwa is stopping.
@@ -154,7 +158,13 @@ impl ReloadHandle {
 impl ReloadMailbox {
     /// The next request; `None` when no handle is left.
     pub async fn next(&mut self) -> Option<ReloadRequest> {
-        self.requests.recv().await
+        tokio::select! {
+            request = self.requests.recv() => request,
+            Ok(()) = self.nudges.changed() => {
+                let trigger = *self.nudges.borrow_and_update();
+                Some(ReloadRequest { trigger, ask: Ask::Reload(None) })
+            }
+        }
     }
 
     /// Tells everybody how a reload went.
@@ -187,7 +197,7 @@ mod tests {
         let (handle, mut mailbox) = ReloadHandle::new(report(Trigger::Start));
         handle.nudge(Trigger::Signal);
         handle.nudge(Trigger::File);
-        assert_eq!(mailbox.next().await.unwrap().trigger, Trigger::Signal);
+        assert_eq!(mailbox.next().await.unwrap().trigger, Trigger::File);
         let asker = handle.clone();
         let (answer, ()) = tokio::join!(asker.reload(), async {
             let request = mailbox.next().await.unwrap();
@@ -199,5 +209,22 @@ mod tests {
         assert_eq!(handle.reports().borrow().trigger, Trigger::Api);
         drop(mailbox);
         assert!(handle.reload().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_nudge_counts_although_a_request_waits() {
+        let (handle, mut mailbox) = ReloadHandle::new(report(Trigger::Start));
+        let asker = handle.clone();
+        let (plan, ()) = tokio::join!(asker.plan(), async {
+            tokio::task::yield_now().await;
+            handle.nudge(Trigger::File);
+            let both = [mailbox.next().await.unwrap().ask, mailbox.next().await.unwrap().ask];
+            assert!(both.iter().any(|ask| matches!(ask, Ask::Plan(_))), "{both:?}");
+            assert!(both.iter().any(|ask| matches!(ask, Ask::Reload(None))), "{both:?}");
+        });
+        assert!(plan.is_none(), "nobody answered");
+        drop(handle);
+        drop(asker);
+        assert!(mailbox.next().await.is_none());
     }
 }
