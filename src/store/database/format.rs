@@ -24,7 +24,8 @@ pub(crate) fn is_made(path: &Path) -> bool {
     path.join(FORMAT_FILE).exists()
 }
 
-/// Refuses a database of a newer version before anything else looks at it.
+/// Refuses a database of a newer version before anything else looks at it. A file that is damaged says nothing: the row in
+/// the database says the same, and the file is written anew.
 pub(crate) fn check(path: &Path) -> Result<(), StoreError> {
     let file = path.join(FORMAT_FILE);
     match fs::read(&file) {
@@ -32,7 +33,6 @@ pub(crate) fn check(path: &Path) -> Result<(), StoreError> {
             Some(found) if found > FORMAT => {
                 Err(StoreError::Newer { path: path.to_owned(), found, reads: FORMAT })
             }
-            // The row in the database says the same.
             _ => Ok(()),
         },
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
@@ -45,25 +45,33 @@ pub(crate) fn write(path: &Path) -> Result<(), StoreError> {
     if fs::read(&file).is_ok_and(|text| parse(&text) == Some(FORMAT)) {
         return Ok(());
     }
-    replace(&file, format!("{FORMAT_LINE}{FORMAT}\n").as_bytes()).map_err(StoreError::io(&file))
+    let line = format!("{FORMAT_LINE}{FORMAT}");
+    replace(&file, format!("{line} {}\n", checksum(&line)).as_bytes())
+        .map_err(StoreError::io(&file))
 }
 
+/// The format that the file names; `None` when it is damaged, or from the time before it had a checksum.
 fn parse(text: &[u8]) -> Option<u64> {
-    std::str::from_utf8(text).ok()?.strip_prefix(FORMAT_LINE)?.trim_end().parse().ok()
+    let (line, sum) = std::str::from_utf8(text).ok()?.trim_end().rsplit_once(' ')?;
+    let number = line.strip_prefix(FORMAT_LINE)?.parse().ok()?;
+    (sum == checksum(line)).then_some(number)
+}
+
+fn checksum(text: &str) -> String {
+    format!("{:016x}", xxh3_64(text.as_bytes()))
 }
 
 /// The number of the last commit before the database was closed; `None` when it is open, or was not closed.
 pub(crate) fn closed_at(path: &Path) -> Option<u64> {
     let text = fs::read_to_string(path.join(CLOSED_FILE)).ok()?;
-    let (commit, checksum) = text.trim_end().split_once(' ')?;
-    let good = checksum == format!("{:016x}", xxh3_64(commit.as_bytes()));
-    commit.parse().ok().filter(|_| good)
+    let (commit, sum) = text.trim_end().split_once(' ')?;
+    commit.parse().ok().filter(|_| sum == checksum(commit))
 }
 
 /// Writes down how far the database was written. When this file is missing, less damage is noticed.
 pub(crate) fn close(path: &Path, commit: u64) {
     let commit = commit.to_string();
-    let text = format!("{commit} {:016x}\n", xxh3_64(commit.as_bytes()));
+    let text = format!("{commit} {}\n", checksum(&commit));
     if let Err(error) = fs::write(path.join(CLOSED_FILE), text) {
         tracing::debug!(%error, "No note of the last write could be made.");
     }

@@ -116,7 +116,8 @@ async fn a_store_of_every_earlier_format_opens_with_all_it_had() {
             store.close().await.unwrap();
             for database in ["state", "outbox"] {
                 let text = std::fs::read_to_string(dir.path().join(database).join("format"));
-                assert_eq!(text.unwrap(), format!("moonwa store format {}\n", format::FORMAT));
+                let line = format!("moonwa store format {} ", format::FORMAT);
+                assert!(text.unwrap().starts_with(&line));
             }
         }
     }

@@ -129,12 +129,32 @@ async fn a_newer_format_is_refused_before_anything_else_is_read() {
     for database in ["state", "outbox"] {
         let file = opened.dir.path().join(database).join("format");
         let known = std::fs::read(&file).unwrap();
-        std::fs::write(&file, "moonwa store format 9\n").unwrap();
+        std::fs::write(&file, format_file("moonwa store format 9")).unwrap();
         std::fs::write(opened.dir.path().join(database).join("version"), "another fjall").unwrap();
         let error = Store::open(options(opened.dir.path())).await.err().unwrap();
         assert!(matches!(error, StoreError::Newer { found: 9, reads: 2, .. }), "{error}");
         std::fs::write(file, known).unwrap();
         std::fs::write(opened.dir.path().join(database).join("version"), b"FJL\x03").unwrap();
+    }
+}
+
+fn format_file(line: &str) -> String {
+    format!("{line} {:016x}\n", xxhash_rust::xxh3::xxh3_64(line.as_bytes()))
+}
+
+#[tokio::test]
+async fn a_format_file_that_rotted_is_not_taken_for_a_newer_one() {
+    let opened = open().await;
+    opened.store.close().await.unwrap();
+    let file = opened.dir.path().join("outbox/format");
+    let good = std::fs::read(&file).unwrap();
+    for at in 0..good.len() {
+        let mut bad = good.clone();
+        bad[at] ^= 1 << (at % 8);
+        std::fs::write(&file, bad).unwrap();
+        let store = Store::open(options(opened.dir.path())).await.unwrap();
+        store.close().await.unwrap();
+        assert_eq!(std::fs::read(&file).unwrap(), good, "byte {at}");
     }
 }
 
