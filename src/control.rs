@@ -2,15 +2,14 @@
 //! store at start, readable by its own user only; whoever can read it is the operator.
 
 use std::fs;
-use std::io::Write;
 use std::net::SocketAddr;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 use crate::model::Secret;
+use crate::private;
 
 const FILE: &str = "control.json";
 
@@ -39,14 +38,7 @@ impl Control {
             token: self.token.expose().to_owned(),
         };
         let draft = directory.join(".control.json.draft");
-        let mut file = fs::OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&draft)?;
-        file.write_all(&serde_json::to_vec(&row)?)?;
-        fs::rename(draft, directory.join(FILE))
+        private::replace(&directory.join(FILE), &draft, &serde_json::to_vec(&row)?)
     }
 
     /// Finds the gateway of a configuration: in its store, or where systemd keeps the state of the packaged service.

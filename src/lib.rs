@@ -11,7 +11,7 @@
 //! F3  api | reload                         HTTP in: /api, /v1, server-sent events, the page | a change of the file
 //! F2  whatsapp | hooks | control | telemetry   side by side: they meet in the store, never each other
 //! F1  config | store                       moonwa.toml | everything durable
-//! F0  model | task | console | dial | net | knobs | systemd   words, and what everybody needs: no floor below
+//! F0  model | task | console | dial | net | private | knobs | systemd   words, and what everybody needs: no floor below
 //! ```
 //!
 //! # Rooms
@@ -62,7 +62,8 @@
 //! The API. **call**: one request being answered, by **dispatch**. **login**: a browser's, by a link or the admin token.
 //! **throttle**: guessing is slow. **compat**: the routes that docs.moonwa.id documents. **live**: events as they happen.
 //!
-//! Around it. **console**: lines on a terminal and exit codes. **dial**: to open a connection to a host. **control**: how the command line finds the gateway.
+//! Around it. **console**: lines on a terminal and exit codes. **private**: files for their owner alone.
+//! **dial**: to open a connection to a host. **control**: how the command line finds the gateway.
 //! **knobs**: switches for tests. **facade**: what tests use of the crate. **telemetry**: the log lines and the metrics.
 //! **fuzzing**: readers of bytes from outside, for tests/fuzz; **fuzz**: those of one room.
 
@@ -81,6 +82,7 @@ mod hooks;
 mod knobs;
 mod model;
 mod net;
+mod private;
 mod reload;
 mod store;
 mod systemd;

@@ -3,23 +3,23 @@
 use std::fs;
 use std::io::{ErrorKind, Write};
 use std::net::TcpListener;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use rustix::process::geteuid;
 
 use super::client;
 use crate::app;
 use crate::config::{self, Config};
 use crate::console::{Exit, complain, say};
 use crate::model::{DeviceName, KeyHash, UnixMillis};
+use crate::private;
 use crate::store::{self, Store, StoreError};
 use crate::whatsapp::{Backup, identities};
 
-/// `moonwa init`: the sample, where there is nothing yet.
-pub(super) fn init(config: Option<&Path>) -> Result<Exit> {
+/// `moonwa init`: the sample, where there is nothing yet. Its group may read it where the user's umask lets groups read.
+pub(super) fn init(config: Option<&Path>, allowed: u32) -> Result<Exit> {
     let path = config.unwrap_or(Path::new("moonwa.toml"));
     let opened = fs::OpenOptions::new().write(true).create_new(true).mode(0o640).open(path);
     let mut file = match opened {
@@ -30,6 +30,7 @@ pub(super) fn init(config: Option<&Path>) -> Result<Exit> {
         Err(error) => return Err(error).with_context(|| path.display().to_string()),
     };
     file.write_all(config::SAMPLE.as_bytes())?;
+    file.set_permissions(fs::Permissions::from_mode(0o640 & !allowed))?;
     say(&format!("Wrote {}. Look it over, then run: moonwa", path.display()));
     Ok(Exit::Clean)
 }
@@ -130,13 +131,10 @@ fn configuration(config: Option<&Path>) -> Result<Config> {
 
 /// Whether this user may open a store: what another user writes there, moonwa could not read.
 fn own(store: &Path) -> Result<()> {
-    if let Ok(directory) = fs::metadata(store)
-        && directory.uid() != geteuid().as_raw()
-    {
+    if let Ok(Some(owner)) = private::other_owner(store) {
         bail!(
-            "{} belongs to user {}: run this as that user, or moonwa cannot open its store",
-            store.display(),
-            directory.uid()
+            "{} belongs to user {owner}: run this as that user, or moonwa cannot open its store",
+            store.display()
         );
     }
     Ok(())
@@ -241,7 +239,7 @@ const BUILT_AFTER: u64 = 1_793_491_200;
 
 fn look_at_store(config: &Config, note: &mut impl FnMut(bool, String)) {
     let directory = &config.store.path;
-    if let Err(error) = fs::create_dir_all(directory) {
+    if let Err(error) = private::create_folder(directory) {
         return note(false, format!("store: {} cannot be made: {error}", directory.display()));
     }
     match sync_time(directory) {
@@ -254,6 +252,18 @@ fn look_at_store(config: &Config, note: &mut impl FnMut(bool, String)) {
         ),
         Err(error) => {
             note(false, format!("store: {} cannot be written: {error}", directory.display()));
+        }
+    }
+    match private::open_to_others(directory) {
+        Ok(open) => note(
+            open.is_empty(),
+            format!(
+                "store: {} of its files can be used by other users of this machine; a start of moonwa ends that",
+                open.len()
+            ),
+        ),
+        Err(error) => {
+            note(false, format!("store: who may use {} is unknown: {error}", directory.display()))
         }
     }
     if own(directory).is_ok() {
@@ -296,7 +306,7 @@ fn look_at_files(directory: &Path, note: &mut impl FnMut(bool, String)) {
 /// The slowest of ten small synchronous writes.
 fn sync_time(directory: &Path) -> std::io::Result<Duration> {
     let path = directory.join(".doctor");
-    let mut file = fs::File::create(&path)?;
+    let mut file = private::create(&path)?;
     let mut slowest = Duration::ZERO;
     for _round in 0..10 {
         let began = Instant::now();

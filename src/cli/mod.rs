@@ -11,6 +11,7 @@ use clap::{Parser, Subcommand};
 
 use crate::app;
 use crate::console::{Exit, complain};
+use crate::private;
 
 #[derive(Parser)]
 #[command(name = "moonwa", version, about = "A WhatsApp gateway for people who self-host.")]
@@ -103,6 +104,7 @@ enum KeyCommand {
 
 /// Reads the arguments and does what they say.
 pub fn main() -> ExitCode {
+    let allowed = private::by_default();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -114,7 +116,7 @@ pub fn main() -> ExitCode {
     let command = arguments.command.unwrap_or(Command::Run { fallback_last_good: false });
     let done = match command {
         Command::Run { fallback_last_good } => Ok(app::run(config, fallback_last_good)),
-        Command::Init => local::init(config),
+        Command::Init => local::init(config, allowed),
         Command::Check => Ok(local::check(config)),
         Command::Key(KeyCommand::New { device }) => local::new_key(&device),
         Command::Repair => local::repair(config),

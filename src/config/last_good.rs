@@ -1,14 +1,14 @@
 //! The copy of the last configuration that worked, for `--fallback-last-good`.
 
 use std::fs;
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::read::{Context, Loaded, Others, Rejected};
 use super::settings::Config;
+use crate::private;
 
 const LAST_GOOD: &str = "last-good.json";
 
@@ -29,10 +29,7 @@ pub fn keep_last_good(path: &Path, config: &Config, others: &Others) -> io::Resu
     let files = std::iter::once(path).chain(others.included.iter().map(PathBuf::as_path));
     let kept = files.map(keep).collect::<io::Result<Vec<_>>>()?;
     let draft = config.store.path.join(".last-good.draft");
-    let mut file =
-        fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
-    file.write_all(&serde_json::to_vec(&kept)?)?;
-    fs::rename(draft, config.store.path.join(LAST_GOOD))
+    private::replace(&config.store.path.join(LAST_GOOD), &draft, &serde_json::to_vec(&kept)?)
 }
 
 /// Reads the copy that `keep_last_good` made. A broken file cannot say where its store is, so the copy is looked for

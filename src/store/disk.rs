@@ -1,7 +1,6 @@
 //! Watches the free disk space, because fjall does not survive a full disk. When space runs out, new messages are
 //! refused first, and the writes that keep a session alive last; a ballast file can be removed to make room.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -10,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{FallocateFlags, fallocate, statvfs};
 
+use crate::private;
 use crate::store::StoreError;
 
 const MIB: u64 = 1024 * 1024;
@@ -80,7 +80,7 @@ impl Disk {
         if self.free_lately() < PROMISES + 2 * BALLAST || ballast.exists() {
             return;
         }
-        let made = File::create(&ballast)
+        let made = private::create(&ballast)
             .and_then(|file| Ok(fallocate(&file, FallocateFlags::empty(), 0, BALLAST)?));
         if made.is_err() {
             // Some file systems cannot reserve; the limits alone must do then. The empty file stops further tries.

@@ -37,6 +37,12 @@ pub enum StoreError {
         path = path.display()
     )]
     Newer { path: PathBuf, found: u64, reads: u64 },
+    #[error(
+        "{path} belongs to user {owner}, who could read and change it: run moonwa as that user, or give the directory to \
+         moonwa's user (chown -R)",
+        path = path.display()
+    )]
+    Foreign { path: PathBuf, owner: u32 },
     /// Devices that had credentials have none in the store any more.
     #[error("{0}")]
     Lost(String),

@@ -43,6 +43,7 @@ pub(crate) use space::{Batch, Space, SpaceTxn};
 
 use crate::knobs::failpoint;
 use crate::model::DeviceName;
+use crate::private;
 use crate::task::Tasks;
 use database::outbox::Outbox;
 use database::reader::{Databases, Readers};
@@ -248,7 +249,7 @@ fn open(
     keeps: Option<Keeps>,
 ) -> Result<(Store, Vec<Repaired>), StoreError> {
     let path = &options.path;
-    std::fs::create_dir_all(path).map_err(StoreError::io(path))?;
+    own(path)?;
     let disk = Arc::new(Disk::of(path));
     disk.make_room();
     let identities = Identities::open(path)?;
@@ -294,6 +295,26 @@ fn open(
         readers,
     }));
     Ok((store, repaired))
+}
+
+/// Makes the directory, or sees to it that it is this user's alone: whoever can copy the store is the linked devices, and
+/// whoever owns it can read it at any time.
+fn own(path: &Path) -> Result<(), StoreError> {
+    let error = || StoreError::io(path);
+    private::create_folder(path).map_err(error())?;
+    if let Some(owner) = private::other_owner(path).map_err(error())? {
+        return Err(StoreError::Foreign { path: path.to_owned(), owner });
+    }
+    let open = private::open_to_others(path).map_err(error())?;
+    if !open.is_empty() {
+        private::close_to_others(&open).map_err(error())?;
+        tracing::warn!(
+            files = open.len(), path = %path.display(),
+            "Other users of this machine could use files of the store. They cannot any more; whoever copied them can be the \
+             linked devices: if in doubt, unlink those on the phone."
+        );
+    }
+    Ok(())
 }
 
 /// A store whose identities are there, but whose database is not, has lost it.

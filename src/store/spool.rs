@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::model::UnixMillis;
+use crate::private;
 use crate::store::StoreError;
 
 /// A queued message expires after a day, so its file can be removed after two.
@@ -16,7 +17,7 @@ impl Spool {
     /// Makes the directory and removes what is too old. Only the holder of the databases' locks may call this.
     pub(super) fn open(store: &Path, now: UnixMillis) -> Result<Self, StoreError> {
         let spool = Self(store.join("spool"));
-        std::fs::create_dir_all(&spool.0).map_err(StoreError::io(&spool.0))?;
+        private::create_folder(&spool.0).map_err(StoreError::io(&spool.0))?;
         spool.sweep(now)?;
         Ok(spool)
     }

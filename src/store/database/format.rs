@@ -2,11 +2,12 @@
 //! closed. Without them a database whose journal is gone would look like a new one.
 
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::private;
 use crate::store::StoreError;
 use crate::store::repair::file::replace;
 
@@ -72,7 +73,9 @@ pub(crate) fn closed_at(path: &Path) -> Option<u64> {
 pub(crate) fn close(path: &Path, commit: u64) {
     let commit = commit.to_string();
     let text = format!("{commit} {}\n", checksum(&commit));
-    if let Err(error) = fs::write(path.join(CLOSED_FILE), text) {
+    let written = private::create(&path.join(CLOSED_FILE))
+        .and_then(|mut file| file.write_all(text.as_bytes()));
+    if let Err(error) = written {
         tracing::debug!(%error, "No note of the last write could be made.");
     }
 }

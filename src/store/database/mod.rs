@@ -19,6 +19,7 @@ use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistM
 
 use lsm_tree::Cache;
 
+use crate::private;
 use crate::store::StoreError;
 use crate::store::key::{Key, Parts};
 use crate::store::repair::damage::Damage;
@@ -56,7 +57,7 @@ pub(crate) fn keyspace(db: &Database, name: &str) -> Result<Keyspace, StoreError
 }
 
 pub(crate) fn open(path: &Path) -> Result<Database, StoreError> {
-    std::fs::create_dir_all(path).map_err(StoreError::io(path))?;
+    private::create_folder(path).map_err(StoreError::io(path))?;
     format::check(path)?;
     let mut config = Database::builder(path)
         .worker_threads(1)

@@ -4,7 +4,6 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,6 +14,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
 use crate::model::DeviceName;
+use crate::private;
 use crate::store::StoreError;
 use crate::store::repair::file::{replace, sync_folder};
 
@@ -40,8 +40,7 @@ struct Content {
 impl Identities {
     pub(crate) fn open(store: &Path) -> Result<Self, StoreError> {
         let folder = store.join("identities");
-        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder);
-        made.map_err(StoreError::io(&folder))?;
+        private::create_folder(&folder).map_err(StoreError::io(&folder))?;
         Ok(Self { folder, changed: Arc::default(), changes: watch::Sender::new(()) })
     }
 

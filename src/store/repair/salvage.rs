@@ -7,6 +7,7 @@ use std::io::{self, Read, Seek};
 use std::path::Path;
 use std::time::Duration;
 
+use crate::private;
 use crate::store::StoreError;
 use crate::store::database::format;
 use crate::store::repair::damage::Damage;
@@ -94,7 +95,7 @@ fn mend(path: &Path, journal: &Path) -> Result<Option<Damage>, StoreError> {
     // The name contains the place of the tear, so that a second attempt does not overwrite the first copy.
     let copy = journal.with_extension(format!("jnl.torn-{}", tear.at));
     let cut = || -> io::Result<()> {
-        std::fs::copy(journal, &copy)?;
+        io::copy(&mut File::open(journal)?, &mut private::create(&copy)?)?;
         let file = OpenOptions::new().write(true).open(journal)?;
         file.set_len(tear.at)?;
         file.sync_all()

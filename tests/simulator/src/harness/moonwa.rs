@@ -58,6 +58,11 @@ impl MoonwaBuilder {
         self
     }
 
+    /// Its directory, before anything is in it.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
     /// An environment variable.
     #[must_use]
     pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {
@@ -382,9 +387,11 @@ fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
 
 fn spawn(binary: &Path, dir: &Path, env: &[(String, String)], notify: &Path) -> Result<Child> {
     let log = std::fs::OpenOptions::new().create(true).append(true).open(dir.join("log"))?;
-    let mut command = Command::new(binary);
+    // Under the most open umask there is: what moonwa writes must be for its owner alone even so.
+    let mut command = Command::new("/bin/sh");
     command
-        .arg("run")
+        .args(["-c", "umask 000; exec \"$0\" run"])
+        .arg(binary)
         .current_dir(dir)
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)

@@ -1,0 +1,3 @@
+//! Closed by default: what others on the machine or on the line cannot take, even while they try.
+
+mod files;
