@@ -164,15 +164,15 @@ async fn gateway(
         file: path,
         operator: KeyHash::of(operator.token.expose()),
         link,
-        metrics: Some(metrics),
+        metrics: Some(metrics.clone()),
     };
     tasks.spawn("http", api.serve(listener));
     tasks.spawn("reload", reloader.run(tasks.stop().clone()));
 
     systemd::ready(address, &summary(&fleet));
     info!(%address, "moonwa is ready.");
-    let outcome =
-        run_until_told(signals, &store, &fleet, address, || reload.nudge(Trigger::Signal)).await;
+    let (reload, upkeep) = (|| reload.nudge(Trigger::Signal), || metrics.run_upkeep());
+    let outcome = run_until_told(signals, &store, &fleet, address, reload, upkeep).await;
 
     systemd::stopping();
     info!("moonwa stops.");
@@ -208,6 +208,7 @@ async fn run_until_told(
     fleet: &Fleet,
     address: SocketAddr,
     reload: impl Fn(),
+    upkeep: impl Fn(),
 ) -> Result<()> {
     let mut failed: Option<(StoreError, Instant)> = None;
     let mut statuses = fleet.statuses();
@@ -230,8 +231,12 @@ async fn run_until_told(
                 let failure = failed.map_or(StoreError::Closed, |(failure, _)| failure);
                 return Err(failure).context("the store has failed; a restart opens it anew");
             }
-            // The watchdog means something: the runtime ticks, and both writers do.
-            _ = tick.tick() => if failed.is_some() || store.is_alive(STUCK) { systemd::watchdog() } else { error!("The store's writers are stuck.") },
+            _ = tick.tick() => {
+                // Else what histograms are told would be kept until somebody asks for the metrics.
+                upkeep();
+                // The watchdog means something: the runtime ticks, and both writers do.
+                if failed.is_some() || store.is_alive(STUCK) { systemd::watchdog() } else { error!("The store's writers are stuck.") }
+            }
             Ok(()) = statuses.changed(), if failed.is_none() => systemd::status(&format!("listening on {address}; {}", summary(fleet))),
         }
     }

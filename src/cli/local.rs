@@ -263,7 +263,7 @@ fn look_at_store(config: &Config, note: &mut impl FnMut(bool, String)) {
             ),
         ),
         Err(error) => {
-            note(false, format!("store: who may use {} is unknown: {error}", directory.display()))
+            note(false, format!("store: who may use {} is unknown: {error}", directory.display()));
         }
     }
     if own(directory).is_ok() {

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use moonwa_simulator::harness::{Moonwa, MoonwaBuilder, WebhookReceiver, eventually_within};
 use moonwa_simulator::{File, Simulator};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 fn gateway(sim: &Simulator) -> MoonwaBuilder {
     Moonwa::builder(env!("CARGO_BIN_EXE_moonwa")).whatsapp(&sim.ws_url())
@@ -52,6 +54,59 @@ async fn memory_and_start() -> Result<()> {
     moonwa.stop().await?;
     Ok(())
 }
+
+/// So many answers of `/healthz`, over eight connections.
+async fn ask_healthz(moonwa: &Moonwa, times: usize) -> Result<()> {
+    const ASKERS: usize = 8;
+    const AT_ONCE: usize = 50;
+    let asker = async |address| {
+        let mut stream = TcpStream::connect(address).await?;
+        let questions = "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n".repeat(AT_ONCE);
+        let mut buffer = vec![0; 64 * 1024];
+        for _round in 0..times / ASKERS / AT_ONCE {
+            stream.write_all(questions.as_bytes()).await?;
+            let mut answered = Vec::new();
+            // Every answer has one status line.
+            while answered.windows(12).filter(|some| *some == b"HTTP/1.1 200").count() < AT_ONCE
+                || !answered.ends_with(b"}")
+            {
+                let read = stream.read(&mut buffer).await?;
+                anyhow::ensure!(read > 0, "the connection was closed");
+                answered.extend(&buffer[..read]);
+            }
+        }
+        anyhow::Ok(())
+    };
+    let address = moonwa.address();
+    futures_util::future::try_join_all((0..ASKERS).map(|_| asker(address))).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a million requests; run by hand"]
+async fn a_million_requests_that_nobody_scrapes_leave_the_memory_flat() -> Result<()> {
+    let moonwa = Moonwa::builder(env!("CARGO_BIN_EXE_moonwa")).device("toko", &[]).start().await?;
+    // Whatever is made once is made: code is read from the file, and the allocator has what five seconds of this need.
+    ask_healthz(&moonwa, 200_000).await?;
+    let start = calm(&moonwa)?;
+    let began = Instant::now();
+    for _part in 0..10 {
+        ask_healthz(&moonwa, 100_000).await?;
+        println!(
+            "RSS {:.2} MB ({:.2} of it anonymous) after {:?}",
+            megabytes(&moonwa, "VmRSS")?,
+            megabytes(&moonwa, "RssAnon")?,
+            began.elapsed()
+        );
+    }
+    // What the last tick has not seen yet is no growth.
+    let flat = || async { megabytes(&moonwa, "VmRSS").unwrap_or(f64::MAX) - start };
+    let grown = eventually_within(Duration::from_secs(30), "flat memory", flat, |g| *g < 1.0).await;
+    println!("RSS {start:.2} MB at the start, {grown:+.2} MB after 1,000,000 requests");
+    moonwa.stop().await?;
+    Ok(())
+}
+
 /// Forgets the highest RSS so far, and says what it is now.
 fn calm(moonwa: &Moonwa) -> Result<f64> {
     std::fs::write(format!("/proc/{}/clear_refs", moonwa.pid()), "5")?;
