@@ -9,9 +9,9 @@ pub mod config {
     pub use crate::config::{
         AdminConfig, Compat, Config, Context, DeviceConfig, DeviceEdit, Durability, Edit,
         EditError, EndpointConfig, EndpointEdit, EventFilter, Format, KeyConfig, Loaded, LogConfig,
-        MediaConfig, Notice, Others, OutboxConfig, Pace, Rejected, ReloadHandle, ReloadMailbox,
-        ReloadOutcome, ReloadReport, Repair, Revision, SAMPLE, Scope, ServerConfig, Start,
-        StoreConfig, Trigger, Watcher, keep_last_good, last_good,
+        MediaConfig, Notice, Others, OutboxConfig, Pace, Presence, Rejected, ReloadHandle,
+        ReloadMailbox, ReloadOutcome, ReloadReport, Repair, Revision, SAMPLE, Scope, ServerConfig,
+        Start, StoreConfig, Trigger, Watcher, keep_last_good, last_good,
     };
 }
 

@@ -270,6 +270,7 @@ fn device_keys(old: &DeviceConfig, new: &DeviceConfig) -> Vec<&'static str> {
         keys: "keys",
         country_code: "country_code",
         pace: "pace",
+        presence: "presence",
     } ignoring webhooks)
 }
 
@@ -303,7 +304,7 @@ mod tests {
     use super::*;
     use crate::config::Context;
     use crate::config::settings::{
-        Compat, Durability, EventFilter, Format, KeyConfig, Pace, Repair, Scope, Start,
+        Compat, Durability, EventFilter, Format, KeyConfig, Pace, Presence, Repair, Scope, Start,
     };
     use crate::model::{EventType, KeyHash, Secret};
 
@@ -504,13 +505,16 @@ mod tests {
             placed.collect()
         });
         let label = of(["one".to_owned(), "two".to_owned()]);
-        (label, any::<bool>(), vec(key, 0..2), maybe("62".to_owned()), pace, webhooks).prop_map(
-            |(label, enabled, keys, country_code, pace, webhooks)| DeviceConfig {
+        let presence = of([Presence::Unavailable, Presence::Available]);
+        let keys = vec(key, 0..2);
+        (label, any::<bool>(), keys, maybe("62".to_owned()), pace, presence, webhooks).prop_map(
+            |(label, enabled, keys, country_code, pace, presence, webhooks)| DeviceConfig {
                 label,
                 enabled,
                 keys,
                 country_code,
                 pace,
+                presence,
                 webhooks,
             },
         )
@@ -566,7 +570,7 @@ mod tests {
                 c.media.allow_nets.push("10.0.0.0/8".parse().unwrap());
             }),
         ];
-        let device: [(&str, Change); 15] = [
+        let device: [(&str, Change); 16] = [
             ("~ device a: label (stays connected)", |c| the_device(c).label.push('!')),
             ("~ device a: enabled", |c| the_device(c).enabled = false),
             ("~ device a: keys (stays connected)", |c| the_device(c).keys.clear()),
@@ -575,6 +579,9 @@ mod tests {
             }),
             ("~ device a: pace (stays connected)", |c| {
                 the_device(c).pace = Some(Pace { count: 1, per: Duration::from_secs(1) });
+            }),
+            ("~ device a: presence (stays connected)", |c| {
+                the_device(c).presence = Presence::Available;
             }),
             ("~ webhook a https://a.example: order", |c| the_webhook(c).n += 1),
             ("~ webhook a https://a.example: secret", |c| {

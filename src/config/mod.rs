@@ -28,8 +28,8 @@ pub(crate) use problem::Problem;
 pub use read::{Context, Loaded, Others, Rejected, Revision};
 pub use settings::{
     AdminConfig, Compat, Config, DeviceConfig, Durability, EndpointConfig, EventFilter, Format,
-    KeyConfig, LogConfig, MediaConfig, OutboxConfig, Pace, Repair, Scope, ServerConfig, Start,
-    StoreConfig,
+    KeyConfig, LogConfig, MediaConfig, OutboxConfig, Pace, Presence, Repair, Scope, ServerConfig,
+    Start, StoreConfig,
 };
 pub use watch::{Notice, Watcher};
 

@@ -152,6 +152,8 @@ pub struct DeviceConfig {
     pub country_code: Option<String>,
     /// How fast messages may go out; absent when there is no limit.
     pub pace: Option<Pace>,
+    /// What WhatsApp is told about whether somebody is there.
+    pub presence: Presence,
     /// Webhooks, in the file's order.
     pub webhooks: Vec<EndpointConfig>,
 }
@@ -189,6 +191,16 @@ pub enum Scope {
     Read,
     /// Link, stop and change the device.
     Admin,
+}
+
+/// What WhatsApp is told about whether somebody is there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Presence {
+    /// Nobody: the owner's phone goes on notifying.
+    #[default]
+    Unavailable,
+    /// Somebody: contacts see "online", and the owner's phone keeps silent.
+    Available,
 }
 
 /// At most `count` messages in each `per`.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::device::notice::Notice;
 use super::device::status::StatusCell;
@@ -12,6 +12,7 @@ use super::recorder::{Notes, Record, resolved};
 use super::send::claim::Claims;
 use super::send::read::Written;
 use super::session::SessionStore;
+use crate::config::Presence;
 use crate::model::DeviceName;
 use crate::store::Store;
 use crate::task::Tasks;
@@ -28,6 +29,8 @@ pub(crate) struct Context {
     pub(crate) claims: Claims,
     pub(crate) read_receipts: Written,
     pub(crate) status: StatusCell,
+    /// What WhatsApp is told about whether somebody is there.
+    pub(crate) presence: watch::Sender<Presence>,
     pub(crate) notes: Notes,
     pub(crate) notices: mpsc::UnboundedSender<(u64, Notice)>,
 }

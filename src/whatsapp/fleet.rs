@@ -104,6 +104,9 @@ impl Fleet {
                     handle.pace.send_if_modified(|pace| {
                         std::mem::replace(pace, config.pace) != config.pace
                     });
+                    handle.context.presence.send_if_modified(|presence| {
+                        std::mem::replace(presence, config.presence) != config.presence
+                    });
                 }
                 None => waking.push(self.begin(name, config)),
             }
@@ -199,6 +202,7 @@ impl Fleet {
             claims: Claims::default(),
             read_receipts: Written::default(),
             status,
+            presence: watch::Sender::new(config.presence),
             notes,
             notices,
         });

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use moonwa::facade::config::{DeviceConfig, EndpointConfig};
+use moonwa::facade::config::{DeviceConfig, EndpointConfig, Presence};
 use moonwa::facade::hooks::Webhooks;
 use moonwa::facade::model::{DeviceName, EventId, EventType, UnixMillis};
 use moonwa::facade::store::{NewEvent, Store, StoreOptions};
@@ -131,6 +131,7 @@ async fn four_hundred_hang() -> Result<()> {
             keys: Vec::new(),
             country_code: None,
             pace: None,
+            presence: Presence::default(),
             webhooks,
         };
         hooks.reconcile(&BTreeMap::from([(device.clone(), config)])).await?;

@@ -156,11 +156,13 @@ fn keys_are_set_changed_and_removed() {
         api_key: Some(KeyHash::of("x")),
         country_code: Some("62".to_owned()),
         pace: Some("20/min".to_owned()),
+        presence: Some("available".to_owned()),
         webhooks: None,
     };
     let expected = format!(
         "-label = 'Toko'   # shown on the page\n+label = \"Toko Budi\"   # shown on the page\n\
-         +enabled = false\n+api_key = \"{}\"\n+country_code = \"62\"\n+pace = \"20/min\"\n",
+         +enabled = false\n+api_key = \"{}\"\n+country_code = \"62\"\n+pace = \"20/min\"\n\
+         +presence = \"available\"\n",
         KeyHash::of("x")
     );
     assert_eq!(diff(FILE, &put("toko", set)), expected);

@@ -39,3 +39,4 @@ mod reload;
 mod reload_watch;
 mod soak;
 mod storage_faults;
+mod wire;

@@ -209,7 +209,8 @@ pub(crate) mod tests {
 
     use super::*;
     use crate::config::{
-        AdminConfig, DeviceConfig, LogConfig, MediaConfig, OutboxConfig, ServerConfig, StoreConfig,
+        AdminConfig, DeviceConfig, LogConfig, MediaConfig, OutboxConfig, Presence, ServerConfig,
+        StoreConfig,
     };
 
     /// A configuration with the devices `toko` (keys `full`, `send`) and `gudang` (key `other`).
@@ -225,6 +226,7 @@ pub(crate) mod tests {
             keys,
             country_code: Some("62".into()),
             pace: None,
+            presence: Presence::default(),
             webhooks: Vec::new(),
         };
         let toko = device(

@@ -27,6 +27,7 @@ pub struct DeviceEdit {
     pub api_key: Option<KeyHash>,
     pub country_code: Option<String>,
     pub pace: Option<String>,
+    pub presence: Option<String>,
     /// The whole list of webhooks, in its new order.
     pub webhooks: Option<Vec<EndpointEdit>>,
 }
@@ -39,6 +40,7 @@ impl DeviceEdit {
             ("api_key", self.api_key.map(|hash| Some(hash.to_string().into()))),
             ("country_code", self.country_code.as_deref().map(text)),
             ("pace", self.pace.as_deref().map(text)),
+            ("presence", self.presence.as_deref().map(text)),
         ];
         changes.into_iter().filter_map(|(key, change)| Some((key, change?))).collect()
     }

@@ -8,8 +8,8 @@ use super::raw::{Node, Section};
 use super::secret::Secrets;
 use super::{endpoint, value};
 use crate::config::settings::{
-    AdminConfig, Config, DeviceConfig, KeyConfig, LogConfig, MediaConfig, OutboxConfig, Scope,
-    ServerConfig, StoreConfig,
+    AdminConfig, Config, DeviceConfig, KeyConfig, LogConfig, MediaConfig, OutboxConfig, Presence,
+    Scope, ServerConfig, StoreConfig,
 };
 use crate::model::{DeviceName, KeyHash};
 
@@ -204,6 +204,8 @@ impl Reader<'_, '_> {
             country_code: table
                 .or("country_code", None, |node| node.parse(value::country_code).map(Some)),
             pace: table.or("pace", None, |node| node.parse(value::pace).map(Some)),
+            presence: table
+                .or("presence", Presence::default(), |node| node.word(&value::PRESENCES)),
             webhooks: table
                 .or("webhooks", Vec::new(), |node| endpoint::webhooks(self.secrets, node)),
         };

@@ -9,7 +9,7 @@ use hyper::header::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 use tracing::Level;
 
-use crate::config::settings::{Compat, Durability, Format, Pace, Repair, Scope, Start};
+use crate::config::settings::{Compat, Durability, Format, Pace, Presence, Repair, Scope, Start};
 
 /// The value, or what is wrong and what to write instead.
 pub(crate) type Reading<T> = Result<T, (String, String)>;
@@ -27,6 +27,8 @@ pub(crate) const REPAIRS: [(&str, Repair); 2] =
     [("manual", Repair::Manual), ("auto", Repair::Auto)];
 pub(crate) const SCOPES: [(&str, Scope); 3] =
     [("send", Scope::Send), ("read", Scope::Read), ("admin", Scope::Admin)];
+pub(crate) const PRESENCES: [(&str, Presence); 2] =
+    [("unavailable", Presence::Unavailable), ("available", Presence::Available)];
 pub(crate) const FORMATS: [(&str, Format); 2] =
     [("standard", Format::Standard), ("moonwa", Format::Moonwa)];
 pub(crate) const COMPATS: [(&str, Compat); 2] = [("waha", Compat::Waha), ("gowa", Compat::Gowa)];

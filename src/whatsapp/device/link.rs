@@ -14,6 +14,7 @@ use wa_rs::waproto::whatsapp::device_props::PlatformType;
 
 use super::notice::{Ending, Notice};
 use super::observe::{Observer, interest};
+use super::presence;
 use crate::whatsapp::context::Context;
 use crate::whatsapp::receive::hook::Inbox;
 use crate::whatsapp::session::SessionStore;
@@ -136,6 +137,7 @@ impl Running {
         let over = tokio::select! {
             () = &mut engine => true,
             () = self.stop.cancelled() => false,
+            never = presence::keep(&context, &client) => match never {},
         };
         let stats = client.stats();
         self.ending = Ending {

@@ -7,6 +7,7 @@ mod link;
 pub(crate) mod notice;
 mod obey;
 mod observe;
+mod presence;
 mod probe;
 mod react;
 pub(crate) mod status;

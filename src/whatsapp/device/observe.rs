@@ -117,13 +117,10 @@ impl Observer {
         let ids = receipt.message_ids.iter().filter_map(|id| MessageId::parse(id)).collect();
         self.owe(Record::Advance { ids, status });
     }
-}
 
-impl EventHandler for Observer {
-    fn handle_event(&self, event: Arc<Event>) {
-        match &*event {
-            Event::Connected(_) => self.tell(Notice::Ready),
-            Event::SelfPushNameUpdated(_) => self.tell(Notice::Named),
+    /// What happens while a phone is asked to know the device.
+    fn linking(&self, event: &Event) {
+        match event {
             Event::PairSuccess(_) => self.keep_credentials(),
             Event::PairError(error) => {
                 tracing::warn!(device = %self.context.name, error = %error.error, "The link was refused.");
@@ -150,6 +147,29 @@ impl EventHandler for Observer {
                 tracing::warn!(device = %self.context.name, error = %error.error, "The passkey step failed.");
                 self.tell(Notice::PairFailed);
             }
+            _ => {}
+        }
+    }
+}
+
+impl EventHandler for Observer {
+    fn handle_event(&self, event: Arc<Event>) {
+        match &*event {
+            Event::Connected(_) => {
+                // The engine has said "available" before it tells us.
+                self.context.presence.send_modify(|_same| ());
+                self.tell(Notice::Ready);
+            }
+            Event::SelfPushNameUpdated(_) => self.tell(Notice::Named),
+            Event::PairSuccess(_)
+            | Event::PairError(_)
+            | Event::QrScannedWithoutMultidevice(_)
+            | Event::PairingQrCode(_)
+            | Event::PairingCode(_)
+            | Event::PairingQrCodesExhausted(_)
+            | Event::PairPasskeyRequest(_)
+            | Event::PairPasskeyConfirmation(_)
+            | Event::PairPasskeyError(_) => self.linking(&event),
             Event::LoggedOut(out) => {
                 self.tell(Notice::LoggedOut(u16::try_from(out.reason.code()).unwrap_or(0)));
             }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use moonwa::facade::config::DeviceConfig;
+use moonwa::facade::config::{DeviceConfig, Presence};
 use moonwa::facade::model::{
     Content, DeviceName, DeviceState, EventType, IdempotencyKey, Linking, MessageId, MessageStatus,
     Recipient, SendRequest, SentMessage, UnixMillis,
@@ -39,6 +39,7 @@ pub(crate) fn config() -> DeviceConfig {
         keys: Vec::new(),
         country_code: None,
         pace: None,
+        presence: Presence::default(),
         webhooks: Vec::new(),
     }
 }

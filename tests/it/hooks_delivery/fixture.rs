@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use moonwa::facade::config::{DeviceConfig, EndpointConfig};
+use moonwa::facade::config::{DeviceConfig, EndpointConfig, Presence};
 use moonwa::facade::hooks::{EndpointReport, Webhooks};
 use moonwa::facade::model::{
     DeviceName, Event, EventData, EventId, EventType, MessageData, Person, SentMessage, UnixMillis,
@@ -67,6 +67,7 @@ impl Gate {
             keys: Vec::new(),
             country_code: None,
             pace: None,
+            presence: Presence::default(),
             webhooks: webhooks.collect(),
         };
         self.hooks.reconcile(&BTreeMap::from([(device(), config)])).await.unwrap();

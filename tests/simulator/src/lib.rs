@@ -22,6 +22,7 @@ mod noise;
 mod pairing;
 mod person;
 mod phone;
+mod presence;
 mod receipts;
 mod route;
 mod util;

@@ -12,6 +12,7 @@ use waproto::whatsapp::ClientPayload;
 use crate::fault::Fault;
 use crate::journal::Direction;
 use crate::pairing::Registration;
+use crate::presence::PRESENCE;
 use crate::util::{attr, bytes, children, empty, now, text};
 use crate::world::{Address, Conn, End, Out, World};
 
@@ -215,6 +216,9 @@ impl World {
             }
             "ib" => self.client_ib(conn, who, node),
             "presence" => {
+                if let Some(kind) = attr(node, "type") {
+                    self.journal.note(conn, Some(who.clone()), PRESENCE, kind);
+                }
                 if let Some(name) = attr(node, "name") {
                     self.journal.note(conn, Some(who.clone()), "push name", name);
                 }

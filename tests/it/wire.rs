@@ -1,0 +1,52 @@
+//! What WhatsApp, the phone's owner and the contacts notice of a gateway: the real binary, judged by what was on the wire.
+
+use anyhow::Result;
+use moonwa_simulator::Simulator;
+use moonwa_simulator::harness::{Moonwa, MoonwaBuilder};
+use serde_json::{Value, json};
+
+fn gateway(sim: &Simulator) -> MoonwaBuilder {
+    Moonwa::builder(env!("CARGO_BIN_EXE_moonwa")).whatsapp(&sim.ws_url())
+}
+
+#[tokio::test]
+async fn the_phone_goes_on_ringing() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let ann = sim.phone("628111000901", "Ann").await;
+    let moonwa = gateway(&sim).device("toko", &[]).start().await?;
+
+    moonwa.link("toko", &ann).await?;
+    ann.expect_presence(0, "unavailable").await?;
+
+    let (before, since) = (ann.presences().len(), sim.cursor());
+    moonwa.admin().post("/v1/devices/toko/reconnect", &Value::Null).await?.expect(202);
+    ann.expect_login(since).await?;
+    moonwa.wait_state("toko", "connected").await;
+    ann.expect_presence(before + 1, "unavailable").await?;
+
+    let before = ann.presences().len();
+    ann.rename("Ann of the shop")?;
+    ann.expect_presence(before + 1, "unavailable").await?;
+
+    // Whoever wants it otherwise says so in the file, and is heard at once.
+    let change = json!({ "presence": "available" });
+    let before = ann.presences().len();
+    moonwa.admin().put("/v1/devices/toko", None, &change).await?.expect(200);
+    ann.expect_presence(before, "available").await?;
+    let (before, since) = (ann.presences().len(), sim.cursor());
+    moonwa.admin().post("/v1/devices/toko/reconnect", &Value::Null).await?.expect(202);
+    ann.expect_login(since).await?;
+    ann.expect_presence(before, "available").await?;
+    let before = ann.presences().len();
+    moonwa.edit_config(|text| {
+        text.replace("presence = \"available\"", "presence = \"unavailable\"")
+    })?;
+    ann.expect_presence(before, "unavailable").await?;
+    let read = |entry: &moonwa_simulator::Entry| {
+        entry.is_in("receipt") && entry.attr("type").as_deref() == Some("read")
+    };
+    assert!(!sim.journal().iter().any(read), "nothing was read");
+    sim.assert_no_violations();
+    moonwa.stop().await?;
+    Ok(())
+}

@@ -1,0 +1,64 @@
+//! Whether anybody is there: what the companions of an account said about it, and the change of the account's own name
+//! after which clients say it again.
+
+use anyhow::{Context as _, Result, bail};
+use wacore_binary::Server;
+use wacore_binary::builder::NodeBuilder;
+
+use crate::Phone;
+use crate::util::now;
+use crate::world::{Address, World};
+
+/// The journal's note of a presence.
+pub(crate) const PRESENCE: &str = "presence said";
+
+impl World {
+    fn presences(&self, pn: &str) -> Vec<String> {
+        let said = self.journal.entries.iter().filter(|entry| {
+            entry.tag == PRESENCE && entry.device.as_ref().is_some_and(|who| who.pn == pn)
+        });
+        said.map(|entry| entry.text.clone()).collect()
+    }
+
+    fn rename_account(&mut self, pn: &str, name: &str) -> Result<()> {
+        let account = self.accounts.get_mut(pn).context("no such account")?;
+        name.clone_into(&mut account.name);
+        let own = account.jid(Server::Pn);
+        for device in account.devices.keys().copied().collect::<Vec<_>>() {
+            let node = NodeBuilder::new("notification")
+                .attr("from", own.clone())
+                .attr("type", "account_sync")
+                .attr("pushname", name)
+                .attr("id", self.id())
+                .attr("t", now())
+                .build();
+            self.deliver(&Address::new(pn, device), node);
+        }
+        self.touch();
+        Ok(())
+    }
+}
+
+impl Phone {
+    /// Changes the account's own name, as people do on the phone; its companions are told.
+    pub fn rename(&self, name: &str) -> Result<()> {
+        self.sim.world().rename_account(self.number(), name)
+    }
+
+    /// What the account's companions said about whether somebody is there, oldest first.
+    pub fn presences(&self) -> Vec<String> {
+        self.sim.world().presences(self.number())
+    }
+
+    /// Waits until its companions have said something more than `before` times, and this last.
+    pub async fn expect_presence(&self, before: usize, last: &str) -> Result<()> {
+        let said = |world: &World| {
+            let said = world.presences(self.number());
+            (said.len() > before && said.last().is_some_and(|kind| kind == last)).then_some(())
+        };
+        if self.sim.wait(said).await.is_some() {
+            return Ok(());
+        }
+        bail!("{} is not {last}: {:?}", self.number(), self.presences())
+    }
+}
