@@ -7,11 +7,11 @@ pub mod api {
 
 pub mod config {
     pub use crate::config::{
-        AdminConfig, Compat, Config, Context, DeviceConfig, DeviceEdit, Durability, Edit,
+        AdminConfig, Browser, Compat, Config, Context, DeviceConfig, DeviceEdit, Durability, Edit,
         EditError, EndpointConfig, EndpointEdit, EventFilter, Format, KeyConfig, Loaded, LogConfig,
         MediaConfig, Notice, Others, OutboxConfig, Pace, Presence, Rejected, ReloadHandle,
         ReloadMailbox, ReloadOutcome, ReloadReport, Repair, Revision, SAMPLE, Scope, ServerConfig,
-        Start, StoreConfig, Trigger, Watcher, keep_last_good, last_good,
+        ShownAs, Start, StoreConfig, System, Trigger, Watcher, keep_last_good, last_good,
     };
 }
 

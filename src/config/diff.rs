@@ -271,6 +271,7 @@ fn device_keys(old: &DeviceConfig, new: &DeviceConfig) -> Vec<&'static str> {
         country_code: "country_code",
         pace: "pace",
         presence: "presence",
+        shown_as: "shown_as",
     } ignoring webhooks)
 }
 
@@ -304,7 +305,8 @@ mod tests {
     use super::*;
     use crate::config::Context;
     use crate::config::settings::{
-        Compat, Durability, EventFilter, Format, KeyConfig, Pace, Presence, Repair, Scope, Start,
+        Browser, Compat, Durability, EventFilter, Format, KeyConfig, Pace, Presence, Repair, Scope,
+        ShownAs, Start, System,
     };
     use crate::model::{EventType, KeyHash, Secret};
 
@@ -506,18 +508,20 @@ mod tests {
         });
         let label = of(["one".to_owned(), "two".to_owned()]);
         let presence = of([Presence::Unavailable, Presence::Available]);
-        let keys = vec(key, 0..2);
-        (label, any::<bool>(), keys, maybe("62".to_owned()), pace, presence, webhooks).prop_map(
-            |(label, enabled, keys, country_code, pace, presence, webhooks)| DeviceConfig {
-                label,
+        let safari = ShownAs { browser: Browser::Safari, system: System::MacOs };
+        let shown_as = of([ShownAs::default(), safari]);
+        let said = (presence, shown_as);
+        (label, any::<bool>(), vec(key, 0..2), maybe("62".to_owned()), pace, said, webhooks)
+            .prop_map(|(label, enabled, keys, country_code, pace, said, webhooks)| DeviceConfig {
                 enabled,
                 keys,
                 country_code,
                 pace,
-                presence,
+                presence: said.0,
+                shown_as: said.1,
                 webhooks,
-            },
-        )
+                ..DeviceConfig::new(label)
+            })
     }
 
     /// A configuration in which every key varies, with devices a to e.
@@ -570,7 +574,7 @@ mod tests {
                 c.media.allow_nets.push("10.0.0.0/8".parse().unwrap());
             }),
         ];
-        let device: [(&str, Change); 16] = [
+        let device: [(&str, Change); 17] = [
             ("~ device a: label (stays connected)", |c| the_device(c).label.push('!')),
             ("~ device a: enabled", |c| the_device(c).enabled = false),
             ("~ device a: keys (stays connected)", |c| the_device(c).keys.clear()),
@@ -582,6 +586,9 @@ mod tests {
             }),
             ("~ device a: presence (stays connected)", |c| {
                 the_device(c).presence = Presence::Available;
+            }),
+            ("~ device a: shown_as (stays connected)", |c| {
+                the_device(c).shown_as.browser = Browser::Firefox;
             }),
             ("~ webhook a https://a.example: order", |c| the_webhook(c).n += 1),
             ("~ webhook a https://a.example: secret", |c| {

@@ -154,11 +154,27 @@ pub struct DeviceConfig {
     pub pace: Option<Pace>,
     /// What WhatsApp is told about whether somebody is there.
     pub presence: Presence,
+    /// As what the phone lists it from the next linking on.
+    pub shown_as: ShownAs,
     /// Webhooks, in the file's order.
     pub webhooks: Vec<EndpointConfig>,
 }
 
 impl DeviceConfig {
+    /// A device of which only the label is given.
+    pub fn new(label: impl Into<String>) -> Self {
+        Self {
+            label: label.into(),
+            enabled: true,
+            keys: Vec::new(),
+            country_code: None,
+            pace: None,
+            presence: Presence::default(),
+            shown_as: ShownAs::default(),
+            webhooks: Vec::new(),
+        }
+    }
+
     /// Whether the change from `old` must open or close the connection to WhatsApp. No other change may touch it.
     pub fn needs_reconnect(&self, old: &Self) -> bool {
         self.enabled != old.enabled
@@ -201,6 +217,30 @@ pub enum Presence {
     Unavailable,
     /// Somebody: contacts see "online", and the owner's phone keeps silent.
     Available,
+}
+
+/// The browser and the system under which a phone lists the device.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ShownAs {
+    pub browser: Browser,
+    pub system: System,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Browser {
+    #[default]
+    Chrome,
+    Edge,
+    Firefox,
+    Safari,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum System {
+    #[default]
+    Linux,
+    MacOs,
+    Windows,
 }
 
 /// At most `count` messages in each `per`.

@@ -45,6 +45,7 @@ fn device(config: &DeviceConfig) -> Value {
         "country_code": config.country_code,
         "pace": config.pace.map(pace),
         "presence": word(&value::PRESENCES, &config.presence),
+        "shown_as": word(&value::SHOWN_AS, &config.shown_as),
         "api_key": config.keys.iter().any(|key| key.id == KeyConfig::DEFAULT),
         "keys": config.keys.iter().map(key).collect::<Vec<_>>(),
         "webhooks": config.webhooks.iter().map(webhook).collect::<Vec<_>>(),
@@ -116,6 +117,7 @@ mod tests {
             keys = [{ id = "crm", hash = "another key of enough bytes", scopes = ["admin"] }]
             pace = "20/min"
             presence = "available"
+            shown_as = "Firefox (Windows)"
             webhooks = ["https://a.example", { url = "https://b.example?x=1", secret = "a secret of enough bytes, surely",
               headers = { x-team = "cs", Authorization = "Bearer b", x-more = { env = "MORE" } }, timeout = "1500ms",
               events = ["message.*"], format = "moonwa", compat = ["waha"], paused = true, start = "earliest" }]
@@ -134,6 +136,7 @@ mod tests {
         assert_eq!((&device["pace"], &device["api_key"]), (&json!("20/min"), &json!(true)));
         assert_eq!(device["keys"][1], json!({ "id": "crm", "scopes": ["admin"] }));
         assert_eq!(device["presence"], "available");
+        assert_eq!(device["shown_as"], "Firefox (Windows)");
         assert_eq!(device["webhooks"][0]["secret"], false);
         let hook = &device["webhooks"][1];
         assert_eq!(hook["timeout"], "1500ms");

@@ -12,7 +12,7 @@ use super::recorder::{Notes, Record, resolved};
 use super::send::claim::Claims;
 use super::send::read::Written;
 use super::session::SessionStore;
-use crate::config::Presence;
+use crate::config::{Presence, ShownAs};
 use crate::model::DeviceName;
 use crate::store::Store;
 use crate::task::Tasks;
@@ -31,6 +31,8 @@ pub(crate) struct Context {
     pub(crate) status: StatusCell,
     /// What WhatsApp is told about whether somebody is there.
     pub(crate) presence: watch::Sender<Presence>,
+    /// As what the phone lists the device from the next linking on.
+    pub(crate) shown_as: watch::Sender<ShownAs>,
     pub(crate) notes: Notes,
     pub(crate) notices: mpsc::UnboundedSender<(u64, Notice)>,
 }

@@ -107,6 +107,7 @@ impl Fleet {
                     handle.context.presence.send_if_modified(|presence| {
                         std::mem::replace(presence, config.presence) != config.presence
                     });
+                    handle.context.shown_as.send_replace(config.shown_as);
                 }
                 None => waking.push(self.begin(name, config)),
             }
@@ -203,6 +204,7 @@ impl Fleet {
             read_receipts: Written::default(),
             status,
             presence: watch::Sender::new(config.presence),
+            shown_as: watch::Sender::new(config.shown_as),
             notes,
             notices,
         });

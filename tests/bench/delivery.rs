@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use moonwa::facade::config::{DeviceConfig, EndpointConfig, Presence};
+use moonwa::facade::config::{DeviceConfig, EndpointConfig};
 use moonwa::facade::hooks::Webhooks;
 use moonwa::facade::model::{DeviceName, EventId, EventType, UnixMillis};
 use moonwa::facade::store::{NewEvent, Store, StoreOptions};
@@ -125,15 +125,7 @@ async fn four_hundred_hang() -> Result<()> {
         let silents = (1..=others).map(|n| format!("http://{}/{n}", silent.local_addr().unwrap()));
         let urls = std::iter::once(healthy.url()).chain(silents);
         let webhooks = urls.zip(1..).map(|(url, n)| EndpointConfig::new(n, url)).collect();
-        let config = DeviceConfig {
-            label: "Toko".into(),
-            enabled: true,
-            keys: Vec::new(),
-            country_code: None,
-            pace: None,
-            presence: Presence::default(),
-            webhooks,
-        };
+        let config = DeviceConfig { webhooks, ..DeviceConfig::new("Toko") };
         hooks.reconcile(&BTreeMap::from([(device.clone(), config)])).await?;
         let mut held = Vec::new();
         let mut took = Vec::new();

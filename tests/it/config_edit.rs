@@ -157,12 +157,13 @@ fn keys_are_set_changed_and_removed() {
         country_code: Some("62".to_owned()),
         pace: Some("20/min".to_owned()),
         presence: Some("available".to_owned()),
+        shown_as: Some("Safari (Mac OS)".to_owned()),
         webhooks: None,
     };
     let expected = format!(
         "-label = 'Toko'   # shown on the page\n+label = \"Toko Budi\"   # shown on the page\n\
          +enabled = false\n+api_key = \"{}\"\n+country_code = \"62\"\n+pace = \"20/min\"\n\
-         +presence = \"available\"\n",
+         +presence = \"available\"\n+shown_as = \"Safari (Mac OS)\"\n",
         KeyHash::of("x")
     );
     assert_eq!(diff(FILE, &put("toko", set)), expected);

@@ -209,8 +209,7 @@ pub(crate) mod tests {
 
     use super::*;
     use crate::config::{
-        AdminConfig, DeviceConfig, LogConfig, MediaConfig, OutboxConfig, Presence, ServerConfig,
-        StoreConfig,
+        AdminConfig, DeviceConfig, LogConfig, MediaConfig, OutboxConfig, ServerConfig, StoreConfig,
     };
 
     /// A configuration with the devices `toko` (keys `full`, `send`) and `gudang` (key `other`).
@@ -221,13 +220,9 @@ pub(crate) mod tests {
             scopes: scopes.iter().copied().collect(),
         };
         let device = |label: &str, keys| DeviceConfig {
-            label: label.into(),
-            enabled: true,
             keys,
             country_code: Some("62".into()),
-            pace: None,
-            presence: Presence::default(),
-            webhooks: Vec::new(),
+            ..DeviceConfig::new(label)
         };
         let toko = device(
             "Toko",

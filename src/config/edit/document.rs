@@ -28,6 +28,7 @@ pub struct DeviceEdit {
     pub country_code: Option<String>,
     pub pace: Option<String>,
     pub presence: Option<String>,
+    pub shown_as: Option<String>,
     /// The whole list of webhooks, in its new order.
     pub webhooks: Option<Vec<EndpointEdit>>,
 }
@@ -41,6 +42,7 @@ impl DeviceEdit {
             ("country_code", self.country_code.as_deref().map(text)),
             ("pace", self.pace.as_deref().map(text)),
             ("presence", self.presence.as_deref().map(text)),
+            ("shown_as", self.shown_as.as_deref().map(text)),
         ];
         changes.into_iter().filter_map(|(key, change)| Some((key, change?))).collect()
     }

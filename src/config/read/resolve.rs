@@ -9,7 +9,7 @@ use super::secret::Secrets;
 use super::{endpoint, value};
 use crate::config::settings::{
     AdminConfig, Config, DeviceConfig, KeyConfig, LogConfig, MediaConfig, OutboxConfig, Presence,
-    Scope, ServerConfig, StoreConfig,
+    Scope, ServerConfig, ShownAs, StoreConfig,
 };
 use crate::model::{DeviceName, KeyHash};
 
@@ -206,6 +206,7 @@ impl Reader<'_, '_> {
             pace: table.or("pace", None, |node| node.parse(value::pace).map(Some)),
             presence: table
                 .or("presence", Presence::default(), |node| node.word(&value::PRESENCES)),
+            shown_as: table.or("shown_as", ShownAs::default(), |node| node.word(&value::SHOWN_AS)),
             webhooks: table
                 .or("webhooks", Vec::new(), |node| endpoint::webhooks(self.secrets, node)),
         };

@@ -9,7 +9,9 @@ use hyper::header::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 use tracing::Level;
 
-use crate::config::settings::{Compat, Durability, Format, Pace, Presence, Repair, Scope, Start};
+use crate::config::settings::{
+    Browser, Compat, Durability, Format, Pace, Presence, Repair, Scope, ShownAs, Start, System,
+};
 
 /// The value, or what is wrong and what to write instead.
 pub(crate) type Reading<T> = Result<T, (String, String)>;
@@ -29,6 +31,18 @@ pub(crate) const SCOPES: [(&str, Scope); 3] =
     [("send", Scope::Send), ("read", Scope::Read), ("admin", Scope::Admin)];
 pub(crate) const PRESENCES: [(&str, Presence); 2] =
     [("unavailable", Presence::Unavailable), ("available", Presence::Available)];
+/// Pairs that there are: WhatsApp lets the others in too, but a person who looks at the list of devices would wonder.
+pub(crate) const SHOWN_AS: [(&str, ShownAs); 9] = [
+    ("Chrome (Linux)", shown(Browser::Chrome, System::Linux)),
+    ("Chrome (Windows)", shown(Browser::Chrome, System::Windows)),
+    ("Chrome (Mac OS)", shown(Browser::Chrome, System::MacOs)),
+    ("Edge (Windows)", shown(Browser::Edge, System::Windows)),
+    ("Edge (Mac OS)", shown(Browser::Edge, System::MacOs)),
+    ("Firefox (Linux)", shown(Browser::Firefox, System::Linux)),
+    ("Firefox (Windows)", shown(Browser::Firefox, System::Windows)),
+    ("Firefox (Mac OS)", shown(Browser::Firefox, System::MacOs)),
+    ("Safari (Mac OS)", shown(Browser::Safari, System::MacOs)),
+];
 pub(crate) const FORMATS: [(&str, Format); 2] =
     [("standard", Format::Standard), ("moonwa", Format::Moonwa)];
 pub(crate) const COMPATS: [(&str, Compat); 2] = [("waha", Compat::Waha), ("gowa", Compat::Gowa)];
@@ -124,6 +138,10 @@ pub(crate) fn shown_size(bytes: u64) -> String {
     let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
     let fits = units.into_iter().find(|(shift, _)| bytes.trailing_zeros() >= *shift && bytes > 0);
     fits.map_or_else(|| format!("{bytes} B"), |(shift, unit)| format!("{} {unit}", bytes >> shift))
+}
+
+const fn shown(browser: Browser, system: System) -> ShownAs {
+    ShownAs { browser, system }
 }
 
 /// A pace such as `"20/min"`.

@@ -9,9 +9,8 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use wa_rs::bot::Bot;
 use wa_rs::store::traits::Backend;
-use wa_rs::wacore::store::DevicePropsOverride;
-use wa_rs::waproto::whatsapp::device_props::PlatformType;
 
+use super::companion::companion;
 use super::notice::{Ending, Notice};
 use super::observe::{Observer, interest};
 use super::presence;
@@ -107,8 +106,7 @@ impl Running {
             generation: self.generation,
             client: OnceLock::new(),
         });
-        let props =
-            DevicePropsOverride::new().with_os("Linux").with_platform_type(PlatformType::CHROME);
+        let props = companion(*context.shown_as.borrow());
         let backend: Arc<dyn Backend> = Arc::<SessionStore>::clone(backend);
         let mut builder = Bot::builder()
             .with_backend_arc(backend)

@@ -3,6 +3,7 @@
 pub(crate) mod actor;
 mod backoff;
 pub(crate) mod command;
+mod companion;
 mod link;
 pub(crate) mod notice;
 mod obey;

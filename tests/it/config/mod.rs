@@ -8,9 +8,10 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use moonwa::facade::config::{
-    AdminConfig, Compat, Config, Context, DeviceConfig, Durability, EndpointConfig, EventFilter,
-    Format, KeyConfig, Loaded, LogConfig, MediaConfig, OutboxConfig, Pace, Presence, Rejected,
-    Repair, SAMPLE, Scope, ServerConfig, Start, StoreConfig, keep_last_good, last_good,
+    AdminConfig, Browser, Compat, Config, Context, DeviceConfig, Durability, EndpointConfig,
+    EventFilter, Format, KeyConfig, Loaded, LogConfig, MediaConfig, OutboxConfig, Pace, Presence,
+    Rejected, Repair, SAMPLE, Scope, ServerConfig, ShownAs, Start, StoreConfig, System,
+    keep_last_good, last_good,
 };
 use moonwa::facade::model::{DeviceName, EventType, KeyHash, Secret};
 use proptest::prelude::*;
@@ -161,19 +162,6 @@ fn the_last_good_copy_holds_the_included_files_too() {
     assert_eq!(last_good(&main).unwrap().config.devices, loaded.config.devices);
 }
 
-/// A device of which the file says nothing but its label.
-fn bare(label: &str) -> DeviceConfig {
-    DeviceConfig {
-        label: label.to_owned(),
-        enabled: true,
-        keys: Vec::new(),
-        country_code: None,
-        pace: None,
-        presence: Presence::default(),
-        webhooks: Vec::new(),
-    }
-}
-
 #[test]
 fn every_key_means_what_the_manual_says() {
     let second = EndpointConfig {
@@ -214,13 +202,15 @@ fn every_key_means_what_the_manual_says() {
         country_code: Some("62".to_owned()),
         pace: Some(Pace { count: 20, per: Duration::from_mins(1) }),
         presence: Presence::Available,
+        shown_as: ShownAs { browser: Browser::Edge, system: System::Windows },
         webhooks: vec![EndpointConfig::new(1, "https://crm.example/wa".to_owned()), second],
     };
     let all = EndpointConfig {
         events: EventFilter(EventType::ALL.into()),
         ..EndpointConfig::new(1, "https://gudang.example/wa".to_owned())
     };
-    let gudang = DeviceConfig { enabled: false, webhooks: vec![all], ..bare("gudang") };
+    let gudang =
+        DeviceConfig { enabled: false, webhooks: vec![all], ..DeviceConfig::new("gudang") };
     let expected = Config {
         server: ServerConfig {
             listen: "0.0.0.0:80".parse().unwrap(),
@@ -262,7 +252,7 @@ fn a_file_without_keys_is_the_defaults() {
 fn the_sample_runs_as_it_is_with_one_device() {
     let Loaded { config, warnings, .. } = Config::parse(SAMPLE, &context("")).unwrap();
     assert!(warnings.is_empty());
-    let devices = BTreeMap::from([(name("admin-toko"), bare("Admin Toko"))]);
+    let devices = BTreeMap::from([(name("admin-toko"), DeviceConfig::new("Admin Toko"))]);
     assert_eq!(config, Config { devices, ..Config::default() });
 }
 
@@ -302,6 +292,7 @@ fn every_commented_key_of_the_sample_is_its_default_or_an_example() {
         country_code: Some("62".to_owned()),
         pace: Some(Pace { count: 20, per: Duration::from_mins(1) }),
         presence: Presence::default(),
+        shown_as: ShownAs::default(),
         webhooks: vec![EndpointConfig {
             secrets: vec![Secret::new(WHSEC)],
             headers: BTreeMap::from([("x-team".to_owned(), "cs".to_owned())]),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use moonwa::facade::config::{DeviceConfig, Presence};
+use moonwa::facade::config::DeviceConfig;
 use moonwa::facade::model::{
     Content, DeviceName, DeviceState, EventType, IdempotencyKey, Linking, MessageId, MessageStatus,
     Recipient, SendRequest, SentMessage, UnixMillis,
@@ -33,15 +33,7 @@ pub(crate) fn name() -> DeviceName {
 }
 
 pub(crate) fn config() -> DeviceConfig {
-    DeviceConfig {
-        label: "Toko".into(),
-        enabled: true,
-        keys: Vec::new(),
-        country_code: None,
-        pace: None,
-        presence: Presence::default(),
-        webhooks: Vec::new(),
-    }
+    DeviceConfig::new("Toko")
 }
 
 impl Gateway {

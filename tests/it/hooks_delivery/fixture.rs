@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use moonwa::facade::config::{DeviceConfig, EndpointConfig, Presence};
+use moonwa::facade::config::{DeviceConfig, EndpointConfig};
 use moonwa::facade::hooks::{EndpointReport, Webhooks};
 use moonwa::facade::model::{
     DeviceName, Event, EventData, EventId, EventType, MessageData, Person, SentMessage, UnixMillis,
@@ -61,15 +61,7 @@ impl Gate {
     pub(crate) async fn configure(&self, webhooks: &[EndpointConfig]) {
         let webhooks = webhooks.iter().zip(1..);
         let webhooks = webhooks.map(|(webhook, n)| EndpointConfig { n, ..webhook.clone() });
-        let config = DeviceConfig {
-            label: "Toko".into(),
-            enabled: true,
-            keys: Vec::new(),
-            country_code: None,
-            pace: None,
-            presence: Presence::default(),
-            webhooks: webhooks.collect(),
-        };
+        let config = DeviceConfig { webhooks: webhooks.collect(), ..DeviceConfig::new("Toko") };
         self.hooks.reconcile(&BTreeMap::from([(device(), config)])).await.unwrap();
     }
 

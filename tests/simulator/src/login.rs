@@ -53,7 +53,13 @@ impl World {
             Ok(payload) if payload.device_pairing_data.is_set() => {
                 let keys = payload.device_pairing_data.into_option().unwrap_or_default();
                 match Registration::read(keys) {
-                    Ok(registration) => self.offer_pairing(conn, registration),
+                    Ok(registration) => {
+                        if !registration.missing.is_empty() {
+                            let missing = registration.missing.join(", ");
+                            self.violation(None, "device properties", missing);
+                        }
+                        self.offer_pairing(conn, registration);
+                    }
                     Err(error) => {
                         self.violation(None, "registration", error.to_string());
                         self.close(conn);

@@ -33,7 +33,10 @@ pub(crate) struct Registration {
     /// Its identity key.
     pub identity: [u8; 32],
     signed: (u32, Vec<u8>, Vec<u8>),
-    platform: String,
+    /// What it says of itself.
+    props: DeviceProps,
+    /// What WhatsApp Web says of itself and this one did not.
+    pub missing: Vec<&'static str>,
 }
 
 /// A pairing by code in progress.
@@ -63,6 +66,14 @@ impl Registration {
     pub(crate) fn read(data: DevicePairingRegistrationData) -> Result<Self> {
         let identity = data.e_ident.context("no e_ident")?;
         let props = DeviceProps::decode_from_slice(&data.device_props.unwrap_or_default())?;
+        let missing = [
+            ("os", props.os.is_none()),
+            ("version", !props.version.is_set()),
+            ("platform_type", props.platform_type.is_none()),
+            ("require_full_sync", props.require_full_sync.is_none()),
+            ("history_sync_config", !props.history_sync_config.is_set()),
+        ];
+        let missing = missing.into_iter().filter_map(|(name, absent)| absent.then_some(name));
         Ok(Self {
             id: be(&data.e_regid.context("no e_regid")?),
             identity: identity.try_into().ok().context("e_ident has not 32 bytes")?,
@@ -71,7 +82,8 @@ impl Registration {
                 data.e_skey_val.context("no e_skey_val")?,
                 data.e_skey_sig.context("no e_skey_sig")?,
             ),
-            platform: format!("{} {:?}", props.os.unwrap_or_default(), props.platform_type),
+            missing: missing.collect(),
+            props,
         })
     }
 }
@@ -292,7 +304,7 @@ impl World {
                 ..Default::default()
             },
             identity: signed.encode_to_vec(),
-            platform: registration.platform,
+            props: registration.props,
             queue: VecDeque::new(),
             conn: None,
             has_app_state_key: false,

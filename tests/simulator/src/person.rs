@@ -53,6 +53,10 @@ pub struct DeviceSummary {
     pub id: u16,
     /// What it says it is.
     pub platform: String,
+    /// The version of its system.
+    pub version: String,
+    /// Whether it asks for the whole history.
+    pub full_sync: bool,
     /// Whether it is connected.
     pub connected: bool,
     /// How many one-time prekeys the server still has of it.
@@ -65,7 +69,12 @@ pub struct DeviceSummary {
 pub(crate) fn summaries(account: &Account) -> Vec<DeviceSummary> {
     let summary = |d: &crate::world::Device| DeviceSummary {
         id: d.id,
-        platform: d.platform.clone(),
+        platform: format!("{} {:?}", d.props.os.clone().unwrap_or_default(), d.props.platform_type),
+        version: d.props.version.as_option().map_or_else(String::new, |v| {
+            let parts = [v.primary, v.secondary, v.tertiary].map(Option::unwrap_or_default);
+            parts.map(|part| part.to_string()).join(".")
+        }),
+        full_sync: d.props.require_full_sync == Some(true),
         connected: d.conn.is_some(),
         prekeys: d.keys.one_time.len(),
         unconfirmed: d.queue.len(),

@@ -8,6 +8,7 @@ use serde::Serialize;
 use tokio::sync::{mpsc, watch};
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node, Server};
+use waproto::whatsapp::DeviceProps;
 
 use crate::SimConfig;
 use crate::chain::Identity;
@@ -125,7 +126,7 @@ pub(crate) struct Device {
     /// `ADVSignedDeviceIdentity` with the account's key.
     pub identity: Vec<u8>,
     /// What it says it is.
-    pub platform: String,
+    pub props: DeviceProps,
     /// What it has not confirmed yet.
     pub queue: VecDeque<Queued>,
     /// Its connection.
