@@ -6,6 +6,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::device::notice::Notice;
 use super::device::status::StatusCell;
+use super::directory::Directory;
 use super::media::fetch::Fetcher;
 use super::net::Net;
 use super::recorder::{Notes, Record, resolved};
@@ -26,6 +27,7 @@ pub(crate) struct Context {
     pub(crate) fetcher: Fetcher,
     /// Permits for work with whole files, shared by all devices.
     pub(crate) heavy: Arc<Semaphore>,
+    pub(crate) directory: Directory,
     pub(crate) claims: Claims,
     pub(crate) read_receipts: Written,
     pub(crate) status: StatusCell,

@@ -14,7 +14,7 @@ use super::context::Context;
 use super::device::actor::Device;
 use super::device::command::DeviceCommand;
 use super::device::status::{AllStatuses, StatusCell};
-use super::directory::Known;
+use super::directory::Directory;
 use super::error::WhatsAppError;
 use super::handle::DeviceHandle;
 use super::history::row;
@@ -200,6 +200,7 @@ impl Fleet {
             max_media: self.max_media,
             fetcher: self.fetcher.clone(),
             heavy: Arc::clone(&self.heavy),
+            directory: Directory::default(),
             claims: Claims::default(),
             read_receipts: Written::default(),
             status,
@@ -208,15 +209,9 @@ impl Fleet {
             notes,
             notices,
         });
-        let known = Known::default();
         let crew = Crew {
             recorder: Recorder { store: self.store.clone(), device: name.clone(), records },
-            send_loop: SendLoop::new(
-                Arc::clone(&context),
-                live.subscribe(),
-                pace.subscribe(),
-                known.clone(),
-            ),
+            send_loop: SendLoop::new(Arc::clone(&context), live.subscribe(), pace.subscribe()),
             context: Arc::clone(&context),
             device: Device::new(
                 Arc::clone(&context),

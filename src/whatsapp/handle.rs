@@ -10,7 +10,7 @@ use wa_rs::client::Client;
 
 use super::context::Context;
 use super::device::command::{Answer, DeviceCommand};
-use super::directory;
+use super::directory::Listing;
 use super::error::WhatsAppError;
 use super::history::lookup::{self, find};
 use super::history::row::MediaRow;
@@ -93,23 +93,27 @@ impl DeviceHandle {
     /// Whether a number is on WhatsApp. `None`: it is not.
     pub async fn lookup(&self, phone: &PhoneNumber) -> Result<Option<Lookup>, WhatsAppError> {
         let client = self.client()?;
-        let found =
-            timely(directory::lookup(&client, phone)).await?.map_err(|error| match error {
-                wa_rs::features::ContactError::Iq(error) => error.into(),
-                error => WhatsAppError::Refused(error.to_string()),
-            })?;
+        let space = self.context.store.space(&self.context.name);
+        let found = timely(self.context.directory.find(&space, &client, phone)).await??;
         let Some(found) = found else { return Ok(None) };
-        let jid = found.pn_jid.as_ref().unwrap_or(&found.jid);
         Ok(Some(Lookup {
-            jid: outside(jid)?,
-            lid: found.lid.as_ref().map(|lid| lid.user.to_string()),
-            name: match found.verified_name.and_then(|verified| verified.name) {
+            jid: address(&found.jid)?,
+            lid: found.lid,
+            name: match found.name {
                 Some(name) => Some(name),
                 None => {
                     lookup::name_of(&self.context.store, &self.context.name, phone.as_str()).await?
                 }
             },
         }))
+    }
+
+    /// Under which address WhatsApp knows a receiver; `None` while it was not looked up.
+    pub async fn canonical(&self, to: &Recipient) -> Result<Option<Jid>, WhatsAppError> {
+        let Recipient::Phone(phone) = to else { return Ok(Some(to.jid())) };
+        let space = self.context.store.space(&self.context.name);
+        let known = Listing::find(&space, phone).await?;
+        known.map(|listing| address(&listing.jid)).transpose()
     }
 
     /// Whether a message went to or came from there lately, as far as the log and the send queue tell. Groups count as
@@ -226,7 +230,11 @@ fn inside(jid: &Jid) -> Result<wa_rs::Jid, WhatsAppError> {
 }
 
 fn outside(jid: &wa_rs::Jid) -> Result<Jid, WhatsAppError> {
-    Jid::parse(&jid.to_non_ad_string()).map_err(|error| WhatsAppError::Refused(error.to_string()))
+    address(&jid.to_non_ad_string())
+}
+
+fn address(text: &str) -> Result<Jid, WhatsAppError> {
+    Jid::parse(text).map_err(|error| WhatsAppError::Refused(error.to_string()))
 }
 
 fn group_error(error: wa_rs::GroupError) -> WhatsAppError {

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use moonwa_simulator::harness::{Moonwa, MoonwaBuilder};
-use moonwa_simulator::{Phone, Simulator};
+use moonwa_simulator::{Entry, Fault, Phone, Simulator};
 use serde_json::{Value, json};
 
 fn gateway(sim: &Simulator) -> MoonwaBuilder {
@@ -42,9 +42,8 @@ async fn the_phone_goes_on_ringing() -> Result<()> {
         text.replace("presence = \"available\"", "presence = \"unavailable\"")
     })?;
     ann.expect_presence(before, "unavailable").await?;
-    let read = |entry: &moonwa_simulator::Entry| {
-        entry.is_in("receipt") && entry.attr("type").as_deref() == Some("read")
-    };
+    let read =
+        |entry: &Entry| entry.is_in("receipt") && entry.attr("type").as_deref() == Some("read");
     assert!(!sim.journal().iter().any(read), "nothing was read");
     sim.assert_no_violations();
     moonwa.stop().await?;
@@ -81,6 +80,136 @@ async fn a_device_says_of_itself_what_whatsapp_web_says() -> Result<()> {
     assert_eq!(shown(&ann), ("Mac OS Some(SAFARI)".to_owned(), "10.15.7".to_owned(), false));
     // The simulator also minds what is absent.
     sim.assert_no_violations();
+    moonwa.stop().await?;
+    Ok(())
+}
+
+/// How often the directory was asked who is on WhatsApp, and about how many numbers.
+fn lookups(sim: &Simulator, after: u64) -> (usize, usize) {
+    let journal = sim.journal();
+    let asked =
+        |entry: &&Entry| entry.seq > after && entry.is_in("iq") && entry.text.contains("<contact>");
+    let numbers = journal.iter().filter(asked).map(|entry| entry.text.matches("<user>").count());
+    (numbers.clone().count(), numbers.sum())
+}
+
+#[tokio::test]
+async fn a_number_is_looked_up_once_and_many_go_in_one_question() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let ann = sim.phone("628111000903", "Ann").await;
+    let mut people = Vec::new();
+    for n in 0..8 {
+        people.push(sim.phone(&format!("62811100092{n}"), "Bob").await);
+    }
+    let mut moonwa = gateway(&sim).device("toko", &[]).start().await?;
+    moonwa.link("toko", &ann).await?;
+    let before = sim.cursor();
+    let (key, text) = (moonwa.key_of("toko"), json!({ "text": "halo" }));
+    for bob in &people {
+        let body = json!({ "to": bob.number(), "text": text["text"] });
+        key.post("/v1/devices/toko/messages", &body).await?.expect(202);
+    }
+    for bob in &people {
+        bob.expect_text("halo").await?;
+    }
+    let (questions, numbers) = lookups(&sim, before);
+    assert_eq!(numbers, people.len(), "each number once\n{questions} questions");
+    assert!(questions <= 4, "{questions} questions for {numbers} numbers");
+
+    // Known ones are asked for no more, through /api, after a restart and by whoever looks a contact up.
+    moonwa.restart().await?;
+    moonwa.wait_state("toko", "connected").await;
+    let before = sim.cursor();
+    for (n, bob) in people.iter().cycle().take(20).enumerate() {
+        let api_key = moonwa_simulator::harness::api_key("toko");
+        let message = format!("again {n}");
+        let body =
+            json!({ "api_key": api_key, "receiver": bob.number(), "data": { "message": message } });
+        let answer = moonwa.anyone().post("/api/send-message", &body).await?.expect(200).json();
+        assert_eq!(answer["data"]["canonical"], Value::Null, "{answer}");
+        bob.expect_text(&message).await?;
+        moonwa
+            .admin()
+            .get(&format!("/v1/devices/toko/contacts/{}", bob.number()))
+            .await?
+            .expect(200);
+    }
+    assert_eq!(lookups(&sim, before), (0, 0));
+
+    // What WhatsApp refused is looked up anew.
+    sim.fault(&ann, Fault::Nack(404));
+    let id = moonwa.send_text("toko", people[0].number(), "refused").await?;
+    moonwa.wait_status("toko", &id, "failed").await;
+    moonwa.send_text("toko", people[0].number(), "anew").await?;
+    people[0].expect_text("anew").await?;
+    assert_eq!(lookups(&sim, before), (1, 1));
+    sim.assert_no_violations();
+    moonwa.stop().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_number_that_whatsapp_knows_in_another_form_is_named_in_both() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let ann = sim.phone("628111000904", "Ann").await;
+    let (bia, bob) =
+        (sim.phone("551187654321", "Bia").await, sim.phone("628111000905", "Bob").await);
+    bia.also_found_as("5511987654321");
+    let moonwa = gateway(&sim).device("toko", &[]).start().await?;
+    moonwa.link("toko", &ann).await?;
+    let mut ids = Vec::new();
+    for to in ["5511987654321", bob.number()] {
+        ids.push(moonwa.send_text("toko", to, "oi").await?);
+    }
+    bia.expect_text("oi").await?;
+    bob.expect_text("oi").await?;
+    let shown = moonwa.wait_status("toko", &ids[0], "delivered").await;
+    assert_eq!(shown["to"], "5511987654321@s.whatsapp.net");
+    assert_eq!(shown["canonical"], bia.jid());
+    let body = json!({
+        "api_key": moonwa_simulator::harness::api_key("toko"),
+        "receiver": "5511987654321", "data": { "message": "de novo" },
+    });
+    let answer = moonwa.anyone().post("/api/send-message", &body).await?.expect(200).json();
+    assert_eq!(answer["data"]["to"], "5511987654321@s.whatsapp.net");
+    assert_eq!(answer["data"]["canonical"], bia.jid());
+    moonwa.stop().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_directory_that_refuses_is_left_alone_and_no_message_fails() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let (ann, bob) =
+        (sim.phone("628111000906", "Ann").await, sim.phone("628111000907", "Bob").await);
+    let moonwa = gateway(&sim).device("toko", &[]).start().await?;
+    moonwa.link("toko", &ann).await?;
+
+    // No row means nothing: the number is looked up again.
+    sim.fault(&ann, Fault::DirectoryEmpty);
+    moonwa.send_text("toko", bob.number(), "first").await?;
+    bob.expect_text("first").await?;
+
+    sim.fault_times(&ann, Fault::Directory(429, Some(45)), 9);
+    let before = sim.cursor();
+    let mut ids = Vec::new();
+    for n in 0..8 {
+        ids.push(moonwa.send_text("toko", &format!("62811100093{n}"), "wait").await?);
+    }
+    let refused = |entry: &Entry| entry.is_out("iq") && entry.text.contains("rate-overlimit");
+    sim.wait_journal(before, refused).await?;
+    // A contact is told how long it will take; whoever is known is written to meanwhile.
+    let asked = moonwa.admin().get("/v1/devices/toko/contacts/6281110009399").await?.expect(429);
+    let wait: u64 = asked.headers["retry-after"].to_str()?.parse()?;
+    assert!((31..=45).contains(&wait), "{wait} seconds");
+    moonwa.send_text("toko", bob.number(), "second").await?;
+    bob.expect_text("second").await?;
+    for id in &ids {
+        let message = moonwa.admin().get(&format!("/v1/devices/toko/messages/{id}")).await?;
+        assert_eq!(message.expect(200).json()["status"], "queued");
+    }
+    let (questions, _) = lookups(&sim, before);
+    assert!(questions <= 2, "{questions} questions");
     moonwa.stop().await?;
     Ok(())
 }

@@ -13,10 +13,10 @@ use crate::api::v1::message::content::is_web;
 use crate::api::v1::message::queue;
 use crate::config::Scope;
 use crate::model::{
-    Content, DeviceName, IdempotencyKey, KeyHash, MediaKind, MessageStatus, Recipient, SendRequest,
-    SentMessage,
+    Content, DeviceName, IdempotencyKey, Jid, KeyHash, MediaKind, MessageStatus, Recipient,
+    SendRequest, SentMessage,
 };
-use crate::whatsapp::DeviceHandle;
+use crate::whatsapp::{DeviceHandle, WhatsAppError};
 
 /// How long a caller waits for a text, and for a file, which must first be fetched and uploaded.
 const TEXT_PATIENCE: Duration = Duration::from_secs(30);
@@ -87,7 +87,13 @@ async fn send(call: &mut Call, kind: Kind) -> Result<Response, Refusal> {
         check(&connected(call, &device)?, &to, kind).await?;
     }
     let sent = deliver(call, &device, requests, key, kind, known).await?;
-    Ok(response::ok(&success(kind, &sent)))
+    let canonical = match call.state.api.fleet.device(&device) {
+        Some(handle) => handle.canonical(&to).await.map_err(Problem::from)?,
+        None => None,
+    };
+    // As docs.moonwa.id shows it, unless WhatsApp knows the number in another form.
+    let canonical = canonical.filter(|jid| *jid != to.jid());
+    Ok(response::ok(&success(kind, &sent, canonical.as_ref())))
 }
 
 /// Whether a message to that receiver can go out now.
@@ -96,12 +102,12 @@ async fn check(handle: &DeviceHandle, to: &Recipient, kind: Kind) -> Result<(), 
         Code::SendingLocked => Refusal::Failed(kind, problem.code.row().0.to_owned()),
         _ => problem.into(),
     })?;
-    if let Recipient::Phone(phone) = to
-        && asked(kind, handle.lookup(phone).await)?.is_none()
-    {
-        return Err(Refusal::NotOnWhatsApp);
+    let Recipient::Phone(phone) = to else { return Ok(()) };
+    match handle.lookup(phone).await {
+        // WhatsApp does not say now: the message waits for it in the queue, as long as its caller does.
+        Err(WhatsAppError::TooFast(_) | WhatsAppError::Refused(_)) => Ok(()),
+        found => asked(kind, found)?.map(drop).ok_or(Refusal::NotOnWhatsApp),
     }
-    Ok(())
 }
 
 /// Queues the messages in order, waits for the first, and answers for that one.
@@ -166,16 +172,16 @@ fn nth_key(key: Option<&IdempotencyKey>, n: usize) -> Option<IdempotencyKey> {
     IdempotencyKey::parse(&derived.to_string())
 }
 
-fn success(kind: Kind, sent: &SentMessage) -> Value {
+fn success(kind: Kind, sent: &SentMessage, canonical: Option<&Jid>) -> Value {
     let message = match kind {
         Kind::Message => "Message sent.",
         Kind::Media => "Media sent.",
     };
-    json!({
-        "status": true,
-        "message": message,
-        "data": { "id": sent.id, "to": sent.request.to.jid(), "timestamp": sent.updated },
-    })
+    let mut data = json!({ "id": sent.id, "to": sent.request.to.jid(), "timestamp": sent.updated });
+    if let (Some(jid), Value::Object(fields)) = (canonical, &mut data) {
+        fields.insert("canonical".to_owned(), json!(jid));
+    }
+    json!({ "status": true, "message": message, "data": data })
 }
 
 #[cfg(test)]
@@ -196,7 +202,7 @@ mod tests {
             created: at,
             updated: at,
         };
-        success(kind, &message).to_string()
+        success(kind, &message, None).to_string()
     }
 
     #[test]

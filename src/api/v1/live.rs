@@ -259,7 +259,7 @@ impl Watcher {
                     && self.who.reaches(&sent.device)
                     && self.who.may(Scope::Read) =>
             {
-                events.json("message", &message::render(&sent)).await
+                events.json("message", &message::shown(&self.state.api.fleet, &sent).await).await
             }
             Ok(_) => Ok(()),
             // The page then asks for the messages it is waiting for.

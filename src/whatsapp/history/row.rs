@@ -10,6 +10,7 @@ use wa_rs::waproto::whatsapp as wa;
 
 use crate::model::{MediaKind, MessageId, UnixMillis};
 use crate::store::{Batch, Space, StoreError};
+use crate::whatsapp::directory::{KEEP_LISTED, LISTED};
 use crate::whatsapp::error::WhatsAppError;
 
 const MEDIA: &[u8] = b"media/";
@@ -160,7 +161,9 @@ struct Age {
 pub(crate) async fn prune(space: &Space) -> Result<(), StoreError> {
     let mut batch = Batch::new();
     let mut old = 0_usize;
-    for (rows, keep) in [(MEDIA, KEEP_MEDIA), (POLLS, KEEP_POLLS), (BUILT, KEEP_BUILT)] {
+    let kinds =
+        [(MEDIA, KEEP_MEDIA), (POLLS, KEEP_POLLS), (BUILT, KEEP_BUILT), (LISTED, KEEP_LISTED)];
+    for (rows, keep) in kinds {
         let horizon = UnixMillis::now().before(keep);
         for (key, value) in space.scan(rows).await? {
             let at = serde_json::from_slice::<Age>(&value).map(|row| row.at).unwrap_or_default();

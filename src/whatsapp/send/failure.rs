@@ -1,9 +1,11 @@
 //! Why a message was not sent, and whether it is tried again.
 
+use tokio::time::Instant;
 use wa_rs::IqError;
 use wa_rs::send::SendError;
 
 use crate::store::StoreError;
+use crate::whatsapp::directory::Unknown;
 use crate::whatsapp::media::fetch::FetchError;
 use crate::whatsapp::media::transfer::MediaError;
 
@@ -11,6 +13,8 @@ use crate::whatsapp::media::transfer::MediaError;
 pub(crate) enum Failure {
     /// The connection was lost, which does not count as a try.
     Offline,
+    /// WhatsApp wants nothing of the kind before that time, which does not count as a try.
+    Wait(Instant),
     /// It is no longer queued: whoever waited for it was told that it failed, or its device was forgotten.
     Withdrawn,
     /// It may work the next time; why not this time.
@@ -48,6 +52,16 @@ impl From<SendError> for Failure {
             SendError::Iq(error) => error.into(),
             SendError::InvalidRequest(why) => Self::never("invalid_request", &why),
             error => Self::Later(error.to_string()),
+        }
+    }
+}
+
+impl From<Unknown> for Failure {
+    fn from(unknown: Unknown) -> Self {
+        match unknown {
+            Unknown::Offline => Self::Offline,
+            Unknown::Paused(until) => Self::Wait(until),
+            Unknown::Unsaid(why) => Self::Later(why),
         }
     }
 }

@@ -146,6 +146,11 @@ impl Lanes {
         });
     }
 
+    /// It cannot go before that time, which is not its own fault.
+    pub(crate) fn postponed(&mut self, id: &MessageId, until: Instant) {
+        self.land(id, |_| Stage::Idle(Some(until)));
+    }
+
     /// A try failed for a reason that may pass.
     pub(crate) fn failed(&mut self, id: &MessageId, now: Instant, written: bool) {
         self.land(id, |waiting| {
@@ -324,6 +329,19 @@ mod tests {
             last = wake - now;
         }
         assert!(!lanes.is_open(&first.id));
+    }
+
+    #[test]
+    fn what_must_wait_goes_at_its_time_and_has_not_failed() {
+        let (mut lanes, now) = (Lanes::default(), Instant::now());
+        let row = message(1, MessageStatus::Queued);
+        lanes.add(1, row.clone());
+        assert_eq!(send(&mut lanes, now), Some(row.id.clone()));
+        let then = now + Duration::from_mins(15);
+        lanes.postponed(&row.id, then);
+        assert!(matches!(lanes.next(now, FREE), Next::Nothing(Some(wake)) if wake == then));
+        assert_eq!((lanes.tries(&row.id), lanes.flying()), (0, 0));
+        assert_eq!(send(&mut lanes, then), Some(row.id));
     }
 
     #[test]

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use wa_rs::Jid;
 use wa_rs::client::{Client, ClientError};
-use wa_rs::features::ContactError;
 use wa_rs::send::{SendError, SendOptions};
 use wa_rs::wacore::store::traits::ProtocolStore;
 use wa_rs::waproto::whatsapp as wa;
@@ -18,7 +17,6 @@ use super::{encode, forward, preview};
 use crate::model::{self, Content, MessageId, MessageStatus, Recipient, SentMessage, Thumbnail};
 use crate::store::Batch;
 use crate::whatsapp::context::Context;
-use crate::whatsapp::directory::{Known, lookup};
 use crate::whatsapp::history::lookup::find_in;
 use crate::whatsapp::history::poll;
 use crate::whatsapp::history::row::BuiltRow;
@@ -32,11 +30,10 @@ const PATIENCE: Duration = Duration::from_secs(90);
 pub(crate) async fn send_one(
     context: &Arc<Context>,
     client: &Client,
-    known: &Known,
     row: &SentMessage,
     written: &mut bool,
 ) -> Result<(), Failure> {
-    let to = address(client, known, &row.request.to).await?;
+    let to = address(context, client, &row.request.to).await?;
     if let Content::Read { message, author } = &row.request.content {
         *written = true;
         context.read_receipts.insert(message);
@@ -128,26 +125,17 @@ async fn message(
     Ok(message)
 }
 
-async fn address(client: &Client, known: &Known, to: &Recipient) -> Result<Jid, Failure> {
+async fn address(context: &Context, client: &Client, to: &Recipient) -> Result<Jid, Failure> {
+    let invalid = |error| Failure::never("invalid_request", &error);
     let phone = match to {
-        Recipient::Jid(jid) => {
-            return jid.as_str().parse().map_err(|error| Failure::never("invalid_request", &error));
-        }
+        Recipient::Jid(jid) => return jid.as_str().parse().map_err(invalid),
         Recipient::Phone(phone) => phone,
     };
-    if let Some(jid) = known.get(phone) {
-        return Ok(jid);
-    }
-    let found = match lookup(client, phone).await {
-        Ok(found) => found,
-        Err(ContactError::Iq(error)) => return Err(error.into()),
-        Err(error) => return Err(Failure::never("invalid_request", &error)),
-    };
-    let Some(found) = found else {
+    let space = context.store.space(&context.name);
+    let Some(listing) = context.directory.find(&space, client, phone).await? else {
         return Err(Failure::never("not_on_whatsapp", &"this number is not on WhatsApp"));
     };
-    known.put(phone.clone(), found.jid.clone());
-    Ok(found.jid)
+    listing.jid.parse().map_err(invalid)
 }
 
 async fn prepare(

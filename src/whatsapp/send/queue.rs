@@ -19,10 +19,12 @@ use super::lanes::{Lanes, Next, Silence};
 use super::one::send_one;
 use super::pace::Pacer;
 use crate::config::Pace;
-use crate::model::{Content, MediaSource, MessageId, MessageStatus, SentMessage, UnixMillis};
+use crate::model::{
+    Content, MediaSource, MessageId, MessageStatus, Recipient, SentMessage, UnixMillis,
+};
 use crate::whatsapp::context::Context;
 use crate::whatsapp::device::notice::Notice;
-use crate::whatsapp::directory::Known;
+use crate::whatsapp::directory::Listing;
 use crate::whatsapp::history::row::BuiltRow;
 
 /// How many messages are kept in memory; the others wait on the disk.
@@ -40,7 +42,6 @@ pub(crate) struct SendLoop {
     context: Arc<Context>,
     live: watch::Receiver<Option<Arc<Client>>>,
     pace: watch::Receiver<Option<Pace>>,
-    known: Known,
     lanes: Lanes,
     /// The place up to which the queue on the disk was read.
     read_to: u64,
@@ -67,13 +68,11 @@ impl SendLoop {
         context: Arc<Context>,
         live: watch::Receiver<Option<Arc<Client>>>,
         pace: watch::Receiver<Option<Pace>>,
-        known: Known,
     ) -> Self {
         Self {
             context,
             live,
             pace,
-            known,
             lanes: Lanes::default(),
             read_to: 0,
             more: true,
@@ -237,7 +236,7 @@ impl SendLoop {
     }
 
     fn fly(&self, client: Arc<Client>, row: SentMessage) -> BoxFuture<'static, Landed> {
-        let (context, known) = (Arc::clone(&self.context), self.known.clone());
+        let context = Arc::clone(&self.context);
         let (tries, open) = (self.lanes.tries(&row.id), self.lanes.is_open(&row.id));
         let mut live = self.live.clone();
         Box::pin(async move {
@@ -246,7 +245,7 @@ impl SendLoop {
             // beside the next client.
             let mut outcome = tokio::select! {
                 biased;
-                outcome = send_one(&context, &client, &known, &row, &mut written) => outcome,
+                outcome = send_one(&context, &client, &row, &mut written) => outcome,
                 _ = live.wait_for(|now| now.as_ref().is_none_or(|now| !Arc::ptr_eq(now, &client))) => {
                     Err(Failure::Offline)
                 }
@@ -270,7 +269,7 @@ impl SendLoop {
                     fail(&context, &row, "send_failed", why.clone()).await;
                 }
                 Err(Failure::Withdrawn) => clear(&context, &row).await,
-                Err(Failure::Later(_) | Failure::Offline) => {}
+                Err(Failure::Later(_) | Failure::Offline | Failure::Wait(_)) => {}
             }
             Landed { id: row.id, outcome, written }
         })
@@ -283,6 +282,7 @@ impl SendLoop {
             Ok(()) => self.lanes.written(&id, now),
             Err(Failure::Never { .. } | Failure::Withdrawn) => self.lanes.settled(&id),
             Err(Failure::Offline) => self.lanes.cut_off(&id, now, written),
+            Err(Failure::Wait(until)) => self.lanes.postponed(&id, until),
             Err(Failure::Later(why)) => {
                 tracing::warn!(device = %self.context.name, %id, why, "A message was not sent; trying again.");
                 self.lanes.failed(&id, now, written);
@@ -302,8 +302,18 @@ async fn advance(context: &Context, row: &SentMessage, status: MessageStatus) {
     }
 }
 
-/// What a message needed until WhatsApp had it: the caller's uploaded file, and the message as it was first built.
+/// What a message needed until WhatsApp had it: the caller's uploaded file, and the message as it was first built. When
+/// WhatsApp refused it, its receiver is looked up anew the next time.
 async fn clear(context: &Context, row: &SentMessage) {
+    if let (MessageStatus::Failed { code, .. }, Recipient::Phone(phone)) =
+        (&row.status, &row.request.to)
+        // A number is WhatsApp's own code; this one is about our account.
+        && code.parse::<u16>().is_ok()
+        && code != "463"
+        && let Err(error) = Listing::forget(&context.store.space(&context.name), phone).await
+    {
+        tracing::warn!(%error, "A number could not be forgotten.");
+    }
     if let Content::Media { source: MediaSource::Spool(path), .. } = &row.request.content
         && let Err(error) = tokio::fs::remove_file(path).await
         && error.kind() != std::io::ErrorKind::NotFound

@@ -117,6 +117,11 @@ pub enum Fault {
     /// The next request in this namespace is refused.
     IqError(String, u16),
 
+    /// The next question who is on WhatsApp is refused with this code, and perhaps with the seconds to wait.
+    Directory(u16, Option<u32>),
+    /// The next question who is on WhatsApp is answered without a row.
+    DirectoryEmpty,
+
     /// The next upload is answered with this status.
     UploadStatus(u16),
     /// The next download is answered with this status (403, 404, 410 …).

@@ -45,6 +45,11 @@ impl Phone {
         self.sim.world().rename_account(self.number(), name)
     }
 
+    /// Lets the account be found under another number too, as those of Brazil and Mexico are.
+    pub fn also_found_as(&self, number: &str) {
+        self.sim.world().aliases.insert(number.to_owned(), self.number().to_owned());
+    }
+
     /// What the account's companions said about whether somebody is there, oldest first.
     pub fn presences(&self) -> Vec<String> {
         self.sim.world().presences(self.number())

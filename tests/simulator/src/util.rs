@@ -110,11 +110,20 @@ pub(crate) fn iq_result(request: &Node, children: Vec<Node>) -> Node {
 
 /// The refusal of a request.
 pub(crate) fn iq_error(request: &Node, code: u16, reason: &str) -> Node {
+    iq_error_for(request, code, reason, None)
+}
+
+/// The same, with the seconds that the client is asked to wait.
+pub(crate) fn iq_error_for(request: &Node, code: u16, reason: &str, wait: Option<u32>) -> Node {
+    let mut error = NodeBuilder::new("error").attr("code", code).attr("text", reason);
+    if let Some(wait) = wait {
+        error = error.attr("backoff", wait);
+    }
     let from = attr(request, "to").unwrap_or_else(|| SERVER_JID.to_owned());
     NodeBuilder::new("iq")
         .attr("from", from)
         .attr("id", text(request, "id"))
         .attr("type", "error")
-        .children([NodeBuilder::new("error").attr("code", code).attr("text", reason).build()])
+        .children([error.build()])
         .build()
 }

@@ -202,6 +202,8 @@ pub(crate) struct World {
     pub accounts: BTreeMap<String, Account>,
     /// LID user part to phone number.
     pub lids: BTreeMap<String, String>,
+    /// Numbers under which accounts are found too, to the account's number.
+    pub aliases: BTreeMap<String, String>,
     /// Open connections.
     pub conns: BTreeMap<u64, Conn>,
     /// Groups by id (user part).
@@ -241,6 +243,7 @@ impl World {
             http_host,
             accounts: BTreeMap::new(),
             lids: BTreeMap::new(),
+            aliases: BTreeMap::new(),
             conns: BTreeMap::new(),
             groups: BTreeMap::new(),
             media: MediaStore::default(),
@@ -267,6 +270,7 @@ impl World {
         }
         self.accounts.clear();
         self.lids.clear();
+        self.aliases.clear();
         self.groups.clear();
         self.media = MediaStore::default();
         self.journal = Journal::default();

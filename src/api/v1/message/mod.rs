@@ -22,6 +22,7 @@ use crate::api::http::problem::{Code, Problem};
 use crate::api::http::request::MAX_JSON;
 use crate::api::http::response::{self, Response};
 use crate::model::{Content, Jid, MediaSource, MessageStatus, Recipient, SendRequest, SentMessage};
+use crate::whatsapp::Fleet;
 
 /// A JSON body may hold a small file in Base64. Larger ones are uploaded as multipart, which is not held in memory.
 const MAX_INLINE: usize = 4 * 1024 * 1024;
@@ -30,7 +31,7 @@ const LONGEST_WAIT: Duration = Duration::from_mins(1);
 const LISTED: usize = 100;
 
 /// A message as callers see it.
-pub(crate) fn render(message: &SentMessage) -> Value {
+fn render(message: &SentMessage, canonical: Option<&Jid>) -> Value {
     let (code, detail) = match &message.status {
         MessageStatus::Failed { code, detail } => (Some(code), Some(detail)),
         _ => (None, None),
@@ -39,6 +40,7 @@ pub(crate) fn render(message: &SentMessage) -> Value {
         "id": message.id,
         "device": message.device,
         "to": message.request.to.jid(),
+        "canonical": canonical,
         "kind": kind_of(&message.request.content),
         "status": message.status.as_str(),
         "code": code,
@@ -46,6 +48,18 @@ pub(crate) fn render(message: &SentMessage) -> Value {
         "created": message.created,
         "updated": message.updated,
     })
+}
+
+/// A message, with the address under which WhatsApp knows its receiver, as far as that was looked up.
+pub(crate) async fn shown(fleet: &Fleet, message: &SentMessage) -> Value {
+    let canonical = match fleet.device(&message.device) {
+        Some(handle) => handle.canonical(&message.request.to).await.unwrap_or_else(|error| {
+            tracing::warn!(device = %message.device, %error, "A receiver's address could not be read.");
+            None
+        }),
+        None => None,
+    };
+    render(message, canonical.as_ref())
 }
 
 /// `POST …/messages`.
@@ -103,7 +117,11 @@ pub(crate) async fn send(call: &mut Call) -> Answer {
     let message = follow(&call.state, changes, message, MessageStatus::is_settled, wait).await?;
     let settled = message.status.is_settled();
     let status = if settled { StatusCode::OK } else { StatusCode::ACCEPTED };
-    Ok(located(call, &message, response::json(status, &render(&message))))
+    Ok(located(
+        call,
+        &message,
+        response::json(status, &shown(&call.state.api.fleet, &message).await),
+    ))
 }
 
 fn queued_answer(call: &Call, message: &SentMessage) -> Response {
@@ -139,14 +157,18 @@ async fn stored(call: &Call) -> Result<SentMessage, Problem> {
 
 /// `GET …/messages/{message}`.
 pub(crate) async fn show(call: &Call) -> Answer {
-    Ok(response::ok(&render(&stored(call).await?)))
+    Ok(response::ok(&shown(&call.state.api.fleet, &stored(call).await?).await))
 }
 
 /// `GET …/messages`, newest first.
 pub(crate) async fn list(call: &Call) -> Answer {
     let (name, _) = call.device()?;
     let messages = call.state.api.store.queue().recent(&name, LISTED).await?;
-    Ok(response::ok(&json!({ "messages": messages.iter().map(render).collect::<Vec<_>>() })))
+    let mut list = Vec::with_capacity(messages.len());
+    for message in &messages {
+        list.push(shown(&call.state.api.fleet, message).await);
+    }
+    Ok(response::ok(&json!({ "messages": list })))
 }
 
 #[derive(Deserialize)]
@@ -254,9 +276,9 @@ mod tests {
             updated: at,
         };
         assert_eq!(
-            render(&message).to_string(),
+            render(&message, None).to_string(),
             "{\"id\":\"3EB0AA\",\"device\":\"toko\",\"to\":\"628123456789@s.whatsapp.net\",\
-             \"kind\":\"text\",\"status\":\"failed\",\"code\":\"463\",\"detail\":\"why\",\
+             \"canonical\":null,\"kind\":\"text\",\"status\":\"failed\",\"code\":\"463\",\"detail\":\"why\",\
              \"created\":\"2026-11-23T08:00:00Z\",\"updated\":\"2026-11-23T08:00:00Z\"}"
         );
     }

@@ -4,7 +4,8 @@ use anyhow::Result;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node, Server};
 
-use crate::util::{bytes, children, empty, hex, iq_error, iq_result, jid, leaf, now};
+use crate::fault::Fault;
+use crate::util::{bytes, children, empty, hex, iq_error, iq_error_for, iq_result, jid, leaf, now};
 use crate::world::{Address, World};
 
 impl World {
@@ -19,9 +20,21 @@ impl World {
             .iter()
             .map(|q| q.tag.to_string())
             .collect();
+        let asks_who = wanted.iter().any(|tag| tag == "contact");
+        let refused = self.faults.take(Some(who), |fault| match fault {
+            Fault::Directory(code, wait) if asks_who => Some((*code, *wait)),
+            _ => None,
+        });
+        if let Some((code, wait)) = refused {
+            return iq_error_for(node, code, "rate-overlimit", wait);
+        }
+        let empty_answer = asks_who && self.faults.strikes(Some(who), &Fault::DirectoryEmpty);
         let mut users = Vec::new();
         for user in usync.get_optional_child("list").map(children).unwrap_or_default() {
             users.extend(self.usync_user(who, user, &wanted));
+        }
+        if empty_answer {
+            users.clear();
         }
         let mut builder = NodeBuilder::new("usync");
         for key in ["sid", "mode", "context", "index", "last"] {
@@ -46,6 +59,7 @@ impl World {
             (Some(jid), _) => self.pn_of(jid),
             (None, Some(number)) => {
                 let digits = number.trim_start_matches('+');
+                let digits = self.aliases.get(digits).map_or(digits, String::as_str);
                 self.accounts.get(digits).map(|a| a.pn.clone())
             }
             (None, None) => {
