@@ -31,6 +31,9 @@ impl Log {
     }
 }
 
+/// The upper bounds of a histogram's buckets, in seconds. Buckets of several gateways add up, and cost little memory.
+const BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
 fn ours(log: &LogConfig) -> EnvFilter {
     EnvFilter::new(format!("{OTHERS},moonwa={}", log.level))
 }
@@ -53,7 +56,8 @@ pub(crate) fn install(log: &LogConfig) -> (PrometheusHandle, Log) {
             .with(fmt::layer().with_writer(writer).with_ansi(ansi).with_target(false))
             .try_init()
     };
-    let recorder = PrometheusBuilder::new().build_recorder();
+    let builder = PrometheusBuilder::new().set_buckets(&BUCKETS);
+    let recorder = builder.unwrap_or_default().build_recorder();
     let metrics = recorder.handle();
     if installed.is_err() || metrics::set_global_recorder(recorder).is_err() {
         tracing::debug!("Telemetry was installed before.");

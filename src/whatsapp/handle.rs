@@ -254,7 +254,7 @@ fn member(participant: &wa_rs::GroupParticipant) -> Result<GroupMember, WhatsApp
     let lid = participant.lid.as_ref().or(jid.is_lid().then_some(jid));
     Ok(GroupMember {
         jid: outside(jid)?,
-        phone: phone.and_then(|phone| PhoneNumber::parse(&phone.user, None).ok()),
+        phone: phone.and_then(|phone| PhoneNumber::exact(&phone.user).ok()),
         lid: lid.map(|lid| lid.user.to_string()),
         admin: participant.is_admin(),
     })

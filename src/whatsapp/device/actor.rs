@@ -342,7 +342,7 @@ impl Device {
 pub(crate) fn account(device: &wa_rs::wacore::store::Device) -> Option<Account> {
     let pn = device.pn.as_ref()?;
     Some(Account {
-        phone: PhoneNumber::parse(&pn.user, None).ok(),
+        phone: PhoneNumber::exact(&pn.user).ok(),
         lid: device.lid.as_ref().map(|lid| lid.user.to_string()),
         name: Some(device.push_name.clone()).filter(|name| !name.is_empty()),
     })

@@ -232,7 +232,7 @@ fn refusals(bob: &str) -> Vec<(&'static str, Value, String)> {
             r#"{{"status":false,"message":"Invalid request.","error":"invalid_request","errors":{errors}}}"#
         )
     };
-    let zero = "write the number with its country code and without the leading 0: 628123456789 (or set country_code for the device)";
+    let zero = "write the number with its country code, without 00 before it and without a 0 after it: 8123456789 was probably meant";
     let media = "/api/send-media";
     vec![
         ("/api/send-message", json!({}), invalid(r#"[{"path":"api_key","msg":"required"}]"#)),

@@ -145,7 +145,7 @@ impl SendBody {
         let to = Recipient::parse(&self.to, country_code);
         if self.to.is_empty() {
             issues.add("to", "required");
-        } else if let Err(error) = to {
+        } else if let Err(error) = &to {
             issues.add("to", error);
         }
         let reply_to = self.reply_to.as_deref().and_then(|id| issues.message("reply_to", id));
