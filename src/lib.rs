@@ -34,7 +34,8 @@
 //! own store, with the keys of the **signal** protocol, the app state (**app**) and the device's **identity**; **backup**: the identities of all devices.
 //!
 //! Messages in. **message**, **contact**, **group**, **poll**, **attachment**, **media**: as WhatsApp's users know them.
-//! **hook**: where the engine hands a message over. **notification**: what is no message to read: a change of a group, a call.
+//! **hook**: where the engine hands a message over. **undecryptable**: what cannot be
+//! read. **notification**: what is no message to read: a change of a group, a call.
 //! **history**: what is kept of earlier messages. **recorder**: writes down what happens to messages and devices.
 //!
 //! Messages out. **queue**: messages that were promised and are not done; a **lane** is one chat's part of it, a **claim** says

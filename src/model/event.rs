@@ -81,6 +81,9 @@ pub enum EventType {
     MessageEdited,
     #[serde(rename = "message.revoked")]
     MessageRevoked,
+    /// A message came that cannot be read, at least not yet.
+    #[serde(rename = "message.undecryptable")]
+    MessageUndecryptable,
     /// A message that was sent got further, or failed.
     #[serde(rename = "message.status")]
     MessageStatus,
@@ -99,12 +102,13 @@ pub enum EventType {
 
 impl EventType {
     /// All types, in the order in which people see them listed.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::MessageReceived,
         Self::MessageSent,
         Self::MessageReaction,
         Self::MessageEdited,
         Self::MessageRevoked,
+        Self::MessageUndecryptable,
         Self::MessageStatus,
         Self::PollVote,
         Self::GroupUpdated,
@@ -121,6 +125,7 @@ impl EventType {
             Self::MessageReaction => "message.reaction",
             Self::MessageEdited => "message.edited",
             Self::MessageRevoked => "message.revoked",
+            Self::MessageUndecryptable => "message.undecryptable",
             Self::MessageStatus => "message.status",
             Self::PollVote => "poll.vote",
             Self::GroupUpdated => "group.updated",

@@ -1,7 +1,7 @@
 //! What WhatsApp, the phone's owner and the contacts notice of a gateway: the real binary, judged by what was on the wire.
 
 use anyhow::Result;
-use moonwa_simulator::harness::{Moonwa, MoonwaBuilder};
+use moonwa_simulator::harness::{Moonwa, MoonwaBuilder, WebhookReceiver};
 use moonwa_simulator::{Entry, Fault, Phone, Simulator};
 use serde_json::{Value, json};
 
@@ -210,6 +210,58 @@ async fn a_directory_that_refuses_is_left_alone_and_no_message_fails() -> Result
     }
     let (questions, _) = lookups(&sim, before);
     assert!(questions <= 2, "{questions} questions");
+    moonwa.stop().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_told() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let (ann, bob) =
+        (sim.phone("628111000908", "Ann").await, sim.phone("628111000909", "Bob").await);
+    let hook = WebhookReceiver::start().await?;
+    let events = format!(
+        "[device.toko]\nwebhooks = [{{ url = {:?}, events = [\"message.*\"] }}]\n",
+        hook.url()
+    );
+    let moonwa = gateway(&sim).config(&events).start().await?;
+    moonwa.link("toko", &ann).await?;
+
+    // Sent anew by the sender's phone it can be read, under the same id.
+    sim.fault(&ann, Fault::Undecryptable);
+    let id = bob.send_text(&ann, "garbled").await?;
+    let told = |kind: &'static str, id: String| {
+        hook.expect("an event", move |got| {
+            let event = got.json();
+            event["type"] == kind && event["data"]["id"] == id.as_str()
+        })
+    };
+    let unread = told("message.undecryptable", id.clone()).await.json();
+    assert_eq!(unread["data"]["why"], "decryption_failed", "{unread}");
+    assert_eq!(unread["data"]["chat"], bob.jid(), "{unread}");
+    assert_eq!(unread["data"]["from"]["phone"], bob.number(), "{unread}");
+    let read = told("message.received", id).await.json();
+    assert_eq!(read["data"]["text"], "garbled");
+    assert_eq!(read["data"]["from"], unread["data"]["from"], "the same person");
+
+    for (fault, why) in
+        [(Fault::UnknownEncryption, "unknown_encryption"), (Fault::EmptyEncryption, "malformed")]
+    {
+        sim.fault(&ann, fault);
+        let id = bob.send_text(&ann, "lost").await?;
+        let unread = told("message.undecryptable", id).await.json();
+        assert_eq!(unread["data"]["why"], why, "{unread}");
+        assert_eq!(unread["data"]["from"], read["data"]["from"], "{unread}");
+        assert_eq!(unread["data"]["chat"], bob.jid(), "{unread}");
+        assert_eq!(unread["data"]["group"], Value::Null, "{unread}");
+    }
+    ann.expect_confirmed().await?;
+    let metrics = moonwa.admin().get("/metrics").await?.expect(200).text();
+    for why in ["decryption_failed", "unknown_encryption", "malformed"] {
+        let line =
+            format!("moonwa_messages_undecryptable_total{{device=\"toko\",why=\"{why}\"}} 1");
+        assert!(metrics.contains(&line), "{line}\n{metrics}");
+    }
     moonwa.stop().await?;
     Ok(())
 }

@@ -15,6 +15,7 @@ export const EVENTS = [
 	"message.reaction",
 	"message.edited",
 	"message.revoked",
+	"message.undecryptable",
 	"message.status",
 	"poll.vote",
 	"group.updated",

@@ -129,6 +129,8 @@ impl Running {
         client.enable_auto_reconnect.store(false, Ordering::Relaxed);
         drop(observer.client.set(Arc::downgrade(&client)));
         let subscription = client.subscribe(interest(), observer);
+        // Without it the engine tells nothing of messages that it drops.
+        let stanzas = client.acquire_raw_node_forwarding();
         self.tell(Notice::Up(Arc::clone(&client)));
 
         let mut engine = Box::pin(bot.run());
@@ -161,7 +163,7 @@ impl Running {
         if tokio::time::timeout(CLOSING, closing).await.is_err() {
             tracing::error!(device = %context.name, "A client did not go down in time and was dropped.");
         }
-        drop(subscription);
+        drop((subscription, stanzas));
         client.pn().is_some()
     }
 }

@@ -5,12 +5,13 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 
 use wa_rs::client::Client;
-use wa_rs::types::events::{Event, EventHandler, EventInterest, EventKind};
+use wa_rs::types::events::{Event, EventHandler, EventInterest, EventKind, UndecryptableMessage};
 
 use super::notice::Notice;
 use crate::model::{MessageId, MessageStatus, Passkey, Secret, UnixMillis};
 use crate::whatsapp::context::Context;
-use crate::whatsapp::receive::{hook, notification};
+use crate::whatsapp::receive::undecryptable::Why;
+use crate::whatsapp::receive::{hook, notification, undecryptable};
 use crate::whatsapp::recorder::Record;
 
 pub(crate) fn interest() -> EventInterest {
@@ -33,6 +34,7 @@ pub(crate) fn interest() -> EventInterest {
         EventKind::ConnectFailure,
         EventKind::Messages,
         EventKind::UndecryptableMessage,
+        EventKind::RawNode,
         EventKind::ServerAck,
         EventKind::Receipt,
         EventKind::GroupUpdate,
@@ -118,6 +120,21 @@ impl Observer {
         self.owe(Record::Advance { ids, status });
     }
 
+    fn unread(&self, gone: &UndecryptableMessage) {
+        let Some(client) = self.client() else { return };
+        let (context, gone) = (Arc::clone(&self.context), gone.clone());
+        let debt = context.notes.owe();
+        self.context.tasks.spawn("keep unread", async move {
+            let why = if gone.is_unavailable { Why::PhoneOnly } else { Why::DecryptionFailed };
+            if gone.unavailable_type.is_unrecoverable_fanout() {
+                let kind = gone.unavailable_type.as_str();
+                hook::keep_unavailable(&context, &client, &gone.info, kind, debt).await;
+            } else {
+                hook::keep_unread(&context, &client, &gone.info, why, debt).await;
+            }
+        });
+    }
+
     /// What happens while a phone is asked to know the device.
     fn linking(&self, event: &Event) {
         match event {
@@ -197,16 +214,12 @@ impl EventHandler for Observer {
                     });
                 }
             }
-            Event::UndecryptableMessage(gone)
-                if gone.unavailable_type.is_unrecoverable_fanout() =>
-            {
-                if let Some(client) = self.client() {
-                    let (context, gone) = (Arc::clone(&self.context), gone.clone());
-                    let debt = context.notes.owe();
-                    self.context.tasks.spawn("keep unavailable", async move {
-                        let kind = gone.unavailable_type.as_str();
-                        hook::keep_unavailable(&context, &client, &gone.info, kind, debt).await;
-                    });
+            Event::UndecryptableMessage(gone) => self.unread(gone),
+            Event::RawNode(stanza) => {
+                // Before the engine acknowledges it.
+                if let Some((unread, from, chat)) = undecryptable::unreadable(stanza.get()) {
+                    let debt = self.context.notes.owe();
+                    hook::note_unread(&self.context, unread, &from, &chat, debt);
                 }
             }
             Event::ServerAck(ack) if ack.class.as_deref() == Some("receipt") => {

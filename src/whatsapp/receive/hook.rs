@@ -11,8 +11,9 @@ use wa_rs::types::message::MessageInfo;
 use wa_rs::wacore::proto_helpers::MessageExt;
 use wa_rs::{InboundDurabilityHook, anyhow};
 
+use super::undecryptable::{Unread, Why};
 use super::{decode, notification};
-use crate::model::{MessageId, UnixMillis};
+use crate::model::{MessageId, Person, UnixMillis};
 use crate::store::{Batch, NewEvent, StoreError};
 use crate::whatsapp::context::Context;
 use crate::whatsapp::directory::{chat, person};
@@ -64,6 +65,34 @@ pub(crate) async fn keep_unavailable(
         context.notes.pay(debt, Record::Event(event));
         context.status.heard(UnixMillis::now());
     }
+}
+
+/// Records a message that could not be decrypted.
+pub(crate) async fn keep_unread(
+    context: &Context,
+    client: &Client,
+    info: &MessageInfo,
+    why: Why,
+    debt: Debt,
+) {
+    let (from, chat) = (person(client, info).await, chat(client, info).await);
+    note_unread(context, Unread::of(info, why), &from, &chat, debt);
+}
+
+/// Records a message that is written as if it could not be read by anybody.
+pub(crate) fn note_unread(
+    context: &Context,
+    unread: Unread,
+    from: &Person,
+    chat: &str,
+    debt: Debt,
+) {
+    let why = unread.why.as_str();
+    metrics::counter!("moonwa_messages_undecryptable_total", "device" => context.name.to_string(), "why" => why)
+        .increment(1);
+    tracing::warn!(device = %context.name, why, "A message cannot be read.");
+    context.notes.pay(debt, Record::Event(unread.event(&context.name, from, chat)));
+    context.status.heard(UnixMillis::now());
 }
 
 async fn keep(

@@ -7,3 +7,4 @@ pub(crate) mod hook;
 pub(crate) mod notification;
 #[cfg(test)]
 mod tests;
+pub(crate) mod undecryptable;

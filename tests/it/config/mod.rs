@@ -172,6 +172,7 @@ fn every_key_means_what_the_manual_says() {
             EventType::MessageReaction,
             EventType::MessageEdited,
             EventType::MessageRevoked,
+            EventType::MessageUndecryptable,
             EventType::MessageStatus,
             EventType::DeviceState,
         ])),

@@ -105,6 +105,10 @@ pub enum Fault {
     Duplicate,
     /// The next message delivered to the target does not decrypt.
     Undecryptable,
+    /// The next message delivered to the target is encrypted in a way that nobody knows.
+    UnknownEncryption,
+    /// The next message delivered to the target has nothing in its encrypted parts.
+    EmptyEncryption,
     /// The next receipt meant for the target is lost.
     ReceiptDrop,
 

@@ -273,6 +273,16 @@ impl World {
                 }
             }
         }
+        if self.strikes_on(target, &Fault::UnknownEncryption) {
+            for enc in &mut encs {
+                enc.attrs.insert("type", "frmsg");
+            }
+        }
+        if self.strikes_on(target, &Fault::EmptyEncryption) {
+            for enc in &mut encs {
+                enc.content = None;
+            }
+        }
         let first = encs.iter().any(|e| text(e, "type") == "pkmsg");
         if let Some(meta) = node.get_optional_child("meta") {
             encs.push(meta.clone());
