@@ -232,7 +232,8 @@ fn refusals(bob: &str) -> Vec<(&'static str, Value, String)> {
             r#"{{"status":false,"message":"Invalid request.","error":"invalid_request","errors":{errors}}}"#
         )
     };
-    let zero = "write the number with its country code, without 00 before it and without a 0 after it: 8123456789 was probably meant";
+    let zero = "write the number with its country code and without the leading 0: 628123456789 (or set country_code for the device)";
+    let zeros = "write the number with its country code, without 00 before it and without a 0 after it: 628123456789 was probably meant";
     let media = "/api/send-media";
     vec![
         ("/api/send-message", json!({}), invalid(r#"[{"path":"api_key","msg":"required"}]"#)),
@@ -265,8 +266,8 @@ fn refusals(bob: &str) -> Vec<(&'static str, Value, String)> {
         ),
         (
             "/api/send-message",
-            text(KEY, "008123456789"),
-            invalid(&format!(r#"[{{"path":"receiver","msg":"{zero}"}}]"#)),
+            text(OTHER, "0062 8123456789"),
+            invalid(&format!(r#"[{{"path":"receiver","msg":"{zeros}"}}]"#)),
         ),
         (
             "/api/fetch-group-members",
