@@ -29,9 +29,10 @@
 //! connection does, and it **reacts**. **link**: one connection, from its start until it is down, and the act of making a
 //! phone know the device, by **QR** or pair code. **handle**: what the rest may ask of a device. **probe**: whether a
 //! connection is alive. **companion**: what it says of itself when it is linked. **presence**: whether WhatsApp is told
-//! that somebody is there. **status**: what people are told of a device. **directory**: which **LID** (a
-//! privacy-preserving address) is which **phone** number; a **JID** is any WhatsApp **address**. **session**: the engine's
-//! own store, with the keys of the **signal** protocol, the app state (**app**) and the device's **identity**; **backup**: the identities of all devices.
+//! that somebody is there. **status**: what people are told of a device. **account**: the phone number that a device is
+//! linked to. **directory**: which **LID** (a privacy-preserving address) is which **phone** number; a **JID** is any
+//! WhatsApp **address**. **session**: the engine's own store, with the keys of the **signal** protocol, the app state
+//! (**app**) and the device's **identity**; **backup**: the identities of all devices.
 //!
 //! Messages in. **message**, **contact**, **group**, **poll**, **attachment**, **media**: as WhatsApp's users know them.
 //! **hook**: where the engine hands a message over. **undecryptable**: what cannot be

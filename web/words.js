@@ -357,6 +357,7 @@ export default {
 	"api.why": ["Everything this page does, for programs.", "Semua yang dilakukan halaman ini, untuk program."],
 	// What did not work, by its code
 	"error.463": ["WhatsApp keeps this number from new contacts for now.", "Untuk sementara nomor ini tidak boleh menulis ke kontak baru."],
+	"error.account_changed": ["The device was linked to another number before it was sent.", "Perangkat sudah ditautkan ke nomor lain sebelum pesan ini dikirim."],
 	"error.already_linked": ["This device is linked already.", "Perangkat ini sudah tertaut."],
 	"error.config_invalid": ["moonwa.toml would not be valid so:", "moonwa.toml jadi tidak sah:"],
 	"error.config_read_only": ["Paste these lines into moonwa.toml and save.", "Tempel baris ini di moonwa.toml lalu simpan."],

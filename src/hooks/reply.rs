@@ -39,10 +39,15 @@ pub(super) async fn queue(
         let message = SentMessage::new(device.clone(), request);
         // Each endpoint may answer an event once.
         let key = format!("reply:{event}:{}:{part}", endpoint.as_str());
-        match store.queue().enqueue(message, IdempotencyKey::parse(&key), QUEUE_LIMIT).await? {
+        let key = IdempotencyKey::parse(&key);
+        match store.queue().reply(event.clone(), message, key, QUEUE_LIMIT).await? {
             // A conflict means that the event was delivered before and answered differently. The first answer stands.
-            Enqueued::Queued(_) | Enqueued::Known(_) | Enqueued::Conflict => {}
-            Enqueued::Full => return Err(ReplyError::Full),
+            Some(Enqueued::Queued(_) | Enqueued::Known(_) | Enqueued::Conflict) => {}
+            Some(Enqueued::Full) => return Err(ReplyError::Full),
+            None => {
+                tracing::warn!(%device, %event, "A reply was dropped: the device is linked to another number now.");
+                return Ok(0);
+            }
         }
     }
     Ok(contents.len())

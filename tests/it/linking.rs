@@ -3,7 +3,9 @@
 use std::os::unix::fs::PermissionsExt;
 
 use anyhow::Result;
-use moonwa_simulator::harness::{Moonwa, MoonwaBuilder, WebhookReceiver, eventually};
+use moonwa_simulator::harness::{
+    Answer, Delivery, Moonwa, MoonwaBuilder, WebhookReceiver, api_key, eventually,
+};
 use moonwa_simulator::{Fault, Simulator};
 use serde_json::{Value, json};
 
@@ -119,6 +121,92 @@ async fn logging_out_here_unlinks_on_the_phone() -> Result<()> {
     assert_eq!(gone["reason"], "logged_out");
     assert!(ann.devices().is_empty(), "the phone shows no linked device any more");
     moonwa.link("toko", &ann).await?;
+    moonwa.stop().await?;
+    Ok(())
+}
+
+/// The ids in the list of a device's messages.
+async fn listed(moonwa: &Moonwa) -> Result<Vec<String>> {
+    let list = moonwa.admin().get("/v1/devices/toko/messages").await?.expect(200).json();
+    let ids = list["messages"].as_array().into_iter().flatten();
+    Ok(ids.filter_map(|message| message["id"].as_str().map(str::to_owned)).collect())
+}
+
+#[tokio::test]
+async fn another_number_has_none_of_the_messages_before_it_and_sends_none() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let (ann, bob, cid) = (
+        sim.phone("628111000151", "Ann").await,
+        sim.phone("628111000152", "Bob").await,
+        sim.phone("628111000153", "Cid").await,
+    );
+    let hook = WebhookReceiver::start().await?;
+    let moonwa = gateway(&sim).env("MOONWA_RETRY_SCALE", "0.05").config(&format!(
+        "\n[device.toko]\napi_key = {:?}\nwebhooks = [{{ url = {:?}, format = \"moonwa\" }}]\n",
+        api_key("toko"),
+        hook.url()
+    ));
+    let moonwa = moonwa.start().await?;
+    moonwa.link("toko", &ann).await?;
+    let sent = moonwa.send_text("toko", bob.number(), "from Ann").await?;
+    bob.expect_text("from Ann").await?;
+    moonwa.wait_status("toko", &sent, "delivered").await;
+    let read = bob.send_text(&ann, "to Ann").await?;
+    let holds = |asked: &Delivery, text: &str| String::from_utf8_lossy(&asked.body).contains(text);
+    hook.expect("a message", |asked| holds(asked, "to Ann")).await;
+
+    // A receiver that answers late, and a message that waits for a connection.
+    hook.otherwise(Some(Answer::status(503)));
+    bob.send_text(&ann, "a question").await?;
+    hook.expect("the question", |asked| holds(asked, "a question")).await;
+    ann.expect_confirmed().await?;
+    sim.refuse_connections(true);
+    sim.drop_connections(ann.number());
+    moonwa.wait_state("toko", "reconnecting").await;
+    let waiting = moonwa.send_text("toko", bob.number(), "never under another number").await?;
+    moonwa.admin().post("/v1/devices/toko/logout", &Value::Null).await?.expect(202);
+    moonwa.wait_state("toko", "logged_out").await;
+    assert_eq!(listed(&moonwa).await?, [waiting.clone(), sent.clone()], "until another is linked");
+    sim.refuse_connections(false);
+    moonwa.link("toko", &cid).await?;
+
+    assert!(listed(&moonwa).await?.is_empty(), "they are not Cid's");
+    let failed = moonwa.wait_status("toko", &waiting, "failed").await;
+    assert_eq!(failed["code"], "account_changed", "{failed}");
+    moonwa.wait_status("toko", &sent, "delivered").await;
+    let key = moonwa.key_of("toko");
+    for path in [read, sent.clone()] {
+        let path = format!("/v1/devices/toko/messages/{path}");
+        key.post(&format!("{path}/read"), &Value::Null).await?.expect(404);
+        key.delete(&path).await?.expect(404);
+    }
+    hook.otherwise(Some(Answer::body(
+        json!({"data": {"message_type": "text", "message": {"message": "to the question"}}})
+            .to_string(),
+    )));
+    let events = moonwa.admin().get("/v1/devices/toko/events").await?.expect(200).json();
+    let told = |event: &Value| {
+        event["data"]["id"] == *waiting && event["data"]["code"] == "account_changed"
+    };
+    assert!(events["events"].as_array().is_some_and(|all| all.iter().any(told)), "{events}");
+    let dropped = |log: &String| log.contains("A reply was dropped");
+    eventually("the reply is dropped", || async { moonwa.log() }, dropped).await;
+    let own = moonwa.send_text("toko", bob.number(), "from Cid").await?;
+    bob.expect_text("from Cid").await?;
+    assert_eq!(listed(&moonwa).await?, [own]);
+    let texts = bob.inbox();
+    assert!(
+        !texts.iter().any(|item| {
+            item.is_text("never under another number") || item.is_text("to the question")
+        }),
+        "{texts:?}"
+    );
+
+    moonwa.admin().post("/v1/devices/toko/logout", &Value::Null).await?.expect(202);
+    moonwa.wait_state("toko", "logged_out").await;
+    moonwa.link("toko", &ann).await?;
+    assert_eq!(listed(&moonwa).await?, [waiting, sent], "Ann has hers again");
+    sim.assert_no_violations();
     moonwa.stop().await?;
     Ok(())
 }

@@ -199,13 +199,10 @@ pub(crate) fn append(
     // Only messages are acknowledged to WhatsApp.
     let mut message = false;
     for event in events {
-        let seen = id_key(&event.device, &event.id);
-        if find_in(&outbox.segments(), |rows| txn.get(rows, &seen))?.is_some() {
+        if place(outbox, txn, &event.device, &event.id)?.is_some() {
             continue;
         }
-        let tail = txn.get(&outbox.meta, tail_key(&event.device))?;
-        let tail = tail.map_or(Ok(0), |row| number(&row))?;
-        let seq = tail.saturating_add(1);
+        let seq = tail(outbox, txn, &event.device)?.saturating_add(1);
         let value = encode(&event, now);
         message |= event.kind == EventType::MessageReceived;
         let age = outbox.clock.now();
@@ -227,6 +224,22 @@ pub(crate) fn append(
         }
     });
     Ok(())
+}
+
+/// The newest place of a device's log, 0 when there is none.
+pub(crate) fn tail(outbox: &Outbox, txn: &Txn<'_>, device: &DeviceName) -> Result<u64, StoreError> {
+    txn.get(&outbox.meta, tail_key(device))?.map_or(Ok(0), |row| number(&row))
+}
+
+/// The place of an event.
+pub(crate) fn place(
+    outbox: &Outbox,
+    txn: &Txn<'_>,
+    device: &DeviceName,
+    id: &EventId,
+) -> Result<Option<Seq>, StoreError> {
+    let seen = id_key(device, id);
+    find_in(&outbox.segments(), |rows| txn.get(rows, &seen))
 }
 
 /// Puts an event in a segment, under its place and its id.

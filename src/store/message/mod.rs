@@ -1,6 +1,7 @@
 //! The send queue: every message that was accepted from a caller, how far it got, and its idempotency key. The rows
 //! are in `outbox/`, so that a message's status and the event that reports it are written in one commit.
 
+pub(super) mod account;
 mod counts;
 pub(super) mod row;
 mod sweep;
@@ -86,14 +87,7 @@ impl SendQueue {
         let nudges = self.nudges.clone();
         self.writer
             .run(Promise::Durable, Room::Promise, move |outbox, txn| {
-                let device = message.device.clone();
-                let outcome = enqueue(outbox, txn, message, key.as_ref(), limit)?;
-                if matches!(outcome, Enqueued::Queued(_)) {
-                    txn.after_commit(move || {
-                        nudges.with(&device, |n| n.send_modify(|n| *n = n.wrapping_add(1)));
-                    });
-                }
-                Ok(outcome)
+                enqueue_and_nudge(outbox, txn, message, key.as_ref(), limit, nudges)
             })
             .await
     }
@@ -159,15 +153,6 @@ impl SendQueue {
             .await
     }
 
-    /// The newest messages of a device, newest first.
-    pub async fn recent(
-        &self,
-        device: &DeviceName,
-        limit: usize,
-    ) -> Result<Vec<SentMessage>, StoreError> {
-        self.listed(b't', device, limit, true).await
-    }
-
     /// Gives a message its next status. `None` when it is unknown or the status is no progress; otherwise the message
     /// as it is now.
     pub async fn advance(
@@ -192,17 +177,7 @@ impl SendQueue {
         let promise = if lazy { Promise::Lazy } else { Promise::Durable };
         self.writer
             .run(promise, Room::Essential, move |outbox, txn| {
-                let mut moved = Vec::new();
-                for (id, status) in steps {
-                    moved.extend(advance(outbox, txn, &device, &id, status)?);
-                }
-                let told = moved.iter().filter(|message| message.request.content.is_message());
-                let events = told.map(|message| NewEvent::from(&Event::of_status(message)));
-                append(outbox, txn, events.collect(), &tails)?;
-                let told = moved.clone();
-                // An error only means that nobody listens.
-                txn.after_commit(move || told.into_iter().for_each(|now| drop(changes.send(now))));
-                Ok(moved)
+                advance_each(outbox, txn, &device, steps, (&tails, &changes))
             })
             .await
     }
@@ -216,30 +191,24 @@ impl SendQueue {
     pub fn changes(&self) -> broadcast::Receiver<SentMessage> {
         self.changes.subscribe()
     }
+}
 
-    async fn listed(
-        &self,
-        tag: u8,
-        device: &DeviceName,
-        limit: usize,
-        newest_first: bool,
-    ) -> Result<Vec<SentMessage>, StoreError> {
-        let device = device.clone();
-        self.readers
-            .run(move |databases| {
-                let (outbox, now) = (&databases.outbox, databases.outbox.db.snapshot());
-                let mut index = now.prefix(&outbox.queue, Key::new(tag).device(&device));
-                let mut found = Vec::new();
-                while found.len() < limit {
-                    let next = if newest_first { index.next_back() } else { index.next() };
-                    let Some(guard) = next else { break };
-                    let id = guard.value().map_err(StoreError::database)?;
-                    found.push(row_of(&now, outbox, &device, &id)?.message);
-                }
-                Ok(found)
-            })
-            .await
+fn enqueue_and_nudge(
+    outbox: &Outbox,
+    txn: &mut Txn<'_>,
+    message: SentMessage,
+    key: Option<&IdempotencyKey>,
+    limit: usize,
+    nudges: Nudges,
+) -> Result<Enqueued, StoreError> {
+    let device = message.device.clone();
+    let outcome = enqueue(outbox, txn, message, key, limit)?;
+    if matches!(outcome, Enqueued::Queued(_)) {
+        txn.after_commit(move || {
+            nudges.with(&device, |n| n.send_modify(|n| *n = n.wrapping_add(1)));
+        });
     }
+    Ok(outcome)
 }
 
 fn enqueue(
@@ -303,8 +272,8 @@ fn put(
     Ok(())
 }
 
-/// Puts a message that was read from a damaged database into a new one. Says whether it still has to be sent.
-pub(super) fn put_back(outbox: &Outbox, txn: &mut Txn<'_>, row: &[u8]) -> Result<bool, StoreError> {
+/// Puts a row that was read from a damaged database into a new one. Says of a message whether it still has to be sent.
+fn put_back(outbox: &Outbox, txn: &mut Txn<'_>, row: &[u8]) -> Result<bool, StoreError> {
     let row: Row = from_json(row)?;
     let device = &row.message.device;
     let mut counts = Counts::load(outbox, txn, device)?;
@@ -328,6 +297,27 @@ fn known<T: AsRef<[u8]>>(
     }
     let Some(row) = read(Key::new(b'm').device(device).rest(id))? else { return Ok(None) };
     Ok(Some(Enqueued::Known(from_json::<Row>(row.as_ref())?.message)))
+}
+
+/// Moves messages on, each with its event, and tells whoever listens once that is on disk.
+fn advance_each(
+    outbox: &Arc<Outbox>,
+    txn: &mut Txn<'_>,
+    device: &DeviceName,
+    steps: Vec<(MessageId, MessageStatus)>,
+    (tails, changes): (&Tails, &broadcast::Sender<SentMessage>),
+) -> Result<Vec<SentMessage>, StoreError> {
+    let mut moved = Vec::new();
+    for (id, status) in steps {
+        moved.extend(advance(outbox, txn, device, &id, status)?);
+    }
+    let told = moved.iter().filter(|message| message.request.content.is_message());
+    let events = told.map(|message| NewEvent::from(&Event::of_status(message)));
+    append(outbox, txn, events.collect(), tails)?;
+    let (told, changes) = (moved.clone(), changes.clone());
+    // An error only means that nobody listens.
+    txn.after_commit(move || told.into_iter().for_each(|now| drop(changes.send(now))));
+    Ok(moved)
 }
 
 fn advance(

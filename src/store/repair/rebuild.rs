@@ -19,10 +19,11 @@ use crate::store::database::state::State;
 use crate::store::database::txn::{Group, Txn};
 use crate::store::key::{Parts, number};
 use crate::store::log;
+use crate::store::message::account;
 use crate::store::repair::damage::Damage;
 use crate::store::repair::file::sync_folder;
 use crate::store::repair::inspect::{self, Found, Seen, newer};
-use crate::store::{EndpointId, Seq, StoreError, message};
+use crate::store::{EndpointId, Seq, StoreError};
 
 /// Rows written in one batch.
 const BATCH: usize = 500;
@@ -140,7 +141,7 @@ pub(crate) fn outbox(
         OUTBOX_DEAD => newer(&mut dead, found.key, found.version, found.value),
         keyspace => match found.key.first() {
             Some(b'e') => drop(segments.insert(keyspace)),
-            Some(b'm') => newer(&mut queue, found.key, found.version, found.value),
+            Some(b'm' | b'a') => newer(&mut queue, found.key, found.version, found.value),
             _ => {}
         },
     })?;
@@ -181,10 +182,11 @@ pub(crate) fn outbox(
         }
     }
     let (mut messages, mut waiting) = (0, 0);
-    for (_, (_, value)) in queue {
+    for (key, (_, value)) in queue {
         let Some(value) = value else { continue };
-        match batch.change(|txn| message::put_back(&outbox, txn, &value)) {
-            Ok(waits) => (messages, waiting) = (messages + 1, waiting + u64::from(waits)),
+        match batch.change(|txn| account::put_back(&outbox, txn, key, &value)) {
+            Ok(Some(waits)) => (messages, waiting) = (messages + 1, waiting + u64::from(waits)),
+            Ok(None) => {}
             Err(StoreError::Damaged(_)) => unreadable += 1,
             Err(error) => return Err(error),
         }

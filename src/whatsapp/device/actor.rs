@@ -48,6 +48,15 @@ pub(crate) enum Erasure {
     Running,
 }
 
+/// The account whose messages the send queue has, by its phone number. Nothing is sent for another one.
+#[derive(PartialEq, Eq)]
+pub(crate) enum Owner {
+    Unknown,
+    /// The queue is being told.
+    Asked,
+    Account(String),
+}
+
 /// The client that runs now, and what is known of it.
 pub(crate) struct Current {
     pub(crate) link: Link,
@@ -71,6 +80,7 @@ pub(crate) struct Device {
     pub(crate) live: watch::Sender<Option<Arc<Client>>>,
     pub(crate) enabled: bool,
     pub(crate) linked: bool,
+    pub(crate) owner: Owner,
     pub(crate) wish: Wish,
     pub(crate) current: Option<Current>,
     pub(crate) generation: u64,
@@ -103,6 +113,7 @@ impl Device {
             live,
             enabled,
             linked: false,
+            owner: Owner::Unknown,
             wish: Wish::Down,
             current: None,
             generation: 0,
@@ -121,8 +132,8 @@ impl Device {
     /// Learns whether there are credentials; a linked device connects by itself.
     pub(crate) async fn wake(&mut self) {
         let account = loop {
-            match self.context.backend().load().await {
-                Ok(device) => break device.and_then(|device| account(&device)),
+            match self.identify().await {
+                Ok(account) => break account,
                 Err(error) => {
                     tracing::error!(device = %self.context.name, %error, "Credentials could not be read.");
                     tokio::select! {
@@ -141,6 +152,15 @@ impl Device {
         } else {
             self.rest(DeviceState::Pending(Pending::NotStarted));
         }
+    }
+
+    /// Reads whose account it is, and tells the send queue. A store of an older version does not know it.
+    async fn identify(&mut self) -> Result<Option<Account>, WhatsAppError> {
+        let device = self.context.backend().load().await?;
+        let phone = device.as_ref().and_then(|device| Some(device.pn.as_ref()?.user.to_string()));
+        self.context.store.queue().belong(&self.context.name, phone.clone()).await?;
+        self.owner = phone.map_or(Owner::Unknown, Owner::Account);
+        Ok(device.and_then(|device| account(&device)))
     }
 
     /// The actor's loop; ends when it is told to quit or the gateway stops.

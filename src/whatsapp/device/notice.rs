@@ -23,6 +23,8 @@ pub(crate) enum Notice {
     Ready,
     /// The account's own name became known.
     Named,
+    /// Whose messages the send queue has now; `None` when it could not be told.
+    Belongs(Option<String>),
     /// The account unlinked us; WhatsApp's code.
     LoggedOut(u16),
     /// Another program uses the same credentials.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use wa_rs::client::Client;
 
-use super::actor::{Current, Device, LOCK_SHOWN, LONGEST_SILENCE, Wish, account};
+use super::actor::{Current, Device, LOCK_SHOWN, LONGEST_SILENCE, Owner, Wish, account};
 use super::notice::Notice;
 use super::probe::Health;
 use crate::model::{
@@ -23,6 +23,10 @@ impl Device {
         }
         if let Notice::Unacked { again } = notice {
             return self.unacked(again);
+        }
+        if let Notice::Belongs(account) = notice {
+            self.owner = account.map_or(Owner::Unknown, Owner::Account);
+            return self.judge();
         }
         if generation != self.generation {
             return;
@@ -88,7 +92,7 @@ impl Device {
                 self.amend(|current| current.client = None);
             }
             Notice::Ended(ending) => self.ended(ending),
-            Notice::Erased(_) | Notice::Unacked { .. } => {}
+            Notice::Erased(_) | Notice::Unacked { .. } | Notice::Belongs(_) => {}
             ending => self.conclude(&ending),
         }
     }
@@ -229,7 +233,31 @@ impl Device {
         self.close();
     }
 
+    /// Whether the send queue has the messages of the client's account. When it has those of another one, or nobody knows,
+    /// it is told first.
+    fn belongs(&mut self, client: &Client) -> bool {
+        let Some(phone) = client.pn().map(|jid| jid.user.to_string()) else { return false };
+        match &self.owner {
+            Owner::Account(owner) if *owner == phone => return true,
+            Owner::Asked => return false,
+            _ => self.owner = Owner::Asked,
+        }
+        let context = Arc::clone(&self.context);
+        self.context.tasks.spawn("account of the queue", async move {
+            let told = context.store.queue().belong(&context.name, Some(phone.clone())).await;
+            if let Err(error) = &told {
+                tracing::error!(device = %context.name, %error, "The account could not be noted; trying again.");
+                tokio::time::sleep(Duration::from_secs(2)).await;
+            }
+            drop(context.notices.send((0, Notice::Belongs(told.is_ok().then_some(phone)))));
+        });
+        false
+    }
+
     fn online(&mut self, client: &Arc<Client>, silent: bool) {
+        if !self.belongs(client) {
+            return self.offline();
+        }
         if self.live.borrow().is_none() {
             self.amend(|current| {
                 current.online_since.get_or_insert_with(Instant::now);

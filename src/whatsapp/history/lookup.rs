@@ -91,13 +91,15 @@ async fn newest(
     device: &DeviceName,
     good: impl Fn(&MessageData) -> bool,
 ) -> Result<Sight, StoreError> {
+    // What came to another account is not this one's to answer, read or pass on.
+    let oldest = store.queue().account_began(device).await?.0;
     let mut end = store.log().tail(device).borrow().0;
-    let mut whole = end == 0;
+    let mut whole = end <= oldest;
     for _ in 0..PAGES {
         if whole {
             break;
         }
-        let start = end.saturating_sub(PAGE);
+        let start = end.saturating_sub(PAGE).max(oldest);
         let limit = usize::try_from(end - start).unwrap_or(0);
         let page = store.log().read_after(device, Seq(start), limit).await?;
         for stored in page.events.iter().rev().filter(|stored| is_message(stored.kind)) {
@@ -110,7 +112,7 @@ async fn newest(
             }
         }
         // Further back there is nothing, or it has been swept away.
-        whole = start == 0 || page.events.first().is_none_or(|first| first.seq.0 > start + 1);
+        whole = start == oldest || page.events.first().is_none_or(|first| first.seq.0 > start + 1);
         end = start;
     }
     Ok(Sight { found: None, whole })

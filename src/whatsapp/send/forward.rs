@@ -33,7 +33,7 @@ pub(crate) async fn original(
     let rebuilt = match find(&context.store, &context.name, id).await?.found {
         Some(data) => received(&data),
         None => {
-            let row = context.store.queue().get(&context.name, id).await?;
+            let row = context.store.queue().own(&context.name, id).await?;
             row.and_then(|row| sent(&row.request.content))
         }
     };

@@ -35,6 +35,7 @@ pub(crate) async fn send_one(
 ) -> Result<(), Failure> {
     let to = address(context, client, &row.request.to).await?;
     if let Content::Read { message, author } = &row.request.content {
+        waits(context, row).await?;
         *written = true;
         context.read_receipts.insert(message);
         mark_read(client, &to, message, author.as_ref()).await?;
@@ -45,10 +46,7 @@ pub(crate) async fn send_one(
     let options = SendOptions::default().with_message_id(row.id.as_str());
     // Looking up, fetching and uploading can take minutes, in which a caller may have taken the message back.
     let mut claim = context.claims.send(&row.id).ok_or(Failure::Withdrawn)?;
-    let now = context.store.queue().get(&context.name, &row.id).await?;
-    let Some(now) = now.filter(|now| !now.status.is_settled()) else {
-        return Err(Failure::Withdrawn);
-    };
+    let now = waits(context, row).await?;
     if now.status == MessageStatus::Sent && row.request.to.jid().is_group() {
         // The engine takes the group's key for delivered once it is written. It went down with the first try, perhaps.
         let cleared = context.backend().clear_sender_key_devices(&to.to_string()).await;
@@ -74,6 +72,13 @@ pub(crate) async fn send_one(
     context.store.queue().advance(&context.name, &row.id, MessageStatus::Sent).await?;
     claim.settle();
     Ok(())
+}
+
+/// The message as it is now, if it is still to be sent: its caller may have taken it back, or the device may have been
+/// linked to another account.
+async fn waits(context: &Context, row: &SentMessage) -> Result<SentMessage, Failure> {
+    let now = context.store.queue().get(&context.name, &row.id).await?;
+    now.filter(|now| !now.status.is_settled()).ok_or(Failure::Withdrawn)
 }
 
 async fn mark_read(
@@ -193,7 +198,7 @@ async fn quote(
     if let Some(found) = find_in(&context.store, &context.name, id, chat).await? {
         return Ok(Quote { id: id.clone(), author: Some(found.from.jid), text: found.text });
     }
-    let ours = context.store.queue().get(&context.name, id).await?;
+    let ours = context.store.queue().own(&context.name, id).await?;
     let text = ours.as_ref().and_then(|row| match &row.request.content {
         Content::Text { text } | Content::LinkedText { text } => Some(text.clone()),
         Content::Media { caption, .. } => caption.clone(),

@@ -149,18 +149,23 @@ fn parse_wait(text: &str) -> Result<Duration, Problem> {
         .ok_or_else(|| Problem::field("wait", "write 10s, at most 60s"))
 }
 
-async fn stored(call: &Call) -> Result<SentMessage, Problem> {
+/// A message that the device's present account sent.
+async fn own(call: &Call) -> Result<SentMessage, Problem> {
     let (name, _) = call.device()?;
-    let message = call.state.api.store.queue().get(&name, &call.message()?).await?;
+    let message = call.state.api.store.queue().own(&name, &call.message()?).await?;
     message.ok_or_else(|| Code::MessageNotFound.into())
 }
 
-/// `GET …/messages/{message}`.
+/// `GET …/messages/{message}`: also one of an account that the device was linked to before, because whoever has its id
+/// wants to know what became of it.
 pub(crate) async fn show(call: &Call) -> Answer {
-    Ok(response::ok(&shown(&call.state.api.fleet, &stored(call).await?).await))
+    let (name, _) = call.device()?;
+    let message = call.state.api.store.queue().get(&name, &call.message()?).await?;
+    let message = message.ok_or_else(|| Problem::from(Code::MessageNotFound))?;
+    Ok(response::ok(&shown(&call.state.api.fleet, &message).await))
 }
 
-/// `GET …/messages`, newest first.
+/// `GET …/messages`: those of the present account, newest first.
 pub(crate) async fn list(call: &Call) -> Answer {
     let (name, _) = call.device()?;
     let messages = call.state.api.store.queue().recent(&name, LISTED).await?;
@@ -183,7 +188,7 @@ pub(crate) async fn edit(call: &mut Call) -> Answer {
     if text.trim().is_empty() {
         return Err(Problem::field("text", "must not be empty"));
     }
-    let original = stored(call).await?;
+    let original = own(call).await?;
     follow_up(call, original.request.to, Content::Edit { message: original.id, text }).await
 }
 
@@ -197,7 +202,7 @@ pub(crate) async fn revoke(call: &Call) -> Answer {
     };
     let to = match read("chat")? {
         Some(chat) => Recipient::Jid(chat),
-        None => stored(call).await?.request.to,
+        None => own(call).await?.request.to,
     };
     follow_up(call, to, Content::Revoke { message, author: read("author")? }).await
 }
