@@ -152,6 +152,13 @@ fn show_code(
     Ok(())
 }
 
+/// `moonwa healthcheck`, for containers, which have no other client.
+pub(super) fn healthcheck(config: Option<&Path>) -> Result<Exit> {
+    let (status, body) = Gateway::find(config)?.get("readyz", "application/json")?;
+    understood(status, &body)?;
+    Ok(Exit::Clean)
+}
+
 /// `moonwa status`: a line per device and per webhook.
 pub(super) fn status(config: Option<&Path>, as_json: bool) -> Result<Exit> {
     let gateway = Gateway::find(config)?;

@@ -55,6 +55,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Ask whether the gateway can do its work; exit 0, or 1 with the reason
+    Healthcheck,
     /// Send one text message
     Send {
         /// The device's name in moonwa.toml
@@ -126,6 +128,7 @@ pub fn main() -> ExitCode {
         Command::Plan { json } => client::plan(config, json),
         Command::Link { device, phone } => client::link(config, &device, phone.as_deref()),
         Command::Status { json } => client::status(config, json),
+        Command::Healthcheck => client::healthcheck(config),
         Command::Send { device, to, text } => client::send(config, &device, &to, &text),
         Command::Logout { device } => client::logout(config, &device),
         Command::Forget { device } => client::forget(config, &device),

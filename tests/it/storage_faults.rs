@@ -196,8 +196,12 @@ async fn a_store_that_is_deleted_under_it_is_told_and_the_process_ends() -> Resu
     moonwa.link("toko", &ann).await?;
     bob.send_text(&ann, "before").await?;
     hook.expect_text("before").await;
+    let (code, said) = moonwa.command(&["healthcheck"]).await?;
+    ensure!(code == 0, "{said}");
     fs::remove_dir_all(moonwa.dir().join("data/state"))?;
     failing(&moonwa).await;
+    let (code, said) = moonwa.command(&["healthcheck"]).await?;
+    ensure!(code == 1 && said.contains("503"), "{said}");
     assert!(moonwa.log().contains("data/state: it was deleted"), "{}", moonwa.log());
     let status = moonwa.wait_exit().await?;
     assert_eq!(status.code(), Some(1), "{}", moonwa.log());
