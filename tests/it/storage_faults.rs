@@ -218,6 +218,15 @@ async fn a_store_that_is_deleted_under_it_is_told_and_the_process_ends() -> Resu
 
 #[tokio::test]
 async fn a_disk_that_cannot_sync_ends_the_process_and_nothing_was_promised() -> Result<()> {
+    dying_disk(false, ["628777000119", "628777000120"]).await
+}
+
+#[tokio::test]
+async fn a_disk_that_cannot_sync_is_noticed_although_nothing_is_written() -> Result<()> {
+    dying_disk(true, ["628777000123", "628777000124"]).await
+}
+
+async fn dying_disk(idle: bool, numbers: [&str; 2]) -> Result<()> {
     let dir = tempfile::tempdir()?;
     let (source, library) = (dir.path().join("dying.c"), dir.path().join("dying.so"));
     fs::write(&source, DYING_DISK)?;
@@ -225,8 +234,7 @@ async fn a_disk_that_cannot_sync_ends_the_process_and_nothing_was_promised() -> 
     let flag = dir.path().join("failing");
 
     let sim = Simulator::start().await?;
-    let (ann, bob) =
-        (sim.phone("628777000119", "Ann").await, sim.phone("628777000120", "Bob").await);
+    let (ann, bob) = (sim.phone(numbers[0], "Ann").await, sim.phone(numbers[1], "Bob").await);
     let hook = WebhookReceiver::start().await?;
     let mut moonwa = gateway(&sim)
         .env("LD_PRELOAD", library.to_string_lossy())
@@ -242,12 +250,17 @@ async fn a_disk_that_cannot_sync_ends_the_process_and_nothing_was_promised() -> 
     ann.expect_confirmed().await?;
 
     fs::write(&flag, "")?;
-    bob.send_text(&ann, "unsynced").await?;
+    if !idle {
+        bob.send_text(&ann, "unsynced").await?;
+    }
     failing(&moonwa).await;
     let status = moonwa.wait_exit().await?;
     assert_eq!(status.code(), Some(1), "{}", moonwa.log());
     assert!(!moonwa.log().contains("panicked"), "{}", moonwa.log());
     assert_eq!(times(&hook, "unsynced"), 0, "delivered without a promise");
+    if idle {
+        bob.send_text(&ann, "unsynced").await?;
+    }
     assert_eq!(ann.devices().first().map(|device| device.unconfirmed), Some(1), "acknowledged");
 
     fs::remove_file(&flag)?;

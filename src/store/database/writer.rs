@@ -28,7 +28,10 @@ const GROUP: usize = 256;
 const WAITING: usize = 1024;
 /// How long the thread sleeps with nothing to do, and how old a lazy write may get before it is synced.
 const TICK: Duration = Duration::from_secs(1);
-/// How often old rows are looked for.
+/// How often an idle database is synced. With nothing to write that is no wear for a card or a disk, and yet the file
+/// system answers for itself and for the device: a failing one is noticed within seconds.
+const PROBE: Duration = Duration::from_secs(3);
+/// How often old rows are looked for, and something is written although nothing happens: a disk may fail writes alone.
 const TIDY: Duration = Duration::from_mins(1);
 
 /// What `Ok` promises.
@@ -131,6 +134,7 @@ impl<D: Tidy> Writer<D> {
             // Opening synced everything.
             mark: Mark { commit, synced: commit },
             unsynced_since: None,
+            synced: Instant::now(),
             probed: Instant::now(),
             looked: Instant::now(),
             tidied: Instant::now(),
@@ -202,6 +206,7 @@ struct Thread<D> {
     health: Arc<Health>,
     mark: Mark,
     unsynced_since: Option<Instant>,
+    synced: Instant,
     probed: Instant,
     looked: Instant,
     tidied: Instant,
@@ -258,10 +263,11 @@ impl<D: Tidy> Thread<D> {
         }
     }
 
-    fn write(&mut self, mut group: Group, lazy: bool) -> Result<(), StoreError> {
-        if group.is_empty() {
-            return Ok(());
-        }
+    fn write(&mut self, group: Group, lazy: bool) -> Result<(), StoreError> {
+        if group.is_empty() { Ok(()) } else { self.record(group, lazy) }
+    }
+
+    fn record(&mut self, mut group: Group, lazy: bool) -> Result<(), StoreError> {
         // Salvage needs to know which commits a power cut may destroy.
         self.mark.commit += 1;
         let (meta, mark) = (self.base.meta().clone(), self.mark);
@@ -282,10 +288,12 @@ impl<D: Tidy> Thread<D> {
     fn synced(&mut self) {
         self.mark.synced = self.mark.commit;
         self.unsynced_since = None;
+        self.synced = Instant::now();
     }
 
     fn look_after(&mut self) {
-        if self.power_safe && self.unsynced_since.is_some_and(|since| since.elapsed() >= TICK) {
+        let late = self.unsynced_since.is_some_and(|since| since.elapsed() >= TICK);
+        if self.power_safe && (late || self.synced.elapsed() >= PROBE) {
             if self.persist(PersistMode::SyncData).is_ok() {
                 self.synced();
             }
@@ -298,7 +306,7 @@ impl<D: Tidy> Thread<D> {
             let mut group = Group::default();
             let outcome = group
                 .run(|txn| self.base.tidy(txn, UnixMillis::now()))
-                .and_then(|()| self.write(group, !self.power_safe));
+                .and_then(|()| self.record(group, !self.power_safe));
             if let Err(error) = outcome {
                 tracing::warn!(%error, "Old rows could not be removed.");
             }

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{StatVfsMountFlags, statvfs};
+use rustix::fs::{Access, StatVfsMountFlags, access, statvfs};
 
 use crate::store::StoreError;
 
@@ -37,7 +37,11 @@ impl Vital {
             Ok(flags) if flags.contains(StatVfsMountFlags::RDONLY) => {
                 failed("its file system is read-only now")
             }
-            Ok(_) => Ok(()),
+            // A new journal is a new file, but the old one would take writes for a while.
+            Ok(_) => match access(&self.path, Access::WRITE_OK | Access::EXEC_OK) {
+                Ok(()) => Ok(()),
+                Err(error) => failed(&format!("it cannot be written any more ({error})")),
+            },
             Err(error) => Err(StoreError::io(&self.path)(error.into())),
         }
     }
