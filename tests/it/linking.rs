@@ -1,10 +1,12 @@
 //! How a device becomes linked, stays linked and is unlinked: the real binary against the simulated WhatsApp.
 
 use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
 
 use anyhow::Result;
 use moonwa_simulator::harness::{
     Answer, Delivery, Moonwa, MoonwaBuilder, WebhookReceiver, api_key, eventually,
+    eventually_within,
 };
 use moonwa_simulator::{Fault, Simulator};
 use serde_json::{Value, json};
@@ -207,6 +209,28 @@ async fn another_number_has_none_of_the_messages_before_it_and_sends_none() -> R
     moonwa.link("toko", &ann).await?;
     assert_eq!(listed(&moonwa).await?, [waiting, sent], "Ann has hers again");
     sim.assert_no_violations();
+    moonwa.stop().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_nameless_account_whose_phone_sleeps_is_connected_once_whatsapp_answers() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let (ann, bob) =
+        (sim.phone("628111000154", "Ann").await, sim.phone("628111000155", "Bob").await);
+    let moonwa = gateway(&sim).device("toko", &[]).start().await?;
+    // The name comes with the settings, whose key only the phone has.
+    moonwa.admin().post("/v1/devices/toko/start", &Value::Null).await?.expect(202);
+    let qr = moonwa.qr("toko").await;
+    ann.offline().await;
+    ann.scan(&qr).await?;
+    let look = || async { moonwa.device("toko").await.unwrap_or_default() };
+    let soon = Duration::from_secs(5);
+    let device =
+        eventually_within(soon, "connected", look, |device| device["state"] == "connected").await;
+    assert!(device["push_name"].is_null(), "its name is not known yet: {device}");
+    moonwa.send_text("toko", bob.number(), "from a nameless account").await?;
+    bob.expect_text("from a nameless account").await?;
     moonwa.stop().await?;
     Ok(())
 }

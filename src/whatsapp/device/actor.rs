@@ -226,7 +226,7 @@ impl Device {
         self.current = Some(Current {
             link: Link::open(&self.context, self.generation),
             client: None,
-            probe: Probe::new(now),
+            probe: Probe::new(Instant::now()),
             online_since: None,
             server: None,
             qr_seen: false,

@@ -21,6 +21,8 @@ pub(crate) enum Notice {
     Passkey(Passkey),
     /// The engine is ready.
     Ready,
+    /// Whether WhatsApp answered the first request after a login.
+    Answered(bool),
     /// The account's own name became known.
     Named,
     /// Whose messages the send queue has now; `None` when it could not be told.

@@ -6,7 +6,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::time::Instant;
+use wa_rs::IqError;
 use wa_rs::client::Client;
+use wa_rs::wacore::iq::keepalive::KeepaliveSpec;
 
 use super::actor::{Current, Device, LOCK_SHOWN, LONGEST_SILENCE, Owner, Wish, account};
 use super::notice::Notice;
@@ -15,6 +17,9 @@ use crate::model::{
     Degradation, DeviceState, Disconnect, Linking, LoggedOut, Pending, Shown, Stop, UnixMillis,
 };
 use crate::whatsapp::send::lanes::ACK_PATIENCE;
+
+/// How long WhatsApp may take for its first answer before it is asked again.
+const FIRST_ANSWER: Duration = Duration::from_secs(10);
 
 impl Device {
     pub(crate) fn react(&mut self, generation: u64, notice: Notice) {
@@ -71,8 +76,9 @@ impl Device {
                 self.show_code(|linking, _| linking.passkey = Some(step), Duration::ZERO);
             }
             Notice::Paired => self.paired(),
-            Notice::Ready => {
-                self.amend(|current| current.probe.announce());
+            Notice::Ready => self.judge(),
+            Notice::Answered(yes) => {
+                self.amend(|current| current.probe.answered(yes));
                 self.judge();
             }
             Notice::Named => self.show_account(),
@@ -137,7 +143,7 @@ impl Device {
         self.linked = true;
         self.why = Disconnect::Starting;
         self.backoff.reset();
-        self.amend(|current| current.probe.restart(UnixMillis::now()));
+        self.amend(|current| current.probe.restart(Instant::now()));
         if matches!(self.wish, Wish::Up) {
             self.context.status.set(DeviceState::Linking(Linking::default()));
         }
@@ -186,21 +192,27 @@ impl Device {
             self.amend(|current| current.client = None);
             return self.drop_connection(Disconnect::Store);
         }
-        let now = UnixMillis::now();
-        let heard = match client.stats().last_data_received_ms {
+        let stats = client.stats();
+        let heard = match stats.last_data_received_ms {
             0 => None,
             millis => Some(UnixMillis::from_millis(millis)),
         };
         if let Some(at) = heard {
             self.context.status.proven(at);
         }
-        let logged_in = client.is_connected() && client.is_logged_in();
+        // A login before the pairing is nobody's.
+        let logged_in = client.is_connected() && client.is_logged_in() && client.pn().is_some();
         // An unlinked client waits for a person, for as long as its codes last.
         let unbounded = !self.linked;
         let Some(current) = self.current.as_mut().filter(|current| !current.closing) else {
             return;
         };
-        match current.probe.judge(now, logged_in, heard, unbounded) {
+        let frames = stats.frames_received;
+        let health = current.probe.judge(Instant::now(), logged_in, frames, unbounded);
+        if current.probe.must_ask() {
+            self.ask(&client);
+        }
+        match health {
             Health::Starting => self.offline(),
             Health::Dead => self.give_up(),
             Health::Online => self.online(&client, false),
@@ -225,6 +237,20 @@ impl Device {
         self.unacked = Some((pause, Instant::now()));
         tracing::warn!(device = %self.context.name, "WhatsApp does not acknowledge a message; connecting anew.");
         self.drop_connection(Disconnect::Closed);
+    }
+
+    /// Asks WhatsApp something that it always answers.
+    fn ask(&self, client: &Arc<Client>) {
+        let (context, generation) = (Arc::clone(&self.context), self.generation);
+        let client = Arc::downgrade(client);
+        self.context.tasks.spawn("first request", async move {
+            let Some(client) = client.upgrade() else { return };
+            let answer = client.execute(KeepaliveSpec::with_timeout(FIRST_ANSWER)).await;
+            // A refusal is an answer.
+            let answered = matches!(answer, Ok(()) | Err(IqError::ServerError { .. }));
+            drop(client);
+            drop(context.notices.send((generation, Notice::Answered(answered))));
+        });
     }
 
     fn give_up(&mut self) {

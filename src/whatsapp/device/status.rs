@@ -129,7 +129,8 @@ impl StatusCell {
 }
 
 fn newer(slot: &mut Option<UnixMillis>, at: UnixMillis, seconds: u64) -> bool {
-    if slot.is_some_and(|old| at.secs() < old.secs().saturating_add(seconds)) {
+    // A clock that went back must not hold the last sign of life in the future.
+    if slot.is_some_and(|old| at >= old && at.secs() < old.secs().saturating_add(seconds)) {
         return false;
     }
     *slot = Some(at);
@@ -174,5 +175,11 @@ mod tests {
         assert_eq!(cell.own.borrow().proof_at, Some(UnixMillis::from_secs(100)));
         cell.proven(UnixMillis::from_secs(105));
         assert_eq!(cell.own.borrow().proof_at, Some(UnixMillis::from_secs(105)));
+        cell.proven(UnixMillis::from_secs(50));
+        assert_eq!(
+            cell.own.borrow().proof_at,
+            Some(UnixMillis::from_secs(50)),
+            "the clock went back"
+        );
     }
 }
