@@ -1,16 +1,19 @@
 //! The body of an `/api` request, however it was written, and the device whose key it has.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::error::Refusal;
 use crate::api::access::auth::{self, Principal};
 use crate::api::call::Call;
 use crate::api::http::form;
 use crate::api::http::problem::{Code, Issue, Problem};
-use crate::api::http::request::{self, MAX_JSON};
+use crate::api::http::request;
 use crate::config::Scope;
 use crate::model::DeviceName;
 use crate::whatsapp::DeviceHandle;
+
+/// The largest body, in bytes. A form takes three bytes for most characters that are not Latin letters.
+const MAX_BODY: usize = 256 * 1024;
 
 /// The fields of a body, those inside `data` as `data.name`. JSON and forms are read alike.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -19,44 +22,60 @@ pub(crate) struct Fields(Vec<(String, String)>);
 impl Fields {
     pub(crate) async fn of(call: &mut Call) -> Result<Self, Refusal> {
         let is_form = call.has_type("application/x-www-form-urlencoded");
-        let bytes = call.read(MAX_JSON).await?;
+        let bytes = call.read(MAX_BODY).await?;
         Self::read(&bytes, is_form).map_err(Refusal::Invalid)
     }
 
     /// Reads JSON, or a form with `data[message]` or `data.message` for what is nested there.
     pub(crate) fn read(bytes: &[u8], is_form: bool) -> Result<Self, Vec<Issue>> {
         let broken = |msg: &str| vec![Issue::new("", msg)];
-        if is_form {
+        let mut fields = Self::default();
+        if is_form && !looks_like_json(bytes) {
             let text =
                 str::from_utf8(bytes).map_err(|_not_utf8| broken("the form is not UTF-8"))?;
             let pairs = form::pairs(text).ok_or_else(|| broken("the form is not valid"))?;
-            let plain = |name: String| match name.strip_prefix("data[") {
-                Some(inner) => format!("data.{}", inner.trim_end_matches(']')),
-                None => name,
-            };
-            return Ok(Self(pairs.into_iter().map(|(n, value)| (plain(n), value)).collect()));
+            for (name, value) in pairs {
+                match name.strip_prefix("data[") {
+                    Some(inner) => {
+                        fields.0.push((format!("data.{}", inner.trim_end_matches(']')), value));
+                    }
+                    None => fields.text(name, value),
+                }
+            }
+            return Ok(fields);
         }
         let value: Value = request::parse(bytes)
             .map_err(|problem| broken(problem.detail.as_deref().unwrap_or("not JSON")))?;
         let Value::Object(top) = value else { return Err(broken("must be a JSON object")) };
-        let mut fields = Self::default();
         for (name, value) in top {
             match value {
-                Value::Object(nested) => {
-                    for (inner, value) in nested {
-                        fields.push(format!("{name}.{inner}"), &value);
-                    }
-                }
-                value => fields.push(name, &value),
+                Value::Object(nested) => fields.nest(&name, nested),
+                Value::String(text) => fields.text(name, text),
+                value => fields.push(name, value),
             }
         }
         Ok(fields)
     }
 
+    /// A text, or `data` as a text with JSON in it: so PHP's `json_encode` inside an array ends up.
+    fn text(&mut self, name: String, text: String) {
+        let nested = (name == "data").then(|| serde_json::from_str::<Map<String, Value>>(&text));
+        match nested {
+            Some(Ok(nested)) => self.nest(&name, nested),
+            _ => self.0.push((name, text)),
+        }
+    }
+
+    fn nest(&mut self, name: &str, nested: Map<String, Value>) {
+        for (inner, value) in nested {
+            self.push(format!("{name}.{inner}"), value);
+        }
+    }
+
     /// Keeps texts and numbers, because people write phone numbers as numbers. Anything else counts as absent.
-    fn push(&mut self, name: String, value: &Value) {
+    fn push(&mut self, name: String, value: Value) {
         match value {
-            Value::String(text) => self.0.push((name, text.clone())),
+            Value::String(text) => self.0.push((name, text)),
             Value::Number(number) => self.0.push((name, number.to_string())),
             _ => {}
         }
@@ -77,6 +96,12 @@ impl Fields {
             ""
         })
     }
+}
+
+/// Whether a body that is called a form is JSON: so `curl -d` and old scripts send it.
+fn looks_like_json(bytes: &[u8]) -> bool {
+    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    text.trim_ascii_start().starts_with(b"{")
 }
 
 /// The device a request's key belongs to.
@@ -110,6 +135,33 @@ pub(crate) fn connected(call: &Call, device: &DeviceName) -> Result<DeviceHandle
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bodies_are_read_as_programs_post_them() {
+        let json = r#"{"receiver":628123456789,"data":{"message":"halo"}}"#;
+        let inner = r#"{"receiver":"628123456789","data":"{\"message\":\"halo\"}"}"#;
+        let form = "receiver=628123456789&data%5Bmessage%5D=halo";
+        let inner_form = "receiver=628123456789&data=%7B%22message%22%3A%22halo%22%7D";
+        let marked = format!("\u{feff}{json}");
+        let bodies = [
+            (json, false),
+            (json, true),
+            (&marked, false),
+            (&marked, true),
+            (inner, false),
+            (inner, true),
+            (form, true),
+            (inner_form, true),
+            ("receiver=628123456789&data.message=halo", true),
+        ];
+        for (body, is_form) in bodies {
+            let fields = Fields::read(body.as_bytes(), is_form).unwrap();
+            assert_eq!(fields.get(&["receiver"]), Some("628123456789"), "{body}");
+            assert_eq!(fields.get(&["data.message"]), Some("halo"), "{body}");
+        }
+        let text = Fields::read(br#"{"data":"halo"}"#, false).unwrap();
+        assert_eq!(text.get(&["data"]), Some("halo"));
+    }
 
     #[test]
     fn what_is_no_body_is_refused() {

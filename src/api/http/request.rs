@@ -52,6 +52,8 @@ where
 
 /// Reads JSON. An error names its place, as the number of the byte, counted from 1.
 pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    // Files that Windows' editors saved begin with a byte order mark, and scripts send them as they are.
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     serde_json::from_slice(bytes).map_err(|error| {
         let place = offset(bytes, error.line(), error.column());
         let text = error.to_string();

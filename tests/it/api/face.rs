@@ -320,7 +320,7 @@ async fn every_refusal_is_the_documented_one() -> Result<()> {
     );
 
     let large =
-        json!({"api_key": KEY, "receiver": bob.number(), "data": {"message": "x".repeat(70_000)}});
+        json!({"api_key": KEY, "receiver": bob.number(), "data": {"message": "x".repeat(300_000)}});
     let large = anyone.post("/api/send-message", &large).await?.expect(413);
     assert_eq!(
         large.text(),
