@@ -127,6 +127,7 @@ async fn gateway(
     let tasks = Tasks::new();
     let options = FleetOptions {
         whatsapp_url,
+        version: config.whatsapp_version,
         max_media: config.media.max_size,
         allow_nets: config.media.allow_nets.clone(),
     };

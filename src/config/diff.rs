@@ -216,7 +216,12 @@ macro_rules! differing {
 
 fn gateway_keys(old: &Config, new: &Config) -> Vec<(&'static str, Applies)> {
     use Applies::{AtOnce, AtRestart};
-    let Config { server, admin, store, log, outbox, media, devices: _ } = old;
+    let Config { server, admin, store, log, outbox, media, whatsapp_version, devices: _ } = old;
+    let version: &[_] = if *whatsapp_version == new.whatsapp_version {
+        &[]
+    } else {
+        &[("whatsapp_version", AtRestart)]
+    };
     let server = differing!(
         server,
         new.server,
@@ -259,7 +264,7 @@ fn gateway_keys(old: &Config, new: &Config) -> Vec<(&'static str, Applies)> {
             allow_nets: ("media.allow_nets", AtRestart),
         }
     );
-    [server, admin, store, log, outbox, media].concat()
+    [&server, &admin, &store, &log, &outbox, &media, version].concat()
 }
 
 /// The keys that differ, without the webhooks: those are compared one by one.
@@ -537,6 +542,7 @@ mod tests {
             log,
             outbox,
             media,
+            whatsapp_version: None,
             devices,
         })
     }
@@ -553,7 +559,8 @@ mod tests {
 
     #[test]
     fn each_key_is_told_by_its_name() {
-        let gateway: [(&str, Change); 15] = [
+        let gateway: [(&str, Change); 16] = [
+            ("! whatsapp_version: needs a restart", |c| c.whatsapp_version = Some((2, 3000, 1))),
             ("! server.listen: needs a restart", |c| c.server.listen.set_port(1)),
             ("~ server.hosts", |c| c.server.hosts.push("a".to_owned())),
             ("~ server.trusted_proxies", |c| {

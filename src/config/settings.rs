@@ -19,6 +19,8 @@ pub struct Config {
     pub log: LogConfig,
     pub outbox: OutboxConfig,
     pub media: MediaConfig,
+    /// The version of WhatsApp's web client to claim, instead of the one that is fetched.
+    pub whatsapp_version: Option<(u32, u32, u32)>,
     pub devices: BTreeMap<DeviceName, DeviceConfig>,
 }
 

@@ -14,7 +14,7 @@ const CREDENTIALS: [&str; 7] = ["auth", "cookie", "key", "pass", "secret", "sign
 impl Config {
     /// The configuration without its secrets.
     pub fn to_json(&self) -> Value {
-        let Self { server, admin, store, log, outbox, media, devices } = self;
+        let Self { server, admin, store, log, outbox, media, whatsapp_version, devices } = self;
         let devices: Map<String, Value> =
             devices.iter().map(|(name, config)| (name.to_string(), device(config))).collect();
         json!({
@@ -29,6 +29,7 @@ impl Config {
             "log": { "level": word(&value::LEVELS, &log.level), "full_jids": log.full_jids },
             "outbox": { "keep": duration(outbox.keep), "max_size": value::shown_size(outbox.max_size) },
             "media": { "max_size": value::shown_size(media.max_size), "allow_nets": media.allow_nets },
+            "whatsapp_version": whatsapp_version.map(|(a, b, c)| format!("{a}.{b}.{c}")),
             "devices": devices,
         })
     }

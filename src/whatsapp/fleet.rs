@@ -47,6 +47,8 @@ pub struct FleetOptions {
     pub max_media: u64,
     /// `media.allow_nets`: private networks that media URLs may point into.
     pub allow_nets: Vec<ipnet::IpNet>,
+    /// `whatsapp_version`: what to claim, instead of what is fetched.
+    pub version: Option<(u32, u32, u32)>,
 }
 
 pub struct Fleet {
@@ -75,7 +77,8 @@ impl Fleet {
         tasks: Tasks,
         options: FleetOptions,
     ) -> Result<Arc<Self>, WhatsAppError> {
-        let net = Net::new(options.whatsapp_url, options.max_media, store.own_space())?;
+        let net =
+            Net::new(options.whatsapp_url, options.version, options.max_media, store.own_space())?;
         Ok(Arc::new(Self {
             store,
             tasks,

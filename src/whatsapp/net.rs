@@ -28,6 +28,8 @@ use crate::store::{Batch, Space};
 /// The page that names the version of WhatsApp's web client.
 const VERSION_PAGE: &str = "https://web.whatsapp.com/sw.js";
 const VERSION_KEY: &[u8] = b"whatsapp/version";
+/// Revisions have had ten digits since 2023, and grow by about fifty million a year.
+const PLAUSIBLE: std::ops::RangeInclusive<u32> = 1_000_000_000..=1_999_999_999;
 /// The version claimed to a simulated WhatsApp, which accepts any and has no version page.
 const SIMULATED_VERSION: (u32, u32, u32) = (2, 3000, 1_047_769_893);
 /// History comes in blobs of up to this size, which a small `media.max_size` must not cut off.
@@ -37,6 +39,8 @@ const HISTORY_MAX: u64 = 64 << 20;
 #[derive(Clone)]
 pub(crate) struct Net {
     url: Option<String>,
+    /// What the file says to claim.
+    version: Option<(u32, u32, u32)>,
     http: HttpGate,
 }
 
@@ -44,6 +48,7 @@ impl Net {
     /// The way to WhatsApp, or to a simulated one at `url`.
     pub(crate) fn new(
         url: Option<String>,
+        version: Option<(u32, u32, u32)>,
         max_media: u64,
         memory: Space,
     ) -> Result<Self, WhatsAppError> {
@@ -62,7 +67,7 @@ impl Net {
         let cap = max_media.max(HISTORY_MAX).saturating_add(1 << 20);
         let inner = UreqHttpClient::with_agent(agent()).with_max_body_bytes(cap);
         let http = HttpGate { inner: Arc::new(inner), simulated: url.is_some(), memory };
-        Ok(Self { url, http })
+        Ok(Self { url, version, http })
     }
 
     /// The way to WhatsApp for one device.
@@ -77,7 +82,7 @@ impl Net {
 
     /// The version to claim, when it need not be fetched.
     pub(crate) fn version(&self) -> Option<(u32, u32, u32)> {
-        self.url.is_some().then_some(SIMULATED_VERSION)
+        self.version.or(self.url.is_some().then_some(SIMULATED_VERSION))
     }
 }
 
@@ -198,24 +203,35 @@ impl HttpGate {
     }
 
     async fn version_page(&self, request: HttpRequest) -> anyhow::Result<HttpResponse> {
-        let fetched = self.inner.execute(request).await;
-        if let Ok(page) = &fetched
-            && let Ok(text) = std::str::from_utf8(&page.body)
-            && let Some((_, _, revision)) = wa_rs::version::parse_sw_js(text)
-        {
-            let mut batch = Batch::new();
-            batch.put(VERSION_KEY, revision.to_string().into_bytes());
-            if let Err(error) = self.memory.write(batch).await {
-                tracing::warn!(%error, "The version of WhatsApp's client could not be remembered.");
+        let fetched = self.inner.execute(request).await.and_then(|page| match revision(&page) {
+            Some(revision) => Ok((revision, page)),
+            None => Err(anyhow::anyhow!("the page names no plausible version")),
+        });
+        let error = match fetched {
+            Ok((revision, page)) => {
+                let mut batch = Batch::new();
+                batch.put(VERSION_KEY, revision.to_string().into_bytes());
+                if let Err(error) = self.memory.write(batch).await {
+                    tracing::warn!(%error, "The version of WhatsApp's client could not be remembered.");
+                }
+                return Ok(page);
             }
-            return fetched;
-        }
-        let Some(known) = self.memory.get(VERSION_KEY).await? else { return fetched };
-        tracing::warn!("WhatsApp's version page failed; using the last good version.");
+            Err(error) => error,
+        };
+        let Some(known) = self.memory.get(VERSION_KEY).await? else { return Err(error) };
+        tracing::warn!(%error, "WhatsApp's version page failed; using the last good version.");
         let revision = String::from_utf8_lossy(&known);
         let body = format!("\"client_revision\":{revision},").into_bytes();
         Ok(HttpResponse { status_code: 200, body })
     }
+}
+
+/// The revision that the version page names, if it can be one: a page that changed its form, or another page in its place,
+/// must not make every device claim nonsense.
+fn revision(page: &HttpResponse) -> Option<u32> {
+    let text = std::str::from_utf8(&page.body).ok().filter(|_| page.status_code == 200)?;
+    let (_, _, revision) = wa_rs::version::parse_sw_js(text)?;
+    PLAUSIBLE.contains(&revision).then_some(revision)
 }
 
 #[async_trait]
@@ -275,6 +291,18 @@ mod tests {
         ] {
             assert!(!is_loopback(bad), "{bad}");
         }
+    }
+
+    #[test]
+    fn only_a_plausible_revision_is_taken() {
+        let page = |status_code, body: &str| HttpResponse { status_code, body: body.into() };
+        let named = |number: &str| format!("\"client_revision\":{number},");
+        assert_eq!(revision(&page(200, &named("1047769893"))), Some(1_047_769_893));
+        for bad in ["0", "7", "2047769893", "104776989"] {
+            assert_eq!(revision(&page(200, &named(bad))), None, "{bad}");
+        }
+        assert_eq!(revision(&page(503, &named("1047769893"))), None);
+        assert_eq!(revision(&page(200, "<html>log in to this network</html>")), None);
     }
 
     #[test]

@@ -265,3 +265,34 @@ async fn what_cannot_be_read_is_told() -> Result<()> {
     moonwa.stop().await?;
     Ok(())
 }
+
+#[tokio::test]
+async fn a_refused_version_is_tried_anew_once_and_refusals_are_respected() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let ann = sim.phone("628111000910", "Ann").await;
+    let version = "whatsapp_version = \"2.3000.1055555555\"\n";
+    let mut moonwa = gateway(&sim).device("toko", &[]).start().await?;
+    moonwa.edit_config(|text| format!("{version}{text}"))?;
+    moonwa.restart().await?;
+    moonwa.link("toko", &ann).await?;
+    let claimed = |entry: &Entry| entry.tag == "version" && entry.text == "2.3000.1055555555";
+    sim.wait_journal(0, claimed).await?;
+
+    sim.fault(&ann, Fault::LoginFailure(405));
+    let before = sim.cursor();
+    sim.drop_connections(ann.number());
+    ann.expect_login(before).await?;
+    moonwa.wait_state("toko", "connected").await;
+
+    // Who is told to stay away does not come back at once.
+    sim.fault(&ann, Fault::LoginFailure(429));
+    sim.drop_connections(ann.number());
+    let away = |device: &Value| {
+        let left = device["retry_at"].as_str().map(str::to_owned);
+        device["state"] == "reconnecting" && left.is_some() && device["reason"] != "closed"
+    };
+    let refused = moonwa.wait_device("toko", "a refusal", away).await;
+    assert!(refused.to_string().contains("429"), "{refused}");
+    moonwa.stop().await?;
+    Ok(())
+}

@@ -242,6 +242,7 @@ pub(crate) mod tests {
             store: StoreConfig { path: "data".into(), ..StoreConfig::default() },
             outbox: OutboxConfig { keep: Duration::from_hours(72), max_size: 1 << 20 },
             media: MediaConfig { max_size: 1 << 20, allow_nets: Vec::new() },
+            whatsapp_version: None,
             devices: BTreeMap::from([
                 (DeviceName::parse("toko").unwrap(), toko),
                 (DeviceName::parse("gudang").unwrap(), gudang),

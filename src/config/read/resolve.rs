@@ -49,6 +49,8 @@ pub(crate) fn config(
         log: root.or("log", default.log, |node| node.table().map(log)),
         outbox: root.or("outbox", default.outbox, |node| node.table().map(outbox)),
         media: root.or("media", default.media, |node| node.table().map(media)),
+        whatsapp_version: root
+            .or("whatsapp_version", None, |node| node.parse(value::whatsapp_version).map(Some)),
         devices,
     };
     root.finish();

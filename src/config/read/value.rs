@@ -140,6 +140,18 @@ pub(crate) fn shown_size(bytes: u64) -> String {
     fits.map_or_else(|| format!("{bytes} B"), |(shift, unit)| format!("{} {unit}", bytes >> shift))
 }
 
+/// A version of WhatsApp's web client, such as `"2.3000.1047769893"`.
+pub(crate) fn whatsapp_version(text: &str) -> Reading<(u32, u32, u32)> {
+    let parts: Option<Vec<u32>> = text.split('.').map(|part| part.parse().ok()).collect();
+    match parts.as_deref() {
+        Some([2, second, third]) => Ok((2, *second, *third)),
+        _ => bad(
+            format!("\"{}\" is not a version of WhatsApp's web client", text.escape_debug()),
+            "write three numbers, such as \"2.3000.1047769893\"",
+        ),
+    }
+}
+
 const fn shown(browser: Browser, system: System) -> ShownAs {
     ShownAs { browser, system }
 }

@@ -22,8 +22,6 @@ use crate::whatsapp::error::WhatsAppError;
 
 /// How often a full disk is looked at again.
 const ROOM: Duration = Duration::from_secs(2);
-/// How long a connection must hold before its failures are forgotten.
-const STABLE: Duration = Duration::from_secs(30);
 /// How often an unlinked client may fail before the linking is given up.
 const LINK_TRIES: u32 = 5;
 /// The longest pause between two connections that were replaced because a message got no ack.
@@ -310,8 +308,8 @@ impl Device {
         if self.again {
             return;
         }
-        if ended.online_since.is_some_and(|since| since.elapsed() >= STABLE) {
-            self.backoff.reset();
+        if let Some(since) = ended.online_since {
+            self.backoff.held(since.elapsed());
         }
         if !self.linked && self.backoff.failures() >= LINK_TRIES {
             return self.rest(DeviceState::Pending(Pending::LinkFailed));
@@ -322,10 +320,10 @@ impl Device {
             None if ending.reached => Disconnect::Closed,
             None => Disconnect::Unreachable,
         };
-        let mut delay = self.backoff.fail();
-        if matches!(self.why, Disconnect::Server(_)) {
-            delay = delay.max(SERVER_PAUSE);
-        }
+        let delay = match self.why {
+            Disconnect::Server(code) => self.backoff.fail(Some(code)).max(SERVER_PAUSE),
+            _ => self.backoff.fail(None),
+        };
         self.retry = Some(Instant::now() + delay);
         self.show_waiting(UnixMillis::now().after(delay));
     }

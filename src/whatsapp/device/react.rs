@@ -121,7 +121,12 @@ impl Device {
             Notice::Banned(until) => self.rest(DeviceState::Stopped(Stop::Banned(*until))),
             Notice::Outdated => {
                 self.forget_version();
-                self.rest(DeviceState::Stopped(Stop::Outdated));
+                if self.backoff.outdated() {
+                    self.rest(DeviceState::Stopped(Stop::Outdated));
+                } else {
+                    // The next client fetches the version anew.
+                    self.amend(|current| current.server = Some(405));
+                }
             }
             _ => {}
         }

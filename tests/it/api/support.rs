@@ -73,6 +73,7 @@ impl Gateway {
         let options = FleetOptions {
             whatsapp_url,
             max_media: 8 << 20,
+            version: None,
             allow_nets: vec!["127.0.0.0/8".parse()?],
         };
         let fleet = Fleet::start(store.clone(), tasks.clone(), options).await?;

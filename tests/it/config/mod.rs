@@ -231,6 +231,7 @@ fn every_key_means_what_the_manual_says() {
             max_size: 16 << 20,
             allow_nets: vec!["192.168.1.0/24".parse().unwrap()],
         },
+        whatsapp_version: Some((2, 3000, 1)),
         devices: BTreeMap::from([(name("admin-toko"), toko), (name("gudang"), gudang)]),
     };
     let loaded = good("everything");
@@ -302,6 +303,7 @@ fn every_commented_key_of_the_sample_is_its_default_or_an_example() {
     };
     let examples = Config {
         admin: AdminConfig { token: Some(hash("0")), ..AdminConfig::default() },
+        whatsapp_version: Some((2, 3000, 1_047_769_893)),
         devices: BTreeMap::from([(name("admin-toko"), toko)]),
         ..Config::default()
     };

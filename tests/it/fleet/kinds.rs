@@ -296,7 +296,8 @@ async fn whatsapps_own_endings_are_told_apart() -> Result<()> {
     sim.fault(&ann, Fault::LoginFailure(402));
     gateway.device().start().await?;
     gateway.expect_state(|s| matches!(s, DeviceState::Stopped(Stop::Banned(_)))).await;
-    sim.fault(&ann, Fault::LoginFailure(405));
+    // The version is fetched anew once.
+    sim.fault_times(&ann, Fault::LoginFailure(405), 2);
     gateway.device().start().await?;
     gateway.expect_state(|s| *s == DeviceState::Stopped(Stop::Outdated)).await;
     sim.fault(&ann, Fault::LoginFailure(503));

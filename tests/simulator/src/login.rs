@@ -80,6 +80,13 @@ impl World {
         let pn = payload.username.unwrap_or_default().to_string();
         let device = u16::try_from(payload.device.unwrap_or_default()).unwrap_or_default();
         let who = Address { pn, device };
+        let version =
+            payload.user_agent.as_option().and_then(|agent| agent.app_version.as_option());
+        if let Some(version) = version {
+            let parts = [version.primary, version.secondary, version.tertiary];
+            let parts = parts.map(|part| part.unwrap_or_default().to_string());
+            self.journal.note(conn, Some(who.clone()), "version", parts.join("."));
+        }
         if let Some(code) = self.faults.take(Some(&who), |f| match f {
             Fault::LoginFailure(code) => Some(*code),
             _ => None,
