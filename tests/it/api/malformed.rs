@@ -234,7 +234,7 @@ async fn bodies_of_unknown_length_have_the_same_limits() -> Result<()> {
     let mut text =
         "POST /api/send-message HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
             .to_owned();
-    for _ in 0..20 {
+    for _ in 0..80 {
         write!(text, "1000\r\n{}\r\n", " ".repeat(4096))?;
     }
     text.push_str("0\r\n\r\n");
