@@ -278,6 +278,7 @@ fn open(
         &mut repaired,
     )?;
     let spool = Spool::open(path, outbox.clock.now())?;
+    let clock = Arc::clone(&outbox.clock);
     let databases = Databases { state: Arc::clone(&state), outbox: Arc::clone(&outbox) };
     let readers = Readers::start(&databases).map_err(StoreError::io(path))?;
     let state = Writer::start("store-state", state, Arc::clone(&disk), options.power_safe)?;
@@ -285,7 +286,7 @@ fn open(
     let store = Store(Arc::new(Inner {
         log: EventLog::new(outbox.clone(), readers.clone(), tails.clone()),
         cursors: Cursors::new(outbox.clone(), readers.clone()),
-        queue: SendQueue::new(outbox.clone(), readers.clone(), tails),
+        queue: SendQueue::new(outbox.clone(), readers.clone(), tails, clock),
         spool,
         disk,
         keep: options.keep,

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::UnixMillis;
 use crate::store::StoreError;
 use crate::store::database::outbox::Outbox;
 use crate::store::database::state::State;
@@ -16,15 +15,16 @@ use crate::store::message::sweep;
 const SELDOM: Duration = Duration::from_mins(10);
 
 impl Tidy for State {
-    fn tidy(self: &Arc<Self>, _txn: &mut Txn<'_>, _now: UnixMillis) -> Result<(), StoreError> {
+    fn tidy(self: &Arc<Self>, _txn: &mut Txn<'_>) -> Result<(), StoreError> {
         // Its rows are removed by their owners, who know what they mean.
         Ok(())
     }
 }
 
 impl Tidy for Outbox {
-    fn tidy(self: &Arc<Self>, txn: &mut Txn<'_>, now: UnixMillis) -> Result<(), StoreError> {
-        retire(self, txn, self.clock.now())?;
+    fn tidy(self: &Arc<Self>, txn: &mut Txn<'_>) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        retire(self, txn, now)?;
         self.clock.save(&self.meta, txn, SELDOM);
         sweep(self, txn, now)
     }

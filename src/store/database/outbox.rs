@@ -1,7 +1,7 @@
 //! The database `outbox/` on disk, and the segments of its log.
 
 use std::path::{Path, PathBuf};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use fjall::{Database, Keyspace};
 
@@ -22,7 +22,7 @@ pub(crate) struct Outbox {
     pub(crate) dead: Keyspace,
     pub(crate) queue: Keyspace,
     pub(crate) limits: Limits,
-    pub(crate) clock: StoreClock,
+    pub(crate) clock: Arc<StoreClock>,
     segments: RwLock<Vec<Segment>>,
     /// How far retention has got in each log, and how far it is about to get.
     pub(crate) dropped: Places,
@@ -67,7 +67,7 @@ impl Outbox {
         for segment in &segments {
             newest = newest.max(segment.committed(&meta)?.map(|row| row.newest));
         }
-        let clock = StoreClock::open(&meta, newest)?;
+        let clock = Arc::new(StoreClock::open(&meta, newest)?);
         Ok(Self {
             path: path.to_owned(),
             db,

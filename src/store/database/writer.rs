@@ -12,7 +12,6 @@ use fjall::PersistMode;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 use crate::knobs;
-use crate::model::UnixMillis;
 use crate::store::StoreError;
 use crate::store::database::Base;
 use crate::store::database::format;
@@ -46,7 +45,7 @@ pub(crate) enum Promise {
 /// What the thread does beside its writes.
 pub(crate) trait Tidy: Base {
     /// Removes what is too old; called about once a minute.
-    fn tidy(self: &Arc<Self>, txn: &mut Txn<'_>, now: UnixMillis) -> Result<(), StoreError>;
+    fn tidy(self: &Arc<Self>, txn: &mut Txn<'_>) -> Result<(), StoreError>;
 }
 
 type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
@@ -305,7 +304,7 @@ impl<D: Tidy> Thread<D> {
             self.tidied = Instant::now();
             let mut group = Group::default();
             let outcome = group
-                .run(|txn| self.base.tidy(txn, UnixMillis::now()))
+                .run(|txn| self.base.tidy(txn))
                 .and_then(|()| self.record(group, !self.power_safe));
             if let Err(error) = outcome {
                 tracing::warn!(%error, "Old rows could not be removed.");

@@ -8,6 +8,7 @@ mod sweep;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
@@ -16,13 +17,14 @@ use sha2::{Digest, Sha256};
 use tokio::sync::{broadcast, watch};
 
 use self::counts::Counts;
-use self::row::{Row, order_at};
+use self::row::{Row, order_at, time_of};
 pub(super) use self::sweep::sweep;
 use crate::model::{
     DeviceName, Event, IdempotencyKey, MessageId, MessageStatus, SendRequest, SentMessage,
     UnixMillis,
 };
 use crate::store::StoreError;
+use crate::store::database::clock::StoreClock;
 use crate::store::database::outbox::Outbox;
 use crate::store::database::reader::Readers;
 use crate::store::database::txn::Txn;
@@ -56,6 +58,7 @@ pub struct SendQueue {
     readers: Readers,
     nudges: Nudges,
     tails: Tails,
+    clock: Arc<StoreClock>,
     changes: broadcast::Sender<SentMessage>,
 }
 
@@ -71,9 +74,19 @@ impl Nudges {
 }
 
 impl SendQueue {
-    pub(super) fn new(writer: Writer<Outbox>, readers: Readers, tails: Tails) -> Self {
+    pub(super) fn new(
+        writer: Writer<Outbox>,
+        readers: Readers,
+        tails: Tails,
+        clock: Arc<StoreClock>,
+    ) -> Self {
         let changes = broadcast::Sender::new(CHANGES);
-        Self { writer, readers, nudges: Nudges::default(), tails, changes }
+        Self { writer, readers, nudges: Nudges::default(), tails, clock, changes }
+    }
+
+    /// How long ago the message at this place was queued, by the clock that does not jump.
+    pub fn age(&self, place: u64) -> Duration {
+        self.clock.now().since(time_of(place))
     }
 
     /// Puts a message on disk together with its idempotency key, durable before `Ok`. A message id that is known
@@ -239,8 +252,10 @@ fn enqueue(
         return Ok(Enqueued::Full);
     }
     // Messages keep the order in which they came, even if the clock goes back.
-    let order = order_at(UnixMillis::now()).max(counts.last.saturating_add(1));
-    let row = Row { order, key: hash.map(|hash| HEXLOWER.encode(&hash)), message };
+    let now = outbox.clock.now();
+    let order = order_at(now).max(counts.last.saturating_add(1));
+    let row =
+        Row { order, key: hash.map(|hash| HEXLOWER.encode(&hash)), changed: Some(now), message };
     put(outbox, txn, &row, &mut counts)?;
     counts.save(outbox, txn, &row.message.device);
     Ok(Enqueued::Queued(row.message))
@@ -341,6 +356,7 @@ fn advance(
     }
     row.message.status = status;
     row.message.updated = UnixMillis::now();
+    row.changed = Some(outbox.clock.now());
     if row.message.request.content.is_message() || !row.message.status.is_settled() {
         txn.put(&outbox.queue, key, to_json(&row)?);
     } else {

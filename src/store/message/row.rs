@@ -9,6 +9,9 @@ pub(in crate::store) struct Row {
     /// The hash of its idempotency key, which goes when it goes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) key: Option<String>,
+    /// When its status last changed, by the clock that does not jump.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) changed: Option<UnixMillis>,
     pub(super) message: SentMessage,
 }
 
@@ -16,4 +19,9 @@ pub(in crate::store) struct Row {
 /// can be read from its place.
 pub(super) fn order_at(time: UnixMillis) -> u64 {
     time.millis().saturating_mul(1000)
+}
+
+/// When the message at this place came.
+pub(super) fn time_of(order: u64) -> UnixMillis {
+    UnixMillis::from_millis(order / 1000)
 }

@@ -56,7 +56,9 @@ fn sweep_device(
             let key = Key::new(b'm').device(device).rest(&id);
             let Some(row) = txn.get(&outbox.queue, &key)? else { continue };
             let row: Row = from_json(&row)?;
-            if !row.message.status.is_settled() || now.since(row.message.updated) <= KEEP {
+            if !row.message.status.is_settled()
+                || now.since(row.changed.unwrap_or(row.message.updated)) <= KEEP
+            {
                 continue;
             }
             txn.remove(&outbox.queue, index);

@@ -174,7 +174,7 @@ async fn a_wall_clock_that_jumps_makes_no_event_old() {
         let outbox = Arc::new(Outbox::open(&path, limits).unwrap());
         let mut group = database::txn::Group::default();
         let wall = UnixMillis::now();
-        group.run(|txn| outbox.tidy(txn, wall)).unwrap();
+        group.run(|txn| outbox.tidy(txn)).unwrap();
         group.commit(&outbox.db, fjall::PersistMode::SyncAll).unwrap();
         let expected: &[u64] = if saved < wall { &[1] } else { &[2] };
         assert_eq!(numbers(&outbox), expected);

@@ -4,7 +4,6 @@ use super::*;
 use crate::model::{
     Content, IdempotencyKey, MessageId, MessageStatus, Recipient, SendRequest, SentMessage,
 };
-use crate::store::database::writer::Tidy;
 
 fn message(id: &str, text: &str) -> SentMessage {
     SentMessage {
@@ -177,7 +176,7 @@ async fn the_same_key_at_the_same_time_queues_once() {
 fn sweep(outbox: &Arc<Outbox>, days: u64) -> usize {
     let mut group = database::txn::Group::default();
     let then = UnixMillis::now().after(Duration::from_secs(days * 24 * 3600));
-    group.run(|txn| outbox.tidy(txn, then)).unwrap();
+    group.run(|txn| super::super::message::sweep(outbox, txn, then)).unwrap();
     group.commit(&outbox.db, fjall::PersistMode::Buffer).unwrap();
     outbox.queue.len().unwrap()
 }

@@ -212,10 +212,10 @@ impl Lanes {
         (silent, next)
     }
 
-    /// What is not being written at the moment.
-    pub(crate) fn idle(&self) -> Vec<SentMessage> {
-        let idle = self.waiting.values().filter(|waiting| waiting.stage != Stage::Flying);
-        idle.map(|waiting| waiting.message.clone()).collect()
+    /// What is not being written at the moment, each with its place.
+    pub(crate) fn idle(&self) -> Vec<(u64, SentMessage)> {
+        let idle = self.waiting.iter().filter(|(_, waiting)| waiting.stage != Stage::Flying);
+        idle.map(|(place, waiting)| (*place, waiting.message.clone())).collect()
     }
 
     /// Forgets what is settled.

@@ -175,8 +175,8 @@ impl SendLoop {
     /// Messages that are too old fail: those that never left, and those that WhatsApp never answered.
     async fn expire(&mut self) {
         let keep = self.context.store.keep();
-        for row in self.lanes.idle() {
-            let age = UnixMillis::now().since(row.created);
+        for (place, row) in self.lanes.idle() {
+            let age = self.context.store.queue().age(place);
             let (code, detail) = match self.lanes.is_open(&row.id) {
                 true if age > keep.max(EXPIRES) => {
                     ("unconfirmed", "WhatsApp never said that it has it".to_owned())
