@@ -11,12 +11,13 @@ use moonwa_simulator::harness::{Answer, Moonwa, WebhookReceiver, api_key, eventu
 const JUMPING_CLOCK: &str = r#"
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <endian.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <time.h>
 
-static volatile long *jump;
+static volatile unsigned long *jump;
 static int (*real)(clockid_t, struct timespec *);
 
 __attribute__((constructor)) static void begin(void) {
@@ -27,7 +28,7 @@ __attribute__((constructor)) static void begin(void) {
 
 int clock_gettime(clockid_t clock, struct timespec *time) {
   int outcome = real(clock, time);
-  if (clock == CLOCK_REALTIME) time->tv_sec += *jump;
+  if (clock == CLOCK_REALTIME) time->tv_sec += (long) be64toh(*jump);
   return outcome;
 }
 "#;
@@ -40,7 +41,7 @@ async fn a_clock_that_jumps_days_fails_no_message_and_loses_no_event() -> Result
     let (source, library) = (dir.path().join("jump.c"), dir.path().join("jump.so"));
     let jump = dir.path().join("jump");
     fs::write(&source, JUMPING_CLOCK)?;
-    fs::write(&jump, 0_i64.to_ne_bytes())?;
+    fs::write(&jump, 0_i64.to_be_bytes())?;
     let mut cc = Command::new("cc");
     cc.args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&source).arg("-ldl");
     ensure!(cc.status()?.success(), "cc failed");
@@ -72,7 +73,7 @@ async fn a_clock_that_jumps_days_fails_no_message_and_loses_no_event() -> Result
         fs::OpenOptions::new()
             .write(true)
             .open(&jump)
-            .and_then(|mut file| std::io::Write::write_all(&mut file, &days.to_ne_bytes()))?;
+            .and_then(|mut file| std::io::Write::write_all(&mut file, &days.to_be_bytes()))?;
         hook.otherwise(None);
         hook.expect_text(&text).await;
         moonwa.wait_status("toko", &first, "delivered").await;
