@@ -36,8 +36,8 @@ pub(crate) struct Dispatch {
 }
 
 impl Dispatch {
-    pub(crate) fn new(state: State) -> Self {
-        Self { state: Arc::new(state), routes: Routes::new() }
+    pub(crate) fn new(state: Arc<State>) -> Self {
+        Self { state, routes: Routes::new() }
     }
 
     /// Answers a request, whatever goes wrong with it.

@@ -13,6 +13,8 @@ mod route;
 mod state;
 mod v1;
 
+use std::sync::Arc;
+
 use tokio::net::TcpListener;
 
 pub use access::logins::LoginLink;
@@ -21,6 +23,9 @@ pub use state::Api;
 impl Api {
     /// Serves until the tasks' stop token is cancelled, then drains for at most five seconds.
     pub async fn serve(self, listener: TcpListener) {
-        http::server::run(dispatch::Dispatch::new(state::State::new(self)), listener).await;
+        let state = Arc::new(state::State::new(self));
+        state.load_logins().await;
+        state.api.tasks.spawn("logins", Arc::clone(&state).keep_logins());
+        http::server::run(dispatch::Dispatch::new(state), listener).await;
     }
 }

@@ -2,23 +2,28 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::Semaphore;
+use tokio::time::sleep;
 
 use crate::api::access::logins::{LoginLink, Logins};
 use crate::api::access::throttle::Throttle;
 use crate::config::{Config, ReloadHandle};
 use crate::hooks::Webhooks;
 use crate::model::KeyHash;
-use crate::store::Store;
+use crate::store::{Space, Store, StoreError};
 use crate::task::Tasks;
 use crate::whatsapp::Fleet;
 
 /// How many event streams may be open at once: fewer than connections, so that open admin pages leave some for
 /// messages.
 const MAX_STREAMS: usize = 64;
+
+/// How often the use of logins is written down.
+const NOTED: Duration = Duration::from_mins(1);
 
 /// The parts of the gateway that requests use.
 #[derive(Clone)]
@@ -50,6 +55,7 @@ pub struct Api {
 pub(crate) struct State {
     pub(crate) api: Api,
     pub(crate) logins: Logins,
+    login_rows: Space,
     pub(crate) throttle: Throttle,
     pub(crate) streams: Arc<Semaphore>,
     /// One look at the mode of moonwa.toml at a time.
@@ -60,10 +66,34 @@ impl State {
     pub(crate) fn new(api: Api) -> Self {
         Self {
             logins: Logins::new(api.link.clone()),
+            login_rows: api.store.own_space().under(b"login/"),
             throttle: Throttle::default(),
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
             look: Arc::new(Semaphore::new(1)),
             api,
+        }
+    }
+
+    /// Writes down who is logged in, durable before `Ok`.
+    pub(crate) async fn save_logins(&self) -> Result<(), StoreError> {
+        self.logins.save(&self.login_rows).await
+    }
+
+    /// Takes up the logins of before the restart.
+    pub(crate) async fn load_logins(&self) {
+        if let Err(error) = self.logins.load(&self.login_rows).await {
+            tracing::error!(%error, "The logins to the admin page could not be read; everybody signs in again.");
+        }
+    }
+
+    /// Keeps the rows of the logins as the logins are, until moonwa stops.
+    pub(crate) async fn keep_logins(self: Arc<Self>) {
+        let stop = self.api.tasks.stop().clone();
+        while stop.run_until_cancelled(sleep(NOTED)).await.is_some() {
+            self.logins.sweep(self.api.config.load().admin.token);
+            if let Err(error) = self.save_logins().await {
+                tracing::warn!(%error, "When logins were used could not be written down.");
+            }
         }
     }
 }

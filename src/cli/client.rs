@@ -16,6 +16,8 @@ const LONGEST: u64 = 1 << 30;
 /// The gateway that runs here.
 struct Gateway {
     agent: ureq::Agent,
+    /// Scheme, address and port.
+    origin: String,
     base: String,
     token: String,
 }
@@ -40,8 +42,9 @@ impl Gateway {
             .proxy(None)
             .build()
             .new_agent();
-        let base = format!("http://{}{}", control.address, control.base_path);
-        Ok(Self { agent, base, token: format!("Bearer {}", control.token.expose()) })
+        let origin = format!("http://{}", control.address);
+        let base = format!("{origin}{}", control.base_path);
+        Ok(Self { agent, origin, base, token: format!("Bearer {}", control.token.expose()) })
     }
 
     fn get(&self, path: &str, accept: &str) -> Result<(u16, String)> {
@@ -54,6 +57,13 @@ impl Gateway {
         let request =
             self.agent.post(format!("{}{path}", self.base)).header("authorization", &self.token);
         let answer = request.header("content-type", "application/json").send(body.to_string());
+        let (status, text) = self.read(answer)?;
+        understood(status, &text)
+    }
+
+    fn delete(&self, path: &str) -> Result<Value> {
+        let request = self.agent.delete(format!("{}{path}", self.base));
+        let answer = request.header("authorization", &self.token).call();
         let (status, text) = self.read(answer)?;
         understood(status, &text)
     }
@@ -209,6 +219,28 @@ pub(super) fn send(config: Option<&Path>, device: &str, to: &str, message: &str)
         "failed" => bail!("{}: {}", text(&sent, "code"), text(&sent, "detail")),
         status => say(&format!("{status} {}", text(&sent, "id"))),
     }
+    Ok(Exit::Clean)
+}
+
+/// `moonwa login`: a link for one browser.
+pub(super) fn login(config: Option<&Path>) -> Result<Exit> {
+    let gateway = Gateway::find(config)?;
+    let link = gateway.post("v1/login-links", &json!({}))?;
+    say(&format!(
+        "This link logs in once, within a day:\n{}{}",
+        gateway.origin,
+        text(&link, "path")
+    ));
+    Ok(Exit::Clean)
+}
+
+/// `moonwa login --revoke-all`: nobody is logged in any more.
+pub(super) fn end_logins(config: Option<&Path>) -> Result<Exit> {
+    let ended = Gateway::find(config)?.delete("v1/logins")?;
+    let count = ended.get("ended").and_then(Value::as_u64).unwrap_or_default();
+    say(&format!(
+        "{count} logins to the admin page are ended. The admin token still lets in whoever has it."
+    ));
     Ok(Exit::Clean)
 }
 

@@ -66,6 +66,12 @@ enum Command {
         /// The text
         text: String,
     },
+    /// A link that logs in to the admin page once; or the end of all logins
+    Login {
+        /// End every login to the admin page, and every link that nobody has opened
+        #[arg(long)]
+        revoke_all: bool,
+    },
     /// API keys
     #[command(subcommand)]
     Key(KeyCommand),
@@ -130,6 +136,8 @@ pub fn main() -> ExitCode {
         Command::Status { json } => client::status(config, json),
         Command::Healthcheck => client::healthcheck(config),
         Command::Send { device, to, text } => client::send(config, &device, &to, &text),
+        Command::Login { revoke_all: false } => client::login(config),
+        Command::Login { revoke_all: true } => client::end_logins(config),
         Command::Logout { device } => client::logout(config, &device),
         Command::Forget { device } => client::forget(config, &device),
     };

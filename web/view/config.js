@@ -1,8 +1,8 @@
 // What moonwa made of its file: the last reload, its problems, what a new one would do, what runs.
-import { get, post } from "../api.js";
+import { call, get, post } from "../api.js";
 import { ago, button, code, details, el, facts, h1, icon, lines, muted, pre } from "../dom.js";
 import { say, t } from "../i18n.js";
-import { copyButton, tell } from "../overlay.js";
+import { ask, copyButton, tell } from "../overlay.js";
 import { changed, state } from "../state.js";
 
 export default function config() {
@@ -20,6 +20,12 @@ export default function config() {
 	async function askForPlan() {
 		plan = await post("v1/config/plan");
 		changed();
+	}
+
+	async function leaveAll() {
+		if (!(await ask(t("leave_all_q"), t("leave_all_why"), t("leave_all"), ".danger"))) return;
+		await call("DELETE", "v1/logins");
+		dispatchEvent(new Event("signed-out"));
 	}
 
 	async function loadRunning() {
@@ -60,6 +66,7 @@ export default function config() {
 					pre(running),
 				),
 			),
+			button("", "leave", t("leave_all"), leaveAll),
 		];
 	};
 }

@@ -3,9 +3,13 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
 use hyper::header::AUTHORIZATION;
 use hyper::http::request::Parts;
+use tokio::select;
+use tokio::time::interval;
 
 use super::logins;
 use super::origin;
@@ -13,6 +17,9 @@ use crate::api::http::problem::{Code, Problem};
 use crate::api::state::State;
 use crate::config::{Config, KeyConfig, Scope};
 use crate::model::{DeviceName, KeyHash};
+
+/// How often it is looked whether a login has been idle too long.
+const LOOK: Duration = Duration::from_secs(15);
 
 /// Who may use a route. With a `{device}` in the path, a device's key reaches that device only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,12 +136,75 @@ pub(crate) fn presented(head: &Parts) -> Option<&str> {
 
 /// The device a key belongs to. All keys are compared, even after a match, so that the time it takes tells nothing.
 pub(crate) fn key_of<'a>(config: &'a Config, key: &str) -> Option<(&'a DeviceName, &'a KeyConfig)> {
-    let hash = KeyHash::of(key);
+    key_of_hash(config, KeyHash::of(key))
+}
+
+fn key_with(config: &Config, hash: KeyHash) -> Option<Principal> {
+    let (device, key) = key_of_hash(config, hash)?;
+    let (id, scopes) = (key.id.clone(), key.scopes.clone());
+    Some(Principal::Key { device: device.clone(), id, scopes })
+}
+
+fn key_of_hash(config: &Config, hash: KeyHash) -> Option<(&DeviceName, &KeyConfig)> {
     let all = config.devices.iter().flat_map(|(name, d)| d.keys.iter().map(move |k| (name, k)));
     all.fold(
         None,
         |found, candidate| if candidate.1.hash == hash { Some(candidate) } else { found },
     )
+}
+
+/// What a caller shows, without the secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Proof {
+    None,
+    Key(KeyHash),
+    Login(String),
+}
+
+impl Proof {
+    /// What a caller showed who was let in.
+    pub(crate) fn of(head: &Parts, who: &Principal) -> Self {
+        match (presented(head), who) {
+            (Some(key), _) => Self::Key(KeyHash::of(key)),
+            (None, Principal::Admin { login: Some(id) }) => Self::Login(id.clone()),
+            (None, _) => Self::None,
+        }
+    }
+
+    /// The token of moonwa.toml that it is, or comes from.
+    pub(crate) fn token(&self, state: &State, config: &Config) -> Option<KeyHash> {
+        match self {
+            Self::None => None,
+            Self::Key(hash) => config.admin.token.filter(|token| token == hash),
+            Self::Login(id) => state.logins.token(id),
+        }
+    }
+
+    /// Whether it still proves the same.
+    fn holds(&self, state: &State, who: &Principal) -> bool {
+        let config = state.api.config.load();
+        match self {
+            Self::None => true,
+            Self::Login(id) => state.logins.is_open(id, config.admin.token),
+            Self::Key(hash) => match who {
+                Principal::Key { .. } => key_with(&config, *hash).as_ref() == Some(who),
+                _ => state.api.operator == *hash || config.admin.token == Some(*hash),
+            },
+        }
+    }
+
+    /// Waits until it proves nothing any more: for what goes on long after it was shown.
+    pub(crate) async fn ended(self, state: Arc<State>, who: Principal) {
+        let (mut logins, mut reports) = (state.logins.ended(), state.api.reload.reports());
+        let mut tick = interval(LOOK);
+        while self.holds(&state, &who) {
+            select! {
+                Ok(()) = logins.changed() => {}
+                Ok(()) = reports.changed() => {}
+                _ = tick.tick() => {}
+            }
+        }
+    }
 }
 
 /// Finds out who sent a request. A key that is not valid is an error: only a request without any comes from nobody.
@@ -145,9 +215,8 @@ pub(crate) fn identify(
     client: IpAddr,
 ) -> Result<Principal, Problem> {
     if let Some(key) = presented(head) {
-        if let Some((device, key)) = key_of(config, key) {
-            let (id, scopes) = (key.id.clone(), key.scopes.clone());
-            return Ok(Principal::Key { device: device.clone(), id, scopes });
+        if let Some(known) = key_with(config, KeyHash::of(key)) {
+            return Ok(known);
         }
         if state.api.operator.matches(key) {
             return Ok(Principal::Admin { login: None });
@@ -162,7 +231,9 @@ pub(crate) fn identify(
         state.throttle.failed(client);
         return Err(Problem::new(Code::Unauthorized, "the key is not valid"));
     }
-    let Some(id) = logins::cookie(&head.headers).and_then(|c| state.logins.touch(c)) else {
+    let Some(id) =
+        logins::cookie(&head.headers).and_then(|c| state.logins.touch(c, config.admin.token))
+    else {
         return Ok(Principal::Nobody);
     };
     origin::host_allowed(head, config)?;

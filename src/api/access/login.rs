@@ -1,7 +1,5 @@
 //! The routes that log somebody in to the admin page and out again, and say who is logged in.
 
-use std::net::IpAddr;
-
 use hyper::header::{HeaderValue, LOCATION, SET_COOKIE};
 use hyper::{Method, StatusCode};
 use serde::Deserialize;
@@ -26,8 +24,12 @@ fn set_cookie(call: &Call, value: &str, rest: &str) -> Option<HeaderValue> {
     HeaderValue::from_str(&text).ok()
 }
 
-fn logged_in(call: &Call, mut response: Response, cookie: &Secret, client: IpAddr) -> Response {
-    tracing::info!(%client, "Somebody logged in to the admin page.");
+async fn logged_in(call: &Call, mut response: Response, cookie: &Secret) -> Response {
+    tracing::info!(client = %call.client, "Somebody logged in to the admin page.");
+    // With a store that fails, the admin must get in all the more.
+    if let Err(error) = call.state.save_logins().await {
+        tracing::warn!(%error, "A login is not kept: it ends with the next restart.");
+    }
     if let Some(value) = set_cookie(call, cookie.expose(), "") {
         response.headers_mut().insert(SET_COOKIE, value);
     }
@@ -35,12 +37,12 @@ fn logged_in(call: &Call, mut response: Response, cookie: &Secret, client: IpAdd
 }
 
 /// `GET /login?t=…`: a login link, opened in a browser.
-pub(crate) fn by_link(call: &Call) -> Answer {
+pub(crate) async fn by_link(call: &Call) -> Answer {
     // Programs that preview links ask with HEAD, which must not use the link up.
     let opened = match call.query("t")? {
         Some(secret) if call.head.method == Method::GET => {
             throttled(call)?;
-            let opened = call.state.logins.open_by_link(&secret);
+            let opened = call.state.logins.open_by_link(&secret, call.config.admin.token);
             if opened.is_none() {
                 call.state.throttle.failed(call.client);
             }
@@ -53,14 +55,15 @@ pub(crate) fn by_link(call: &Call) -> Answer {
     let to = if opened.is_some() { "./" } else { "./?login=expired" };
     response.headers_mut().insert(LOCATION, HeaderValue::from_static(to));
     Ok(match opened {
-        Some(cookie) => logged_in(call, response, &cookie, call.client),
+        Some(cookie) => logged_in(call, response, &cookie).await,
         None => response,
     })
 }
 
 /// `POST /v1/login-links`: a new login link, for the terminal.
 pub(crate) fn invite(call: &Call) -> Response {
-    let link = call.state.logins.invite();
+    let proof = auth::Proof::of(&call.head, &call.who);
+    let link = call.state.logins.invite(proof.token(&call.state, &call.config));
     let path = format!("{}login?t={}", call.config.server.base_path, link.secret());
     response::json(StatusCode::CREATED, &json!({ "path": path }))
 }
@@ -90,10 +93,10 @@ pub(crate) async fn by_token(call: &mut Call) -> Answer {
         call.state.throttle.failed(call.client);
         return Err(Problem::new(Code::Unauthorized, "the token is wrong"));
     }
-    let cookie = call.state.logins.open();
+    let cookie = call.state.logins.open(call.config.admin.token);
     let admin = Principal::Admin { login: None };
     let response = response::json(StatusCode::OK, &whoami(call, &admin));
-    Ok(logged_in(call, response, &cookie, call.client))
+    Ok(logged_in(call, response, &cookie).await)
 }
 
 fn throttled(call: &Call) -> Result<(), Problem> {
@@ -104,16 +107,26 @@ fn throttled(call: &Call) -> Result<(), Problem> {
 }
 
 /// `POST /logout`.
-pub(crate) fn logout(call: &Call) -> Answer {
+pub(crate) async fn logout(call: &Call) -> Answer {
     origin::same_site(&call.head)?;
-    if let Some(id) = cookie(&call.head.headers).and_then(|c| call.state.logins.touch(c)) {
-        call.state.logins.close(&id);
+    let (logins, token) = (&call.state.logins, call.config.admin.token);
+    if let Some(id) = cookie(&call.head.headers).and_then(|c| logins.touch(c, token)) {
+        logins.close(&id);
+        call.state.save_logins().await?;
     }
     let mut response = response::empty(StatusCode::NO_CONTENT);
     if let Some(value) = set_cookie(call, "", "; Max-Age=0") {
         response.headers_mut().insert(SET_COOKIE, value);
     }
     Ok(response)
+}
+
+/// `DELETE /v1/logins`: nobody is logged in any more, wherever the browser is, and no link logs in.
+pub(crate) async fn end_all(call: &Call) -> Answer {
+    let ended = call.state.logins.close_all();
+    tracing::warn!(client = %call.client, ended, "All logins to the admin page were ended.");
+    call.state.save_logins().await?;
+    Ok(response::ok(&json!({ "ended": ended })))
 }
 
 /// `GET /v1/session`: who the caller is, even if nobody in particular.

@@ -1,18 +1,26 @@
-//! Who is logged in to the admin page, and the links that log somebody in once. Both are in memory only: a restart logs
-//! everybody out. What a login may do is decided in `auth`.
+//! Who is logged in to the admin page, and the links that log somebody in once. A login is kept in the store by the
+//! hash of its cookie, so it outlives a restart, and it ends with the token that it came from. Links are in memory
+//! only. What a login may do is decided in `auth`.
 
-use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use data_encoding::BASE64URL_NOPAD;
 use hyper::header::{COOKIE, HeaderMap};
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::model::{KeyHash, Secret};
+use crate::model::{KeyHash, Secret, UnixMillis};
+use crate::store::{Batch, Space, StoreError};
 
 /// How long a login lasts without use.
 const IDLE: Duration = Duration::from_hours(12);
+/// How long it lasts at most.
+const LONGEST: Duration = Duration::from_hours(7 * 24);
+/// When a login was last used is written down at most so often.
+const NOTED: Duration = Duration::from_mins(5);
 /// A further login ends the one that was idle longest.
 const MOST: usize = 64;
 /// How long a link waits to be opened.
@@ -40,73 +48,225 @@ fn random() -> Secret {
     Secret::new(BASE64URL_NOPAD.encode(&rand::random::<[u8; 32]>()))
 }
 
-/// The open logins, by the hash of their cookie, so that the secrets themselves are not kept.
-pub(crate) struct Logins(Mutex<Inner>);
+/// What the store keeps of a login. The token is the hash that moonwa.toml had when it was used; a link of the
+/// terminal's has none.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Login {
+    token: Option<String>,
+    opened: UnixMillis,
+    used: UnixMillis,
+}
 
+impl Login {
+    /// With a moonwa.toml that has this token.
+    fn is_open(&self, now: UnixMillis, token: Option<KeyHash>) -> bool {
+        let same = |own: &String| token.is_some_and(|token| KeyHash::parse(own) == Some(token));
+        now.since(self.opened) < LONGEST
+            && now.since(self.used) < IDLE
+            && self.token.as_ref().is_none_or(same)
+    }
+}
+
+struct Invitation {
+    link: LoginLink,
+    made: Instant,
+    /// The login that it opens ends with this token.
+    token: Option<KeyHash>,
+}
+
+/// The open logins, by the hash of their cookie, so that the secrets themselves are not kept.
+pub(crate) struct Logins {
+    inner: Mutex<Inner>,
+    /// The time goes on from here by a clock that does not jump.
+    started: (Instant, UnixMillis),
+    ended: watch::Sender<()>,
+}
+
+#[derive(Default)]
 struct Inner {
-    links: Vec<(LoginLink, Instant)>,
-    live: BTreeMap<String, Instant>,
+    links: Vec<Invitation>,
+    live: BTreeMap<String, Login>,
+    /// Whose row is not as it is here.
+    changed: BTreeSet<String>,
 }
 
 impl Logins {
+    /// Without what the store has.
     pub(crate) fn new(link: LoginLink) -> Self {
-        Self(Mutex::new(Inner { links: vec![(link, Instant::now())], live: BTreeMap::new() }))
+        let first = Invitation { link, made: Instant::now(), token: None };
+        Self {
+            inner: Mutex::new(Inner { links: vec![first], ..Inner::default() }),
+            started: (Instant::now(), UnixMillis::now()),
+            ended: watch::Sender::new(()),
+        }
     }
 
-    /// Makes one more link.
-    pub(crate) fn invite(&self) -> LoginLink {
+    /// Takes up the logins of before the restart.
+    pub(crate) async fn load(&self, space: &Space) -> Result<(), StoreError> {
+        let rows = space.scan("").await?;
+        let now = self.now();
+        let mut inner = self.inner();
+        for (key, row) in rows {
+            let Ok(id) = String::from_utf8(key) else { continue };
+            match serde_json::from_slice::<Login>(&row) {
+                // Of a clock that was ahead no login may live longer.
+                Ok(login) => {
+                    let (opened, used) = (login.opened.min(now), login.used.min(now));
+                    inner.live.insert(id, Login { opened, used, ..login });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "A stored login cannot be read; whoever had it signs in again.");
+                    inner.changed.insert(id);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes down what has changed, durable before `Ok`.
+    pub(crate) async fn save(&self, space: &Space) -> Result<(), StoreError> {
+        let (mut batch, changed) = (Batch::new(), {
+            let mut inner = self.inner();
+            std::mem::take(&mut inner.changed)
+        });
+        for id in &changed {
+            match self.inner().live.get(id).map(serde_json::to_vec) {
+                Some(Ok(row)) => batch.put(id.as_bytes(), row),
+                _ => batch.remove(id.as_bytes()),
+            }
+        }
+        if changed.is_empty() {
+            return Ok(());
+        }
+        let written = space.write(batch).await;
+        if written.is_err() {
+            self.inner().changed.extend(changed);
+        }
+        written
+    }
+
+    /// Forgets what is over, so that its rows go.
+    pub(crate) fn sweep(&self, token: Option<KeyHash>) {
+        let now = self.now();
+        let mut inner = self.inner();
+        let over: Vec<String> = inner
+            .live
+            .iter()
+            .filter(|(_, login)| !login.is_open(now, token))
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in &over {
+            inner.end(id);
+        }
+        inner.links.retain(|invitation| invitation.made.elapsed() < UNUSED);
+    }
+
+    /// Makes one more link. Whoever opens it is logged in as long as whoever made it.
+    pub(crate) fn invite(&self, token: Option<KeyHash>) -> LoginLink {
         let link = LoginLink::new();
-        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.links.retain(|(_, made)| made.elapsed() < UNUSED);
-        inner.links.push((link.clone(), Instant::now()));
+        let mut inner = self.inner();
+        inner.links.retain(|invitation| invitation.made.elapsed() < UNUSED);
+        inner.links.push(Invitation { link: link.clone(), made: Instant::now(), token });
+        let surplus = inner.links.len().saturating_sub(MOST);
+        inner.links.drain(..surplus);
         link
     }
 
-    /// Opens a login and gives its cookie.
-    pub(crate) fn open(&self) -> Secret {
-        let cookie = random();
-        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.live.retain(|_, used| used.elapsed() < IDLE);
+    /// Opens a login for whoever has shown this token.
+    pub(crate) fn open(&self, token: Option<KeyHash>) -> Secret {
+        let (cookie, now) = (random(), self.now());
+        let mut inner = self.inner();
         if inner.live.len() >= MOST {
-            let oldest = inner.live.iter().min_by_key(|(_, used)| **used).map(|(id, _)| id.clone());
-            oldest.and_then(|id| inner.live.remove(&id));
+            let oldest =
+                inner.live.iter().min_by_key(|(_, login)| login.used).map(|(id, _)| id.clone());
+            if let Some(id) = &oldest {
+                inner.end(id);
+            }
         }
-        inner.live.insert(id_of(cookie.expose()), Instant::now());
+        let id = id_of(cookie.expose());
+        let token = token.map(|token| token.to_string());
+        inner.live.insert(id.clone(), Login { token, opened: now, used: now });
+        inner.changed.insert(id);
         cookie
     }
 
     /// Opens a login with the secret of a link, which is used up by that. A wrong secret uses up nothing.
-    pub(crate) fn open_by_link(&self, secret: &str) -> Option<Secret> {
-        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(crate) fn open_by_link(&self, secret: &str, token: Option<KeyHash>) -> Option<Secret> {
         let secret = Secret::new(secret);
-        inner.links.retain(|(_, made)| made.elapsed() < UNUSED);
+        let mut inner = self.inner();
+        inner.links.retain(|invitation| invitation.made.elapsed() < UNUSED);
         // All links are compared, so that the time it takes tells nothing.
-        let found =
-            inner.links.iter().enumerate().fold(None, |found, (at, (link, _))| {
-                if link.0 == secret { Some(at) } else { found }
-            })?;
-        inner.links.remove(found);
+        let found = inner.links.iter().enumerate().fold(None, |found, (at, invitation)| {
+            if invitation.link.0 == secret { Some(at) } else { found }
+        })?;
+        let invitation = inner.links.remove(found);
         drop(inner);
-        Some(self.open())
+        let over = invitation.token.is_some() && invitation.token != token;
+        (!over).then(|| self.open(invitation.token))
     }
 
     /// The id of a cookie's login. Asking for it counts as use of the login.
-    pub(crate) fn touch(&self, cookie: &str) -> Option<String> {
-        let id = id_of(cookie);
-        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let used = inner.live.get_mut(&id).filter(|used| used.elapsed() < IDLE)?;
-        *used = Instant::now();
+    pub(crate) fn touch(&self, cookie: &str, token: Option<KeyHash>) -> Option<String> {
+        let (id, now) = (id_of(cookie), self.now());
+        let mut inner = self.inner();
+        let login = inner.live.get_mut(&id)?;
+        if !login.is_open(now, token) {
+            inner.end(&id);
+            return None;
+        }
+        if now.since(login.used) >= NOTED {
+            login.used = now;
+            inner.changed.insert(id.clone());
+        }
         Some(id)
     }
 
     /// Whether a login is still open. Asking does not count as use.
-    pub(crate) fn is_open(&self, id: &str) -> bool {
-        let inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.live.get(id).is_some_and(|used| used.elapsed() < IDLE)
+    pub(crate) fn is_open(&self, id: &str, token: Option<KeyHash>) -> bool {
+        self.inner().live.get(id).is_some_and(|login| login.is_open(self.now(), token))
+    }
+
+    /// The token that a login ends with.
+    pub(crate) fn token(&self, id: &str) -> Option<KeyHash> {
+        self.inner().live.get(id).and_then(|login| KeyHash::parse(login.token.as_deref()?))
     }
 
     pub(crate) fn close(&self, id: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).live.remove(id);
+        self.inner().end(id);
+        self.ended.send_replace(());
+    }
+
+    /// Ends every login and every link that nobody has opened. How many logins there were.
+    pub(crate) fn close_all(&self) -> usize {
+        let mut inner = self.inner();
+        inner.links.clear();
+        let all = std::mem::take(&mut inner.live);
+        let count = all.len();
+        inner.changed.extend(all.into_keys());
+        drop(inner);
+        self.ended.send_replace(());
+        count
+    }
+
+    /// Wakes whenever somebody has ended logins.
+    pub(crate) fn ended(&self) -> watch::Receiver<()> {
+        self.ended.subscribe()
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now(&self) -> UnixMillis {
+        let (began, then) = self.started;
+        then.after(began.elapsed())
+    }
+}
+
+impl Inner {
+    fn end(&mut self, id: &str) {
+        self.live.remove(id);
+        self.changed.insert(id.to_owned());
     }
 }
 
@@ -128,43 +288,87 @@ mod tests {
 
     use super::*;
 
+    const OLD: &str = "sha256:0000000000000000000000000000000000000000000000000000000000000001";
+    const NEW: &str = "sha256:0000000000000000000000000000000000000000000000000000000000000002";
+
     #[tokio::test]
     async fn the_login_link_works_once() {
         let link = LoginLink::new();
         let logins = Logins::new(link.clone());
-        assert!(logins.open_by_link("guess").is_none(), "a guess does not use it up");
-        let cookie = logins.open_by_link(link.secret()).unwrap();
-        assert!(logins.open_by_link(link.secret()).is_none());
-        let id = logins.touch(cookie.expose()).unwrap();
-        assert!(logins.is_open(&id));
+        assert!(logins.open_by_link("guess", None).is_none(), "a guess does not use it up");
+        let cookie = logins.open_by_link(link.secret(), None).unwrap();
+        assert!(logins.open_by_link(link.secret(), None).is_none());
+        let id = logins.touch(cookie.expose(), None).unwrap();
+        assert!(logins.is_open(&id, None));
         logins.close(&id);
-        assert!(logins.touch(cookie.expose()).is_none());
-        assert!(!logins.is_open(&id));
+        assert!(logins.touch(cookie.expose(), None).is_none());
+        assert!(!logins.is_open(&id, None));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_login_ends_after_twelve_idle_hours() {
+    async fn a_login_ends_after_twelve_idle_hours_and_after_seven_days() {
         let logins = Logins::new(LoginLink::new());
-        let cookie = logins.open();
-        tokio::time::advance(Duration::from_hours(11)).await;
-        let id = logins.touch(cookie.expose()).unwrap();
-        tokio::time::advance(Duration::from_hours(11)).await;
-        assert!(logins.is_open(&id), "use renews it");
-        tokio::time::advance(Duration::from_hours(1)).await;
-        assert!(!logins.is_open(&id));
-        assert!(logins.touch(cookie.expose()).is_none());
+        let cookie = logins.open(None);
+        let mut id = String::new();
+        for _ in 0..15 {
+            tokio::time::advance(Duration::from_hours(11)).await;
+            id = logins.touch(cookie.expose(), None).expect("use renews it");
+        }
+        tokio::time::advance(Duration::from_hours(3)).await;
+        assert!(!logins.is_open(&id, None), "168 hours");
+        let cookie = logins.open(None);
+        tokio::time::advance(Duration::from_hours(12)).await;
+        assert!(logins.touch(cookie.expose(), None).is_none());
+    }
+
+    #[tokio::test]
+    async fn a_login_ends_with_its_token_and_so_does_whom_it_invited() {
+        let logins = Logins::new(LoginLink::new());
+        let own = logins.open(KeyHash::parse(OLD));
+        let id = logins.touch(own.expose(), KeyHash::parse(OLD)).unwrap();
+        let (first, second) = (logins.invite(logins.token(&id)), logins.invite(logins.token(&id)));
+        let guest = logins.open_by_link(first.secret(), KeyHash::parse(OLD)).unwrap();
+        let terminal = logins.open(None);
+        for now in [KeyHash::parse(NEW), None] {
+            assert!(!logins.is_open(&id, now));
+        }
+        for cookie in [&own, &guest] {
+            assert!(logins.touch(cookie.expose(), KeyHash::parse(NEW)).is_none());
+            assert!(
+                logins.touch(cookie.expose(), KeyHash::parse(OLD)).is_none(),
+                "it has ended for good"
+            );
+        }
+        assert!(logins.open_by_link(second.secret(), KeyHash::parse(NEW)).is_none());
+        assert!(logins.touch(terminal.expose(), KeyHash::parse(NEW)).is_some());
+    }
+
+    #[tokio::test]
+    async fn to_sign_out_everywhere_ends_links_too() {
+        let logins = Logins::new(LoginLink::new());
+        let (ended, link) = (logins.ended(), logins.invite(None));
+        let cookies = [logins.open(None), logins.open(KeyHash::parse(NEW))];
+        assert_eq!(logins.close_all(), 2);
+        assert!(ended.has_changed().unwrap());
+        for cookie in cookies {
+            assert!(logins.touch(cookie.expose(), KeyHash::parse(NEW)).is_none());
+        }
+        assert!(logins.open_by_link(link.secret(), None).is_none());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn logins_are_bounded() {
+    async fn logins_and_links_are_bounded() {
         let logins = Logins::new(LoginLink::new());
-        let first = logins.open();
+        let (first, link) = (logins.open(None), logins.invite(None));
         for _ in 0..MOST {
             tokio::time::advance(Duration::from_secs(1)).await;
-            logins.open();
+            logins.open(None);
+            logins.invite(None);
         }
-        assert!(logins.touch(first.expose()).is_none());
-        assert_eq!(logins.0.lock().unwrap().live.len(), MOST);
+        assert!(logins.touch(first.expose(), None).is_none());
+        assert!(logins.open_by_link(link.secret(), None).is_none());
+        let inner = logins.inner();
+        assert_eq!((inner.live.len(), inner.links.len()), (MOST, MOST));
     }
 
     #[test]

@@ -37,9 +37,10 @@ pub(crate) fn client(head: &Parts, peer: IpAddr, config: &Config) -> IpAddr {
     client
 }
 
-/// Whether the browser speaks https, by a trusted proxy's word.
+/// Whether the browser speaks https, by a trusted proxy's word. Of several proxies the first one spoke to the browser.
 pub(crate) fn is_https(head: &Parts, peer: IpAddr, config: &Config) -> bool {
-    is_trusted(peer, config) && header(head, "x-forwarded-proto") == Some("https")
+    let first = header(head, "x-forwarded-proto").and_then(|protocols| protocols.split(',').next());
+    is_trusted(peer, config) && first.is_some_and(|one| one.trim().eq_ignore_ascii_case("https"))
 }
 
 /// The host the client asked for, without a port.
@@ -110,6 +111,26 @@ mod tests {
         assert_eq!(from("10.0.0.1"), "203.0.113.9", "the right-most untrusted hop");
         assert_eq!(from("::ffff:10.0.0.1"), "203.0.113.9");
         assert_eq!(from("192.0.2.7"), "192.0.2.7", "a stranger's header is not believed");
+    }
+
+    #[test]
+    fn https_is_known_however_the_proxies_write_it() {
+        let mut config = config();
+        config.server.trusted_proxies = vec!["10.0.0.0/8".parse().unwrap()];
+        for (value, secure) in [
+            ("https", true),
+            ("HTTPS", true),
+            ("https, http", true),
+            (" Https ,http", true),
+            ("http", false),
+            ("http, https", false),
+            ("httpsx", false),
+            ("", false),
+        ] {
+            let head = head(&[("x-forwarded-proto", value)]);
+            assert_eq!(is_https(&head, "10.0.0.1".parse().unwrap(), &config), secure, "{value}");
+            assert!(!is_https(&head, "192.0.2.1".parse().unwrap(), &config), "a stranger's word");
+        }
     }
 
     #[test]

@@ -20,7 +20,7 @@ use tokio::sync::{broadcast, mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use super::{config, device, message};
-use crate::api::access::auth::Principal;
+use crate::api::access::auth::{Principal, Proof};
 use crate::api::call::{Answer, Call};
 use crate::api::http::problem::{Code, Problem};
 use crate::api::http::response::{self, Response};
@@ -84,7 +84,8 @@ fn event(name: &str, id: Option<u64>, data: &str) -> String {
     text
 }
 
-/// Opens an event stream. `produce` feeds it until it is done, the client leaves or moonwa stops.
+/// Opens an event stream. `produce` feeds it until it is done, the client leaves, what let the client in ends, or moonwa
+/// stops.
 pub(crate) fn open<F, P>(call: &Call, produce: F) -> Result<Response, Problem>
 where
     F: FnOnce(Events) -> P,
@@ -96,7 +97,11 @@ where
     let (pieces, mut received) = mpsc::channel::<Bytes>(8);
     let produced = produce(Events { pieces });
     let stop = call.state.api.tasks.stop().clone();
+    let ended = Proof::of(&call.head, &call.who).ended(Arc::clone(&call.state), call.who.clone());
     call.state.api.tasks.spawn("event stream", async move {
+        let produced = async {
+            select! { _ = produced => {}, () = ended => {} }
+        };
         stop.run_until_cancelled(produced).await;
         drop(permit);
     });
@@ -172,14 +177,7 @@ impl Watcher {
                     // Every message is told, so there is nothing to gain from waiting.
                     continue;
                 }
-                _ = keep_alive.tick() => {
-                    if let Principal::Admin { login: Some(id) } = &self.who
-                        && !self.state.logins.is_open(id)
-                    {
-                        return Ok(());
-                    }
-                    events.keep_alive().await?;
-                }
+                _ = keep_alive.tick() => events.keep_alive().await?,
             }
             tokio::time::sleep(PACE).await;
         }

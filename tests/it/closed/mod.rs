@@ -1,3 +1,4 @@
 //! Closed by default: what others on the machine or on the line cannot take, even while they try.
 
 mod files;
+mod logins;
