@@ -66,7 +66,7 @@ export default function config() {
 					pre(running),
 				),
 			),
-			button("", "leave", t("leave_all"), leaveAll),
+			el(".row", button("", "leave", t("leave_all"), leaveAll)),
 		];
 	};
 }

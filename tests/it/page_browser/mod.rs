@@ -294,3 +294,24 @@ async fn a_login_link_works_once() -> Result<()> {
     moonwa.stop().await?;
     Ok(())
 }
+
+#[tokio::test]
+#[ignore = "needs Chromium and ChromeDriver; .ci/run installs them and runs this"]
+async fn signing_out_everywhere_ends_other_browsers_too() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let moonwa = gateway(&sim).device("toko", &[]).start().await?;
+    let (first, second) = (Browser::start().await?, Browser::start().await?);
+    first.log_in(&moonwa).await?;
+    second.log_in(&moonwa).await?;
+    first.click("Config").await;
+    first.click("Sign out everywhere").await;
+    first.sees("Sign out everywhere?").await;
+    first.click_first("dialog.ask .danger").await;
+    first.sees("Your login has ended").await;
+    second.sees("Your login has ended").await;
+    assert!(!second.text().await.contains("Device toko"));
+    first.close(&["401"]).await?;
+    second.close(&["401"]).await?;
+    moonwa.stop().await?;
+    Ok(())
+}
