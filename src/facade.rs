@@ -7,11 +7,12 @@ pub mod api {
 
 pub mod config {
     pub use crate::config::{
-        AdminConfig, Browser, Compat, Config, Context, DeviceConfig, DeviceEdit, Durability, Edit,
-        EditError, EndpointConfig, EndpointEdit, EventFilter, Format, KeyConfig, Loaded, LogConfig,
-        MediaConfig, Notice, Others, OutboxConfig, Pace, Presence, Rejected, ReloadHandle,
-        ReloadMailbox, ReloadOutcome, ReloadReport, Repair, Revision, SAMPLE, Scope, ServerConfig,
-        ShownAs, Start, StoreConfig, System, Trigger, Watcher, keep_last_good, last_good,
+        AdminConfig, Browser, ChatFilter, Compat, Config, Context, DeviceConfig, DeviceEdit,
+        Durability, Edit, EditError, EndpointConfig, EndpointEdit, EventFilter, Format, KeyConfig,
+        Loaded, LogConfig, MediaConfig, Notice, Others, OutboxConfig, Pace, Presence, Rejected,
+        ReloadHandle, ReloadMailbox, ReloadOutcome, ReloadReport, Repair, Revision, SAMPLE, Scope,
+        ServerConfig, ShownAs, Start, StoreConfig, System, Trigger, Watcher, keep_last_good,
+        last_good,
     };
 }
 
@@ -21,10 +22,10 @@ pub mod hooks {
 
 pub mod model {
     pub use crate::model::{
-        Content, Degradation, DeviceName, DeviceState, Disconnect, Event, EventData, EventId,
-        EventType, IdempotencyKey, Jid, KeyHash, Linking, LoggedOut, MediaKind, MediaSource,
-        MessageData, MessageId, MessageStatus, Pending, Person, PhoneNumber, Recipient, Secret,
-        SendRequest, SentMessage, Stop, Thumbnail, UnixMillis,
+        ChatKind, ChatPattern, Content, Degradation, DeviceName, DeviceState, Disconnect, Event,
+        EventData, EventId, EventType, IdempotencyKey, Jid, KeyHash, Linking, LoggedOut, MediaKind,
+        MediaSource, MessageData, MessageId, MessageStatus, Pending, Person, PhoneNumber,
+        Recipient, Secret, SendRequest, SentMessage, Stop, Thumbnail, UnixMillis,
     };
 }
 

@@ -309,6 +309,8 @@ export default {
 	"event.message.revoked": ["Deleted", "Dihapus"],
 	"event.message.sent": ["Sent on the phone", "Dikirim dari HP"],
 	"event.message.status": ["Delivery status", "Status kiriman"],
+	"event.status.received": ["Status posted", "Status baru"],
+	"event.channel.received": ["Channel post", "Kiriman saluran"],
 	"event.message.undecryptable": ["Cannot be read", "Tidak terbaca"],
 	"event.out": ["Sent by moonwa", "Dikirim moonwa"],
 	"event.poll.vote": ["Vote", "Suara"],

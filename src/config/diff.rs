@@ -286,6 +286,7 @@ fn endpoint_keys(old: &EndpointConfig, new: &EndpointConfig) -> Vec<&'static str
         n: "order",
         secrets: "secret",
         events: "events",
+        chats: "chats",
         format: "format",
         headers: "headers",
         hidden_headers: "headers",
@@ -310,8 +311,8 @@ mod tests {
     use super::*;
     use crate::config::Context;
     use crate::config::settings::{
-        Browser, Compat, Durability, EventFilter, Format, KeyConfig, Pace, Presence, Repair, Scope,
-        ShownAs, Start, System,
+        Browser, ChatFilter, Compat, Durability, EventFilter, Format, KeyConfig, Pace, Presence,
+        Repair, Scope, ShownAs, Start, System,
     };
     use crate::model::{EventType, KeyHash, Secret};
 
@@ -463,6 +464,8 @@ mod tests {
     fn any_endpoint() -> impl Strategy<Value = EndpointConfig> {
         let secrets = vec(of([Secret::new("one"), Secret::new("two")]), 0..2);
         let events = btree_set(of(EventType::ALL), 1..3).prop_map(EventFilter);
+        let quiet = ChatFilter { from_me: false, ..ChatFilter::default() };
+        let chats = of([ChatFilter::default(), quiet]);
         let format = of([Format::Standard, Format::Moonwa]);
         let headers = btree_map(of(["x-a".to_owned(), "x-b".to_owned()]), "[vw]", 0..2);
         let hidden_headers = btree_set(of(["x-a".to_owned()]), 0..2);
@@ -471,33 +474,32 @@ mod tests {
         let start = of([Start::Tail, Start::Earliest]);
         let keys = (
             secrets,
-            events,
+            (events, chats),
             format,
-            headers,
-            hidden_headers,
+            (headers, hidden_headers),
             compat,
             timeout,
             any::<bool>(),
             start,
         );
-        keys.prop_map(
-            |(secrets, events, format, headers, hidden_headers, compat, timeout, paused, start)| {
-                let (n, url) = (0, String::new());
-                EndpointConfig {
-                    n,
-                    url,
-                    secrets,
-                    events,
-                    format,
-                    headers,
-                    hidden_headers,
-                    compat,
-                    timeout,
-                    paused,
-                    start,
-                }
-            },
-        )
+        keys.prop_map(|(secrets, wanted, format, headers, compat, timeout, paused, start)| {
+            let ((events, chats), (headers, hidden_headers)) = (wanted, headers);
+            let (n, url) = (0, String::new());
+            EndpointConfig {
+                n,
+                url,
+                secrets,
+                events,
+                chats,
+                format,
+                headers,
+                hidden_headers,
+                compat,
+                timeout,
+                paused,
+                start,
+            }
+        })
     }
 
     fn any_device() -> impl Strategy<Value = DeviceConfig> {
@@ -581,7 +583,7 @@ mod tests {
                 c.media.allow_nets.push("10.0.0.0/8".parse().unwrap());
             }),
         ];
-        let device: [(&str, Change); 17] = [
+        let device: [(&str, Change); 18] = [
             ("~ device a: label (stays connected)", |c| the_device(c).label.push('!')),
             ("~ device a: enabled", |c| the_device(c).enabled = false),
             ("~ device a: keys (stays connected)", |c| the_device(c).keys.clear()),
@@ -602,6 +604,7 @@ mod tests {
                 the_webhook(c).secrets.push(Secret::new("new"));
             }),
             ("~ webhook a https://a.example: events", |c| the_webhook(c).events.0.clear()),
+            ("~ webhook a https://a.example: chats", |c| the_webhook(c).chats.from_me = false),
             ("~ webhook a https://a.example: format", |c| the_webhook(c).format = Format::Moonwa),
             ("~ webhook a https://a.example: headers", |c| {
                 the_webhook(c).headers.insert("x-a".to_owned(), "1".to_owned());

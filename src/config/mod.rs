@@ -27,9 +27,9 @@ pub use mailbox::{ReloadHandle, ReloadMailbox, ReloadOutcome, ReloadReport, Trig
 pub(crate) use problem::Problem;
 pub use read::{Context, Loaded, Others, Rejected, Revision};
 pub use settings::{
-    AdminConfig, Browser, Compat, Config, DeviceConfig, Durability, EndpointConfig, EventFilter,
-    Format, KeyConfig, LogConfig, MediaConfig, OutboxConfig, Pace, Presence, Repair, Scope,
-    ServerConfig, ShownAs, Start, StoreConfig, System,
+    AdminConfig, Browser, ChatFilter, Compat, Config, DeviceConfig, Durability, EndpointConfig,
+    EventFilter, Format, KeyConfig, LogConfig, MediaConfig, OutboxConfig, Pace, Presence, Repair,
+    Scope, ServerConfig, ShownAs, Start, StoreConfig, System,
 };
 pub use watch::{Notice, Watcher};
 

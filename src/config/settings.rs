@@ -8,7 +8,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use tracing::Level;
 
-use crate::model::{DeviceName, EventType, KeyHash, Secret};
+use crate::model::{ChatKind, ChatPattern, DeviceName, EventType, KeyHash, Secret};
 
 /// The whole configuration, with the defaults filled in.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -262,6 +262,7 @@ pub struct EndpointConfig {
     /// Signing secrets as they are written, newest first, at most two. `hooks` decodes them.
     pub secrets: Vec<Secret>,
     pub events: EventFilter,
+    pub chats: ChatFilter,
     /// What the body looks like.
     pub format: Format,
     /// Headers added to every request.
@@ -285,6 +286,7 @@ impl EndpointConfig {
             url,
             secrets: Vec::new(),
             events: EventFilter::default(),
+            chats: ChatFilter::default(),
             format: Format::Standard,
             headers: BTreeMap::new(),
             hidden_headers: BTreeSet::new(),
@@ -351,5 +353,25 @@ impl EventFilter {
 impl Default for EventFilter {
     fn default() -> Self {
         Self(BTreeSet::from([EventType::MessageReceived]))
+    }
+}
+
+/// Of which chats an endpoint gets events. Events that belong to no chat are not asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChatFilter {
+    /// People, groups, or both. Statuses and channels are asked for by their types of event.
+    pub kinds: BTreeSet<ChatKind>,
+    /// Only these, when there are any.
+    pub only: Vec<ChatPattern>,
+    /// Never these.
+    pub ignore: Vec<ChatPattern>,
+    /// Whether the account's own messages are wanted, where their type is.
+    pub from_me: bool,
+}
+
+impl Default for ChatFilter {
+    fn default() -> Self {
+        let kinds = BTreeSet::from([ChatKind::Person, ChatKind::Group]);
+        Self { kinds, only: Vec::new(), ignore: Vec::new(), from_me: true }
     }
 }

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::read::value;
 use super::{Config, DeviceConfig, EndpointConfig, KeyConfig, Pace};
+use crate::model::ChatPattern;
 
 /// A header is a credential when its name contains one of these.
 const CREDENTIALS: [&str; 7] = ["auth", "cookie", "key", "pass", "secret", "signature", "token"];
@@ -63,6 +64,10 @@ fn webhook(config: &EndpointConfig) -> Value {
         "url": config.url,
         "secret": !config.secrets.is_empty(),
         "events": config.events.0,
+        "chats": config.chats.kinds.iter().map(|kind| word(&value::CHATS, kind)).collect::<Vec<_>>(),
+        "only": patterns(&config.chats.only),
+        "ignore": patterns(&config.chats.ignore),
+        "from_me": config.chats.from_me,
         "format": word(&value::FORMATS, &config.format),
         "compat": config.compat.iter().map(|one| word(&value::COMPATS, one)).collect::<Vec<_>>(),
         "headers": config.headers.iter().map(header).collect::<Map<_, _>>(),
@@ -70,6 +75,10 @@ fn webhook(config: &EndpointConfig) -> Value {
         "paused": config.paused,
         "start": word(&value::STARTS, &config.start),
     })
+}
+
+fn patterns(patterns: &[ChatPattern]) -> Vec<&str> {
+    patterns.iter().map(ChatPattern::as_str).collect()
 }
 
 /// Whether a header of that name is a secret, even when its value is in the file in clear.

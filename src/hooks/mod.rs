@@ -8,6 +8,7 @@ mod client;
 mod delivery;
 mod endpoint;
 mod fault;
+mod filter;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzz;
 mod monitor;
@@ -33,7 +34,7 @@ pub use self::report::EndpointReport;
 use crate::config::DeviceConfig;
 use crate::knobs::knobs;
 use crate::model::{
-    DeviceName, Event, EventData, EventId, EventType, MessageData, Person, UnixMillis,
+    ChatKind, DeviceName, Event, EventData, EventId, EventType, MessageData, Person, UnixMillis,
 };
 use crate::store::{DeadLetter, Seq, Store, StoreError};
 use crate::task::Tasks;
@@ -188,6 +189,7 @@ fn sample_event(device: &DeviceName) -> (EventId, Bytes) {
         from,
         from_me: false,
         group: None,
+        chat_kind: Some(ChatKind::Person),
         kind: "text".to_owned(),
         text: Some("This is a test by moonwa.".to_owned()),
         mentions: Vec::new(),

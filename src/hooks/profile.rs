@@ -46,6 +46,7 @@ struct Moonwa<'a> {
 
 fn moonwa(source: &[u8]) -> Option<Bytes> {
     let (event, message) = message(source)?;
+    message.answer_to()?;
     let text = message.text.as_deref().filter(|_| message.kind == "text")?;
     let chat_phone = Jid::parse(&message.chat).ok().and_then(|chat| chat.phone());
     let body = Moonwa {

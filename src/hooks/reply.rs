@@ -53,10 +53,10 @@ pub(super) async fn queue(
     Ok(contents.len())
 }
 
-/// The chat the event came from, and the device that received it.
+/// Whom the answer to the event goes to, and the device that received it.
 fn chat(source: &[u8]) -> Option<(Recipient, crate::model::DeviceName)> {
     let (event, message) = profile::message(source)?;
-    Some((Recipient::parse(&message.chat, None).ok()?, event.device))
+    Some((message.answer_to()?, event.device))
 }
 
 #[derive(Deserialize)]

@@ -50,7 +50,18 @@ impl Jid {
     }
 
     pub fn is_group(&self) -> bool {
-        self.server() == "g.us"
+        self.chat_kind() == ChatKind::Group
+    }
+
+    /// What kind of conversation is held under it.
+    pub fn chat_kind(&self) -> ChatKind {
+        match (self.user(), self.server()) {
+            (_, "g.us") => ChatKind::Group,
+            (_, "newsletter") => ChatKind::Channel,
+            ("status", "broadcast") => ChatKind::Status,
+            (_, "broadcast") => ChatKind::Broadcast,
+            _ => ChatKind::Person,
+        }
     }
 
     /// Whether this is a LID, an address that hides the phone number.
@@ -89,6 +100,28 @@ impl From<Jid> for String {
     }
 }
 
+/// What kind of conversation a message belongs to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChatKind {
+    #[default]
+    Person,
+    Group,
+    /// What people show to all their contacts for a day.
+    Status,
+    /// What many read and its owner writes; a newsletter in addresses.
+    Channel,
+    /// A list through which one person writes to many: each of them sees a message of that person's.
+    Broadcast,
+}
+
+impl ChatKind {
+    /// Whether moonwa answers there. A channel or a status has readers, and nobody who asked.
+    pub fn is_answerable(self) -> bool {
+        matches!(self, Self::Person | Self::Group)
+    }
+}
+
 /// Whom a message is sent to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -109,6 +142,7 @@ impl Recipient {
         match jid.server() {
             "s.whatsapp.net" | "c.us" => PhoneNumber::exact(jid.user()).map(Self::Phone),
             "g.us" | "lid" | "newsletter" => Ok(Self::Jid(jid)),
+            "broadcast" => Err(AddressError::Broadcast),
             _ => Err(AddressError::NotAJid),
         }
     }
@@ -146,6 +180,25 @@ mod tests {
         );
         assert_eq!(Recipient::parse("x@example.com", None), Err(AddressError::NotAJid));
         assert_eq!(Recipient::parse("@g.us", None), Err(AddressError::NotAJid));
+        for list in ["status@broadcast", "1700000000@broadcast"] {
+            assert_eq!(Recipient::parse(list, None), Err(AddressError::Broadcast));
+        }
+    }
+
+    #[test]
+    fn only_people_and_groups_are_answered() {
+        let kinds = [
+            ("628123456789@s.whatsapp.net", ChatKind::Person, true),
+            ("1555@lid", ChatKind::Person, true),
+            ("12036304@g.us", ChatKind::Group, true),
+            ("12036304@newsletter", ChatKind::Channel, false),
+            ("status@broadcast", ChatKind::Status, false),
+            ("1700000000@broadcast", ChatKind::Broadcast, false),
+        ];
+        for (address, kind, answered) in kinds {
+            let found = Jid::parse(address).unwrap().chat_kind();
+            assert_eq!((found, found.is_answerable()), (kind, answered), "{address}");
+        }
     }
 
     #[test]

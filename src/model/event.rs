@@ -7,7 +7,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{DeviceName, MessageStatus, SentMessage, UnixMillis};
+use super::{ChatKind, DeviceName, Jid, MessageStatus, Recipient, SentMessage, UnixMillis};
 
 /// `evt_` and 26 characters of base32: 128 bits of a hash over what makes the event unique.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -75,6 +75,12 @@ pub enum EventType {
     /// The account's owner wrote, on the phone or another device.
     #[serde(rename = "message.sent")]
     MessageSent,
+    /// A contact's status, which is shown for a day, or one of our own.
+    #[serde(rename = "status.received")]
+    StatusReceived,
+    /// A post in a channel that the account follows.
+    #[serde(rename = "channel.received")]
+    ChannelReceived,
     #[serde(rename = "message.reaction")]
     MessageReaction,
     #[serde(rename = "message.edited")]
@@ -102,7 +108,7 @@ pub enum EventType {
 
 impl EventType {
     /// All types, in the order in which people see them listed.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::MessageReceived,
         Self::MessageSent,
         Self::MessageReaction,
@@ -115,6 +121,8 @@ impl EventType {
         Self::CallOffer,
         Self::DeviceState,
         Self::IdentityResolved,
+        Self::StatusReceived,
+        Self::ChannelReceived,
     ];
 
     /// The name in filters and payloads.
@@ -122,6 +130,8 @@ impl EventType {
         match self {
             Self::MessageReceived => "message.received",
             Self::MessageSent => "message.sent",
+            Self::StatusReceived => "status.received",
+            Self::ChannelReceived => "channel.received",
             Self::MessageReaction => "message.reaction",
             Self::MessageEdited => "message.edited",
             Self::MessageRevoked => "message.revoked",
@@ -200,8 +210,11 @@ pub enum EventData {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MessageData {
     pub id: String,
-    /// The conversation: a person's address or a group id.
+    /// The conversation: a person's address, a group id, `status@broadcast` or a channel's id.
     pub chat: String,
+    /// Absent in events of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chat_kind: Option<ChatKind>,
     pub from: Person,
     /// Whether the linked account wrote it.
     pub from_me: bool,
@@ -217,6 +230,14 @@ pub struct MessageData {
     /// What a kind has beside text and media: a place, a card, a poll's options, …
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub details: Option<serde_json::Value>,
+}
+
+impl MessageData {
+    /// Whom an answer to the message goes to; nobody when it is a post in a channel or a status.
+    pub fn answer_to(&self) -> Option<Recipient> {
+        let answerable = Jid::parse(&self.chat).is_ok_and(|chat| chat.chat_kind().is_answerable());
+        Recipient::parse(&self.chat, None).ok().filter(|_| answerable)
+    }
 }
 
 /// A person, with every known address.

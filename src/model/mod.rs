@@ -6,11 +6,12 @@ mod device;
 mod event;
 mod media;
 mod message;
+mod pattern;
 mod phone;
 mod secret;
 mod time;
 
-pub use address::{Jid, Recipient};
+pub use address::{ChatKind, Jid, Recipient};
 pub(crate) use device::{Account, DeviceStatus, Passkey, Shown, StatusWord};
 pub use device::{
     Degradation, DeviceName, DeviceState, Disconnect, Linking, LoggedOut, Pending, Stop,
@@ -20,6 +21,7 @@ pub use event::{Event, EventData, EventId, EventType, MessageData, Person};
 pub(crate) use media::file_name;
 pub use media::{MediaKind, MediaSource, Thumbnail};
 pub use message::{Content, IdempotencyKey, MessageId, MessageStatus, SendRequest, SentMessage};
+pub use pattern::ChatPattern;
 pub use phone::PhoneNumber;
 pub(crate) use phone::show_full_numbers;
 pub use secret::{KeyHash, Secret};

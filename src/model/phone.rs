@@ -181,6 +181,12 @@ pub enum AddressError {
         "not a WhatsApp address: write a phone number such as 628123456789, or a group id ending in @g.us"
     )]
     NotAJid,
+    /// Not a part of a number or an address with one `*`.
+    #[error("write a phone number, a group id, or a part of one with a *: \"62812*\"")]
+    NotAPattern,
+    /// A status, or somebody's broadcast list.
+    #[error("nobody reads what is written to a status or to a broadcast list; write to the person")]
+    Broadcast,
 }
 
 /// Whether the operator wants phone numbers in full in the log.

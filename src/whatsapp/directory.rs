@@ -10,10 +10,11 @@ use tokio::time::Instant;
 use wa_rs::client::Client;
 use wa_rs::features::ContactError;
 use wa_rs::types::message::MessageInfo;
+use wa_rs::wacore_binary::JidExt;
 use wa_rs::{IqError, IsOnWhatsAppResult, Jid};
 
 use super::error::WhatsAppError;
-use crate::model::{Person, PhoneNumber, UnixMillis};
+use crate::model::{ChatKind, Person, PhoneNumber, UnixMillis};
 use crate::store::{Batch, Space, StoreError};
 
 /// Where the numbers that were found are kept, in the device's space.
@@ -264,20 +265,38 @@ pub(crate) async fn person(client: &Client, info: &MessageInfo) -> Person {
     }
 }
 
-/// The conversation. People are shown by their number where it is known, because that is what an answer is sent to.
+/// The conversation. People are shown by their number where it is known, because that is what an answer is sent to; and
+/// what somebody writes to a list of theirs is a message from that person.
 pub(crate) async fn chat(client: &Client, info: &MessageInfo) -> String {
     let source = &info.source;
-    if !source.chat.is_lid() {
-        return source.chat.to_non_ad_string();
+    let listed = source.chat.is_broadcast_list() && !source.is_from_me;
+    let chat = if listed { &source.sender } else { &source.chat };
+    if !chat.is_lid() {
+        return chat.to_non_ad_string();
     }
     let alt = if source.is_from_me {
         source.recipient_alt.as_ref().or(info.peer_recipient_pn.as_ref())
     } else {
         source.sender_alt.as_ref()
     };
-    match both(client, &source.chat, alt).await {
+    match both(client, chat, alt).await {
         (_, Some(phone)) => format!("{phone}@s.whatsapp.net"),
-        _ => source.chat.to_non_ad_string(),
+        _ => chat.to_non_ad_string(),
+    }
+}
+
+/// What kind of conversation the engine's address names.
+pub(crate) fn chat_kind(chat: &Jid) -> ChatKind {
+    if chat.is_group() {
+        ChatKind::Group
+    } else if chat.is_status_broadcast() {
+        ChatKind::Status
+    } else if chat.is_broadcast_list() {
+        ChatKind::Broadcast
+    } else if chat.is_newsletter() {
+        ChatKind::Channel
+    } else {
+        ChatKind::Person
     }
 }
 

@@ -19,6 +19,7 @@ mod architecture;
 mod backlog;
 mod bad_day;
 mod bad_input;
+mod chats;
 mod clock;
 mod closed;
 mod config;

@@ -22,6 +22,8 @@ export const EVENTS = [
 	"call.offer",
 	"device.state",
 	"identity.resolved",
+	"status.received",
+	"channel.received",
 ];
 
 /** The icon of each status a message passes through, in order. */

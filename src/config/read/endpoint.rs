@@ -10,7 +10,7 @@ use super::raw::{Node, Section};
 use super::secret::Secrets;
 use super::value;
 use crate::config::problem::nearest;
-use crate::config::settings::{EndpointConfig, EventFilter, Format, Start};
+use crate::config::settings::{ChatFilter, EndpointConfig, EventFilter, Format, Start};
 use crate::model::{EventType, Secret};
 
 /// The limit that docs.moonwa.id gives.
@@ -54,6 +54,7 @@ fn endpoint(secrets: &Secrets<'_>, n: usize, node: &Node<'_>) -> Option<Endpoint
     let endpoint = EndpointConfig {
         secrets: table.or("secret", Vec::new(), |node| signing_secrets(secrets, node)),
         events: table.or("events", default.events, events),
+        chats: chats(&mut table),
         format: table.or("format", Format::Standard, |node| node.word(&value::FORMATS)),
         headers,
         hidden_headers,
@@ -139,13 +140,30 @@ fn headers(
     (headers, hidden)
 }
 
+fn chats(table: &mut Section<'_>) -> ChatFilter {
+    let default = ChatFilter::default();
+    let patterns = |node: &Node<'_>| node.each(|node| node.parse(value::chat_pattern));
+    ChatFilter {
+        kinds: table.or("chats", default.kinds, |node| {
+            let kinds = node.each(|node| node.word(&value::CHATS))?;
+            if node.list()?.is_empty() {
+                node.problem("no chats: nothing would ever be delivered", "write \"people\"");
+            }
+            Some(kinds.into_iter().collect())
+        }),
+        only: table.or("only", default.only, patterns),
+        ignore: table.or("ignore", default.ignore, patterns),
+        from_me: table.or("from_me", default.from_me, Node::flag),
+    }
+}
+
 /// Exact names, `group.*`, or `*`.
 fn events(node: &Node<'_>) -> Option<EventFilter> {
     let names: Vec<&str> = EventType::ALL.iter().map(|kind| kind.as_str()).collect();
     let known: Vec<&str> = names
         .iter()
         .copied()
-        .chain(["message.*", "poll.*", "group.*", "call.*", "device.*"])
+        .chain(["message.*", "poll.*", "group.*", "call.*", "device.*", "status.*", "channel.*"])
         .collect();
     let mut wanted = BTreeSet::new();
     let nodes = node.list()?;

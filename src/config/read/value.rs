@@ -12,6 +12,7 @@ use tracing::Level;
 use crate::config::settings::{
     Browser, Compat, Durability, Format, Pace, Presence, Repair, Scope, ShownAs, Start, System,
 };
+use crate::model::{ChatKind, ChatPattern};
 
 /// The value, or what is wrong and what to write instead.
 pub(crate) type Reading<T> = Result<T, (String, String)>;
@@ -45,6 +46,8 @@ pub(crate) const SHOWN_AS: [(&str, ShownAs); 9] = [
 ];
 pub(crate) const FORMATS: [(&str, Format); 2] =
     [("standard", Format::Standard), ("moonwa", Format::Moonwa)];
+pub(crate) const CHATS: [(&str, ChatKind); 2] =
+    [("people", ChatKind::Person), ("groups", ChatKind::Group)];
 pub(crate) const COMPATS: [(&str, Compat); 2] = [("waha", Compat::Waha), ("gowa", Compat::Gowa)];
 pub(crate) const STARTS: [(&str, Start); 2] =
     [("tail", Start::Tail), ("earliest", Start::Earliest)];
@@ -229,6 +232,13 @@ pub(crate) fn label(text: &str) -> Reading<String> {
         return bad("this is not a label", "write 1 to 100 characters on one line");
     }
     Ok(text.to_owned())
+}
+
+/// Which chats a webhook is told of.
+pub(crate) fn chat_pattern(text: &str) -> Reading<ChatPattern> {
+    ChatPattern::parse(text).or_else(|error| {
+        bad(format!("\"{}\" means no chat", text.escape_debug()), error.to_string())
+    })
 }
 
 /// A webhook's URL. It may hold credentials, so it never appears in the message.

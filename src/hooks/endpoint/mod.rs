@@ -21,8 +21,8 @@ use super::class::Class;
 use super::client::{GRACE, KeepAlive};
 use super::delivery::{Deliverer, Delivery};
 use super::monitor::Monitor;
-use super::profile;
 use super::report::EndpointReport;
+use super::{filter, profile};
 use crate::config::EndpointConfig;
 use crate::model::UnixMillis;
 use crate::store::{Cursor, EndpointId, EndpointState, Seq, StoreError, StoredEvent};
@@ -175,8 +175,14 @@ impl Machine {
 
     /// What is posted of an event, if the endpoint wants it.
     fn body(&self, event: &StoredEvent) -> Option<Bytes> {
-        let wanted = self.current.events.wants(event.kind);
-        wanted.then(|| profile::body(self.current.format, &event.body)).flatten()
+        if !self.current.events.wants(event.kind) {
+            return None;
+        }
+        if !filter::passes(&self.current, event.kind, &event.body) {
+            self.monitor.count("moonwa_webhook_filtered_total", self.current.n, 1);
+            return None;
+        }
+        profile::body(self.current.format, &event.body)
     }
 
     /// Fills the page from the log. Returns whether there is anything to do now.

@@ -9,8 +9,10 @@ use wa_rs::waproto::whatsapp as wa;
 use super::attachment::{attachment, forwardable};
 use super::body::{Body, poll_of, unwrap};
 use crate::model::{
-    DeviceName, Event, EventData, EventId, EventType, MessageData, Person, Reply, UnixMillis,
+    ChatKind, DeviceName, Event, EventData, EventId, EventType, MessageData, Person, Reply,
+    UnixMillis,
 };
+use crate::whatsapp::directory::chat_kind;
 use crate::whatsapp::history::row::MediaRow;
 
 /// A message as an event, and what is needed to download its file later.
@@ -37,16 +39,21 @@ pub(crate) fn message(
     if context.is_some_and(|context| context.is_forwarded == Some(true)) {
         details.insert("forwarded".to_owned(), Value::Bool(true));
     }
-    let from_me = info.source.is_from_me;
-    let event =
-        event.unwrap_or(if from_me { EventType::MessageSent } else { EventType::MessageReceived });
+    let (from_me, chat_kind) = (info.source.is_from_me, chat_kind(&info.source.chat));
+    let event = event.unwrap_or(match chat_kind {
+        ChatKind::Status => EventType::StatusReceived,
+        ChatKind::Channel => EventType::ChannelReceived,
+        _ if from_me => EventType::MessageSent,
+        _ => EventType::MessageReceived,
+    });
     let at = UnixMillis::from_millis(
         u64::try_from(info.timestamp.timestamp_millis()).unwrap_or_default(),
     );
     let data = MessageData {
         id: info.id.clone(),
-        group: info.source.is_group.then(|| chat.clone()),
+        group: (chat_kind == ChatKind::Group).then(|| chat.clone()),
         chat,
+        chat_kind: Some(chat_kind),
         from,
         from_me,
         kind: kind.to_owned(),

@@ -8,6 +8,7 @@ use wa_rs::wacore_binary::{JidExt, NodeRef};
 use wa_rs::{Jid, Server};
 
 use crate::model::{DeviceName, Event, EventData, EventId, EventType, Person, UnixMillis};
+use crate::whatsapp::directory::chat_kind;
 
 /// Why a message cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +73,7 @@ impl Unread {
             "id": self.id,
             "group": self.chat.is_group().then_some(chat),
             "chat": chat,
+            "chat_kind": chat_kind(&self.chat),
             "from": from,
             "from_me": self.from_me,
             "why": self.why.as_str(),
@@ -115,7 +117,10 @@ pub(crate) fn unreadable(stanza: &NodeRef<'_>) -> Option<(Unread, Person, String
         name: text("notify").filter(|name| !name.is_empty()),
     };
     let chat = match &person.phone {
-        Some(phone) if from == sender => format!("{phone}@s.whatsapp.net"),
+        Some(phone) if from == sender || from.is_broadcast_list() => {
+            format!("{phone}@s.whatsapp.net")
+        }
+        None if from.is_broadcast_list() => sender.to_non_ad_string(),
         _ => from.to_non_ad_string(),
     };
     let secs = text("t").and_then(|text| text.parse().ok());

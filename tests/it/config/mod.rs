@@ -8,12 +8,12 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use moonwa::facade::config::{
-    AdminConfig, Browser, Compat, Config, Context, DeviceConfig, Durability, EndpointConfig,
-    EventFilter, Format, KeyConfig, Loaded, LogConfig, MediaConfig, OutboxConfig, Pace, Presence,
-    Rejected, Repair, SAMPLE, Scope, ServerConfig, ShownAs, Start, StoreConfig, System,
-    keep_last_good, last_good,
+    AdminConfig, Browser, ChatFilter, Compat, Config, Context, DeviceConfig, Durability,
+    EndpointConfig, EventFilter, Format, KeyConfig, Loaded, LogConfig, MediaConfig, OutboxConfig,
+    Pace, Presence, Rejected, Repair, SAMPLE, Scope, ServerConfig, ShownAs, Start, StoreConfig,
+    System, keep_last_good, last_good,
 };
-use moonwa::facade::model::{DeviceName, EventType, KeyHash, Secret};
+use moonwa::facade::model::{ChatKind, ChatPattern, DeviceName, EventType, KeyHash, Secret};
 use proptest::prelude::*;
 
 const WHSEC: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
@@ -162,6 +162,16 @@ fn the_last_good_copy_holds_the_included_files_too() {
     assert_eq!(last_good(&main).unwrap().config.devices, loaded.config.devices);
 }
 
+fn groups_only() -> ChatFilter {
+    let pattern = |text| ChatPattern::parse(text).unwrap();
+    ChatFilter {
+        kinds: BTreeSet::from([ChatKind::Group]),
+        only: vec![pattern("+62 812-3456-789"), pattern("*@g.us")],
+        ignore: vec![pattern("6289*")],
+        from_me: false,
+    }
+}
+
 #[test]
 fn every_key_means_what_the_manual_says() {
     let second = EndpointConfig {
@@ -176,6 +186,7 @@ fn every_key_means_what_the_manual_says() {
             EventType::MessageStatus,
             EventType::DeviceState,
         ])),
+        chats: groups_only(),
         format: Format::Moonwa,
         headers: BTreeMap::from([
             ("x-team".to_owned(), "cs".to_owned()),

@@ -113,6 +113,7 @@ pub(crate) fn message(text: &str) -> NewEvent {
     let phone = Some("628123456789".to_owned());
     let from = Person { jid: chat.clone(), phone, lid: None, name: Some("Budi".into()) };
     let data = MessageData {
+        chat_kind: None,
         id: format!("3EB0{text}"),
         chat,
         from,

@@ -2,6 +2,7 @@
 //! its state and inbox; `send` and `receive` do the talking, `appstate` the synchronised settings.
 
 pub(crate) mod appstate;
+mod broadcast;
 mod history;
 mod rare;
 mod receive;

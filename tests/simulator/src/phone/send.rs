@@ -158,7 +158,7 @@ impl World {
         ))
     }
 
-    fn encrypt(
+    pub(super) fn encrypt(
         &mut self,
         pn: &str,
         target: &Address,
@@ -326,7 +326,7 @@ fn stanza(to: &Jid, id: &str, message: &wa::Message) -> NodeBuilder {
     }
 }
 
-fn stanza_type(message: &wa::Message) -> &'static str {
+pub(super) fn stanza_type(message: &wa::Message) -> &'static str {
     if media_type(message).is_some() {
         "media"
     } else if message.reaction_message.is_set() {

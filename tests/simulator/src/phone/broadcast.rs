@@ -1,0 +1,92 @@
+//! What goes to many at once: a status, a broadcast list, a channel's post.
+
+use anyhow::{Context as _, Result};
+use buffa::Message as _;
+use wacore_binary::Server;
+use wacore_binary::builder::NodeBuilder;
+use waproto::whatsapp as wa;
+
+use super::send::stanza_type;
+use crate::util::{leaf, message_id, now};
+use crate::world::{Address, World};
+use crate::{Phone, Simulator};
+
+impl World {
+    /// A message from a broadcast address to every companion of these people. The phones themselves get nothing.
+    fn broadcast(
+        &mut self,
+        pn: &str,
+        address: &str,
+        readers: &[&str],
+        message: &wa::Message,
+    ) -> Result<String> {
+        let sender = self.accounts.get(pn).context("no such phone")?;
+        let (lid, number, name) =
+            (sender.jid(Server::Lid), sender.jid(Server::Pn), sender.name.clone());
+        let id = message_id();
+        for reader in readers {
+            for device in self.device_ids(reader).into_iter().filter(|device| *device != 0) {
+                let target = Address::new(reader, device);
+                let Some(sealed) = self.encrypt(pn, &target, message)? else { continue };
+                let node = NodeBuilder::new("message")
+                    .attr("from", address)
+                    .attr("participant", lid.clone())
+                    .attr("participant_pn", number.clone())
+                    .attr("addressing_mode", "lid")
+                    .attr("notify", name.clone())
+                    .attr("id", id.as_str())
+                    .attr("type", stanza_type(message))
+                    .attr("t", now())
+                    .children([sealed])
+                    .build();
+                self.deliver(&target, node);
+            }
+        }
+        self.touch();
+        Ok(id)
+    }
+}
+
+impl Phone {
+    /// The person shows something to these people for a day.
+    pub fn show_status(&self, readers: &[&str], message: &wa::Message) -> Result<String> {
+        self.sim.world().broadcast(self.number(), "status@broadcast", readers, message)
+    }
+
+    /// The person writes to a list of people. Each of them sees it as a message in their own chat with the person.
+    pub fn send_to_list(
+        &self,
+        list: &str,
+        readers: &[&str],
+        message: &wa::Message,
+    ) -> Result<String> {
+        self.sim.world().broadcast(self.number(), list, readers, message)
+    }
+}
+
+impl Simulator {
+    /// Somebody posts in a channel that this account follows. Such a post is not encrypted.
+    pub fn post_in_channel(
+        &self,
+        channel: &str,
+        follower: &str,
+        message: &wa::Message,
+    ) -> Result<String> {
+        let mut world = self.world();
+        let id = message_id();
+        let companions: Vec<u16> = world.device_ids(follower);
+        for device in companions.into_iter().filter(|device| *device != 0) {
+            let node = NodeBuilder::new("message")
+                .attr("from", channel)
+                .attr("id", id.as_str())
+                .attr("server_id", "120")
+                .attr("type", stanza_type(message))
+                .attr("t", now())
+                .children([leaf("plaintext", message.encode_to_vec())])
+                .build();
+            world.deliver(&Address::new(follower, device), node);
+        }
+        world.touch();
+        Ok(id)
+    }
+}
