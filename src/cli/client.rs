@@ -111,10 +111,11 @@ pub(super) fn link(config: Option<&Path>, device: &str, phone: Option<&str>) -> 
         }
         None => gateway.post(&format!("v1/devices/{device}/start"), &json!({}))?,
     };
-    let mut shown = String::new();
+    let (mut shown, mut told) = (String::new(), String::new());
     let began = Instant::now();
     loop {
         let now = gateway.device(device)?;
+        tell_trouble(&now, &mut told);
         match text(&now, "state") {
             "connected" | "degraded" => {
                 say(&format!("{device} is linked: {}", text(&now, "phone")));
@@ -130,6 +131,26 @@ pub(super) fn link(config: Option<&Path>, device: &str, phone: Option<&str>) -> 
             state => bail!("{device} is {state} ({})", text(&now, "reason")),
         }
         std::thread::sleep(Duration::from_millis(500));
+    }
+}
+
+/// Says what stands in the way, when it changes.
+fn tell_trouble(now: &Value, told: &mut String) {
+    let what = match (text(now, "state"), text(now, "reason")) {
+        ("linking" | "reconnecting", reason @ ("pair_code_refused" | "passkey_failed")) => {
+            format!("{reason}: {}", text(now, "detail"))
+        }
+        ("linking", "pair_code_expired") => {
+            "WhatsApp wants another pair code; end this with Ctrl-C and begin again.".to_owned()
+        }
+        ("linking" | "reconnecting", reason) if reason.starts_with("unreachable") => {
+            format!("WhatsApp cannot be reached: {}", text(now, "detail"))
+        }
+        _ => return,
+    };
+    if what != *told {
+        say(&what);
+        *told = what;
     }
 }
 

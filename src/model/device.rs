@@ -112,6 +112,53 @@ pub struct Linking {
     pub pair_code: Option<Shown>,
     /// A passkey step that a person must take.
     pub passkey: Option<Passkey>,
+    /// What went wrong last; the linking goes on.
+    pub trouble: Option<Trouble>,
+}
+
+/// What stands in the way of a linking that goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// WhatsApp gave no pair code or does not accept it; why.
+    PairCodeRefused(String),
+    /// WhatsApp wants the person to ask for another pair code.
+    PairCodeExpired,
+    /// A passkey step failed; why.
+    PasskeyFailed(String),
+    Unreachable(Obstacle),
+}
+
+/// Why WhatsApp cannot be reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Obstacle {
+    pub hurdle: Hurdle,
+    /// The cause, for people.
+    pub detail: String,
+}
+
+/// The step of a connection at which it failed, or waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hurdle {
+    /// The address of WhatsApp's name.
+    Dns,
+    /// The TCP connection, which firewalls forbid.
+    Connect,
+    /// The secure connection: something answers in WhatsApp's place, or the clock is wrong.
+    Tls,
+    /// The WebSocket on it.
+    WebSocket,
+}
+
+impl Hurdle {
+    /// A stable code.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Dns => "unreachable_dns",
+            Self::Connect => "unreachable_blocked",
+            Self::Tls => "unreachable_tls",
+            Self::WebSocket => "unreachable",
+        }
+    }
 }
 
 /// A code that is shown to a person. It is a login secret.
@@ -146,7 +193,8 @@ pub enum Degradation {
 pub enum Disconnect {
     /// The first connection since start.
     Starting,
-    Unreachable,
+    /// What stands in the way, if it is known.
+    Unreachable(Option<Obstacle>),
     Closed,
     /// WhatsApp asked for a pause or failed, with this code.
     Server(u16),
@@ -211,7 +259,13 @@ impl DeviceState {
     /// A stable code for the reason, if the state has one.
     pub fn reason(&self) -> Option<&'static str> {
         match self {
-            Self::Pending(Pending::NotStarted) | Self::Linking(_) | Self::Connected => None,
+            Self::Pending(Pending::NotStarted) | Self::Connected => None,
+            Self::Linking(linking) => Some(match linking.trouble.as_ref()? {
+                Trouble::PairCodeRefused(_) => "pair_code_refused",
+                Trouble::PairCodeExpired => "pair_code_expired",
+                Trouble::PasskeyFailed(_) => "passkey_failed",
+                Trouble::Unreachable(obstacle) => obstacle.hurdle.as_str(),
+            }),
             Self::Pending(Pending::QrExpired) => Some("qr_expired"),
             Self::Pending(Pending::Cancelled) => Some("cancelled"),
             Self::Pending(Pending::LinkFailed) => Some("link_failed"),
@@ -220,7 +274,8 @@ impl DeviceState {
             Self::Degraded(Degradation::Store) => Some("store_failing"),
             Self::Reconnecting { why, .. } => Some(match why {
                 Disconnect::Starting => "starting",
-                Disconnect::Unreachable => "unreachable",
+                Disconnect::Unreachable(Some(obstacle)) => obstacle.hurdle.as_str(),
+                Disconnect::Unreachable(None) => "unreachable",
                 Disconnect::Closed => "closed",
                 Disconnect::Server(_) => "server_error",
                 Disconnect::Asked => "asked",
@@ -238,6 +293,25 @@ impl DeviceState {
                 Stop::Replaced => "replaced",
                 Stop::Shutdown => "shutdown",
             }),
+        }
+    }
+
+    /// WhatsApp's own code, or the cause, if there is one beside the reason.
+    pub fn detail(&self) -> Option<String> {
+        match self {
+            Self::Reconnecting { why: Disconnect::Server(code), .. }
+            | Self::LoggedOut(LoggedOut::Refused(code)) => Some(code.to_string()),
+            Self::Reconnecting { why: Disconnect::Unreachable(obstacle), .. } => {
+                obstacle.as_ref().map(|obstacle| obstacle.detail.clone())
+            }
+            Self::Linking(linking) => match linking.trouble.as_ref()? {
+                Trouble::PairCodeRefused(detail) | Trouble::PasskeyFailed(detail) => {
+                    Some(detail.clone())
+                }
+                Trouble::Unreachable(obstacle) => Some(obstacle.detail.clone()),
+                Trouble::PairCodeExpired => None,
+            },
+            _ => None,
         }
     }
 

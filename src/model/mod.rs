@@ -14,7 +14,8 @@ mod time;
 pub use address::{ChatKind, Jid, Recipient};
 pub(crate) use device::{Account, DeviceStatus, Passkey, Shown, StatusWord};
 pub use device::{
-    Degradation, DeviceName, DeviceState, Disconnect, Linking, LoggedOut, Pending, Stop,
+    Degradation, DeviceName, DeviceState, Disconnect, Hurdle, Linking, LoggedOut, Obstacle,
+    Pending, Stop, Trouble,
 };
 pub(crate) use event::{DeviceData, MediaData, Reply};
 pub use event::{Event, EventData, EventId, EventType, MessageData, Person};

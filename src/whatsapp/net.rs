@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use hyper::http;
 use hyper::http::header::{HeaderValue, ORIGIN};
+use tokio::time::{Instant, timeout_at};
 use tokio_websockets::ClientBuilder;
 use wa_rs::anyhow::{self, Context};
 use wa_rs::http::UreqHttpClient;
@@ -23,6 +24,7 @@ use wa_rs::wacore::stats::TransportResourceReport;
 use super::WhatsAppError;
 use super::recorder::Notes;
 use crate::dial::dial;
+use crate::model::{Hurdle, Obstacle};
 use crate::store::{Batch, Space};
 
 /// The page that names the version of WhatsApp's web client.
@@ -32,6 +34,8 @@ const VERSION_KEY: &[u8] = b"whatsapp/version";
 const PLAUSIBLE: std::ops::RangeInclusive<u32> = 1_000_000_000..=1_999_999_999;
 /// The version claimed to a simulated WhatsApp, which accepts any and has no version page.
 const SIMULATED_VERSION: (u32, u32, u32) = (2, 3000, 1_047_769_893);
+/// How long a connection is waited for before it is said at which step it waits: a firewall may answer nothing at all.
+const HINT: Duration = Duration::from_secs(4);
 /// History comes in blobs of up to this size, which a small `media.max_size` must not cut off.
 const HISTORY_MAX: u64 = 64 << 20;
 
@@ -71,9 +75,9 @@ impl Net {
     }
 
     /// The way to WhatsApp for one device.
-    pub(crate) fn transport(&self, notes: Notes) -> PatientTransportFactory {
+    pub(crate) fn transport(&self, notes: Notes, obstacles: Obstacles) -> PatientTransportFactory {
         let url = self.url.clone().unwrap_or_else(|| WHATSAPP_WEB_WS_URL.to_owned());
-        PatientTransportFactory { url, notes }
+        PatientTransportFactory { url, notes, obstacles }
     }
 
     pub(crate) fn http(&self) -> HttpGate {
@@ -90,14 +94,18 @@ impl Net {
 pub(crate) struct PatientTransportFactory {
     url: String,
     notes: Notes,
+    obstacles: Obstacles,
 }
+
+/// Is told why WhatsApp cannot be reached.
+pub(crate) type Obstacles = Arc<dyn Fn(Obstacle) + Send + Sync>;
 
 #[async_trait]
 impl TransportFactory for PatientTransportFactory {
     async fn create_transport(
         &self,
     ) -> anyhow::Result<(Arc<dyn Transport>, async_channel::Receiver<TransportEvent>)> {
-        let (inner, events) = connect(&self.url).await?;
+        let (inner, events) = connect(&self.url, &self.obstacles).await?;
         Ok((Arc::new(PatientTransport { inner, notes: self.notes.clone() }), events))
     }
 }
@@ -106,6 +114,7 @@ impl TransportFactory for PatientTransportFactory {
 /// algorithm on. The engine ends it after 20 s.
 async fn connect(
     url: &str,
+    obstacles: &Obstacles,
 ) -> anyhow::Result<(Arc<dyn Transport>, async_channel::Receiver<TransportEvent>)> {
     let uri: http::Uri = url.parse()?;
     // IPv6 addresses are in brackets in a URL, and nowhere else.
@@ -116,17 +125,58 @@ async fn connect(
         _ => (Connector::Plain, 80),
     };
     let port = uri.port_u16().unwrap_or(default);
-    let found = tokio::net::lookup_host((host, port)).await;
-    let found = found.with_context(|| format!("the name {host} cannot be resolved"))?;
+    let steps = Steps { obstacles, hint: Instant::now() + HINT };
+    let found = steps
+        .take(
+            Hurdle::Dns,
+            format!("the name {host} cannot be resolved"),
+            tokio::net::lookup_host((host, port)),
+        )
+        .await?;
     let addresses = found.map(|address| address.ip()).collect();
-    let stream = dial(addresses, port).await;
-    let stream = stream.with_context(|| format!("{host} cannot be connected to"))?;
-    let stream = connector.wrap(host, stream).await;
-    let stream = stream.with_context(|| format!("no TLS connection to {host}"))?;
+    let what = format!("{host}, port {port}, cannot be connected to");
+    let dialled = dial(addresses, port);
+    let stream = steps.take(Hurdle::Connect, what, dialled).await?;
+    let what = format!("no TLS connection to {host}");
+    let stream = steps.take(Hurdle::Tls, what, connector.wrap(host, stream)).await?;
     let origin = HeaderValue::from_static(WHATSAPP_WEB_ORIGIN);
     let builder = ClientBuilder::from_uri(uri.clone()).add_header(ORIGIN, origin)?;
-    let (socket, _) = builder.connect_on(stream).await.context("no WebSocket")?;
+    let upgrade = builder.connect_on(stream);
+    let (socket, _) =
+        steps.take(Hurdle::WebSocket, format!("no WebSocket at {host}"), upgrade).await?;
     Ok(from_websocket(socket))
+}
+
+/// The steps of a connection, of which each may be an obstacle.
+struct Steps<'a> {
+    obstacles: &'a Obstacles,
+    /// When a step that goes on is told of.
+    hint: Instant,
+}
+
+impl Steps<'_> {
+    /// Takes a step; `what` says how it fails.
+    async fn take<T, E: Into<anyhow::Error>>(
+        &self,
+        hurdle: Hurdle,
+        what: String,
+        step: impl Future<Output = Result<T, E>>,
+    ) -> anyhow::Result<T> {
+        let mut step = std::pin::pin!(step);
+        let outcome = match timeout_at(self.hint, &mut step).await {
+            Ok(outcome) => outcome,
+            Err(_elapsed) => {
+                let detail = format!("{what}: no answer so far");
+                (self.obstacles)(Obstacle { hurdle, detail });
+                step.await
+            }
+        };
+        let outcome = outcome.map_err(|error| error.into().context(what));
+        if let Err(error) = &outcome {
+            (self.obstacles)(Obstacle { hurdle, detail: format!("{error:#}") });
+        }
+        outcome
+    }
 }
 
 struct PatientTransport {
@@ -291,6 +341,38 @@ mod tests {
         ] {
             assert!(!is_loopback(bad), "{bad}");
         }
+    }
+
+    /// What stands in the way to `url`.
+    async fn obstacle(url: &str) -> Obstacle {
+        let (told, mut obstacles) = tokio::sync::mpsc::unbounded_channel();
+        let tell: Obstacles = Arc::new(move |obstacle| drop(told.send(obstacle)));
+        assert!(connect(url, &tell).await.is_err(), "{url}");
+        obstacles.recv().await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_stands_in_the_way_is_told_with_its_step() {
+        // No name has so long a label, so nobody is asked about it.
+        let nowhere = obstacle(&format!("wss://{}.example/", "a".repeat(64))).await;
+        assert_eq!(nowhere.hurdle, Hurdle::Dns, "{nowhere:?}");
+        assert!(nowhere.detail.contains("cannot be resolved"), "{nowhere:?}");
+
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("wss://{}/", listener.local_addr().unwrap());
+        let stranger = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let page = b"HTTP/1.1 200 OK\r\n\r\nlog in to this network";
+            tokio::io::AsyncWriteExt::write_all(&mut stream, page).await.unwrap();
+            stream
+        };
+        let (told, _open) = tokio::join!(obstacle(&url), stranger);
+        assert_eq!(told.hurdle, Hurdle::Tls, "{told:?}");
+
+        drop(listener);
+        let refused = obstacle(&url).await;
+        assert_eq!(refused.hurdle, Hurdle::Connect, "{refused:?}");
+        assert!(refused.detail.contains("cannot be connected to"), "{refused:?}");
     }
 
     #[test]

@@ -31,6 +31,7 @@ mod fleet;
 mod fuzz;
 mod hooks_delivery;
 mod linking;
+mod linking_trouble;
 mod measure;
 mod messages;
 mod outbound;

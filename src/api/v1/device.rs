@@ -13,8 +13,8 @@ use crate::api::state::State;
 use crate::config::{Config, DeviceConfig, Scope};
 use crate::hooks::EndpointReport;
 use crate::model::{
-    Degradation, DeviceName, DeviceState, DeviceStatus, Disconnect, Linking, LoggedOut, Passkey,
-    Pending, PhoneNumber, Shown, Stop, UnixMillis,
+    Degradation, DeviceName, DeviceState, DeviceStatus, Linking, Passkey, Pending, PhoneNumber,
+    Shown, Stop, UnixMillis,
 };
 
 /// A device as callers see it. The codes that link it are login secrets, so only admins see them.
@@ -40,7 +40,7 @@ pub(crate) fn render(
     set("state", json!(status.state.as_str()));
     set("since", json!(status.since));
     set("reason", json!(status.state.reason()));
-    set("detail", json!(detail(&status.state)));
+    set("detail", json!(status.state.detail()));
     set("attempt", json!(attempt));
     set("retry_at", json!(retry_at));
     set("until", json!(until(&status.state)));
@@ -66,15 +66,6 @@ pub(crate) fn render(
     set("linking", json!(linking));
     set("webhooks", json!(webhooks));
     Value::Object(device)
-}
-
-/// WhatsApp's own code, if it gave one.
-fn detail(state: &DeviceState) -> Option<String> {
-    match state {
-        DeviceState::Reconnecting { why: Disconnect::Server(code), .. }
-        | DeviceState::LoggedOut(LoggedOut::Refused(code)) => Some(code.to_string()),
-        _ => None,
-    }
 }
 
 fn until(state: &DeviceState) -> Option<UnixMillis> {
@@ -226,7 +217,7 @@ pub(crate) async fn passkey_confirm(call: &Call) -> Answer {
 mod tests {
     use super::*;
     use crate::api::access::auth::tests::config;
-    use crate::model::{Account, Secret};
+    use crate::model::{Account, Disconnect, Secret};
 
     fn shown(state: DeviceState, admin: bool) -> Value {
         let config = config();
@@ -271,6 +262,7 @@ mod tests {
             qr: Some(code("2@qr")),
             pair_code: Some(code("ABCD1234")),
             passkey: Some(Passkey::Confirm(Secret::new("K7"))),
+            trouble: None,
         });
         let admin = shown(state.clone(), true);
         assert_eq!(admin["linking"]["pair_code"], "ABCD1234");

@@ -10,12 +10,13 @@ use wa_rs::client::Client;
 use wa_rs::wacore::store::traits::DeviceStore;
 
 use super::backoff::Backoff;
-use super::command::{Answer, DeviceCommand};
+use super::command::{Answer, DeviceCommand, Pairing};
 use super::link::Link;
 use super::notice::{Ending, Notice};
 use super::probe::Probe;
 use crate::model::{
-    Account, DeviceState, Disconnect, Linking, Pending, PhoneNumber, Stop, UnixMillis,
+    Account, DeviceState, Disconnect, Linking, Obstacle, Pending, PhoneNumber, Secret, Stop,
+    UnixMillis,
 };
 use crate::whatsapp::context::Context;
 use crate::whatsapp::error::WhatsAppError;
@@ -66,6 +67,8 @@ pub(crate) struct Current {
     pub(crate) qr_seen: bool,
     /// It was told to go down: what it still says about codes and endings no longer counts.
     pub(crate) closing: bool,
+    /// What stands in the way of the connection, as far as was told.
+    pub(crate) obstacle: Option<Obstacle>,
     /// How many writes the store had refused when this client started.
     pub(crate) refused: u64,
 }
@@ -91,7 +94,11 @@ pub(crate) struct Device {
     /// The connection that ends next is followed by another at once.
     pub(crate) again: bool,
     pub(crate) erasure: Erasure,
-    pub(crate) pair: Option<(PhoneNumber, Answer)>,
+    /// What a person can use now to link the device.
+    pub(crate) linking: Linking,
+    /// The passkey question, for another try after a failed one.
+    pub(crate) question: Option<Secret>,
+    pub(crate) pair: Option<Pairing>,
     pub(crate) waiting: Vec<Answer>,
 }
 
@@ -122,6 +129,8 @@ impl Device {
             retry: None,
             again: false,
             erasure: Erasure::No,
+            linking: Linking::default(),
+            question: None,
             pair: None,
             waiting: Vec::new(),
         }
@@ -219,8 +228,11 @@ impl Device {
         }
         self.generation += 1;
         self.again = false;
-        let now = UnixMillis::now();
-        self.show_waiting(now);
+        // The codes of another connection are dead.
+        let trouble = self.linking.trouble.take();
+        self.linking = Linking { trouble, ..Linking::default() };
+        self.question = None;
+        self.show_waiting(UnixMillis::now());
         self.current = Some(Current {
             link: Link::open(&self.context, self.generation),
             client: None,
@@ -229,6 +241,7 @@ impl Device {
             server: None,
             qr_seen: false,
             closing: false,
+            obstacle: None,
             refused: self.context.store.refused(),
         });
     }
@@ -238,7 +251,7 @@ impl Device {
             let attempt = self.backoff.failures();
             DeviceState::Reconnecting { attempt, retry_at, why: self.why.clone() }
         } else {
-            DeviceState::Linking(Linking::default())
+            DeviceState::Linking(self.linking.clone())
         };
         self.context.status.set(state);
     }
@@ -250,10 +263,17 @@ impl Device {
         self.again = false;
         self.context.status.set(state);
         self.offline();
-        if let Some((_, answer)) = self.pair.take() {
-            drop(answer.send(Err(WhatsAppError::NotConnected)));
-        }
+        self.linking = Linking::default();
+        self.question = None;
+        self.end_pairing(Err(WhatsAppError::NotConnected));
         self.close();
+    }
+
+    /// No further pair code is wanted.
+    pub(crate) fn end_pairing(&mut self, outcome: Result<(), WhatsAppError>) {
+        if let Some(answer) = self.pair.take().and_then(|pairing| pairing.answer) {
+            drop(answer.send(outcome));
+        }
     }
 
     /// Begins to close the client; `Notice::Ended` follows.
@@ -318,7 +338,7 @@ impl Device {
             Some(code) => Disconnect::Server(code),
             None if ending.throttled => Disconnect::Server(429),
             None if ending.reached => Disconnect::Closed,
-            None => Disconnect::Unreachable,
+            None => Disconnect::Unreachable(ended.obstacle),
         };
         let delay = match self.why {
             Disconnect::Server(code) => self.backoff.fail(Some(code)).max(SERVER_PAUSE),

@@ -7,6 +7,13 @@ use crate::whatsapp::error::WhatsAppError;
 
 pub(crate) type Answer = oneshot::Sender<Result<(), WhatsAppError>>;
 
+/// A linking by pair code.
+pub(crate) struct Pairing {
+    pub(crate) phone: PhoneNumber,
+    /// Who asked, until there is a code.
+    pub(crate) answer: Option<Answer>,
+}
+
 pub(crate) enum DeviceCommand {
     /// Connects, or begins linking.
     Start(Answer),

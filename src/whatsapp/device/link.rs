@@ -15,6 +15,7 @@ use super::notice::{Ending, Notice};
 use super::observe::{Observer, interest};
 use super::presence;
 use crate::whatsapp::context::Context;
+use crate::whatsapp::net::Obstacles;
 use crate::whatsapp::receive::hook::Inbox;
 use crate::whatsapp::session::SessionStore;
 
@@ -78,6 +79,12 @@ impl Running {
         drop(self.context.notices.send((self.generation, notice)));
     }
 
+    /// Tells of what stands in the way of the connection.
+    fn obstacles(&self) -> Obstacles {
+        let (notices, generation) = (self.context.notices.clone(), self.generation);
+        Arc::new(move |obstacle| drop(notices.send((generation, Notice::Obstacle(obstacle)))))
+    }
+
     async fn run(mut self) {
         let backend = self.context.backend();
         let linked = self.connect(&backend).await;
@@ -110,7 +117,7 @@ impl Running {
         let backend: Arc<dyn Backend> = Arc::<SessionStore>::clone(backend);
         let mut builder = Bot::builder()
             .with_backend_arc(backend)
-            .with_transport_factory(context.net.transport(context.notes.clone()))
+            .with_transport_factory(context.net.transport(context.notes.clone(), self.obstacles()))
             .with_http_client(context.net.http())
             .with_device_props(props)
             .with_inbound_durability_hook(Inbox::new(&context));

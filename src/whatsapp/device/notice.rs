@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use wa_rs::client::Client;
 
-use crate::model::{Passkey, Secret, UnixMillis};
+use crate::model::{Obstacle, Passkey, Secret, UnixMillis};
 use crate::whatsapp::error::WhatsAppError;
 
 pub(crate) enum Notice {
@@ -13,12 +13,22 @@ pub(crate) enum Notice {
     /// A code, and for how long it is valid.
     Qr(Secret, Duration),
     PairCode(Secret, Duration),
+    /// WhatsApp wants another code shown; by hand when a person must ask for it.
+    PairCodeStale {
+        by_hand: bool,
+    },
+    /// WhatsApp does not accept the code that is shown; why.
+    PairCodeRefused(String),
     QrExhausted,
     /// The scan was confirmed, and the credentials are on disk.
     Paired,
-    /// The scan or the passkey was refused.
+    /// The scan was refused.
     PairFailed,
     Passkey(Passkey),
+    /// A passkey step failed; why.
+    PasskeyFailed(String),
+    /// The connection failed at that step, or waits there.
+    Obstacle(Obstacle),
     /// The engine is ready.
     Ready,
     /// Whether WhatsApp answered the first request after a login.

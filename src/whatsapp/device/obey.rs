@@ -4,11 +4,9 @@
 use std::sync::Arc;
 
 use super::actor::{Device, Erasure, Wish};
-use super::command::{Answer, DeviceCommand};
+use super::command::{Answer, DeviceCommand, Pairing};
 use super::notice::Notice;
-use crate::model::{
-    DeviceState, Disconnect, Linking, LoggedOut, Pending, PhoneNumber, Stop, UnixMillis,
-};
+use crate::model::{DeviceState, Disconnect, LoggedOut, Pending, PhoneNumber, Stop, UnixMillis};
 use crate::whatsapp::error::WhatsAppError;
 
 impl Device {
@@ -106,7 +104,10 @@ impl Device {
         if let Err(error) = self.start() {
             return drop(answer.send(Err(error)));
         }
-        self.pair = Some((phone, answer));
+        self.linking.pair_code = None;
+        self.linking.trouble = None;
+        self.pair = Some(Pairing { phone, answer: Some(answer) });
+        self.show_linking();
         self.ask_pair_code();
     }
 
@@ -114,7 +115,7 @@ impl Device {
     pub(crate) fn ask_pair_code(&mut self) {
         let offered = self.current.as_ref().filter(|current| current.qr_seen);
         let client = offered.and_then(|current| current.client.clone());
-        let (Some(client), Some((phone, _))) = (client, &self.pair) else { return };
+        let (Some(client), Some(Pairing { phone, .. })) = (client, &self.pair) else { return };
         let (context, generation) = (Arc::clone(&self.context), self.generation);
         let options = wa_rs::pair_code::PairCodeOptions {
             phone_number: phone.as_str().to_owned(),
@@ -123,25 +124,25 @@ impl Device {
         self.context.tasks.spawn("pair code", async move {
             // A new request means that the old code is no longer wanted.
             client.cancel_pair_code().await;
-            let outcome =
-                client.pair_with_code(options).await.map(drop).map_err(|error| {
-                    match error.backoff() {
-                        Some(wait) => WhatsAppError::TooFast(Some(UnixMillis::now().after(wait))),
-                        None => WhatsAppError::Refused(error.to_string()),
-                    }
-                });
+            let outcome = match client.pair_with_code(options).await {
+                Ok(_) => Ok(()),
+                // Another request took its place and is answered by itself.
+                Err(error) if error.lost_the_flow_to_another_request() => return,
+                Err(error) => Err(match error.backoff() {
+                    Some(wait) => WhatsAppError::TooFast(Some(UnixMillis::now().after(wait))),
+                    None => WhatsAppError::Refused(error.to_string()),
+                }),
+            };
             drop(context.notices.send((generation, Notice::PairCodeAsked(outcome))));
         });
     }
 
     fn passkey(&mut self, assertion: Option<(String, String)>, answer: Answer) {
-        let asked = match self.context.status.state() {
-            DeviceState::Linking(Linking { passkey: Some(_), .. }) => self.client(),
-            _ => None,
-        };
+        let asked = self.linking.passkey.as_ref().and_then(|_step| self.client());
         let Some(client) = asked else {
             return drop(answer.send(Err(WhatsAppError::NotAsked)));
         };
+        let (context, generation) = (Arc::clone(&self.context), self.generation);
         self.context.tasks.spawn("passkey", async move {
             let outcome = match assertion {
                 Some((assertion, id)) => {
@@ -162,7 +163,11 @@ impl Device {
                 }
                 None => client.send_passkey_confirmation().await,
             };
-            let outcome = outcome.map_err(|error| WhatsAppError::Refused(error.to_string()));
+            let outcome = outcome.map_err(|error| {
+                let failed = Notice::PasskeyFailed(error.to_string());
+                drop(context.notices.send((generation, failed)));
+                WhatsAppError::Refused(error.to_string())
+            });
             drop(answer.send(outcome));
         });
     }

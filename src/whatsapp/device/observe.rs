@@ -22,6 +22,8 @@ pub(crate) fn interest() -> EventInterest {
         EventKind::PairError,
         EventKind::PairingQrCode,
         EventKind::PairingCode,
+        EventKind::PairingCodeRefresh,
+        EventKind::PairingCodeError,
         EventKind::PairingQrCodesExhausted,
         EventKind::PairPasskeyRequest,
         EventKind::PairPasskeyConfirmation,
@@ -150,6 +152,12 @@ impl Observer {
             Event::PairingCode(code) => {
                 self.tell(Notice::PairCode(Secret::new(code.code.clone()), code.timeout));
             }
+            Event::PairingCodeRefresh(refresh) => {
+                self.tell(Notice::PairCodeStale { by_hand: refresh.force_manual });
+            }
+            Event::PairingCodeError(error) => {
+                self.tell(Notice::PairCodeRefused(error.error.clone()));
+            }
             Event::PairingQrCodesExhausted(end) if end.disconnected => {
                 self.tell(Notice::QrExhausted);
             }
@@ -162,7 +170,7 @@ impl Observer {
             }
             Event::PairPasskeyError(error) => {
                 tracing::warn!(device = %self.context.name, error = %error.error, "The passkey step failed.");
-                self.tell(Notice::PairFailed);
+                self.tell(Notice::PasskeyFailed(error.error.clone()));
             }
             _ => {}
         }
@@ -183,6 +191,8 @@ impl EventHandler for Observer {
             | Event::QrScannedWithoutMultidevice(_)
             | Event::PairingQrCode(_)
             | Event::PairingCode(_)
+            | Event::PairingCodeRefresh(_)
+            | Event::PairingCodeError(_)
             | Event::PairingQrCodesExhausted(_)
             | Event::PairPasskeyRequest(_)
             | Event::PairPasskeyConfirmation(_)

@@ -14,8 +14,10 @@ use super::actor::{Current, Device, LOCK_SHOWN, LONGEST_SILENCE, Owner, Wish, ac
 use super::notice::Notice;
 use super::probe::Health;
 use crate::model::{
-    Degradation, DeviceState, Disconnect, Linking, LoggedOut, Pending, Shown, Stop, UnixMillis,
+    Degradation, DeviceState, Disconnect, Linking, LoggedOut, Obstacle, Passkey, Pending, Shown,
+    Stop, Trouble, UnixMillis,
 };
+use crate::whatsapp::error::WhatsAppError;
 use crate::whatsapp::send::lanes::ACK_PATIENCE;
 
 /// How long WhatsApp may take for its first answer before it is asked again.
@@ -46,35 +48,14 @@ impl Device {
         }
         match notice {
             Notice::Up(client) => self.amend(|current| current.client = Some(client)),
-            Notice::Qr(code, ttl) => {
-                self.show_code(
-                    |linking, expires_at| {
-                        linking.qr = Some(Shown { code, expires_at });
-                    },
-                    ttl,
-                );
-                let first = self
-                    .current
-                    .as_mut()
-                    .is_some_and(|current| !std::mem::replace(&mut current.qr_seen, true));
-                if first {
-                    self.ask_pair_code();
-                }
-            }
-            Notice::PairCode(code, ttl) => self.show_code(
-                |linking, expires_at| {
-                    linking.pair_code = Some(Shown { code, expires_at });
-                },
-                ttl,
-            ),
-            Notice::PairCodeAsked(outcome) => {
-                if let Some((_, answer)) = self.pair.take() {
-                    drop(answer.send(outcome));
-                }
-            }
-            Notice::Passkey(step) => {
-                self.show_code(|linking, _| linking.passkey = Some(step), Duration::ZERO);
-            }
+            Notice::Qr(..)
+            | Notice::PairCode(..)
+            | Notice::PairCodeStale { .. }
+            | Notice::PairCodeRefused(_)
+            | Notice::PairCodeAsked(_)
+            | Notice::Passkey(_)
+            | Notice::PasskeyFailed(_) => self.link(notice),
+            Notice::Obstacle(obstacle) => self.hindered(obstacle),
             Notice::Paired => self.paired(),
             Notice::Ready => self.judge(),
             Notice::Answered(yes) => {
@@ -132,16 +113,97 @@ impl Device {
         }
     }
 
-    fn show_code(&self, change: impl FnOnce(&mut Linking, UnixMillis), ttl: Duration) {
-        if self.linked || matches!(self.wish, Wish::Down) {
-            return;
+    /// What a client tells while the phone is asked to know it.
+    fn link(&mut self, notice: Notice) {
+        let until = |ttl| UnixMillis::now().after(ttl);
+        match notice {
+            Notice::Qr(code, ttl) => {
+                self.linking.qr = Some(Shown { code, expires_at: until(ttl) });
+                if matches!(self.linking.trouble, Some(Trouble::Unreachable(_))) {
+                    self.linking.trouble = None;
+                }
+                let first = self
+                    .current
+                    .as_mut()
+                    .is_some_and(|current| !std::mem::replace(&mut current.qr_seen, true));
+                if first {
+                    self.ask_pair_code();
+                }
+            }
+            Notice::PairCode(code, ttl) => {
+                self.linking.pair_code = Some(Shown { code, expires_at: until(ttl) });
+                self.linking.trouble = None;
+            }
+            Notice::PairCodeStale { by_hand } => {
+                self.linking.pair_code = None;
+                if by_hand {
+                    self.linking.trouble = Some(Trouble::PairCodeExpired);
+                    self.end_pairing(Err(WhatsAppError::NotConnected));
+                } else {
+                    self.ask_pair_code();
+                }
+            }
+            // While somebody waits for a code, `PairCodeAsked` says the same.
+            Notice::PairCodeRefused(why)
+                if self.pair.as_ref().is_some_and(|pairing| pairing.answer.is_none()) =>
+            {
+                self.refuse_pair_code(WhatsAppError::Refused(why.clone()), why);
+            }
+            Notice::PairCodeAsked(Ok(())) => {
+                let answer = self.pair.as_mut().and_then(|pairing| pairing.answer.take());
+                if let Some(answer) = answer {
+                    drop(answer.send(Ok(())));
+                }
+            }
+            Notice::PairCodeAsked(Err(error)) => {
+                let why = error.to_string();
+                self.refuse_pair_code(error, why);
+            }
+            Notice::Passkey(step) => {
+                if let Passkey::Request(question) = &step {
+                    self.question = Some(question.clone());
+                }
+                self.linking.passkey = Some(step);
+                self.linking.trouble = None;
+            }
+            Notice::PasskeyFailed(why) => {
+                // The question can be answered again; a failed confirmation begins with it, too.
+                self.linking.passkey = self.question.clone().map(Passkey::Request);
+                self.linking.trouble = Some(Trouble::PasskeyFailed(why));
+            }
+            _ => {}
         }
-        let mut linking = match self.context.status.state() {
-            DeviceState::Linking(linking) => linking,
-            _ => Linking::default(),
-        };
-        change(&mut linking, UnixMillis::now().after(ttl));
-        self.context.status.set(DeviceState::Linking(linking));
+        self.show_linking();
+    }
+
+    fn refuse_pair_code(&mut self, error: WhatsAppError, why: String) {
+        tracing::warn!(device = %self.context.name, error = %why, "WhatsApp refused the pair code.");
+        self.linking.pair_code = None;
+        self.linking.trouble = Some(Trouble::PairCodeRefused(why));
+        self.end_pairing(Err(error));
+    }
+
+    /// The connection cannot be made, or not yet. The next try follows when the client gives up.
+    fn hindered(&mut self, obstacle: Obstacle) {
+        let why = Disconnect::Unreachable(Some(obstacle.clone()));
+        if self.why != why {
+            tracing::warn!(
+                device = %self.context.name, cause = %obstacle.detail, step = obstacle.hurdle.as_str(),
+                "WhatsApp cannot be reached."
+            );
+        }
+        self.why = why;
+        self.linking.trouble = Some(Trouble::Unreachable(obstacle.clone()));
+        self.amend(|current| current.obstacle = Some(obstacle));
+        if matches!(self.wish, Wish::Up) {
+            self.show_waiting(UnixMillis::now());
+        }
+    }
+
+    pub(crate) fn show_linking(&self) {
+        if !self.linked && matches!(self.wish, Wish::Up) {
+            self.context.status.set(DeviceState::Linking(self.linking.clone()));
+        }
     }
 
     fn paired(&mut self) {
@@ -152,9 +214,7 @@ impl Device {
         if matches!(self.wish, Wish::Up) {
             self.context.status.set(DeviceState::Linking(Linking::default()));
         }
-        if let Some((_, answer)) = self.pair.take() {
-            drop(answer.send(Ok(())));
-        }
+        self.end_pairing(Ok(()));
     }
 
     fn ask_lock(&mut self) {

@@ -41,10 +41,6 @@ impl StatusCell {
         self.own.subscribe()
     }
 
-    pub(crate) fn state(&self) -> DeviceState {
-        self.own.borrow().state.clone()
-    }
-
     /// Moves to `state`; nothing happens when it is the state already.
     pub(crate) fn set(&self, state: DeviceState) {
         let now = UnixMillis::now();

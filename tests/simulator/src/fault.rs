@@ -143,6 +143,8 @@ pub enum Fault {
     BadHmac,
     /// The next pairing of this account carries a wrong signature.
     BadSignature,
+    /// The phone's part of the next pairing by passkey is cut short.
+    BadContinuation,
 }
 
 /// A fault that waits for its occasion.
@@ -268,6 +270,11 @@ impl Simulator {
     /// The service asks the unpaired clients for new pairing secrets: the codes shown are stale.
     pub fn refresh_pairing(&self) {
         self.for_unpaired(World::refresh_registration);
+    }
+
+    /// The service asks the unpaired clients to show another pair code, or to have a person ask for one.
+    pub fn refresh_pair_code(&self, by_hand: bool) {
+        self.for_unpaired(|world, conn| world.refresh_code(conn, by_hand));
     }
 
     fn for_unpaired(&self, what: impl Fn(&mut World, u64)) {

@@ -39,6 +39,7 @@ impl World {
                 refs: Vec::new(),
                 pairing: None,
                 link_code: None,
+                passkey: None,
                 silent: false,
                 slow: None,
                 swallows: false,

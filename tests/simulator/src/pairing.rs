@@ -140,7 +140,14 @@ impl World {
             self.violation(None, "qr", "only four fields".to_owned());
             bail!("the QR code has four fields; phones need the fifth");
         }
-        let [reference, noise, identity, secret, _client] = fields.as_slice() else {
+        let (conn, secret) = self.read_qr(&fields)?;
+        self.pair(conn, pn, &secret)?;
+        Ok(conn)
+    }
+
+    /// The connection that shows this QR code, and the secret in it.
+    pub(crate) fn read_qr(&mut self, fields: &[&str]) -> Result<(u64, [u8; 32])> {
+        let [reference, noise, identity, secret, _client] = fields else {
             bail!("not a QR code of WhatsApp: {} fields instead of five", fields.len());
         };
         let noise = key(noise).context("the QR code's noise key")?;
@@ -157,8 +164,7 @@ impl World {
         let registered = c.registration.as_ref().map(|r| r.identity);
         ensure!(registered == Some(identity), "the QR code has a foreign identity key");
         c.refs.clear();
-        self.pair(conn, pn, &secret)?;
-        Ok(conn)
+        Ok((conn, secret))
     }
 
     /// Signs the companion on that connection into the account and tells it so.

@@ -14,6 +14,7 @@ use crate::SimConfig;
 use crate::chain::Identity;
 use crate::fault::Faults;
 use crate::group::GroupState;
+use crate::iq::PasskeyLink;
 use crate::journal::{Direction, Journal};
 use crate::keys_used::KeysUsed;
 use crate::media::MediaStore;
@@ -83,6 +84,8 @@ pub(crate) struct Conn {
     pub pairing: Option<PendingPair>,
     /// A pairing by code.
     pub link_code: Option<LinkCode>,
+    /// The pairing by passkey in progress.
+    pub passkey: Option<PasskeyLink>,
     /// Read, never answer.
     pub silent: bool,
     /// Messages are taken and forgotten.

@@ -128,6 +128,25 @@ impl World {
         Ok(())
     }
 
+    /// The companions that wait for a code have to show another one.
+    pub(crate) fn refresh_code(&mut self, conn: u64, by_hand: bool) {
+        let id = self.id();
+        let Some(code) = self.conns.get_mut(&conn).and_then(|c| c.link_code.take()) else { return };
+        let mut reg = NodeBuilder::new("link_code_companion_reg").attr("stage", "refresh_code");
+        if by_hand {
+            reg = reg.attr("force_manual_refresh", "true");
+        }
+        let reg = reg.children([leaf("link_code_pairing_ref", code.reference)]).build();
+        let node = NodeBuilder::new("notification")
+            .attr("from", SERVER_JID)
+            .attr("type", "link_code_companion_reg")
+            .attr("id", id)
+            .attr("t", now())
+            .children([reg])
+            .build();
+        self.send(conn, node);
+    }
+
     fn companion_finish(&mut self, conn: u64, reg: &Node) -> Result<(String, [u8; 32])> {
         let c = self.conns.get_mut(&conn).context("the connection is gone")?;
         let code = c.link_code.take().context("no pairing by code")?;

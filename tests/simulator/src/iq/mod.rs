@@ -4,6 +4,7 @@ mod groups;
 mod keys;
 mod link;
 mod misc;
+mod passkey;
 mod usync;
 
 use std::time::{Duration, Instant};
@@ -12,6 +13,7 @@ use wacore_binary::Node;
 
 pub(crate) use self::keys::Bundle;
 pub(crate) use self::link::EnteredCode;
+pub(crate) use self::passkey::PasskeyLink;
 
 use crate::fault::Fault;
 use crate::util::{children, iq_error, iq_result, text};
@@ -49,6 +51,10 @@ impl World {
             ("w:p" | "urn:xmpp:ping", _) => self.send(conn, iq_result(node, Vec::new())),
             ("md", who) if child == "link_code_companion_reg" => {
                 self.link_code(conn, who.as_ref(), node);
+            }
+            ("md", None) if self.passkey_asked(conn) => {
+                let answer = self.passkey_iq(conn, &child, node);
+                self.send(conn, answer);
             }
             (_, Some(who)) => self.logged_in_iq(conn, &who, &xmlns, &child, node),
             (_, None) => {
