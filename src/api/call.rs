@@ -4,12 +4,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hyper::body::Incoming;
 use hyper::header::{ACCEPT, CONTENT_TYPE};
 use hyper::http::request::Parts;
 use serde::de::DeserializeOwned;
 
 use crate::api::access::auth::Principal;
+use crate::api::http::body::Received;
 use crate::api::http::form;
 use crate::api::http::problem::{Code, Problem};
 use crate::api::http::request;
@@ -78,7 +78,7 @@ pub(crate) struct Call {
     pub(crate) peer: IpAddr,
     /// Who sent the request, by the word of trusted proxies.
     pub(crate) client: IpAddr,
-    body: Option<Incoming>,
+    body: Option<Received>,
 }
 
 impl Call {
@@ -86,7 +86,7 @@ impl Call {
         state: Arc<State>,
         config: Arc<Config>,
         head: Parts,
-        body: Incoming,
+        body: Received,
         path: PathValues,
         peer: IpAddr,
         client: IpAddr,
@@ -96,7 +96,7 @@ impl Call {
     }
 
     /// The unread body. Only the first caller gets it.
-    pub(crate) fn body(&mut self) -> Result<Incoming, Problem> {
+    pub(crate) fn body(&mut self) -> Result<Received, Problem> {
         self.body.take().ok_or_else(|| Code::Internal.into())
     }
 

@@ -1,12 +1,12 @@
 //! Leads one request to its answer: finds the route, checks the access, calls the handler. Requests are logged and
 //! counted here and nowhere else.
 
-use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::header::{
     ALLOW, CACHE_CONTROL, HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
@@ -17,7 +17,9 @@ use tokio::time::Instant;
 use crate::api::access::auth::{self, Access, Principal};
 use crate::api::access::origin;
 use crate::api::call::{Answer, Call};
-use crate::api::http::problem::Code;
+use crate::api::http::body::Received;
+use crate::api::http::connection::Place;
+use crate::api::http::problem::{Code, Problem};
 use crate::api::http::response::{self, Response};
 use crate::api::route::{Found, Route, Routes};
 use crate::api::state::State;
@@ -30,6 +32,9 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const NO_ROUTE: &str = "none";
 const PAGE_FILE: &str = "Asset";
 
+/// When a client for whom there is no place may ask again.
+const BUSY: Duration = Duration::from_secs(1);
+
 pub(crate) struct Dispatch {
     pub(crate) state: Arc<State>,
     routes: Routes,
@@ -41,33 +46,38 @@ impl Dispatch {
     }
 
     /// Answers a request, whatever goes wrong with it.
-    pub(crate) async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Response {
-        let started = Instant::now();
+    pub(crate) async fn answer(&self, request: Request<Incoming>, place: &Place) -> Response {
+        let (started, peer) = (Instant::now(), place.peer());
         let (head, body) = request.into_parts();
         let id = request_id(&head);
         let (method, config) = (head.method.clone(), self.state.api.config.load_full());
         let path = below(&config.server.base_path, head.uri.path()).to_owned();
         let client = origin::client(&head, peer, &config);
+        let many = origin::is_many(client, &config);
+        let admitted = place.begin(client, many, !body.is_end_stream()).map_err(|_| no_place());
         let mut who = Principal::Nobody;
         let (label, access, mut response) = match self.routes.find(&method, &path) {
             Err(problem) => (NO_ROUTE, Access::Public, problem.render(&id)),
             Ok(Found::Options(allow)) => (NO_ROUTE, Access::Public, options(&allow)),
             Ok(Found::Nothing) => {
-                let found = page::serve(&head, &config, &path).unwrap_or_else(|p| p.render(&id));
+                let found = admitted.and_then(|()| page::serve(&head, &config, &path));
+                let found = found.unwrap_or_else(|problem| problem.render(&id));
                 (PAGE_FILE, Access::Public, found)
             }
             Ok(Found::Route(route, path)) => {
                 let state = Arc::clone(&self.state);
+                let body = Received::new(body, place.clone());
                 let mut call = Call::new(state, config, head, body, path, peer, client);
-                let answer = caught(run(&mut call, route)).await;
-                who = call.who;
-                let response = match answer {
-                    Ok(response) => response,
-                    Err(problem) if route.access == Access::BodyKey => {
-                        compat::error::refuse(&problem)
-                    }
-                    Err(problem) => problem.render(&id),
+                let answer = match admitted {
+                    Ok(()) => caught(run(&mut call, route)).await,
+                    Err(problem) => Err(problem),
                 };
+                who = call.who;
+                let mut response = answer.unwrap_or_else(|problem| refusal(&problem, route, &id));
+                if place.is_gone() && response.status().is_client_error() {
+                    // The body broke off because another connection took the place, not by the client's fault.
+                    response = refusal(&no_place(), route, &id);
+                }
                 (route.label, route.access, response)
             }
         };
@@ -84,6 +94,19 @@ impl Dispatch {
             tracing::debug!(request = id, %client, key, device, %method, op = label, ?access, %status, "Answered.");
         }
         response
+    }
+}
+
+/// The answer to a client for whom there is no place, or no longer.
+fn no_place() -> Problem {
+    Problem::from(Code::TooManyConnections).retry_after(BUSY)
+}
+
+fn refusal(problem: &Problem, route: &Route, id: &str) -> Response {
+    if route.access == Access::BodyKey {
+        compat::error::refuse(problem)
+    } else {
+        problem.render(id)
     }
 }
 

@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 use tokio::time::sleep;
 
 use crate::api::access::logins::{LoginLink, Logins};
+use crate::api::access::streams::Streams;
 use crate::api::access::throttle::Throttle;
 use crate::config::{Config, ReloadHandle};
 use crate::hooks::Webhooks;
@@ -17,10 +18,6 @@ use crate::model::KeyHash;
 use crate::store::{Space, Store, StoreError};
 use crate::task::Tasks;
 use crate::whatsapp::Fleet;
-
-/// How many event streams may be open at once: fewer than connections, so that open admin pages leave some for
-/// messages.
-const MAX_STREAMS: usize = 64;
 
 /// How often the use of logins is written down.
 const NOTED: Duration = Duration::from_mins(1);
@@ -57,7 +54,7 @@ pub(crate) struct State {
     pub(crate) logins: Logins,
     login_rows: Space,
     pub(crate) throttle: Throttle,
-    pub(crate) streams: Arc<Semaphore>,
+    pub(crate) streams: Streams,
     /// One look at the mode of moonwa.toml at a time.
     pub(crate) look: Arc<Semaphore>,
 }
@@ -68,7 +65,7 @@ impl State {
             logins: Logins::new(api.link.clone()),
             login_rows: api.store.own_space().under(b"login/"),
             throttle: Throttle::default(),
-            streams: Arc::new(Semaphore::new(MAX_STREAMS)),
+            streams: Streams::default(),
             look: Arc::new(Semaphore::new(1)),
             api,
         }

@@ -230,6 +230,7 @@ fn gateway_keys(old: &Config, new: &Config) -> Vec<(&'static str, Applies)> {
             hosts: ("server.hosts", AtOnce),
             trusted_proxies: ("server.trusted_proxies", AtOnce),
             base_path: ("server.base_path", AtOnce),
+            max_connections: ("server.max_connections", AtOnce),
         }
     );
     let admin = differing!(
@@ -426,12 +427,13 @@ mod tests {
     fn any_server() -> impl Strategy<Value = ServerConfig> {
         let listen = of(["127.0.0.1:1", "127.0.0.1:2"].map(|text| text.parse().unwrap()));
         let base_path = of(["/".to_owned(), "/wa/".to_owned()]);
-        (listen, words(), nets(), base_path).prop_map(
-            |(listen, hosts, trusted_proxies, base_path)| ServerConfig {
+        (listen, words(), nets(), base_path, of([64, 256])).prop_map(
+            |(listen, hosts, trusted_proxies, base_path, max_connections)| ServerConfig {
                 listen,
                 hosts,
                 trusted_proxies,
                 base_path,
+                max_connections,
             },
         )
     }
@@ -561,7 +563,7 @@ mod tests {
 
     #[test]
     fn each_key_is_told_by_its_name() {
-        let gateway: [(&str, Change); 16] = [
+        let gateway: [(&str, Change); 17] = [
             ("! whatsapp_version: needs a restart", |c| c.whatsapp_version = Some((2, 3000, 1))),
             ("! server.listen: needs a restart", |c| c.server.listen.set_port(1)),
             ("~ server.hosts", |c| c.server.hosts.push("a".to_owned())),
@@ -569,6 +571,7 @@ mod tests {
                 c.server.trusted_proxies.push("10.0.0.0/8".parse().unwrap());
             }),
             ("~ server.base_path", |c| c.server.base_path.push_str("wa/")),
+            ("~ server.max_connections", |c| c.server.max_connections = 64),
             ("~ admin.token", |c| c.admin.token = Some(KeyHash::of("a token"))),
             ("~ admin.editable", |c| c.admin.editable = false),
             ("! store.path: needs a restart", |c| c.store.path.push("other")),

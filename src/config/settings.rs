@@ -35,6 +35,8 @@ pub struct ServerConfig {
     pub trusted_proxies: Vec<IpNet>,
     /// The path a reverse proxy serves moonwa under: starts and ends with `/`.
     pub base_path: String,
+    /// How many connections may be open at once.
+    pub max_connections: usize,
 }
 
 impl Default for ServerConfig {
@@ -44,6 +46,7 @@ impl Default for ServerConfig {
             hosts: Vec::new(),
             trusted_proxies: Vec::new(),
             base_path: "/".to_owned(),
+            max_connections: 256,
         }
     }
 }

@@ -24,6 +24,7 @@ impl Config {
                 "hosts": server.hosts,
                 "trusted_proxies": server.trusted_proxies,
                 "base_path": server.base_path,
+                "max_connections": server.max_connections,
             },
             "admin": { "token": admin.token.is_some(), "editable": admin.editable },
             "store": { "path": store.path, "durability": word(&value::DURABILITIES, &store.durability), "repair": word(&value::REPAIRS, &store.repair) },

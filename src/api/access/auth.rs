@@ -304,9 +304,7 @@ pub(crate) mod tests {
         Config {
             server: ServerConfig {
                 listen: "127.0.0.1:0".parse().unwrap(),
-                hosts: Vec::new(),
-                trusted_proxies: Vec::new(),
-                base_path: "/".into(),
+                ..ServerConfig::default()
             },
             admin: AdminConfig { token: Some(KeyHash::of("admin-token")), editable: true },
             log: LogConfig::default(),

@@ -20,6 +20,12 @@ pub(crate) fn is_trusted(peer: IpAddr, config: &Config) -> bool {
     config.server.trusted_proxies.iter().any(|net| net.contains(&peer.to_canonical()))
 }
 
+/// Whether an address stands for many clients: a trusted proxy, or this machine with all its programs, of which one may
+/// be a proxy that nobody named.
+pub(crate) fn is_many(peer: IpAddr, config: &Config) -> bool {
+    peer.to_canonical().is_loopback() || is_trusted(peer, config)
+}
+
 /// The client's address: the peer, or, behind trusted proxies, the last address in `X-Forwarded-For` that is not a
 /// proxy.
 pub(crate) fn client(head: &Parts, peer: IpAddr, config: &Config) -> IpAddr {

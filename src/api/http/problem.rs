@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use hyper::StatusCode;
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use serde_json::{Map, Value, json};
 
 use super::response::{self, Response};
@@ -65,6 +65,7 @@ codes! {
     TooManyAttempts = "too_many_attempts", TOO_MANY_REQUESTS, "Too many attempts.";
     QueueFull = "queue_full", TOO_MANY_REQUESTS, "Too many messages are waiting to be sent.";
     Internal = "internal", INTERNAL_SERVER_ERROR, "Something went wrong in moonwa; the log says what.";
+    TooManyConnections = "too_many_connections", SERVICE_UNAVAILABLE, "Too many connections are open.";
     TooManyStreams = "too_many_streams", SERVICE_UNAVAILABLE, "Too many event streams are open.";
     ShuttingDown = "shutting_down", SERVICE_UNAVAILABLE, "moonwa is shutting down.";
     StoreFailed = "store_failed", SERVICE_UNAVAILABLE, "The store cannot keep a promise now.";
@@ -180,6 +181,9 @@ impl Problem {
         }
         if self.code == Code::Unauthorized {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if self.code == Code::TooManyConnections {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
     }
 }

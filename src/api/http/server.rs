@@ -1,33 +1,37 @@
 //! Accepts connections, with limits of number and time, and ends them gracefully. It does not look into requests.
 
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper::service::service_fn;
+use hyper::service::{Service, service_fn};
+use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::select;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::write_timeout::WriteTimeout;
+use super::body::Answered;
+use super::connection::{Arrival, Connections, Place};
+use super::socket::ClientSocket;
 use crate::api::access::origin;
-use crate::api::access::throttle::block;
 use crate::api::dispatch::Dispatch;
 
-const CONNECTIONS: usize = 256;
-/// How many of them one client may have. A trusted proxy stands for many clients, so this is not for proxies.
-const PER_CLIENT: usize = 32;
 /// How long a client may take to send the whole head of a request, and how long a connection may be idle.
 const HEAD: Duration = Duration::from_secs(10);
 /// How long open connections may go on when moonwa stops.
 const DRAIN: Duration = Duration::from_secs(5);
+/// How long a connection that has lost its place may take to tell its client.
+const LAST_WORD: Duration = Duration::from_secs(1);
+/// So many may do so at once.
+const LAST_WORDS: usize = 32;
 /// The longest pause after a connection could not be accepted.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
@@ -36,8 +40,8 @@ pub(crate) async fn run(dispatch: Dispatch, listener: TcpListener) {
     let dispatch = Arc::new(dispatch);
     let api = &dispatch.state.api;
     let stop = api.tasks.stop().clone();
-    let permits = Arc::new(Semaphore::new(CONNECTIONS));
-    let clients = Clients::default();
+    let connections = Connections::default();
+    let last_words = Arc::new(Semaphore::new(LAST_WORDS));
     let graceful = GracefulShutdown::new();
     let builder = builder();
     let mut pause = Duration::from_millis(10);
@@ -45,10 +49,9 @@ pub(crate) async fn run(dispatch: Dispatch, listener: TcpListener) {
         let accepted = select! {
             biased;
             () = stop.cancelled() => break,
-            // Waiting for a permit is part of this future, so that moonwa can stop even when no connection is free.
-            accepted = admit(&permits, &listener) => accepted,
+            accepted = accept(&listener) => accepted,
         };
-        let (permit, stream, peer) = match accepted {
+        let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 // Errors like EMFILE pass by themselves. To try again at once would only make them worse.
@@ -61,25 +64,29 @@ pub(crate) async fn run(dispatch: Dispatch, listener: TcpListener) {
             }
         };
         pause = Duration::from_millis(10);
-        let trusted = origin::is_trusted(peer, &api.config.load());
-        let Some(place) = clients.enter(peer, trusted) else {
-            tracing::debug!(client = %peer, "Too many connections from one client.");
-            continue;
+        let place = {
+            let config = api.config.load();
+            let many = origin::is_many(peer, &config);
+            connections.enter(Arrival { peer, many, most: config.server.max_connections })
         };
-        let service = {
-            let dispatch = Arc::clone(&dispatch);
-            service_fn(move |request| {
-                let dispatch = Arc::clone(&dispatch);
-                async move { Ok::<_, Infallible>(dispatch.answer(request, peer).await) }
-            })
-        };
-        let connection = builder.serve_connection(TokioIo::new(WriteTimeout::new(stream)), service);
-        let connection = graceful.watch(connection);
+        let socket = ClientSocket::new(stream, place.clone());
+        let gone = place.gone_token();
+        let service = service(Arc::clone(&dispatch), place);
+        let connection = graceful.watch(builder.serve_connection(TokioIo::new(socket), service));
+        let last_words = Arc::clone(&last_words);
         api.tasks.spawn("http connection", async move {
-            if let Err(error) = connection.await {
+            let mut connection = pin!(connection);
+            let ended = select! {
+                ended = connection.as_mut() => ended,
+                () = gone.cancelled() => {
+                    tracing::debug!(client = %peer, "A connection that waited for its client gave way to another.");
+                    let Ok(_permit) = last_words.try_acquire() else { return };
+                    timeout(LAST_WORD, connection).await.unwrap_or(Ok(()))
+                }
+            };
+            if let Err(error) = ended {
                 tracing::debug!(client = %peer, %error, "A connection ended early.");
             }
-            drop((permit, place));
         });
     }
     // New clients are refused at once, instead of waiting for an answer that never comes.
@@ -88,6 +95,20 @@ pub(crate) async fn run(dispatch: Dispatch, listener: TcpListener) {
     if timeout(DRAIN, graceful.shutdown()).await.is_err() {
         tracing::warn!(open, "Connections were still open at the deadline.");
     }
+}
+
+fn service(
+    dispatch: Arc<Dispatch>,
+    place: Place,
+) -> impl Service<Request<Incoming>, Response = Response<Answered>, Error = Infallible, Future: Send>
++ Send {
+    service_fn(move |request| {
+        let (dispatch, place) = (Arc::clone(&dispatch), place.clone());
+        async move {
+            let response = dispatch.answer(request, &place).await;
+            Ok(response.map(|body| Answered::new(body, place)))
+        }
+    })
 }
 
 fn builder() -> http1::Builder {
@@ -101,50 +122,11 @@ fn builder() -> http1::Builder {
     builder
 }
 
-/// Waits for a free place before it accepts: until then a connection waits in the kernel, where it costs nothing.
-async fn admit(
-    permits: &Arc<Semaphore>,
-    listener: &TcpListener,
-) -> io::Result<(OwnedSemaphorePermit, TcpStream, IpAddr)> {
-    let permit = Arc::clone(permits).acquire_owned().await.map_err(io::Error::other)?;
+async fn accept(listener: &TcpListener) -> io::Result<(TcpStream, IpAddr)> {
     let (stream, peer) = listener.accept().await?;
     // Small answers should not wait for more data (Nagle's algorithm). If this fails, they are some milliseconds late.
     stream.set_nodelay(true).ok();
-    Ok((permit, stream, peer.ip().to_canonical()))
-}
-
-#[derive(Clone, Default)]
-struct Clients(Arc<Mutex<BTreeMap<IpAddr, usize>>>);
-
-/// One connection of a client, counted until this is dropped.
-struct Place(Clients, Option<IpAddr>);
-
-impl Clients {
-    fn enter(&self, peer: IpAddr, trusted: bool) -> Option<Place> {
-        if trusted {
-            return Some(Place(self.clone(), None));
-        }
-        let client = block(peer);
-        let mut clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = clients.entry(client).or_default();
-        (*count < PER_CLIENT).then(|| {
-            *count += 1;
-            Place(self.clone(), Some(client))
-        })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let Some(client) = self.1 else { return };
-        let mut clients = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = clients.get_mut(&client) {
-            *count -= 1;
-            if *count == 0 {
-                clients.remove(&client);
-            }
-        }
-    }
+    Ok((stream, peer.ip().to_canonical()))
 }
 
 #[cfg(test)]
@@ -168,21 +150,5 @@ mod tests {
             builder().serve_connection(TokioIo::new(ours), service).await.ok();
             assert_eq!(started.elapsed(), HEAD, "{sent:?}");
         }
-    }
-
-    #[test]
-    fn one_client_cannot_take_every_place() {
-        let clients = Clients::default();
-        let peer = "192.0.2.1".parse().unwrap();
-        let mut places: Vec<_> =
-            (0..PER_CLIENT).filter_map(|_| clients.enter(peer, false)).collect();
-        assert_eq!(places.len(), PER_CLIENT);
-        assert!(clients.enter(peer, false).is_none());
-        assert!(clients.enter(peer, true).is_some(), "a trusted proxy is many clients");
-        assert!(clients.enter("192.0.2.2".parse().unwrap(), false).is_some());
-        places.pop();
-        assert!(clients.enter(peer, false).is_some());
-        drop(places);
-        assert!(clients.0.lock().unwrap().is_empty(), "nothing is kept of who left");
     }
 }

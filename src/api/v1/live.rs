@@ -91,9 +91,15 @@ where
     F: FnOnce(Events) -> P,
     P: Future<Output = Result<(), Gone>> + Send + 'static,
 {
-    let permit = Arc::clone(&call.state.streams).try_acquire_owned().map_err(|_all_taken| {
-        Problem::from(Code::TooManyStreams).retry_after(Duration::from_secs(10))
-    })?;
+    let most = call.config.server.max_connections;
+    let whose = match &call.who {
+        Principal::Key { device, id, .. } => Some((device.clone(), id.clone())),
+        Principal::Admin { .. } | Principal::Nobody => None,
+    };
+    let stream =
+        call.state.streams.open(whose, most).ok_or_else(|| {
+            Problem::from(Code::TooManyStreams).retry_after(Duration::from_secs(10))
+        })?;
     let (pieces, mut received) = mpsc::channel::<Bytes>(8);
     let produced = produce(Events { pieces });
     let stop = call.state.api.tasks.stop().clone();
@@ -103,7 +109,7 @@ where
             select! { _ = produced => {}, () = ended => {} }
         };
         stop.run_until_cancelled(produced).await;
-        drop(permit);
+        drop(stream);
     });
     let pieces =
         poll_fn(move |cx| received.poll_recv(cx).map(|piece| piece.map(Ok::<_, io::Error>)));

@@ -2,6 +2,7 @@
 //! keys were asked for, so that all others are reported as unknown. Nothing here knows what a key means.
 
 use std::cell::RefCell;
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 use toml::Spanned;
@@ -116,6 +117,20 @@ impl<'a> Node<'a> {
 
     pub(crate) fn flag(&self) -> Option<bool> {
         self.value.as_bool().or_else(|| self.wrong("true or false, without quotes"))
+    }
+
+    /// A whole number within limits.
+    pub(crate) fn number(&self, within: RangeInclusive<usize>) -> Option<usize> {
+        let wanted = format!("a whole number from {} to {}", within.start(), within.end());
+        let Some(digits) = self.value.as_integer() else {
+            return self.wrong(&format!("{wanted}, without quotes"));
+        };
+        let number = usize::from_str_radix(digits.as_str(), digits.radix()).ok();
+        let number = number.filter(|number| within.contains(number));
+        if number.is_none() {
+            self.problem(format!("{digits} is out of range"), format!("write {wanted}"));
+        }
+        number
     }
 
     /// The members of a list, numbered from 1 as webhooks are everywhere.

@@ -16,6 +16,10 @@ use crate::model::{DeviceName, KeyHash};
 /// Shorter API keys and tokens can be guessed.
 const SHORTEST_KEY: usize = 16;
 
+/// With fewer connections a few open pages would leave none for messages.
+const FEWEST_CONNECTIONS: usize = 64;
+const MOST_CONNECTIONS: usize = 4096;
+
 /// The whole file, with the files that it includes.
 pub(crate) fn config(
     mut root: Section<'_>,
@@ -66,6 +70,9 @@ fn server(mut table: Section<'_>) -> ServerConfig {
             node.each(|node| node.parse(value::network))
         }),
         base_path: table.or("base_path", default.base_path, |node| node.parse(value::base_path)),
+        max_connections: table.or("max_connections", default.max_connections, |node| {
+            node.number(FEWEST_CONNECTIONS..=MOST_CONNECTIONS)
+        }),
     };
     table.finish();
     config

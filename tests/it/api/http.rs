@@ -238,26 +238,6 @@ async fn wrong_bodies_are_explained() -> Result<()> {
     Ok(())
 }
 
-#[tokio::test]
-async fn one_client_gets_a_share_of_the_connections() -> Result<()> {
-    let gateway = Gateway::start().await?;
-    let mut open = Vec::new();
-    for _ in 0..32 {
-        let mut stream = TcpStream::connect(gateway.address).await?;
-        stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await?;
-        let mut first = [0; 12];
-        stream.read_exact(&mut first).await?;
-        open.push(stream);
-    }
-    let answer = gateway.raw(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await?;
-    assert_eq!(answer, "", "the 33rd is closed at once");
-    drop(open);
-    let healthy = async || gateway.anyone().get("/healthz").await.is_ok();
-    moonwa_simulator::harness::eventually("a free place", healthy, |healthy| *healthy).await;
-    gateway.stop().await;
-    Ok(())
-}
-
 /// The next event of a stream, as name and data.
 async fn next_event(stream: &mut TcpStream, read: &mut String) -> Result<(String, Value)> {
     // Comments keep coming: the patience is for all of it.

@@ -1,4 +1,5 @@
 //! Closed by default: what others on the machine or on the line cannot take, even while they try.
 
+mod crowd;
 mod files;
 mod logins;

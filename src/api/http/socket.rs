@@ -1,5 +1,5 @@
-//! A socket that gives up if the client reads nothing for too long. hyper itself sets no limit to how long a client may
-//! take to read an answer.
+//! A socket that gives up if the client reads nothing for too long, or when another connection has taken its place.
+//! hyper itself sets no limit to how long a client may take to read an answer.
 
 use std::future::Future as _;
 use std::io;
@@ -10,18 +10,24 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
+use super::connection::Place;
+
 /// How long a client may read nothing.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-pub(crate) struct WriteTimeout<S> {
+/// For a client whose head never came whole. hyper answers whole ones only.
+const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+
+pub(crate) struct ClientSocket<S> {
     socket: S,
+    place: Place,
     deadline: Pin<Box<Sleep>>,
     waiting: bool,
 }
 
-impl<S> WriteTimeout<S> {
-    pub(crate) fn new(socket: S) -> Self {
-        Self { socket, deadline: Box::pin(tokio::time::sleep(PATIENCE)), waiting: false }
+impl<S> ClientSocket<S> {
+    pub(crate) fn new(socket: S, place: Place) -> Self {
+        Self { socket, place, deadline: Box::pin(tokio::time::sleep(PATIENCE)), waiting: false }
     }
 
     /// Starts the clock when a write has to wait, and stops it when a write succeeds.
@@ -31,11 +37,15 @@ impl<S> WriteTimeout<S> {
         outcome: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         if outcome.is_ready() {
-            self.waiting = false;
+            if self.waiting {
+                self.waiting = false;
+                self.place.set_unsent(false);
+            }
             return outcome;
         }
         if !self.waiting {
             self.waiting = true;
+            self.place.set_unsent(true);
             self.deadline.as_mut().reset(Instant::now() + PATIENCE);
         }
         ready!(self.deadline.as_mut().poll(cx));
@@ -43,17 +53,30 @@ impl<S> WriteTimeout<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for WriteTimeout<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for ClientSocket<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_read(cx, buffer)
+        if self.place.is_over() {
+            if self.place.has_begun() {
+                // The client may have gone as well.
+                let _told = Pin::new(&mut self.socket).poll_write(cx, REFUSAL);
+            }
+            let error = io::Error::new(io::ErrorKind::ConnectionAborted, "its place is taken");
+            return Poll::Ready(Err(error));
+        }
+        let before = buffer.filled().len();
+        let outcome = Pin::new(&mut self.socket).poll_read(cx, buffer);
+        if buffer.filled().len() > before {
+            self.place.came();
+        }
+        outcome
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for ClientSocket<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -89,13 +112,14 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+    use super::super::connection::tests::place;
     use super::*;
 
     #[tokio::test(start_paused = true)]
     async fn a_client_that_stops_reading_is_left_after_thirty_seconds() {
         let (ours, _theirs) = tokio::io::duplex(16);
         let started = Instant::now();
-        let error = WriteTimeout::new(ours).write_all(&[0; 64]).await.unwrap_err();
+        let error = ClientSocket::new(ours, place()).write_all(&[0; 64]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         assert_eq!(started.elapsed(), PATIENCE);
     }
@@ -110,7 +134,7 @@ mod tests {
                 theirs.read_exact(&mut piece).await.unwrap();
             }
         };
-        let mut socket = WriteTimeout::new(ours);
+        let mut socket = ClientSocket::new(ours, place());
         let (written, ()) = tokio::join!(socket.write_all(&[0; 64]), reader);
         assert!(written.is_ok());
     }
