@@ -193,6 +193,8 @@ fn sample_event(device: &DeviceName) -> (EventId, Bytes) {
         kind: "text".to_owned(),
         text: Some("This is a test by moonwa.".to_owned()),
         mentions: Vec::new(),
+        mentioned: Vec::new(),
+        disappears_after: None,
         reply_to: None,
         media: None,
         details: None,

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use crate::config::Format;
-use crate::model::{Event, EventData, Jid, MessageData, PhoneNumber, UnixMillis};
+use crate::model::{Event, EventData, EventType, Jid, MessageData, PhoneNumber, UnixMillis};
 
 /// The body for the event whose JSON is `source`; `None` when this format cannot express the event, which is then
 /// passed over.
@@ -47,7 +47,9 @@ struct Moonwa<'a> {
 fn moonwa(source: &[u8]) -> Option<Bytes> {
     let (event, message) = message(source)?;
     message.answer_to()?;
-    let text = message.text.as_deref().filter(|_| message.kind == "text")?;
+    // A reaction's emoji is no message.
+    let says = !matches!(event.kind, EventType::MessageReaction | EventType::PollVote);
+    let text = message.text.as_deref().filter(|_| says)?;
     let chat_phone = Jid::parse(&message.chat).ok().and_then(|chat| chat.phone());
     let body = Moonwa {
         message: text,
@@ -131,13 +133,17 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_text_is_passed_over() {
-        let image = event(
-            "message.received",
-            r#"{"id":"1","chat":"77@lid","from":{"jid":"77@lid","phone":null,"lid":null,"name":null},"from_me":false,
-            "group":null,"kind":"image","text":"caption","mentions":[],"reply_to":null,"media":null}"#,
-        );
-        assert_eq!(body(Format::Moonwa, &image), None);
+    fn a_caption_is_a_message_and_what_has_no_words_is_passed_over() {
+        let image = |kind: &str, text: &str| {
+            let data = format!(
+                r#"{{"id":"1","chat":"77@lid","from":{{"jid":"77@lid","phone":null,"lid":null,"name":null}},
+                "from_me":false,"group":null,"kind":"image","text":{text},"mentions":[],"reply_to":null,"media":null}}"#
+            );
+            event(kind, &data)
+        };
+        assert_eq!(sent(&image("message.received", "\"caption\""))["message"], "caption");
+        assert_eq!(body(Format::Moonwa, &image("message.received", "null")), None);
+        assert_eq!(body(Format::Moonwa, &image("message.reaction", "\"+1\"")), None);
         let state =
             event("device.state", r#"{"status":"CONNECTED","state":"connected","reason":null}"#);
         assert_eq!(body(Format::Moonwa, &state), None);

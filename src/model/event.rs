@@ -225,7 +225,13 @@ pub struct MessageData {
     /// The text or caption.
     pub text: Option<String>,
     pub mentions: Vec<String>,
+    /// The same people, with every known address.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mentioned: Vec<Person>,
     pub reply_to: Option<Reply>,
+    /// After how many seconds it disappears, in a chat where messages do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disappears_after: Option<u32>,
     pub media: Option<MediaData>,
     /// What a kind has beside text and media: a place, a card, a poll's options, …
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -256,8 +262,14 @@ pub struct Person {
 pub struct Reply {
     pub id: String,
     pub from: Option<String>,
-    /// Its text, as the answerer's phone quoted it.
+    /// Its text or caption, as the answerer's phone quoted it.
     pub text: Option<String>,
+    /// Its kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// The name of the file in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filename: Option<String>,
 }
 
 /// An attachment; the bytes are fetched on demand.

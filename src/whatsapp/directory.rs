@@ -265,6 +265,17 @@ pub(crate) async fn person(client: &Client, info: &MessageInfo) -> Person {
     }
 }
 
+/// Those whom a message mentions.
+pub(crate) async fn mentioned(client: &Client, mentions: &[String]) -> Vec<Person> {
+    let mut people = Vec::with_capacity(mentions.len());
+    for mention in mentions {
+        let Ok(jid) = mention.parse::<Jid>() else { continue };
+        let (lid, phone) = both(client, &jid, None).await;
+        people.push(Person { jid: mention.clone(), phone, lid, name: None });
+    }
+    people
+}
+
 /// The conversation. People are shown by their number where it is known, because that is what an answer is sent to; and
 /// what somebody writes to a list of theirs is a message from that person.
 pub(crate) async fn chat(client: &Client, info: &MessageInfo) -> String {

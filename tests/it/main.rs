@@ -30,6 +30,7 @@ mod engine;
 mod fleet;
 mod fuzz;
 mod hooks_delivery;
+mod kinds;
 mod linking;
 mod linking_trouble;
 mod measure;

@@ -10,14 +10,15 @@ use crate::model::{DeviceName, MediaData, MediaKind, UnixMillis};
 use crate::whatsapp::history::row::MediaRow;
 
 pub(crate) fn attachment(m: &wa::Message) -> Option<Body> {
-    if let Some(image) = m.image_message.as_option() {
-        let media = row(image, MediaKind::Image, image.mimetype.as_ref(), None);
-        return Some(Body { media, ..Body::new("image").text(image.caption.as_ref()) });
+    if let Some(file) = m.image_message.as_option() {
+        return Some(Body { media: image(file), ..Body::new("image").text(file.caption.as_ref()) });
     }
-    if let Some(video) = m.video_message.as_option().or(m.ptv_message.as_option()) {
-        let media = row(video, MediaKind::Video, video.mimetype.as_ref(), None);
-        let body = Body::new("video").text(video.caption.as_ref()).detail("seconds", video.seconds);
-        return Some(Body { media, ..body });
+    if let Some(file) = m.video_message.as_option().or(m.ptv_message.as_option()) {
+        let body = Body::new("video")
+            .text(file.caption.as_ref())
+            .detail("seconds", file.seconds)
+            .detail("gif", file.gif_playback.filter(|gif| *gif));
+        return Some(Body { media: video(file), ..body });
     }
     if let Some(audio) = m.audio_message.as_option() {
         let (kind, name) = match audio.ptt {
@@ -28,12 +29,24 @@ pub(crate) fn attachment(m: &wa::Message) -> Option<Body> {
         return Some(Body { media, ..Body::new(name).detail("seconds", audio.seconds) });
     }
     if let Some(file) = m.document_message.as_option() {
-        let media = row(file, MediaKind::Document, file.mimetype.as_ref(), file.file_name.as_ref());
-        return Some(Body { media, ..Body::new("document").text(file.caption.as_ref()) });
+        let body = Body::new("document").text(file.caption.as_ref());
+        return Some(Body { media: document(file), ..body });
     }
     let sticker = m.sticker_message.as_option()?;
     let media = row(sticker, MediaKind::Sticker, sticker.mimetype.as_ref(), None);
     Some(Body { media, ..Body::new("sticker") })
+}
+
+pub(crate) fn image(file: &wa::message::ImageMessage) -> Option<MediaRow> {
+    row(file, MediaKind::Image, file.mimetype.as_ref(), None)
+}
+
+pub(crate) fn video(file: &wa::message::VideoMessage) -> Option<MediaRow> {
+    row(file, MediaKind::Video, file.mimetype.as_ref(), None)
+}
+
+pub(crate) fn document(file: &wa::message::DocumentMessage) -> Option<MediaRow> {
+    row(file, MediaKind::Document, file.mimetype.as_ref(), file.file_name.as_ref())
 }
 
 /// The row of a file that is being sent.

@@ -7,7 +7,11 @@ use wa_rs::wacore::proto_helpers::MessageExt;
 use wa_rs::waproto::whatsapp as wa;
 
 use super::attachment::{attachment, forwardable};
-use super::body::{Body, poll_of, unwrap};
+use super::body::{Body, poll_of, target, unwrap};
+use super::business::{business, parsed};
+use super::commerce::commerce;
+use super::raw;
+use super::special::special;
 use crate::model::{
     ChatKind, DeviceName, Event, EventData, EventId, EventType, MessageData, Person, Reply,
     UnixMillis,
@@ -31,14 +35,9 @@ pub(crate) fn message(
     chat: String,
 ) -> Option<Decoded> {
     let base = unwrap(message);
-    let Body { kind, text, media, mut details, event } = body(base)?;
-    if message.is_view_once() {
-        details.insert("view_once".to_owned(), Value::Bool(true));
-    }
     let context = context(base);
-    if context.is_some_and(|context| context.is_forwarded == Some(true)) {
-        details.insert("forwarded".to_owned(), Value::Bool(true));
-    }
+    let body = circumstances(body(base)?, message, context);
+    let Body { kind, text, media, details, event } = body;
     let (from_me, chat_kind) = (info.source.is_from_me, chat_kind(&info.source.chat));
     let event = event.unwrap_or(match chat_kind {
         ChatKind::Status => EventType::StatusReceived,
@@ -59,7 +58,9 @@ pub(crate) fn message(
         kind: kind.to_owned(),
         text,
         mentions: context.map(|context| context.mentioned_jid.clone()).unwrap_or_default(),
+        mentioned: Vec::new(),
         reply_to: context.and_then(reply),
+        disappears_after: context.and_then(|context| context.expiration).filter(|after| *after > 0),
         media: media.as_ref().map(|row| row.public(device, &info.id)),
         details: (!details.is_empty()).then_some(Value::Object(details)),
     };
@@ -92,6 +93,21 @@ pub(crate) fn message(
 }
 
 impl Decoded {
+    /// Adds who is mentioned, under every address known.
+    pub(crate) fn mention(&mut self, people: Vec<Person>) {
+        if let EventData::Message(data) = &mut self.event.data {
+            data.mentioned = people;
+        }
+    }
+
+    /// Whom it mentions, as its sender wrote them.
+    pub(crate) fn mentions(&self) -> &[String] {
+        match &self.event.data {
+            EventData::Message(data) => &data.mentions,
+            _ => &[],
+        }
+    }
+
     /// Adds the chosen answers of a vote that could be read.
     pub(crate) fn chose(&mut self, options: Vec<String>) {
         if let EventData::Message(data) = &mut self.event.data {
@@ -103,6 +119,42 @@ impl Decoded {
     }
 }
 
+/// What is said about a message of any kind: how it is shown, and where it came from.
+fn circumstances(body: Body, message: &wa::Message, context: Option<&wa::ContextInfo>) -> Body {
+    use wa::message_association::AssociationType;
+    let base = message.get_base_message();
+    let yes = |is: bool| is.then_some(true);
+    let around = [message, base]
+        .into_iter()
+        .find_map(|part| part.message_context_info.as_option()?.message_association.as_option());
+    let album =
+        around.filter(|around| around.association_type == Some(AssociationType::MEDIA_ALBUM));
+    let album = album.and_then(|around| around.parent_message_key.as_option()?.id.clone());
+    let comment = base.comment_message.as_option();
+    let comment = comment.and_then(|comment| comment.target_message_key.as_option()?.id.clone());
+    let for_group =
+        base.group_status_message.as_option().or(base.group_status_message_v2.as_option());
+    let ad = context.and_then(|context| context.external_ad_reply.as_option()).and_then(ad);
+    let context = |read: fn(&wa::ContextInfo) -> bool| yes(context.is_some_and(read));
+    body.detail("view_once", yes(message.is_view_once()))
+        .detail("forwarded", context(|context| context.is_forwarded == Some(true)))
+        .detail("group_status", yes(for_group.is_some()))
+        .detail("album", album)
+        .detail("comment_on", comment)
+        .detail("ad", ad)
+}
+
+/// The advertisement that somebody came from. A link's card looks alike, but has no source.
+fn ad(card: &wa::context_info::ExternalAdReplyInfo) -> Option<Value> {
+    card.source_id.as_ref().or(card.ctwa_clid.as_ref())?;
+    Some(json!({
+        "source_id": card.source_id,
+        "ctwa_clid": card.ctwa_clid,
+        "title": card.title,
+        "url": card.source_url,
+    }))
+}
+
 fn body(m: &wa::Message) -> Option<Body> {
     if let Some(text) = m.conversation.as_ref() {
         return Some(Body::new("text").text(Some(text)));
@@ -110,7 +162,13 @@ fn body(m: &wa::Message) -> Option<Body> {
     if let Some(text) = m.extended_text_message.as_option() {
         return Some(Body::new("text").text(text.text.as_ref()));
     }
-    attachment(m).or_else(|| place_or_card(m)).or_else(|| answer(m)).or_else(|| about(m))
+    attachment(m)
+        .or_else(|| place_or_card(m))
+        .or_else(|| answer(m))
+        .or_else(|| business(m))
+        .or_else(|| commerce(m))
+        .or_else(|| special(m))
+        .or_else(|| about(m))
 }
 
 fn place_or_card(m: &wa::Message) -> Option<Body> {
@@ -131,7 +189,14 @@ fn place_or_card(m: &wa::Message) -> Option<Body> {
             .detail("accuracy", place.accuracy_in_meters);
         return Some(body);
     }
-    let card = |card: &wa::message::ContactMessage| json!({ "name": card.display_name, "vcard": card.vcard });
+    let card = |card: &wa::message::ContactMessage| {
+        let phones = card.vcard.as_deref().map(phones).filter(|phones| !phones.is_empty());
+        let mut shown = Map::new();
+        shown.insert("name".to_owned(), card.display_name.clone().into());
+        shown.insert("vcard".to_owned(), card.vcard.clone().into());
+        shown.extend(phones.map(|phones| ("phones".to_owned(), Value::from(phones))));
+        Value::Object(shown)
+    };
     if let Some(contact) = m.contact_message.as_option() {
         return Some(Body::new("contact").detail("contacts", vec![card(contact)]));
     }
@@ -149,9 +214,24 @@ fn place_or_card(m: &wa::Message) -> Option<Body> {
     Some(body)
 }
 
+/// The numbers of a contact card: WhatsApp's own form of one where the card has it, else its digits.
+fn phones(vcard: &str) -> Vec<String> {
+    let line = |line: &str| {
+        let (name, number) = line.split_once(':')?;
+        let field = name.rsplit('.').next()?;
+        let mut parts = field.split(';');
+        parts.next().filter(|part| part.eq_ignore_ascii_case("TEL"))?;
+        let known = parts.find_map(|part| part.strip_prefix("waid="));
+        let digits = number.chars().filter(char::is_ascii_digit).collect::<String>();
+        Some(known.map_or(digits, str::to_owned)).filter(|number| !number.is_empty())
+    };
+    vcard.lines().filter_map(line).collect()
+}
+
 /// A press on a button or list that a business sent: its label as text, and its id.
 fn answer(m: &wa::Message) -> Option<Body> {
     use wa::message::buttons_response_message::Response;
+    use wa::message::interactive_response_message::InteractiveResponseMessage as Flow;
     if let Some(pressed) = m.buttons_response_message.as_option() {
         let text = pressed.response.as_ref().map(|Response::SelectedDisplayText(text)| text);
         return Some(
@@ -170,7 +250,13 @@ fn answer(m: &wa::Message) -> Option<Body> {
     }
     let chosen = m.interactive_response_message.as_option()?;
     let text = chosen.body.as_option().and_then(|body| body.text.as_ref());
-    Some(Body::new("text").text(text))
+    let body = Body::new("text").text(text);
+    let Some(Flow::NativeFlowResponseMessage(flow)) = &chosen.interactive_response_message else {
+        return Some(body);
+    };
+    let params = flow.params_json.as_deref().map(parsed);
+    let id = params.as_ref().and_then(|params| params["id"].as_str()).map(str::to_owned);
+    Some(body.detail("selected", id).detail("flow", flow.name.clone()).detail("params", params))
 }
 
 /// Messages about another message, and those that are not understood.
@@ -204,28 +290,13 @@ fn protocol_message(protocol: &wa::message::ProtocolMessage) -> Option<Body> {
     Some(target(Body { media: None, ..new }, key).is(EventType::MessageEdited))
 }
 
-fn target(body: Body, key: Option<&wa::MessageKey>) -> Body {
-    body.detail("message", key.and_then(|key| key.id.clone()))
-        .detail("author", key.and_then(|key| key.participant.clone()))
-}
-
-/// Names the first field of a message that is not understood.
+/// A message that is not understood: its first field, and all of it as far as it may be shown.
 fn unsupported(m: &wa::Message) -> Option<Body> {
-    const PLUMBING: [&str; 4] = [
-        "sender_key_distribution_message",
-        "fast_ratchet_key_sender_key_distribution_message",
-        "message_context_info",
-        "device_sent_message",
-    ];
     let Ok(Value::Object(fields)) = serde_json::to_value(m) else { return None };
-    let name = fields
-        .into_iter()
-        .find(|(name, value)| {
-            let empty = value.is_null() || value.as_array().is_some_and(Vec::is_empty);
-            !empty && !name.starts_with("__") && !PLUMBING.contains(&name.as_str())
-        })?
-        .0;
-    Some(Body::new("unsupported").detail("type", name.trim_end_matches("_message").to_owned()))
+    let readable =
+        |(name, value): &(&String, &Value)| !raw::is_empty(value) && !raw::is_plumbing(name);
+    let name = fields.iter().find(readable)?.0.trim_end_matches("_message").to_owned();
+    Some(Body::new("unsupported").detail("type", name).detail("raw", raw::shown(fields)))
 }
 
 /// The context of the first part that has one.
@@ -252,15 +323,37 @@ fn context(m: &wa::Message) -> Option<&wa::ContextInfo> {
         list_response_message,
         interactive_response_message,
         poll_creation_message,
+        poll_creation_message_v2,
         poll_creation_message_v3,
+        poll_creation_message_v5,
+        poll_creation_message_v6,
+        buttons_message,
+        list_message,
+        template_message,
+        interactive_message,
+        product_message,
+        order_message,
+        event_message,
+        event_invite_message,
+        album_message,
+        sticker_pack_message,
+        group_invite_message,
+        newsletter_admin_invite_message,
+        newsletter_follower_invite_message_v2,
+        poll_result_snapshot_message,
+        poll_result_snapshot_message_v3,
+        split_payment_message,
     )
 }
 
 fn reply(context: &wa::ContextInfo) -> Option<Reply> {
-    let quoted = context.quoted_message.as_option();
-    let text = quoted.and_then(|quoted| {
-        let base = quoted.get_base_message();
-        base.text_content().or_else(|| base.get_caption()).map(str::to_owned)
-    });
-    Some(Reply { id: context.stanza_id.clone()?, from: context.participant.clone(), text })
+    let quoted = context.quoted_message.as_option().and_then(|quoted| body(unwrap(quoted)));
+    let quoted = quoted.unwrap_or_default();
+    Some(Reply {
+        id: context.stanza_id.clone()?,
+        from: context.participant.clone(),
+        text: quoted.text,
+        kind: Some(quoted.kind.to_owned()).filter(|kind| !kind.is_empty()),
+        filename: quoted.media.and_then(|file| file.filename),
+    })
 }

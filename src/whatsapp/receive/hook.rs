@@ -16,7 +16,7 @@ use super::{decode, notification};
 use crate::model::{MessageId, Person, UnixMillis};
 use crate::store::{Batch, NewEvent, StoreError};
 use crate::whatsapp::context::Context;
-use crate::whatsapp::directory::{chat, person};
+use crate::whatsapp::directory::{chat, mentioned, person};
 use crate::whatsapp::history::poll;
 use crate::whatsapp::history::row::PollRow;
 use crate::whatsapp::recorder::{Debt, Record};
@@ -111,6 +111,7 @@ async fn keep(
         let Some(mut decoded) = decode::message(&context.name, info, message, from, chat) else {
             continue;
         };
+        decoded.mention(mentioned(client, decoded.mentions()).await);
         // Under an id that is not valid nobody could ask for the file.
         if let (Some(row), Some(id)) = (&decoded.media, MessageId::parse(&info.id)) {
             row.put(&mut rows, &id);

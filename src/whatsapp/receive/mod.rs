@@ -2,9 +2,13 @@
 
 pub(crate) mod attachment;
 pub(crate) mod body;
+pub(crate) mod business;
+pub(crate) mod commerce;
 pub(crate) mod decode;
 pub(crate) mod hook;
 pub(crate) mod notification;
+pub(crate) mod raw;
+pub(crate) mod special;
 #[cfg(test)]
 mod tests;
 pub(crate) mod undecryptable;

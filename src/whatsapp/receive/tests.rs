@@ -5,6 +5,8 @@ use wa_rs::wacore::proto_helpers::MessageBuilderExt;
 use wa_rs::waproto::whatsapp as wa;
 use wa_rs::waproto::whatsapp::message::protocol_message::Type;
 
+use serde_json::{Value, json};
+
 use super::decode::message;
 use crate::model::{DeviceName, EventData, EventType, MessageData, Person};
 
@@ -114,13 +116,14 @@ fn a_reply_carries_what_it_answers_and_who_is_mentioned() {
 
 #[test]
 fn what_is_not_understood_is_named_and_plumbing_is_silent() {
-    let invite = wa::Message {
-        group_invite_message: some(wa::message::GroupInviteMessage::default()),
+    let chat = wa::Message {
+        chat: some(wa::message::Chat { id: Some("7".into()), ..Default::default() }),
         ..Default::default()
     };
-    let (_, data) = decode(&invite).unwrap();
+    let (_, data) = decode(&chat).unwrap();
     assert_eq!(data.kind, "unsupported");
-    assert_eq!(data.details.unwrap()["type"], "group_invite");
+    let details = json!({ "type": "chat", "raw": { "chat": { "id": "7" } } });
+    assert_eq!(data.details, Some(details));
     let keys = wa::Message {
         sender_key_distribution_message: some(wa::message::SenderKeyDistributionMessage::default()),
         message_context_info: some(wa::MessageContextInfo::default()),
@@ -128,6 +131,57 @@ fn what_is_not_understood_is_named_and_plumbing_is_silent() {
     };
     assert!(decode(&keys).is_none());
     assert!(decode(&wa::Message::default()).is_none());
+}
+
+/// Every field that a message can have, alone in one, as it comes from the wire.
+#[test]
+fn no_kind_is_silent() {
+    // What carries keys and settings, and nothing that a person or a program could use.
+    const SILENT: [&str; 9] = [
+        "sender_key_distribution_message",
+        "fast_ratchet_key_sender_key_distribution_message",
+        "device_sent_message",
+        "message_context_info",
+        "message_history_bundle",
+        "sticker_sync_rmr_message",
+        "group_root_key_share",
+        "root_secret_distribute_message",
+        "protocol_message",
+    ];
+    let (mut named, mut silent) = (0, Vec::new());
+    for number in 1_u32..400 {
+        // A field of its own length, empty: the key is the number and the wire type 2.
+        let key = number << 3 | 2;
+        let low = u8::try_from(key & 0x7f).unwrap();
+        let high = u8::try_from(key >> 7).unwrap();
+        let bytes = if high == 0 { vec![low, 0] } else { vec![low | 0x80, high, 0] };
+        let Ok(m) = wa_rs::waproto::codec::message_decode(&bytes[..]) else { continue };
+        let Ok(Value::Object(fields)) = serde_json::to_value(&m) else { panic!("no object") };
+        let field = fields.iter().find(|(name, value)| !name.starts_with("__") && !value.is_null());
+        let Some((name, _)) =
+            field.filter(|(_, value)| value.as_array().is_none_or(|a| !a.is_empty()))
+        else {
+            continue;
+        };
+        match decode(&m) {
+            Some((_, data)) if data.kind == "unsupported" => {
+                let details = data.details.unwrap();
+                assert_eq!(details["type"], name.trim_end_matches("_message"));
+                assert!(details["raw"].is_object(), "{name}: {details}");
+                named += 1;
+            }
+            Some((_, data)) => {
+                assert!(!data.kind.is_empty(), "{name}");
+                named += 1;
+            }
+            None => silent.push(name.clone()),
+        }
+    }
+    silent.sort_unstable();
+    let mut expected = SILENT.map(str::to_owned).to_vec();
+    expected.sort_unstable();
+    assert_eq!(silent, expected);
+    assert!(named > 90, "{named} fields were found");
 }
 
 #[test]

@@ -122,6 +122,8 @@ pub(crate) fn message(text: &str) -> NewEvent {
         kind: "text".into(),
         text: Some(text.to_owned()),
         mentions: Vec::new(),
+        mentioned: Vec::new(),
+        disappears_after: None,
         reply_to: None,
         media: None,
         details: None,

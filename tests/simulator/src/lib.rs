@@ -44,6 +44,7 @@ pub use crate::person::{DeviceSummary, Group, Phone, PhoneOptions};
 pub use crate::phone::{InboxItem, InboxMessage, ItemKind};
 pub use crate::world::Address;
 use crate::world::World;
+pub use buffa::MessageField;
 pub use waproto::whatsapp as wa;
 
 /// How long the waiting calls wait at most.
