@@ -5,7 +5,7 @@ import { button, el, h1, icon, logo, patch, tool } from "./dom.js";
 import { language, speak, t } from "./i18n.js";
 import { connect, disconnect } from "./live.js";
 import { hear, leaveToast, redrawDrawer } from "./overlay.js";
-import { changed, news, put, replaceAll, state } from "./state.js";
+import { changed, forgetAll, news, put, replaceAll, state } from "./state.js";
 import devices from "./view/devices.js";
 import login, { loginAgain } from "./view/login.js";
 
@@ -95,6 +95,8 @@ function frame() {
 }
 
 function draw() {
+	// Signed in, and the first view is on its way.
+	if (!view && state.session.role === "admin") return;
 	root.lang = language();
 	root.dataset.theme = localStorage.getItem("theme") ?? "";
 	patch(app, view ? frame() : login(enter, tools));
@@ -119,8 +121,7 @@ function signedOut() {
 	view?.end.abort();
 	view = null;
 	state.session.role = "none";
-	state.devices.clear();
-	state.ready = false;
+	forgetAll();
 	draw();
 }
 
@@ -144,7 +145,7 @@ function goOn(session) {
 	state.session = session;
 	for (const part of parts()) part.hidden = false;
 	connect();
-	// Its stream has ended too, and nothing is typed there.
+	// Its stream has ended too; what was typed there is kept with its conversation.
 	if (view.entry === "messages") return route();
 }
 

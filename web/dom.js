@@ -112,7 +112,7 @@ function update(old, fresh) {
 }
 
 // One listener for each kind: what an element does is looked up when it happens.
-for (const kind of ["click", "submit", "input", "change", "toggle", "error"]) {
+for (const kind of ["click", "submit", "input", "change", "keydown", "toggle", "error"]) {
 	document.addEventListener(kind, (event) => dispatch(kind, event), true);
 }
 
@@ -170,6 +170,15 @@ export function explain(error) {
 	const text = say("error", error.code, { n, host: location.host }, other);
 	const [first] = errors;
 	return first ? `${text} (${first.path}: ${first.msg})` : text;
+}
+
+/** Fetches a style sheet that only some views need; done when it is in force. */
+export function loadStyle(href) {
+	const link = el("link", { rel: "stylesheet", href });
+	document.head.append(link);
+	return new Promise((resolve) => {
+		link.onload = link.onerror = resolve;
+	});
 }
 
 const SVG = "http://www.w3.org/2000/svg";

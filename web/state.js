@@ -14,7 +14,9 @@
  * @property {string | null} last_error
  * @property {number} cursor
  * @property {number} delivered
- * @property {number} parked
+ * @property {number} parked how many it refused for good, since ever
+ * @property {number} dropped how many were no longer kept when their turn came
+ * @property {boolean} at_risk whether some that wait will soon be dropped
  */
 
 /**
@@ -45,6 +47,21 @@ export const state = {
 	session: null,
 	/** @type {Map<string, Device>} */
 	devices: new Map(),
+	/**
+	 * The conversations that were read, by device and address.
+	 * @type {Map<string, import("./view/chats.js").Chat>}
+	 */
+	chats: new Map(),
+	/**
+	 * The number's address of each LID that is known, by device and LID.
+	 * @type {Map<string, string>}
+	 */
+	people: new Map(),
+	/**
+	 * What the groups are called, by device and address.
+	 * @type {Map<string, string>}
+	 */
+	groups: new Map(),
 	/** The last reload of moonwa.toml and its problems. */
 	config: null,
 	/** Whether the devices are known. */
@@ -82,6 +99,13 @@ export function replaceAll({ devices, config }) {
 	state.config = config ?? state.config;
 	state.ready = true;
 	changed();
+}
+
+/** Forgets all that only somebody who is signed in may see. */
+export function forgetAll() {
+	for (const known of [state.devices, state.chats, state.people, state.groups]) known.clear();
+	localStorage.removeItem("seen");
+	state.ready = false;
 }
 
 /** Takes what is new about one device. */

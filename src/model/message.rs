@@ -161,6 +161,31 @@ impl Content {
     pub fn is_message(&self) -> bool {
         !matches!(self, Self::Read { .. })
     }
+
+    /// What it says in words: its text, caption, question, name or emoji.
+    pub fn words(&self) -> Option<&str> {
+        match self {
+            Self::Text { text } | Self::LinkedText { text } | Self::Edit { text, .. } => Some(text),
+            Self::Media { caption, .. } => caption.as_deref(),
+            Self::Location { name, .. } => name.as_deref(),
+            Self::Contact { name, .. } => Some(name),
+            Self::Poll { question, .. } => Some(question),
+            Self::Reaction { emoji, .. } => Some(emoji),
+            Self::Forward { .. } | Self::Revoke { .. } | Self::Read { .. } => None,
+        }
+    }
+
+    /// The message that a reaction, an edit and their kin are about.
+    pub fn about(&self) -> Option<&MessageId> {
+        match self {
+            Self::Reaction { message, .. }
+            | Self::Edit { message, .. }
+            | Self::Forward { message }
+            | Self::Revoke { message, .. }
+            | Self::Read { message, .. } => Some(message),
+            _ => None,
+        }
+    }
 }
 
 impl Content {

@@ -45,6 +45,11 @@ fn scripts() -> BTreeMap<String, String> {
     assets().into_iter().filter(|(name, _)| kind(name) == "js").collect()
 }
 
+/// All style sheets, one after another.
+fn styles() -> String {
+    assets().into_iter().filter(|(name, _)| kind(name) == "css").map(|(_, text)| text).collect()
+}
+
 /// The words of each key in English and in Indonesian. Each line of the table is an entry as JSON has them.
 fn words() -> BTreeMap<String, [String; 2]> {
     let text = fs::read_to_string(web().join("words.js")).unwrap();
@@ -228,7 +233,7 @@ fn nothing_is_inline_and_nothing_comes_from_elsewhere() {
             );
         }
     }
-    let style = &assets["style.css"];
+    let style = styles();
     assert!(
         !style.contains("url(") && !style.contains("@import"),
         "the style sheet fetches something"
@@ -279,7 +284,7 @@ fn every_icon_class_and_view_is_there() {
         }
     }
     // Every class of the style sheet is given to something.
-    let style = &assets["style.css"];
+    let style = styles();
     let selectors: String = style.split('}').filter_map(|rule| rule.split('{').next()).collect();
     for part in selectors.split('.').skip(1) {
         let class: String = part.chars().take_while(char::is_ascii_alphabetic).collect();

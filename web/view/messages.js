@@ -1,154 +1,177 @@
-// The live tail of one device or of all: what came in, what went out, how far it got. Kinds only,
-// until texts are asked for.
-import { get, pathOf } from "../api.js";
-import { ago, el, empty, h1, icon, input } from "../dom.js";
-import { phone, say, t } from "../i18n.js";
-import { changed, news, state } from "../state.js";
-import { devicePicker, EVENTS, TICK } from "./status.js";
+// Messages: the conversations of one device or of all, one of them open; and every event, for who looks closer.
+import { el, empty, h1, icon, loadStyle } from "../dom.js";
+import { clock, t } from "../i18n.js";
+import { changed, state } from "../state.js";
+import {
+	chatOf,
+	keepEvent,
+	keepSent,
+	lineOf,
+	messagesOf,
+	nameGroups,
+	seen,
+	titleOf,
+	unreadOf,
+} from "./chats.js";
+import { read } from "./log.js";
+import { devicePicker } from "./status.js";
+import tail from "./tail.js";
+import talk, { avatar } from "./talk.js";
 
-/** How many lines are shown. */
-const KEEP = 200;
-/** How many events before now it begins with. */
-const FEW = -10;
-/** How many pages of events are asked for at once, to catch up. */
-const PAGES = 20;
-/** A status is shown at the message it belongs to. */
-const TYPES = EVENTS.filter((type) => type !== "message.status");
-const SIGN = { "message.sent": "out", out: "out", "message.received": "in" };
+await loadStyle("talk.css");
 
-/** @param {AbortSignal} signal @param {string} [wanted] a device; absent means all */
-export default function messages(signal, wanted) {
-	const rows = new Map();
-	let type = "";
-	let texts = false;
+/** How many of the newest events it begins with, and how many times as many each further press reads. */
+const NEWEST = 100;
+const FURTHER = 10;
+/** With more conversations than this there is a search. */
+const MANY = 8;
 
-	const names = () => (wanted ? [wanted] : [...state.devices.keys()]);
+/**
+ * Of which device the list is; nothing means all. It stays while conversations are opened.
+ * @type {string | null}
+ */
+let listed = null;
+/** Whether every event is shown in the place of the conversations. */
+let everything = false;
 
-	function keep(row) {
-		rows.set(row.id, row);
-		while (rows.size > KEEP * 2) rows.delete(rows.keys().next().value);
+/**
+ * @param {AbortSignal} signal
+ * @param {string} [device] absent means all
+ * @param {string} [address] whom the open conversation is with
+ */
+export default function messages(signal, device = "", address) {
+	if (!address || listed !== "") listed = device;
+	const back = `#/messages/${listed}`;
+	let newest = NEWEST;
+	let wanted = "";
+	let reading = new AbortController();
+	signal.addEventListener("abort", () => reading.abort());
+
+	/** Reads the conversations from so many events before now on. */
+	function readFrom(count) {
+		newest = count;
+		reading.abort();
+		reading = new AbortController();
+		read(listed, newest, reading.signal, keepEvent, keepSent);
+	}
+	const readFurther = () => readFrom(newest * FURTHER);
+
+	const open = address ? chatOf(device, address) : null;
+	const drawTalk = open && talk(open, back, readFurther);
+	/** Draws the tail of all events, once that was asked for. */
+	let drawTail = null;
+
+	function show(all) {
+		everything = all;
+		if (everything) drawTail ??= tail(signal, listed);
+		changed();
+	}
+	readFrom(NEWEST);
+	show(everything && !open);
+
+	function search({ target }) {
+		wanted = target.value.trim().toLowerCase();
 		changed();
 	}
 
-	/** A message that moonwa sent, with its status. */
-	function keepSent({ id, device, created, to, kind, code, detail, status }) {
-		if (!names().includes(device)) return;
-		const what = [say("kind", kind), code && say("error", code, {}, detail)];
-		keep({ id, device, type: "out", at: created, who: phone(to), what, status });
-	}
-
-	/** An event, as webhooks get it. */
-	function keepEvent({ id, type, timestamp, device, data }) {
-		if (!TYPES.includes(type)) return;
-		const { from = {}, text = data.emoji } = data;
-		const who = from.name ?? phone(from.phone ?? data.chat ?? data.to ?? device);
-		const kind = data.kind && say("kind", data.kind);
-		const what = [say("event", type), kind, data.group && t("messages.group"), data.state];
-		keep({ id, device, type, at: timestamp, who, what, text });
-	}
-
-	async function loadSent(name) {
-		const { messages } = await get(pathOf(name, "messages"));
-		messages.forEach(keepSent);
-	}
-	function loadAllSent() {
-		// What cannot be had now comes with the stream, or after the next connection.
-		for (const name of names()) loadSent(name).catch(() => {});
-	}
-
-	if (wanted) follow(wanted, signal, keepEvent);
-	else followAll(signal, keepEvent);
-	news.addEventListener("message", (/** @type {any} */ { detail }) => keepSent(detail), { signal });
-	news.addEventListener("missed", loadAllSent, { signal });
-	loadAllSent();
-
-	function chooseType({ target }) {
-		type = target.value;
-		changed();
-	}
-	function chooseTexts({ target }) {
-		texts = target.checked;
-		changed();
-	}
-
-	function line({ id, device, type, at, who, what, text, status }) {
-		const whose = !wanted && (state.devices.get(device)?.label || device);
+	function head() {
+		const tab = (text, all) =>
+			el(
+				"button.small",
+				{ type: "button", click: () => show(all), "aria-pressed": String(all === everything) },
+				text,
+			);
+		const title = t("nav.messages");
 		return el(
-			"li",
-			{ "data-key": id },
-			icon(SIGN[type] ?? "messages"),
+			".head",
+			open ? el("h2.as-title", title) : h1(title),
+			!open &&
+				el(".row.tabs", tab(t("messages.chats"), false), tab(t("messages.everything"), true)),
+			devicePicker("messages", listed, t("messages.devices")),
+		);
+	}
+
+	/** The conversations, the newest first. */
+	function conversations() {
+		const looked = seen();
+		const all = [...state.chats.values()]
+			.filter((chat) => chat.messages.size > 0 && (!listed || chat.device === listed))
+			.map((chat) => ({ chat, all: messagesOf(chat), title: titleOf(chat) }))
+			.map((one) => ({ ...one, last: one.all.at(-1) }))
+			.sort((one, other) => Date.parse(other.last.at) - Date.parse(one.last.at));
+		const matching = all.filter(({ chat, title }) =>
+			`${title} ${chat.address}`.toLowerCase().includes(wanted),
+		);
+		if (!all.length) return empty("messages", t("messages.none"), t("messages.none_why"));
+		return el(
+			".people",
+			(all.length > MANY || wanted) && searchField(search),
 			el(
-				".grow",
-				el("strong", who),
-				el("p.muted", [whose, ...what].filter(Boolean).join(" · ")),
-				texts && text && el("p.said", text),
+				"ol.card",
+				matching.map(({ chat, all, title, last }) =>
+					row(chat, title, last, unreadOf(chat, all, looked), chat === open),
+				),
 			),
-			el(
-				".muted.end",
-				status && el("span.row", icon(TICK[status], status), t(`progress.${status}`)),
-				ago(at),
-			),
+			!matching.length && el("p.muted", t("messages.nothing")),
 		);
 	}
 
 	return () => {
-		const newestFirst = (one, other) => (one.at < other.at ? 1 : -1);
-		const matching = [...rows.values()].filter((row) => !type || row.type === type);
-		const shown = matching.sort(newestFirst).slice(0, KEEP);
+		nameGroups(listed);
+		if (everything && drawTail) return [head(), drawTail()];
 		return [
-			el(".head", h1(t("nav.messages")), devicePicker("messages", wanted, t("messages.devices"))),
+			head(),
 			el(
-				".row.filters",
-				input(t("messages.kind"), "kind", typeChoices(), { change: chooseType }),
-				input(t("messages.texts"), "texts", "checkbox", { change: chooseTexts }),
+				".chats",
+				conversations(),
+				drawTalk
+					? drawTalk()
+					: el(
+							".card.hint-pane",
+							{ "data-key": "none" },
+							icon("messages"),
+							el("p", t("messages.choose")),
+						),
 			),
-			shown.length
-				? el("ol.card.lines.tail", shown.map(line))
-				: empty("messages", t("messages.none"), t("messages.none_why")),
 		];
 	};
 }
 
-const typeChoices = () => [
-	["", t("messages.all")],
-	...["out", ...TYPES].map((type) => [type, say("event", type)]),
-];
+const searchField = (search) =>
+	el(
+		"label.find",
+		el("span.sr", t("devices.find")),
+		el("input", { type: "search", placeholder: t("devices.find"), input: search }),
+	);
 
-/** Follows the events of one device. */
-function follow(name, signal, keepEvent) {
-	const stream = new EventSource(pathOf(name, `events?after=${FEW}`));
-	for (const type of TYPES) {
-		stream.addEventListener(type, ({ data }) => keepEvent(JSON.parse(data)));
-	}
-	signal.addEventListener("abort", () => stream.close());
+/** A conversation in the list: with whom, its last line, when, how many are unread. */
+function row(chat, title, last, unread, isOpen) {
+	const { device, address } = chat;
+	const whose = !listed && state.devices.size > 1 && (state.devices.get(device)?.label || device);
+	const href = `#/messages/${device}/${encodeURIComponent(address)}`;
+	return el(
+		"li",
+		{ "data-key": chat.key },
+		el(
+			"a.contact",
+			{ href, "aria-current": isOpen && "true" },
+			avatar(title),
+			el(
+				".about",
+				el("p.between", el("strong.cut", title), el("span.when.num", when(last.at))),
+				el(
+					"p.between",
+					el("span.cut.muted", last.mine && `${t("messages.you")}: `, lineOf(chat, last)),
+					unread > 0 && el("span.unread.num", unread, el("span.sr", ` ${t("messages.unread")}`)),
+				),
+				whose && el("p.cut.whose", whose),
+			),
+		),
+	);
 }
 
-/** Follows the events of all devices: nobody has connections for a stream of each. */
-function followAll(signal, keepEvent) {
-	/** How far each device was read, as soon as that is known. */
-	const cursors = new Map();
-	/** What each device looked like when it was read last. */
-	const marks = new Map();
-
-	async function read(name, after, pages = PAGES) {
-		const path = pathOf(name, `events?after=${after}`);
-		const { events, cursor, next } = await get(path, signal);
-		events.forEach(keepEvent);
-		return next && pages > 1 ? read(name, cursor, pages - 1) : cursor;
-	}
-
-	function readWhatMoved() {
-		for (const [name, { last_in, state: now, webhooks }] of state.devices) {
-			const mark = [last_in, now, ...webhooks.map(({ cursor }) => cursor)].join();
-			if (marks.get(name) === mark) continue;
-			marks.set(name, mark);
-			const cursor = cursors.get(name) ?? Promise.resolve(FEW);
-			cursors.set(
-				name,
-				cursor.then((after) => read(name, after)).catch(() => cursor),
-			);
-		}
-	}
-	readWhatMoved();
-	news.addEventListener("changed", readWhatMoved, { signal });
+/** A time of today, or a day. */
+function when(at) {
+	const isToday = new Date(at).toDateString() === new Date().toDateString();
+	return clock(at, isToday ? { timeStyle: "short" } : { day: "numeric", month: "short" });
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use moonwa_simulator::harness::{Answer, Moonwa, WebhookReceiver};
-use moonwa_simulator::{Phone, Simulator};
+use moonwa_simulator::{File, Phone, Simulator};
 use serde_json::{Value, json};
 
 use super::browser::Browser;
@@ -13,8 +13,10 @@ use super::{QR_SHOWN, gateway};
 
 const WIDTHS: [(u32, u32); 3] = [(360, 740), (768, 1024), (1280, 800)];
 
+const PICTURE: &[u8] = include_bytes!("shirt.png");
+
 /// A view: its name, its address, what is on it when it is complete, and what opens the rest of it.
-const VIEWS: [(&str, &str, &str, Option<&str>); 14] = [
+const VIEWS: [(&str, &str, &str, Option<&str>); 15] = [
     ("devices", "#/devices", "return document.querySelectorAll('tbody tr').length === 5", None),
     ("linked", "#/devices/admin-toko", "return document.querySelector('.facts') !== null", None),
     ("pending", "#/devices/gudang", "return document.querySelector('.steps') !== null", None),
@@ -30,7 +32,13 @@ const VIEWS: [(&str, &str, &str, Option<&str>); 14] = [
     (
         "messages",
         "#/messages/admin-toko",
-        "return document.querySelectorAll('.tail li').length > 0",
+        "return document.querySelectorAll('.contact').length === 3",
+        None,
+    ),
+    (
+        "talk",
+        "#/messages/admin-toko/628987654321@s.whatsapp.net",
+        "return document.querySelector('.bubble img')?.naturalWidth > 0",
         None,
     ),
     ("config", "#/config", "return document.querySelector('.facts') !== null", None),
@@ -111,9 +119,25 @@ impl Shop {
         budi.expect_text("Masih, kak. Kami siapkan.").await?;
         budi.read(&id).await?;
         shop.moonwa.wait_status("admin-toko", &id, "read").await;
+        shop.chat_on(&ann, &budi).await?;
         let failing = |device: &Value| device["webhooks"][1]["failing_since"].is_string();
         shop.moonwa.wait_device("admin-toko", "a failing webhook", failing).await;
         Ok(shop)
+    }
+
+    /// What makes conversations look like a day in a shop.
+    async fn chat_on(&self, ann: &Phone, budi: &Phone) -> Result<()> {
+        let file = File::Image(Some("Yang ini, ukuran M".to_owned()));
+        let picture = budi.send_file(ann, PICTURE, "image/png", file).await?;
+        ann.react(budi, &picture, "\u{1f44d}").await?;
+        let invoice = File::Document("Bukti transfer.pdf".to_owned());
+        budi.send_file(ann, "%".repeat(48_000).as_bytes(), "application/pdf", invoice).await?;
+        let sari = self.sim.phone("628777888999", "Sari Dewi").await;
+        sari.send_text(ann, "Kak, pesanan saya sampai mana ya? Sudah tiga hari.").await?;
+        let group = self.sim.group("Reseller Bandung", &[&sari, ann, budi]).await?;
+        sari.send_poll(&group, "Ambil barang hari apa?", &["Senin", "Selasa"]).await?;
+        budi.send_text(&group, "Saya ikut Selasa.").await?;
+        Ok(())
     }
 
     async fn linked(&self, device: &str, number: &str) -> Result<Phone> {

@@ -2,6 +2,7 @@
 //! with `cargo test --test it page_browser:: -- --ignored` where Chromium and ChromeDriver are installed.
 
 mod browser;
+mod chats;
 mod forms;
 mod gallery;
 mod newcomer;

@@ -86,6 +86,7 @@ async fn the_sandbox_takes_a_newcomer_by_the_hand() -> Result<()> {
     eventually("the chat", || phones.run(chat, Vec::new()), |said| said == expected).await;
 
     admin.click("Messages").await;
+    admin.click_first(".contact").await;
     admin.sees("Read").await;
     phones.click("Unlink the device").await;
     phones.sees("moonwa says: DISCONNECTED").await;

@@ -118,6 +118,7 @@ async fn messages_are_tailed_and_filtered() -> Result<()> {
     let browser = Browser::start().await?;
     browser.log_in(&moonwa).await?;
     browser.click("Messages").await;
+    browser.click("All events").await;
     browser.sees("Device toko \u{b7} Device status \u{b7} pending").await;
     moonwa.link("toko", &ann).await?;
     bob.send_text(&ann, "rahasia toko").await?;

@@ -56,6 +56,11 @@ async fn send_and_watch(language: &str) -> Result<()> {
     // The view before has the number too.
     browser.sees("All devices").await;
     browser.sees("+62 811-1000-216").await;
+    browser.click_first(".contact").await;
+    browser.sees("Read").await;
+    browser.sees("pesanan siap, kak").await;
+    browser.click("Messages").await;
+    browser.click("All events").await;
     browser.sees("Read").await;
     assert!(!browser.text().await.contains("pesanan siap"), "texts only when asked for");
     browser.close(&[]).await?;

@@ -42,6 +42,8 @@ fn render(message: &SentMessage, canonical: Option<&Jid>) -> Value {
         "to": message.request.to.jid(),
         "canonical": canonical,
         "kind": kind_of(&message.request.content),
+        "text": message.request.content.words(),
+        "about": message.request.content.about(),
         "status": message.status.as_str(),
         "code": code,
         "detail": detail,
@@ -283,7 +285,7 @@ mod tests {
         assert_eq!(
             render(&message, None).to_string(),
             "{\"id\":\"3EB0AA\",\"device\":\"toko\",\"to\":\"628123456789@s.whatsapp.net\",\
-             \"canonical\":null,\"kind\":\"text\",\"status\":\"failed\",\"code\":\"463\",\"detail\":\"why\",\
+             \"canonical\":null,\"kind\":\"text\",\"text\":\"Halo\",\"about\":null,\"status\":\"failed\",\"code\":\"463\",\"detail\":\"why\",\
              \"created\":\"2026-11-23T08:00:00Z\",\"updated\":\"2026-11-23T08:00:00Z\"}"
         );
     }
