@@ -63,7 +63,7 @@
 //! **mailbox** takes requests. **paste**: what a person has to write where moonwa may not.
 //!
 //! The API. **call**: one request being answered, by **dispatch**. **login**: a browser's, by a link or the admin token.
-//! **throttle**: guessing is slow. A **connection** has a place, which it may lose while it waits for its client; its
+//! **throttle**: guessing is slow. **proof**: what a caller has shown. A **connection** has a place, which it may lose while it waits for its client; its
 //! **socket** ends it then. **stream**: one that an answer's events go on coming through. **compat**: the routes that docs.moonwa.id documents. **live**: events as they happen.
 //!
 //! Around it. **console**: lines on a terminal and exit codes. **private**: files for their owner alone.

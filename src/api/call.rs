@@ -8,7 +8,7 @@ use hyper::header::{ACCEPT, CONTENT_TYPE};
 use hyper::http::request::Parts;
 use serde::de::DeserializeOwned;
 
-use crate::api::access::auth::Principal;
+use crate::api::access::auth::{self, Principal};
 use crate::api::http::body::Received;
 use crate::api::http::form;
 use crate::api::http::problem::{Code, Problem};
@@ -78,6 +78,8 @@ pub(crate) struct Call {
     pub(crate) peer: IpAddr,
     /// Who sent the request, by the word of trusted proxies.
     pub(crate) client: IpAddr,
+    /// Whether it came with a key or token that nobody has.
+    pub(crate) guessed: bool,
     body: Option<Received>,
 }
 
@@ -92,7 +94,15 @@ impl Call {
         client: IpAddr,
     ) -> Self {
         let who = Principal::Nobody;
-        Self { state, config, head, path, who, peer, client, body: Some(body) }
+        let body = Some(body);
+        Self { state, config, head, path, who, peer, client, guessed: false, body }
+    }
+
+    /// Finds out who sent the request.
+    pub(crate) fn identify(&mut self) -> Result<Principal, Problem> {
+        let who = auth::identify(&self.state, &self.config, &self.head, self.client);
+        self.guessed = who.as_ref().is_err_and(|problem| problem.code == Code::Unauthorized);
+        who
     }
 
     /// The unread body. Only the first caller gets it.

@@ -1,6 +1,7 @@
 //! Leads one request to its answer: finds the route, checks the access, calls the handler. Requests are logged and
 //! counted here and nowhere else.
 
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use hyper::header::{
 };
 use hyper::http::request::Parts;
 use hyper::{Request, StatusCode};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use crate::api::access::auth::{self, Access, Principal};
 use crate::api::access::origin;
@@ -72,6 +73,9 @@ impl Dispatch {
                     Ok(()) => caught(run(&mut call, route)).await,
                     Err(problem) => Err(problem),
                 };
+                if call.guessed {
+                    self.hold_up(client, place).await;
+                }
                 who = call.who;
                 let mut response = answer.unwrap_or_else(|problem| refusal(&problem, route, &id));
                 if place.is_gone() && response.status().is_client_error() {
@@ -94,6 +98,16 @@ impl Dispatch {
             tracing::debug!(request = id, %client, key, device, %method, op = label, ?access, %status, "Answered.");
         }
         response
+    }
+}
+
+impl Dispatch {
+    /// Lets a client wait that guesses keys. Meanwhile its connection gives way to others.
+    async fn hold_up(&self, client: IpAddr, place: &Place) {
+        if let Some(delay) = self.state.throttle.delay(client) {
+            place.wait();
+            place.gone_token().run_until_cancelled(sleep(delay)).await;
+        }
     }
 }
 
@@ -123,7 +137,7 @@ async fn run(call: &mut Call, route: &Route) -> Answer {
         origin::host_allowed(&call.head, &call.config)?;
     }
     if !route.access.is_open() {
-        call.who = auth::identify(&call.state, &call.config, &call.head, call.client)?;
+        call.who = call.identify()?;
     }
     auth::check(&call.who, route.access, call.path.device())?;
     (route.handler)(call).await

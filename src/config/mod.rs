@@ -20,7 +20,7 @@ pub(crate) use diff::ConfigDiff;
 pub(crate) use edit::is_writable;
 pub use edit::{DeviceEdit, Edit, EditError, EndpointEdit};
 pub(crate) use find::find;
-pub(crate) use key::new_key;
+pub(crate) use key::{is_random_key, new_key};
 pub use last_good::{keep_last_good, last_good};
 pub(crate) use mailbox::{Ask, EditRequest, ReloadPlan, ReloadRequest};
 pub use mailbox::{ReloadHandle, ReloadMailbox, ReloadOutcome, ReloadReport, Trigger};

@@ -3,23 +3,17 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::sync::Arc;
-use std::time::Duration;
 
 use hyper::header::AUTHORIZATION;
 use hyper::http::request::Parts;
-use tokio::select;
-use tokio::time::interval;
 
 use super::logins;
 use super::origin;
+use super::throttle::Attempt;
 use crate::api::http::problem::{Code, Problem};
 use crate::api::state::State;
-use crate::config::{Config, KeyConfig, Scope};
+use crate::config::{Config, KeyConfig, Scope, is_random_key};
 use crate::model::{DeviceName, KeyHash};
-
-/// How often it is looked whether a login has been idle too long.
-const LOOK: Duration = Duration::from_secs(15);
 
 /// Who may use a route. With a `{device}` in the path, a device's key reaches that device only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,7 +133,7 @@ pub(crate) fn key_of<'a>(config: &'a Config, key: &str) -> Option<(&'a DeviceNam
     key_of_hash(config, KeyHash::of(key))
 }
 
-fn key_with(config: &Config, hash: KeyHash) -> Option<Principal> {
+pub(super) fn key_with(config: &Config, hash: KeyHash) -> Option<Principal> {
     let (device, key) = key_of_hash(config, hash)?;
     let (id, scopes) = (key.id.clone(), key.scopes.clone());
     Some(Principal::Key { device: device.clone(), id, scopes })
@@ -151,60 +145,6 @@ fn key_of_hash(config: &Config, hash: KeyHash) -> Option<(&DeviceName, &KeyConfi
         None,
         |found, candidate| if candidate.1.hash == hash { Some(candidate) } else { found },
     )
-}
-
-/// What a caller shows, without the secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Proof {
-    None,
-    Key(KeyHash),
-    Login(String),
-}
-
-impl Proof {
-    /// What a caller showed who was let in.
-    pub(crate) fn of(head: &Parts, who: &Principal) -> Self {
-        match (presented(head), who) {
-            (Some(key), _) => Self::Key(KeyHash::of(key)),
-            (None, Principal::Admin { login: Some(id) }) => Self::Login(id.clone()),
-            (None, _) => Self::None,
-        }
-    }
-
-    /// The token of moonwa.toml that it is, or comes from.
-    pub(crate) fn token(&self, state: &State, config: &Config) -> Option<KeyHash> {
-        match self {
-            Self::None => None,
-            Self::Key(hash) => config.admin.token.filter(|token| token == hash),
-            Self::Login(id) => state.logins.token(id),
-        }
-    }
-
-    /// Whether it still proves the same.
-    fn holds(&self, state: &State, who: &Principal) -> bool {
-        let config = state.api.config.load();
-        match self {
-            Self::None => true,
-            Self::Login(id) => state.logins.is_open(id, config.admin.token),
-            Self::Key(hash) => match who {
-                Principal::Key { .. } => key_with(&config, *hash).as_ref() == Some(who),
-                _ => state.api.operator == *hash || config.admin.token == Some(*hash),
-            },
-        }
-    }
-
-    /// Waits until it proves nothing any more: for what goes on long after it was shown.
-    pub(crate) async fn ended(self, state: Arc<State>, who: Principal) {
-        let (mut logins, mut reports) = (state.logins.ended(), state.api.reload.reports());
-        let mut tick = interval(LOOK);
-        while self.holds(&state, &who) {
-            select! {
-                Ok(()) = logins.changed() => {}
-                Ok(()) = reports.changed() => {}
-                _ = tick.tick() => {}
-            }
-        }
-    }
 }
 
 /// Finds out who sent a request. A key that is not valid is an error: only a request without any comes from nobody.
@@ -221,14 +161,9 @@ pub(crate) fn identify(
         if state.api.operator.matches(key) {
             return Ok(Principal::Admin { login: None });
         }
-        // A person may have chosen the admin token, so guessing it must be slow: it is not even compared now.
-        if let Some(wait) = state.throttle.wait(client) {
-            return Err(Problem::from(Code::TooManyAttempts).retry_after(wait));
-        }
-        if config.admin.token.is_some_and(|hash| hash.matches(key)) {
+        if is_token(state, config, Attempt::Key, client, key)? {
             return Ok(Principal::Admin { login: None });
         }
-        state.throttle.failed(client);
         return Err(Problem::new(Code::Unauthorized, "the key is not valid"));
     }
     let Some(id) =
@@ -239,6 +174,24 @@ pub(crate) fn identify(
     origin::host_allowed(head, config)?;
     origin::same_site(head)?;
     Ok(Principal::Admin { login: Some(id) })
+}
+
+/// Whether it is the admin token. A person may have chosen that, so guessing must be slow: after many failures it is not
+/// even compared. What moonwa itself made is compared at any time, because it cannot be guessed.
+pub(crate) fn is_token(
+    state: &State,
+    config: &Config,
+    attempt: Attempt,
+    client: IpAddr,
+    given: &str,
+) -> Result<bool, Problem> {
+    let attempt = if is_random_key(given) { Attempt::Made } else { attempt };
+    state.throttle.check(attempt, client)?;
+    let right = config.admin.token.is_some_and(|hash| hash.matches(given));
+    if !right {
+        state.throttle.failed(attempt, client);
+    }
+    Ok(right)
 }
 
 /// Refuses those who may not use a route. `device` is the one named in the path.

@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 use super::auth::{self, Principal};
 use super::logins::{COOKIE_NAME, cookie};
 use super::origin;
+use super::proof::Proof;
+use super::throttle::Attempt;
 use crate::api::call::{Answer, Call};
 use crate::api::http::form;
 use crate::api::http::problem::{Code, Problem};
@@ -26,6 +28,7 @@ fn set_cookie(call: &Call, value: &str, rest: &str) -> Option<HeaderValue> {
 
 async fn logged_in(call: &Call, mut response: Response, cookie: &Secret) -> Response {
     tracing::info!(client = %call.client, "Somebody logged in to the admin page.");
+    call.state.throttle.welcome(call.client);
     // With a store that fails, the admin must get in all the more.
     if let Err(error) = call.state.save_logins().await {
         tracing::warn!(%error, "A login is not kept: it ends with the next restart.");
@@ -41,12 +44,7 @@ pub(crate) async fn by_link(call: &Call) -> Answer {
     // Programs that preview links ask with HEAD, which must not use the link up.
     let opened = match call.query("t")? {
         Some(secret) if call.head.method == Method::GET => {
-            throttled(call)?;
-            let opened = call.state.logins.open_by_link(&secret, call.config.admin.token);
-            if opened.is_none() {
-                call.state.throttle.failed(call.client);
-            }
-            opened
+            call.state.logins.open_by_link(&secret, call.config.admin.token)
         }
         _ => None,
     };
@@ -62,7 +60,7 @@ pub(crate) async fn by_link(call: &Call) -> Answer {
 
 /// `POST /v1/login-links`: a new login link, for the terminal.
 pub(crate) fn invite(call: &Call) -> Response {
-    let proof = auth::Proof::of(&call.head, &call.who);
+    let proof = Proof::of(&call.head, &call.who);
     let link = call.state.logins.invite(proof.token(&call.state, &call.config));
     let path = format!("{}login?t={}", call.config.server.base_path, link.secret());
     response::json(StatusCode::CREATED, &json!({ "path": path }))
@@ -77,7 +75,6 @@ struct LoginBody {
 /// `POST /login` with the admin token, as JSON or as a form.
 pub(crate) async fn by_token(call: &mut Call) -> Answer {
     origin::same_site(&call.head)?;
-    throttled(call)?;
     let is_form = call.has_type("application/x-www-form-urlencoded");
     let bytes = call.read(MAX_JSON).await?;
     let token = if is_form {
@@ -88,22 +85,14 @@ pub(crate) async fn by_token(call: &mut Call) -> Answer {
         Some(request::parse::<LoginBody>(&bytes)?.token)
     };
     let token = token.ok_or_else(|| Problem::field("token", "required"))?;
-    let right = call.config.admin.token.is_some_and(|hash| hash.matches(&token));
-    if !right {
-        call.state.throttle.failed(call.client);
+    if !auth::is_token(&call.state, &call.config, Attempt::Login, call.client, &token)? {
+        call.guessed = true;
         return Err(Problem::new(Code::Unauthorized, "the token is wrong"));
     }
     let cookie = call.state.logins.open(call.config.admin.token);
     let admin = Principal::Admin { login: None };
     let response = response::json(StatusCode::OK, &whoami(call, &admin));
     Ok(logged_in(call, response, &cookie).await)
-}
-
-fn throttled(call: &Call) -> Result<(), Problem> {
-    match call.state.throttle.wait(call.client) {
-        Some(wait) => Err(Problem::from(Code::TooManyAttempts).retry_after(wait)),
-        None => Ok(()),
-    }
 }
 
 /// `POST /logout`.
@@ -130,8 +119,8 @@ pub(crate) async fn end_all(call: &Call) -> Answer {
 }
 
 /// `GET /v1/session`: who the caller is, even if nobody in particular.
-pub(crate) fn show(call: &Call) -> Answer {
-    let who = auth::identify(&call.state, &call.config, &call.head, call.client)?;
+pub(crate) fn show(call: &mut Call) -> Answer {
+    let who = call.identify()?;
     Ok(response::ok(&whoami(call, &who)))
 }
 

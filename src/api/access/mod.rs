@@ -5,5 +5,6 @@ pub(crate) mod auth;
 pub(crate) mod login;
 pub(crate) mod logins;
 pub(crate) mod origin;
+pub(crate) mod proof;
 pub(crate) mod streams;
 pub(crate) mod throttle;

@@ -4,11 +4,12 @@ use serde_json::{Map, Value};
 
 use super::error::Refusal;
 use crate::api::access::auth::{self, Principal};
+use crate::api::access::throttle::Attempt;
 use crate::api::call::Call;
 use crate::api::http::form;
-use crate::api::http::problem::{Code, Issue, Problem};
+use crate::api::http::problem::Issue;
 use crate::api::http::request;
-use crate::config::Scope;
+use crate::config::{Scope, is_random_key};
 use crate::model::DeviceName;
 use crate::whatsapp::DeviceHandle;
 
@@ -119,10 +120,10 @@ pub(crate) fn device_of(
         call.who = Principal::Key { device: device.clone(), id, scopes };
         return if may { Ok(device) } else { Err(Refusal::Key) };
     }
-    if let Some(wait) = call.state.throttle.wait(call.client) {
-        return Err(Problem::from(Code::TooManyAttempts).retry_after(wait).into());
-    }
-    call.state.throttle.failed(call.client);
+    let attempt = if is_random_key(key) { Attempt::Made } else { Attempt::Key };
+    call.state.throttle.check(attempt, call.client)?;
+    call.state.throttle.failed(attempt, call.client);
+    call.guessed = true;
     Err(Refusal::Key)
 }
 

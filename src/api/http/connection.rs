@@ -220,6 +220,11 @@ impl Place {
         self.change(|entry| entry.doing = Doing::Answer);
     }
 
+    /// The client waits, and so does nobody for it.
+    pub(crate) fn wait(&self) {
+        self.change(|entry| entry.doing = Doing::Body);
+    }
+
     /// The answer is on its way, and the next head may come.
     pub(crate) fn answered(&self) {
         self.shared.begun.store(false, Ordering::Relaxed);

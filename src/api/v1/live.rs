@@ -20,7 +20,8 @@ use tokio::sync::{broadcast, mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use super::{config, device, message};
-use crate::api::access::auth::{Principal, Proof};
+use crate::api::access::auth::Principal;
+use crate::api::access::proof::Proof;
 use crate::api::call::{Answer, Call};
 use crate::api::http::problem::{Code, Problem};
 use crate::api::http::response::{self, Response};

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use futures_util::future::try_join_all;
 use http_body_util::Full;
 use hyper::{Method, StatusCode};
 use moonwa::facade::model::KeyHash;
@@ -152,6 +153,67 @@ async fn the_terminal_makes_a_link_and_signs_out_everywhere() -> Result<()> {
     let ended = ask(&moonwa, &login, Method::DELETE, "/v1/logins").await?.expect(200).json();
     assert_eq!(ended, json!({ "ended": 1 }));
     assert_eq!(status(&moonwa, &login).await?, 401);
+    moonwa.stop().await?;
+    Ok(())
+}
+
+/// Answers of one address behind the proxy, which is this machine.
+async fn from(moonwa: &Moonwa, address: &str, token: &str, path: &str) -> Result<u16> {
+    let client = moonwa.anyone().with_token(token);
+    let request = client.request(Method::GET, path).header("x-forwarded-for", address);
+    Ok(client.send(request.body(Full::default())?).await?.status.as_u16())
+}
+
+async fn log_in_from(moonwa: &Moonwa, address: &str, token: &str) -> Result<u16> {
+    let anyone = moonwa.anyone();
+    let request = anyone.request(Method::POST, "/login").header("x-forwarded-for", address);
+    let body = json!({ "token": token }).to_string();
+    Ok(anyone.send(request.body(Full::new(body.into()))?).await?.status.as_u16())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_admin_logs_in_while_others_behind_the_same_proxy_guess() -> Result<()> {
+    const MADE: &str = "mw_abcdefgh_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    const WRONG: &str = "mw_abcdefgh_BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBA";
+    const CHOSEN: &str = "a-token-that-a-person-chose";
+    const PROXY: &str = "192.0.2.1";
+    let moonwa = gateway(CHOSEN).await?;
+    moonwa.edit_config(|text| {
+        text.replace("[store]", "trusted_proxies = [\"127.0.0.1\"]\n\n[store]")
+    })?;
+    moonwa.admin().post("/v1/config/reload", &Value::Null).await?.expect(200);
+
+    // A stale cron job, and somebody who guesses keys.
+    let wrong = (0..60).map(|_| from(&moonwa, PROXY, "the-key-of-last-year", "/v1/devices"));
+    assert!(try_join_all(wrong).await?.contains(&429));
+    assert_eq!(from(&moonwa, PROXY, &api_key(DEVICE), "/v1/devices").await?, 200, "a right key");
+    let guesses = (0..60).map(|_| from(&moonwa, PROXY, WRONG, "/v1/devices"));
+    for status in try_join_all(guesses).await? {
+        assert_eq!(status, 401, "nobody guesses 256 bits");
+    }
+    let link = moonwa.admin().post("/v1/login-links", &Value::Null).await?.expect(201).json();
+    let link = link["path"].as_str().context("a path")?.to_owned();
+    assert_eq!(log_in_from(&moonwa, PROXY, CHOSEN).await?, 200);
+
+    // From there nobody is locked out any more; from elsewhere guessing ends.
+    let guesses = (0..15).map(|_| log_in_from(&moonwa, PROXY, "a-guess-at-the-token"));
+    assert_eq!(try_join_all(guesses).await?, [401; 15]);
+    assert_eq!(log_in_from(&moonwa, PROXY, CHOSEN).await?, 200);
+    assert_eq!(from(&moonwa, PROXY, CHOSEN, "/v1/config").await?, 200);
+    let guesses = (0..15).map(|_| log_in_from(&moonwa, "192.0.2.2", "a-guess-at-the-token"));
+    assert!(try_join_all(guesses).await?.contains(&429));
+    // What cannot be guessed is taken from everywhere.
+    let anyone = moonwa.anyone();
+    let request = anyone.request(Method::GET, &link).header("x-forwarded-for", "192.0.2.2");
+    let opened = anyone.send(request.body(Full::default())?).await?.expect(303);
+    assert_eq!(opened.headers["location"], "./");
+    moonwa.edit_config(|text| {
+        text.replace(&KeyHash::of(CHOSEN).to_string(), &KeyHash::of(MADE).to_string())
+    })?;
+    moonwa.admin().post("/v1/config/reload", &Value::Null).await?.expect(200);
+    let guesses = (0..15).map(|_| log_in_from(&moonwa, "192.0.2.3", "a-guess-at-the-token"));
+    assert!(try_join_all(guesses).await?.contains(&429));
+    assert_eq!(log_in_from(&moonwa, "192.0.2.3", MADE).await?, 200);
     moonwa.stop().await?;
     Ok(())
 }
