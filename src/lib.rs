@@ -66,7 +66,7 @@
 //! **throttle**: guessing is slow. **proof**: what a caller has shown. A **connection** has a place, which it may lose while it waits for its client; its
 //! **socket** ends it then. **stream**: one that an answer's events go on coming through. **compat**: the routes that docs.moonwa.id documents. **live**: events as they happen.
 //!
-//! Around it. **console**: lines on a terminal and exit codes. **private**: files for their owner alone.
+//! Around it. **console**: lines on a terminal and exit codes. **private**: files for their owner alone. **heap**: memory.
 //! **dial**: to open a connection to a host. **control**: how the command line finds the gateway.
 //! **knobs**: switches for tests. **facade**: what tests use of the crate. **telemetry**: the log lines and the metrics.
 //! **fuzzing**: readers of bytes from outside, for tests/fuzz; **fuzz**: those of one room.

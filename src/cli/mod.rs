@@ -2,6 +2,7 @@
 //! running gateway ask it over HTTP, with the token it left beside its store.
 
 mod client;
+mod heap;
 mod local;
 
 use std::path::PathBuf;
@@ -123,7 +124,10 @@ pub fn main() -> ExitCode {
     let config = arguments.config.as_deref();
     let command = arguments.command.unwrap_or(Command::Run { fallback_last_good: false });
     let done = match command {
-        Command::Run { fallback_last_good } => Ok(app::run(config, fallback_last_good)),
+        Command::Run { fallback_last_good } => {
+            heap::one_for_all_threads();
+            Ok(app::run(config, fallback_last_good))
+        }
         Command::Init => local::init(config, allowed),
         Command::Check => Ok(local::check(config)),
         Command::Key(KeyCommand::New { device }) => local::new_key(&device),

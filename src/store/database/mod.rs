@@ -38,8 +38,7 @@ pub(crate) trait Base: Send + Sync + 'static {
 }
 
 /// Both databases share it. What is read is read again soon, or not at all.
-static CACHE: LazyLock<Arc<Cache>> =
-    LazyLock::new(|| Arc::new(Cache::with_capacity_bytes(4 * MIB)));
+static CACHE: LazyLock<Arc<Cache>> = LazyLock::new(|| Arc::new(Cache::with_capacity_bytes(MIB)));
 /// What a keyspace keeps in memory before it goes to a table. A gateway has a dozen keyspaces.
 const MEMTABLE: u64 = MIB / 2;
 /// Tables that a database keeps open.
