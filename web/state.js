@@ -15,6 +15,7 @@
  * @property {number} cursor
  * @property {number} delivered
  * @property {number} parked how many it refused for good, since ever
+ * @property {number} dead_letters how many of those are kept
  * @property {number} dropped how many were no longer kept when their turn came
  * @property {boolean} at_risk whether some that wait will soon be dropped
  */

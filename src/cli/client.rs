@@ -219,12 +219,22 @@ pub(super) fn status(config: Option<&Path>, as_json: bool) -> Result<Exit> {
                 Some(since) => format!(", failing since {since}: {}", text(hook, "last_error")),
                 None => String::new(),
             };
+            let count = |key: &str, what: &str| match number(key) {
+                0 => String::new(),
+                count => format!(", {count} {what}"),
+            };
+            let risk = match hook.get("at_risk").and_then(Value::as_bool) {
+                Some(true) => ", close to losing events",
+                _ => "",
+            };
             say(&format!(
-                "  {}. {} {}, backlog {}{failing}",
+                "  {}. {} {}, backlog {}{}{}{risk}{failing}",
                 number("n"),
                 text(hook, "url"),
                 text(hook, "state"),
                 number("backlog"),
+                count("dead_letters", "dead letters"),
+                count("dropped", "dropped"),
             ));
         }
     }

@@ -151,6 +151,7 @@ impl Webhooks {
         let attempt = running.monitor.record(&delivery.endpoint, event, &outcome);
         if outcome.class == Class::Delivered {
             self.deliverer.store.cursors().bury(&running.id, letter.seq).await?;
+            running.request(Action::Recount).await?;
         }
         Ok(attempt)
     }

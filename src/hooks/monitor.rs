@@ -108,7 +108,9 @@ impl Monitor {
             clippy::cast_precision_loss,
             reason = "a gauge is a float, and no backlog is that long"
         )]
-        metrics::gauge!("moonwa_webhook_backlog", &labels).set(report.backlog as f64);
+        let [backlog, letters] = [report.backlog, report.dead_letters].map(|count| count as f64);
+        metrics::gauge!("moonwa_webhook_backlog", &labels).set(backlog);
+        metrics::gauge!("moonwa_webhook_dead_letters", &labels).set(letters);
         let failing = if report.failing_since.is_some() { 1.0 } else { 0.0 };
         metrics::gauge!("moonwa_webhook_failing", &labels).set(failing);
         let at_risk = if report.at_risk { 1.0 } else { 0.0 };

@@ -28,8 +28,10 @@ pub struct EndpointReport {
     pub cursor: u64,
     /// Events the receiver took.
     pub delivered: u64,
-    /// Events kept as dead letters.
+    /// Events that became dead letters, since ever.
     pub parked: u64,
+    /// The dead letters that are kept now.
+    pub dead_letters: u64,
     /// Events that retention removed before they were delivered.
     pub dropped: u64,
     /// Whether events that wait for it will be dropped soon.

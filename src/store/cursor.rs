@@ -207,6 +207,18 @@ impl Cursors {
             .await
     }
 
+    /// How many dead letters there are.
+    pub async fn count_letters(&self, endpoint: &EndpointId) -> Result<u64, StoreError> {
+        let key = count_key(endpoint);
+        self.readers
+            .run(move |databases| {
+                let now = databases.outbox.db.snapshot();
+                let row = now.get(&databases.outbox.meta, key).map_err(StoreError::database)?;
+                row.map_or(Ok(0), |row| Ok(LetterCount::parse(&row)?.letters))
+            })
+            .await
+    }
+
     /// Removes a dead letter (it was delivered after all).
     pub async fn bury(&self, endpoint: &EndpointId, seq: Seq) -> Result<(), StoreError> {
         let endpoint = endpoint.clone();

@@ -104,6 +104,7 @@ function webhooks({ name, webhooks }) {
 		hookState(hook),
 		el("code.cut", hook.url),
 		hook.backlog > 0 && muted(t("webhook.waiting", { n: hook.backlog })),
+		hook.dropped > 0 && muted(t("webhook.dropped_n", { n: hook.dropped })),
 	];
 	return [
 		el(

@@ -84,11 +84,16 @@ export function why({ reason, state, detail, retry_at, until }) {
  * @param {Webhook[]} webhooks
  */
 export function health(webhooks) {
-	const waiting = webhooks.reduce((sum, { backlog }) => sum + backlog, 0);
+	const sum = (key) => webhooks.reduce((total, hook) => total + hook[key], 0);
+	const [waiting, dead] = [sum("backlog"), sum("dead_letters")];
 	const failing = webhooks.filter(({ failing_since }) => failing_since).length;
 	const paused = webhooks.filter(({ state }) => state !== "active").length;
 	if (!webhooks.length) return muted(t("webhook.none"));
+	if (webhooks.some(({ at_risk }) => at_risk)) {
+		return pill("bad", "alert", t("webhook.risk_n", { waiting }));
+	}
 	if (failing) return pill("bad", "alert", t("webhook.failing", { n: failing, waiting }));
+	if (dead) return pill("bad", "alert", t("webhook.dead_n", { n: dead }));
 	if (paused) return pill("wait", "pause", t("webhook.paused_n", { n: paused, waiting }));
 	// Green is for what was proven: of a webhook that was never used nothing is known.
 	const used = webhooks.filter(({ delivered }) => delivered > 0).length;
@@ -100,10 +105,12 @@ export function health(webhooks) {
  * One webhook in one word.
  * @param {Webhook} webhook
  */
-export function hookState({ state, failing_since, delivered }) {
+export function hookState({ state, failing_since, delivered, dead_letters, at_risk }) {
+	if (at_risk) return pill("bad", "alert", t("webhook.risk"));
 	if (state === "paused") return pill("wait", "pause", t("webhook.paused"));
 	if (state === "gone") return pill("bad", "stop", t("webhook.gone"));
 	if (failing_since) return pill("bad", "alert", t("webhook.bad"));
+	if (dead_letters) return pill("bad", "alert", t("webhook.dead_n", { n: dead_letters }));
 	if (delivered) return pill("ok", "ok", t("webhook.ok"));
 	return pill("", "clock", t("webhook.idle"));
 }

@@ -47,8 +47,8 @@ function makeCard(device, n) {
 	let deadLetters = [];
 	/** The dead letter after which there are more. */
 	let more = null;
-	/** How many were ever parked, when the dead letters were asked for last. */
-	let parked = 0;
+	/** What the counters said when the dead letters were asked for last. */
+	let counted = "0 0";
 	/** What came of the Test button. */
 	let tested = null;
 
@@ -102,10 +102,9 @@ function makeCard(device, n) {
 		];
 	}
 
-	function deadLetterList() {
-		const count = `${deadLetters.length}${more ? "+" : ""}`;
+	function deadLetterList({ dead_letters: n }) {
 		return details(
-			t("webhook.dead", { n: count }),
+			t("webhook.dead", { n }),
 			el("p.hint", t("webhook.dead_why")),
 			lines(deadLetters.map(deadLetter)),
 			more && button("", "", t("webhook.more"), () => loadDeadLetters(more)),
@@ -125,17 +124,18 @@ function makeCard(device, n) {
 	}
 
 	return (hook) => {
-		// The counter says that there were some; whether there still are has to be asked.
-		if (hook.parked !== parked) loadDeadLetters();
-		parked = hook.parked;
+		const count = `${hook.parked} ${hook.dead_letters}`;
+		if (count !== counted) loadDeadLetters().catch(() => {});
+		counted = count;
 		return el(
 			"section.card.stack.hook",
 			el(".head", el("h2.cut", hook.url), hookState(hook)),
 			state.asOf && el("p.muted", asOf()),
 			hook.failing_since && el("p.note.bad", whatIsWrong(hook)),
+			hook.at_risk && el("p.note.bad", t("webhook.risk_why")),
 			hookFacts(hook),
 			attemptList(),
-			deadLetters.length > 0 && deadLetterList(),
+			deadLetters.length > 0 && deadLetterList(hook),
 			el("div", { role: "status" }, tested && wholeAttempt(tested)),
 			el(
 				".row.foot",
@@ -154,10 +154,12 @@ function whatIsWrong({ last_status, last_code, last_error }) {
 	return trouble(last_code, last_error);
 }
 
-const hookFacts = ({ backlog, delivered, failing_since, next_try }) =>
+const hookFacts = ({ backlog, delivered, dead_letters, dropped, failing_since, next_try }) =>
 	facts(
 		[t("webhook.backlog"), backlog],
 		[t("webhook.delivered"), delivered],
+		[t("webhook.refused"), dead_letters],
+		[dropped > 0 && t("webhook.dropped"), dropped],
 		[failing_since && t("webhook.since"), ago(failing_since)],
 		[next_try && t("webhook.next"), ago(next_try)],
 	);

@@ -3,6 +3,7 @@
 //! `backoff` how long to wait.
 
 mod doubt;
+mod report;
 mod retention;
 mod verdict;
 
@@ -21,7 +22,6 @@ use super::class::Class;
 use super::client::{GRACE, KeepAlive};
 use super::delivery::{Deliverer, Delivery};
 use super::monitor::Monitor;
-use super::report::EndpointReport;
 use super::{filter, profile};
 use crate::config::EndpointConfig;
 use crate::model::UnixMillis;
@@ -43,6 +43,8 @@ pub(super) enum Action {
     Resume,
     /// Go on after this place in the log, wherever the cursor is.
     Rewind(Seq),
+    /// Count the dead letters: one was taken after all.
+    Recount,
 }
 
 /// An action, and where to report that it is done.
@@ -75,6 +77,8 @@ pub(super) struct Machine {
     overtook: BTreeSet<Seq>,
     /// Events that wait for the endpoint will be dropped soon.
     at_risk: bool,
+    /// The dead letters that are kept.
+    letters: u64,
     /// The cursor was moved while a request was under way, so that the outcome must not move it again.
     rewound: bool,
 }
@@ -124,12 +128,14 @@ impl Machine {
             tried_instead: Seq(0),
             overtook: BTreeSet::new(),
             at_risk: false,
+            letters: 0,
             rewound: false,
         }
     }
 
     /// Delivers until told to stop.
     pub(super) async fn run(mut self) {
+        self.count_letters().await;
         while !self.inputs.stop.is_cancelled() {
             if self.inputs.config.has_changed().unwrap_or(false) {
                 self.adopt().await;
@@ -280,6 +286,7 @@ impl Machine {
                 self.cursor.failures = 0;
                 self.at_once();
             }
+            Action::Recount => self.count_letters().await,
             Action::Rewind(seq) => {
                 self.cursor.acked = seq;
                 self.cursor.tries = 0;
@@ -366,27 +373,6 @@ impl Machine {
             }
         }
         done.is_ok()
-    }
-
-    fn publish(&self) {
-        let tail = *self.inputs.tail.borrow();
-        let cursor = &self.cursor;
-        self.monitor.publish(EndpointReport {
-            n: self.current.n,
-            url: self.current.shown_url(),
-            state: self.state(),
-            backlog: tail.0.saturating_sub(cursor.acked.0),
-            failing_since: cursor.failing_since,
-            next_try: cursor.next_try,
-            last_status: cursor.last_status,
-            last_code: cursor.last_code.clone(),
-            last_error: cursor.last_error.clone(),
-            cursor: cursor.acked.0,
-            delivered: cursor.delivered,
-            parked: cursor.parked,
-            dropped: cursor.dropped,
-            at_risk: self.at_risk,
-        });
     }
 }
 

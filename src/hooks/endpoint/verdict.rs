@@ -99,6 +99,7 @@ impl Machine {
                 self.advance(event.seq);
                 self.at_once();
                 (self.unsaved, self.owed) = (0, false);
+                self.count_letters().await;
                 self.monitor.count("moonwa_webhook_parked_total", self.current.n, 1);
                 tracing::warn!(
                     device = %self.cursor.device, n = self.current.n, event = %event.id, tries = self.cursor.tries,
