@@ -212,6 +212,8 @@ pub enum Scope {
     Read,
     /// Link, stop and change the device.
     Admin,
+    /// Read the numbers of the whole gateway: no message, but the names of all devices.
+    Metrics,
 }
 
 /// What WhatsApp is told about whether somebody is there.

@@ -25,14 +25,14 @@ pub(crate) enum Access {
     Page,
     /// Anybody as far as the table goes: the `/api` routes check the device key in the body or the headers themselves.
     BodyKey,
-    /// Any valid key, or the admin.
-    AnyKey,
     /// Keys with the scope `read`.
     Read,
     /// Keys with the scope `send`.
     Send,
     /// Keys with the scope `admin`.
     Admin,
+    /// Keys with the scope `metrics`: the numbers of all devices.
+    Metrics,
     /// The admin of the gateway; no device key.
     Gateway,
     /// The admin by token; neither a device key nor a browser's login.
@@ -88,7 +88,7 @@ impl Principal {
     }
 
     pub(crate) fn scopes(&self) -> Vec<&'static str> {
-        let all = [Scope::Send, Scope::Read, Scope::Admin];
+        let all = [Scope::Send, Scope::Read, Scope::Admin, Scope::Metrics];
         all.into_iter().filter(|scope| self.may(*scope)).map(scope_name).collect()
     }
 
@@ -116,6 +116,7 @@ pub(crate) fn scope_name(scope: Scope) -> &'static str {
         Scope::Send => "send",
         Scope::Read => "read",
         Scope::Admin => "admin",
+        Scope::Metrics => "metrics",
     }
 }
 
@@ -199,7 +200,6 @@ pub(crate) fn check(who: &Principal, access: Access, device: Option<&str>) -> Re
     let scope = match access {
         Access::Public | Access::Page | Access::BodyKey => return Ok(()),
         _ if *who == Principal::Nobody => return Err(Code::Unauthorized.into()),
-        Access::AnyKey => return Ok(()),
         Access::Gateway if matches!(who, Principal::Admin { .. }) => return Ok(()),
         Access::Gateway => {
             return Err(Problem::new(Code::Forbidden, "only the admin may do this, no device key"));
@@ -212,6 +212,7 @@ pub(crate) fn check(who: &Principal, access: Access, device: Option<&str>) -> Re
         Access::Read => Scope::Read,
         Access::Send => Scope::Send,
         Access::Admin => Scope::Admin,
+        Access::Metrics => Scope::Metrics,
     };
     if !who.may(scope) {
         let detail = format!("the key lacks the scope {:?}", scope_name(scope));
@@ -299,10 +300,10 @@ pub(crate) mod tests {
             assert_eq!(code(&Principal::Nobody, access, None), None, "{access:?}");
         }
         for access in [
-            Access::AnyKey,
             Access::Read,
             Access::Send,
             Access::Admin,
+            Access::Metrics,
             Access::Gateway,
             Access::Token,
         ] {
@@ -323,7 +324,9 @@ pub(crate) mod tests {
         for who in [browser, key("other")] {
             assert_eq!(code(&who, Access::Token, None), Some(Code::Forbidden), "{who:?}");
         }
-        assert_eq!(code(&key("send"), Access::AnyKey, None), None);
+        for name in ["send", "full", "other"] {
+            assert_eq!(code(&key(name), Access::Metrics, None), Some(Code::Forbidden), "{name}");
+        }
     }
 
     #[test]

@@ -28,8 +28,12 @@ pub(crate) const DURABILITIES: [(&str, Durability); 2] =
     [("power", Durability::Power), ("crash", Durability::Crash)];
 pub(crate) const REPAIRS: [(&str, Repair); 2] =
     [("manual", Repair::Manual), ("auto", Repair::Auto)];
-pub(crate) const SCOPES: [(&str, Scope); 3] =
-    [("send", Scope::Send), ("read", Scope::Read), ("admin", Scope::Admin)];
+pub(crate) const SCOPES: [(&str, Scope); 4] = [
+    ("send", Scope::Send),
+    ("read", Scope::Read),
+    ("admin", Scope::Admin),
+    ("metrics", Scope::Metrics),
+];
 pub(crate) const PRESENCES: [(&str, Presence); 2] =
     [("unavailable", Presence::Unavailable), ("available", Presence::Available)];
 /// Pairs that there are: WhatsApp lets the others in too, but a person who looks at the list of devices would wonder.

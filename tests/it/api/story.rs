@@ -201,11 +201,13 @@ async fn an_event_stream_goes_on_where_it_was_across_a_restart() -> Result<()> {
 #[tokio::test]
 async fn a_key_does_what_its_scopes_say_and_the_log_knows_it_by_its_id() -> Result<()> {
     let (crm, board) = ("mw_crm00001_not-a-secret-in-a-test", "mw_board001_not-a-secret-in-a-test");
+    let prometheus = "mw_prom0001_not-a-secret-in-a-test";
     let table = format!(
-        "\n[device.toko]\napi_key = \"{}\"\nkeys = [{{ id = \"crm\", hash = \"{}\", scopes = [\"send\"] }}, {{ id = \"board\", hash = \"{}\", scopes = [\"read\"] }}]\n",
+        "\n[device.toko]\napi_key = \"{}\"\nkeys = [{{ id = \"crm\", hash = \"{}\", scopes = [\"send\"] }}, {{ id = \"board\", hash = \"{}\", scopes = [\"read\"] }}, {{ id = \"prometheus\", hash = \"{}\", scopes = [\"metrics\"] }}]\n\n[device.gudang]\n",
         KeyHash::of(&api_key("toko")),
         KeyHash::of(crm),
         KeyHash::of(board),
+        KeyHash::of(prometheus),
     );
     let moonwa = Moonwa::builder(env!("CARGO_BIN_EXE_moonwa"))
         .env("RUST_LOG", "trace")
@@ -225,6 +227,19 @@ async fn a_key_does_what_its_scopes_say_and_the_log_knows_it_by_its_id() -> Resu
         rest.post("/v1/devices/toko/stop", &Value::Null).await?.expect(403);
         rest.get("/v1/config").await?.expect(403);
     }
+    // The numbers of all devices are for a key of their own, which opens nothing else; a device's key sees its device.
+    let prometheus = moonwa.anyone().with_token(prometheus);
+    prometheus.get("/metrics").await?.expect(200);
+    for path in [MESSAGES, "/v1/devices", "/v1/devices/toko", "/v1/events", "/v1/config"] {
+        prometheus.get(path).await?.expect(403);
+    }
+    moonwa.admin().get("/metrics").await?.expect(200);
+    for rest in [&crm, &board, &moonwa.key_of("toko")] {
+        rest.get("/metrics").await?.expect(403);
+    }
+    let seen = board.get("/v1/devices").await?.expect(200).text();
+    assert!(seen.contains("toko") && !seen.contains("gudang"), "{seen}");
+    board.get("/v1/devices/gudang").await?.expect(403);
     // `/api` knows scopes too, and a right key is no guess.
     let face = json!({"receiver": "628123456789", "data": {"message": "rahasia"}});
     for _ in 0..12 {
