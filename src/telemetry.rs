@@ -4,6 +4,8 @@
 use std::io::IsTerminal;
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tracing::{Level, Metadata};
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -15,6 +17,17 @@ use crate::model::show_full_numbers;
 /// Other crates stay silent but for the database: the engine logs pair codes and chats under target names of its own,
 /// and what its errors mean for a device is in the device's state.
 const OTHERS: &str = "off,fjall=warn,lsm_tree=warn";
+
+/// Whether a line may be written whatever `$RUST_LOG` asks for: the promise that no code, name or message reaches the
+/// log is ours alone.
+fn is_safe(line: &Metadata<'_>) -> bool {
+    let of = |name: &str| {
+        line.target()
+            .strip_prefix(name)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+    };
+    of("moonwa") || (*line.level() <= Level::WARN && (of("fjall") || of("lsm_tree")))
+}
 
 /// What the log says, while it runs.
 #[derive(Clone, Debug, Default)]
@@ -38,13 +51,15 @@ fn ours(log: &LogConfig) -> EnvFilter {
     EnvFilter::new(format!("{OTHERS},moonwa={}", log.level))
 }
 
-/// Installs the subscriber and the metrics recorder. Call once, first. `$RUST_LOG` has the last word.
+/// Installs the subscriber and the metrics recorder. Call once, first. `$RUST_LOG` has the last word on our own lines.
 pub(crate) fn install(log: &LogConfig) -> (PrometheusHandle, Log) {
     show_full_numbers(log.full_jids);
     let asked = EnvFilter::try_from_default_env().ok();
     let is_ours = asked.is_none();
     let (filter, handle) = reload::Layer::new(asked.unwrap_or_else(|| ours(log)));
-    let registry = tracing_subscriber::registry().with(filter);
+    let unsafe_dependencies = log.unsafe_dependencies;
+    let safe = filter_fn(move |line| unsafe_dependencies || is_safe(line));
+    let registry = tracing_subscriber::registry().with(filter).with(safe);
     let writer = std::io::stderr;
     let installed = if std::env::var_os("JOURNAL_STREAM").is_some() {
         registry.with(fmt::layer().with_writer(writer).event_format(journal::Format)).try_init()
@@ -59,6 +74,11 @@ pub(crate) fn install(log: &LogConfig) -> (PrometheusHandle, Log) {
     let builder = PrometheusBuilder::new().set_buckets(&BUCKETS);
     let recorder = builder.unwrap_or_default().build_recorder();
     let metrics = recorder.handle();
+    if unsafe_dependencies {
+        tracing::warn!(
+            "log.unsafe_dependencies: the log may hold QR codes, names and messages. Keep it to yourself."
+        );
+    }
     if installed.is_err() || metrics::set_global_recorder(recorder).is_err() {
         tracing::debug!("Telemetry was installed before.");
     }

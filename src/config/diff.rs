@@ -250,7 +250,11 @@ fn gateway_keys(old: &Config, new: &Config) -> Vec<(&'static str, Applies)> {
     let log = differing!(
         log,
         new.log,
-        LogConfig { level: ("log.level", AtOnce), full_jids: ("log.full_jids", AtOnce) }
+        LogConfig {
+            level: ("log.level", AtOnce),
+            full_jids: ("log.full_jids", AtOnce),
+            unsafe_dependencies: ("log.unsafe_dependencies", AtRestart),
+        }
     );
     let outbox = differing!(
         outbox,
@@ -450,8 +454,13 @@ mod tests {
     }
 
     fn any_log() -> impl Strategy<Value = LogConfig> {
-        (of([Level::INFO, Level::DEBUG]), any::<bool>())
-            .prop_map(|(level, full_jids)| LogConfig { level, full_jids })
+        (of([Level::INFO, Level::DEBUG]), any::<bool>(), any::<bool>()).prop_map(
+            |(level, full_jids, unsafe_dependencies)| LogConfig {
+                level,
+                full_jids,
+                unsafe_dependencies,
+            },
+        )
     }
 
     fn any_outbox() -> impl Strategy<Value = OutboxConfig> {
@@ -563,7 +572,7 @@ mod tests {
 
     #[test]
     fn each_key_is_told_by_its_name() {
-        let gateway: [(&str, Change); 17] = [
+        let gateway: [(&str, Change); 18] = [
             ("! whatsapp_version: needs a restart", |c| c.whatsapp_version = Some((2, 3000, 1))),
             ("! server.listen: needs a restart", |c| c.server.listen.set_port(1)),
             ("~ server.hosts", |c| c.server.hosts.push("a".to_owned())),
@@ -579,6 +588,7 @@ mod tests {
             ("! store.repair: needs a restart", |c| c.store.repair = Repair::Auto),
             ("~ log.level", |c| c.log.level = Level::DEBUG),
             ("~ log.full_jids", |c| c.log.full_jids = true),
+            ("! log.unsafe_dependencies: needs a restart", |c| c.log.unsafe_dependencies = true),
             ("! outbox.keep: needs a restart", |c| c.outbox.keep *= 2),
             ("! outbox.max_size: needs a restart", |c| c.outbox.max_size *= 2),
             ("! media.max_size: needs a restart", |c| c.media.max_size *= 2),

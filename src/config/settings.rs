@@ -107,11 +107,13 @@ pub struct LogConfig {
     pub level: Level,
     /// Whether phone numbers are written in full.
     pub full_jids: bool,
+    /// Whether `$RUST_LOG` may let other crates speak, which log codes, names and messages.
+    pub unsafe_dependencies: bool,
 }
 
 impl Default for LogConfig {
     fn default() -> Self {
-        Self { level: Level::INFO, full_jids: false }
+        Self { level: Level::INFO, full_jids: false, unsafe_dependencies: false }
     }
 }
 

@@ -104,6 +104,11 @@ fn log(mut table: Section<'_>) -> LogConfig {
     let config = LogConfig {
         level: table.or("level", default.level, |node| node.word(&value::LEVELS)),
         full_jids: table.or("full_jids", default.full_jids, Node::flag),
+        unsafe_dependencies: table.or(
+            "unsafe_dependencies",
+            default.unsafe_dependencies,
+            Node::flag,
+        ),
     };
     table.finish();
     config

@@ -237,7 +237,7 @@ fn every_key_means_what_the_manual_says() {
             durability: Durability::Crash,
             repair: Repair::Auto,
         },
-        log: LogConfig { level: tracing::Level::WARN, full_jids: true },
+        log: LogConfig { level: tracing::Level::WARN, full_jids: true, unsafe_dependencies: true },
         outbox: OutboxConfig { keep: Duration::from_hours(7 * 24), max_size: 1_000_000_000 },
         media: MediaConfig {
             max_size: 16 << 20,
