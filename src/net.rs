@@ -1,7 +1,8 @@
 //! Which addresses a request of ours may go to. There is one table; webhooks and fetched files differ only in what they
 //! allow of it. Names are resolved elsewhere, and the rule is asked about the addresses that are connected to.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 use ipnet::{Ipv4Net, Ipv6Net};
 
@@ -77,6 +78,24 @@ impl Network {
     }
 }
 
+/// Whether a packet to that address stays on this machine, also where the address is a public one. The kernel knows: it
+/// would send such a packet from the address itself. Nothing is sent for that.
+pub(crate) fn is_own(ip: IpAddr) -> bool {
+    let ip = ip.to_canonical();
+    let source = || -> io::Result<IpAddr> {
+        let any: IpAddr = match ip {
+            IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        let socket = UdpSocket::bind(SocketAddr::new(any, 0))?;
+        // Any port will do.
+        socket.connect(SocketAddr::new(ip, 9))?;
+        Ok(socket.local_addr()?.ip())
+    };
+    // Without a route there is nothing to reach either.
+    source().is_ok_and(|source| source == ip)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -109,6 +128,22 @@ mod tests {
             for ip in addresses.split_whitespace() {
                 assert_eq!(Network::of(ip.parse().unwrap()), network, "{ip}");
             }
+        }
+    }
+
+    #[test]
+    fn an_address_of_this_machine_is_known_as_its_own() {
+        for own in ["127.0.0.1", "::ffff:127.0.0.1"] {
+            assert!(is_own(own.parse().unwrap()), "{own}");
+        }
+        for other in ["192.0.2.1", "8.8.8.8", "2001:db8::1"] {
+            assert!(!is_own(other.parse().unwrap()), "{other}");
+        }
+        // The address that packets to others are sent from, if there is one.
+        let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+        if socket.connect("8.8.8.8:9").is_ok() {
+            let own = socket.local_addr().unwrap().ip();
+            assert!(is_own(own), "{own}");
         }
     }
 

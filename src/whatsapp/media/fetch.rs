@@ -12,7 +12,7 @@ use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 
 use crate::knobs::knobs;
-use crate::net::Network;
+use crate::net::{Network, is_own};
 
 /// How long one fetch may take, redirects and body included.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -165,7 +165,7 @@ impl Resolver for Policy {
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
         let found = self.inner.resolve(uri, config, timeout)?;
         let mut kept = self.empty();
-        for address in found.iter().filter(|address| may_connect(address.ip(), &self.allow)) {
+        for address in found.iter().filter(|address| may_fetch(address.ip(), &self.allow, is_own)) {
             kept.push(*address);
         }
         if kept.is_empty() {
@@ -175,12 +175,22 @@ impl Resolver for Policy {
     }
 }
 
+/// The rule, where a public address of this machine is one of this machine: what listens there may be for itself only.
+fn may_fetch(ip: IpAddr, allow: &[IpNet], is_own: impl Fn(IpAddr) -> bool) -> bool {
+    may_connect(ip, allow)
+        && (Network::of(ip) != Network::Public || is_named(ip, allow) || !is_own(ip))
+}
+
+fn is_named(ip: IpAddr, allow: &[IpNet]) -> bool {
+    allow.iter().any(|net| net.contains(&ip.to_canonical()))
+}
+
 /// Whether a caller's URL may be fetched from there: this machine and the networks around it only where the file opens
 /// them.
 pub(crate) fn may_connect(ip: IpAddr, allow: &[IpNet]) -> bool {
     match Network::of(ip) {
         Network::Public => true,
-        Network::Private => allow.iter().any(|net| net.contains(&ip.to_canonical())),
+        Network::Private => is_named(ip, allow),
         Network::Reserved => false,
     }
 }
@@ -200,6 +210,20 @@ mod tests {
     fn the_public_internet_is_open() {
         for ip in ["1.1.1.1", "8.8.8.8", "157.240.1.1", "2606:4700::1111", "::ffff:1.1.1.1"] {
             assert!(may(ip, &[]), "{ip}");
+        }
+    }
+
+    #[test]
+    fn this_machines_public_address_opens_only_when_named() {
+        let nets =
+            |nets: &[&str]| -> Vec<IpNet> { nets.iter().map(|net| net.parse().unwrap()).collect() };
+        for (own, net) in [("1.1.1.1", "1.1.1.1/32"), ("2606:4700::1111", "2606:4700::/32")] {
+            let is_own = |ip: IpAddr| ip == own.parse::<IpAddr>().unwrap();
+            let own = own.parse().unwrap();
+            assert!(!may_fetch(own, &[], is_own), "{own}");
+            assert!(may_fetch(own, &nets(&[net]), is_own), "{own}");
+            assert!(may_fetch("8.8.8.8".parse().unwrap(), &[], is_own));
+            assert!(!may_fetch("169.254.169.254".parse().unwrap(), &nets(&["0.0.0.0/0"]), is_own));
         }
     }
 
