@@ -26,6 +26,7 @@ pub(crate) use mailbox::{Ask, EditRequest, ReloadPlan, ReloadRequest};
 pub use mailbox::{ReloadHandle, ReloadMailbox, ReloadOutcome, ReloadReport, Trigger};
 pub(crate) use problem::Problem;
 pub use read::{Context, Loaded, Others, Rejected, Revision};
+pub(crate) use settings::shown_url;
 pub use settings::{
     AdminConfig, Browser, ChatFilter, Compat, Config, DeviceConfig, Durability, EndpointConfig,
     EventFilter, Format, KeyConfig, LogConfig, MediaConfig, OutboxConfig, Pace, Presence, Repair,

@@ -40,8 +40,12 @@ pub(super) async fn post(client: &Client, post: &Post, keep_alive: &mut KeepAliv
     let took = started.elapsed();
     let status = result.as_ref().map(|answer| answer.status.as_u16());
     let class = Class::of(status);
-    let fault = match status {
-        Ok(status) => Fault::of_status(status),
+    let fault = match &result {
+        Ok(answer) => {
+            let moved = answer.location.as_deref().filter(|_| answer.status.is_redirection());
+            let fault = Fault::of_status(answer.status.as_u16());
+            fault.map(|fault| fault.moved(&post.endpoint.url, moved))
+        }
         Err(error) => Some(Fault::of_error(error)),
     };
     let overload = is_overload(status);

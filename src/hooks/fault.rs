@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use super::class::Class;
 use super::client::{PostError, ResolveError};
 use super::reply::ReplyError;
+use crate::config::shown_url;
 
 /// Why an event was not delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +31,23 @@ impl Fault {
         let class = Class::of(Ok(status));
         let sentence = || format!("the receiver answered {status}");
         (class != Class::Delivered).then(|| Self::new(class.as_str(), sentence()))
+    }
+
+    /// Adds where the receiver wants to be asked instead. moonwa never follows: the file says who gets the events.
+    pub(super) fn moved(self, from: &str, to: Option<&str>) -> Self {
+        let Some(to) = to else { return self };
+        let answered = self.sentence;
+        let host = from.split_inclusive('/').take(3).collect::<String>();
+        let whole = if to.starts_with('/') && !to.starts_with("//") {
+            format!("{}{to}", host.trim_end_matches('/'))
+        } else {
+            to.to_owned()
+        };
+        let shown = shown_url(&whole);
+        let sentence = format!(
+            "{answered}: it has moved to {shown}; if that is right, write that URL into moonwa.toml"
+        );
+        Self { sentence, ..self }
     }
 
     /// Why there was no answer.
@@ -126,6 +144,21 @@ mod tests {
             let fault = Fault::of_error(&error);
             assert_eq!(fault.code, code, "{error:?}");
             assert!(CODES.contains(&fault.code) && !fault.sentence.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_receiver_that_moved_is_said_to_and_its_secrets_are_not() {
+        let from = "http://crm.example/wa?key=old";
+        let fault = |to| Fault::of_status(301).unwrap().moved(from, to).sentence;
+        assert_eq!(fault(None), "the receiver answered 301");
+        for (to, shown) in [
+            ("https://user:pass@crm.example/wa?key=new", "https://crm.example/wa"),
+            ("/wa/", "http://crm.example/wa/"),
+        ] {
+            let sentence = fault(Some(to));
+            assert!(sentence.contains(&format!("moved to {shown};")), "{sentence}");
+            assert!(!sentence.contains("key"), "{sentence}");
         }
     }
 

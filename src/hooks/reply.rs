@@ -60,6 +60,14 @@ fn chat(source: &[u8]) -> Option<(Recipient, crate::model::DeviceName)> {
 }
 
 #[derive(Deserialize)]
+#[serde(untagged)]
+enum ReplyBodies {
+    One(ReplyBody),
+    /// A list of items: n8n answers so.
+    List(Vec<ReplyBody>),
+}
+
+#[derive(Deserialize)]
 struct ReplyBody {
     data: ReplyData,
 }
@@ -75,8 +83,18 @@ enum ReplyData {
 #[derive(Deserialize)]
 #[serde(tag = "message_type", content = "message", rename_all = "lowercase")]
 enum ReplyContent {
-    Text { message: String },
+    Text(ReplyText),
     Media(ReplyMedia),
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum ReplyText {
+    Documented {
+        message: String,
+    },
+    /// The text where its object belongs.
+    Plain(String),
 }
 
 #[derive(Deserialize)]
@@ -99,17 +117,27 @@ enum ReplyMediaType {
 
 /// What to send. That is nothing when the answer is not a reply: receivers answer `ok`, HTML or nothing at all.
 pub(super) fn contents(answer: &[u8]) -> Vec<Content> {
-    let reply = match serde_json::from_slice::<ReplyBody>(answer).map(|answer| answer.data) {
-        Ok(ReplyData::Reply(reply)) => Some(reply),
-        Ok(ReplyData::Encoded(text)) => serde_json::from_str(&text).ok(),
-        Err(_) => None,
+    let bodies = match serde_json::from_slice(answer) {
+        Ok(ReplyBodies::One(body)) => vec![body],
+        Ok(ReplyBodies::List(bodies)) => bodies,
+        Err(_) => Vec::new(),
     };
-    match reply {
-        Some(ReplyContent::Text { message }) if !message.is_empty() => {
-            vec![Content::Text { text: message }]
+    bodies.into_iter().flat_map(|body| body.data.contents()).collect()
+}
+
+impl ReplyData {
+    fn contents(self) -> Vec<Content> {
+        let reply = match self {
+            Self::Reply(reply) => Some(reply),
+            Self::Encoded(text) => serde_json::from_str(&text).ok(),
+        };
+        match reply {
+            Some(ReplyContent::Text(
+                ReplyText::Documented { message: text } | ReplyText::Plain(text),
+            )) if !text.is_empty() => vec![Content::Text { text }],
+            Some(ReplyContent::Media(media)) if !media.url.is_empty() => media.contents(),
+            Some(_) | None => Vec::new(),
         }
-        Some(ReplyContent::Media(media)) if !media.url.is_empty() => media.contents(),
-        Some(_) | None => Vec::new(),
     }
 }
 
@@ -146,6 +174,9 @@ mod tests {
         let string = r#"{"status":"success","data":"{\"message_type\":\"text\",\"message\":{\"message\":\"pong\"}}"}"#;
         assert_eq!(texts(object), ["pong"]);
         assert_eq!(texts(string), ["pong"]);
+        assert_eq!(texts(&format!("[{object}]")), ["pong"], "a list of items");
+        assert_eq!(texts(&format!("[{object},{string}]")), ["pong", "pong"]);
+        assert_eq!(texts(r#"{"data":{"message_type":"text","message":"pong"}}"#), ["pong"]);
     }
 
     #[test]
@@ -163,7 +194,9 @@ mod tests {
             r#"{"data":{}}"#,
             r#"{"data":{"message_type":"text","message":{"message":""}}}"#,
             r#"{"data":{"message_type":"dance","message":{"message":"x"}}}"#,
-            r#"{"data":{"message_type":"text","message":"x"}}"#,
+            r#"{"data":{"message_type":"text","message":""}}"#,
+            r#"[{"status":"success"}]"#,
+            "[[]]",
         ] {
             assert_eq!(contents(answer.as_bytes()), [], "{answer}");
         }

@@ -2,7 +2,7 @@
 //! simulated WhatsApp.
 
 use anyhow::Result;
-use moonwa_simulator::harness::{Moonwa, MoonwaBuilder, WebhookReceiver, eventually};
+use moonwa_simulator::harness::{Answer, Moonwa, MoonwaBuilder, WebhookReceiver, eventually};
 use moonwa_simulator::{Fault, Simulator};
 use serde_json::{Value, json};
 
@@ -354,6 +354,31 @@ async fn a_failing_receiver_is_tried_again_in_order() -> Result<()> {
         hook["backlog"] == 0 && hook["failing_since"].is_null() && hook["last_code"].is_null()
     })
     .await;
+    moonwa.stop().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_receiver_that_moved_is_not_followed_and_its_new_place_is_said() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let (ann, bob) =
+        (sim.phone("628222000141", "Ann").await, sim.phone("628222000142", "Bob").await);
+    let (old, new) = (WebhookReceiver::start().await?, WebhookReceiver::start().await?);
+    let moved = format!("{}?key=secret", new.url());
+    old.otherwise(Some(Answer::status(301).header("location", &moved)));
+    let moonwa = gateway(&sim).device("toko", &[old.url()]).start().await?;
+    moonwa.link("toko", &ann).await?;
+    bob.send_text(&ann, "where are you?").await?;
+    let device = moonwa
+        .wait_device("toko", "the new place", |device| {
+            device["webhooks"][0]["last_error"]
+                .as_str()
+                .is_some_and(|error| error.contains("moved"))
+        })
+        .await;
+    let error = device["webhooks"][0]["last_error"].as_str().unwrap_or_default();
+    assert!(error.contains(&new.url()) && !error.contains("secret"), "{error}");
+    assert_eq!(new.count(), 0, "nobody gets events whom the file does not name");
     moonwa.stop().await?;
     Ok(())
 }

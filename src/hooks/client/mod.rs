@@ -12,6 +12,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
+use hyper::header::{LOCATION, RETRY_AFTER};
 use hyper::{Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -60,6 +61,8 @@ pub(super) struct Answer {
     pub(super) status: StatusCode,
     /// Its `Retry-After`.
     pub(super) retry_after: Option<String>,
+    /// Its `Location`.
+    pub(super) location: Option<String>,
     /// The beginning of the body. The status has decided already, so it does no harm when the body breaks off.
     pub(super) body: Vec<u8>,
 }
@@ -109,9 +112,9 @@ impl Client {
         if let Some(Ok(true)) = self.interrupt.run_until_cancelled(reading).await {
             keep_alive.keep(connection);
         }
-        let retry_after = head.headers.get(hyper::header::RETRY_AFTER);
-        let retry_after = retry_after.and_then(|value| value.to_str().ok()).map(str::to_owned);
-        Ok(Answer { status: head.status, retry_after, body: read })
+        let header = |name| Some(head.headers.get(name)?.to_str().ok()?.to_owned());
+        let (retry_after, location) = (header(RETRY_AFTER), header(LOCATION));
+        Ok(Answer { status: head.status, retry_after, location, body: read })
     }
 
     /// The head of the answer, and the connection it came over.
