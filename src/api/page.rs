@@ -71,14 +71,18 @@ pub(crate) fn serve(head: &Parts, config: &Config, path: &str) -> Result<Respons
             }
             response
         }
-        Method::OPTIONS => response::empty(StatusCode::NO_CONTENT),
+        Method::OPTIONS => {
+            let mut response = response::empty(StatusCode::NO_CONTENT);
+            let allow = HeaderValue::from_static("GET, HEAD, OPTIONS");
+            response.headers_mut().insert(ALLOW, allow);
+            response
+        }
         _ => {
             let allow = Some("GET, HEAD, OPTIONS".to_owned());
             return Err(Problem { allow, ..Code::MethodNotAllowed.into() });
         }
     };
     let headers = response.headers_mut();
-    headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS"));
     // A file keeps its name when it changes, so a browser has to ask every time, and mostly gets a 304.
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     // What can be a document has the policy; a script or a style sheet obeys that of the document it is part of.

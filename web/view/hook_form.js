@@ -3,12 +3,16 @@
 import { button, details, el, input, muted } from "../dom.js";
 import { say, t } from "../i18n.js";
 import { copy } from "../overlay.js";
+import { splitText } from "./send_request.js";
 import { EVENTS, wholeAttempt } from "./status.js";
 
 /** The places of the webhooks, from zero. */
 export const HOOKS = [0, 1, 2, 3];
 
 const COMPAT = ["waha", "gowa"];
+const CHATS = ["people", "groups"];
+/** Keys that are lists of patterns, which the form has with commas. */
+const LISTS = ["only", "ignore"];
 const FORMATS = [
 	["standard", "Standard Webhooks"],
 	["moonwa", "moonwa: message, from, isGroup, isMe"],
@@ -41,7 +45,7 @@ export function hookSection(n, hook, { url, test, tested }) {
 function options(n, hook) {
 	const field = (key, kind, more = {}) =>
 		input(t(`settings.${key}`), `${n} ${key}`, kind, { value: hook[key] ?? "", ...more });
-	const events = hook.events ?? ["message.received"];
+	const { events = ["message.received"], chats = CHATS } = hook;
 	return el(
 		".stack",
 		field("secret", "text", {
@@ -61,6 +65,21 @@ function options(n, hook) {
 			(type) => say("event", type),
 			(type) => covers(events, type),
 		),
+		boxes(
+			n,
+			"chats",
+			CHATS,
+			(kind) => t(`settings.chats.${kind}`),
+			(kind) => chats.includes(kind),
+		),
+		LISTS.map((key) =>
+			field(key, "text", {
+				value: (hook[key] ?? []).join(", "),
+				placeholder: "62812*",
+				hint: key === "ignore" && t("settings.lists_why"),
+			}),
+		),
+		field("from_me", "checkbox", { value: hook.from_me ?? true }),
 		field("format", FORMATS),
 		boxes(
 			n,
@@ -134,8 +153,13 @@ export function changesOf(form) {
 
 function isChanged(field) {
 	if (field.type === "checkbox") return field.checked !== field.defaultChecked;
-	const before = field.querySelector("[selected]")?.value ?? field.defaultValue;
-	return field.value.trim() !== before;
+	return field.value.trim() !== before(field);
+}
+
+/** What a field said when it was drawn; of a list where nothing was chosen, its first choice. */
+function before(field) {
+	if (!field.options) return field.defaultValue;
+	return (field.querySelector("[selected]") ?? field.options[0]).value;
 }
 
 const tickedIn = (form, name) =>
@@ -170,5 +194,6 @@ export function hooksFrom(changes, saved, urlOf) {
 function editOf(key, value) {
 	if (key === "unset") return { secret: "" };
 	if (key === "headers") return { headers: headersFromText(value) };
+	if (LISTS.includes(key)) return { [key]: splitText(value, ",") };
 	return { [key]: value };
 }

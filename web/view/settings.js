@@ -21,6 +21,24 @@ import { ask, copy, copyButton, drawer, redrawDrawer, tell } from "../overlay.js
 import { changed, news, put, state } from "../state.js";
 import { changesOf, HOOKS, hookSection, hooksFrom } from "./hook_form.js";
 
+/** What WhatsApp is told about whether somebody is there. */
+const presences = () => [
+	["unavailable", t("settings.unavailable")],
+	["available", t("settings.available")],
+];
+/** As what the phone lists the device: the browsers and systems that there are. */
+const SHOWN_AS = [
+	"Chrome (Linux)",
+	"Chrome (Windows)",
+	"Chrome (Mac OS)",
+	"Edge (Windows)",
+	"Edge (Mac OS)",
+	"Firefox (Linux)",
+	"Firefox (Windows)",
+	"Firefox (Mac OS)",
+	"Safari (Mac OS)",
+].map((name) => [name, name]);
+
 /** What stands in the file about a device. */
 async function load(name) {
 	const { revision, editable, config } = await get("v1/config");
@@ -127,9 +145,13 @@ function rest(form) {
 	const { fresh, saved } = form;
 	const country = { placeholder: "62", hint: t("settings.country_why") };
 	const pace = { placeholder: "20/min", hint: t("settings.pace_why") };
+	const choice = (key, choices, more) =>
+		input(t(`settings.${key}`), key, choices, { value: saved[key], ...more });
 	const further = [
 		textField(form, t("settings.country"), "country_code", country),
 		textField(form, t("settings.pace"), "pace", pace),
+		choice("presence", presences(), { hint: t("settings.presence_why") }),
+		choice("shown_as", SHOWN_AS, { hint: t("settings.shown_as_why") }),
 		input(t("settings.enabled"), "enabled", "checkbox", { value: saved.enabled ?? true }),
 	];
 	return [

@@ -238,13 +238,24 @@ async fn the_rest_of_a_webhook_is_set_and_what_is_hidden_stays() -> Result<()> {
     browser.write("Secret", "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=").await?;
     browser.choose("WAHA", " ").await?;
     browser.choose("Vote", " ").await?;
+    browser.choose("Groups", " ").await?;
+    browser.write("Only from these", "62812*, 62813*").await?;
+    browser.choose("Also what the account itself writes", " ").await?;
     browser.write("Longest wait for an answer", "20s").await?;
     browser.choose("When it is new, begin with", "everything that is kept").await?;
     browser.choose("Paused", " ").await?;
+    browser.click("More settings").await;
+    browser.choose("Presence", "available").await?;
+    browser.choose("Shown on the phone as", "Firefox (Windows)").await?;
     browser.click("Save").await;
     browser.sees("Saved and in force.").await;
     let text = file(&moonwa);
     for wanted in [
+        "presence = \"available\"",
+        "shown_as = \"Firefox (Windows)\"",
+        "chats = [\"people\"]",
+        "only = [\"62812*\", \"62813*\"]",
+        "from_me = false",
         "authorization = \"Bearer of-the-shop\"",
         "x-team = \"cs\"",
         "compat = [\"waha\"]",
@@ -256,6 +267,7 @@ async fn the_rest_of_a_webhook_is_set_and_what_is_hidden_stays() -> Result<()> {
     ] {
         assert!(text.contains(wanted), "no {wanted} in {text}");
     }
+    assert!(!text.contains("format =") && !text.contains("ignore ="), "untouched: {text}");
     browser.choose("Paused", " ").await?;
     browser.choose("Remove the secret", " ").await?;
     browser.choose("WAHA", " ").await?;
