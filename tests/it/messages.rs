@@ -161,7 +161,7 @@ async fn pictures_go_both_ways_through_the_media_host() -> Result<()> {
 
     // The receiver doubles as a file host: its answer is text, which a document may be.
     let text = "nota pembelian nomor tujuh belas";
-    files.otherwise(Some(moonwa_simulator::harness::Answer::body(text)));
+    files.otherwise(Some(Answer::body(text)));
     let body = json!({"to": bob.number(), "document": {"url": format!("http://{}/nota.txt", files.address()), "caption": "nota"}});
     let sent =
         moonwa.key_of("toko").post("/v1/devices/toko/messages", &body).await?.expect(202).json();
