@@ -324,7 +324,7 @@ async fn a_failing_receiver_is_tried_again_in_order() -> Result<()> {
         .start()
         .await?;
     moonwa.link("toko", &ann).await?;
-    hook.otherwise(Some(moonwa_simulator::harness::Answer::status(503)));
+    hook.otherwise(Some(Answer::status(503)));
     for text in ["one", "two", "three"] {
         bob.send_text(&ann, text).await?;
     }
