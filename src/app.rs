@@ -133,6 +133,7 @@ async fn gateway(
     };
     tasks.spawn("identities", identities::keep(store.clone(), tasks.stop().clone()));
     let fleet = Fleet::start(store.clone(), tasks.clone(), options).await?;
+    fleet.limit_spool(&config.media);
     let webhooks = Webhooks::start(store.clone(), tasks.clone());
     // Endpoints first: a device that connects at once must find its webhooks' cursors in place.
     webhooks.reconcile(&config.devices).await?;

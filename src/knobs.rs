@@ -10,6 +10,7 @@ use std::time::Duration;
 
 const RETRY_SCALE: &str = "MOONWA_RETRY_SCALE";
 const SEGMENT_BYTES: &str = "MOONWA_SEGMENT_BYTES";
+const DISK_BYTES: &str = "MOONWA_DISK_BYTES";
 const FAILPOINT: &str = "MOONWA_FAILPOINT";
 const HOLD_COMMIT: &str = "MOONWA_HOLD_COMMIT";
 const WHATSAPP_URL: &str = "MOONWA_WHATSAPP_URL";
@@ -21,6 +22,8 @@ pub(crate) struct Knobs {
     pub(crate) retry_scale: f64,
     /// `MOONWA_SEGMENT_BYTES`: a test must see many segments of the log come and go without writing for hours.
     pub(crate) segment_bytes: Option<u64>,
+    /// `MOONWA_DISK_BYTES`: the size of a disk that has nothing but the store, so that a test can fill one.
+    pub(crate) disk_bytes: Option<u64>,
     /// `MOONWA_WHATSAPP_URL`: where the simulated WhatsApp is.
     pub(crate) whatsapp_url: Option<String>,
     /// `MOONWA_FAILPOINT`: the place, and at which visit to it.
@@ -33,6 +36,7 @@ impl Knobs {
     const UNTOUCHED: Self = Self {
         retry_scale: 1.0,
         segment_bytes: None,
+        disk_bytes: None,
         whatsapp_url: None,
         failpoint: None,
         hold_commit: None,
@@ -47,12 +51,16 @@ impl Knobs {
             Err(VarError::NotUnicode(_)) => Err(format!("{name} is not UTF-8")),
         };
         let retry_scale = text(RETRY_SCALE)?.map(|text| scale(&text)).transpose()?;
-        let bytes = text(SEGMENT_BYTES)?.map(|text| {
-            text.parse().map_err(|_| format!("{SEGMENT_BYTES} must be a number of bytes"))
-        });
+        let bytes = |name: &str| match text(name)? {
+            Some(text) => {
+                text.parse().map(Some).map_err(|_| format!("{name} must be a number of bytes"))
+            }
+            None => Ok(None),
+        };
         Ok(Self {
             retry_scale: retry_scale.unwrap_or(1.0),
-            segment_bytes: bytes.transpose()?,
+            segment_bytes: bytes(SEGMENT_BYTES)?,
+            disk_bytes: bytes(DISK_BYTES)?,
             whatsapp_url: text(WHATSAPP_URL)?.map(loopback_url).transpose()?,
             failpoint: text(FAILPOINT)?.map(|text| place(&text)),
             hold_commit: text(HOLD_COMMIT)?.map(PathBuf::from),
@@ -143,6 +151,7 @@ mod tests {
         let set = [
             (RETRY_SCALE, "0.01"),
             (SEGMENT_BYTES, "4096"),
+            (DISK_BYTES, "1000000"),
             (WHATSAPP_URL, url),
             (FAILPOINT, "append.before:7"),
             (HOLD_COMMIT, "/tmp/hold"),
@@ -150,6 +159,7 @@ mod tests {
         let expected = Knobs {
             retry_scale: 0.01,
             segment_bytes: Some(4096),
+            disk_bytes: Some(1_000_000),
             whatsapp_url: Some(url.to_owned()),
             failpoint: Some(("append.before".to_owned(), 7)),
             hold_commit: Some("/tmp/hold".into()),
@@ -166,6 +176,7 @@ mod tests {
             (RETRY_SCALE, "NaN"),
             (RETRY_SCALE, "fast"),
             (SEGMENT_BYTES, "4 KiB"),
+            (DISK_BYTES, "-1"),
             (WHATSAPP_URL, "wss://127.0.0.1:7711/"),
             (WHATSAPP_URL, "ws://192.0.2.1:7711/"),
             (WHATSAPP_URL, "ws://127.0.0.1.example:7711/"),

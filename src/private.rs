@@ -66,6 +66,21 @@ pub(crate) fn open_to_others(directory: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
+/// How many bytes of the disk a directory uses, with everything in it.
+pub(crate) fn used_by(directory: &Path) -> io::Result<u64> {
+    let mut used = 0;
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        used += match entry.metadata() {
+            // A running gateway removes files meanwhile.
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            Ok(found) if found.is_dir() => used_by(&entry.path())?,
+            found => found?.blocks() * 512,
+        };
+    }
+    Ok(used)
+}
+
 /// Takes from others what they may do with these files.
 pub(crate) fn close_to_others(paths: &[PathBuf]) -> io::Result<()> {
     for path in paths {

@@ -227,6 +227,7 @@ impl Reloader {
             warn!(%problem, "No copy of the configuration could be kept for --fallback-last-good.");
         }
         self.log.follow(&config.log);
+        self.fleet.limit_spool(&config.media);
         self.live.store(Arc::new(config));
         if let Err(failure) = self.webhooks.reconcile(&devices).await {
             error!(%failure, "The webhooks' cursors could not be kept; the store is failing.");

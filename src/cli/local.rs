@@ -15,7 +15,7 @@ use crate::config::{self, Config};
 use crate::console::{Exit, complain, say};
 use crate::model::{DeviceName, KeyHash, UnixMillis};
 use crate::private;
-use crate::store::{self, Store, StoreError};
+use crate::store::{self, Spool, Store, StoreError};
 use crate::whatsapp::{Backup, identities};
 
 /// `moonwa init`: the sample, where there is nothing yet. Its group may read it where the user's umask lets groups read.
@@ -269,10 +269,23 @@ fn look_at_store(config: &Config, note: &mut impl FnMut(bool, String)) {
     if own(directory).is_ok() {
         look_at_files(directory, note);
     }
+    // A store that was never opened has no spool.
+    let waiting = Spool::size(directory).unwrap_or_default();
+    note(
+        waiting < config.media.spool,
+        format!(
+            "store: files that wait to be sent have {} of {} MiB (media.spool)",
+            waiting >> 20,
+            config.media.spool >> 20
+        ),
+    );
     match store::free_space(directory) {
         Ok(free) => note(
             free > 512 << 20,
-            format!("store: {} MiB free; below 128 MiB nothing is accepted", free >> 20),
+            format!(
+                "store: {} MiB free; below 192 MiB no file is accepted, below 128 MiB nothing",
+                free >> 20
+            ),
         ),
         Err(error) => note(
             false,

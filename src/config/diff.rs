@@ -267,6 +267,8 @@ fn gateway_keys(old: &Config, new: &Config) -> Vec<(&'static str, Applies)> {
         MediaConfig {
             max_size: ("media.max_size", AtRestart),
             allow_nets: ("media.allow_nets", AtRestart),
+            spool: ("media.spool", AtOnce),
+            device_spool: ("media.device_spool", AtOnce),
         }
     );
     [&server, &admin, &store, &log, &outbox, &media, version].concat()
@@ -469,7 +471,14 @@ mod tests {
     }
 
     fn any_media() -> impl Strategy<Value = MediaConfig> {
-        (1..3_u64, nets()).prop_map(|(max_size, allow_nets)| MediaConfig { max_size, allow_nets })
+        (1..3_u64, nets(), 1..3_u64, 1..3_u64).prop_map(
+            |(max_size, allow_nets, spool, device_spool)| MediaConfig {
+                max_size,
+                allow_nets,
+                spool,
+                device_spool,
+            },
+        )
     }
 
     fn any_endpoint() -> impl Strategy<Value = EndpointConfig> {
@@ -572,7 +581,7 @@ mod tests {
 
     #[test]
     fn each_key_is_told_by_its_name() {
-        let gateway: [(&str, Change); 18] = [
+        let gateway: [(&str, Change); 20] = [
             ("! whatsapp_version: needs a restart", |c| c.whatsapp_version = Some((2, 3000, 1))),
             ("! server.listen: needs a restart", |c| c.server.listen.set_port(1)),
             ("~ server.hosts", |c| c.server.hosts.push("a".to_owned())),
@@ -595,6 +604,8 @@ mod tests {
             ("! media.allow_nets: needs a restart", |c| {
                 c.media.allow_nets.push("10.0.0.0/8".parse().unwrap());
             }),
+            ("~ media.spool", |c| c.media.spool *= 2),
+            ("~ media.device_spool", |c| c.media.device_spool *= 2),
         ];
         let device: [(&str, Change); 18] = [
             ("~ device a: label (stays connected)", |c| the_device(c).label.push('!')),

@@ -139,11 +139,15 @@ pub struct MediaConfig {
     pub max_size: u64,
     /// Private networks that the media URLs of API callers may point into.
     pub allow_nets: Vec<IpNet>,
+    /// How many bytes the files of all devices may have that wait to be sent.
+    pub spool: u64,
+    /// How many those of one device may have.
+    pub device_spool: u64,
 }
 
 impl Default for MediaConfig {
     fn default() -> Self {
-        Self { max_size: 64 << 20, allow_nets: Vec::new() }
+        Self { max_size: 64 << 20, allow_nets: Vec::new(), spool: 2 << 30, device_spool: 512 << 20 }
     }
 }
 

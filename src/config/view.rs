@@ -30,7 +30,7 @@ impl Config {
             "store": { "path": store.path, "durability": word(&value::DURABILITIES, &store.durability), "repair": word(&value::REPAIRS, &store.repair) },
             "log": { "level": word(&value::LEVELS, &log.level), "full_jids": log.full_jids, "unsafe_dependencies": log.unsafe_dependencies },
             "outbox": { "keep": duration(outbox.keep), "max_size": value::shown_size(outbox.max_size) },
-            "media": { "max_size": value::shown_size(media.max_size), "allow_nets": media.allow_nets },
+            "media": { "max_size": value::shown_size(media.max_size), "allow_nets": media.allow_nets, "spool": value::shown_size(media.spool), "device_spool": value::shown_size(media.device_spool) },
             "whatsapp_version": whatsapp_version.map(|(a, b, c)| format!("{a}.{b}.{c}")),
             "devices": devices,
         })

@@ -1,10 +1,10 @@
 //! The files that messages carry: their kinds, where their bytes come from, and their names.
 
-use std::path::PathBuf;
-
 use data_encoding::BASE64;
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
+
+use super::DeviceName;
 
 /// Common file systems allow no longer name.
 const LONGEST_NAME: usize = 255;
@@ -35,8 +35,58 @@ impl MediaKind {
 pub enum MediaSource {
     /// Fetched from this URL when the message is sent.
     Url(String),
+    /// In the request itself, until it is put in the spool. It is never stored like that.
+    #[serde(skip)]
+    Inline(Vec<u8>),
     /// Uploaded by the caller; a file in the store's spool, removed once sent.
-    Spool(PathBuf),
+    #[serde(rename = "spool")]
+    Uploaded(SpoolName),
+}
+
+/// The name of a file in the store's spool: its device and 32 or 64 hexadecimal digits, as in `toko.0f…`. Earlier ones
+/// have no device. It is no path, so it holds wherever the store is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct SpoolName(String);
+
+impl SpoolName {
+    /// A name for a file of that device.
+    pub(crate) fn of(device: &DeviceName, digits: &str) -> Self {
+        Self(format!("{device}.{digits}"))
+    }
+
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (device, digits) = text.rsplit_once('.').map_or((None, text), |(d, n)| (Some(d), n));
+        let hex = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
+        let good = matches!(digits.len(), 32 | 64)
+            && digits.bytes().all(hex)
+            && device.is_none_or(|device| DeviceName::parse(device).is_ok());
+        good.then(|| Self(text.to_owned()))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whose file it is, when its name says so.
+    pub(crate) fn device(&self) -> Option<DeviceName> {
+        self.0.rsplit_once('.').and_then(|(device, _)| DeviceName::parse(device).ok())
+    }
+}
+
+impl TryFrom<String> for SpoolName {
+    type Error = &'static str;
+    /// Rows of earlier versions hold the whole path; its end is the name.
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let name = text.rsplit('/').next().unwrap_or_default();
+        Self::parse(name).ok_or("not the name of a file in the spool")
+    }
+}
+
+impl From<SpoolName> for String {
+    fn from(name: SpoolName) -> Self {
+        name.0
+    }
 }
 
 /// A small JPEG picture, as base64. Only its first bytes and its size are checked.
@@ -89,6 +139,30 @@ pub(crate) fn file_name(url: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_in_the_spool_has_a_name_and_no_path() {
+        let digits = "0123456789abcdef".repeat(2);
+        let read = |text: &str| {
+            let source = serde_json::json!({ "spool": text });
+            serde_json::from_value::<MediaSource>(source).ok()
+        };
+        let named = |name: &str| SpoolName::parse(name).map(MediaSource::Uploaded);
+        let own = SpoolName::of(&DeviceName::parse("toko").unwrap(), &digits);
+        assert_eq!(own.device(), DeviceName::parse("toko").ok());
+        assert_eq!(read(own.as_str()), Some(MediaSource::Uploaded(own.clone())));
+        assert_eq!(
+            serde_json::to_value(MediaSource::Uploaded(own.clone())).unwrap(),
+            serde_json::json!({ "spool": own.as_str() })
+        );
+        // What earlier versions stored.
+        assert_eq!(read(&format!("/var/lib/moonwa/spool/{digits}")), named(&digits));
+        assert_eq!(SpoolName::parse(&digits).unwrap().device(), None);
+        for bad in ["", "..", "toko.", "a/b", &format!("../{digits}.x"), &format!("A B.{digits}")] {
+            assert_eq!(read(bad), None, "{bad}");
+        }
+        assert!(serde_json::to_value(MediaSource::Inline(vec![1])).is_err(), "never stored");
+    }
 
     #[test]
     fn a_file_is_named_by_its_url() {

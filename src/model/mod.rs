@@ -19,6 +19,7 @@ pub use device::{
 };
 pub(crate) use event::{DeviceData, MediaData, Reply};
 pub use event::{Event, EventData, EventId, EventType, MessageData, Person};
+pub(crate) use media::SpoolName;
 pub(crate) use media::file_name;
 pub use media::{MediaKind, MediaSource, Thumbnail};
 pub use message::{Content, IdempotencyKey, MessageId, MessageStatus, SendRequest, SentMessage};

@@ -9,12 +9,15 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{FallocateFlags, fallocate, statvfs};
 
+use crate::knobs::knobs;
 use crate::private;
 use crate::store::StoreError;
 
 const MIB: u64 = 1024 * 1024;
 /// With less free space than this nothing new is accepted: twice the journal of one database.
 const PROMISES: u64 = 128 * MIB;
+/// With less free space than this no file is taken: files must leave room for the messages of others.
+const FILES: u64 = PROMISES + 64 * MIB;
 /// With less free space than this nothing is written at all.
 const ESSENTIALS: u64 = 32 * MIB;
 /// The size of the file that is removed when the disk is full.
@@ -43,7 +46,12 @@ pub(crate) struct Disk {
 impl Disk {
     /// Watches the file system of `path`.
     pub(crate) fn of(path: &Path) -> Self {
-        Self::with(path, free_space)
+        match knobs().disk_bytes {
+            Some(size) => {
+                Self::with(path, move |path| Ok(size.saturating_sub(private::used_by(path)?)))
+            }
+            None => Self::with(path, free_space),
+        }
     }
 
     /// Makes room before the databases open: recovery itself may need to write.
@@ -69,6 +77,20 @@ impl Disk {
         self.free_lately() >= PROMISES
     }
 
+    /// Whether files may be written.
+    pub(crate) fn has_room_for_files(&self) -> bool {
+        self.free_lately() >= FILES
+    }
+
+    /// Whether a file may have so many bytes more. The file system is always asked: files fill a disk fast.
+    pub(crate) fn grants_file(&self, bytes: u64) -> bool {
+        let granted = self.free_now() >= FILES.saturating_add(bytes);
+        if !granted {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+        }
+        granted
+    }
+
     /// How many writes were refused so far.
     pub(crate) fn refused(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)
@@ -88,7 +110,7 @@ impl Disk {
         }
     }
 
-    fn with(
+    pub(super) fn with(
         path: &Path,
         free: impl Fn(&Path) -> std::io::Result<u64> + Send + Sync + 'static,
     ) -> Self {

@@ -40,6 +40,8 @@ pub(crate) use repair::identities::Identities;
 pub(crate) use repair::{Keeps, Repaired};
 pub use seq::Seq;
 pub(crate) use space::{Batch, Space, SpaceTxn};
+pub(crate) use spool::SpoolLimits;
+pub(crate) use spool::{Scratch, Spool, SpoolFull, Upload};
 
 use crate::knobs::failpoint;
 use crate::model::DeviceName;
@@ -52,7 +54,6 @@ use database::state::State;
 use database::writer::Writer;
 use disk::Disk;
 use log::Tails;
-use spool::Spool;
 
 #[derive(Clone, Debug)]
 pub struct StoreOptions {
@@ -189,10 +190,9 @@ impl Store {
         &self.0.queue
     }
 
-    /// The directory for media on their way to WhatsApp. Files older than two days are removed when the store is
-    /// opened.
-    pub fn spool(&self) -> PathBuf {
-        self.0.spool.directory().to_owned()
+    /// The files on their way to WhatsApp and to callers. Those older than two days are removed when the store is opened.
+    pub fn spool(&self) -> &Spool {
+        &self.0.spool
     }
 
     /// Resolves when nothing can be written any more, after an I/O error: the process must end and be started again.
@@ -277,7 +277,7 @@ fn open(
         |damages| Some(repair::outbox(&outbox, damages, limits)),
         &mut repaired,
     )?;
-    let spool = Spool::open(path, outbox.clock.now())?;
+    let spool = Spool::open(path, Arc::clone(&disk), outbox.clock.now())?;
     let clock = Arc::clone(&outbox.clock);
     let databases = Databases { state: Arc::clone(&state), outbox: Arc::clone(&outbox) };
     let readers = Readers::start(&databases).map_err(StoreError::io(path))?;

@@ -3,7 +3,7 @@
 use wa_rs::wacore::store::error::StoreError as EngineStoreError;
 
 use crate::model::UnixMillis;
-use crate::store::StoreError;
+use crate::store::{SpoolFull, StoreError};
 
 /// Why WhatsApp, or a device's state, said no.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -41,6 +41,9 @@ pub enum WhatsAppError {
     TooFast(Option<UnixMillis>),
     #[error("too many messages are waiting to be sent")]
     QueueFull,
+    /// There is no place for the file on the way.
+    #[error(transparent)]
+    NoRoom(SpoolFull),
     #[error(transparent)]
     Store(#[from] StoreError),
 }

@@ -24,9 +24,9 @@ use super::recorder::{Notes, Recorder};
 use super::send::claim::Claims;
 use super::send::queue::SendLoop;
 use super::send::read::Written;
-use crate::config::DeviceConfig;
+use crate::config::{DeviceConfig, MediaConfig};
 use crate::model::{DeviceName, DeviceState, DeviceStatus, Disconnect, Pending, UnixMillis};
-use crate::store::Store;
+use crate::store::{SpoolLimits, Store};
 use crate::task::Tasks;
 
 /// How long a device may take to go down. After that the fleet goes on without it.
@@ -117,6 +117,12 @@ impl Fleet {
         }
         // Until a device knows whether it is linked, its state says little.
         drop(tokio::time::timeout(WAKING, join_all(waking)).await);
+    }
+
+    /// Gives the files on their way the room that the file allows.
+    pub fn limit_spool(&self, media: &MediaConfig) {
+        let limits = SpoolLimits { device: media.device_spool, all: media.spool };
+        self.store.spool().limit(limits);
     }
 
     /// A device that is in the file.

@@ -264,7 +264,7 @@ pub(crate) mod tests {
             log: LogConfig::default(),
             store: StoreConfig { path: "data".into(), ..StoreConfig::default() },
             outbox: OutboxConfig { keep: Duration::from_hours(72), max_size: 1 << 20 },
-            media: MediaConfig { max_size: 1 << 20, allow_nets: Vec::new() },
+            media: MediaConfig { max_size: 1 << 20, ..MediaConfig::default() },
             whatsapp_version: None,
             devices: BTreeMap::from([
                 (DeviceName::parse("toko").unwrap(), toko),

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::response::{self, Response};
 use crate::hooks::HookError;
 use crate::model::UnixMillis;
-use crate::store::StoreError;
+use crate::store::{SpoolFull, StoreError};
 use crate::whatsapp::WhatsAppError;
 
 /// What a problem's `type` starts with; its code follows. README.md, "Errors", explains the codes.
@@ -201,6 +201,18 @@ impl From<StoreError> for Problem {
     }
 }
 
+impl From<SpoolFull> for Problem {
+    fn from(full: SpoolFull) -> Self {
+        match full {
+            SpoolFull::Disk => Self::new(Code::DiskFull, full.to_string()),
+            // What waits is sent, and makes room.
+            SpoolFull::Device | SpoolFull::All => {
+                Self::new(Code::QueueFull, full.to_string()).retry_after(Duration::from_secs(30))
+            }
+        }
+    }
+}
+
 impl From<WhatsAppError> for Problem {
     fn from(error: WhatsAppError) -> Self {
         let code = match error {
@@ -224,6 +236,7 @@ impl From<WhatsAppError> for Problem {
             WhatsAppError::QueueFull => {
                 return Self::from(Code::QueueFull).retry_after(Duration::from_mins(1));
             }
+            WhatsAppError::NoRoom(full) => return full.into(),
             WhatsAppError::Store(error) => return error.into(),
         };
         code.into()

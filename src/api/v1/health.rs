@@ -6,9 +6,10 @@ use hyper::StatusCode;
 use serde_json::json;
 
 use crate::api::call::{Answer, Call};
-use crate::api::http::problem::{Code, Problem};
-use crate::api::http::response::{self, Response};
+use crate::api::http::problem::Code;
+use crate::api::http::response;
 use crate::config::ReloadReport;
+use crate::store::SpoolFull;
 
 /// A healthy disk never takes this long for one write.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -19,7 +20,10 @@ const MOST_PROBLEMS: usize = 50;
 
 /// `GET /healthz`: the process is up and its store still writes.
 pub(crate) fn alive(call: &Call) -> Answer {
-    answer(call.state.api.store.is_alive(PATIENCE))
+    if !call.state.api.store.is_alive(PATIENCE) {
+        return Err(Code::StoreFailed.into());
+    }
+    Ok(response::ok(&json!({ "status": "ok" })))
 }
 
 /// `GET /readyz`: requests will be answered without delay.
@@ -28,11 +32,12 @@ pub(crate) fn ready(call: &Call) -> Answer {
         return Err(Code::ShuttingDown.into());
     }
     let store = &call.state.api.store;
-    answer(store.is_alive(READY) && store.has_room())
-}
-
-fn answer(fine: bool) -> Result<Response, Problem> {
-    if fine { Ok(response::ok(&json!({ "status": "ok" }))) } else { Err(Code::StoreFailed.into()) }
+    if !store.is_alive(READY) || !store.has_room() {
+        return Err(Code::StoreFailed.into());
+    }
+    // Texts are taken all the same, so this does not make it unready.
+    let files = store.spool().refuses().map_or("ok", SpoolFull::word);
+    Ok(response::ok(&json!({ "status": "ok", "files": files })))
 }
 
 /// `GET /metrics`.

@@ -131,11 +131,32 @@ fn outbox(mut table: Section<'_>) -> OutboxConfig {
 
 fn media(mut table: Section<'_>) -> MediaConfig {
     let default = MediaConfig::default();
+    // WhatsApp takes no file larger than 2 GiB.
+    let max_size = table.or("max_size", default.max_size, |node| {
+        node.parse(|text| value::size(text, 1 << 10, 2 << 30))
+    });
+    // One message needs a file, its encrypted copy, and as much again for what is fetched beside it.
+    let least = 4 * max_size;
+    let device_spool = table.or("device_spool", default.device_spool.max(least), |node| {
+        let size = node.parse(|text| value::size(text, 1 << 20, 1 << 40))?;
+        if size < least {
+            let help = format!("at least four times media.max_size: {}", value::shown_size(least));
+            node.problem("no file of media.max_size could be sent", help);
+        }
+        Some(size)
+    });
+    let spool = table.or("spool", default.spool.max(device_spool), |node| {
+        let size = node.parse(|text| value::size(text, 1 << 20, 1 << 40))?;
+        if size < device_spool {
+            let help = format!("at least {}", value::shown_size(device_spool));
+            node.problem("all devices together have less than one (media.device_spool)", help);
+        }
+        Some(size)
+    });
     let config = MediaConfig {
-        // WhatsApp takes no file larger than 2 GiB.
-        max_size: table.or("max_size", default.max_size, |node| {
-            node.parse(|text| value::size(text, 1 << 10, 2 << 30))
-        }),
+        max_size,
+        spool,
+        device_spool,
         allow_nets: table.or("allow_nets", default.allow_nets, |node| {
             node.each(|node| node.parse(value::network))
         }),

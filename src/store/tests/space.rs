@@ -109,16 +109,13 @@ async fn a_store_that_cannot_keep_promises_says_so() {
 #[tokio::test]
 async fn what_nobody_needs_any_more_leaves_the_spool() {
     let opened = open().await;
-    let spool = opened.store.spool();
+    let spool = opened.dir.path().join("spool");
     std::fs::write(spool.join("queued"), "x").unwrap();
     let old = std::fs::File::create(spool.join("forgotten")).unwrap();
     old.set_modified(std::time::UNIX_EPOCH + Duration::from_secs(1)).unwrap();
-    let opened = opened.reopen().await;
-    let left: Vec<_> = std::fs::read_dir(opened.store.spool())
-        .unwrap()
-        .flatten()
-        .map(|file| file.file_name())
-        .collect();
+    let _opened = opened.reopen().await;
+    let left: Vec<_> =
+        std::fs::read_dir(spool).unwrap().flatten().map(|file| file.file_name()).collect();
     assert_eq!(left, ["queued"], "a message that waits keeps its file");
 }
 

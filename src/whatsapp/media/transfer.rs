@@ -3,15 +3,13 @@
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
-use std::os::unix::fs::FileExt;
-use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
 use tokio::sync::mpsc;
 use wa_rs::client::Client;
-use wa_rs::download::{DownloadParams, MediaType};
+use wa_rs::download::{DownloadParams, DownloadWriter, MediaType};
 use wa_rs::http::HttpStatusError;
 use wa_rs::upload::UploadResponse;
 use wa_rs::wacore::upload::{EncryptedMediaInfo, UploadSource, encrypt_media_streaming};
@@ -20,6 +18,7 @@ use super::fetch::FetchError;
 use super::image;
 use super::mp4::{self, MediaHeader};
 use crate::model::{MediaKind, MediaSource, MessageId, file_name};
+use crate::store::{Scratch, SpoolFull};
 use crate::task::Tasks;
 use crate::whatsapp::context::Context;
 use crate::whatsapp::error::WhatsAppError;
@@ -59,7 +58,7 @@ pub struct MediaStream {
 
 /// A file that is encrypted and ready to go.
 struct Ready {
-    cipher: Arc<File>,
+    cipher: Arc<Scratch>,
     length: u64,
     info: EncryptedMediaInfo,
     mime: String,
@@ -81,6 +80,18 @@ pub(crate) enum MediaError {
     Cipher(String),
     #[error("the upload failed: {0}")]
     Upload(String),
+}
+
+impl MediaError {
+    /// Whether there was no place for the file, which says nothing about its message.
+    pub(crate) fn no_room(&self) -> bool {
+        match self {
+            Self::Disk(error) | Self::Fetch(FetchError::Disk(error)) => {
+                SpoolFull::of(error).is_some()
+            }
+            _ => false,
+        }
+    }
 }
 
 /// Fetches or opens a file, encrypts it and uploads it.
@@ -115,21 +126,40 @@ fn make_ready(
     source: &MediaSource,
     mime: Option<String>,
 ) -> Result<Ready, MediaError> {
-    let spool = context.store.spool();
-    let (mut plain, claimed) = match source {
+    let scratch = || context.store.spool().scratch(&context.name);
+    match source {
         MediaSource::Url(url) => {
-            let mut file = scratch(&spool)?;
-            let claimed = context.fetcher.fetch(url, &mut file)?;
-            (file, claimed)
+            let mut plain = scratch()?;
+            let claimed = context.fetcher.fetch(url, &mut plain)?;
+            let size = plain.size()?;
+            encrypt(context, kind, plain, size, mime, claimed)
         }
-        MediaSource::Spool(path) => (File::open(path)?, None),
-    };
-    if plain.metadata()?.len() > context.max_media {
+        MediaSource::Uploaded(name) => {
+            let plain = context.store.spool().read(name)?;
+            let size = plain.metadata()?.len();
+            encrypt(context, kind, plain, size, mime, None)
+        }
+        MediaSource::Inline(bytes) => {
+            let size = bytes.len() as u64;
+            encrypt(context, kind, std::io::Cursor::new(bytes), size, mime, None)
+        }
+    }
+}
+
+fn encrypt(
+    context: &Context,
+    kind: MediaKind,
+    mut plain: impl Read + Seek,
+    size: u64,
+    mime: Option<String>,
+    claimed: Option<String>,
+) -> Result<Ready, MediaError> {
+    if size > context.max_media {
         return Err(MediaError::TooLarge);
     }
     let mut head = Vec::new();
     plain.seek(SeekFrom::Start(0))?;
-    (&plain).take(image::HEAD as u64).read_to_end(&mut head)?;
+    plain.by_ref().take(image::HEAD as u64).read_to_end(&mut head)?;
     let mime = decide_type(kind, mime, image::sniff(&head), claimed)?;
     let header = match kind {
         MediaKind::Image | MediaKind::Sticker => {
@@ -145,14 +175,14 @@ fn make_ready(
         MediaKind::Document => MediaHeader::default(),
     };
     plain.seek(SeekFrom::Start(0))?;
-    let cipher = scratch(&spool)?;
+    let mut cipher = context.store.spool().scratch(&context.name)?;
     let info = encrypt_media_streaming(
         std::io::BufReader::with_capacity(CHUNK, plain),
-        std::io::BufWriter::with_capacity(CHUNK, &cipher),
+        std::io::BufWriter::with_capacity(CHUNK, &mut cipher),
         media_type(kind),
     )
     .map_err(|error| MediaError::Cipher(error.to_string()))?;
-    let length = cipher.metadata()?.len();
+    let length = cipher.size()?;
     Ok(Ready { cipher: Arc::new(cipher), length, info, mime, header })
 }
 
@@ -212,20 +242,29 @@ pub(crate) async fn download(
         fetched => fetched?,
     };
     let (chunks, stream) = mpsc::channel(4);
-    context.tasks.spawn("media stream", send_chunks(file, chunks));
+    let reader = file.reader().map_err(|error| no_file(&error))?;
+    context.tasks.spawn("media stream", send_chunks(file, reader, chunks));
     let MediaRow { mime, filename, size, .. } = row;
     Ok(MediaStream { mime, filename, size, chunks: stream })
 }
 
 /// Downloads and decrypts into a nameless file.
-async fn fetch(context: &Context, client: &Client, row: &MediaRow) -> Result<File, WhatsAppError> {
+async fn fetch(
+    context: &Context,
+    client: &Client,
+    row: &MediaRow,
+) -> Result<Scratch, WhatsAppError> {
     let params = params(row).ok_or(WhatsAppError::NotFound)?;
-    let spool = context.store.spool();
-    let sink = Tasks::on_thread(THREAD, move || scratch(&spool))
+    let (spool, device) = (context.store.spool().clone(), context.name.clone());
+    let sink = Tasks::on_thread(THREAD, move || spool.scratch(&device))
         .await
         .flatten()
-        .map_err(|error| WhatsAppError::Media(error.to_string()))?;
+        .map_err(|error| no_file(&error))?;
     client.download_to_writer(&params, sink).await.map_err(|error| {
+        let failed = error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>());
+        if let Some(full) = failed.and_then(SpoolFull::of) {
+            return WhatsAppError::NoRoom(full);
+        }
         let refused = error.chain().find_map(|cause| cause.downcast_ref::<HttpStatusError>());
         match refused.map(|refused| refused.status) {
             // The hosts also answer 403 when a path's signature has expired.
@@ -261,21 +300,35 @@ async fn upload_again(
     }
 }
 
-async fn send_chunks(file: File, chunks: mpsc::Sender<Result<Bytes, WhatsAppError>>) {
+async fn send_chunks(
+    scratch: Scratch,
+    file: File,
+    chunks: mpsc::Sender<Result<Bytes, WhatsAppError>>,
+) {
     use tokio::io::AsyncReadExt;
     let mut file = tokio::fs::File::from_std(file);
     loop {
         let mut chunk = Vec::with_capacity(CHUNK);
         let read = (&mut file).take(CHUNK as u64).read_to_end(&mut chunk).await;
         let (item, last) = match read {
-            Ok(0) => return,
+            Ok(0) => break,
             Ok(_) => (Ok(Bytes::from(chunk)), false),
             Err(error) => (Err(WhatsAppError::Media(error.to_string())), true),
         };
         // A caller who hung up does not want the rest.
         if chunks.send(item).await.is_err() || last {
-            return;
+            break;
         }
+    }
+    // Until here its bytes were on the disk.
+    drop(scratch);
+}
+
+/// Why there is no file to work on.
+fn no_file(error: &std::io::Error) -> WhatsAppError {
+    match SpoolFull::of(error) {
+        Some(full) => WhatsAppError::NoRoom(full),
+        None => WhatsAppError::Media(error.to_string()),
     }
 }
 
@@ -301,17 +354,15 @@ fn params(row: &MediaRow) -> Option<DownloadParams> {
     })
 }
 
-/// A file in the spool that is unlinked at once, so that it vanishes with its handle.
-fn scratch(spool: &Path) -> std::io::Result<File> {
-    let path = spool.join(format!("scratch-{:032x}", rand::random::<u128>()));
-    let file = File::options().read(true).write(true).create_new(true).open(&path)?;
-    std::fs::remove_file(&path)?;
-    Ok(file)
+impl DownloadWriter for Scratch {
+    fn truncate(&mut self, size: u64) -> std::io::Result<()> {
+        self.set_size(size)
+    }
 }
 
 /// The encrypted file. Every attempt of an upload reads it from an offset of its own.
 struct Cipher {
-    file: Arc<File>,
+    file: Arc<Scratch>,
     length: u64,
 }
 
@@ -326,7 +377,7 @@ impl UploadSource for Cipher {
 }
 
 struct At {
-    file: Arc<File>,
+    file: Arc<Scratch>,
     offset: u64,
 }
 

@@ -1,5 +1,7 @@
 //! Why a message was not sent, and whether it is tried again.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 use wa_rs::IqError;
 use wa_rs::send::SendError;
@@ -8,6 +10,9 @@ use crate::store::StoreError;
 use crate::whatsapp::directory::Unknown;
 use crate::whatsapp::media::fetch::FetchError;
 use crate::whatsapp::media::transfer::MediaError;
+
+/// When a message is tried again whose file has no place on the disk.
+const NO_ROOM: Duration = Duration::from_secs(20);
 
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -75,6 +80,9 @@ impl From<StoreError> for Failure {
 impl From<MediaError> for Failure {
     fn from(error: MediaError) -> Self {
         let detail = error.to_string();
+        if error.no_room() {
+            return Self::Wait(Instant::now() + NO_ROOM);
+        }
         let code = match error {
             MediaError::Fetch(error) if error.is_passing() => return Self::Later(detail),
             MediaError::Disk(_) | MediaError::Upload(_) => return Self::Later(detail),

@@ -314,9 +314,8 @@ async fn clear(context: &Context, row: &SentMessage) {
     {
         tracing::warn!(%error, "A number could not be forgotten.");
     }
-    if let Content::Media { source: MediaSource::Spool(path), .. } = &row.request.content
-        && let Err(error) = tokio::fs::remove_file(path).await
-        && error.kind() != std::io::ErrorKind::NotFound
+    if let Content::Media { source: MediaSource::Uploaded(name), .. } = &row.request.content
+        && let Err(error) = context.store.spool().remove(name).await
     {
         tracing::warn!(%error, "A spooled file could not be removed.");
     }

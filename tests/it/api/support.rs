@@ -44,7 +44,7 @@ pub(crate) struct Gateway {
     pub(crate) file: PathBuf,
     store: Store,
     tasks: Tasks,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Gateway {
@@ -106,7 +106,7 @@ impl Gateway {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         tasks.spawn("http", api.serve(listener));
-        Ok(Self { address, link, fleet, file, store, tasks, _directory: directory })
+        Ok(Self { address, link, fleet, file, store, tasks, directory })
     }
 
     pub(crate) fn anyone(&self) -> Rest {
@@ -133,7 +133,7 @@ impl Gateway {
 
     /// How many uploads are kept.
     pub(crate) fn spooled(&self) -> usize {
-        std::fs::read_dir(self.store.spool()).map_or(0, Iterator::count)
+        std::fs::read_dir(self.directory.path().join("data/spool")).map_or(0, Iterator::count)
     }
 
     pub(crate) async fn wait_connected(&self, device: &str) {

@@ -4,3 +4,4 @@ mod canary;
 mod crowd;
 mod files;
 mod logins;
+mod spool;

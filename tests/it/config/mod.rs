@@ -172,6 +172,15 @@ fn groups_only() -> ChatFilter {
     }
 }
 
+fn every_media_key() -> MediaConfig {
+    MediaConfig {
+        max_size: 16 << 20,
+        allow_nets: vec!["192.168.1.0/24".parse().unwrap()],
+        spool: 1 << 30,
+        device_spool: 64 << 20,
+    }
+}
+
 #[test]
 fn every_key_means_what_the_manual_says() {
     let second = EndpointConfig {
@@ -239,10 +248,7 @@ fn every_key_means_what_the_manual_says() {
         },
         log: LogConfig { level: tracing::Level::WARN, full_jids: true, unsafe_dependencies: true },
         outbox: OutboxConfig { keep: Duration::from_hours(7 * 24), max_size: 1_000_000_000 },
-        media: MediaConfig {
-            max_size: 16 << 20,
-            allow_nets: vec!["192.168.1.0/24".parse().unwrap()],
-        },
+        media: every_media_key(),
         whatsapp_version: Some((2, 3000, 1)),
         devices: BTreeMap::from([(name("admin-toko"), toko), (name("gudang"), gudang)]),
     };

@@ -3,7 +3,7 @@
 use super::support::{Gateway, text_to, to};
 use anyhow::Result;
 use moonwa::facade::model::{
-    Content, EventType, MediaKind, MediaSource, MessageId, MessageStatus, SendRequest, Thumbnail,
+    Content, EventType, MediaKind, MessageId, MessageStatus, SendRequest, Thumbnail,
 };
 use moonwa::facade::whatsapp::WhatsAppError;
 use moonwa_simulator::{Fault, InboxMessage, Phone, Simulator, wa};
@@ -84,12 +84,11 @@ impl Story {
         bytes: &[u8],
         thumbnail: Option<Thumbnail>,
     ) -> Result<wa::Message> {
-        let path = self.gateway.store.spool().join(format!("story-{media:?}"));
-        std::fs::write(&path, bytes)?;
+        let source = self.gateway.uploaded(bytes).await?;
         let captioned = matches!(media, MediaKind::Image | MediaKind::Video | MediaKind::Document);
         let content = Content::Media {
             media,
-            source: MediaSource::Spool(path.clone()),
+            source,
             mime: None,
             filename: (media == MediaKind::Document).then(|| "nota.pdf".to_owned()),
             caption: captioned.then(|| "lihat".to_owned()),
@@ -119,11 +118,10 @@ async fn every_kind_of_file_arrives_byte_for_byte() -> Result<()> {
     );
 
     assert_eq!(image.view_once, None);
-    let path = story.gateway.store.spool().join("once");
-    std::fs::write(&path, &png)?;
+    let source = story.gateway.uploaded(&png).await?;
     let content = Content::Media {
         media: MediaKind::Image,
-        source: MediaSource::Spool(path),
+        source,
         mime: None,
         filename: None,
         caption: None,

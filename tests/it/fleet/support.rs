@@ -7,8 +7,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use moonwa::facade::config::DeviceConfig;
 use moonwa::facade::model::{
-    Content, DeviceName, DeviceState, EventType, IdempotencyKey, Linking, MessageId, MessageStatus,
-    Recipient, SendRequest, SentMessage, UnixMillis,
+    Content, DeviceName, DeviceState, EventType, IdempotencyKey, Linking, MediaSource, MessageId,
+    MessageStatus, Recipient, SendRequest, SentMessage, UnixMillis,
 };
 use moonwa::facade::store::{Enqueued, Seq, Store, StoreOptions};
 use moonwa::facade::task::Tasks;
@@ -63,6 +63,16 @@ impl Gateway {
 
     pub(crate) fn device(&self) -> DeviceHandle {
         self.fleet.device(&name()).expect("the device")
+    }
+
+    /// A file that was uploaded.
+    pub(crate) async fn uploaded(&self, bytes: &[u8]) -> Result<MediaSource> {
+        let mut upload = self.store.spool().upload(&name(), &self.tasks).await?;
+        upload.write(bytes).await?;
+        upload.finish().await?;
+        let source = MediaSource::Uploaded(upload.name().clone());
+        upload.keep();
+        Ok(source)
     }
 
     pub(crate) async fn stop(self) {

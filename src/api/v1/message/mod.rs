@@ -3,7 +3,6 @@
 
 pub(crate) mod content;
 pub(crate) mod queue;
-mod spool;
 mod upload;
 
 use std::time::Duration;
@@ -12,16 +11,19 @@ use hyper::StatusCode;
 use hyper::header::{HeaderValue, LOCATION};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::io::AsyncWriteExt as _;
 
 use self::content::{SendBody, kind_of};
 use self::queue::{check_lock, check_state, enqueue, follow, idempotency_key, promised};
-use self::spool::Spooled;
+use self::upload::begin;
 use crate::api::call::{Answer, Call};
 use crate::api::http::problem::{Code, Problem};
 use crate::api::http::request::MAX_JSON;
 use crate::api::http::response::{self, Response};
-use crate::model::{Content, Jid, MediaSource, MessageStatus, Recipient, SendRequest, SentMessage};
+use crate::model::{
+    Content, DeviceName, IdempotencyKey, Jid, MediaSource, MessageStatus, Recipient, SendRequest,
+    SentMessage,
+};
+use crate::store::Upload;
 use crate::whatsapp::Fleet;
 
 /// A JSON body may hold a small file in Base64. Larger ones are uploaded as multipart, which is not held in memory.
@@ -81,33 +83,18 @@ pub(crate) async fn send(call: &mut Call) -> Answer {
     } else {
         (call.json::<SendBody>(MAX_INLINE).await?, None)
     };
-    let mut draft = body.draft(country_code.as_deref())?;
+    let mut request = body.request(country_code.as_deref())?;
     let changes = call.state.api.store.queue().changes();
-    let mut upload = upload;
-    if let Some(bytes) = draft.inline.take() {
-        let (spooled, mut file) = Spooled::create(&call.state).await?;
-        file.write_all(&bytes).await.map_err(spool::failed)?;
-        // The 202 promises the file as well as the row.
-        file.sync_all().await.map_err(spool::failed)?;
-        upload = Some(spooled);
-    }
-    if let Some(upload) = &mut upload {
-        if let Some(key) = &key {
-            upload.settle(&name, key).await?;
-        }
-        if let Content::Media { source, .. } = &mut draft.request.content {
-            *source = MediaSource::Spool(upload.path().to_owned());
-        }
-    }
-    let message = match promised(&call.state, &name, &draft.request, key.as_ref()).await? {
+    let upload = settle(call, &name, &mut request, upload, key.as_ref()).await?;
+    let message = match promised(&call.state, &name, &request, key.as_ref()).await? {
         Some(message) => message,
         None => {
             check_state(&handle.status().state)?;
-            check_lock(&handle, &draft.request.to).await?;
-            if let Content::Forward { message } = &draft.request.content {
+            check_lock(&handle, &request.to).await?;
+            if let Content::Forward { message } = &request.content {
                 handle.can_forward(message).await?;
             }
-            enqueue(&call.state, &name, draft.request, key).await?
+            enqueue(&call.state, &name, request, key).await?
         }
     };
     if message.status == MessageStatus::Queued
@@ -124,6 +111,32 @@ pub(crate) async fn send(call: &mut Call) -> Answer {
         &message,
         response::json(status, &shown(&call.state.api.fleet, &message).await),
     ))
+}
+
+/// Puts the file of a request where its message finds it, under the name that the request then has.
+async fn settle(
+    call: &Call,
+    device: &DeviceName,
+    request: &mut SendRequest,
+    upload: Option<Upload>,
+    key: Option<&IdempotencyKey>,
+) -> Result<Option<Upload>, Problem> {
+    let Content::Media { source, .. } = &mut request.content else { return Ok(upload) };
+    let upload = match source {
+        MediaSource::Inline(bytes) => {
+            let mut upload = begin(call, device).await?;
+            upload.write(bytes).await.map_err(upload::failed)?;
+            upload.finish().await.map_err(upload::failed)?;
+            Some(upload)
+        }
+        MediaSource::Url(_) | MediaSource::Uploaded(_) => upload,
+    };
+    let Some(mut upload) = upload else { return Ok(None) };
+    if let Some(key) = key {
+        upload.settle(key).await.map_err(upload::failed)?;
+    }
+    *source = MediaSource::Uploaded(upload.name().clone());
+    Ok(Some(upload))
 }
 
 fn queued_answer(call: &Call, message: &SentMessage) -> Response {
@@ -256,7 +269,7 @@ pub(crate) async fn typing(call: &mut Call) -> Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{DeviceName, MessageId, UnixMillis};
+    use crate::model::{MessageId, UnixMillis};
 
     #[test]
     fn waits_are_short_and_have_a_unit_or_none() {

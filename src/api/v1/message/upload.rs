@@ -7,14 +7,14 @@ use std::time::Duration;
 use bytes::{Buf, Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use hyper::body::Body as HttpBody;
-use tokio::io::AsyncWriteExt as _;
 use tokio::time::{Instant, timeout_at};
 
 use super::content::{MediaBody, SendBody, media_kind};
-use super::spool::{self, Spooled};
 use crate::api::call::Call;
 use crate::api::http::problem::{Code, Problem};
 use crate::api::http::request::CHUNK;
+use crate::model::DeviceName;
+use crate::store::{SpoolFull, Upload};
 
 /// The most for a field other than the file, and for the head of a part.
 const MAX_FIELD: usize = 64 * 1024;
@@ -172,7 +172,7 @@ fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
 }
 
 /// Reads an upload: the fields of a message, and the file in the part `file`.
-pub(crate) async fn send_body(call: &mut Call) -> Result<(SendBody, Option<Spooled>), Problem> {
+pub(crate) async fn send_body(call: &mut Call) -> Result<(SendBody, Option<Upload>), Problem> {
     let boundary = call.header("content-type").and_then(|value| parameter(value, "boundary"));
     let boundary = boundary.filter(|text| (1..=70).contains(&text.len()));
     let boundary = boundary.ok_or_else(|| broken("it has no boundary"))?;
@@ -210,7 +210,7 @@ pub(crate) async fn send_body(call: &mut Call) -> Result<(SendBody, Option<Spool
     }
     let kind = kind.ok_or_else(|| Problem::field("kind", "required"))?;
     let file = file.ok_or_else(|| Problem::field("file", "required"))?;
-    media.spool = Some(file.path().to_owned());
+    media.spool = Some(file.name().clone());
     if kind != crate::model::MediaKind::Document {
         // Every upload has a file name, but only a document shows it.
         media.filename = None;
@@ -227,9 +227,9 @@ fn given(text: String) -> Option<String> {
 async fn to_spool<B: HttpBody<Data = Bytes>>(
     call: &Call,
     multipart: &mut Multipart<B>,
-) -> Result<Spooled, Problem> {
+) -> Result<Upload, Problem> {
     let most = call.config.media.max_size;
-    let (spooled, mut file) = Spooled::create(&call.state).await?;
+    let mut upload = begin(call, &call.device()?.0).await?;
     let mut size = 0_u64;
     while let Some(piece) = multipart.piece().await? {
         size += piece.len() as u64;
@@ -237,14 +237,30 @@ async fn to_spool<B: HttpBody<Data = Bytes>>(
             let detail = format!("a file has at most {most} bytes (media.max_size)");
             return Err(Problem::new(Code::TooLarge, detail));
         }
-        file.write_all(&piece).await.map_err(spool::failed)?;
+        upload.write(&piece).await.map_err(failed)?;
     }
-    // The 202 promises the file as well as the row.
-    file.sync_all().await.map_err(spool::failed)?;
-    if size == 0 {
+    if upload.finish().await.map_err(failed)? == 0 {
         return Err(Problem::field("file", "must not be empty"));
     }
-    Ok(spooled)
+    Ok(upload)
+}
+
+/// A place for a file of that device.
+pub(super) async fn begin(call: &Call, device: &DeviceName) -> Result<Upload, Problem> {
+    let (spool, tasks) = (call.state.api.store.spool(), &call.state.api.tasks);
+    spool.upload(device, tasks).await.map_err(failed)
+}
+
+/// Why a file was not taken.
+#[expect(clippy::needless_pass_by_value, reason = "a function for map_err")]
+pub(super) fn failed(error: std::io::Error) -> Problem {
+    match SpoolFull::of(&error) {
+        Some(full) => full.into(),
+        None => {
+            tracing::error!(%error, "An upload could not be kept.");
+            Code::StoreFailed.into()
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,6 @@
 //! The body of `POST …/messages` and its reading into a `SendRequest`: one place says what is valid. Nothing is sent or
 //! stored here.
 
-use std::path::PathBuf;
-
 use base64::Engine as _;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
@@ -11,7 +9,7 @@ use serde_json::Number;
 
 use crate::api::http::problem::{Issue, Problem};
 use crate::model::{
-    Content, Jid, MediaKind, MediaSource, MessageId, Recipient, SendRequest, Thumbnail,
+    Content, Jid, MediaKind, MediaSource, MessageId, Recipient, SendRequest, SpoolName, Thumbnail,
 };
 
 /// WhatsApp refuses longer texts.
@@ -47,9 +45,9 @@ pub(crate) struct SendBody {
 pub(crate) struct MediaBody {
     pub(crate) url: Option<String>,
     pub(crate) base64: Option<String>,
-    /// Where the file of an upload was put. Never read from a body: no caller may name a path.
+    /// Where the file of an upload was put. Never read from a body: no caller may name another's file.
     #[serde(skip)]
-    pub(crate) spool: Option<PathBuf>,
+    pub(crate) spool: Option<SpoolName>,
     pub(crate) mime: Option<String>,
     pub(crate) filename: Option<String>,
     pub(crate) caption: Option<String>,
@@ -94,13 +92,6 @@ pub(crate) struct ForwardBody {
     message: String,
 }
 
-/// A valid request. Bytes that came in Base64 have yet to be put in the spool.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Draft {
-    pub(crate) request: SendRequest,
-    pub(crate) inline: Option<Vec<u8>>,
-}
-
 /// Collects what is wrong, so that a caller hears of everything at once.
 #[derive(Default)]
 struct Issues(Vec<Issue>);
@@ -140,7 +131,7 @@ impl SendBody {
     }
 
     /// Reads the body, or says everything that is wrong with it.
-    pub(crate) fn draft(mut self, country_code: Option<&str>) -> Result<Draft, Problem> {
+    pub(crate) fn request(mut self, country_code: Option<&str>) -> Result<SendRequest, Problem> {
         let mut issues = Issues::default();
         let to = Recipient::parse(&self.to, country_code);
         if self.to.is_empty() {
@@ -156,8 +147,7 @@ impl SendBody {
                 Err(error) => issues.add(&format!("mentions[{n}]"), error),
             }
         }
-        let mut inline = None;
-        let mut contents = self.contents(&mut issues, &mut inline);
+        let mut contents = self.contents(&mut issues);
         if contents.len() != 1 {
             issues.add(
                 "",
@@ -184,14 +174,13 @@ impl SendBody {
         }
         match (to, contents.pop()) {
             (Ok(to), Some(content)) if issues.0.is_empty() => {
-                let request = SendRequest { to, content, reply_to, mentions, view_once };
-                Ok(Draft { request, inline })
+                Ok(SendRequest { to, content, reply_to, mentions, view_once })
             }
             _ => Err(Problem::invalid(issues.0)),
         }
     }
 
-    fn contents(&mut self, issues: &mut Issues, inline: &mut Option<Vec<u8>>) -> Vec<Content> {
+    fn contents(&mut self, issues: &mut Issues) -> Vec<Content> {
         let mut contents = Vec::new();
         if let Some(text) = self.text.take() {
             issues.text("text", &text);
@@ -210,7 +199,7 @@ impl SendBody {
             ("sticker", MediaKind::Sticker, self.sticker.take()),
         ];
         for (name, kind, media) in media {
-            contents.extend(media.map(|media| media.content(name, kind, issues, inline)));
+            contents.extend(media.map(|media| media.content(name, kind, issues)));
         }
         contents.extend(self.location.take().map(|location| location.content(issues)));
         contents.extend(self.contact.take().map(|contact| {
@@ -231,13 +220,7 @@ impl SendBody {
 }
 
 impl MediaBody {
-    fn content(
-        self,
-        name: &str,
-        media: MediaKind,
-        issues: &mut Issues,
-        inline: &mut Option<Vec<u8>>,
-    ) -> Content {
+    fn content(self, name: &str, media: MediaKind, issues: &mut Issues) -> Content {
         let source = match (self.url, self.base64, self.spool) {
             (Some(url), None, None) => {
                 if !is_web(&url) {
@@ -246,16 +229,16 @@ impl MediaBody {
                 MediaSource::Url(url)
             }
             (None, Some(text), None) => {
-                match decode(&text) {
-                    Some(bytes) if !bytes.is_empty() => *inline = Some(bytes),
-                    _ => issues.add(&format!("{name}.base64"), "not valid base64"),
+                let bytes = decode(&text).filter(|bytes| !bytes.is_empty());
+                if bytes.is_none() {
+                    issues.add(&format!("{name}.base64"), "not valid base64");
                 }
-                MediaSource::Spool(PathBuf::new())
+                MediaSource::Inline(bytes.unwrap_or_default())
             }
-            (None, None, Some(path)) => MediaSource::Spool(path),
+            (None, None, Some(name)) => MediaSource::Uploaded(name),
             _ => {
                 issues.add(name, "give either url or base64");
-                MediaSource::Spool(PathBuf::new())
+                MediaSource::Inline(Vec::new())
             }
         };
         let captioned = media.has_caption();
