@@ -199,6 +199,7 @@ fn sample_event(device: &DeviceName) -> (EventId, Bytes) {
         reply_to: None,
         media: None,
         details: None,
+        truncated: false,
     };
     let event = Event {
         id: id.clone(),

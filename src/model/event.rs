@@ -236,6 +236,9 @@ pub struct MessageData {
     /// What a kind has beside text and media: a place, a card, a poll's options, …
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub details: Option<serde_json::Value>,
+    /// Whether something was cut off, because it was longer than any person's message.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub truncated: bool,
 }
 
 impl MessageData {

@@ -55,6 +55,36 @@ async fn memory_and_start() -> Result<()> {
     Ok(())
 }
 
+/// A hundred texts of a megabyte, then a page of them: both must cost little beyond the idle process.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement; run by hand in a release build"]
+async fn memory_under_texts_of_a_megabyte() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let (ann, bob) =
+        (sim.phone("628666100001", "Ann").await, sim.phone("628666100002", "Bob").await);
+    let moonwa = gateway(&sim).device("toko", &[]).start().await?;
+    moonwa.link("toko", &ann).await?;
+    println!("RSS idle: {:.1} MB", megabytes(&moonwa, "VmRSS")?);
+    let text = "é".repeat(1 << 19);
+    for n in 0..100 {
+        bob.send_text(&ann, &format!("{n} {text}")).await?;
+    }
+    ann.expect_confirmed().await?;
+    println!("peak RSS after 100 texts of 1 MB: {:.1} MB", megabytes(&moonwa, "VmHWM")?);
+    let (mut after, mut pages, mut events) = (0, 0, 0);
+    loop {
+        let path = format!("/v1/devices/toko/events?after={after}");
+        let page = moonwa.admin().get(&path).await?.expect(200).json();
+        pages += 1;
+        events += page["events"].as_array().map_or(0, Vec::len);
+        let Some(next) = page["next"].as_u64() else { break };
+        after = next;
+    }
+    println!("{events} events in {pages} pages; peak RSS: {:.1} MB", megabytes(&moonwa, "VmHWM")?);
+    moonwa.stop().await?;
+    Ok(())
+}
+
 /// So many answers of `/healthz`, over eight connections.
 async fn ask_healthz(moonwa: &Moonwa, times: usize) -> Result<()> {
     const ASKERS: usize = 8;

@@ -37,13 +37,12 @@ pub(crate) async fn read(call: &Call) -> Answer {
     let page = call.state.api.store.log().read_after(&name, after.unwrap_or_default(), LISTED);
     let page = page.await?;
     let cursor = page.events.last().map(|event| event.seq).or(after).unwrap_or_default();
-    let more = page.events.len() == LISTED;
     let events = page.events.iter().map(raw).collect::<Result<Vec<_>, _>>()?;
     Ok(response::ok(&Listed {
         events,
         dropped: page.dropped,
         cursor,
-        next: more.then_some(cursor),
+        next: page.more.then_some(cursor),
     }))
 }
 

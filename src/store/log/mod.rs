@@ -68,12 +68,17 @@ pub struct StoredEvent {
     pub body: Bytes,
 }
 
+/// The most bytes of a page, unless its first event has more.
+const PAGE: usize = 1 << 20;
+
 /// What `read_after` found.
 #[derive(Clone, Debug, Default)]
 pub struct Page {
     pub events: Vec<StoredEvent>,
-    /// How many events after the asked place were dropped by retention before these.
+    /// How many events before these retention dropped.
     pub dropped: u64,
+    /// Whether there are events after these.
+    pub more: bool,
 }
 
 pub struct EventLog {
@@ -118,7 +123,7 @@ impl EventLog {
             .await
     }
 
-    /// Up to `limit` events after `after`.
+    /// Up to `limit` events after `after`, and fewer when they are large.
     pub async fn read_after(
         &self,
         device: &DeviceName,
@@ -346,13 +351,15 @@ fn page(
 ) -> Result<Page, StoreError> {
     let view = Reading::of(outbox);
     let mut page = Page::default();
-    let mut first = None;
+    let (mut first, mut read) = (None, 0);
     view.each_between(device, after, tail, |seq, value| {
         first.get_or_insert(seq);
         // A place that is missing in the middle was lost with a damaged file. The page ends before it, so that it is
         // counted at the beginning of the next one.
         let gap = page.events.last().is_some_and(|last| last.seq.0 + 1 != seq);
-        if gap || page.events.len() >= limit {
+        read += value.len();
+        page.more = gap || page.events.len() >= limit || (read > PAGE && first != Some(seq));
+        if page.more {
             return Ok(ControlFlow::Break(()));
         }
         page.events.push(decode(Seq(seq), value)?);

@@ -8,7 +8,7 @@ use fjall::Readable;
 use serde::{Deserialize, Serialize};
 
 use super::counts::Counts;
-use super::{Enqueued, SendQueue, advance_each, enqueue_and_nudge, message_key, row_of};
+use super::{Enqueued, SendQueue, advance_each, enqueue_and_nudge, message_key, row_bytes};
 use crate::model::{DeviceName, EventId, IdempotencyKey, MessageId, MessageStatus, SentMessage};
 use crate::store::database::outbox::Outbox;
 use crate::store::database::txn::Txn;
@@ -18,6 +18,9 @@ use crate::store::json::{from_json, to_json};
 use crate::store::key::Key;
 use crate::store::message::row::Row;
 use crate::store::{Seq, StoreError, log};
+
+/// The most bytes of the rows of `recent`.
+const RECENT: usize = 4 << 20;
 
 /// The accounts a device was linked to, oldest first; the last one is the present one, also while it is unlinked.
 #[derive(Default, Serialize, Deserialize)]
@@ -129,7 +132,7 @@ impl SendQueue {
             .await
     }
 
-    /// The newest messages of the account that a device is linked to, newest first.
+    /// The newest messages of the account that a device is linked to, newest first; fewer when they are large.
     pub async fn recent(
         &self,
         device: &DeviceName,
@@ -142,12 +145,17 @@ impl SendQueue {
                 let read = |key: Key| now.get(&outbox.queue, key).map_err(StoreError::database);
                 let index = Key::new(b't').device(&device);
                 let place = |place: u64| index.clone().number(place).into_bytes();
-                let mut found = Vec::new();
+                let (mut found, mut bytes) = (Vec::new(), 0);
                 for places in Accounts::load(&device, read)?.places() {
                     let places = place(*places.start())..=place(*places.end());
                     for guard in now.range(&outbox.queue, places).rev().take(limit - found.len()) {
                         let id = guard.value().map_err(StoreError::database)?;
-                        found.push(row_of(&now, outbox, &device, &id)?.message);
+                        let row = row_bytes(&now, outbox, &device, &id)?;
+                        bytes += row.len();
+                        if bytes > RECENT && !found.is_empty() {
+                            return Ok(found);
+                        }
+                        found.push(from_json::<Row>(&row)?.message);
                     }
                 }
                 Ok(found)

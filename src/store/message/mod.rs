@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
-use fjall::{Readable, Snapshot};
+use fjall::{Readable, Slice, Snapshot};
 use sha2::{Digest, Sha256};
 use tokio::sync::{broadcast, watch};
 
@@ -372,9 +372,18 @@ fn row_of(
     device: &DeviceName,
     id: &[u8],
 ) -> Result<Row, StoreError> {
+    from_json(&row_bytes(now, outbox, device, id)?)
+}
+
+fn row_bytes(
+    now: &Snapshot,
+    outbox: &Outbox,
+    device: &DeviceName,
+    id: &[u8],
+) -> Result<Slice, StoreError> {
     let key = Key::new(b'm').device(device).rest(id);
     let row = now.get(&outbox.queue, key).map_err(StoreError::database)?;
-    from_json(&row.ok_or_else(|| StoreError::Damaged("a queued message".to_owned()))?)
+    row.ok_or_else(|| StoreError::Damaged("a queued message".to_owned()))
 }
 
 fn message_key(device: &DeviceName, id: &MessageId) -> Key {

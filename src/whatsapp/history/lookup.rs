@@ -5,7 +5,7 @@ use crate::model::{
     DeviceName, Event, EventData, EventType, Jid, MessageData, MessageId, MessageStatus,
     SentMessage,
 };
-use crate::store::{Seq, Store, StoreError};
+use crate::store::{Seq, Store, StoreError, StoredEvent};
 use crate::whatsapp::error::WhatsAppError;
 
 /// How far back a search goes, in events: this many at a time, this many times.
@@ -100,22 +100,32 @@ async fn newest(
             break;
         }
         let start = end.saturating_sub(PAGE).max(oldest);
-        let limit = usize::try_from(end - start).unwrap_or(0);
-        let page = store.log().read_after(device, Seq(start), limit).await?;
-        for stored in page.events.iter().rev().filter(|stored| is_message(stored.kind)) {
-            let Ok(event) = serde_json::from_slice::<Event>(&stored.body) else { continue };
-            match event.data {
-                EventData::Message(data) if good(&data) => {
-                    return Ok(Sight { found: Some(*data), whole });
-                }
-                _ => {}
-            }
+        let (mut found, mut first, mut after) = (None, None, start);
+        while after < end {
+            let limit = usize::try_from(end - after).unwrap_or(0);
+            let page = store.log().read_after(device, Seq(after), limit).await?;
+            let Some(last) = page.events.last() else { break };
+            after = last.seq.0;
+            first = first.or_else(|| page.events.first().map(|event| event.seq.0));
+            found = newest_in(&page.events, &good).or(found);
+        }
+        if found.is_some() {
+            return Ok(Sight { found, whole });
         }
         // Further back there is nothing, or it has been swept away.
-        whole = start == oldest || page.events.first().is_none_or(|first| first.seq.0 > start + 1);
+        whole = start == oldest || first.is_none_or(|first| first > start + 1);
         end = start;
     }
     Ok(Sight { found: None, whole })
+}
+
+fn newest_in(events: &[StoredEvent], good: impl Fn(&MessageData) -> bool) -> Option<MessageData> {
+    let messages = events.iter().rev().filter(|stored| is_message(stored.kind));
+    let mut read = messages.filter_map(|stored| serde_json::from_slice::<Event>(&stored.body).ok());
+    read.find_map(|event| match event.data {
+        EventData::Message(data) if good(&data) => Some(*data),
+        _ => None,
+    })
 }
 
 fn is_message(kind: EventType) -> bool {

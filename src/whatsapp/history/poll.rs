@@ -13,6 +13,7 @@ use crate::model::UnixMillis;
 use crate::store::{Batch, Space, StoreError};
 use crate::whatsapp::directory::addresses;
 use crate::whatsapp::receive::body::{poll_of, unwrap};
+use crate::whatsapp::receive::cap::Cap;
 
 /// What is kept of a poll that came in, or that the account's phone sent.
 pub(crate) fn received(info: &MessageInfo, message: &wa::Message) -> Option<PollRow> {
@@ -22,7 +23,8 @@ pub(crate) fn received(info: &MessageInfo, message: &wa::Message) -> Option<Poll
         .into_iter()
         .find_map(|part| part.message_context_info.as_option()?.message_secret.as_ref())?;
     let author = (!info.source.is_from_me).then(|| info.source.sender.to_non_ad_string());
-    let options = poll.options.iter().filter_map(|option| option.option_name.clone()).collect();
+    let mut options = poll.options.iter().filter_map(|o| o.option_name.clone()).collect();
+    Cap::new().list(&mut options);
     Some(PollRow { at: UnixMillis::now(), secret: HEXLOWER.encode(secret), options, author })
 }
 

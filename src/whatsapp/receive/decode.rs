@@ -9,6 +9,7 @@ use wa_rs::waproto::whatsapp as wa;
 use super::attachment::{attachment, forwardable};
 use super::body::{Body, poll_of, target, unwrap};
 use super::business::{business, parsed};
+use super::cap::Cap;
 use super::commerce::commerce;
 use super::raw;
 use super::special::special;
@@ -48,7 +49,7 @@ pub(crate) fn message(
     let at = UnixMillis::from_millis(
         u64::try_from(info.timestamp.timestamp_millis()).unwrap_or_default(),
     );
-    let data = MessageData {
+    let mut data = MessageData {
         id: info.id.clone(),
         group: (chat_kind == ChatKind::Group).then(|| chat.clone()),
         chat,
@@ -63,7 +64,9 @@ pub(crate) fn message(
         disappears_after: context.and_then(|context| context.expiration).filter(|after| *after > 0),
         media: media.as_ref().map(|row| row.public(device, &info.id)),
         details: (!details.is_empty()).then_some(Value::Object(details)),
+        truncated: false,
     };
+    Cap::message(&mut data);
     // Derived from the addresses in the stanza, not from those shown: the same message may be resolved better the next
     // time, and must still have the same id.
     let id = EventId::derive(&[
@@ -80,6 +83,12 @@ pub(crate) fn message(
         device: device.clone(),
         data: EventData::Message(Box::new(data)),
     };
+    let media = media.map(|mut row| {
+        let mut cap = Cap::new();
+        cap.maybe(&mut row.mime);
+        cap.maybe(&mut row.filename);
+        row
+    });
     let media = media.map(|row| MediaRow {
         at: UnixMillis::now(),
         chat: Some(info.source.chat.to_non_ad_string()),

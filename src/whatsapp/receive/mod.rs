@@ -3,6 +3,7 @@
 pub(crate) mod attachment;
 pub(crate) mod body;
 pub(crate) mod business;
+pub(crate) mod cap;
 pub(crate) mod commerce;
 pub(crate) mod decode;
 pub(crate) mod hook;

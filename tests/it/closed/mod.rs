@@ -5,3 +5,4 @@ mod crowd;
 mod files;
 mod logins;
 mod spool;
+mod weapons;

@@ -127,6 +127,7 @@ pub(crate) fn message(text: &str) -> NewEvent {
         reply_to: None,
         media: None,
         details: None,
+        truncated: false,
     };
     let at = UnixMillis::now();
     let kind = EventType::MessageReceived;
