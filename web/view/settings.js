@@ -16,7 +16,7 @@ import {
 	pre,
 	steps,
 } from "../dom.js";
-import { t } from "../i18n.js";
+import { language, say, t } from "../i18n.js";
 import { ask, copy, copyButton, drawer, redrawDrawer, tell } from "../overlay.js";
 import { changed, news, put, state } from "../state.js";
 import { changesOf, HOOKS, hookSection, hooksFrom } from "./hook_form.js";
@@ -305,10 +305,16 @@ function takeProblemsOfFields(form) {
 	const all = (refused?.problems ?? []).map((problem) => ({
 		problem,
 		field: fieldOf(form, problem.path),
-		message: problem.message,
+		message: wordsFor(problem),
 	}));
 	if (refused) refused.problems = all.filter(({ field }) => !field).map(({ problem }) => problem);
 	return all.filter(({ field }) => field);
+}
+
+/** What is wrong with a key. moonwa tells it in English: in another language the page says what the field wants. */
+function wordsFor({ path, message }) {
+	const [, key] = /(\w+)(?:\[\d+\])?$/.exec(path) ?? [];
+	return language() === "en" ? message : say("problem", key, {}, message);
 }
 
 /** The field of a key in moonwa.toml, such as `device.toko.webhooks[2].timeout`. */
