@@ -58,13 +58,15 @@
 //! request is ours. **reply**: a message in a receiver's answer. **report**: what people are told of an endpoint. **resolver**:
 //! from names to addresses.
 //!
-//! The file. **revision**: the fingerprint of all that a configuration is made of. **diff**: what an edit changes. **secret**:
-//! a value that is never shown; **key**: what opens the API. **reload**: from a changed file to a configuration in force; its
-//! **mailbox** takes requests. **paste**: what a person has to write where moonwa may not.
+//! The file. **revision**: the fingerprint of all that a configuration is made of. **diff**: what an edit changes.
+//! **secret**: a value that is never shown; a **mask** stands for the secret parts of a URL; **key**: what opens the
+//! API. **reload**: from a changed file to a configuration in force; its **mailbox** takes requests. **paste**: what a
+//! person has to write where moonwa may not.
 //!
 //! The API. **call**: one request being answered, by **dispatch**. **login**: a browser's, by a link or the admin token.
-//! **throttle**: guessing is slow. **proof**: what a caller has shown. A **connection** has a place, which it may lose while it waits for its client; its
-//! **socket** ends it then. **stream**: one that an answer's events go on coming through. **compat**: the routes that docs.moonwa.id documents. **live**: events as they happen.
+//! **throttle**: guessing is slow. **proof**: what a caller has shown. A **connection** has a place, which it may lose
+//! while it waits for its client; its **socket** ends it then. **stream**: one that an answer's events go on coming
+//! through. **compat**: the routes that docs.moonwa.id documents. **live**: events as they happen.
 //!
 //! Around it. **console**: lines on a terminal and exit codes. **private**: files for their owner alone. **heap**: memory.
 //! **dial**: to open a connection to a host. **control**: how the command line finds the gateway.

@@ -56,6 +56,7 @@ impl Dispatch {
         let client = origin::client(&head, peer, &config);
         let many = origin::is_many(client, &config);
         let admitted = place.begin(client, many, !body.is_end_stream()).map_err(|_| no_place());
+        let admitted = admitted.and_then(|()| origin::one_host(&head));
         let mut who = Principal::Nobody;
         let (label, access, mut response) = match self.routes.find(&method, &path) {
             Err(problem) => (NO_ROUTE, Access::Public, problem.render(&id)),

@@ -7,10 +7,11 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
+use super::mask::shown_url;
 use super::problem::Problem;
 use super::settings::{
     AdminConfig, Config, DeviceConfig, EndpointConfig, LogConfig, MediaConfig, OutboxConfig,
-    ServerConfig, StoreConfig, shown_url,
+    ServerConfig, StoreConfig,
 };
 use crate::model::DeviceName;
 

@@ -10,6 +10,7 @@ pub(crate) mod fuzz;
 mod key;
 mod last_good;
 mod mailbox;
+mod mask;
 mod problem;
 mod read;
 mod settings;
@@ -24,9 +25,9 @@ pub(crate) use key::{is_random_key, new_key};
 pub use last_good::{keep_last_good, last_good};
 pub(crate) use mailbox::{Ask, EditRequest, ReloadPlan, ReloadRequest};
 pub use mailbox::{ReloadHandle, ReloadMailbox, ReloadOutcome, ReloadReport, Trigger};
+pub(crate) use mask::shown_url;
 pub(crate) use problem::Problem;
 pub use read::{Context, Loaded, Others, Rejected, Revision};
-pub(crate) use settings::shown_url;
 pub use settings::{
     AdminConfig, Browser, ChatFilter, Compat, Config, DeviceConfig, Durability, EndpointConfig,
     EventFilter, Format, KeyConfig, LogConfig, MediaConfig, OutboxConfig, Pace, Presence, Repair,

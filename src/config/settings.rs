@@ -8,6 +8,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use tracing::Level;
 
+use super::mask::shown_url;
 use crate::model::{ChatKind, ChatPattern, DeviceName, EventType, KeyHash, Secret};
 
 /// The whole configuration, with the defaults filled in.
@@ -312,15 +313,6 @@ impl EndpointConfig {
     pub fn shown_url(&self) -> String {
         shown_url(&self.url)
     }
-}
-
-/// A URL without user info and query.
-pub(crate) fn shown_url(url: &str) -> String {
-    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
-    let rest = rest.split(['?', '#']).next().unwrap_or_default();
-    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let host = authority.rsplit('@').next().unwrap_or_default();
-    format!("{scheme}://{host}{path}")
 }
 
 /// The shape of a webhook body.

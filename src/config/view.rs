@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use super::mask::masked_url;
 use super::read::value;
 use super::{Config, DeviceConfig, EndpointConfig, KeyConfig, Pace};
 use crate::model::ChatPattern;
@@ -62,7 +63,7 @@ fn webhook(config: &EndpointConfig) -> Value {
     };
     json!({
         "n": config.n,
-        "url": config.url,
+        "url": masked_url(&config.url),
         "secret": !config.secrets.is_empty(),
         "events": config.events.0,
         "chats": config.chats.kinds.iter().map(|kind| word(&value::CHATS, kind)).collect::<Vec<_>>(),

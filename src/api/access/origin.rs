@@ -1,7 +1,7 @@
 //! Where a request comes from: the client behind trusted proxies, the `Host` it used, and whether a browser sent it
 //! from another site. Pure functions of the head and the configuration.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use hyper::Method;
 use hyper::header::{HOST, ORIGIN};
@@ -55,11 +55,21 @@ fn host(head: &Parts) -> Option<&str> {
         Some(authority) => authority.as_str(),
         None => header(head, HOST.as_str())?,
     };
-    let end = match authority.rfind(']') {
+    let end = match authority.find(']') {
         Some(bracket) => bracket + 1,
         None => authority.find(':').unwrap_or(authority.len()),
     };
-    authority.get(..end)
+    let (host, port) = authority.split_at_checked(end)?;
+    let is_port = |port: &str| port.bytes().all(|digit| digit.is_ascii_digit());
+    (port.is_empty() || port.strip_prefix(':').is_some_and(is_port)).then_some(host)
+}
+
+/// Refuses two `Host` headers: a proxy may have looked at the other one.
+pub(crate) fn one_host(head: &Parts) -> Result<(), Problem> {
+    if head.headers.get_all(HOST).iter().count() > 1 {
+        return Err(Problem::new(Code::InvalidRequest, "send one Host header"));
+    }
+    Ok(())
 }
 
 /// Refuses host names that are not the admin page's own. A site that points its own name at this machine (DNS
@@ -67,7 +77,11 @@ fn host(head: &Parts) -> Option<&str> {
 /// are allowed.
 pub(crate) fn host_allowed(head: &Parts, config: &Config) -> Result<(), Problem> {
     let host = host(head).unwrap_or_default();
-    let literal = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().is_ok();
+    let in_brackets = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let literal = match in_brackets {
+        Some(v6) => v6.parse::<Ipv6Addr>().is_ok(),
+        None => host.parse::<Ipv4Addr>().is_ok(),
+    };
     let named = || config.server.hosts.iter().any(|name| name.eq_ignore_ascii_case(host));
     if literal || host.eq_ignore_ascii_case("localhost") || named() {
         return Ok(());
@@ -160,10 +174,23 @@ mod tests {
             "wa.example.com.evil.example",
             "",
             "localhost.evil",
+            "[::1].evil.example",
+            "[::1]evil.example:80",
+            "evil.example[::1]",
+            "[::1]:80.evil.example",
+            "[127.0.0.1]",
+            "::1",
+            "[::1",
+            "127.0.0.1:x",
+            "localhost@evil.example",
+            "localhost:80@evil.example",
         ] {
             assert!(host_allowed(&head(&[("host", bad)]), &config).is_err(), "{bad}");
         }
         assert!(host_allowed(&head(&[]), &config).is_err());
+        assert!(one_host(&head(&[("host", "localhost")])).is_ok());
+        let two = head(&[("host", "localhost"), ("host", "evil.example")]);
+        assert_eq!(one_host(&two).unwrap_err().code, Code::InvalidRequest);
     }
 
     #[test]

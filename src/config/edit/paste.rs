@@ -5,6 +5,7 @@ use toml_edit::{DocumentMut, InlineTable, Item, TableLike, Value};
 
 use super::document::Edit;
 use super::webhooks::EndpointEdit;
+use crate::config::mask::is_masked_url;
 use crate::config::read::NOT_SHOWN;
 use crate::config::view::is_credential;
 
@@ -48,6 +49,8 @@ fn list(device: &dyn TableLike, edits: &[EndpointEdit]) -> String {
         let mut entry = tidy(entry);
         if let Value::InlineTable(table) = &mut entry {
             hide(table, edit);
+        } else if is_masked_url(&edit.url) {
+            entry = edit.url.as_str().into();
         }
         format!("  {entry},\n")
     };
@@ -57,6 +60,9 @@ fn list(device: &dyn TableLike, edits: &[EndpointEdit]) -> String {
 
 /// Hides the secrets that are in the file in clear. A value that only names where the secret is stays.
 fn hide(entry: &mut InlineTable, edit: &EndpointEdit) {
+    if is_masked_url(&edit.url) {
+        entry.insert("url", edit.url.as_str().into());
+    }
     if edit.secret.is_none() {
         entry.get_mut("secret").into_iter().for_each(cover);
     }

@@ -8,6 +8,7 @@ use toml_edit::{
 };
 
 use super::table::{Change, add, change, move_to, remove, text, texts};
+use crate::config::mask::masked_url;
 
 /// A webhook in the new list. What is absent stays as it is in the old entry; an empty text or list removes its key.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -56,6 +57,12 @@ impl EndpointEdit {
         headers && self.changes().iter().all(|(key, value)| *key == "url" || value.is_none())
     }
 
+    /// The same edit, where a URL as it is shown means the one in the file.
+    fn unmasked(&self, old: Option<&str>) -> Self {
+        let url = old.filter(|old| masked_url(old) == self.url).unwrap_or(&self.url).to_owned();
+        Self { url, ..self.clone() }
+    }
+
     fn to_inline(&self) -> Value {
         let mut table = InlineTable::new();
         table.insert("url", self.url.as_str().into());
@@ -95,7 +102,11 @@ fn change_array(array: &mut Array, webhooks: &[EndpointEdit]) {
     let mut places = Vec::new();
     for webhook in webhooks {
         let place = webhook.n.and_then(|n| n.checked_sub(1)).filter(|place| *place < old.len());
-        let value = match place.and_then(|place| old.get(place)) {
+        let was = place.and_then(|place| old.get(place));
+        let url = was
+            .and_then(|was| was.as_str().or_else(|| was.as_inline_table()?.get("url")?.as_str()));
+        let webhook = &webhook.unmasked(url);
+        let value = match was {
             Some(Value::InlineTable(table)) => {
                 let mut table = table.clone();
                 webhook.change(&mut table);
@@ -188,7 +199,8 @@ fn change_tables(tables: &mut ArrayOfTables, webhooks: &[EndpointEdit]) {
     for webhook in webhooks {
         let was = webhook.n.and_then(|n| old.get(n.checked_sub(1)?));
         let mut table = was.cloned().unwrap_or_default();
-        webhook.change(&mut table);
+        let url = was.and_then(|was| was.get("url")?.as_str());
+        webhook.unmasked(url).change(&mut table);
         // Tables are written in the order of their positions, so the same position for all keeps the order of the
         // list.
         move_to(&mut table, place);

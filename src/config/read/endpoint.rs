@@ -39,14 +39,14 @@ pub(crate) fn webhooks(secrets: &Secrets<'_>, list: &Node<'_>) -> Option<Vec<End
 
 fn endpoint(secrets: &Secrets<'_>, n: usize, node: &Node<'_>) -> Option<EndpointConfig> {
     if node.as_text().is_some() {
-        return Some(EndpointConfig::new(n, node.parse(value::url)?));
+        return Some(EndpointConfig::new(n, url(node)?));
     }
     let Some(mut table) = node.as_table() else {
         node.problem("this is no webhook", "write a URL in quotes, or { url = \"…\" }");
         return None;
     };
     let url = table.need("url", "write { url = \"https://…\" }");
-    let url = url.and_then(|node| node.parse(value::url));
+    let url = url.and_then(|node| self::url(&node));
     let default = EndpointConfig::new(n, String::new());
     let (second, longest) = (Duration::from_secs(1), Duration::from_secs(30));
     let (headers, hidden_headers) =
@@ -77,6 +77,19 @@ fn endpoint(secrets: &Secrets<'_>, n: usize, node: &Node<'_>) -> Option<Endpoint
     });
     table.finish();
     url.map(|_| EndpointConfig { compat, ..endpoint })
+}
+
+/// Where events are posted.
+fn url(node: &Node<'_>) -> Option<String> {
+    let url = node.parse(value::url)?;
+    if let Some(ip) = value::unreachable_host(&url) {
+        let message = format!("nothing is ever posted to {ip}");
+        node.warning(
+            message,
+            "it is link-local, a cloud's metadata or reserved; write another address",
+        );
+    }
+    Some(url)
 }
 
 /// One secret, or the new and the old one while rotating.

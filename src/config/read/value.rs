@@ -9,10 +9,12 @@ use hyper::header::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 use tracing::Level;
 
+use crate::config::mask::is_masked_url;
 use crate::config::settings::{
     Browser, Compat, Durability, Format, Pace, Presence, Repair, Scope, ShownAs, Start, System,
 };
 use crate::model::{ChatKind, ChatPattern};
+use crate::net::Network;
 
 /// The value, or what is wrong and what to write instead.
 pub(crate) type Reading<T> = Result<T, (String, String)>;
@@ -265,6 +267,12 @@ pub(crate) fn url(text: &str) -> Reading<String> {
     if uri.host().unwrap_or_default().is_empty() {
         return bad("the URL has no host", hint);
     }
+    if is_masked_url(text) {
+        return bad(
+            "user info or query of the URL are not written out",
+            "write them instead of ***",
+        );
+    }
     let place = uri.authority().map_or("", |all| all.as_str());
     let place = place.rsplit('@').next().unwrap_or_default();
     let port = place.rsplit(']').next().and_then(|rest| rest.split_once(':'));
@@ -272,6 +280,13 @@ pub(crate) fn url(text: &str) -> Reading<String> {
         return bad("the URL's port is not one", "write a port from 1 to 65535, or none");
     }
     Ok(text.to_owned())
+}
+
+/// The host of a webhook's URL, where it is an address to which nothing is ever posted.
+pub(crate) fn unreachable_host(url: &str) -> Option<IpAddr> {
+    let uri = url.parse::<Uri>().ok()?;
+    let ip = uri.host()?.trim_matches(['[', ']']).parse().ok()?;
+    (Network::of(ip) == Network::Reserved).then_some(ip)
 }
 
 /// The name of a header that may be added to a webhook's requests, in lower case.

@@ -5,4 +5,5 @@ mod crowd;
 mod files;
 mod logins;
 mod spool;
+mod urls;
 mod weapons;
