@@ -172,15 +172,6 @@ export function explain(error) {
 	return first ? `${text} (${first.path}: ${first.msg})` : text;
 }
 
-/** Fetches a style sheet that only some views need; done when it is in force. */
-export function loadStyle(href) {
-	const link = el("link", { rel: "stylesheet", href });
-	document.head.append(link);
-	return new Promise((resolve) => {
-		link.onload = link.onerror = resolve;
-	});
-}
-
 const SVG = "http://www.w3.org/2000/svg";
 
 /**

@@ -210,7 +210,7 @@ export default {
 	"settings.timeout": ["Longest wait for an answer", "Waktu tunggu jawaban"],
 	"settings.unavailable": ["unavailable: the phone rings as before", "unavailable: HP tetap berbunyi"],
 	"settings.unset": ["Remove the secret", "Hapus secret"],
-	// What a field of the settings wants, when moonwa does not take what stands there
+	// What a key of moonwa.toml wants, when moonwa does not take what stands there
 	"problem.compat": ["These headers need a secret.", "Header ini memerlukan secret."],
 	"problem.country_code": ["One to three digits, for example 62.", "Satu sampai tiga angka, misalnya 62."],
 	"problem.headers": ["Each line is a name and a text: x-team: cs. moonwa writes some headers itself.", "Tiap baris berisi nama dan teks: x-team: cs. Sebagian header ditulis moonwa sendiri."],
@@ -220,6 +220,8 @@ export default {
 	"problem.pace": ["A number and a time, for example 20/min.", "Jumlah dan waktu, misalnya 20/min."],
 	"problem.secret": ["whsec_ and base64 of 24 to 64 bytes. Generate makes one.", "whsec_ dan base64 dari 24 sampai 64 byte. Generate membuatkannya."],
 	"problem.timeout": ["From 1s to 30s.", "Dari 1s sampai 30s."],
+	"problem.unknown": ["moonwa does not know the key “{key}”.", "moonwa tidak mengenal kunci “{key}”."],
+	"problem.unknown_near": ["moonwa does not know the key “{key}”. Is “{near}” meant?", "moonwa tidak mengenal kunci “{key}”. Maksudnya “{near}”?"],
 	"problem.url": ["An address with http:// or https://, and each only once.", "Alamat dengan http:// atau https://, masing-masing hanya sekali."],
 	// Signature headers of other products
 	"compat.gowa": ["GoWA", "GoWA"],

@@ -4,6 +4,7 @@ import { ago, button, code, details, el, facts, h1, icon, lines, muted, pre } fr
 import { say, t } from "../i18n.js";
 import { ask, copyButton, tell } from "../overlay.js";
 import { changed, state } from "../state.js";
+import { problemWords } from "./problem.js";
 
 export default function config() {
 	let running = "";
@@ -135,7 +136,7 @@ const note =
 			".grow",
 			line && el("strong", t("config.line", { line: `${line}`, column: `${column}` }), " "),
 			code(path),
-			el("p", message),
+			el("p", problemWords({ path, message })),
 		),
 	];
 

@@ -1,5 +1,5 @@
 // Messages: the conversations of one device or of all, one of them open; and every event, for who looks closer.
-import { el, empty, h1, icon, loadStyle } from "../dom.js";
+import { el, empty, h1, icon } from "../dom.js";
 import { clock, t } from "../i18n.js";
 import { changed, state } from "../state.js";
 import {
@@ -18,11 +18,18 @@ import { devicePicker } from "./status.js";
 import tail from "./tail.js";
 import talk, { avatar } from "./talk.js";
 
-await loadStyle("talk.css");
+// Of all views only this one needs it.
+const style = el("link", { rel: "stylesheet", href: "talk.css" });
+document.head.append(style);
+await new Promise((resolve) => {
+	style.onload = style.onerror = resolve;
+});
 
 /** How many of the newest events it begins with, and how many times as many each further press reads. */
 const NEWEST = 100;
 const FURTHER = 10;
+/** So far back is enough for a page. */
+const MOST = 10_000;
 /** With more conversations than this there is a search. */
 const MANY = 8;
 
@@ -54,10 +61,10 @@ export default function messages(signal, device = "", address) {
 		reading = new AbortController();
 		read(listed, newest, reading.signal, keepEvent, keepSent);
 	}
-	const readFurther = () => readFrom(newest * FURTHER);
+	const further = () => newest < MOST && (() => readFrom(newest * FURTHER));
 
 	const open = address ? chatOf(device, address) : null;
-	const drawTalk = open && talk(open, back, readFurther);
+	const drawTalk = open && talk(open, back, further);
 	/** Draws the tail of all events, once that was asked for. */
 	let drawTail = null;
 

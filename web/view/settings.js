@@ -16,10 +16,11 @@ import {
 	pre,
 	steps,
 } from "../dom.js";
-import { language, say, t } from "../i18n.js";
+import { t } from "../i18n.js";
 import { ask, copy, copyButton, drawer, redrawDrawer, tell } from "../overlay.js";
 import { changed, news, put, state } from "../state.js";
 import { changesOf, HOOKS, hookSection, hooksFrom } from "./hook_form.js";
+import { problemWords } from "./problem.js";
 
 /** What WhatsApp is told about whether somebody is there. */
 const presences = () => [
@@ -222,7 +223,7 @@ const refusal = ({ words, problems = [] }) =>
 		".note.bad",
 		{ role: "alert" },
 		words,
-		problems.map(({ path, message }) => el("p", code(path), " ", message)),
+		problems.map((problem) => el("p", code(problem.path), " ", problemWords(problem))),
 	);
 
 function typed(form, { target }) {
@@ -305,16 +306,10 @@ function takeProblemsOfFields(form) {
 	const all = (refused?.problems ?? []).map((problem) => ({
 		problem,
 		field: fieldOf(form, problem.path),
-		message: wordsFor(problem),
+		message: problemWords(problem),
 	}));
 	if (refused) refused.problems = all.filter(({ field }) => !field).map(({ problem }) => problem);
 	return all.filter(({ field }) => field);
-}
-
-/** What is wrong with a key. moonwa tells it in English: in another language the page says what the field wants. */
-function wordsFor({ path, message }) {
-	const [, key] = /(\w+)(?:\[\d+\])?$/.exec(path) ?? [];
-	return language() === "en" ? message : say("problem", key, {}, message);
 }
 
 /** The field of a key in moonwa.toml, such as `device.toko.webhooks[2].timeout`. */

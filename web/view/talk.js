@@ -12,9 +12,9 @@ const UPLOADS = ["image", "video", "audio"];
 /**
  * @param {import("./chats.js").Chat} chat
  * @param {string} back where the list is
- * @param {() => any} readFurther asks for older messages
+ * @param {() => any} further gives what asks for older messages, where there may be some
  */
-export default function talk(chat, back, readFurther) {
+export default function talk(chat, back, further) {
 	const path = pathOf(chat.device, "messages");
 	/** The files that WhatsApp no longer has, by their messages. */
 	const gone = new Set();
@@ -215,11 +215,12 @@ export default function talk(chat, back, readFurther) {
 				{ tabindex: 0, role: "log", "aria-label": title },
 				el(
 					"ol.bubbles",
-					el(
-						"li.day",
-						{ "data-key": "more" },
-						el("button.small", { type: "button", click: readFurther }, t("messages.earlier")),
-					),
+					further() &&
+						el(
+							"li.day",
+							{ "data-key": "more" },
+							el("button.small", { type: "button", click: further() }, t("messages.earlier")),
+						),
 					all.map((message, n) => bubble(message, all[n - 1])),
 				),
 			),

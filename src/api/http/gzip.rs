@@ -1,12 +1,14 @@
 //! The page's files as they go over the wire: compressed for whoever takes gzip. What a file gives is made when it is
 //! asked for first, and kept: it is at most a few kilobytes.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use hyper::header::ACCEPT_ENCODING;
 use hyper::http::request::Parts;
+use serde_json::Value;
 use zlib_rs::{Deflate, DeflateConfig, DeflateFlush, Status, compress_bound};
 
 /// A gzip file's header and end are asked for by adding this to the size of the window.
@@ -24,9 +26,17 @@ pub(crate) fn compressed(hash: Hash, plain: &[u8]) -> Option<Bytes> {
     if let Some(bytes) = made.get(&hash) {
         return Some(bytes.clone());
     }
-    let bytes = Bytes::from(compress(plain)?);
+    let bytes = Bytes::from(compress(&compact(plain))?);
     made.insert(hash, bytes.clone());
     Some(bytes)
+}
+
+/// JSON without the white space that is for those who edit it; any other file as it is.
+fn compact(plain: &[u8]) -> Cow<'_, [u8]> {
+    match serde_json::from_slice::<Value>(plain) {
+        Ok(json) => json.to_string().into_bytes().into(),
+        Err(_other_file) => plain.into(),
+    }
 }
 
 fn compress(plain: &[u8]) -> Option<Vec<u8>> {

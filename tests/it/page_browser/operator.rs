@@ -192,6 +192,12 @@ async fn a_file_with_problems_is_told_everywhere_and_where_it_is_wrong() -> Resu
     browser.sees("[device.toko]").await;
     assert!(!browser.text().await.contains("key-of-toko"), "secrets are masked");
 
+    // In Indonesian no sentence of the server stands there.
+    browser.click("ID \u{2013} ganti ke Bahasa Indonesia").await;
+    browser.sees("moonwa tidak mengenal kunci \u{201c}paec\u{201d}").await;
+    browser.misses("unknown key").await;
+    browser.click("EN \u{2013} switch to English").await;
+
     moonwa.edit_config(|text| text.replace("paec", "pace"))?;
     browser.misses(alarm).await;
     browser.sees("The file is in force").await;
