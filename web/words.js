@@ -94,7 +94,7 @@ export default {
 	"state.pending": ["Press START SESSION to link it.", "Tekan START SESSION untuk menautkan."],
 	// Why a device is as it is
 	"reason.asked": ["Connecting to WhatsApp…", "Menghubungi WhatsApp…"],
-	"reason.banned": ["WhatsApp has banned this number.", "WhatsApp memblokir nomor ini."],
+	"reason.banned": ["WhatsApp has banned this number ({detail}).", "WhatsApp memblokir nomor ini ({detail})."],
 	"reason.cancelled": ["Linking was cancelled.", "Penautan dibatalkan."],
 	"reason.closed": ["The connection was closed.", "Koneksi tertutup."],
 	"reason.crashed": ["The connection failed and is being started again.", "Koneksi gagal dan dijalankan lagi."],
@@ -107,7 +107,7 @@ export default {
 	"reason.pair_code_refused": ["WhatsApp does not accept the code ({detail}). Ask for another one in a minute, or scan the QR.", "WhatsApp menolak kodenya ({detail}). Minta kode lain sebentar lagi, atau pindai QR."],
 	"reason.passkey_failed": ["The passkey step did not work ({detail}). Answer the question again, or cancel and start again.", "Langkah passkey gagal ({detail}). Jawab pertanyaannya lagi, atau batalkan dan mulai lagi."],
 	"reason.qr_expired": ["The QR code has expired. Start again.", "Kode QR kedaluwarsa. Mulai lagi."],
-	"reason.refused": ["WhatsApp refused the login ({detail}).", "WhatsApp menolak login ({detail})."],
+	"reason.refused": ["WhatsApp refused the login ({detail}). The link is kept: look at WhatsApp on the phone, then start again.", "WhatsApp menolak login ({detail}). Tautan disimpan: lihat WhatsApp di HP, lalu mulai lagi."],
 	"reason.replaced": ["Another program took over this session.", "Program lain mengambil alih sesi ini."],
 	"reason.sending_locked": ["WhatsApp keeps this number from new contacts for now.", "Untuk sementara nomor ini tidak boleh menulis ke kontak baru."],
 	"reason.server_error": ["WhatsApp reported a fault ({detail}).", "WhatsApp melaporkan gangguan ({detail})."],

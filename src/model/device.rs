@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{PhoneNumber, Secret, UnixMillis};
+use super::{NewChats, PhoneNumber, Refusal, Secret, UnixMillis};
 
 /// The key of a device's table in `moonwa.toml`, which is also its name in URLs, logs and metrics.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -212,8 +212,6 @@ pub enum LoggedOut {
     ByPhone,
     /// Logged out through moonwa.
     ByUser,
-    /// WhatsApp refused the login, with this code.
-    Refused(u16),
 }
 
 /// Why a device does not run.
@@ -222,8 +220,10 @@ pub enum Stop {
     ByUser,
     /// `enabled = false`.
     Disabled,
-    /// WhatsApp banned the account, until this time if it gave one.
-    Banned(Option<UnixMillis>),
+    /// WhatsApp banned the account for a time.
+    Banned(Refusal),
+    /// WhatsApp refuses the login, and the credentials are kept: a person decides.
+    Refused(Refusal),
     /// WhatsApp refuses this version of the client.
     Outdated,
     /// Another program uses the same credentials.
@@ -284,11 +284,11 @@ impl DeviceState {
             }),
             Self::LoggedOut(LoggedOut::ByPhone) => Some("unlinked"),
             Self::LoggedOut(LoggedOut::ByUser) => Some("logged_out"),
-            Self::LoggedOut(LoggedOut::Refused(_)) => Some("refused"),
             Self::Stopped(stop) => Some(match stop {
                 Stop::ByUser => "stopped",
                 Stop::Disabled => "disabled",
                 Stop::Banned(_) => "banned",
+                Stop::Refused(_) => "refused",
                 Stop::Outdated => "outdated",
                 Stop::Replaced => "replaced",
                 Stop::Shutdown => "shutdown",
@@ -299,8 +299,8 @@ impl DeviceState {
     /// WhatsApp's own code, or the cause, if there is one beside the reason.
     pub fn detail(&self) -> Option<String> {
         match self {
-            Self::Reconnecting { why: Disconnect::Server(code), .. }
-            | Self::LoggedOut(LoggedOut::Refused(code)) => Some(code.to_string()),
+            Self::Reconnecting { why: Disconnect::Server(code), .. } => Some(code.to_string()),
+            Self::Stopped(Stop::Banned(refusal) | Stop::Refused(refusal)) => Some(refusal.detail()),
             Self::Reconnecting { why: Disconnect::Unreachable(obstacle), .. } => {
                 obstacle.as_ref().map(|obstacle| obstacle.detail.clone())
             }
@@ -312,6 +312,22 @@ impl DeviceState {
                 Trouble::PairCodeExpired => None,
             },
             _ => None,
+        }
+    }
+
+    /// What WhatsApp said when it shut the account out.
+    pub fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Self::Stopped(Stop::Banned(refusal) | Stop::Refused(refusal)) => Some(refusal),
+            _ => None,
+        }
+    }
+
+    /// When a restriction ends, as far as WhatsApp said.
+    pub fn until(&self) -> Option<UnixMillis> {
+        match self {
+            Self::Degraded(Degradation::SendingLocked(until)) => *until,
+            _ => self.refusal()?.until,
         }
     }
 
@@ -344,12 +360,22 @@ pub struct DeviceStatus {
     pub last_in: Option<UnixMillis>,
     /// When the last message went out.
     pub last_out: Option<UnixMillis>,
+    /// How many new chats WhatsApp allows, once it said so.
+    pub new_chats: Option<NewChats>,
 }
 
 impl DeviceStatus {
     /// The status of a device without an account or any traffic so far.
     pub fn new(state: DeviceState, since: UnixMillis) -> Self {
-        Self { state, since, account: None, proof_at: None, last_in: None, last_out: None }
+        Self {
+            state,
+            since,
+            account: None,
+            proof_at: None,
+            last_in: None,
+            last_out: None,
+            new_chats: None,
+        }
     }
 }
 

@@ -308,6 +308,15 @@ pub struct DeviceData {
     pub state: String,
     /// Why, as a stable code.
     pub reason: Option<String>,
+    /// WhatsApp's own code and words, or the cause.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// When a restriction ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<UnixMillis>,
+    /// Where WhatsApp explains it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod media;
 mod message;
 mod pattern;
 mod phone;
+mod refusal;
 mod secret;
 mod time;
 
@@ -26,5 +27,6 @@ pub use message::{Content, IdempotencyKey, MessageId, MessageStatus, SendRequest
 pub use pattern::ChatPattern;
 pub use phone::PhoneNumber;
 pub(crate) use phone::show_full_numbers;
+pub(crate) use refusal::{NewChats, Refusal};
 pub use secret::{KeyHash, Secret};
 pub use time::UnixMillis;

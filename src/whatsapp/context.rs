@@ -11,6 +11,7 @@ use super::media::fetch::Fetcher;
 use super::net::Net;
 use super::recorder::{Notes, Record, resolved};
 use super::send::claim::Claims;
+use super::send::hold::Holds;
 use super::send::read::Written;
 use super::session::SessionStore;
 use crate::config::{Presence, ShownAs};
@@ -29,6 +30,7 @@ pub(crate) struct Context {
     pub(crate) heavy: Arc<Semaphore>,
     pub(crate) directory: Directory,
     pub(crate) claims: Claims,
+    pub(crate) holds: Holds,
     pub(crate) read_receipts: Written,
     pub(crate) status: StatusCell,
     /// What WhatsApp is told about whether somebody is there.

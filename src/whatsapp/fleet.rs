@@ -22,6 +22,7 @@ use super::media::fetch::Fetcher;
 use super::net::Net;
 use super::recorder::{Notes, Recorder};
 use super::send::claim::Claims;
+use super::send::hold::Holds;
 use super::send::queue::SendLoop;
 use super::send::read::Written;
 use crate::config::{DeviceConfig, MediaConfig};
@@ -211,6 +212,7 @@ impl Fleet {
             heavy: Arc::clone(&self.heavy),
             directory: Directory::default(),
             claims: Claims::default(),
+            holds: Holds::new(name.clone()),
             read_receipts: Written::default(),
             status,
             presence: watch::Sender::new(config.presence),

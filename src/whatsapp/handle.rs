@@ -22,6 +22,7 @@ use super::send::read::read_receipt_id;
 use crate::config::Pace;
 use crate::model::{
     Content, DeviceStatus, Jid, MessageId, PhoneNumber, Recipient, SendRequest, SentMessage,
+    UnixMillis,
 };
 use crate::store::{Enqueued, QUEUE_LIMIT};
 
@@ -124,6 +125,12 @@ impl DeviceHandle {
             return Ok(true);
         }
         Ok(lookup::in_touch(&self.context.store, &self.context.name, &jid).await?)
+    }
+
+    /// Why a queued message waits although the device is connected.
+    pub fn hold(&self, message: &MessageId) -> Option<Hold> {
+        let lock = self.context.holds.lock().filter(|_| self.context.holds.holds(message))?;
+        Some(Hold { waits_for: "locked", not_before: lock.until })
     }
 
     pub async fn groups(&self) -> Result<Vec<GroupSummary>, WhatsAppError> {
@@ -258,6 +265,15 @@ fn member(participant: &wa_rs::GroupParticipant) -> Result<GroupMember, WhatsApp
         lid: lid.map(|lid| lid.user.to_string()),
         admin: participant.is_admin(),
     })
+}
+
+/// What a queued message waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// A stable code.
+    pub waits_for: &'static str,
+    /// When it will go at the earliest, if that is known.
+    pub not_before: Option<UnixMillis>,
 }
 
 /// A number that is on WhatsApp.

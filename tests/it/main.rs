@@ -41,6 +41,7 @@ mod page_static;
 mod proxy;
 mod reload;
 mod reload_watch;
+mod restricted;
 mod soak;
 mod storage_faults;
 mod wire;

@@ -13,8 +13,8 @@ use crate::api::state::State;
 use crate::config::{Config, DeviceConfig, Scope};
 use crate::hooks::EndpointReport;
 use crate::model::{
-    Degradation, DeviceName, DeviceState, DeviceStatus, Linking, Passkey, Pending, PhoneNumber,
-    Shown, Stop, UnixMillis,
+    DeviceName, DeviceState, DeviceStatus, Linking, Passkey, Pending, PhoneNumber, Shown, Stop,
+    UnixMillis,
 };
 
 /// A device as callers see it. The codes that link it are login secrets, so only admins see them.
@@ -43,7 +43,10 @@ pub(crate) fn render(
     set("detail", json!(status.state.detail()));
     set("attempt", json!(attempt));
     set("retry_at", json!(retry_at));
-    set("until", json!(until(&status.state)));
+    set("until", json!(status.state.until()));
+    let refusal = status.state.refusal();
+    set("url", json!(refusal.and_then(|refusal| refusal.url.as_ref())));
+    set("new_chats", json!(status.new_chats));
     set("phone", json!(account.and_then(|a| a.phone.as_ref())));
     set("lid", json!(account.and_then(|a| a.lid.as_ref())));
     set("push_name", json!(account.and_then(|a| a.name.as_ref())));
@@ -58,6 +61,9 @@ pub(crate) fn render(
             json!({ "id": key.id, "scopes": scopes })
         });
         set("keys", keys.collect());
+        if let Some(token) = refusal.and_then(|refusal| refusal.appeal.as_ref()) {
+            set("appeal_token", json!(token.expose()));
+        }
     }
     let linking = match &status.state {
         DeviceState::Linking(linking) => Some(render_linking(linking, admin)),
@@ -66,14 +72,6 @@ pub(crate) fn render(
     set("linking", json!(linking));
     set("webhooks", json!(webhooks));
     Value::Object(device)
-}
-
-fn until(state: &DeviceState) -> Option<UnixMillis> {
-    match state {
-        DeviceState::Stopped(Stop::Banned(until))
-        | DeviceState::Degraded(Degradation::SendingLocked(until)) => *until,
-        _ => None,
-    }
 }
 
 fn render_linking(linking: &Linking, admin: bool) -> Value {
@@ -217,7 +215,7 @@ pub(crate) async fn passkey_confirm(call: &Call) -> Answer {
 mod tests {
     use super::*;
     use crate::api::access::auth::tests::config;
-    use crate::model::{Account, Disconnect, Secret};
+    use crate::model::{Account, Disconnect, Refusal, Secret};
 
     fn shown(state: DeviceState, admin: bool) -> Value {
         let config = config();
@@ -234,7 +232,8 @@ mod tests {
             shown(DeviceState::Connected, false).to_string(),
             "{\"name\":\"toko\",\"label\":\"Toko\",\"status\":\"CONNECTED\",\"state\":\"connected\",\
              \"since\":\"2026-11-23T08:00:00Z\",\"reason\":null,\"detail\":null,\"attempt\":null,\
-             \"retry_at\":null,\"until\":null,\"phone\":\"628123456789\",\"lid\":\"1555\",\
+             \"retry_at\":null,\"until\":null,\"url\":null,\"new_chats\":null,\
+             \"phone\":\"628123456789\",\"lid\":\"1555\",\
              \"push_name\":null,\"proof_at\":null,\"last_in\":null,\"last_out\":null,\
              \"enabled\":true,\"country_code\":\"62\",\"linking\":null,\"webhooks\":[]}"
         );
@@ -249,8 +248,20 @@ mod tests {
         assert_eq!(device["detail"], "503");
         assert_eq!(device["attempt"], 3);
         assert_eq!(device["retry_at"], "1970-01-01T00:01:00Z");
-        let device = shown(DeviceState::Stopped(Stop::Banned(Some(at))), true);
+        let refusal = Refusal {
+            code: 402,
+            text: Some("too many people blocked you".to_owned()),
+            url: Some("https://faq.whatsapp.com/x".to_owned()),
+            until: Some(at),
+            appeal: Some(Secret::new("once")),
+        };
+        let state = DeviceState::Stopped(Stop::Banned(refusal));
+        let device = shown(state.clone(), true);
         assert_eq!((&device["reason"], &device["until"]), (&json!("banned"), &json!(at)));
+        assert_eq!(device["detail"], "402: too many people blocked you");
+        assert_eq!(device["url"], "https://faq.whatsapp.com/x");
+        assert_eq!(device["appeal_token"], "once");
+        assert!(!shown(state, false).to_string().contains("once"), "for admins");
         assert_eq!(device["keys"][0], json!({ "id": "full", "scopes": ["send", "read"] }));
     }
 

@@ -27,8 +27,6 @@ const ROOM: Duration = Duration::from_secs(2);
 const LINK_TRIES: u32 = 5;
 /// The longest pause between two connections that were replaced because a message got no ack.
 pub(crate) const LONGEST_SILENCE: Duration = Duration::from_mins(15);
-/// How long "sending is locked" is shown when WhatsApp does not say until when.
-pub(crate) const LOCK_SHOWN: Duration = Duration::from_mins(10);
 /// The shortest pause after WhatsApp itself asked for one.
 const SERVER_PAUSE: Duration = Duration::from_secs(5);
 
@@ -85,7 +83,6 @@ pub(crate) struct Device {
     pub(crate) wish: Wish,
     pub(crate) current: Option<Current>,
     pub(crate) generation: u64,
-    pub(crate) locked: Option<(Option<UnixMillis>, Instant)>,
     pub(crate) why: Disconnect,
     pub(crate) backoff: Backoff,
     /// When a message without an ack last cost the connection, and how long it may not do so again.
@@ -122,7 +119,6 @@ impl Device {
             wish: Wish::Down,
             current: None,
             generation: 0,
-            locked: None,
             why: Disconnect::Starting,
             backoff: Backoff::default(),
             unacked: None,
@@ -155,6 +151,7 @@ impl Device {
         if !self.enabled {
             self.rest(DeviceState::Stopped(Stop::Disabled));
         } else if self.linked {
+            self.context.holds.doubt();
             self.wish = Wish::Up;
         } else {
             self.rest(DeviceState::Pending(Pending::NotStarted));
@@ -308,6 +305,7 @@ impl Device {
     pub(crate) fn forget(&mut self, state: DeviceState) {
         self.linked = false;
         self.erasure = Erasure::Due;
+        self.context.holds.set(None);
         self.context.status.set_account(None);
         self.rest(state);
         if self.current.is_none() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use wa_rs::client::Client;
 
-use crate::model::{Obstacle, Passkey, Secret, UnixMillis};
+use crate::model::{NewChats, Obstacle, Passkey, Refusal, Secret, UnixMillis};
 use crate::whatsapp::error::WhatsAppError;
 
 pub(crate) enum Notice {
@@ -37,12 +37,13 @@ pub(crate) enum Notice {
     Named,
     /// Whose messages the send queue has now; `None` when it could not be told.
     Belongs(Option<String>),
-    /// The account unlinked us; WhatsApp's code.
-    LoggedOut(u16),
+    /// The account unlinked us.
+    LoggedOut,
+    /// WhatsApp refuses the login of this account.
+    Refused(Refusal),
     /// Another program uses the same credentials.
     Replaced,
-    /// Until when, if WhatsApp says so.
-    Banned(Option<UnixMillis>),
+    Banned(Refusal),
     /// WhatsApp refuses our version.
     Outdated,
     /// The server failed or refused; its code.
@@ -56,8 +57,10 @@ pub(crate) enum Notice {
     SendingLocked,
     /// Until when sending is locked, when WhatsApp says so.
     LockedUntil(Option<UnixMillis>),
-    /// WhatsApp says that sending is not locked: the refusal was about that one receiver.
+    /// WhatsApp says that sending is not locked: a refusal was about that one receiver.
     NotLocked,
+    /// How many new chats WhatsApp allows.
+    NewChats(NewChats),
     /// The client is down: whoever holds it must let go.
     Down,
     /// The client is flushed and gone; nothing of it touches the store any more.

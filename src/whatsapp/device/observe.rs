@@ -8,7 +8,9 @@ use wa_rs::client::Client;
 use wa_rs::types::events::{Event, EventHandler, EventInterest, EventKind, UndecryptableMessage};
 
 use super::notice::Notice;
-use crate::model::{MessageId, MessageStatus, Passkey, Secret, UnixMillis};
+use super::refusal;
+use super::status::restricted;
+use crate::model::{MessageId, MessageStatus, Passkey, Secret};
 use crate::whatsapp::context::Context;
 use crate::whatsapp::receive::undecryptable::Why;
 use crate::whatsapp::receive::{hook, notification, undecryptable};
@@ -34,6 +36,7 @@ pub(crate) fn interest() -> EventInterest {
         EventKind::TemporaryBan,
         EventKind::ClientOutdated,
         EventKind::ConnectFailure,
+        EventKind::MexNotification,
         EventKind::Messages,
         EventKind::UndecryptableMessage,
         EventKind::RawNode,
@@ -95,6 +98,7 @@ impl Observer {
             }
         };
         if error == Some("463") {
+            restricted(&self.context.name, "463");
             self.tell(Notice::SendingLocked);
         }
         self.note(Record::Advance { ids: vec![id], status });
@@ -198,16 +202,18 @@ impl EventHandler for Observer {
             | Event::PairPasskeyConfirmation(_)
             | Event::PairPasskeyError(_) => self.linking(&event),
             Event::LoggedOut(out) => {
-                self.tell(Notice::LoggedOut(u16::try_from(out.reason.code()).unwrap_or(0)));
+                self.tell(refusal::of_logout(out).map_or(Notice::LoggedOut, Notice::Refused));
             }
             Event::StreamReplaced(_) => self.tell(Notice::Replaced),
-            Event::TemporaryBan(ban) => {
-                let until = ban.expire.to_std().ok().map(|left| UnixMillis::now().after(left));
-                self.tell(Notice::Banned(until));
+            Event::TemporaryBan(ban) => self.tell(Notice::Banned(refusal::of_ban(ban))),
+            Event::MexNotification(told) => {
+                if let Some(notice) = refusal::of_update(&told.op_name, &told.payload) {
+                    self.tell(notice);
+                }
             }
             Event::ClientOutdated(_) => self.tell(Notice::Outdated),
             Event::ConnectFailure(failure) => match failure.reason.code() {
-                402 => self.tell(Notice::Banned(None)),
+                402 => self.tell(Notice::Banned(refusal::of_failure(failure))),
                 code => self.tell(Notice::Server(u16::try_from(code).unwrap_or(0))),
             },
             Event::Messages(batch) if batch.hook_committed => {

@@ -10,7 +10,7 @@ use wa_rs::IqError;
 use wa_rs::client::Client;
 use wa_rs::wacore::iq::keepalive::KeepaliveSpec;
 
-use super::actor::{Current, Device, LOCK_SHOWN, LONGEST_SILENCE, Owner, Wish, account};
+use super::actor::{Current, Device, LONGEST_SILENCE, Owner, Wish, account};
 use super::notice::Notice;
 use super::probe::Health;
 use crate::model::{
@@ -18,6 +18,7 @@ use crate::model::{
     Stop, Trouble, UnixMillis,
 };
 use crate::whatsapp::error::WhatsAppError;
+use crate::whatsapp::send::hold::Lock;
 use crate::whatsapp::send::lanes::ACK_PATIENCE;
 
 /// How long WhatsApp may take for its first answer before it is asked again.
@@ -63,16 +64,10 @@ impl Device {
                 self.judge();
             }
             Notice::Named => self.show_account(),
-            Notice::SendingLocked => self.ask_lock(),
-            Notice::LockedUntil(until) => {
-                let left = until.map_or(LOCK_SHOWN, |until| until.since(UnixMillis::now()));
-                self.locked = Some((until, Instant::now() + left));
-                self.judge();
-            }
-            Notice::NotLocked => {
-                self.locked = None;
-                self.judge();
-            }
+            Notice::SendingLocked => self.ask_lock(true),
+            Notice::LockedUntil(until) => self.lock(Some(Lock::until(until))),
+            Notice::NotLocked => self.lock(None),
+            Notice::NewChats(quota) => self.context.status.allowed(quota),
             Notice::Server(code) => self.amend(|current| current.server = Some(code)),
             Notice::Down => {
                 self.offline();
@@ -94,12 +89,15 @@ impl Device {
             Notice::PairFailed if !self.linked => {
                 self.rest(DeviceState::Pending(Pending::LinkFailed));
             }
-            Notice::LoggedOut(401) => self.forget(DeviceState::LoggedOut(LoggedOut::ByPhone)),
-            Notice::LoggedOut(code) => {
-                self.forget(DeviceState::LoggedOut(LoggedOut::Refused(*code)));
+            Notice::LoggedOut => self.forget(DeviceState::LoggedOut(LoggedOut::ByPhone)),
+            // The link may be good again one day, so only a person ends it.
+            Notice::Refused(refusal) => {
+                self.rest(DeviceState::Stopped(Stop::Refused(refusal.clone())));
             }
             Notice::Replaced => self.rest(DeviceState::Stopped(Stop::Replaced)),
-            Notice::Banned(until) => self.rest(DeviceState::Stopped(Stop::Banned(*until))),
+            Notice::Banned(refusal) => {
+                self.rest(DeviceState::Stopped(Stop::Banned(refusal.clone())));
+            }
             Notice::Outdated => {
                 self.forget_version();
                 if self.backoff.outdated() {
@@ -215,22 +213,6 @@ impl Device {
             self.context.status.set(DeviceState::Linking(Linking::default()));
         }
         self.end_pairing(Ok(()));
-    }
-
-    fn ask_lock(&mut self) {
-        let Some(client) = self.client() else { return };
-        let (context, generation) = (Arc::clone(&self.context), self.generation);
-        self.context.tasks.spawn("reach-out lock", async move {
-            let answer = client.mex().fetch_reachout_timelock().await;
-            if answer.as_ref().is_ok_and(|lock| lock.is_active == Some(false)) {
-                return drop(context.notices.send((generation, Notice::NotLocked)));
-            }
-            let until = answer.ok().and_then(|lock| lock.time_enforcement_ends).and_then(|ends| {
-                let secs = ends.parse().ok().map(UnixMillis::from_secs);
-                secs.or_else(|| UnixMillis::parse(&ends))
-            });
-            drop(context.notices.send((generation, Notice::LockedUntil(until))));
-        });
     }
 
     /// The next client must not take the refused version from the cache.
@@ -358,17 +340,18 @@ impl Device {
             // It was only needed for the reconnect after a scan.
             client.enable_auto_reconnect.store(false, Ordering::Relaxed);
             self.show_account();
+            if self.context.holds.must_ask() {
+                self.ask_lock(false);
+            }
             self.live.send_replace(Some(Arc::clone(client)));
         }
-        if self.locked.as_ref().is_some_and(|(_, end)| *end <= Instant::now()) {
-            self.locked = None;
-        }
-        self.context.status.set(match &self.locked {
+        self.context.holds.expire();
+        self.context.status.set(match self.context.holds.lock() {
             _ if client.persistence_manager().is_saver_halted() => {
                 DeviceState::Degraded(Degradation::Store)
             }
             _ if silent => DeviceState::Degraded(Degradation::Unproven),
-            Some((until, _)) => DeviceState::Degraded(Degradation::SendingLocked(*until)),
+            Some(lock) => DeviceState::Degraded(Degradation::SendingLocked(lock.until)),
             None => DeviceState::Connected,
         });
     }

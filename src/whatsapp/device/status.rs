@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use crate::model::{
     Account, DeviceData, DeviceName, DeviceState, DeviceStatus, Event, EventData, EventId,
-    EventType, UnixMillis,
+    EventType, NewChats, UnixMillis,
 };
 use crate::whatsapp::recorder::{Notes, Record};
 
@@ -45,10 +45,12 @@ impl StatusCell {
     pub(crate) fn set(&self, state: DeviceState) {
         let now = UnixMillis::now();
         let (name, reason, status) = (state.as_str(), state.reason(), state.word());
+        let (detail, until) = (state.detail(), state.until());
+        let url = state.refusal().and_then(|refusal| refusal.url.clone());
         let mut noticed = false;
         let changed = self.own.send_if_modified(|shown| {
-            let old = (shown.state.as_str(), shown.state.reason());
-            noticed = old != (name, reason);
+            let old = (shown.state.as_str(), shown.state.reason(), shown.state.until());
+            noticed = old != (name, reason, until);
             if old.0 != name {
                 shown.since = now;
             }
@@ -61,8 +63,11 @@ impl StatusCell {
         }
         if noticed {
             tracing::info!(device = %self.name, state = name, reason, "The device's state changed.");
-            let reason = reason.map(str::to_owned);
-            self.tell(DeviceData { status, state: name.to_owned(), reason }, now);
+            if let Some(kind @ ("sending_locked" | "banned" | "refused" | "unlinked")) = reason {
+                restricted(&self.name, kind);
+            }
+            let (state, reason) = (name.to_owned(), reason.map(str::to_owned));
+            self.tell(DeviceData { status, state, reason, detail, until, url }, now);
         }
     }
 
@@ -87,6 +92,15 @@ impl StatusCell {
 
     pub(crate) fn spoke(&self, at: UnixMillis) {
         self.amend(|status| newer(&mut status.last_out, at, 1));
+    }
+
+    /// WhatsApp said how many new chats it allows.
+    pub(crate) fn allowed(&self, quota: NewChats) {
+        let left = quota.total.saturating_sub(quota.used);
+        #[expect(clippy::cast_precision_loss, reason = "a gauge, and small numbers")]
+        metrics::gauge!("moonwa_new_chats_left", "device" => self.name.to_string())
+            .set(left as f64);
+        self.amend(|status| status.new_chats.replace(quota) != Some(quota));
     }
 
     /// The file no longer names the device.
@@ -122,6 +136,12 @@ impl StatusCell {
         };
         self.notes.note(Record::Event(event));
     }
+}
+
+/// Counts what WhatsApp did against an account.
+pub(crate) fn restricted(device: &DeviceName, kind: &'static str) {
+    let labels = [("device", device.to_string()), ("kind", kind.to_owned())];
+    metrics::counter!("moonwa_restrictions_total", &labels).increment(1);
 }
 
 fn newer(slot: &mut Option<UnixMillis>, at: UnixMillis, seconds: u64) -> bool {

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 use wa_rs::IqError;
 use wa_rs::send::SendError;
 
+use super::hold::Lock;
 use crate::store::StoreError;
 use crate::whatsapp::directory::Unknown;
 use crate::whatsapp::media::fetch::FetchError;
@@ -20,6 +21,8 @@ pub(crate) enum Failure {
     Offline,
     /// WhatsApp wants nothing of the kind before that time, which does not count as a try.
     Wait(Instant),
+    /// WhatsApp locks the account against its receiver.
+    Locked(Lock),
     /// It is no longer queued: whoever waited for it was told that it failed, or its device was forgotten.
     Withdrawn,
     /// It may work the next time; why not this time.

@@ -151,6 +151,15 @@ impl Lanes {
         self.land(id, |_| Stage::Idle(Some(until)));
     }
 
+    /// What was postponed need not wait any longer.
+    pub(crate) fn hasten(&mut self, ids: &BTreeSet<MessageId>) {
+        for waiting in self.waiting.values_mut() {
+            if matches!(waiting.stage, Stage::Idle(_)) && ids.contains(&waiting.message.id) {
+                waiting.stage = Stage::Idle(None);
+            }
+        }
+    }
+
     /// A try failed for a reason that may pass.
     pub(crate) fn failed(&mut self, id: &MessageId, now: Instant, written: bool) {
         self.land(id, |waiting| {

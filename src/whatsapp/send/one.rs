@@ -17,7 +17,7 @@ use super::{encode, forward, preview};
 use crate::model::{self, Content, MessageId, MessageStatus, Recipient, SentMessage, Thumbnail};
 use crate::store::Batch;
 use crate::whatsapp::context::Context;
-use crate::whatsapp::history::lookup::find_in;
+use crate::whatsapp::history::lookup::{find_in, in_touch};
 use crate::whatsapp::history::poll;
 use crate::whatsapp::history::row::BuiltRow;
 use crate::whatsapp::media::transfer::{self, Wanted};
@@ -33,6 +33,7 @@ pub(crate) async fn send_one(
     row: &SentMessage,
     written: &mut bool,
 ) -> Result<(), Failure> {
+    locked(context, row).await?;
     let to = address(context, client, &row.request.to).await?;
     if let Content::Read { message, author } = &row.request.content {
         waits(context, row).await?;
@@ -72,6 +73,17 @@ pub(crate) async fn send_one(
     context.store.queue().advance(&context.name, &row.id, MessageStatus::Sent).await?;
     claim.settle();
     Ok(())
+}
+
+/// While WhatsApp locks the account, it takes nothing for people with whom it is not in touch.
+async fn locked(context: &Context, row: &SentMessage) -> Result<(), Failure> {
+    let Some(lock) = context.holds.lock() else { return Ok(()) };
+    let jid = row.request.to.jid();
+    let message = row.request.content.is_message();
+    if !message || jid.is_group() || in_touch(&context.store, &context.name, &jid).await? {
+        return Ok(());
+    }
+    Err(Failure::Locked(lock))
 }
 
 /// The message as it is now, if it is still to be sent: its caller may have taken it back, or the device may have been

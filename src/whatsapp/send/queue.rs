@@ -89,6 +89,7 @@ impl SendLoop {
         let mut nudge = self.context.store.queue().nudge(&self.context.name);
         let mut pacer = Pacer::new(*self.pace.borrow_and_update());
         let mut flying = Flying::new();
+        let mut lock = self.context.holds.subscribe();
         loop {
             // Something else may have woken us; a nudge that came at the same time still counts.
             self.more |= nudge.has_changed().unwrap_or_default();
@@ -115,6 +116,10 @@ impl SendLoop {
                     Err(_) => return,
                 },
                 changed = self.live.changed() => if changed.is_err() { return },
+                changed = lock.changed() => match changed {
+                    Ok(()) => self.lanes.hasten(&self.context.holds.release()),
+                    Err(_) => return,
+                },
                 changed = self.pace.changed() => match changed {
                     Ok(()) => pacer = Pacer::new(*self.pace.borrow_and_update()),
                     Err(_) => return,
@@ -168,6 +173,7 @@ impl SendLoop {
     async fn settled(&mut self, message: &SentMessage) {
         self.acked |= !matches!(message.status, MessageStatus::Failed { .. });
         self.lanes.settled(&message.id);
+        self.context.holds.forget(&message.id);
         self.more |= self.lanes.len() < PAGE;
         clear(&self.context, message).await;
     }
@@ -269,7 +275,9 @@ impl SendLoop {
                     fail(&context, &row, "send_failed", why.clone()).await;
                 }
                 Err(Failure::Withdrawn) => clear(&context, &row).await,
-                Err(Failure::Later(_) | Failure::Offline | Failure::Wait(_)) => {}
+                Err(
+                    Failure::Later(_) | Failure::Offline | Failure::Wait(_) | Failure::Locked(_),
+                ) => {}
             }
             Landed { id: row.id, outcome, written }
         })
@@ -282,6 +290,12 @@ impl SendLoop {
             Ok(()) => self.lanes.written(&id, now),
             Err(Failure::Never { .. } | Failure::Withdrawn) => self.lanes.settled(&id),
             Err(Failure::Offline) => self.lanes.cut_off(&id, now, written),
+            Err(Failure::Locked(lock)) => {
+                self.context.holds.hold(&id);
+                // The lock may have ended meanwhile.
+                let until = if self.context.holds.lock() == Some(lock) { lock.end } else { now };
+                self.lanes.postponed(&id, until);
+            }
             Err(Failure::Wait(until)) => self.lanes.postponed(&id, until),
             Err(Failure::Later(why)) => {
                 tracing::warn!(device = %self.context.name, %id, why, "A message was not sent; trying again.");

@@ -125,7 +125,17 @@ impl World {
         self.journal.note(conn, Some(who.clone()), "login refused", code.to_string());
         let mut failure = NodeBuilder::new("failure").attr("reason", code).attr("location", "sim");
         if code == 402 {
-            failure = failure.attr("code", "101").attr("expire", "3600");
+            failure = failure
+                .attr("code", "101")
+                .attr("expire", "3600")
+                .attr("message", "too many strangers")
+                .attr("url", "https://faq.whatsapp.com/banned");
+        }
+        if code == 403 {
+            failure = failure
+                .attr("logout_message_header", "Your account is locked.")
+                .attr("logout_message_subtext", "Open WhatsApp on your phone.")
+                .attr("appeal_token", "appeal-once");
         }
         self.send(conn, failure.build());
         self.close(conn);

@@ -63,7 +63,13 @@ pub(crate) async fn shown(fleet: &Fleet, message: &SentMessage) -> Value {
         }),
         None => None,
     };
-    render(message, canonical.as_ref())
+    let mut shown = render(message, canonical.as_ref());
+    let hold = fleet.device(&message.device).and_then(|handle| handle.hold(&message.id));
+    if let (Some(hold), Value::Object(shown)) = (hold, &mut shown) {
+        shown.insert("waits_for".to_owned(), json!(hold.waits_for));
+        shown.insert("not_before".to_owned(), json!(hold.not_before));
+    }
+    shown
 }
 
 /// `POST …/messages`.

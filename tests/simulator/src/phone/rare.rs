@@ -3,11 +3,12 @@
 
 use anyhow::{Context as _, Result, ensure};
 use buffa::{Message as _, MessageField};
+use serde_json::{Value, json};
 use wacore::crypto::hkdf_sha256_into;
 use wacore::media_retry::decrypt_media_retry_notification;
 use wacore::poll;
 use wacore_binary::builder::NodeBuilder;
-use wacore_binary::{Node, Server};
+use wacore_binary::{Node, SERVER_JID, Server};
 use wacore_libsignal::crypto::aes_256_gcm_encrypt;
 use waproto::whatsapp as wa;
 
@@ -200,12 +201,52 @@ impl Phone {
     }
 }
 
+impl World {
+    /// A notification in JSON, to all companions of an account.
+    fn update(&mut self, number: &str, name: &'static str, body: &Value) {
+        let Some(account) = self.accounts.get(number) else { return };
+        let devices: Vec<u16> = account.devices.keys().copied().collect();
+        for device in devices {
+            let update = NodeBuilder::new("update").attr("op_name", name);
+            let node = NodeBuilder::new("notification")
+                .attr("from", SERVER_JID)
+                .attr("type", "mex")
+                .attr("id", self.id())
+                .attr("t", now())
+                .children([update.bytes(body.to_string().into_bytes()).build()])
+                .build();
+            self.deliver(&Address::new(number, device), node);
+        }
+        self.touch();
+    }
+}
+
 impl Simulator {
     /// WhatsApp does not let this account write to people for so many seconds; it answers 463 and says until when.
     pub fn lock_sending(&self, number: &str, seconds: u64) {
         if let Some(account) = self.world().accounts.get_mut(number) {
             account.locked = now() + seconds;
         }
+    }
+
+    /// WhatsApp tells the companions of an account whether it may write to new contacts, as `lock_sending` left it.
+    pub fn tell_lock(&self, number: &str) {
+        let mut world = self.world();
+        let until = world.accounts.get(number).map_or(0, |account| account.locked);
+        let lock = json!({
+            "is_active": until > now(),
+            "time_enforcement_ends": until.to_string(),
+            "enforcement_type": "DEFAULT",
+        });
+        let body = json!({ "data": { "xwa2_notify_account_reachout_timelock": lock } });
+        world.update(number, "NotificationUserReachoutTimelockUpdate", &body);
+    }
+
+    /// WhatsApp tells the companions of an account how many new chats it allows.
+    pub fn tell_quota(&self, number: &str, used: u64, total: u64) {
+        let quota = json!({ "used_quota": used.to_string(), "total_quota": total.to_string() });
+        let body = json!({ "data": { "xwa2_notify_new_chat_message_capping": quota } });
+        self.world().update(number, "NotificationNewChatMessageCappingUpdate", &body);
     }
 
     /// The media host throws away every file it has: downloads are answered 410 until a phone uploads again.
