@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -28,7 +29,14 @@ pub(crate) struct Arrival {
 
 /// All open connections.
 #[derive(Clone, Default)]
-pub(crate) struct Connections(Arc<Mutex<Table>>);
+pub(crate) struct Connections(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    table: Mutex<Table>,
+    /// A place has become free, or the connection that has it waits for its client.
+    freed: Notify,
+}
 
 #[derive(Default)]
 struct Table {
@@ -89,6 +97,11 @@ impl Table {
         self.open.values().filter(|entry| which(entry)).count()
     }
 
+    fn has_room(&self, most: usize) -> bool {
+        self.count(|entry| entry.doing != Doing::Refuse) < most
+            || self.open.values().any(Entry::waits)
+    }
+
     fn end(&mut self, id: u64) {
         if let Some(entry) = self.open.remove(&id) {
             entry.shared.gone.cancel();
@@ -140,7 +153,18 @@ impl Table {
 
 impl Connections {
     fn table(&self) -> MutexGuard<'_, Table> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn has_room(&self, most: usize) -> bool {
+        self.table().has_room(most)
+    }
+
+    /// Waits until a new connection finds a place. For one caller at a time.
+    pub(crate) async fn room(&self, most: usize) {
+        while !self.table().has_room(most) {
+            self.0.freed.notified().await;
+        }
     }
 
     /// Gives a new connection its place. Without one it is told so as soon as it has sent a head.
@@ -173,6 +197,7 @@ struct Held {
 impl Drop for Held {
     fn drop(&mut self) {
         self.connections.table().open.remove(&self.id);
+        self.connections.0.freed.notify_one();
     }
 }
 
@@ -238,6 +263,7 @@ impl Place {
             entry.doing = Doing::Head;
             entry.since = Instant::now();
         });
+        self.held.connections.0.freed.notify_one();
     }
 
     /// Cancelled when another connection has taken the place.
@@ -271,17 +297,26 @@ impl Place {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+impl Place {
+    /// The place of the only connection.
+    pub(crate) fn alone() -> Self {
+        let peer = std::net::Ipv4Addr::LOCALHOST.into();
+        Connections::default().enter(Arrival { peer, many: true, most: 1 })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
     use super::*;
 
     const MOST: usize = 16;
 
     fn arrival(peer: &str, many: bool) -> Arrival {
         Arrival { peer: peer.parse().unwrap(), many, most: MOST }
-    }
-
-    pub(crate) fn place() -> Place {
-        Connections::default().enter(arrival("192.0.2.1", false))
     }
 
     fn begin(place: &Place, client: &str, has_body: bool) -> bool {
@@ -342,6 +377,28 @@ pub(crate) mod tests {
         assert!(slow.iter().any(Place::is_gone));
         assert_eq!(connections.table().open.len(), MOST);
         drop(rest);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_short_rush_waits_for_its_turn() {
+        let connections = Connections::default();
+        let enter = || connections.enter(arrival("127.0.0.1", true));
+        let mut places: Vec<_> = (0..MOST).map(|_| enter()).collect();
+        let soon = Duration::from_secs(1);
+        assert!(timeout(soon, connections.room(MOST)).await.is_ok(), "they wait for their heads");
+        for place in &places {
+            assert!(place.begin("127.0.0.1".parse().unwrap(), true, false).is_ok());
+        }
+        assert!(timeout(soon, connections.room(MOST)).await.is_err());
+        let (room, ()) = tokio::join!(timeout(soon, connections.room(MOST)), async {
+            places[3].answered();
+        });
+        assert!(room.is_ok(), "one is answered");
+        assert!(places[3].begin("127.0.0.1".parse().unwrap(), true, false).is_ok());
+        let (room, ()) = tokio::join!(timeout(soon, connections.room(MOST)), async {
+            places.pop();
+        });
+        assert!(room.is_ok(), "one is closed");
     }
 
     #[tokio::test]

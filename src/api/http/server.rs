@@ -28,6 +28,8 @@ use crate::api::dispatch::Dispatch;
 const HEAD: Duration = Duration::from_secs(10);
 /// How long open connections may go on when moonwa stops.
 const DRAIN: Duration = Duration::from_secs(5);
+/// How long new connections wait when all places are taken, before they are told.
+const RUSH: Duration = Duration::from_millis(500);
 /// How long a connection that has lost its place may take to tell its client.
 const LAST_WORD: Duration = Duration::from_secs(1);
 /// So many may do so at once.
@@ -45,11 +47,20 @@ pub(crate) async fn run(dispatch: Dispatch, listener: TcpListener) {
     let graceful = GracefulShutdown::new();
     let builder = builder();
     let mut pause = Duration::from_millis(10);
+    // Whether a rush has lasted too long to wait for its end.
+    let mut crowded = false;
     loop {
         let accepted = select! {
             biased;
             () = stop.cancelled() => break,
-            accepted = accept(&listener) => accepted,
+            // A short rush waits in the kernel, where it costs nothing; a long one is told so.
+            accepted = async {
+                let most = api.config.load().server.max_connections;
+                if !crowded || connections.has_room(most) {
+                    crowded = timeout(RUSH, connections.room(most)).await.is_err();
+                }
+                accept(&listener).await
+            } => accepted,
         };
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,

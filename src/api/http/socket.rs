@@ -112,14 +112,13 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for ClientSocket<S> {
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-    use super::super::connection::tests::place;
     use super::*;
 
     #[tokio::test(start_paused = true)]
     async fn a_client_that_stops_reading_is_left_after_thirty_seconds() {
         let (ours, _theirs) = tokio::io::duplex(16);
         let started = Instant::now();
-        let error = ClientSocket::new(ours, place()).write_all(&[0; 64]).await.unwrap_err();
+        let error = ClientSocket::new(ours, Place::alone()).write_all(&[0; 64]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         assert_eq!(started.elapsed(), PATIENCE);
     }
@@ -134,7 +133,7 @@ mod tests {
                 theirs.read_exact(&mut piece).await.unwrap();
             }
         };
-        let mut socket = ClientSocket::new(ours, place());
+        let mut socket = ClientSocket::new(ours, Place::alone());
         let (written, ()) = tokio::join!(socket.write_all(&[0; 64]), reader);
         assert!(written.is_ok());
     }
