@@ -43,7 +43,7 @@
 //! who has a message, **pace** how fast they go, a **hold** why one waits. A **lock** is WhatsApp's, against new contacts; a
 //! **refusal** is what it says when it shuts an account out. **parts**: what a message is built from. **preview**: the card of a link.
 //! **forward**: sent on as it came. **failure**: why a message was not sent. **receipt**: server ack, delivered, read, played.
-//! **spool**: files on their way to WhatsApp; **budget**: how many bytes they may have. **cap**: the most that a message may say.
+//! **spool**: files on their way to WhatsApp; **budget**: how many bytes they may have. **place**: room for work with whole files. **cap**: the most that a message may say.
 //!
 //! The store. **event**: something that happened; its id is a function of the WhatsApp key, so it survives replays and
 //! crashes. **log**: the durable, ordered events of a device; **seq**: a place in it; **segment**: a piece of it that is dropped

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 
 use super::device::notice::Notice;
 use super::device::status::StatusCell;
 use super::directory::Directory;
 use super::media::fetch::Fetcher;
+use super::media::place::Places;
 use super::net::Net;
 use super::recorder::{Notes, Record, resolved};
 use super::send::claim::Claims;
@@ -26,8 +27,8 @@ pub(crate) struct Context {
     pub(crate) net: Net,
     pub(crate) max_media: u64,
     pub(crate) fetcher: Fetcher,
-    /// Permits for work with whole files, shared by all devices.
-    pub(crate) heavy: Arc<Semaphore>,
+    /// Where there is room for work with whole files.
+    pub(crate) places: Places,
     pub(crate) directory: Directory,
     pub(crate) claims: Claims,
     pub(crate) holds: Holds,

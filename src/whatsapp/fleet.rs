@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::join_all;
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::context::Context;
 use super::device::actor::Device;
@@ -19,6 +19,7 @@ use super::error::WhatsAppError;
 use super::handle::DeviceHandle;
 use super::history::row;
 use super::media::fetch::Fetcher;
+use super::media::place::Places;
 use super::net::Net;
 use super::recorder::{Notes, Recorder};
 use super::send::claim::Claims;
@@ -35,9 +36,6 @@ const LEAVING: Duration = Duration::from_secs(25);
 /// How long a reconcile waits for new devices to look at their credentials.
 const WAKING: Duration = Duration::from_secs(5);
 const PRUNE: Duration = Duration::from_hours(12);
-
-/// How many files are fetched and encrypted at once.
-const HEAVY: usize = 4;
 
 /// What a fleet must know beside its devices.
 #[derive(Clone, Debug)]
@@ -58,7 +56,7 @@ pub struct Fleet {
     max_media: u64,
     net: Net,
     fetcher: Fetcher,
-    heavy: Arc<Semaphore>,
+    places: Places,
     statuses: watch::Sender<AllStatuses>,
     devices: Mutex<BTreeMap<DeviceName, Member>>,
     /// One reconcile at a time: a device must be down before it is started again.
@@ -86,7 +84,7 @@ impl Fleet {
             max_media: options.max_media,
             net,
             fetcher: Fetcher::new(options.max_media, options.allow_nets),
-            heavy: Arc::new(Semaphore::new(HEAVY)),
+            places: Places::new(),
             statuses: watch::Sender::default(),
             devices: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
@@ -209,7 +207,7 @@ impl Fleet {
             net: self.net.clone(),
             max_media: self.max_media,
             fetcher: self.fetcher.clone(),
-            heavy: Arc::clone(&self.heavy),
+            places: self.places.of_device(),
             directory: Directory::default(),
             claims: Claims::default(),
             holds: Holds::new(name.clone()),

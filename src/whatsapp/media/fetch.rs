@@ -4,7 +4,7 @@
 
 use std::io::{Read, Write};
 use std::net::IpAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
 use ureq::http::Uri;
@@ -16,6 +16,11 @@ use crate::net::{Network, is_own};
 
 /// How long one fetch may take, redirects and body included.
 const PATIENCE: Duration = Duration::from_mins(1);
+/// A server that is silent for so long, or slower than `LEAST_SPEED` in that time, is given up: it would hold a place that
+/// others wait for.
+const SPAN: Duration = Duration::from_secs(20);
+/// In bytes a second.
+const LEAST_SPEED: u64 = 16 << 10;
 
 /// Why a file was not fetched.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +71,7 @@ impl Fetcher {
         let config = ureq::Agent::config_builder()
             .timeout_resolve(Some(Duration::from_secs(5)))
             .timeout_connect(Some(Duration::from_secs(10)))
+            .timeout_per_read(Some(SPAN))
             .max_redirects(3)
             .http_status_as_error(false)
             .proxy(None)
@@ -111,18 +117,26 @@ impl Fetcher {
         }
         // One byte more than allowed tells "just fits" from "cut off".
         let mut reader = body.into_reader().take(self.max.saturating_add(1));
-        if copy(&mut reader, sink)? > self.max {
+        if copy(&mut reader, sink, SPAN)? > self.max {
             return Err(FetchError::TooLarge);
         }
         Ok(mime.filter(|mime| !mime.is_empty()))
     }
 }
 
-/// `std::io::copy`, except that an error tells whether the source or the sink failed.
-fn copy(source: &mut impl Read, sink: &mut impl Write) -> Result<u64, FetchError> {
+/// `std::io::copy`, except that an error tells whether the source or the sink failed, and that the source must keep up
+/// a speed in each span of time.
+fn copy(source: &mut impl Read, sink: &mut impl Write, span: Duration) -> Result<u64, FetchError> {
     let mut buffer = [0; 16 << 10];
     let mut total = 0;
+    let (mut began, mut before) = (Instant::now(), 0);
     loop {
+        if began.elapsed() >= span {
+            if u128::from(total - before) * 1000 < u128::from(LEAST_SPEED) * span.as_millis() {
+                return Err(FetchError::TooSlow);
+            }
+            (began, before) = (Instant::now(), total);
+        }
         let count = match source.read(&mut buffer) {
             Ok(0) => return Ok(total),
             Ok(count) => count,
@@ -144,7 +158,7 @@ fn network(error: ureq::Error) -> FetchError {
         | ureq::Error::Http(_)
         | ureq::Error::LargeResponseHeader(..)
         | ureq::Error::Protocol(_)) => FetchError::Broken(error.to_string()),
-        ureq::Error::Timeout(ureq::Timeout::Global) => FetchError::TooSlow,
+        ureq::Error::Timeout(ureq::Timeout::Global | ureq::Timeout::PerRead) => FetchError::TooSlow,
         error => FetchError::Network(error.to_string()),
     }
 }
@@ -426,6 +440,30 @@ mod tests {
         let outcome = fetcher.fetch(&url, &mut Vec::new());
         assert!(matches!(outcome, Err(FetchError::TooSlow)), "{outcome:?}");
         drop(held);
+    }
+
+    #[test]
+    fn a_server_that_trickles_is_given_up_before_its_time_is_over() {
+        let mut trickle = std::iter::repeat_with(|| {
+            std::thread::sleep(Duration::from_millis(5));
+            7
+        });
+        let mut source = Trickle(&mut trickle);
+        let outcome = copy(&mut source, &mut std::io::sink(), Duration::from_millis(50));
+        assert!(matches!(outcome, Err(FetchError::TooSlow)), "{outcome:?}");
+        let mut fast = std::io::repeat(7).take(64 << 20);
+        let copied = copy(&mut fast, &mut std::io::sink(), Duration::from_millis(50));
+        assert_eq!(copied.unwrap(), 64 << 20);
+    }
+
+    /// One byte at a time, for ever.
+    struct Trickle<'a>(&'a mut dyn Iterator<Item = u8>);
+
+    impl Read for Trickle<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            let byte = self.0.next();
+            Ok(buffer.iter_mut().zip(byte).map(|(to, byte)| *to = byte).count())
+        }
     }
 
     #[test]

@@ -3,4 +3,5 @@
 pub(crate) mod fetch;
 pub(crate) mod image;
 pub(crate) mod mp4;
+pub(crate) mod place;
 pub(crate) mod transfer;

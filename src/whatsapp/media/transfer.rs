@@ -17,7 +17,7 @@ use wa_rs::wacore::upload::{EncryptedMediaInfo, UploadSource, encrypt_media_stre
 use super::fetch::FetchError;
 use super::image;
 use super::mp4::{self, MediaHeader};
-use crate::model::{MediaKind, MediaSource, MessageId, file_name};
+use crate::model::{MediaKind, MediaSource, MessageId, SpoolName, file_name};
 use crate::store::{Scratch, SpoolFull};
 use crate::task::Tasks;
 use crate::whatsapp::context::Context;
@@ -82,18 +82,6 @@ pub(crate) enum MediaError {
     Upload(String),
 }
 
-impl MediaError {
-    /// Whether there was no place for the file, which says nothing about its message.
-    pub(crate) fn no_room(&self) -> bool {
-        match self {
-            Self::Disk(error) | Self::Fetch(FetchError::Disk(error)) => {
-                SpoolFull::of(error).is_some()
-            }
-            _ => false,
-        }
-    }
-}
-
 /// Fetches or opens a file, encrypts it and uploads it.
 pub(crate) async fn upload(
     context: &Arc<Context>,
@@ -106,11 +94,29 @@ pub(crate) async fn upload(
         (MediaSource::Url(url), MediaKind::Document) => file_name(url),
         _ => None,
     });
-    // Fetching and encrypting are heavy: only a few run at a time, however many devices there are.
-    let permit = Arc::clone(&context.heavy).acquire_owned().await;
-    let make_ready = move || make_ready(&worker, kind, &source, mime);
+    let plain = match source {
+        MediaSource::Url(url) => fetch_url(context, url).await?,
+        MediaSource::Uploaded(name) => Plain::Uploaded(name),
+        MediaSource::Inline(bytes) => Plain::Inline(bytes),
+    };
+    let place = context.places.encryption().await;
+    let make_ready = move || match plain {
+        Plain::Fetched(file, claimed) => {
+            let size = file.size()?;
+            encrypt(&worker, kind, file, size, mime, claimed)
+        }
+        Plain::Uploaded(name) => {
+            let file = worker.store.spool().read(&name)?;
+            let size = file.metadata()?.len();
+            encrypt(&worker, kind, file, size, mime, None)
+        }
+        Plain::Inline(bytes) => {
+            let size = bytes.len() as u64;
+            encrypt(&worker, kind, std::io::Cursor::new(bytes), size, mime, None)
+        }
+    };
     let ready = Tasks::on_thread(THREAD, make_ready).await??;
-    drop(permit);
+    drop(place);
     let Ready { cipher, length, info, mime, header: MediaHeader { size, seconds } } = ready;
     let source = Cipher { file: cipher, length };
     let upload = client
@@ -120,30 +126,25 @@ pub(crate) async fn upload(
     Ok(UploadedFile { upload, mime, filename: name, size, seconds })
 }
 
-fn make_ready(
-    context: &Context,
-    kind: MediaKind,
-    source: &MediaSource,
-    mime: Option<String>,
-) -> Result<Ready, MediaError> {
-    let scratch = || context.store.spool().scratch(&context.name);
-    match source {
-        MediaSource::Url(url) => {
-            let mut plain = scratch()?;
-            let claimed = context.fetcher.fetch(url, &mut plain)?;
-            let size = plain.size()?;
-            encrypt(context, kind, plain, size, mime, claimed)
-        }
-        MediaSource::Uploaded(name) => {
-            let plain = context.store.spool().read(name)?;
-            let size = plain.metadata()?.len();
-            encrypt(context, kind, plain, size, mime, None)
-        }
-        MediaSource::Inline(bytes) => {
-            let size = bytes.len() as u64;
-            encrypt(context, kind, std::io::Cursor::new(bytes), size, mime, None)
-        }
-    }
+/// A file that is on this machine, and yet to be encrypted.
+enum Plain {
+    /// From a URL, with the type that its server claims.
+    Fetched(Scratch, Option<String>),
+    Uploaded(SpoolName),
+    Inline(Vec<u8>),
+}
+
+async fn fetch_url(context: &Arc<Context>, url: String) -> Result<Plain, MediaError> {
+    let place = context.places.download().await;
+    let worker = Arc::clone(context);
+    let fetch = move || {
+        let mut file = worker.store.spool().scratch(&worker.name)?;
+        let claimed = worker.fetcher.fetch(&url, &mut file)?;
+        Ok(Plain::Fetched(file, claimed))
+    };
+    let fetched = Tasks::on_thread(THREAD, fetch).await?;
+    drop(place);
+    fetched
 }
 
 fn encrypt(

@@ -147,10 +147,11 @@ async fn keep(
     if events.is_empty() {
         return Ok(());
     }
-    let rows = async { if any_row { space.write(rows).await } else { Ok(()) } };
-    let (appended, written) = tokio::join!(context.store.log().append(events), rows);
-    appended?;
-    written?;
+    // Before the events: whoever hears of a file may ask for it at once.
+    if any_row {
+        space.write(rows).await?;
+    }
+    context.store.log().append(events).await?;
     context.status.heard(UnixMillis::now());
     Ok(())
 }

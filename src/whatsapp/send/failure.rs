@@ -7,7 +7,7 @@ use wa_rs::IqError;
 use wa_rs::send::SendError;
 
 use super::hold::Lock;
-use crate::store::StoreError;
+use crate::store::{SpoolFull, StoreError};
 use crate::whatsapp::directory::Unknown;
 use crate::whatsapp::media::fetch::FetchError;
 use crate::whatsapp::media::transfer::MediaError;
@@ -80,10 +80,20 @@ impl From<StoreError> for Failure {
     }
 }
 
+/// Whether there was no place for a file, which says nothing about its message.
+fn no_room(error: &MediaError) -> bool {
+    match error {
+        MediaError::Disk(error) | MediaError::Fetch(FetchError::Disk(error)) => {
+            SpoolFull::of(error).is_some()
+        }
+        _ => false,
+    }
+}
+
 impl From<MediaError> for Failure {
     fn from(error: MediaError) -> Self {
         let detail = error.to_string();
-        if error.no_room() {
+        if no_room(&error) {
             return Self::Wait(Instant::now() + NO_ROOM);
         }
         let code = match error {

@@ -90,6 +90,7 @@ impl SendLoop {
         let mut pacer = Pacer::new(*self.pace.borrow_and_update());
         let mut flying = Flying::new();
         let mut lock = self.context.holds.subscribe();
+        let mut downloads = self.context.places.waiting();
         loop {
             // Something else may have woken us; a nudge that came at the same time still counts.
             self.more |= nudge.has_changed().unwrap_or_default();
@@ -101,7 +102,8 @@ impl SendLoop {
             if self.pace.has_changed().unwrap_or_default() {
                 pacer = Pacer::new(*self.pace.borrow_and_update());
             }
-            let wake = self.launch(&pacer, &mut flying);
+            let downloading = *downloads.borrow_and_update();
+            let wake = self.launch(&pacer, &mut flying, downloading);
             tokio::select! {
                 Some(landed) = flying.next(), if !flying.is_empty() => self.land(landed),
                 change = changes.recv() => match change {
@@ -115,6 +117,8 @@ impl SendLoop {
                     Ok(()) => self.more = true,
                     Err(_) => return,
                 },
+                // What waits for a place to download leaves its own to another message.
+                changed = downloads.changed() => if changed.is_err() { return },
                 changed = self.live.changed() => if changed.is_err() { return },
                 changed = lock.changed() => match changed {
                     Ok(()) => self.lanes.hasten(&self.context.holds.release()),
@@ -195,7 +199,7 @@ impl SendLoop {
     }
 
     /// Sends what may be sent now. Returns when to look again at the latest.
-    fn launch(&mut self, pacer: &Pacer, flying: &mut Flying) -> Instant {
+    fn launch(&mut self, pacer: &Pacer, flying: &mut Flying, downloading: usize) -> Instant {
         let now = Instant::now();
         let look = now + LOOK;
         let client = self.live.borrow_and_update().clone();
@@ -221,7 +225,7 @@ impl SendLoop {
             drop(self.context.notices.send((0, Notice::Unacked { again })));
         }
         let mut wake = due.map_or(look, |due| look.min(due));
-        while self.lanes.flying() < IN_FLIGHT {
+        while self.lanes.flying() < IN_FLIGHT + downloading {
             match self.lanes.next(now, || pacer.take()) {
                 Next::Send(row) => flying.push(self.fly(Arc::clone(&client), *row)),
                 Next::Nothing(at) => {

@@ -3,6 +3,7 @@
 mod canary;
 mod crowd;
 mod files;
+mod hosts;
 mod logins;
 mod spool;
 mod urls;
