@@ -14,6 +14,8 @@ use crate::whatsapp::media::transfer::THREAD;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How many bytes of a page are read.
 const HEAD: usize = 256 << 10;
+/// As in `#x10FFFF`, with a few zeros.
+const LONGEST_ENTITY: usize = 12;
 const TITLE: usize = 200;
 const DESCRIPTION: usize = 400;
 
@@ -123,7 +125,10 @@ fn plain(html: &str) -> String {
     let mut rest = html;
     while let Some((before, after)) = rest.split_once('&') {
         text.push_str(before);
-        let known = after.split_once(';').and_then(|(name, left)| Some((entity(name)?, left)));
+        // Looked for nearby only: else a page of ampersands would be read once for each of them.
+        let end = after.bytes().take(LONGEST_ENTITY + 1).position(|byte| byte == b';');
+        let name = end.and_then(|end| Some((after.get(..end)?, after.get(end + 1..)?)));
+        let known = name.and_then(|(name, left)| Some((entity(name)?, left)));
         match known {
             Some((c, left)) => {
                 text.push(c);
@@ -192,6 +197,10 @@ mod tests {
         assert_eq!(shown.title, "Kopi ☕ \"Gayo\"");
         assert_eq!(shown.description.as_deref(), Some("250 g"));
         assert_eq!(read("https://x.example", "\x7fELF no page"), None);
+        let page = "<title>&amp;&&nbsp;x &unknown; &#x1F44B; é&é; &;</title>";
+        assert_eq!(read("https://x.example", page).unwrap().title, "&& x &unknown; 👋 é&é; &;");
+        let page = format!("<title>{}</title>", "&".repeat(HEAD));
+        assert_eq!(read("https://x.example", &page).unwrap().title, "&".repeat(TITLE));
     }
 
     proptest! {
