@@ -5,7 +5,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Stdio;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use moonwa_simulator::harness::{Moonwa, PATIENCE, eventually};
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
@@ -142,7 +142,7 @@ impl Browser {
                     return anyhow::Ok(port.trim_end_matches('.').to_owned());
                 }
             }
-            anyhow::bail!("chromedriver did not say where it listens")
+            bail!("chromedriver did not say where it listens")
         })
         .await??;
         let mut wanted = ChromiumCapabilities::new();
@@ -253,9 +253,26 @@ impl Browser {
         Ok(input.send_keys(text).await?)
     }
 
-    /// Chooses in the list with that label by typing; a box is ticked with a space.
+    /// Chooses in the list with that label; a box is ticked with a space.
     pub(crate) async fn choose(&self, label: &str, text: &str) -> Result<()> {
-        Ok(self.input(label).await?.send_keys(self.words.say(text)).await?)
+        let input = self.input(label).await?;
+        let (label, said) = (self.words.say(label), self.words.say(text));
+        // Typed, every letter would choose something, and the page would draw itself again in between.
+        let script = format!(
+            "{NAMED} const list = input(arguments[0]), said = arguments[1].toLowerCase(); \
+             if (!list?.options) return 'no list'; \
+             const option = [...list.options].find(({{ text }}) => text.toLowerCase().startsWith(said)); \
+             if (!option) return 'no such choice'; \
+             list.focus(); \
+             list.value = option.value; \
+             for (const type of ['input', 'change']) list.dispatchEvent(new Event(type, {{ bubbles: true }})); \
+             return 'chosen'"
+        );
+        match self.run(&script, vec![json!(label), json!(said)]).await.as_str() {
+            Some("chosen") => Ok(()),
+            Some("no list") => Ok(input.send_keys(said).await?),
+            other => bail!("choosing {said} in {label}: {other:?}"),
+        }
     }
 
     /// Presses keys, wherever the focus is.
@@ -279,7 +296,7 @@ impl Browser {
             }
             passed.push(at.to_string());
         }
-        anyhow::bail!("Tab never came to {name}, but to {}", passed.join(" · "))
+        bail!("Tab never came to {name}, but to {}", passed.join(" · "))
     }
 
     /// Makes the window that large.
