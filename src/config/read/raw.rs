@@ -1,7 +1,7 @@
 //! The file as a tree. Every value knows the path of its key and its place in the file, and a table remembers which
 //! keys were asked for, so that all others are reported as unknown. Nothing here knows what a key means.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ops::RangeInclusive;
 use std::path::Path;
 
@@ -17,31 +17,71 @@ pub(crate) struct Notes<'t> {
     dir: &'t Path,
     world_readable: bool,
     text: &'t [u8],
-    problems: RefCell<Vec<Problem>>,
-    warnings: RefCell<Vec<Problem>>,
+    problems: List,
+    warnings: List,
+}
+
+/// Nobody reads more, and each costs a walk through the file.
+const MOST: usize = 200;
+
+/// The first problems, and how many more there are.
+#[derive(Default)]
+struct List {
+    kept: RefCell<Vec<Problem>>,
+    more: Cell<usize>,
+}
+
+impl List {
+    fn is_full(&self) -> bool {
+        self.kept.borrow().len() >= MOST
+    }
+
+    fn add(&self, problem: impl FnOnce() -> Problem) {
+        if self.is_full() {
+            self.more.set(self.more.get() + 1);
+        } else {
+            self.kept.borrow_mut().push(problem());
+        }
+    }
+
+    /// In the file's order.
+    fn sorted(self, file: &str) -> Vec<Problem> {
+        let mut list = self.kept.into_inner();
+        list.sort_by_key(|problem| problem.at);
+        let more = self.more.get();
+        if more > 0 {
+            list.push(Problem {
+                file: file.to_owned(),
+                at: None,
+                key: String::new(),
+                message: format!("and {more} more"),
+                hint: some("mend these first"),
+            });
+        }
+        list
+    }
 }
 
 impl<'t> Notes<'t> {
     pub(crate) fn new(file: &'t str, dir: &'t Path, world_readable: bool, text: &'t [u8]) -> Self {
-        let (problems, warnings) = (RefCell::default(), RefCell::default());
+        let (problems, warnings) = (List::default(), List::default());
         Self { file, dir, world_readable, text, problems, warnings }
     }
 
     /// Problems and warnings, in the file's order.
     pub(crate) fn into_parts(self) -> (Vec<Problem>, Vec<Problem>) {
-        let sorted = |mut list: Vec<Problem>| {
-            list.sort_by_key(|problem| problem.at);
-            list
-        };
-        (sorted(self.problems.into_inner()), sorted(self.warnings.into_inner()))
+        (self.problems.sorted(self.file), self.warnings.sorted(self.file))
     }
 
     /// Notes a syntax error, but only the first one on each line: after that the parser guesses.
     pub(crate) fn syntax(&self, offset: usize, message: &str) {
-        let problem = self.note(offset, "", message, None);
-        let line = |problem: &Problem| problem.at.map(|at| at.line);
-        if !self.problems.borrow().iter().any(|known| line(known) == line(&problem)) {
-            self.problems.borrow_mut().push(problem);
+        let again = || {
+            let line = Position::of(self.text, offset).line;
+            let kept = self.problems.kept.borrow();
+            kept.iter().any(|known| known.at.is_some_and(|at| at.line == line))
+        };
+        if self.problems.is_full() || !again() {
+            self.problems.add(|| self.note(offset, "", message, None));
         }
     }
 
@@ -72,8 +112,8 @@ impl<'a> Node<'a> {
 
     /// Notes what is wrong with this value, and what to write.
     pub(crate) fn problem(&self, message: impl AsRef<str>, hint: impl Into<String>) {
-        let problem = self.notes.note(self.at, &self.path, message.as_ref(), some(hint));
-        self.notes.problems.borrow_mut().push(problem);
+        let note = || self.notes.note(self.at, &self.path, message.as_ref(), some(hint));
+        self.notes.problems.add(note);
     }
 
     /// The same place, reported under the key of the list or table that holds the value.
@@ -102,8 +142,8 @@ impl<'a> Node<'a> {
 
     /// Notes what is legal here, but unwise.
     pub(crate) fn warning(&self, message: impl AsRef<str>, hint: impl Into<String>) {
-        let warning = self.notes.note(self.at, &self.path, message.as_ref(), some(hint));
-        self.notes.warnings.borrow_mut().push(warning);
+        let note = || self.notes.note(self.at, &self.path, message.as_ref(), some(hint));
+        self.notes.warnings.add(note);
     }
 
     pub(crate) fn text(&self) -> Option<&'a str> {

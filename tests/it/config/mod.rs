@@ -162,6 +162,20 @@ fn the_last_good_copy_holds_the_included_files_too() {
     assert_eq!(last_good(&main).unwrap().config.devices, loaded.config.devices);
 }
 
+#[test]
+fn of_thousands_of_problems_the_first_are_told() {
+    const ALL: usize = 5000;
+    let unknown: Vec<String> = (0..ALL).map(|n| format!("key{n} = {n}")).collect();
+    let broken: Vec<String> = (0..ALL).map(|n| format!("key{n} = =")).collect();
+    for lines in [unknown, broken] {
+        let rejected = Config::parse(lines.join("\n"), &context("/etc/moonwa")).unwrap_err();
+        assert_eq!(rejected.problems.len(), 201);
+        assert_eq!(rejected.problems[0].at.unwrap().line, 1);
+        let last = rejected.problems[200].to_string();
+        assert!(last.starts_with("moonwa.toml: and ") && last.contains(" more; "), "{last}");
+    }
+}
+
 fn groups_only() -> ChatFilter {
     let pattern = |text| ChatPattern::parse(text).unwrap();
     ChatFilter {

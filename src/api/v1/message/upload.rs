@@ -19,6 +19,7 @@ use crate::store::{SpoolFull, Upload};
 /// The most for a field other than the file, and for the head of a part.
 const MAX_FIELD: usize = 64 * 1024;
 const MAX_PARTS: usize = 64;
+const HEAD_END: &[u8] = b"\r\n\r\n";
 /// How long the whole upload may take: 64 MiB at 100 kB/s.
 const WHOLE: Duration = Duration::from_mins(12);
 
@@ -77,17 +78,21 @@ impl<B: HttpBody<Data = Bytes>> Multipart<B> {
         if self.read.starts_with(b"--") {
             return Ok(None);
         }
+        let mut searched = 0;
         let end = loop {
-            if let Some(end) = find(&self.read, b"\r\n\r\n") {
-                break end;
+            let rest = self.read.get(searched..).unwrap_or_default();
+            if let Some(end) = find(rest, HEAD_END) {
+                break searched + end;
             }
             if self.read.len() > MAX_FIELD {
                 return Err(broken("a part's head is too long"));
             }
+            // Only its last bytes may begin the end: a head that comes byte by byte costs no more than one at once.
+            searched = self.read.len().saturating_sub(HEAD_END.len());
             self.fill().await?;
         };
         let head = self.read.split_to(end);
-        self.read.advance(4);
+        self.read.advance(HEAD_END.len());
         let part = str::from_utf8(&head).ok().and_then(Part::parse);
         part.map(Some).ok_or_else(|| broken("a part has no name"))
     }
