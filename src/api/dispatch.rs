@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -33,17 +34,22 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const NO_ROUTE: &str = "none";
 const PAGE_FILE: &str = "Asset";
 
+/// A histogram keeps every value until it is seen to. The tick is not enough for a hundred thousand requests a second.
+const UPKEEP: u32 = 4096;
+
 /// When a client for whom there is no place may ask again.
 const BUSY: Duration = Duration::from_secs(1);
 
 pub(crate) struct Dispatch {
     pub(crate) state: Arc<State>,
     routes: Routes,
+    /// How many requests were recorded.
+    recorded: AtomicU32,
 }
 
 impl Dispatch {
     pub(crate) fn new(state: Arc<State>) -> Self {
-        Self { state, routes: Routes::new() }
+        Self { state, routes: Routes::new(), recorded: AtomicU32::new(0) }
     }
 
     /// Answers a request, whatever goes wrong with it.
@@ -88,7 +94,7 @@ impl Dispatch {
         };
         finish(&mut response, &id);
         let status = response.status();
-        record(label, status, started);
+        self.record(label, status, started);
         let (key, device) = (who.name(), who.device().map(DeviceName::as_str));
         if status.is_server_error() {
             tracing::warn!(request = id, %client, key, device, %method, op = label, %status, "A request failed.");
@@ -100,14 +106,25 @@ impl Dispatch {
         }
         response
     }
-}
 
-impl Dispatch {
     /// Lets a client wait that guesses keys. Meanwhile its connection gives way to others.
     async fn hold_up(&self, client: IpAddr, place: &Place) {
         if let Some(delay) = self.state.throttle.delay(client) {
             place.wait();
             place.gone_token().run_until_cancelled(sleep(delay)).await;
+        }
+    }
+
+    fn record(&self, label: &'static str, status: StatusCode, started: Instant) {
+        metrics::histogram!("moonwa_http_request_seconds", "op" => label)
+            .record(started.elapsed().as_secs_f64());
+        metrics::counter!("moonwa_http_requests_total", "op" => label, "status" => status.as_u16().to_string())
+            .increment(1);
+        let recorded = self.recorded.fetch_add(1, Ordering::Relaxed);
+        if recorded % UPKEEP == UPKEEP - 1
+            && let Some(metrics) = &self.state.api.metrics
+        {
+            metrics.run_upkeep();
         }
     }
 }
@@ -186,13 +203,6 @@ fn finish(response: &mut Response, id: &str) {
     let same_origin = HeaderValue::from_static("same-origin");
     headers.insert(HeaderName::from_static("cross-origin-resource-policy"), same_origin);
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-}
-
-fn record(label: &'static str, status: StatusCode, started: Instant) {
-    metrics::histogram!("moonwa_http_request_seconds", "op" => label)
-        .record(started.elapsed().as_secs_f64());
-    metrics::counter!("moonwa_http_requests_total", "op" => label, "status" => status.as_u16().to_string())
-        .increment(1);
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 
-use super::{Machine, PAGE};
+use super::{Fate, Machine, PAGE};
 use crate::hooks::class::Class;
 use crate::hooks::delivery::Delivery;
 use crate::store::{EndpointState, Seq, StoredEvent};
@@ -67,7 +67,7 @@ impl Machine {
             after = last.seq;
             for event in page.events {
                 if !self.overtook.contains(&event.seq)
-                    && let Some(body) = self.body(&event)
+                    && let Fate::Post(body) = self.fate(&event)
                 {
                     found.push((event, body));
                 }

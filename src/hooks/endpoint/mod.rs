@@ -102,6 +102,15 @@ enum Plan {
     Wait,
 }
 
+/// What becomes of an event at this endpoint.
+enum Fate {
+    /// This is posted of it.
+    Post(Bytes),
+    /// Its type is wanted, and its chat is not.
+    Filtered,
+    Unwanted,
+}
+
 impl Machine {
     pub(super) fn new(
         id: EndpointId,
@@ -158,10 +167,14 @@ impl Machine {
                 break;
             }
             while let Some(event) = self.page.front().cloned() {
-                if !self.overtook.remove(&event.seq)
-                    && let Some(body) = self.body(&event)
-                {
-                    return Plan::Post(event, body);
+                if !self.overtook.remove(&event.seq) {
+                    match self.fate(&event) {
+                        Fate::Post(body) => return Plan::Post(event, body),
+                        Fate::Filtered => {
+                            self.monitor.count("moonwa_webhook_filtered_total", self.current.n, 1);
+                        }
+                        Fate::Unwanted => {}
+                    }
                 }
                 self.advance(event.seq);
                 self.unsaved += 1;
@@ -179,16 +192,14 @@ impl Machine {
         Plan::Wait
     }
 
-    /// What is posted of an event, if the endpoint wants it.
-    fn body(&self, event: &StoredEvent) -> Option<Bytes> {
+    fn fate(&self, event: &StoredEvent) -> Fate {
         if !self.current.events.wants(event.kind) {
-            return None;
+            return Fate::Unwanted;
         }
         if !filter::passes(&self.current, event.kind, &event.body) {
-            self.monitor.count("moonwa_webhook_filtered_total", self.current.n, 1);
-            return None;
+            return Fate::Filtered;
         }
-        profile::body(self.current.format, &event.body)
+        profile::body(self.current.format, &event.body).map_or(Fate::Unwanted, Fate::Post)
     }
 
     /// Fills the page from the log. Returns whether there is anything to do now.
