@@ -117,7 +117,7 @@ pub(crate) static ROUTES: &[Route] = &[
     post  ("/v1/config/plan",                                                   Access::Gateway, "ConfigPlan",        |call| soon(config::plan(call))),
     post  ("/v1/config/reload",                                                 Access::Gateway, "ConfigReload",      |call| soon(config::reload(call))),
     get   ("/v1/devices",                                                       Access::Read,    "ListDevices",       |call| now(Ok(device::list(call)))),
-    get   ("/v1/devices/{device}",                                              Access::Read,    "ShowDevice",        |call| now(device::show(call))),
+    get   ("/v1/devices/{device}",                                              Access::Read,    "ShowDevice",        |call| soon(device::show(call))),
     put   ("/v1/devices/{device}",                                              Access::Gateway, "PutDevice",         |call| soon(device_edit::put(call))),
     delete("/v1/devices/{device}",                                              Access::Gateway, "DeleteDevice",      |call| soon(device_edit::delete(call))),
     post  ("/v1/devices/{device}/key",                                          Access::Gateway, "MakeKey",           |call| soon(device_edit::make_key(call))),

@@ -241,6 +241,21 @@ pub(super) fn status(config: Option<&Path>, as_json: bool) -> Result<Exit> {
     Ok(Exit::Clean)
 }
 
+/// What the running gateway advises, for `moonwa doctor`.
+pub(super) fn advice(config: Option<&Path>) -> Result<Vec<String>> {
+    let gateway = Gateway::find(config)?;
+    let (status, body) = gateway.get("v1/devices", "application/json")?;
+    let devices = understood(status, &body)?;
+    let mut advice = Vec::new();
+    for device in devices.get("devices").and_then(Value::as_array).into_iter().flatten() {
+        let name = text(device, "name");
+        let device = gateway.device(name)?;
+        let said = device.get("advice").and_then(Value::as_str);
+        advice.extend(said.map(|said| format!("{name}: {said}")));
+    }
+    Ok(advice)
+}
+
 /// `moonwa send`: one text, until WhatsApp has it or refuses it.
 pub(super) fn send(config: Option<&Path>, device: &str, to: &str, message: &str) -> Result<Exit> {
     let gateway = Gateway::find(config)?;

@@ -213,6 +213,10 @@ pub(super) fn doctor(config: Option<&Path>) -> Result<Exit> {
             );
             look_at_store(&loaded.config, &mut note);
             look_at_listener(&loaded.config, &mut note);
+            // Without a running gateway there is nobody to ask.
+            for advice in client::advice(config).unwrap_or_default() {
+                note(false, advice);
+            }
         }
     }
     // A Raspberry Pi has no clock battery; with a wrong clock TLS fails and receivers refuse signatures.

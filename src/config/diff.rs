@@ -317,11 +317,11 @@ mod tests {
     use tracing::Level;
 
     use super::*;
-    use crate::config::Context;
     use crate::config::settings::{
-        Browser, ChatFilter, Compat, Durability, EventFilter, Format, KeyConfig, Pace, Presence,
-        Repair, Scope, ShownAs, Start, System,
+        Browser, ChatFilter, Compat, Durability, EventFilter, Format, KeyConfig, Presence, Repair,
+        Scope, ShownAs, Start, System,
     };
+    use crate::config::{Context, Gap, Pace};
     use crate::model::{EventType, KeyHash, Secret};
 
     fn config(text: &str) -> Config {
@@ -528,7 +528,7 @@ mod tests {
         let key =
             (of(["default".to_owned(), "crm".to_owned()]), of(["a", "b"].map(KeyHash::of)), scopes);
         let key = key.prop_map(|(id, hash, scopes)| KeyConfig { id, hash, scopes });
-        let pace = maybe(Pace { count: 1, per: Duration::from_secs(1) });
+        let pace = maybe(Pace::spread(Gap::Even { count: 1, per: Duration::from_secs(1) }));
         let webhooks = btree_map("[x-z]", any_endpoint(), 0..3).prop_map(|webhooks| {
             let placed = (1..).zip(webhooks);
             let placed = placed.map(|(n, (url, webhook))| EndpointConfig { n, url, ..webhook });
@@ -616,7 +616,8 @@ mod tests {
                 the_device(c).country_code = Some("62".to_owned());
             }),
             ("~ device a: pace (stays connected)", |c| {
-                the_device(c).pace = Some(Pace { count: 1, per: Duration::from_secs(1) });
+                let gap = Gap::Even { count: 1, per: Duration::from_secs(1) };
+                the_device(c).pace = Some(Pace::spread(gap));
             }),
             ("~ device a: presence (stays connected)", |c| {
                 the_device(c).presence = Presence::Available;

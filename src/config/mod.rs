@@ -11,6 +11,7 @@ mod key;
 mod last_good;
 mod mailbox;
 mod mask;
+mod pace;
 mod problem;
 mod read;
 mod settings;
@@ -26,12 +27,13 @@ pub use last_good::{keep_last_good, last_good};
 pub(crate) use mailbox::{Ask, EditRequest, ReloadPlan, ReloadRequest};
 pub use mailbox::{ReloadHandle, ReloadMailbox, ReloadOutcome, ReloadReport, Trigger};
 pub(crate) use mask::shown_url;
+pub use pace::{Gap, Pace, Quiet};
 pub(crate) use problem::Problem;
 pub use read::{Context, Loaded, Others, Rejected, Revision};
 pub use settings::{
     AdminConfig, Browser, ChatFilter, Compat, Config, DeviceConfig, Durability, EndpointConfig,
-    EventFilter, Format, KeyConfig, LogConfig, MediaConfig, OutboxConfig, Pace, Presence, Repair,
-    Scope, ServerConfig, ShownAs, Start, StoreConfig, System,
+    EventFilter, Format, KeyConfig, LogConfig, MediaConfig, OutboxConfig, Presence, Repair, Scope,
+    ServerConfig, ShownAs, Start, StoreConfig, System,
 };
 pub use watch::{Notice, Watcher};
 

@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use tracing::Level;
 
 use super::mask::shown_url;
+use super::pace::Pace;
 use crate::model::{ChatKind, ChatPattern, DeviceName, EventType, KeyHash, Secret};
 
 /// The whole configuration, with the defaults filled in.
@@ -255,13 +256,6 @@ pub enum System {
     Linux,
     MacOs,
     Windows,
-}
-
-/// At most `count` messages in each `per`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pace {
-    pub count: u32,
-    pub per: Duration,
 }
 
 /// One webhook URL of a device.

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::mask::masked_url;
 use super::read::value;
-use super::{Config, DeviceConfig, EndpointConfig, KeyConfig, Pace};
+use super::{Config, DeviceConfig, EndpointConfig, Gap, KeyConfig, Pace};
 use crate::model::ChatPattern;
 
 /// A header is a credential when its name contains one of these.
@@ -103,14 +103,35 @@ fn duration(length: Duration) -> String {
     unit.map_or_else(|| format!("{ms}ms"), |(unit, name)| format!("{}{name}", ms / unit))
 }
 
+/// As a text, also when the file has a table: one field of a form can hold it, and an edit takes it back.
 fn pace(pace: Pace) -> String {
-    let unit = match pace.per.as_secs() {
-        0..=1 => "s",
-        2..=60 => "min",
-        61..=3600 => "h",
-        _ => "day",
+    if let Gap::Even { count, per } = pace.gap {
+        let unit = match per.as_secs() {
+            0..=1 => "s",
+            2..=60 => "min",
+            61..=3600 => "h",
+            _ => "day",
+        };
+        return format!("{count}/{unit}");
+    }
+    let (least, most) = pace.gap.bounds();
+    let gap = match most {
+        Duration::ZERO => None,
+        most if most == least => Some(duration(least)),
+        most => Some(format!("{}..{}", duration(least), duration(most))),
     };
-    format!("{}/{unit}", pace.count)
+    let quiet = pace.quiet.map(|quiet| {
+        let time = |minutes: u16| format!("{:02}:{:02}", minutes / 60, minutes % 60);
+        format!("quiet = \"{}-{}\"", time(quiet.from), time(quiet.to))
+    });
+    let parts = [
+        gap.map(|gap| format!("gap = \"{gap}\"")),
+        pace.per_day.map(|most| format!("per_day = {most}")),
+        pace.new_chats_per_day.map(|most| format!("new_chats_per_day = {most}")),
+        quiet,
+        pace.typing.then(|| "typing = true".to_owned()),
+    ];
+    format!("{{ {} }}", parts.into_iter().flatten().collect::<Vec<_>>().join(", "))
 }
 
 #[cfg(test)]
@@ -172,7 +193,22 @@ mod tests {
         assert_eq!([secs(15), secs(90), secs(600), secs(259_200)], ["15s", "90s", "10m", "72h"]);
         assert_eq!(secs(86_400 * 30), "30d");
         for text in ["3/s", "20/min", "5/h", "500/day"] {
-            assert_eq!(value::pace(text).map(pace).as_deref(), Ok(text));
+            assert_eq!(value::rate(text).map(Pace::spread).map(pace).as_deref(), Ok(text));
+        }
+        for text in [
+            "{ gap = \"8s..15s\", per_day = 500, new_chats_per_day = 50, quiet = \"21:00-07:00\", typing = true }",
+            "{ gap = \"10s\" }",
+            "{ new_chats_per_day = 50 }",
+        ] {
+            let context = Context {
+                file: "moonwa.toml".to_owned(),
+                dir: std::path::PathBuf::new(),
+                env: Box::new(|_| None),
+                world_readable: false,
+            };
+            let file = format!("[device.a]\npace = {text}\n");
+            let shown = Config::parse(&file, &context).unwrap().config.to_json();
+            assert_eq!(shown["devices"]["a"]["pace"], text);
         }
     }
 }

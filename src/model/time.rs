@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Local, SecondsFormat, Timelike, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// Milliseconds since 1970-01-01T00:00:00Z. Shown and serialised as RFC 3339 in UTC.
@@ -49,6 +49,16 @@ impl UnixMillis {
     /// How long ago `earlier` was; zero when it lies ahead.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+
+    /// How much of the day is over, by the local time of the machine.
+    pub fn time_of_day(self) -> Duration {
+        let millis = i64::try_from(self.0).unwrap_or(i64::MAX);
+        let time =
+            DateTime::<Utc>::from_timestamp_millis(millis).map(|time| time.with_timezone(&Local));
+        time.map_or(Duration::ZERO, |time| {
+            Duration::from_secs(time.num_seconds_from_midnight().into())
+        })
     }
 
     /// Reads an RFC 3339 time.

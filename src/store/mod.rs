@@ -3,6 +3,7 @@
 //! and never touch the disk themselves. What the rows of a space mean is decided by its owner. Only this directory
 //! uses `fjall`.
 
+mod account;
 mod cursor;
 mod database;
 mod disk;
@@ -18,6 +19,7 @@ mod repair;
 mod seq;
 mod space;
 mod spool;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod tidy;
@@ -42,6 +44,10 @@ pub use seq::Seq;
 pub(crate) use space::{Batch, Space, SpaceTxn};
 pub(crate) use spool::SpoolLimits;
 pub(crate) use spool::{Scratch, Spool, SpoolFull, Upload};
+pub use tally::Counted;
+#[cfg(test)]
+pub(crate) use tally::Tally;
+pub(crate) use tally::{QUARTER, Tallies, quarter_of};
 
 use crate::knobs::failpoint;
 use crate::model::DeviceName;

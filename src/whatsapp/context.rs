@@ -15,7 +15,7 @@ use super::send::claim::Claims;
 use super::send::hold::Holds;
 use super::send::read::Written;
 use super::session::SessionStore;
-use crate::config::{Presence, ShownAs};
+use crate::config::{Pace, Presence, ShownAs};
 use crate::model::DeviceName;
 use crate::store::Store;
 use crate::task::Tasks;
@@ -34,6 +34,10 @@ pub(crate) struct Context {
     pub(crate) holds: Holds,
     pub(crate) read_receipts: Written,
     pub(crate) status: StatusCell,
+    /// How fast messages go out.
+    pub(crate) pace: watch::Sender<Option<Pace>>,
+    /// Held while a message that has a pace is written.
+    pub(crate) wire: tokio::sync::Mutex<()>,
     /// What WhatsApp is told about whether somebody is there.
     pub(crate) presence: watch::Sender<Presence>,
     /// As what the phone lists the device from the next linking on.

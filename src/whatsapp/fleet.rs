@@ -103,7 +103,7 @@ impl Fleet {
             match self.device(name) {
                 Some(handle) => {
                     drop(handle.mailbox.send(DeviceCommand::Enable(config.enabled)));
-                    handle.pace.send_if_modified(|pace| {
+                    handle.context.pace.send_if_modified(|pace| {
                         std::mem::replace(pace, config.pace) != config.pace
                     });
                     handle.context.presence.send_if_modified(|presence| {
@@ -187,7 +187,6 @@ impl Fleet {
         let (notices, heard) = mpsc::unbounded_channel();
         let (mailbox, commands) = mpsc::unbounded_channel();
         let live = watch::Sender::new(None);
-        let pace = watch::Sender::new(config.pace);
         // Whether it is linked is known only after the first look at the store, and a linked device must never look
         // unlinked.
         let first = if config.enabled {
@@ -213,6 +212,8 @@ impl Fleet {
             holds: Holds::new(name.clone()),
             read_receipts: Written::default(),
             status,
+            pace: watch::Sender::new(config.pace),
+            wire: tokio::sync::Mutex::default(),
             presence: watch::Sender::new(config.presence),
             shown_as: watch::Sender::new(config.shown_as),
             notes,
@@ -220,7 +221,7 @@ impl Fleet {
         });
         let crew = Crew {
             recorder: Recorder { store: self.store.clone(), device: name.clone(), records },
-            send_loop: SendLoop::new(Arc::clone(&context), live.subscribe(), pace.subscribe()),
+            send_loop: SendLoop::new(Arc::clone(&context), live.subscribe()),
             context: Arc::clone(&context),
             device: Device::new(
                 Arc::clone(&context),
@@ -232,7 +233,7 @@ impl Fleet {
         };
         let (went, gone) = oneshot::channel();
         let (woke, awake) = oneshot::channel();
-        let handle = DeviceHandle { context, mailbox, live: live.subscribe(), pace };
+        let handle = DeviceHandle { context, mailbox, live: live.subscribe() };
         self.tasks.spawn("device", async move {
             crew.run(woke).await;
             // Nobody waits for it when the whole process ends.

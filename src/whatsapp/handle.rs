@@ -17,9 +17,9 @@ use super::history::row::MediaRow;
 use super::media::transfer;
 use super::media::transfer::MediaStream;
 use super::send::claim::Claim;
-use super::send::forward;
+use super::send::hold::Hold;
 use super::send::read::read_receipt_id;
-use crate::config::Pace;
+use super::send::{forward, turn};
 use crate::model::{
     Content, DeviceStatus, Jid, MessageId, PhoneNumber, Recipient, SendRequest, SentMessage,
     UnixMillis,
@@ -37,7 +37,6 @@ pub struct DeviceHandle {
     pub(crate) context: Arc<Context>,
     pub(crate) mailbox: mpsc::UnboundedSender<DeviceCommand>,
     pub(crate) live: watch::Receiver<Option<Arc<Client>>>,
-    pub(crate) pace: watch::Sender<Option<Pace>>,
 }
 
 impl DeviceHandle {
@@ -129,8 +128,17 @@ impl DeviceHandle {
 
     /// Why a queued message waits although the device is connected.
     pub fn hold(&self, message: &MessageId) -> Option<Hold> {
-        let lock = self.context.holds.lock().filter(|_| self.context.holds.holds(message))?;
-        Some(Hold { waits_for: "locked", not_before: lock.until })
+        self.context.holds.of(message)
+    }
+
+    /// Resolves when it is known that a message will not have its turn before that time.
+    pub async fn held_later_than(&self, message: &MessageId, time: UnixMillis) {
+        self.context.holds.later_than(message, time).await;
+    }
+
+    /// How many people the device wrote to for the first time in the last 24 hours.
+    pub async fn strangers(&self) -> Result<u64, WhatsAppError> {
+        Ok(turn::past(&self.context).await?.strangers())
     }
 
     pub async fn groups(&self) -> Result<Vec<GroupSummary>, WhatsAppError> {
@@ -265,15 +273,6 @@ fn member(participant: &wa_rs::GroupParticipant) -> Result<GroupMember, WhatsApp
         lid: lid.map(|lid| lid.user.to_string()),
         admin: participant.is_admin(),
     })
-}
-
-/// What a queued message waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Hold {
-    /// A stable code.
-    pub waits_for: &'static str,
-    /// When it will go at the earliest, if that is known.
-    pub not_before: Option<UnixMillis>,
 }
 
 /// A number that is on WhatsApp.

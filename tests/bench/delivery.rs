@@ -20,7 +20,7 @@ use anyhow::Result;
 use moonwa::facade::config::{DeviceConfig, EndpointConfig};
 use moonwa::facade::hooks::Webhooks;
 use moonwa::facade::model::{DeviceName, EventId, EventType, UnixMillis};
-use moonwa::facade::store::{NewEvent, Store, StoreOptions};
+use moonwa::facade::store::{Counted, NewEvent, Store, StoreOptions};
 use moonwa::facade::task::Tasks;
 use moonwa_simulator::harness::{Moonwa, MoonwaBuilder, WebhookReceiver, eventually_within};
 use moonwa_simulator::{Phone, Simulator};
@@ -156,7 +156,8 @@ fn event(device: &DeviceName, n: usize) -> NewEvent {
     let id = EventId::derive(&["bench", &n.to_string()]);
     let body = serde_json::json!({ "id": id.as_str(), "data": { "text": "x".repeat(300) } });
     let (kind, at) = (EventType::MessageReceived, UnixMillis::now());
-    NewEvent { device: device.clone(), id, kind, at, body: body.to_string().into() }
+    let (body, counts) = (body.to_string().into(), Counted::Nothing);
+    NewEvent { device: device.clone(), id, kind, at, body, counts }
 }
 
 /// Milliseconds of the median and of the 99th percentile.

@@ -373,6 +373,18 @@ impl OnDisk {
     }
 }
 
+#[test]
+fn a_pace_is_written_as_a_text_or_as_a_table() {
+    let table = "{ gap = \"8s..15s\", per_day = 500, typing = true }";
+    let edited = paced(table).apply("[device.toko]\npace = \"1/s\" # slow\n").unwrap();
+    assert_eq!(edited, format!("[device.toko]\npace = {table} # slow\n"));
+    let own = edited.replace(", per_day", ",   per_day");
+    assert_eq!(paced(table).apply(&own).unwrap(), own, "the same keeps its form");
+    assert_eq!(paced("1/s").apply(&own).unwrap(), "[device.toko]\npace = \"1/s\" # slow\n");
+    let torn = paced("{ gap = ").apply("[device.toko]\n").unwrap();
+    assert_eq!(torn, "[device.toko]\npace = \"{ gap = \"\n", "the file's reader refuses it");
+}
+
 fn paced(pace: &str) -> Edit {
     put("toko", DeviceEdit { pace: Some(pace.to_owned()), ..DeviceEdit::default() })
 }

@@ -36,6 +36,7 @@ mod linking_trouble;
 mod measure;
 mod messages;
 mod outbound;
+mod pace;
 mod page_browser;
 mod page_static;
 mod proxy;

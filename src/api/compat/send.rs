@@ -14,7 +14,7 @@ use crate::api::v1::message::queue;
 use crate::config::Scope;
 use crate::model::{
     Content, DeviceName, IdempotencyKey, Jid, KeyHash, MediaKind, MessageStatus, Recipient,
-    SendRequest, SentMessage,
+    SendRequest, SentMessage, UnixMillis,
 };
 use crate::whatsapp::{DeviceHandle, WhatsAppError};
 
@@ -130,20 +130,39 @@ async fn deliver(
     let first = first.ok_or_else(|| Problem::from(Code::Internal))?;
     let patience = if kind == Kind::Media { MEDIA_PATIENCE } else { TEXT_PATIENCE };
     let done = MessageStatus::is_settled;
-    let mut sent = queue::follow(&call.state, changes, first, done, patience).await?;
+    let handle = call.state.api.fleet.device(device);
+    let queued = first.clone();
+    // Who hears that it failed need not wait for that as long as for a message that goes.
+    let too_late = async {
+        match &handle {
+            Some(handle) => {
+                handle.held_later_than(&queued.id, UnixMillis::now().after(patience)).await;
+            }
+            None => std::future::pending().await,
+        }
+    };
+    let mut sent = tokio::select! {
+        sent = queue::follow(&call.state, changes, first, done, patience) => sent?,
+        () = too_late => queued.clone(),
+    };
     if sent.status == MessageStatus::Queued {
         // The caller will hear that it failed, so it must not be sent later. If the engine has it already, or had it
         // before a restart, it may still go out; then nobody can say that it failed.
         if known {
             return Err(Refusal::Unconfirmed);
         }
-        let handle = call.state.api.fleet.device(device);
-        let held = handle.map(|handle| handle.withdraw(&sent.id));
-        if matches!(held, Some(None)) {
+        let hold = handle.as_ref().and_then(|handle| handle.hold(&sent.id));
+        let claim = handle.map(|handle| handle.withdraw(&sent.id));
+        if matches!(claim, Some(None)) {
             return Err(Refusal::Unconfirmed);
         }
-        let code = "timeout".to_owned();
-        let detail = "it was not sent while the caller waited".to_owned();
+        let code = hold.map_or("timeout", |hold| hold.waits_for).to_owned();
+        let detail = match hold.and_then(|hold| hold.not_before) {
+            Some(at) => {
+                format!("it could not go before {at}, and its caller does not wait so long")
+            }
+            None => "it was not sent while the caller waited".to_owned(),
+        };
         let failed = MessageStatus::Failed { code, detail };
         sent = match queue.advance(device, &sent.id, failed).await.map_err(Problem::from)? {
             Some(failed) => failed,

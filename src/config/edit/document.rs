@@ -5,7 +5,7 @@
 use serde::Deserialize;
 use toml_edit::{DocumentMut, InlineTable, Item, Table};
 
-use super::table::{Change, add, change, move_to, text};
+use super::table::{Change, add, change, move_to, text, text_or_table};
 use super::webhooks::{EndpointEdit, change_webhooks};
 use crate::model::{DeviceName, KeyHash};
 
@@ -40,7 +40,7 @@ impl DeviceEdit {
             ("enabled", self.enabled.map(|on| Some(on.into()))),
             ("api_key", self.api_key.map(|hash| Some(hash.to_string().into()))),
             ("country_code", self.country_code.as_deref().map(text)),
-            ("pace", self.pace.as_deref().map(text)),
+            ("pace", self.pace.as_deref().map(text_or_table)),
             ("presence", self.presence.as_deref().map(text)),
             ("shown_as", self.shown_as.as_deref().map(text)),
         ];

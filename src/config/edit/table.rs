@@ -9,6 +9,13 @@ pub(super) fn text(text: &str) -> Option<Value> {
     (!text.is_empty()).then(|| text.into())
 }
 
+/// A value that may also be a table, as `{ gap = "8s..15s" }`.
+pub(super) fn text_or_table(written: &str) -> Option<Value> {
+    let table = written.trim_start().starts_with('{');
+    let table = table.then(|| written.trim().parse().ok()).flatten();
+    table.or_else(|| text(written))
+}
+
 pub(super) fn texts(list: &[String]) -> Option<Value> {
     (!list.is_empty()).then(|| list.iter().map(String::as_str).collect::<Array>().into())
 }
@@ -66,6 +73,11 @@ fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::String(a), Value::String(b)) => a.value() == b.value(),
         (Value::Boolean(a), Value::Boolean(b)) => a.value() == b.value(),
+        (Value::Integer(a), Value::Integer(b)) => a.value() == b.value(),
+        (Value::InlineTable(a), Value::InlineTable(b)) => {
+            let in_both = |(key, a): (&str, &Value)| b.get(key).is_some_and(|b| same(a, b));
+            a.len() == b.len() && a.iter().all(in_both)
+        }
         (Value::Array(a), Value::Array(b)) => {
             a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| same(a, b))
         }

@@ -4,6 +4,7 @@ mod endpoint;
 mod file;
 mod include;
 mod load;
+mod pace;
 mod raw;
 mod resolve;
 mod revision;

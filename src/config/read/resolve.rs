@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::raw::{Node, Section};
 use super::secret::Secrets;
-use super::{endpoint, value};
+use super::{endpoint, pace, value};
 use crate::config::settings::{
     AdminConfig, Config, DeviceConfig, KeyConfig, LogConfig, MediaConfig, OutboxConfig, Presence,
     Scope, ServerConfig, ShownAs, StoreConfig,
@@ -238,7 +238,7 @@ impl Reader<'_, '_> {
             keys,
             country_code: table
                 .or("country_code", None, |node| node.parse(value::country_code).map(Some)),
-            pace: table.or("pace", None, |node| node.parse(value::pace).map(Some)),
+            pace: table.or("pace", None, |node| pace::pace(node).map(Some)),
             presence: table
                 .or("presence", Presence::default(), |node| node.word(&value::PRESENCES)),
             shown_as: table.or("shown_as", ShownAs::default(), |node| node.word(&value::SHOWN_AS)),

@@ -1,4 +1,4 @@
-//! Reads the texts that people write for a duration, a size, a pace, an address, a URL or a header. Each reader gives
+//! Reads the texts that people write for a duration, a size, a rate, an address, a URL or a header. Each reader gives
 //! the value, or what is wrong and what to write instead.
 
 use std::net::{IpAddr, SocketAddr};
@@ -10,8 +10,9 @@ use ipnet::IpNet;
 use tracing::Level;
 
 use crate::config::mask::is_masked_url;
+use crate::config::pace::Gap;
 use crate::config::settings::{
-    Browser, Compat, Durability, Format, Pace, Presence, Repair, Scope, ShownAs, Start, System,
+    Browser, Compat, Durability, Format, Presence, Repair, Scope, ShownAs, Start, System,
 };
 use crate::model::{ChatKind, ChatPattern};
 use crate::net::Network;
@@ -166,13 +167,13 @@ const fn shown(browser: Browser, system: System) -> ShownAs {
 }
 
 /// A pace such as `"20/min"`.
-pub(crate) fn pace(text: &str) -> Reading<Pace> {
+pub(crate) fn rate(text: &str) -> Reading<Gap> {
     let read = text.split_once('/').and_then(|(count, unit)| {
         let count = count.trim().parse().ok().filter(|count| *count > 0)?;
-        Some(Pace { count, per: time_unit(unit.trim()).filter(|per| per.as_secs() > 0)? })
+        Some(Gap::Even { count, per: time_unit(unit.trim()).filter(|per| per.as_secs() > 0)? })
     });
-    let hint = "write how many in a second, minute, hour or day, such as \"20/min\"";
-    read.map_or_else(|| bad(format!("\"{text}\" is not a pace"), hint), Ok)
+    let hint = "write how many in a second, minute, hour or day, such as \"20/min\", or a table: { gap = \"8s..15s\" }";
+    read.map_or_else(|| bad(format!("\"{}\" is not a pace", text.escape_debug()), hint), Ok)
 }
 
 /// An address to listen on.
@@ -350,13 +351,13 @@ mod tests {
     }
 
     #[test]
-    fn paces() {
-        let per = |count, per| Some(Pace { count, per });
-        assert_eq!(pace("20/min").ok(), per(20, Duration::from_mins(1)));
-        assert_eq!(pace("1 / s").ok(), per(1, Duration::from_secs(1)));
-        assert_eq!(pace("500/day").ok(), per(500, DAY));
+    fn rates() {
+        let per = |count, per| Some(Gap::Even { count, per });
+        assert_eq!(rate("20/min").ok(), per(20, Duration::from_mins(1)));
+        assert_eq!(rate("1 / s").ok(), per(1, Duration::from_secs(1)));
+        assert_eq!(rate("500/day").ok(), per(500, DAY));
         for bad in ["20", "0/min", "-1/min", "20/", "/min", "20/week", "20/ms"] {
-            assert!(pace(bad).is_err(), "{bad}");
+            assert!(rate(bad).is_err(), "{bad}");
         }
     }
 

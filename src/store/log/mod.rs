@@ -1,6 +1,7 @@
 //! The durable, ordered log of events, in segments that are dropped whole. It knows nothing of endpoints beyond
 //! their cursors.
 
+mod event;
 pub(crate) mod retention;
 
 use std::collections::BTreeMap;
@@ -13,7 +14,7 @@ use fjall::{Keyspace, Readable, Snapshot};
 use tokio::sync::watch;
 
 use crate::knobs::failpoint;
-use crate::model::{DeviceName, Event, EventId, EventType, UnixMillis};
+use crate::model::{DeviceName, EventId, EventType, UnixMillis};
 use crate::store::database::bytes;
 use crate::store::database::outbox::Outbox;
 use crate::store::database::reader::Readers;
@@ -21,52 +22,18 @@ use crate::store::database::segment::{Segment, SegmentRow, event_prefix};
 use crate::store::database::txn::Txn;
 use crate::store::database::writer::{Promise, Writer};
 use crate::store::disk::Room;
-use crate::store::key::{Key, Parts, number};
+use crate::store::key::{Key, number};
+use crate::store::log::event::encode;
 use crate::store::log::retention::{newest, tails};
 use crate::store::seq::Places;
+use crate::store::tally;
 use crate::store::{Seq, StoreError};
+
+pub use self::event::NewEvent;
+pub(crate) use self::event::{StoredEvent, decode};
 
 /// How often a busy gateway saves the time of the store's clock.
 const OFTEN: Duration = Duration::from_mins(1);
-
-/// An event to be appended. `body` is its JSON, the exact bytes that get signed.
-#[derive(Clone, Debug)]
-pub struct NewEvent {
-    pub device: DeviceName,
-    /// Appending the same id twice is the same as once.
-    pub id: EventId,
-    pub kind: EventType,
-    pub at: UnixMillis,
-    pub body: Bytes,
-}
-
-impl From<&Event> for NewEvent {
-    fn from(event: &Event) -> Self {
-        // Nothing in an event can fail to serialise: no key is anything but text.
-        let body = serde_json::to_vec(event)
-            .inspect_err(|error| tracing::error!(%error, "An event could not be serialised."))
-            .unwrap_or_default();
-        Self {
-            device: event.device.clone(),
-            id: event.id.clone(),
-            kind: event.kind,
-            at: event.timestamp,
-            body: body.into(),
-        }
-    }
-}
-
-/// An event read back.
-#[derive(Clone, Debug)]
-pub struct StoredEvent {
-    pub seq: Seq,
-    pub id: EventId,
-    pub kind: EventType,
-    pub at: UnixMillis,
-    /// When it was stored.
-    pub stored: UnixMillis,
-    pub body: Bytes,
-}
 
 /// The most bytes of a page, unless its first event has more.
 const PAGE: usize = 1 << 20;
@@ -93,6 +60,8 @@ pub(crate) struct Tails {
     newest: Places,
     dropped: Places,
     at_risk: Places,
+    /// The newest event with which a person is in touch who was not before.
+    pub(crate) met: Places,
 }
 
 impl Tails {
@@ -104,7 +73,7 @@ impl Tails {
         }
         retention::tell(outbox, outbox.clock.now())?;
         let (dropped, at_risk) = (outbox.dropped.clone(), outbox.at_risk.clone());
-        Ok(Self { newest, dropped, at_risk })
+        Ok(Self { newest, dropped, at_risk, met: Places::default() })
     }
 }
 
@@ -200,7 +169,7 @@ pub(crate) fn append(
 ) -> Result<(), StoreError> {
     failpoint("append.before");
     let now = UnixMillis::now();
-    let mut moved = BTreeMap::new();
+    let (mut moved, mut met) = (BTreeMap::new(), BTreeMap::new());
     // Only messages are acknowledged to WhatsApp.
     let mut message = false;
     for event in events {
@@ -217,6 +186,9 @@ pub(crate) fn append(
         put(txn, &segment, &mut row, (&event.device, &event.id, seq), value);
         put_tail(outbox, txn, &event.device, seq);
         segment.save(&outbox.meta, txn, row);
+        if tally::happened(outbox, txn, &event.device, &event.counts)? {
+            met.insert(event.device.clone(), Seq(seq));
+        }
         moved.insert(event.device, Seq(seq));
     }
     let tails = tails.clone();
@@ -226,6 +198,9 @@ pub(crate) fn append(
         }
         for (device, seq) in moved {
             tails.newest.advance(&device, seq);
+        }
+        for (device, seq) in met {
+            tails.met.advance(&device, seq);
         }
     });
     Ok(())
@@ -381,20 +356,4 @@ fn event_key(device: &DeviceName, seq: u64) -> Key {
 
 fn id_key(device: &DeviceName, id: &EventId) -> Key {
     Key::new(b'd').device(device).rest(id.as_str())
-}
-
-fn encode(event: &NewEvent, stored: UnixMillis) -> Vec<u8> {
-    let head = Key::default().number(stored.millis()).number(event.at.millis());
-    head.part(event.kind.as_str()).part(event.id.as_str()).rest(&event.body).into_bytes()
-}
-
-pub(crate) fn decode(seq: Seq, value: &[u8]) -> Result<StoredEvent, StoreError> {
-    let mut parts = Parts::of(value);
-    let mut event = || {
-        let (stored, at) = (parts.number()?, parts.number()?);
-        let (kind, id) = (EventType::parse(parts.text()?)?, EventId::parse(parts.text()?)?);
-        let (stored, at) = (UnixMillis::from_millis(stored), UnixMillis::from_millis(at));
-        Some(StoredEvent { seq, id, kind, at, stored, body: bytes(parts.rest()) })
-    };
-    event().ok_or_else(|| StoreError::Damaged(format!("event {}", seq.0)))
 }

@@ -5,6 +5,7 @@ pub(super) mod account;
 mod counts;
 pub(super) mod row;
 mod sweep;
+mod turn;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,6 +34,7 @@ use crate::store::disk::Room;
 use crate::store::json::{from_json, to_json};
 use crate::store::key::Key;
 use crate::store::log::{NewEvent, Tails, append};
+use crate::store::tally;
 
 /// The outcome of queueing a message.
 #[derive(Clone, Debug)]
@@ -190,7 +192,7 @@ impl SendQueue {
         let promise = if lazy { Promise::Lazy } else { Promise::Durable };
         self.writer
             .run(promise, Room::Essential, move |outbox, txn| {
-                advance_each(outbox, txn, &device, steps, (&tails, &changes))
+                advance_each(outbox, txn, &device, steps, &[], (&tails, &changes))
             })
             .await
     }
@@ -320,11 +322,12 @@ fn advance_each(
     txn: &mut Txn<'_>,
     device: &DeviceName,
     steps: Vec<(MessageId, MessageStatus)>,
+    known_as: &[String],
     (tails, changes): (&Tails, &broadcast::Sender<SentMessage>),
 ) -> Result<Vec<SentMessage>, StoreError> {
     let mut moved = Vec::new();
     for (id, status) in steps {
-        moved.extend(advance(outbox, txn, device, &id, status)?);
+        moved.extend(advance(outbox, txn, device, &id, status, known_as)?);
     }
     let told = moved.iter().filter(|message| message.request.content.is_message());
     let events = told.map(|message| NewEvent::from(&Event::of_status(message)));
@@ -341,6 +344,7 @@ fn advance(
     device: &DeviceName,
     id: &MessageId,
     status: MessageStatus,
+    known_as: &[String],
 ) -> Result<Option<SentMessage>, StoreError> {
     let key = message_key(device, id);
     let Some(row) = txn.get(&outbox.queue, &key)? else { return Ok(None) };
@@ -353,6 +357,10 @@ fn advance(
         let mut counts = Counts::load(outbox, txn, device)?;
         counts.waiting = counts.waiting.saturating_sub(1);
         counts.save(outbox, txn, device);
+    }
+    let failed = matches!(status, MessageStatus::Failed { .. });
+    if row.message.status == MessageStatus::Queued && !failed {
+        tally::left(outbox, txn, device, &row.message.request, known_as)?;
     }
     row.message.status = status;
     row.message.updated = UnixMillis::now();

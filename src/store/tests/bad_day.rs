@@ -9,6 +9,7 @@ use crate::model::{
     Content, EventId, EventType, IdempotencyKey, MessageId, MessageStatus, Recipient, SendRequest,
     SentMessage,
 };
+use crate::store::tally::Counted;
 
 const EVENTS: u64 = 240;
 const MESSAGES: u64 = 12;
@@ -34,6 +35,7 @@ fn event(n: u64) -> NewEvent {
         kind: EventType::MessageReceived,
         at: UnixMillis::from_secs(n),
         body: format!("{{\"n\":{n},\"text\":\"{}\"}}", "word ".repeat(100)).into(),
+        counts: Counted::Nothing,
     }
 }
 

@@ -8,6 +8,7 @@ use crate::model::{
 };
 use crate::store::database::format;
 use crate::store::repair::inspect;
+use crate::store::tally::Counted;
 
 fn event(n: u64) -> NewEvent {
     NewEvent {
@@ -16,6 +17,7 @@ fn event(n: u64) -> NewEvent {
         kind: EventType::MessageReceived,
         at: UnixMillis::from_secs(n),
         body: format!("{{\"n\":{n}}}").into(),
+        counts: Counted::Nothing,
     }
 }
 

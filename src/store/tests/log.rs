@@ -9,6 +9,7 @@ use crate::store::database::segment::Segment;
 use crate::store::database::writer::Tidy;
 use crate::store::log::Page;
 use crate::store::repair::inspect;
+use crate::store::tally::Counted;
 
 fn event(device: &DeviceName, n: u64) -> NewEvent {
     NewEvent {
@@ -17,6 +18,7 @@ fn event(device: &DeviceName, n: u64) -> NewEvent {
         kind: EventType::MessageReceived,
         at: UnixMillis::from_secs(n),
         body: format!("{{\"n\":{n}}}").into(),
+        counts: Counted::Nothing,
     }
 }
 

@@ -211,12 +211,52 @@ async fn a_week_after_its_last_change_a_message_goes_with_its_key() {
 
     let (state, outbox) = databases(&opened.dir);
     let sweep = |days: u64| sweep(&outbox, days);
-    // Two messages, their two places, one pending, one key, one count.
-    assert_eq!(sweep(6), 7);
-    assert_eq!(sweep(8), 4);
+    // Two messages, their two places, one pending, one key, one count, one person, one quarter of an hour.
+    assert_eq!(sweep(6), 9);
+    assert_eq!(sweep(8), 6);
     drop((state, outbox));
     let store = Store::open(options(opened.dir.path())).await.unwrap();
     assert_eq!(ids(&store.queue().recent(&device("a"), 9).await.unwrap()), ["M2"]);
     let reused = store.queue().enqueue(message("M3", "ho"), key("k"), 9).await.unwrap();
     assert!(matches!(reused, Enqueued::Queued(_)));
+}
+
+#[tokio::test]
+async fn what_was_sent_is_counted_with_it_for_each_account_and_survives() {
+    let opened = open().await;
+    let (a, queue) = (device("a"), opened.store.queue());
+    queue.belong(&a, Some("62811".to_owned())).await.unwrap();
+    let bob = || vec![vec!["628123456789".to_owned()]];
+    assert_eq!(queue.strangers(&a, bob()).await.unwrap(), [true]);
+    for n in 1..=3 {
+        let row = message(&format!("M{n}"), "hi");
+        queue.enqueue(row.clone(), None, 5).await.unwrap();
+        queue.left(&a, &row.id, vec!["other".to_owned()]).await.unwrap();
+        // Saying it again, and every later status, counts nothing.
+        queue.left(&a, &row.id, Vec::new()).await.unwrap();
+        queue.advance(&a, &row.id, MessageStatus::Delivered).await.unwrap();
+    }
+    let failed = message("M4", "hi");
+    queue.enqueue(failed.clone(), None, 5).await.unwrap();
+    let status = MessageStatus::Failed { code: "expired".to_owned(), detail: String::new() };
+    queue.advance(&a, &failed.id, status).await.unwrap();
+    let before = queue.tallies(&a).await.unwrap();
+
+    let opened = opened.reopen().await;
+    let queue = opened.store.queue();
+    let after = queue.tallies(&a).await.unwrap();
+    assert_eq!(after.quarters, before.quarters);
+    assert!(after.now >= before.quarters[0].1.last, "the clock does not go back");
+    let sum =
+        |of: fn(&Tally) -> u64| -> u64 { after.quarters.iter().map(|(_, tally)| of(tally)).sum() };
+    assert_eq!((sum(|tally| tally.sent), sum(|tally| tally.first)), (3, 1));
+    assert_eq!(queue.strangers(&a, bob()).await.unwrap(), [false]);
+    assert_eq!(queue.strangers(&a, vec![vec!["other".to_owned()]]).await.unwrap(), [false]);
+
+    // Another account starts anew, and the former one goes on where it was.
+    queue.belong(&a, Some("62822".to_owned())).await.unwrap();
+    assert!(queue.tallies(&a).await.unwrap().quarters.is_empty());
+    assert_eq!(queue.strangers(&a, bob()).await.unwrap(), [true]);
+    queue.belong(&a, Some("62811".to_owned())).await.unwrap();
+    assert_eq!(queue.tallies(&a).await.unwrap().quarters, before.quarters);
 }

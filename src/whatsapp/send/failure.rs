@@ -23,6 +23,11 @@ pub(crate) enum Failure {
     Wait(Instant),
     /// WhatsApp locks the account against its receiver.
     Locked(Lock),
+    /// The device's pace does not allow it yet.
+    Early {
+        /// Whether it is the first message to a person.
+        stranger: bool,
+    },
     /// It is no longer queued: whoever waited for it was told that it failed, or its device was forgotten.
     Withdrawn,
     /// It may work the next time; why not this time.

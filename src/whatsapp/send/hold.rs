@@ -1,7 +1,8 @@
-//! What keeps queued messages from going although the device is connected: WhatsApp locks an account against new
-//! contacts for a time, and each further try counts against it. Those messages wait; the others go on.
+//! What keeps queued messages from going although the device is connected. WhatsApp locks an account against new
+//! contacts for a time, and each further try counts against it: those messages wait, the others go on. And the device
+//! has a pace.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -30,11 +31,21 @@ impl Lock {
     }
 }
 
-/// The lock of a device, and the messages that wait for its end.
+/// What a queued message waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// A stable code.
+    pub waits_for: &'static str,
+    /// When it will go at the earliest, if that is known.
+    pub not_before: Option<UnixMillis>,
+}
+
+/// The lock of a device, and the messages that wait for its end or for their turn.
 pub(crate) struct Holds {
     device: DeviceName,
     lock: watch::Sender<Option<Lock>>,
     held: Mutex<BTreeSet<MessageId>>,
+    paced: watch::Sender<BTreeMap<MessageId, Hold>>,
     /// Whether a lock may be there that was known before the start.
     unsure: AtomicBool,
 }
@@ -45,6 +56,7 @@ impl Holds {
             device,
             lock: watch::Sender::default(),
             held: Mutex::default(),
+            paced: watch::Sender::default(),
             unsure: AtomicBool::new(false),
         }
     }
@@ -88,8 +100,25 @@ impl Holds {
         self.held().remove(id);
     }
 
-    pub(crate) fn holds(&self, id: &MessageId) -> bool {
-        self.held().contains(id)
+    /// Why a message waits.
+    pub(crate) fn of(&self, id: &MessageId) -> Option<Hold> {
+        let lock = self.lock().filter(|_| self.held().contains(id));
+        let locked = lock.map(|lock| Hold { waits_for: "locked", not_before: lock.until });
+        locked.or_else(|| self.paced.borrow().get(id).copied())
+    }
+
+    /// Which messages wait for their turn now.
+    pub(crate) fn pace(&self, paced: BTreeMap<MessageId, Hold>) {
+        self.paced.send_if_modified(|now| std::mem::replace(now, paced) != *now);
+    }
+
+    /// Resolves when it is known that a message will not have its turn before that time.
+    pub(crate) async fn later_than(&self, id: &MessageId, time: UnixMillis) {
+        let later = |paced: &BTreeMap<MessageId, Hold>| {
+            paced.get(id).and_then(|hold| hold.not_before).is_some_and(|at| at > time)
+        };
+        // The sender lives as long as this.
+        self.paced.subscribe().wait_for(later).await.ok();
     }
 
     /// All of them may be tried again.

@@ -58,12 +58,36 @@ pub(crate) enum Next {
     Nothing(Option<Instant>),
 }
 
+/// A message as `may_go` is asked about it.
+pub(crate) struct Lane<'l> {
+    pub(crate) place: u64,
+    pub(crate) chat: &'l Jid,
+    pub(crate) message: &'l SentMessage,
+    /// Whether it was written to some connection.
+    pub(crate) open: bool,
+    pub(crate) flying: bool,
+}
+
+impl Lane<'_> {
+    /// Whether it must wait for its turn: what was written once has had it, and a read receipt is no message.
+    pub(crate) fn is_paced(&self) -> bool {
+        !self.open && self.message.request.content.is_message()
+    }
+}
+
 /// WhatsApp said nothing about a message that was written to it.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Silence {
     pub(crate) message: SentMessage,
     /// Whether it is the first time with this message.
     pub(crate) first: bool,
+}
+
+impl Waiting {
+    fn lane(&self, place: u64) -> Lane<'_> {
+        let flying = self.stage == Stage::Flying;
+        Lane { place, chat: &self.chat, message: &self.message, open: self.open, flying }
+    }
 }
 
 impl Lanes {
@@ -94,11 +118,21 @@ impl Lanes {
         self.flying
     }
 
-    /// The oldest message whose chat is free. `may_go` is asked once, when there is one: the pace.
+    /// All that are known, oldest first.
+    pub(crate) fn each(&self) -> impl Iterator<Item = Lane<'_>> {
+        self.waiting.iter().map(|(place, waiting)| waiting.lane(*place))
+    }
+
+    pub(crate) fn has(&self, id: &MessageId) -> bool {
+        self.places.contains_key(id)
+    }
+
+    /// The oldest message whose chat is free and that may go. One that may not yet says how long it waits; those of
+    /// other chats may go before it.
     pub(crate) fn next(
         &mut self,
         now: Instant,
-        may_go: impl FnOnce() -> Result<(), Duration>,
+        may_go: impl Fn(&Lane<'_>) -> Result<(), Duration>,
     ) -> Next {
         let mut blocked: BTreeSet<&Jid> = BTreeSet::new();
         let mut wake: Option<Instant> = None;
@@ -106,13 +140,15 @@ impl Lanes {
         for (place, waiting) in &self.waiting {
             let free = !blocked.contains(&waiting.chat);
             match waiting.stage {
-                Stage::Idle(not_before) if free => match not_before.filter(|at| *at > now) {
-                    None => {
+                Stage::Idle(not_before) if free => {
+                    let at = not_before.filter(|at| *at > now);
+                    let turn = || may_go(&waiting.lane(*place)).err().map(|pause| now + pause);
+                    let Some(at) = at.or_else(turn) else {
                         found = Some(*place);
                         break;
-                    }
-                    Some(at) => wake = Some(wake.map_or(at, |wake| wake.min(at))),
-                },
+                    };
+                    wake = Some(wake.map_or(at, |wake| wake.min(at)));
+                }
                 Stage::Unacked(_) if waiting.swallowed >= SWALLOWED => continue,
                 _ => {}
             }
@@ -121,10 +157,6 @@ impl Lanes {
         let Some(waiting) = found.and_then(|place| self.waiting.get_mut(&place)) else {
             return Next::Nothing(wake);
         };
-        if let Err(pause) = may_go() {
-            let at = now + pause;
-            return Next::Nothing(Some(wake.map_or(at, |wake| wake.min(at))));
-        }
         waiting.stage = Stage::Flying;
         self.flying += 1;
         Next::Send(Box::new(waiting.message.clone()))
@@ -258,7 +290,7 @@ mod tests {
         SentMessage { status, ..SentMessage::new(DeviceName::parse("toko").unwrap(), request) }
     }
 
-    const FREE: fn() -> Result<(), Duration> = || Ok(());
+    const FREE: fn(&Lane<'_>) -> Result<(), Duration> = |_| Ok(());
 
     fn send(lanes: &mut Lanes, now: Instant) -> Option<MessageId> {
         match lanes.next(now, FREE) {
@@ -354,15 +386,23 @@ mod tests {
     }
 
     #[test]
-    fn a_pace_is_asked_only_for_a_message_that_can_go() {
+    fn what_may_not_go_yet_holds_its_chat_and_no_other() {
         let (mut lanes, now) = (Lanes::default(), Instant::now());
-        assert!(matches!(lanes.next(now, || panic!("nothing is there")), Next::Nothing(None)));
-        lanes.add(1, message(1, MessageStatus::Queued));
-        let Next::Nothing(Some(wake)) = lanes.next(now, || Err(Duration::from_secs(7))) else {
-            panic!("the pace was not asked")
+        assert!(matches!(lanes.next(now, |_| panic!("nothing is there")), Next::Nothing(None)));
+        let rows: Vec<_> = [1, 1, 2].map(|chat| message(chat, MessageStatus::Queued)).into();
+        for (place, row) in (1..).zip(&rows) {
+            lanes.add(place, row.clone());
+        }
+        let slow = |lane: &Lane<'_>| match lane.place {
+            1 => Err(Duration::from_secs(7)),
+            2 => panic!("it comes after the first"),
+            _ => Ok(()),
         };
+        let Next::Send(sent) = lanes.next(now, slow) else { panic!("nothing goes") };
+        assert_eq!(sent.id, rows[2].id);
+        let Next::Nothing(Some(wake)) = lanes.next(now, slow) else { panic!("too early") };
         assert_eq!(wake, now + Duration::from_secs(7));
-        assert_eq!(lanes.flying(), 0);
+        assert_eq!(lanes.flying(), 1);
     }
 
     #[derive(Clone, Debug)]

@@ -12,3 +12,4 @@ mod parts;
 pub(crate) mod preview;
 pub(crate) mod queue;
 pub(crate) mod read;
+pub(crate) mod turn;

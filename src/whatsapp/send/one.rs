@@ -13,7 +13,7 @@ use wa_rs::waproto::whatsapp as wa;
 use super::encode::EncodeError;
 use super::failure::Failure;
 use super::parts::{MessageParts, Quote};
-use super::{encode, forward, preview};
+use super::{encode, forward, preview, turn};
 use crate::model::{self, Content, MessageId, MessageStatus, Recipient, SentMessage, Thumbnail};
 use crate::store::Batch;
 use crate::whatsapp::context::Context;
@@ -44,6 +44,11 @@ pub(crate) async fn send_one(
         return Ok(());
     }
     let message = message(context, client, &to, row).await?;
+    let addresses = turn::addresses(context, &row.request.to).await?;
+    let _wire = match waits(context, row).await?.status {
+        MessageStatus::Queued => turn::take(context, client, &to, row, &addresses).await?,
+        _ => None,
+    };
     let options = SendOptions::default().with_message_id(row.id.as_str());
     // Looking up, fetching and uploading can take minutes, in which a caller may have taken the message back.
     let mut claim = context.claims.send(&row.id).ok_or(Failure::Withdrawn)?;
@@ -70,7 +75,7 @@ pub(crate) async fn send_one(
         return Err(error.into());
     }
     // From here on nobody takes it back, so this is written before the claim ends.
-    context.store.queue().advance(&context.name, &row.id, MessageStatus::Sent).await?;
+    context.store.queue().left(&context.name, &row.id, addresses).await?;
     claim.settle();
     Ok(())
 }

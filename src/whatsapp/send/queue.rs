@@ -17,18 +17,18 @@ use wa_rs::client::Client;
 use super::failure::Failure;
 use super::lanes::{Lanes, Next, Silence};
 use super::one::send_one;
-use super::pace::Pacer;
-use crate::config::Pace;
+use super::turn::Turns;
 use crate::model::{
-    Content, MediaSource, MessageId, MessageStatus, Recipient, SentMessage, UnixMillis,
+    Content, Jid, MediaSource, MessageId, MessageStatus, Recipient, SentMessage, UnixMillis,
 };
+use crate::store::QUEUE_LIMIT;
 use crate::whatsapp::context::Context;
 use crate::whatsapp::device::notice::Notice;
 use crate::whatsapp::directory::Listing;
 use crate::whatsapp::history::row::BuiltRow;
 
-/// How many messages are kept in memory; the others wait on the disk.
-const PAGE: usize = 512;
+/// How many messages are kept in memory: all, so that each can be told when it goes.
+const PAGE: usize = QUEUE_LIMIT;
 /// How many messages are being built and written at once.
 const IN_FLIGHT: usize = 16;
 /// How often a message is tried that WhatsApp does not take: the pauses grow, so that is 40 minutes.
@@ -41,8 +41,8 @@ const LOOK: Duration = Duration::from_mins(1);
 pub(crate) struct SendLoop {
     context: Arc<Context>,
     live: watch::Receiver<Option<Arc<Client>>>,
-    pace: watch::Receiver<Option<Pace>>,
     lanes: Lanes,
+    turns: Turns,
     /// The place up to which the queue on the disk was read.
     read_to: u64,
     /// Whether there may be more after it.
@@ -55,6 +55,7 @@ pub(crate) struct SendLoop {
 
 struct Landed {
     id: MessageId,
+    chat: Jid,
     outcome: Result<(), Failure>,
     /// Whether the engine may have written it.
     written: bool,
@@ -64,16 +65,12 @@ type Flying = FuturesUnordered<BoxFuture<'static, Landed>>;
 
 impl SendLoop {
     /// Sends while `live` has a client.
-    pub(crate) fn new(
-        context: Arc<Context>,
-        live: watch::Receiver<Option<Arc<Client>>>,
-        pace: watch::Receiver<Option<Pace>>,
-    ) -> Self {
+    pub(crate) fn new(context: Arc<Context>, live: watch::Receiver<Option<Arc<Client>>>) -> Self {
         Self {
             context,
             live,
-            pace,
             lanes: Lanes::default(),
+            turns: Turns::default(),
             read_to: 0,
             more: true,
             connection: Weak::new(),
@@ -87,7 +84,9 @@ impl SendLoop {
         self.start_over();
         let mut changes = self.context.store.queue().changes();
         let mut nudge = self.context.store.queue().nudge(&self.context.name);
-        let mut pacer = Pacer::new(*self.pace.borrow_and_update());
+        let mut pace = self.context.pace.subscribe();
+        let mut met = self.context.store.queue().met(&self.context.name);
+        let mut acquainted = false;
         let mut flying = Flying::new();
         let mut lock = self.context.holds.subscribe();
         let mut downloads = self.context.places.waiting();
@@ -98,12 +97,21 @@ impl SendLoop {
             if self.more && self.lanes.len() < PAGE {
                 self.read().await;
             }
-            // What was queued under a new pace must not leave under the old one.
-            if self.pace.has_changed().unwrap_or_default() {
-                pacer = Pacer::new(*self.pace.borrow_and_update());
-            }
+            pace.borrow_and_update();
+            acquainted |= met.has_changed().unwrap_or_default();
+            met.borrow_and_update();
+            let again = std::mem::take(&mut acquainted);
+            let looked = self.turns.look(&self.context, &self.lanes, again).await;
             let downloading = *downloads.borrow_and_update();
-            let wake = self.launch(&pacer, &mut flying, downloading);
+            let wake = match looked {
+                Ok(()) => self.launch(&mut flying, downloading),
+                Err(error) => {
+                    acquainted |= again;
+                    tracing::error!(device = %self.context.name, %error, "What was sent lately could not be read.");
+                    Instant::now() + LOOK
+                }
+            };
+            self.turns.tell(&self.context, &self.lanes);
             tokio::select! {
                 Some(landed) = flying.next(), if !flying.is_empty() => self.land(landed),
                 change = changes.recv() => match change {
@@ -124,8 +132,9 @@ impl SendLoop {
                     Ok(()) => self.lanes.hasten(&self.context.holds.release()),
                     Err(_) => return,
                 },
-                changed = self.pace.changed() => match changed {
-                    Ok(()) => pacer = Pacer::new(*self.pace.borrow_and_update()),
+                changed = pace.changed() => if changed.is_err() { return },
+                changed = met.changed() => match changed {
+                    Ok(()) => acquainted = true,
                     Err(_) => return,
                 },
                 () = tokio::time::sleep_until(wake) => {
@@ -138,6 +147,7 @@ impl SendLoop {
 
     fn start_over(&mut self) {
         self.lanes = Lanes::default();
+        self.turns = Turns::default();
         self.read_to = 0;
         self.more = true;
     }
@@ -191,7 +201,10 @@ impl SendLoop {
                 true if age > keep.max(EXPIRES) => {
                     ("unconfirmed", "WhatsApp never said that it has it".to_owned())
                 }
-                false if age > EXPIRES => ("expired", "not sent within 24 hours".to_owned()),
+                // It could not have gone before.
+                false if age.min(self.turns.free_for(&row.id)) > EXPIRES => {
+                    ("expired", "not sent within 24 hours".to_owned())
+                }
                 _ => continue,
             };
             fail(&self.context, &row, code, detail).await;
@@ -199,7 +212,7 @@ impl SendLoop {
     }
 
     /// Sends what may be sent now. Returns when to look again at the latest.
-    fn launch(&mut self, pacer: &Pacer, flying: &mut Flying, downloading: usize) -> Instant {
+    fn launch(&mut self, flying: &mut Flying, downloading: usize) -> Instant {
         let now = Instant::now();
         let look = now + LOOK;
         let client = self.live.borrow_and_update().clone();
@@ -226,8 +239,11 @@ impl SendLoop {
         }
         let mut wake = due.map_or(look, |due| look.min(due));
         while self.lanes.flying() < IN_FLIGHT + downloading {
-            match self.lanes.next(now, || pacer.take()) {
-                Next::Send(row) => flying.push(self.fly(Arc::clone(&client), *row)),
+            match self.lanes.next(now, |lane| self.turns.may_go(lane)) {
+                Next::Send(row) => {
+                    self.turns.begun(&row, self.lanes.is_open(&row.id));
+                    flying.push(self.fly(Arc::clone(&client), *row));
+                }
                 Next::Nothing(at) => {
                     wake = at.map_or(wake, |at| wake.min(at));
                     break;
@@ -241,7 +257,8 @@ impl SendLoop {
         let context = Arc::clone(&self.context);
         Box::pin(async move {
             advance(&context, &receipt, MessageStatus::Accepted).await;
-            Landed { id: receipt.id, outcome: Err(Failure::Withdrawn), written: false }
+            let chat = receipt.request.to.jid();
+            Landed { id: receipt.id, chat, outcome: Err(Failure::Withdrawn), written: false }
         })
     }
 
@@ -280,16 +297,21 @@ impl SendLoop {
                 }
                 Err(Failure::Withdrawn) => clear(&context, &row).await,
                 Err(
-                    Failure::Later(_) | Failure::Offline | Failure::Wait(_) | Failure::Locked(_),
+                    Failure::Later(_)
+                    | Failure::Offline
+                    | Failure::Wait(_)
+                    | Failure::Early { .. }
+                    | Failure::Locked(_),
                 ) => {}
             }
-            Landed { id: row.id, outcome, written }
+            Landed { id: row.id, chat: row.request.to.jid(), outcome, written }
         })
     }
 
     fn land(&mut self, landed: Landed) {
-        let Landed { id, outcome, written } = landed;
+        let Landed { id, chat, outcome, written } = landed;
         let now = Instant::now();
+        self.turns.ended(&id);
         match outcome {
             Ok(()) => self.lanes.written(&id, now),
             Err(Failure::Never { .. } | Failure::Withdrawn) => self.lanes.settled(&id),
@@ -301,6 +323,10 @@ impl SendLoop {
                 self.lanes.postponed(&id, until);
             }
             Err(Failure::Wait(until)) => self.lanes.postponed(&id, until),
+            Err(Failure::Early { stranger }) => {
+                self.turns.early(chat, stranger);
+                self.lanes.postponed(&id, now);
+            }
             Err(Failure::Later(why)) => {
                 tracing::warn!(device = %self.context.name, %id, why, "A message was not sent; trying again.");
                 self.lanes.failed(&id, now, written);

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use moonwa::facade::config::{
     AdminConfig, Browser, ChatFilter, Compat, Config, Context, DeviceConfig, Durability,
-    EndpointConfig, EventFilter, Format, KeyConfig, Loaded, LogConfig, MediaConfig, OutboxConfig,
-    Pace, Presence, Rejected, Repair, SAMPLE, Scope, ServerConfig, ShownAs, Start, StoreConfig,
-    System, keep_last_good, last_good,
+    EndpointConfig, EventFilter, Format, Gap, KeyConfig, Loaded, LogConfig, MediaConfig,
+    OutboxConfig, Pace, Presence, Quiet, Rejected, Repair, SAMPLE, Scope, ServerConfig, ShownAs,
+    Start, StoreConfig, System, keep_last_good, last_good,
 };
 use moonwa::facade::model::{ChatKind, ChatPattern, DeviceName, EventType, KeyHash, Secret};
 use proptest::prelude::*;
@@ -235,7 +235,7 @@ fn every_key_means_what_the_manual_says() {
             ),
         ],
         country_code: Some("62".to_owned()),
-        pace: Some(Pace { count: 20, per: Duration::from_mins(1) }),
+        pace: Some(Pace::spread(Gap::Even { count: 20, per: Duration::from_mins(1) })),
         presence: Presence::Available,
         shown_as: ShownAs { browser: Browser::Edge, system: System::Windows },
         webhooks: vec![EndpointConfig::new(1, "https://crm.example/wa".to_owned()), second],
@@ -324,7 +324,13 @@ fn every_commented_key_of_the_sample_is_its_default_or_an_example() {
             key("crm", hash("2"), &[Scope::Send]),
         ],
         country_code: Some("62".to_owned()),
-        pace: Some(Pace { count: 20, per: Duration::from_mins(1) }),
+        pace: Some(Pace {
+            gap: Gap::Between { least: Duration::from_secs(8), most: Duration::from_secs(15) },
+            per_day: Some(500),
+            new_chats_per_day: Some(50),
+            quiet: Some(Quiet { from: 21 * 60, to: 7 * 60 }),
+            typing: true,
+        }),
         presence: Presence::default(),
         shown_as: ShownAs::default(),
         webhooks: vec![EndpointConfig {

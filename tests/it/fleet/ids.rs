@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result};
 use moonwa::facade::model::{EventId, EventType, MessageId, UnixMillis};
-use moonwa::facade::store::NewEvent;
+use moonwa::facade::store::{Counted, NewEvent};
 use moonwa::facade::whatsapp::WhatsAppError;
 use moonwa_simulator::harness::eventually;
 use moonwa_simulator::{Fault, Simulator, wa};
@@ -87,6 +87,7 @@ async fn what_lies_too_far_back_is_not_called_unknown() -> Result<()> {
         kind: EventType::CallOffer,
         at: UnixMillis::now(),
         body: "{}".into(),
+        counts: Counted::Nothing,
     };
     gateway.store.log().append((0..5_200).map(later).collect()).await?;
     for answer in [gateway.device().mark_read(&old).await, gateway.device().can_forward(&old).await]

@@ -11,7 +11,7 @@ use moonwa::facade::hooks::{EndpointReport, Webhooks};
 use moonwa::facade::model::{
     DeviceName, Event, EventData, EventId, EventType, MessageData, Person, SentMessage, UnixMillis,
 };
-use moonwa::facade::store::{NewEvent, Store, StoreOptions};
+use moonwa::facade::store::{Counted, NewEvent, Store, StoreOptions};
 use moonwa::facade::task::Tasks;
 use tempfile::TempDir;
 
@@ -134,7 +134,7 @@ pub(crate) fn message(text: &str) -> NewEvent {
     let data = EventData::Message(Box::new(data));
     let event = Event { id: id.clone(), kind, timestamp: at, device: device(), data };
     let body = Bytes::from(serde_json::to_vec(&event).unwrap());
-    NewEvent { device: device(), id, kind, at, body }
+    NewEvent { device: device(), id, kind, at, body, counts: Counted::Nothing }
 }
 
 /// An event of another type.
@@ -144,7 +144,7 @@ pub(crate) fn state_event(nonce: &str) -> NewEvent {
     let data = EventData::Other(serde_json::json!({"state": "connected"}));
     let event = Event { id: id.clone(), kind, timestamp: at, device: device(), data };
     let body = Bytes::from(serde_json::to_vec(&event).unwrap());
-    NewEvent { device: device(), id, kind, at, body }
+    NewEvent { device: device(), id, kind, at, body, counts: Counted::Nothing }
 }
 
 pub(crate) fn texts(n: usize) -> Vec<String> {

@@ -34,6 +34,9 @@ pub struct Entry {
     pub tag: String,
     /// The stanza in readable form, or the note's text.
     pub text: String,
+    /// When it was written down.
+    #[serde(skip)]
+    pub at: std::time::Instant,
     /// The stanza itself.
     #[serde(skip)]
     pub node: Option<Node>,
@@ -129,6 +132,7 @@ impl Journal {
     ) {
         let text = node.map_or(text, |node| DisplayableNode(node).to_string());
         self.entries.push(Entry {
+            at: std::time::Instant::now(),
             seq: self.entries.len() as u64 + 1,
             direction,
             connection,

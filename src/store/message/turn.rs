@@ -1,0 +1,52 @@
+//! What gives a message its turn: what was sent lately, and who is a stranger.
+
+use tokio::sync::watch;
+
+use super::{SendQueue, advance_each};
+use crate::model::{DeviceName, MessageId, MessageStatus};
+use crate::store::database::writer::Promise;
+use crate::store::disk::Room;
+use crate::store::tally::{self, Tallies};
+use crate::store::{Seq, StoreError};
+
+impl SendQueue {
+    /// Notes that a message was written to WhatsApp, whose receiver has these addresses. Like `advance` to `sent`, it
+    /// is lost in a power cut together with the count of it: the message goes out again then.
+    pub async fn left(
+        &self,
+        device: &DeviceName,
+        id: &MessageId,
+        known_as: Vec<String>,
+    ) -> Result<(), StoreError> {
+        let (device, id) = (device.clone(), id.clone());
+        let (tails, changes) = (self.tails.clone(), self.changes.clone());
+        self.writer
+            .run(Promise::Lazy, Room::Essential, move |outbox, txn| {
+                let steps = vec![(id, MessageStatus::Sent)];
+                advance_each(outbox, txn, &device, steps, &known_as, (&tails, &changes))?;
+                Ok(())
+            })
+            .await
+    }
+
+    /// What the present account of a device did in the last week.
+    pub async fn tallies(&self, device: &DeviceName) -> Result<Tallies, StoreError> {
+        let device = device.clone();
+        self.readers.run(move |databases| tally::read(databases, &device)).await
+    }
+
+    /// Of each person, known under these addresses, whether the present account was never in touch with them.
+    pub async fn strangers(
+        &self,
+        device: &DeviceName,
+        people: Vec<Vec<String>>,
+    ) -> Result<Vec<bool>, StoreError> {
+        let device = device.clone();
+        self.readers.run(move |databases| tally::strangers(databases, &device, &people)).await
+    }
+
+    /// Wakes when somebody wrote to the device who was a stranger, or the account's owner wrote to one.
+    pub fn met(&self, device: &DeviceName) -> watch::Receiver<Seq> {
+        self.tails.met.watch(device)
+    }
+}

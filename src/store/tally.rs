@@ -1,0 +1,215 @@
+//! What went out and came back, counted in the commits that write it down, so that nobody has to read the log for it:
+//! how much a device sent in each quarter of an hour, and with whom its account is in touch. The quarters are those of
+//! the store's clock, so neither a jump of the wall clock nor a restart changes what was sent lately.
+
+use std::time::Duration;
+
+use fjall::Readable;
+
+use super::StoreError;
+use super::account::{Accounts, accounts_key};
+use super::database::outbox::Outbox;
+use super::database::reader::Databases;
+use super::database::txn::Txn;
+use super::key::{Key, Parts, number};
+use crate::model::{
+    ChatKind, DeviceName, Event, EventData, EventType, Jid, SendRequest, UnixMillis,
+};
+
+/// The piece of time that is counted together.
+pub(crate) const QUARTER: Duration = Duration::from_mins(15);
+/// How long a quarter is kept: a week, and the one that is not over.
+const KEEP: u64 = 7 * 24 * 4 + 1;
+/// Old quarters that go at once when a new one begins: more than come.
+const DROP: usize = 4;
+
+/// What happened in one quarter of an hour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Messages that were written to WhatsApp.
+    pub sent: u64,
+    /// Those of them with which a person was written to for the first time.
+    pub first: u64,
+    /// When the last of them was written, by the store's clock.
+    pub last: UnixMillis,
+}
+
+/// What happened lately.
+#[derive(Clone, Debug, Default)]
+pub struct Tallies {
+    /// The time of the store's clock.
+    pub now: UnixMillis,
+    /// The quarters in which something happened, by their numbers, oldest first.
+    pub quarters: Vec<(u64, Tally)>,
+}
+
+/// What an event adds.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Counted {
+    #[default]
+    Nothing,
+    /// The account is in touch with a person, who has these addresses.
+    Touch(Vec<String>),
+}
+
+impl Counted {
+    pub(super) fn of(event: &Event) -> Self {
+        let EventData::Message(data) = &event.data else { return Self::Nothing };
+        if !matches!(event.kind, EventType::MessageReceived | EventType::MessageSent) {
+            return Self::Nothing;
+        }
+        let chat = Jid::parse(&data.chat).ok().filter(|chat| chat.chat_kind() == ChatKind::Person);
+        let Some(chat) = chat else { return Self::Nothing };
+        let mut people = vec![chat.user().to_owned()];
+        if !data.from_me {
+            people.extend([&data.from.phone, &data.from.lid].into_iter().flatten().cloned());
+        }
+        Self::Touch(people)
+    }
+}
+
+/// The quarter in which that time lies.
+pub(crate) fn quarter_of(time: UnixMillis) -> u64 {
+    time.millis() / u64::try_from(QUARTER.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Counts a message that was written to WhatsApp, whose receiver has these addresses too.
+pub(super) fn left(
+    outbox: &Outbox,
+    txn: &mut Txn<'_>,
+    device: &DeviceName,
+    request: &SendRequest,
+    known_as: &[String],
+) -> Result<(), StoreError> {
+    if !request.content.is_message() {
+        return Ok(());
+    }
+    let (account, now) = (present(outbox, txn, device)?, outbox.clock.now());
+    let to = request.to.jid();
+    let mut first = 0;
+    if to.chat_kind() == ChatKind::Person {
+        let people = known_as.iter().map(String::as_str).chain([to.user()]);
+        let keys: Vec<Key> = people.map(|user| person(device, &account, user)).collect();
+        let mut known = false;
+        for key in &keys {
+            known |= txn.get(&outbox.queue, key)?.is_some();
+        }
+        first = u64::from(!known);
+        let since = if known { UnixMillis::default() } else { now };
+        for key in keys {
+            if txn.get(&outbox.queue, &key)?.is_none() {
+                txn.put(&outbox.queue, key, since.millis().to_be_bytes().to_vec());
+            }
+        }
+    }
+    count(outbox, txn, (device, &account), quarter_of(now), |tally| {
+        tally.sent += 1;
+        tally.first += first;
+        tally.last = now;
+    })
+}
+
+/// Counts what an event adds. Says whether a person is in touch now who was not before.
+pub(super) fn happened(
+    outbox: &Outbox,
+    txn: &mut Txn<'_>,
+    device: &DeviceName,
+    counted: &Counted,
+) -> Result<bool, StoreError> {
+    let Counted::Touch(people) = counted else { return Ok(false) };
+    let account = present(outbox, txn, device)?;
+    let mut met = false;
+    for user in people {
+        let key = person(device, &account, user);
+        let row = txn.get(&outbox.queue, &key)?.map(|row| number(&row)).transpose()?;
+        met |= row.is_none();
+        if row != Some(0) {
+            txn.put(&outbox.queue, key, 0_u64.to_be_bytes().to_vec());
+        }
+    }
+    Ok(met)
+}
+
+fn count(
+    outbox: &Outbox,
+    txn: &mut Txn<'_>,
+    (device, account): (&DeviceName, &str),
+    quarter: u64,
+    change: impl FnOnce(&mut Tally),
+) -> Result<(), StoreError> {
+    let prefix = quarters(device, account);
+    let key = prefix.clone().number(quarter);
+    let row = txn.get(&outbox.queue, &key)?;
+    if row.is_none() {
+        for (old, _) in txn.scan(&outbox.queue, prefix.as_ref(), DROP)? {
+            if number(old.get(prefix.as_ref().len()..).unwrap_or_default())? + KEEP < quarter {
+                txn.remove(&outbox.queue, old);
+            }
+        }
+    }
+    let mut tally = row.map(|row| parse(&row)).transpose()?.unwrap_or_default();
+    change(&mut tally);
+    let row = Key::default().number(tally.last.millis()).number(tally.sent).number(tally.first);
+    txn.put(&outbox.queue, key, row.into_bytes());
+    Ok(())
+}
+
+/// The quarters that are kept of a device's present account.
+pub(super) fn read(databases: &Databases, device: &DeviceName) -> Result<Tallies, StoreError> {
+    let (outbox, view) = (&databases.outbox, databases.outbox.db.snapshot());
+    let now = outbox.clock.now();
+    let accounts =
+        Accounts::load(device, |key| view.get(&outbox.queue, key).map_err(StoreError::database))?;
+    let prefix = quarters(device, accounts.present());
+    let place = |quarter: u64| prefix.clone().number(quarter).into_bytes();
+    let mut found = Vec::new();
+    let from = place(quarter_of(now).saturating_sub(KEEP));
+    for guard in view.range(&outbox.queue, from..=place(u64::MAX)) {
+        let (key, row) = guard.into_inner().map_err(StoreError::database)?;
+        let quarter = number(key.get(prefix.as_ref().len()..).unwrap_or_default())?;
+        found.push((quarter, parse(&row)?));
+    }
+    Ok(Tallies { now, quarters: found })
+}
+
+/// Of each person, known under these addresses, whether the account was never in touch with them.
+pub(super) fn strangers(
+    databases: &Databases,
+    device: &DeviceName,
+    people: &[Vec<String>],
+) -> Result<Vec<bool>, StoreError> {
+    let (outbox, view) = (&databases.outbox, databases.outbox.db.snapshot());
+    let get = |key: Key| view.get(&outbox.queue, key).map_err(StoreError::database);
+    let accounts = Accounts::load(device, get)?;
+    let mut strangers = Vec::with_capacity(people.len());
+    for addresses in people {
+        let mut known = false;
+        for user in addresses {
+            known |= get(person(device, accounts.present(), user))?.is_some();
+        }
+        strangers.push(!known);
+    }
+    Ok(strangers)
+}
+
+fn present(outbox: &Outbox, txn: &Txn<'_>, device: &DeviceName) -> Result<String, StoreError> {
+    let row = txn.get(&outbox.queue, accounts_key(device))?;
+    Ok(Accounts::load(device, |_| Ok(row))?.present().to_owned())
+}
+
+fn person(device: &DeviceName, account: &str, user: &str) -> Key {
+    Key::new(b'p').device(device).part(account).rest(user)
+}
+
+fn quarters(device: &DeviceName, account: &str) -> Key {
+    Key::new(b'h').device(device).part(account)
+}
+
+fn parse(row: &[u8]) -> Result<Tally, StoreError> {
+    let mut parts = Parts::of(row);
+    let mut read = || {
+        let last = UnixMillis::from_millis(parts.number()?);
+        Some(Tally { last, sent: parts.number()?, first: parts.number()? })
+    };
+    read().ok_or_else(|| StoreError::Damaged("a count of what was sent".to_owned()))
+}

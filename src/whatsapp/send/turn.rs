@@ -1,0 +1,231 @@
+//! Gives the messages of a device their turns: which may be begun, which takes the wire, and what the others are told of
+//! when theirs comes. The last word is said just before a message is written, from what the store has counted.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::MutexGuard;
+use tokio::time::Instant;
+use wa_rs::client::Client;
+
+use super::failure::Failure;
+use super::lanes::{Lane, Lanes};
+use super::pace::{Past, typing};
+use crate::config::Pace;
+use crate::model::{ChatKind, Content, Jid, MessageId, Recipient, SentMessage, UnixMillis};
+use crate::store::StoreError;
+use crate::whatsapp::context::Context;
+use crate::whatsapp::directory::Listing;
+
+/// When to look again while another message has the turn, whose end wakes sooner.
+const TAKEN: Duration = Duration::from_mins(1);
+
+/// The turns of one device; without a pace every message has one.
+#[derive(Default)]
+pub(crate) struct Turns {
+    plan: Option<(Pace, Past)>,
+    /// Of the people who are written to: whether the account was never in touch with them.
+    strangers: BTreeMap<Jid, bool>,
+    /// The message that was begun and is not written.
+    taken: Option<MessageId>,
+    /// When each message was last held.
+    held: BTreeMap<MessageId, Instant>,
+}
+
+impl Turns {
+    /// Reads what there is to know before messages are begun; `met` if somebody may be no stranger any more.
+    pub(crate) async fn look(
+        &mut self,
+        context: &Context,
+        lanes: &Lanes,
+        met: bool,
+    ) -> Result<(), StoreError> {
+        let Some(pace) = *context.pace.borrow() else {
+            self.plan = None;
+            return Ok(());
+        };
+        if pace.new_chats_per_day.is_some() {
+            self.ask_who(context, lanes, met).await?;
+        }
+        self.plan = Some((pace, past(context).await?));
+        Ok(())
+    }
+
+    async fn ask_who(
+        &mut self,
+        context: &Context,
+        lanes: &Lanes,
+        met: bool,
+    ) -> Result<(), StoreError> {
+        let people: BTreeMap<&Jid, &Recipient> = lanes
+            .each()
+            .filter(|lane| lane.chat.chat_kind() == ChatKind::Person)
+            .map(|lane| (lane.chat, &lane.message.request.to))
+            .collect();
+        self.strangers.retain(|chat, _| people.contains_key(chat));
+        let (mut chats, mut all) = (Vec::new(), Vec::new());
+        for (chat, to) in people {
+            if self.strangers.get(chat).is_none_or(|stranger| *stranger && met) {
+                chats.push(chat);
+                all.push(addresses(context, to).await?);
+            }
+        }
+        if !chats.is_empty() {
+            let told = context.store.queue().strangers(&context.name, all).await?;
+            self.strangers.extend(chats.into_iter().cloned().zip(told));
+        }
+        Ok(())
+    }
+
+    /// Whether a message may be begun, or how long it must wait.
+    pub(crate) fn may_go(&self, lane: &Lane<'_>) -> Result<(), Duration> {
+        let Some((pace, past)) = &self.plan else { return Ok(()) };
+        if !lane.is_paced() {
+            return Ok(());
+        }
+        if self.taken.is_some() {
+            return Err(TAKEN);
+        }
+        let turn = past.turn(pace, self.is_stranger(lane.chat));
+        turn.waits_for.map_or(Ok(()), |_| Err(turn.at.since(past.now())))
+    }
+
+    /// A message was begun. While its file is fetched others may go, so only others have the turn to themselves.
+    pub(crate) fn begun(&mut self, message: &SentMessage, open: bool) {
+        let content = &message.request.content;
+        let file = matches!(content, Content::Media { .. });
+        if self.plan.is_some() && !open && content.is_message() && !file {
+            self.taken = Some(message.id.clone());
+        }
+    }
+
+    pub(crate) fn ended(&mut self, id: &MessageId) {
+        self.taken.take_if(|taken| taken == id);
+    }
+
+    /// It was too early for a message; whether it goes to a stranger is known better now.
+    pub(crate) fn early(&mut self, chat: Jid, stranger: bool) {
+        self.strangers.insert(chat, stranger);
+    }
+
+    /// Tells when the messages that wait will go, if nothing comes between.
+    pub(crate) fn tell(&mut self, context: &Context, lanes: &Lanes) {
+        let mut holds = BTreeMap::new();
+        if let Some((pace, past)) = &self.plan {
+            for (id, turn) in self.forecast(pace, past, lanes) {
+                holds.extend(turn.hold(past).map(|hold| (id.clone(), hold)));
+            }
+        }
+        let now = Instant::now();
+        self.held.retain(|id, _| lanes.has(id));
+        self.held.extend(holds.keys().map(|id| (id.clone(), now)));
+        context.holds.pace(holds);
+    }
+
+    /// Strangers may wait while others go on, so there are two rows of messages, and the one whose turn is sooner goes.
+    fn forecast<'l>(
+        &self,
+        pace: &Pace,
+        past: &Past,
+        lanes: &'l Lanes,
+    ) -> Vec<(&'l MessageId, super::pace::Turn)> {
+        let (mut past, mut turns) = (past.clone(), Vec::new());
+        let (mut known, mut strange) = (VecDeque::new(), VecDeque::new());
+        let mut written: Vec<&Jid> = Vec::new();
+        for lane in lanes.each().filter(Lane::is_paced) {
+            let stranger = self.is_stranger(lane.chat);
+            if lane.flying {
+                past.note(past.now(), stranger && !written.contains(&lane.chat));
+                written.push(lane.chat);
+            } else if stranger {
+                strange.push_back(lane);
+            } else {
+                known.push_back(lane);
+            }
+        }
+        loop {
+            let next = |row: &VecDeque<Lane<'l>>, stranger: bool| {
+                let lane = row.front()?;
+                let stranger = stranger && !written.contains(&lane.chat);
+                Some((past.turn(pace, stranger), lane.place, stranger))
+            };
+            let turn = match (next(&known, false), next(&strange, true)) {
+                (Some(a), Some(b)) if (b.0.at, b.1) < (a.0.at, a.1) => b,
+                (Some(a), _) => a,
+                (None, Some(b)) => b,
+                (None, None) => return turns,
+            };
+            let (turn, place, stranger) = turn;
+            let row = if known.front().is_some_and(|lane| lane.place == place) {
+                &mut known
+            } else {
+                &mut strange
+            };
+            let Some(lane) = row.pop_front() else { return turns };
+            past.note(turn.at, stranger);
+            written.push(lane.chat);
+            turns.push((&lane.message.id, turn));
+        }
+    }
+
+    /// For how long nothing but the connection held a message.
+    pub(crate) fn free_for(&self, id: &MessageId) -> Duration {
+        self.held.get(id).map_or(Duration::MAX, Instant::elapsed)
+    }
+
+    fn is_stranger(&self, chat: &Jid) -> bool {
+        self.strangers.get(chat).copied().unwrap_or(false)
+    }
+}
+
+/// What the device sent lately.
+pub(crate) async fn past(context: &Context) -> Result<Past, StoreError> {
+    let tallies = context.store.queue().tallies(&context.name).await?;
+    Ok(Past::new(&tallies, UnixMillis::now().time_of_day()))
+}
+
+/// All that is known of where a receiver is.
+pub(crate) async fn addresses(
+    context: &Context,
+    to: &Recipient,
+) -> Result<Vec<String>, StoreError> {
+    let mut addresses = vec![to.jid().user().to_owned()];
+    if let Recipient::Phone(phone) = to
+        && let Some(listing) = Listing::find(&context.store.space(&context.name), phone).await?
+    {
+        addresses.extend(Jid::parse(&listing.jid).ok().map(|jid| jid.user().to_owned()));
+        addresses.extend(listing.lid);
+    }
+    Ok(addresses)
+}
+
+/// Takes the turn for a message that was never written. Nobody else writes until what is returned is dropped, which must
+/// not be before the message is counted.
+pub(crate) async fn take<'c>(
+    context: &'c Arc<Context>,
+    client: &Client,
+    to: &wa_rs::Jid,
+    row: &SentMessage,
+    addresses: &[String],
+) -> Result<Option<MutexGuard<'c, ()>>, Failure> {
+    if context.pace.borrow().is_none() {
+        return Ok(None);
+    }
+    let wire = context.wire.lock().await;
+    // While this waited it may have become another one.
+    let Some(pace) = *context.pace.borrow() else { return Ok(None) };
+    let person = row.request.to.jid().chat_kind() == ChatKind::Person;
+    let told = context.store.queue().strangers(&context.name, vec![addresses.to_vec()]).await?;
+    let stranger = person && told.first().is_some_and(|stranger| *stranger);
+    if past(context).await?.turn(&pace, stranger).waits_for.is_some() {
+        return Err(Failure::Early { stranger });
+    }
+    if let Some(moment) = typing(&row.request.content).filter(|_| pace.typing) {
+        if let Err(error) = client.chatstate().send_composing(to).await {
+            tracing::debug!(device = %context.name, %error, "\"typing…\" was not shown.");
+        }
+        tokio::time::sleep(moment).await;
+    }
+    Ok(Some(wire))
+}

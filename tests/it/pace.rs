@@ -1,0 +1,254 @@
+//! The pace of a device: how far apart messages leave, what a first contact is, when nothing leaves at all, and what
+//! those who wait for it are told.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use moonwa::facade::model::UnixMillis;
+use moonwa_simulator::Simulator;
+use moonwa_simulator::harness::{Moonwa, MoonwaBuilder, api_key, eventually};
+use serde_json::{Value, json};
+
+const MESSAGES: &str = "/v1/devices/toko/messages";
+
+/// A gateway with a device of that pace.
+fn paced(sim: &Simulator, pace: &str) -> MoonwaBuilder {
+    Moonwa::builder(env!("CARGO_BIN_EXE_moonwa"))
+        .whatsapp(&sim.ws_url())
+        .env("TZ", "UTC")
+        .config(&format!("\n[device.toko]\napi_key = {:?}\npace = {pace}\n", api_key("toko")))
+}
+
+fn set_pace(moonwa: &Moonwa, pace: &str) -> Result<()> {
+    moonwa.edit_config(|text| {
+        let (before, rest) = text.split_once("pace = ").unwrap_or_default();
+        let (_, after) = rest.split_once('\n').unwrap_or_default();
+        format!("{before}pace = {pace}\n{after}")
+    })
+}
+
+/// The message, once it waits for that.
+async fn held(moonwa: &Moonwa, id: &str, waits_for: &str) -> Value {
+    let path = format!("{MESSAGES}/{id}");
+    let look = || async {
+        let reply = moonwa.admin().get(&path).await;
+        reply.map_or(Value::Null, |reply| reply.json())
+    };
+    let message = eventually(waits_for, look, |message| message["waits_for"] == waits_for).await;
+    assert_eq!(message["status"], "queued", "{message}");
+    message
+}
+
+/// How long from now a message waits at least.
+fn wait_of(message: &Value) -> Duration {
+    let not_before = message["not_before"].as_str().and_then(UnixMillis::parse);
+    not_before.unwrap_or_default().since(UnixMillis::now())
+}
+
+/// When each message came to WhatsApp, with its id.
+fn written(sim: &Simulator) -> Vec<(String, Instant)> {
+    let all = sim.journal();
+    let messages = all.iter().filter(|entry| entry.is_in("message"));
+    messages.filter_map(|entry| Some((entry.attr("id")?, entry.at))).collect()
+}
+
+const HOUR: Duration = Duration::from_hours(1);
+const DAY: Duration = Duration::from_hours(24);
+
+#[tokio::test]
+async fn messages_leave_apart_and_each_knows_when() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let ann = sim.phone("628111000401", "Ann").await;
+    let bob = sim.phone("628111000402", "Bob").await;
+    let cid = sim.phone("628111000403", "Cid").await;
+    let moonwa = paced(&sim, "{ gap = \"1s..2s\" }").start().await?;
+    moonwa.link("toko", &ann).await?;
+    let mut ids = Vec::new();
+    for (n, phone) in [&bob, &cid, &bob, &cid].into_iter().enumerate() {
+        ids.push(moonwa.send_text("toko", phone.number(), &format!("pelan {n}")).await?);
+    }
+    let last = held(&moonwa, &ids[3], "pace").await;
+    assert!(wait_of(&last) < Duration::from_secs(8), "{last}");
+    for id in &ids {
+        moonwa.wait_status("toko", id, "delivered").await;
+    }
+    let wire = written(&sim);
+    let order: Vec<&String> = wire.iter().map(|(id, _)| id).collect();
+    assert_eq!(order, ids.iter().collect::<Vec<_>>(), "in the order in which they were queued");
+    for pair in wire.windows(2) {
+        assert!(pair[1].1 - pair[0].1 >= Duration::from_secs(1), "{wire:?}");
+    }
+    sim.assert_no_violations();
+    moonwa.stop().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn no_restart_and_no_crash_gives_a_fresh_allowance_and_a_new_pace_counts_at_once()
+-> Result<()> {
+    let sim = Simulator::start().await?;
+    let ann = sim.phone("628111000404", "Ann").await;
+    let bob = sim.phone("628111000405", "Bob").await;
+    let mut moonwa = paced(&sim, "\"2/h\"").start().await?;
+    moonwa.link("toko", &ann).await?;
+    let first = moonwa.send_text("toko", bob.number(), "satu").await?;
+    moonwa.wait_status("toko", &first, "delivered").await;
+    let second = moonwa.send_text("toko", bob.number(), "dua").await?;
+    let half = Duration::from_mins(30);
+    for kill in [false, true] {
+        let wait = wait_of(&held(&moonwa, &second, "pace").await);
+        assert!(wait > half / 2 && wait <= half + half / 5, "{wait:?}");
+        if kill {
+            moonwa.kill().await?;
+            moonwa.relaunch().await?;
+        } else {
+            moonwa.restart().await?;
+        }
+        moonwa.wait_state("toko", "connected").await;
+    }
+    held(&moonwa, &second, "pace").await;
+    assert_eq!(written(&sim).len(), 1);
+
+    // The day has one, and then two.
+    set_pace(&moonwa, "{ per_day = 1 }")?;
+    let look = || async { wait_of(&held(&moonwa, &second, "pace").await) };
+    let wait = eventually("the other pace", look, |wait| *wait > HOUR).await;
+    assert!(wait + HOUR > DAY && wait <= DAY + Duration::from_mins(15), "{wait:?}");
+    set_pace(&moonwa, "{ per_day = 2 }")?;
+    let message = moonwa.wait_status("toko", &second, "delivered").await;
+    assert!(message["waits_for"].is_null(), "{message}");
+    moonwa.stop().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn first_contacts_count_apart_and_whoever_writes_is_none() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let ann = sim.phone("628111000406", "Ann").await;
+    let bob = sim.phone("628111000407", "Bob").await;
+    let cid = sim.phone("628111000408", "Cid").await;
+    let dia = sim.phone("628111000409", "Dia").await;
+    let mut moonwa = paced(&sim, "{ new_chats_per_day = 1 }").start().await?;
+    moonwa.link("toko", &ann).await?;
+    dia.send_text(&ann, "halo, toko").await?;
+    eventually(
+        "the message",
+        || async { moonwa.device("toko").await.unwrap_or_default() },
+        |device| device["last_in"].is_string(),
+    )
+    .await;
+    // Two to the same stranger are one first contact.
+    for text in ["salam kenal", "ini toko"] {
+        let id = moonwa.send_text("toko", bob.number(), text).await?;
+        moonwa.wait_status("toko", &id, "delivered").await;
+    }
+    let stranger = moonwa.send_text("toko", cid.number(), "salam kenal, Cid").await?;
+    let wait = wait_of(&held(&moonwa, &stranger, "pace").await);
+    assert!(wait + HOUR > DAY && wait <= DAY + Duration::from_mins(15), "{wait:?}");
+    // Who wrote to us is answered, and nobody waits behind the stranger.
+    let answer = moonwa.send_text("toko", dia.number(), "ya, Dia?").await?;
+    moonwa.wait_status("toko", &answer, "delivered").await;
+    moonwa.restart().await?;
+    moonwa.wait_state("toko", "connected").await;
+    held(&moonwa, &stranger, "pace").await;
+    cid.send_text(&ann, "siapa ini?").await?;
+    moonwa.wait_status("toko", &stranger, "delivered").await;
+    assert_eq!(written(&sim).len(), 4);
+    sim.assert_no_violations();
+    moonwa.stop().await?;
+    Ok(())
+}
+
+/// Hours of the day around now, as a pace writes them.
+fn hours(before: u64, after: u64) -> String {
+    let now = UnixMillis::now().secs() / 60;
+    let time = |minutes: u64| format!("{:02}:{:02}", minutes / 60 % 24, minutes % 60);
+    format!("{{ quiet = \"{}-{}\" }}", time(now - before), time(now + after))
+}
+
+#[tokio::test]
+async fn nothing_leaves_in_the_quiet_hours_and_everybody_is_told() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let ann = sim.phone("628111000410", "Ann").await;
+    let bob = sim.phone("628111000411", "Bob").await;
+    let moonwa = paced(&sim, &hours(60, 120)).start().await?;
+    moonwa.link("toko", &ann).await?;
+    let id = moonwa.send_text("toko", bob.number(), "malam").await?;
+    let message = held(&moonwa, &id, "quiet").await;
+    let wait = wait_of(&message);
+    assert!(wait > HOUR && wait <= 2 * HOUR, "{wait:?}");
+    let waiting = json!({ "to": bob.number(), "text": "malam juga" });
+    let answer =
+        moonwa.admin().post(&format!("{MESSAGES}?wait=1s"), &waiting).await?.expect(202).json();
+    assert_eq!((&answer["status"], &answer["waits_for"]), (&json!("queued"), &json!("quiet")));
+    assert!(answer["not_before"].is_string(), "{answer}");
+
+    // `/api` says at once that it does not go, and it does not.
+    let asked = Instant::now();
+    let body = json!({ "api_key": api_key("toko"), "receiver": bob.number(), "data": { "message": "tidur?" } });
+    let refusal = moonwa.anyone().post("/api/send-message", &body).await?.expect(400).json();
+    assert_eq!(refusal["error"], "quiet", "{refusal}");
+    assert!(asked.elapsed() < Duration::from_secs(20), "it waited for nothing");
+    assert!(written(&sim).is_empty());
+
+    set_pace(&moonwa, &hours(120, 0).replace("quiet = ", "gap = \"1ms\", quiet = "))?;
+    moonwa.wait_status("toko", &id, "delivered").await;
+    let texts = || async {
+        bob.inbox().iter().filter_map(|item| item.message()?.text.clone()).collect::<Vec<_>>()
+    };
+    let texts = eventually("both", texts, |texts| texts.len() == 2).await;
+    assert_eq!(texts, ["malam", "malam juga"]);
+    moonwa.stop().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn typing_is_shown_before_a_text_and_nobody_becomes_available() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let ann = sim.phone("628111000412", "Ann").await;
+    let bob = sim.phone("628111000413", "Bob").await;
+    let moonwa = paced(&sim, "{ typing = true }").start().await?;
+    moonwa.link("toko", &ann).await?;
+    let text = "Pesanan sudah dikirim.";
+    let id = moonwa.send_text("toko", bob.number(), text).await?;
+    moonwa.wait_status("toko", &id, "delivered").await;
+    let all = sim.journal();
+    let typed = all.iter().find(|entry| entry.is_in("chatstate")).context("no typing")?;
+    let sent = all.iter().find(|entry| entry.is_in("message")).context("no message")?;
+    assert!(typed.text.contains("composing"), "{}", typed.text);
+    let shown = sent.at - typed.at;
+    assert!(shown >= Duration::from_millis(1000 + 50 * text.len() as u64), "{shown:?}");
+    assert_eq!(ann.presences().last().map(String::as_str), Some("unavailable"));
+    sim.assert_no_violations();
+    moonwa.stop().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn too_many_strangers_are_advised_against() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let ann = sim.phone("628111000414", "Ann").await;
+    let moonwa = Moonwa::builder(env!("CARGO_BIN_EXE_moonwa"))
+        .whatsapp(&sim.ws_url())
+        .device("toko", &[])
+        .start()
+        .await?;
+    moonwa.link("toko", &ann).await?;
+    let mut strangers = Vec::new();
+    for n in 0..51 {
+        let number = format!("6281110005{n:02}");
+        strangers.push(sim.phone(&number, "Stranger").await);
+        if n == 50 {
+            assert!(moonwa.device("toko").await?["advice"].is_null());
+        }
+        let id = moonwa.send_text("toko", &number, "promo!").await?;
+        moonwa.wait_status("toko", &id, "delivered").await;
+    }
+    let device = moonwa.device("toko").await?;
+    let advice = device["advice"].as_str().unwrap_or_default();
+    assert!(advice.contains("51 people") && advice.contains("new_chats_per_day = 50"), "{device}");
+    let (code, said) = moonwa.command(&["doctor"]).await?;
+    assert!(code != 0 && said.contains("LOOK toko: 51 people"), "{said}");
+    moonwa.stop().await?;
+    Ok(())
+}
