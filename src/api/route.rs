@@ -15,7 +15,7 @@ use crate::api::http::form;
 use crate::api::http::problem::{Code, Problem};
 use crate::api::v1::{
     backup, config, contact, device, device_edit, event, group, health, live, media, message, qr,
-    webhook,
+    standing, webhook,
 };
 
 /// The methods in the table. A `HEAD` is handled as `Get`, and `OPTIONS` is answered from the table itself.
@@ -137,6 +137,7 @@ pub(crate) static ROUTES: &[Route] = &[
     post  ("/v1/devices/{device}/messages/{message}/read",                      Access::Send,    "MarkRead",          |call| soon(message::mark_read(call))),
     post  ("/v1/devices/{device}/typing",                                       Access::Send,    "Typing",            |call| soon(message::typing(call))),
     get   ("/v1/devices/{device}/contacts/{phone}",                             Access::Read,    "Contact",           |call| soon(contact::show(call))),
+    get   ("/v1/devices/{device}/standing",                                     Access::Read,    "Standing",          |call| soon(standing::show(call))),
     get   ("/v1/devices/{device}/groups",                                       Access::Read,    "ListGroups",        |call| soon(group::list(call))),
     get   ("/v1/devices/{device}/groups/{group}",                               Access::Read,    "ShowGroup",         |call| soon(group::show(call))),
     get   ("/v1/devices/{device}/media/{message}",                              Access::Read,    "Media",             |call| soon(media::show(call))),
@@ -280,6 +281,7 @@ mod tests {
             "POST /v1/devices/{device}/messages/{message}/read MarkRead",
             "POST /v1/devices/{device}/typing Typing",
             "GET /v1/devices/{device}/contacts/{phone} Contact",
+            "GET /v1/devices/{device}/standing Standing",
             "GET /v1/devices/{device}/groups ListGroups",
             "GET /v1/devices/{device}/groups/{group} ShowGroup",
             "GET /v1/devices/{device}/media/{message} Media",

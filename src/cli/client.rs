@@ -190,7 +190,7 @@ pub(super) fn healthcheck(config: Option<&Path>) -> Result<Exit> {
     Ok(Exit::Clean)
 }
 
-/// `moonwa status`: a line per device and per webhook.
+/// `moonwa status`: a line per device, for what it may still send, and per webhook.
 pub(super) fn status(config: Option<&Path>, as_json: bool) -> Result<Exit> {
     let gateway = Gateway::find(config)?;
     let (status, body) = gateway.get("v1/devices", "application/json")?;
@@ -213,6 +213,11 @@ pub(super) fn status(config: Option<&Path>, as_json: bool) -> Result<Exit> {
             text(device, "since"),
             text(device, "phone"),
         ));
+        if device.get("phone").is_some_and(Value::is_string) {
+            let path = format!("v1/devices/{}/standing", text(device, "name"));
+            let (status, body) = gateway.get(&path, "application/json")?;
+            say(&format!("  {}", text(&understood(status, &body)?, "forecast")));
+        }
         for hook in device.get("webhooks").and_then(Value::as_array).into_iter().flatten() {
             let number = |key: &str| hook.get(key).and_then(Value::as_u64).unwrap_or_default();
             let failing = match hook.get("failing_since").and_then(Value::as_str) {

@@ -44,6 +44,8 @@ impl Pace {
 }
 
 impl Gap {
+    pub const NONE: Self = Self::Between { least: Duration::ZERO, most: Duration::ZERO };
+
     /// The shortest and the longest.
     pub fn bounds(self) -> (Duration, Duration) {
         match self {

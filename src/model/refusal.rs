@@ -1,6 +1,6 @@
 //! What WhatsApp says about an account when it restricts it.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Secret, UnixMillis};
 
@@ -28,7 +28,7 @@ impl Refusal {
 }
 
 /// How many people WhatsApp lets an account write to who did not write first, as far as it said.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewChats {
     pub used: u64,
     pub total: u64,

@@ -53,12 +53,23 @@ impl UnixMillis {
 
     /// How much of the day is over, by the local time of the machine.
     pub fn time_of_day(self) -> Duration {
-        let millis = i64::try_from(self.0).unwrap_or(i64::MAX);
-        let time =
-            DateTime::<Utc>::from_timestamp_millis(millis).map(|time| time.with_timezone(&Local));
-        time.map_or(Duration::ZERO, |time| {
-            Duration::from_secs(time.num_seconds_from_midnight().into())
-        })
+        let seconds = self.local().map_or(0, |time| time.num_seconds_from_midnight());
+        Duration::from_secs(u64::from(seconds))
+    }
+
+    fn local(self) -> Option<DateTime<Local>> {
+        let millis = i64::try_from(self.0).ok()?;
+        DateTime::<Utc>::from_timestamp_millis(millis).map(|time| time.with_timezone(&Local))
+    }
+
+    /// As people say it at the time `now`, by the local time of the machine: "14:30", "Tuesday" or "3 March".
+    pub fn said_at(self, now: Self) -> String {
+        let format = match self.since(now).as_secs() / 3600 {
+            0..18 => "%H:%M",
+            18..144 => "%A",
+            _ => "%-d %B",
+        };
+        self.local().map(|time| time.format(format).to_string()).unwrap_or_default()
     }
 
     /// Reads an RFC 3339 time.

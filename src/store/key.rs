@@ -20,6 +20,7 @@
 //!                  'n' dev                     -> how many of those, newest order
 //!                  'a' dev                     -> the accounts it was linked to (JSON)
 //!                  'p' dev part(account) user  -> a person in touch: when we wrote first without an answer, or 0
+//!                  's' dev part(account)       -> what WhatsApp said of the account last (JSON)
 //!                  'h' dev part(account) quarter -> what happened in that quarter of an hour
 //!          log.N   'e' dev seq                 -> an event
 //!                  'd' dev id                  -> its seq

@@ -46,8 +46,8 @@ pub(crate) use spool::SpoolLimits;
 pub(crate) use spool::{Scratch, Spool, SpoolFull, Upload};
 pub use tally::Counted;
 #[cfg(test)]
-pub(crate) use tally::Tally;
-pub(crate) use tally::{QUARTER, Tallies, quarter_of};
+pub(crate) use tally::QUARTER;
+pub(crate) use tally::{Tallies, Tally, quarter_end, quarter_of};
 
 use crate::knobs::failpoint;
 use crate::model::DeviceName;

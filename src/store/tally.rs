@@ -5,21 +5,26 @@
 use std::time::Duration;
 
 use fjall::Readable;
+use serde::{Deserialize, Serialize};
 
 use super::StoreError;
 use super::account::{Accounts, accounts_key};
 use super::database::outbox::Outbox;
 use super::database::reader::Databases;
 use super::database::txn::Txn;
+use super::json::{from_json, to_json};
 use super::key::{Key, Parts, number};
 use crate::model::{
-    ChatKind, DeviceName, Event, EventData, EventType, Jid, SendRequest, UnixMillis,
+    ChatKind, DeviceName, Event, EventData, EventType, Jid, MessageStatus, NewChats, SendRequest,
+    SentMessage, UnixMillis,
 };
 
 /// The piece of time that is counted together.
 pub(crate) const QUARTER: Duration = Duration::from_mins(15);
 /// How long a quarter is kept: a week, and the one that is not over.
 const KEEP: u64 = 7 * 24 * 4 + 1;
+/// When WhatsApp does not say how long it locks an account, what it says within this time is about the same lock.
+const SAME_LOCK: Duration = Duration::from_hours(1);
 /// Old quarters that go at once when a new one begins: more than come.
 const DROP: usize = 4;
 
@@ -30,6 +35,12 @@ pub struct Tally {
     pub sent: u64,
     /// Those of them with which a person was written to for the first time.
     pub first: u64,
+    /// The people among these, written to in this quarter, who have answered since.
+    pub answered: u64,
+    /// Messages that WhatsApp refused.
+    pub refused: u64,
+    /// How often WhatsApp locked the account against new contacts.
+    pub locks: u64,
     /// When the last of them was written, by the store's clock.
     pub last: UnixMillis,
 }
@@ -41,6 +52,16 @@ pub struct Tallies {
     pub now: UnixMillis,
     /// The quarters in which something happened, by their numbers, oldest first.
     pub quarters: Vec<(u64, Tally)>,
+    /// How many new chats WhatsApp said that it allows.
+    pub new_chats: Option<NewChats>,
+}
+
+/// What WhatsApp said of an account last.
+#[derive(Default, Serialize, Deserialize)]
+struct Said {
+    new_chats: Option<NewChats>,
+    /// When it locked the account, by the store's clock, and until when.
+    lock: Option<(UnixMillis, Option<UnixMillis>)>,
 }
 
 /// What an event adds.
@@ -48,13 +69,26 @@ pub struct Tallies {
 pub enum Counted {
     #[default]
     Nothing,
-    /// The account is in touch with a person, who has these addresses.
-    Touch(Vec<String>),
+    /// The account is in touch with a person.
+    Touch {
+        /// All their addresses that are known.
+        people: Vec<String>,
+        /// Whether they wrote, and not the account's owner.
+        wrote: bool,
+    },
+    /// WhatsApp locks the account against new contacts until then.
+    Lock(Option<UnixMillis>),
 }
 
 impl Counted {
     pub(super) fn of(event: &Event) -> Self {
-        let EventData::Message(data) = &event.data else { return Self::Nothing };
+        let data = match &event.data {
+            EventData::Message(data) => data,
+            EventData::Device(data) if data.reason.as_deref() == Some("sending_locked") => {
+                return Self::Lock(data.until);
+            }
+            _ => return Self::Nothing,
+        };
         if !matches!(event.kind, EventType::MessageReceived | EventType::MessageSent) {
             return Self::Nothing;
         }
@@ -64,7 +98,7 @@ impl Counted {
         if !data.from_me {
             people.extend([&data.from.phone, &data.from.lid].into_iter().flatten().cloned());
         }
-        Self::Touch(people)
+        Self::Touch { people, wrote: !data.from_me }
     }
 }
 
@@ -73,8 +107,34 @@ pub(crate) fn quarter_of(time: UnixMillis) -> u64 {
     time.millis() / u64::try_from(QUARTER.as_millis()).unwrap_or(u64::MAX)
 }
 
+pub(crate) fn quarter_end(quarter: u64) -> UnixMillis {
+    let millis = u64::try_from(QUARTER.as_millis()).unwrap_or(u64::MAX);
+    UnixMillis::from_millis(quarter.saturating_add(1).saturating_mul(millis))
+}
+
+/// Counts a message that gets to that status; its receiver has these addresses too.
+pub(super) fn moves(
+    outbox: &Outbox,
+    txn: &mut Txn<'_>,
+    message: &SentMessage,
+    to: &MessageStatus,
+    known_as: &[String],
+) -> Result<(), StoreError> {
+    match (&message.status, to) {
+        // A number is WhatsApp's own code.
+        (_, MessageStatus::Failed { code, .. }) if code.parse::<u16>().is_ok() => {
+            refused(outbox, txn, &message.device)
+        }
+        (_, MessageStatus::Failed { .. }) => Ok(()),
+        (MessageStatus::Queued, _) => {
+            left(outbox, txn, &message.device, &message.request, known_as)
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Counts a message that was written to WhatsApp, whose receiver has these addresses too.
-pub(super) fn left(
+fn left(
     outbox: &Outbox,
     txn: &mut Txn<'_>,
     device: &DeviceName,
@@ -116,18 +176,71 @@ pub(super) fn happened(
     device: &DeviceName,
     counted: &Counted,
 ) -> Result<bool, StoreError> {
-    let Counted::Touch(people) = counted else { return Ok(false) };
+    let (people, wrote) = match counted {
+        Counted::Nothing => return Ok(false),
+        Counted::Lock(until) => return locked(outbox, txn, device, *until).map(|()| false),
+        Counted::Touch { people, wrote } => (people, *wrote),
+    };
     let account = present(outbox, txn, device)?;
-    let mut met = false;
+    let (mut met, mut unanswered) = (false, 0);
     for user in people {
         let key = person(device, &account, user);
         let row = txn.get(&outbox.queue, &key)?.map(|row| number(&row)).transpose()?;
         met |= row.is_none();
-        if row != Some(0) {
+        if row.is_none() || (wrote && row != Some(0)) {
+            unanswered = row.unwrap_or_default().max(unanswered);
             txn.put(&outbox.queue, key, 0_u64.to_be_bytes().to_vec());
         }
     }
+    let quarter = quarter_of(UnixMillis::from_millis(unanswered));
+    if unanswered > 0 && quarter + KEEP >= quarter_of(outbox.clock.now()) {
+        count(outbox, txn, (device, &account), quarter, |tally| tally.answered += 1)?;
+    }
     Ok(met)
+}
+
+/// Counts a message that WhatsApp refused.
+fn refused(outbox: &Outbox, txn: &mut Txn<'_>, device: &DeviceName) -> Result<(), StoreError> {
+    let (account, now) = (present(outbox, txn, device)?, quarter_of(outbox.clock.now()));
+    count(outbox, txn, (device, &account), now, |tally| tally.refused += 1)
+}
+
+/// Counts a lock once, however often it is told.
+fn locked(
+    outbox: &Outbox,
+    txn: &mut Txn<'_>,
+    device: &DeviceName,
+    until: Option<UnixMillis>,
+) -> Result<(), StoreError> {
+    let (account, now) = (present(outbox, txn, device)?, outbox.clock.now());
+    let key = said(device, &account);
+    let row = txn.get(&outbox.queue, &key)?;
+    let mut said: Said = row.map(|row| from_json(&row)).transpose()?.unwrap_or_default();
+    let same = said.lock.is_some_and(|(at, end)| match (end, until) {
+        (Some(end), Some(until)) => end == until,
+        _ => now.since(at) < SAME_LOCK,
+    });
+    let known = said.lock.filter(|_| same).and_then(|(_, end)| end);
+    said.lock = Some((now, until.or(known)));
+    txn.put(&outbox.queue, key, to_json(&said)?);
+    if same {
+        return Ok(());
+    }
+    count(outbox, txn, (device, &account), quarter_of(now), |tally| tally.locks += 1)
+}
+
+/// Keeps what WhatsApp said of new chats.
+pub(super) fn allowed(
+    outbox: &Outbox,
+    txn: &mut Txn<'_>,
+    device: &DeviceName,
+    new_chats: NewChats,
+) -> Result<(), StoreError> {
+    let key = said(device, &present(outbox, txn, device)?);
+    let row = txn.get(&outbox.queue, &key)?;
+    let said: Said = row.map(|row| from_json(&row)).transpose()?.unwrap_or_default();
+    txn.put(&outbox.queue, key, to_json(&Said { new_chats: Some(new_chats), ..said })?);
+    Ok(())
 }
 
 fn count(
@@ -149,7 +262,9 @@ fn count(
     }
     let mut tally = row.map(|row| parse(&row)).transpose()?.unwrap_or_default();
     change(&mut tally);
-    let row = Key::default().number(tally.last.millis()).number(tally.sent).number(tally.first);
+    let Tally { sent, first, answered, refused, locks, last } = tally;
+    let numbers = [last.millis(), sent, first, answered, refused, locks];
+    let row = numbers.into_iter().fold(Key::default(), Key::number);
     txn.put(&outbox.queue, key, row.into_bytes());
     Ok(())
 }
@@ -169,7 +284,10 @@ pub(super) fn read(databases: &Databases, device: &DeviceName) -> Result<Tallies
         let quarter = number(key.get(prefix.as_ref().len()..).unwrap_or_default())?;
         found.push((quarter, parse(&row)?));
     }
-    Ok(Tallies { now, quarters: found })
+    let row = view.get(&outbox.queue, said(device, accounts.present()));
+    let said: Option<Said> =
+        row.map_err(StoreError::database)?.map(|row| from_json(&row)).transpose()?;
+    Ok(Tallies { now, quarters: found, new_chats: said.and_then(|said| said.new_chats) })
 }
 
 /// Of each person, known under these addresses, whether the account was never in touch with them.
@@ -201,6 +319,10 @@ fn person(device: &DeviceName, account: &str, user: &str) -> Key {
     Key::new(b'p').device(device).part(account).rest(user)
 }
 
+fn said(device: &DeviceName, account: &str) -> Key {
+    Key::new(b's').device(device).part(account)
+}
+
 fn quarters(device: &DeviceName, account: &str) -> Key {
     Key::new(b'h').device(device).part(account)
 }
@@ -209,7 +331,14 @@ fn parse(row: &[u8]) -> Result<Tally, StoreError> {
     let mut parts = Parts::of(row);
     let mut read = || {
         let last = UnixMillis::from_millis(parts.number()?);
-        Some(Tally { last, sent: parts.number()?, first: parts.number()? })
+        Some(Tally {
+            last,
+            sent: parts.number()?,
+            first: parts.number()?,
+            answered: parts.number()?,
+            refused: parts.number()?,
+            locks: parts.number()?,
+        })
     };
     read().ok_or_else(|| StoreError::Damaged("a count of what was sent".to_owned()))
 }

@@ -17,9 +17,10 @@ use super::history::row::MediaRow;
 use super::media::transfer;
 use super::media::transfer::MediaStream;
 use super::send::claim::Claim;
+use super::send::forward;
 use super::send::hold::Hold;
 use super::send::read::read_receipt_id;
-use super::send::{forward, turn};
+use super::standing::{LockedUntil, Standing, standing};
 use crate::model::{
     Content, DeviceStatus, Jid, MessageId, PhoneNumber, Recipient, SendRequest, SentMessage,
     UnixMillis,
@@ -136,9 +137,12 @@ impl DeviceHandle {
         self.context.holds.later_than(message, time).await;
     }
 
-    /// How many people the device wrote to for the first time in the last 24 hours.
-    pub async fn strangers(&self) -> Result<u64, WhatsAppError> {
-        Ok(turn::past(&self.context).await?.strangers())
+    /// How the account stands with WhatsApp.
+    pub async fn standing(&self) -> Result<Standing, WhatsAppError> {
+        let tallies = self.context.store.queue().tallies(&self.context.name).await?;
+        let (pace, lock) = (*self.context.pace.borrow(), self.context.holds.lock());
+        let lock = lock.map(|lock| LockedUntil { until: lock.until });
+        Ok(standing(&tallies, pace.as_ref(), lock, UnixMillis::now()))
     }
 
     pub async fn groups(&self) -> Result<Vec<GroupSummary>, WhatsAppError> {

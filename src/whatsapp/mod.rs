@@ -27,6 +27,7 @@ mod receive;
 mod recorder;
 mod send;
 mod session;
+mod standing;
 
 pub(crate) use backup::Backup;
 pub use error::WhatsAppError;

@@ -13,7 +13,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
 use crate::model::{
-    DeviceName, Event, EventData, EventId, EventType, MessageId, MessageStatus, UnixMillis,
+    DeviceName, Event, EventData, EventId, EventType, MessageId, MessageStatus, NewChats,
+    UnixMillis,
 };
 use crate::store::{NewEvent, Store, StoreError};
 
@@ -27,6 +28,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub(crate) enum Record {
     /// Messages we sent got further.
     Advance { ids: Vec<MessageId>, status: MessageStatus },
+    /// WhatsApp said how many new chats it allows.
+    NewChats(NewChats),
     /// Something happened.
     Event(Event),
 }
@@ -151,12 +154,13 @@ impl Recorder {
 
     /// Writing the same again changes nothing: a status only goes forward, and an event is appended once.
     async fn write(&self, batch: &[(Record, Option<Debt>)]) -> Result<(), StoreError> {
-        let (mut steps, mut events) = (Vec::new(), Vec::new());
+        let (mut steps, mut events, mut quota) = (Vec::new(), Vec::new(), None);
         for (record, _) in batch {
             match record {
                 Record::Advance { ids, status } => {
                     steps.extend(ids.iter().map(|id| (id.clone(), status.clone())));
                 }
+                Record::NewChats(said) => quota = Some(*said),
                 Record::Event(event) => events.push(NewEvent::from(event)),
             }
         }
@@ -169,9 +173,15 @@ impl Recorder {
         let appended = async {
             if events.is_empty() { Ok(()) } else { self.store.log().append(events).await }
         };
-        // Side by side, so that one commit takes both.
-        let (advanced, appended) = tokio::join!(advanced, appended);
-        advanced.and(appended)
+        let allowed = async {
+            match quota {
+                Some(quota) => self.store.queue().allow(&self.device, quota).await,
+                None => Ok(()),
+            }
+        };
+        // Side by side, so that one commit takes all.
+        let (advanced, appended, allowed) = tokio::join!(advanced, appended, allowed);
+        advanced.and(appended).and(allowed)
     }
 }
 

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use moonwa::facade::model::UnixMillis;
-use moonwa_simulator::Simulator;
 use moonwa_simulator::harness::{Moonwa, MoonwaBuilder, api_key, eventually};
+use moonwa_simulator::{Fault, Simulator};
 use serde_json::{Value, json};
 
 const MESSAGES: &str = "/v1/devices/toko/messages";
@@ -249,6 +249,85 @@ async fn too_many_strangers_are_advised_against() -> Result<()> {
     assert!(advice.contains("51 people") && advice.contains("new_chats_per_day = 50"), "{device}");
     let (code, said) = moonwa.command(&["doctor"]).await?;
     assert!(code != 0 && said.contains("LOOK toko: 51 people"), "{said}");
+    moonwa.stop().await?;
+    Ok(())
+}
+
+/// The English name of a day.
+fn weekday(secs: u64) -> &'static str {
+    // 1970 began on a Thursday.
+    let names = ["Thursday", "Friday", "Saturday", "Sunday", "Monday", "Tuesday", "Wednesday"];
+    names[usize::try_from(secs / 86_400 % 7).unwrap_or_default()]
+}
+
+#[tokio::test]
+async fn a_standing_is_counted_as_it_happens_and_survives() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let ann = sim.phone("628111000415", "Ann").await;
+    let bob = sim.phone("628111000416", "Bob").await;
+    let cid = sim.phone("628111000417", "Cid").await;
+    let dia = sim.phone("628111000418", "Dia").await;
+    let board = "a key that only sends";
+    let keys = format!("keys = [{{ id = \"board\", hash = {board:?}, scopes = [\"send\"] }}]\n");
+    let pace = format!("{{ per_day = 10, new_chats_per_day = 5 }}\n{keys}");
+    let mut moonwa = paced(&sim, &pace).start().await?;
+    let path = "/v1/devices/toko/standing";
+    let key = moonwa.key_of("toko");
+    let fresh = key.get(path).await?.expect(200).json();
+    assert_eq!((&fresh["day"]["sent"], &fresh["day"]["answered_share"]), (&json!(0), &Value::Null));
+    moonwa.anyone().with_token(board).get(path).await?.expect(403);
+    moonwa.link("toko", &ann).await?;
+
+    // Dia wrote first. Bob and Cid are strangers, and Bob answers, twice.
+    dia.send_text(&ann, "halo, toko").await?;
+    moonwa.wait_device("toko", "the message", |device| device["last_in"].is_string()).await;
+    for phone in [&dia, &bob, &cid] {
+        let id = moonwa.send_text("toko", phone.number(), "halo").await?;
+        moonwa.wait_status("toko", &id, "delivered").await;
+    }
+    for text in ["halo juga", "apa kabar?"] {
+        bob.send_text(&ann, text).await?;
+    }
+    sim.fault(&ann, Fault::Nack(479));
+    let refused = moonwa.send_text("toko", cid.number(), "promo!").await?;
+    moonwa.wait_status("toko", &refused, "failed").await;
+    let until = UnixMillis::now().secs() + 3 * 86_400;
+    sim.tell_quota(ann.number(), 13, 50, until);
+    let expected = json!({
+        "sent": 4, "first_contacts": 2, "answered": 1, "answered_share": 0.5, "refused": 1, "locks": 0,
+    });
+    let look = |moonwa: &Moonwa| {
+        let key = moonwa.key_of("toko");
+        async move { key.get(path).await.map_or(Value::Null, |reply| reply.json()) }
+    };
+    let counted = |now: &Value| now["day"] == expected && now["new_chats"]["used"] == 13;
+    let standing = eventually("the figures", || look(&moonwa), counted).await;
+    assert_eq!(standing["week"], expected);
+    let sentence = format!(
+        "37 more new chats until {}, as far as WhatsApp said; 3 more new chats and 6 more messages within these 24 hours, \
+         as the pace allows.",
+        weekday(until)
+    );
+    assert_eq!(standing["forecast"], sentence);
+    let left = &standing["pace"];
+    assert_eq!((&left["messages"], &left["first_contacts"]), (&json!(6), &json!(3)), "{left}");
+    let (_, status) = moonwa.command(&["status"]).await?;
+    assert!(status.contains("37 more new chats until "), "{status}");
+
+    // A lock counts once, however often WhatsApp tells it.
+    sim.lock_sending(ann.number(), 3600);
+    sim.tell_lock(ann.number());
+    let locked = |now: &Value| now["day"]["locks"] == 1 && now["lock"]["until"].is_string();
+    eventually("the lock", || look(&moonwa), locked).await;
+    moonwa.restart().await?;
+    moonwa.wait_device("toko", "the lock", |device| device["reason"] == "sending_locked").await;
+    let standing = eventually("the lock", || look(&moonwa), locked).await;
+    let mut after = expected.clone();
+    after["locks"] = json!(1);
+    assert_eq!((&standing["day"], &standing["week"]), (&after, &after));
+    assert_eq!(standing["new_chats"]["total"], 50, "kept");
+    let forecast = standing["forecast"].as_str().unwrap_or_default();
+    assert!(forecast.starts_with("No new chats until "), "{forecast}");
     moonwa.stop().await?;
     Ok(())
 }

@@ -56,7 +56,7 @@ async fn while_locked_strangers_wait_and_people_in_touch_do_not() -> Result<()> 
     let until = device["until"].as_str().context("no end")?.to_owned();
     let event = hook.expect("the lock", |asked| told(asked, "degraded", "sending_locked")).await;
     assert_eq!(event.json()["data"]["until"], until);
-    sim.tell_quota(ann.number(), 13, 50);
+    sim.tell_quota(ann.number(), 13, 50, 0);
     let quota = |device: &Value| device["new_chats"]["used"] == 13;
     let device = moonwa.wait_device("toko", "the quota", quota).await;
     assert_eq!(device["new_chats"], json!({ "used": 13, "total": 50, "until": null }));

@@ -130,22 +130,9 @@ pub(crate) async fn show(call: &Call) -> Answer {
     let (name, _) = call.device()?;
     let mut device = view(&call.state, &call.config, &call.who, &name);
     if let (Ok(handle), Value::Object(fields)) = (call.handle(), &mut device) {
-        fields.insert("advice".to_owned(), json!(advice(handle.strangers().await?)));
+        fields.insert("advice".to_owned(), json!(handle.standing().await?.advice));
     }
     Ok(response::ok(&device))
-}
-
-/// WhatsApp restricts numbers that write to many people who never wrote to them. Its limit is not known; this is what
-/// numbers survive.
-const WISE: u64 = 50;
-
-fn advice(strangers: u64) -> Option<String> {
-    (strangers > WISE).then(|| {
-        format!(
-            "{strangers} people were written to for the first time within 24 hours, and WhatsApp restricts numbers that \
-             write to more than about {WISE} a day: set pace = {{ new_chats_per_day = {WISE} }}"
-        )
-    })
 }
 
 fn respond(call: &Call, status: StatusCode) -> Answer {

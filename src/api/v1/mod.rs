@@ -12,4 +12,5 @@ pub(crate) mod live;
 pub(crate) mod media;
 pub(crate) mod message;
 pub(crate) mod qr;
+pub(crate) mod standing;
 pub(crate) mod webhook;

@@ -14,10 +14,9 @@ pub(crate) fn pace(node: &Node<'_>) -> Option<Pace> {
     let Some(mut table) = node.as_table() else {
         return Some(Pace::spread(node.parse(value::rate)?));
     };
-    let no_gap = Gap::Between { least: Duration::ZERO, most: Duration::ZERO };
     let number = |node: &Node<'_>| Some(u32::try_from(node.number(1..=MOST)?).ok());
     let pace = Pace {
-        gap: table.or("gap", no_gap, |node| node.parse(gap)),
+        gap: table.or("gap", Gap::NONE, |node| node.parse(gap)),
         per_day: table.or("per_day", None, number),
         new_chats_per_day: table.or("new_chats_per_day", None, number),
         quiet: table.or("quiet", None, |node| node.parse(quiet).map(Some)),

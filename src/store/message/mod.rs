@@ -358,10 +358,7 @@ fn advance(
         counts.waiting = counts.waiting.saturating_sub(1);
         counts.save(outbox, txn, device);
     }
-    let failed = matches!(status, MessageStatus::Failed { .. });
-    if row.message.status == MessageStatus::Queued && !failed {
-        tally::left(outbox, txn, device, &row.message.request, known_as)?;
-    }
+    tally::moves(outbox, txn, &row.message, &status, known_as)?;
     row.message.status = status;
     row.message.updated = UnixMillis::now();
     row.changed = Some(outbox.clock.now());

@@ -1,9 +1,9 @@
-//! What gives a message its turn: what was sent lately, and who is a stranger.
+//! What gives a message its turn: what was sent lately, who is a stranger, and what WhatsApp allows.
 
 use tokio::sync::watch;
 
 use super::{SendQueue, advance_each};
-use crate::model::{DeviceName, MessageId, MessageStatus};
+use crate::model::{DeviceName, MessageId, MessageStatus, NewChats};
 use crate::store::database::writer::Promise;
 use crate::store::disk::Room;
 use crate::store::tally::{self, Tallies};
@@ -25,6 +25,16 @@ impl SendQueue {
                 let steps = vec![(id, MessageStatus::Sent)];
                 advance_each(outbox, txn, &device, steps, &known_as, (&tails, &changes))?;
                 Ok(())
+            })
+            .await
+    }
+
+    /// Keeps what WhatsApp said of the new chats that it allows.
+    pub async fn allow(&self, device: &DeviceName, new_chats: NewChats) -> Result<(), StoreError> {
+        let device = device.clone();
+        self.writer
+            .run(Promise::Durable, Room::Essential, move |outbox, txn| {
+                tally::allowed(outbox, txn, &device, new_chats)
             })
             .await
     }

@@ -2,7 +2,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::model::{
-    Content, IdempotencyKey, MessageId, MessageStatus, Recipient, SendRequest, SentMessage,
+    Content, EventId, EventType, IdempotencyKey, MessageId, MessageStatus, NewChats, Recipient,
+    SendRequest, SentMessage,
 };
 
 fn message(id: &str, text: &str) -> SentMessage {
@@ -259,4 +260,45 @@ async fn what_was_sent_is_counted_with_it_for_each_account_and_survives() {
     assert_eq!(queue.strangers(&a, bob()).await.unwrap(), [true]);
     queue.belong(&a, Some("62811".to_owned())).await.unwrap();
     assert_eq!(queue.tallies(&a).await.unwrap().quarters, before.quarters);
+}
+
+#[tokio::test]
+async fn an_answer_a_refusal_and_a_lock_are_counted_once() {
+    let opened = open().await;
+    let (a, queue) = (device("a"), opened.store.queue());
+    let row = message("M1", "hi");
+    queue.enqueue(row.clone(), None, 5).await.unwrap();
+    let addresses = ["628123456789", "1555"].map(str::to_owned).to_vec();
+    queue.left(&a, &row.id, addresses.clone()).await.unwrap();
+    let status = MessageStatus::Failed { code: "463".to_owned(), detail: String::new() };
+    for _again in 0..2 {
+        queue.advance(&a, &row.id, status.clone()).await.unwrap();
+    }
+    let until = Some(UnixMillis::from_secs(1_800_000_000));
+    let later = Some(UnixMillis::from_secs(1_900_000_000));
+    let touch = |wrote| Counted::Touch { people: addresses.clone(), wrote };
+    let told = [touch(false), touch(true), touch(true)]
+        .into_iter()
+        .chain([None, until, until, None, later].map(Counted::Lock));
+    let events = (0_u64..).zip(told).map(|(n, counts)| NewEvent {
+        device: a.clone(),
+        id: EventId::derive(&["told", &n.to_string()]),
+        kind: EventType::CallOffer,
+        at: UnixMillis::now(),
+        body: "{}".into(),
+        counts,
+    });
+    opened.store.log().append(events.collect()).await.unwrap();
+    let tallies = queue.tallies(&a).await.unwrap();
+    let sum = |of: fn(&Tally) -> u64| -> u64 {
+        tallies.quarters.iter().map(|(_, tally)| of(tally)).sum()
+    };
+    let counted = [sum(|t| t.first), sum(|t| t.answered), sum(|t| t.refused), sum(|t| t.locks)];
+    assert_eq!(counted, [1, 1, 1, 2]);
+    let quota = NewChats { used: 1, total: 9, until: None };
+    queue.allow(&a, quota).await.unwrap();
+    assert_eq!(
+        opened.reopen().await.store.queue().tallies(&a).await.unwrap().new_chats,
+        Some(quota)
+    );
 }

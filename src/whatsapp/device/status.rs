@@ -101,6 +101,7 @@ impl StatusCell {
         metrics::gauge!("moonwa_new_chats_left", "device" => self.name.to_string())
             .set(left as f64);
         self.amend(|status| status.new_chats.replace(quota) != Some(quota));
+        self.notes.note(Record::NewChats(quota));
     }
 
     /// The file no longer names the device.

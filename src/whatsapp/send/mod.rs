@@ -7,7 +7,7 @@ pub(crate) mod forward;
 pub(crate) mod hold;
 pub(crate) mod lanes;
 mod one;
-mod pace;
+pub(crate) mod pace;
 mod parts;
 pub(crate) mod preview;
 pub(crate) mod queue;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::hold::Hold;
 use crate::config::Pace;
 use crate::model::{Content, UnixMillis};
-use crate::store::{QUARTER, Tallies};
+use crate::store::{Tallies, quarter_end, quarter_of};
 
 const DAY: Duration = Duration::from_hours(24);
 /// How long "typing…" is shown: a moment, and so much for each character, as fast people write on a phone.
@@ -46,7 +46,7 @@ struct Quarter {
 impl Past {
     pub(crate) fn new(tallies: &Tallies, time_of_day: Duration) -> Self {
         let quarters = tallies.quarters.iter().map(|(number, tally)| Quarter {
-            end: end_of(*number),
+            end: quarter_end(*number),
             sent: tally.sent,
             first: tally.first,
         });
@@ -81,7 +81,7 @@ impl Past {
     /// A message goes then.
     pub(crate) fn note(&mut self, at: UnixMillis, stranger: bool) {
         self.last = self.last.max(Some(at));
-        let end = end_of(crate::store::quarter_of(at));
+        let end = quarter_end(quarter_of(at));
         let place = self.quarters.partition_point(|quarter| quarter.end < end);
         if self.quarters.get(place).is_none_or(|quarter| quarter.end != end) {
             self.quarters.insert(place, Quarter { end, sent: 0, first: 0 });
@@ -96,9 +96,15 @@ impl Past {
         self.now
     }
 
-    /// How many strangers were written to in the last day.
-    pub(crate) fn strangers(&self) -> u64 {
-        self.lately().map(|quarter| quarter.first).sum()
+    /// How many messages, and first ones to people, may still go before others are a day old.
+    pub(crate) fn left(&self, pace: &Pace) -> (Option<u64>, Option<u64>) {
+        let left = |most: Option<u32>, count: fn(&Quarter) -> u64| {
+            let sum: u64 = self.lately().map(count).sum();
+            most.map(|most| u64::from(most).saturating_sub(sum))
+        };
+        let messages = left(pace.per_day, |quarter| quarter.sent);
+        let first = left(pace.new_chats_per_day, |quarter| quarter.first);
+        (messages, first.map(|first| first.min(messages.unwrap_or(first))))
     }
 
     /// When there are fewer than `most` in the 24 hours before. A quarter counts until its end is as old as that.
@@ -146,10 +152,6 @@ fn gap((least, most): (Duration, Duration), last: UnixMillis) -> Duration {
     least + Duration::from_millis(mixed % room)
 }
 
-fn end_of(quarter: u64) -> UnixMillis {
-    UnixMillis::from_millis(quarter.saturating_add(1).saturating_mul(millis(QUARTER)))
-}
-
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
@@ -160,12 +162,12 @@ mod tests {
 
     use super::*;
     use crate::config::{Gap, Quiet};
-    use crate::store::{Tally, quarter_of};
+    use crate::store::{QUARTER, Tally};
 
     const START: u64 = 1_795_420_800_000;
 
     fn past(events: &[(u64, bool)], now: u64, time_of_day: Duration) -> Past {
-        let tallies = Tallies { now: UnixMillis::from_millis(now), quarters: Vec::new() };
+        let tallies = Tallies { now: UnixMillis::from_millis(now), ..Tallies::default() };
         let mut past = Past::new(&tallies, time_of_day);
         for (at, stranger) in events {
             past.note(UnixMillis::from_millis(*at), *stranger);
@@ -260,11 +262,10 @@ mod tests {
     #[test]
     fn what_the_store_counted_is_the_past() {
         let at = UnixMillis::from_millis(START);
-        let tally = Tally { sent: 2, first: 2, last: at };
-        let tallies = Tallies {
-            now: at.after(Duration::from_secs(3)),
-            quarters: vec![(quarter_of(at), tally)],
-        };
+        let tally = Tally { sent: 2, first: 2, last: at, ..Tally::default() };
+        let quarters = vec![(quarter_of(at), tally)];
+        let now = at.after(Duration::from_secs(3));
+        let tallies = Tallies { now, quarters, new_chats: None };
         let past = Past::new(&tallies, Duration::ZERO);
         let gap = Gap::Between { least: Duration::from_secs(8), most: Duration::from_secs(8) };
         let turn = past.turn(&Pace::spread(gap), true);
@@ -273,7 +274,8 @@ mod tests {
         assert_eq!(past.turn(&pace, false), turn, "a first contact counts apart");
         let later = past.turn(&pace, true);
         assert!(later.at >= at.after(DAY) && later.at <= at.after(DAY + QUARTER), "{later:?}");
-        assert_eq!(past.strangers(), 2);
+        let pace = Pace { new_chats_per_day: Some(5), per_day: Some(4), ..pace };
+        assert_eq!(past.left(&pace), (Some(2), Some(2)));
     }
 
     #[test]

@@ -242,9 +242,13 @@ impl Simulator {
         world.update(number, "NotificationUserReachoutTimelockUpdate", &body);
     }
 
-    /// WhatsApp tells the companions of an account how many new chats it allows.
-    pub fn tell_quota(&self, number: &str, used: u64, total: u64) {
-        let quota = json!({ "used_quota": used.to_string(), "total_quota": total.to_string() });
+    /// WhatsApp tells the companions of an account how many new chats it allows until a time in seconds; 0: not until when.
+    pub fn tell_quota(&self, number: &str, used: u64, total: u64, until: u64) {
+        let quota = json!({
+            "used_quota": used.to_string(),
+            "total_quota": total.to_string(),
+            "cycle_end_timestamp": until.to_string(),
+        });
         let body = json!({ "data": { "xwa2_notify_new_chat_message_capping": quota } });
         self.world().update(number, "NotificationNewChatMessageCappingUpdate", &body);
     }
