@@ -26,7 +26,7 @@
 //! # Glossary
 //! Devices. **device**: a linked WhatsApp companion device, named in `moonwa.toml`; **fleet**: all of them. **actor**: the one
 //! task that decides whether a device is connected; a **command** tells it what a person wants, a **notice** what its
-//! connection does, and it **reacts**. **link**: one connection, from its start until it is down, and the act of making a
+//! connection does, and it **reacts**; a **phase** is what it does now. **link**: one connection, from its start until it is down, and the act of making a
 //! phone know the device, by **QR** or pair code. **handle**: what the rest may ask of a device. **probe**: whether a
 //! connection is alive. **companion**: what it says of itself when it is linked. **presence**: whether WhatsApp is told
 //! that somebody is there. **status**: what people are told of a device. **account**: the phone number that a device is

@@ -12,7 +12,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::context::Context;
 use super::device::actor::Device;
-use super::device::command::DeviceCommand;
+use super::device::notice::DeviceCommand;
+use super::device::phase::Phase;
 use super::device::status::{AllStatuses, StatusCell};
 use super::directory::Directory;
 use super::error::WhatsAppError;
@@ -27,7 +28,7 @@ use super::send::hold::Holds;
 use super::send::queue::SendLoop;
 use super::send::read::Written;
 use crate::config::{DeviceConfig, MediaConfig};
-use crate::model::{DeviceName, DeviceState, DeviceStatus, Disconnect, Pending, UnixMillis};
+use crate::model::{DeviceName, DeviceStatus};
 use crate::store::{SpoolLimits, Store};
 use crate::task::Tasks;
 
@@ -187,18 +188,9 @@ impl Fleet {
         let (notices, heard) = mpsc::unbounded_channel();
         let (mailbox, commands) = mpsc::unbounded_channel();
         let live = watch::Sender::new(None);
-        // Whether it is linked is known only after the first look at the store, and a linked device must never look
-        // unlinked.
-        let first = if config.enabled {
-            DeviceState::Reconnecting {
-                attempt: 0,
-                retry_at: UnixMillis::now(),
-                why: Disconnect::Starting,
-            }
-        } else {
-            DeviceState::Pending(Pending::NotStarted)
-        };
-        let status = StatusCell::new(name.clone(), first, self.statuses.clone(), notes.clone());
+        let phase = Phase::first(config.enabled);
+        let status =
+            StatusCell::new(name.clone(), phase.shown(), self.statuses.clone(), notes.clone());
         let context = Arc::new(Context {
             name: name.clone(),
             store: self.store.clone(),
@@ -228,6 +220,7 @@ impl Fleet {
                 commands,
                 heard,
                 live.clone(),
+                phase,
                 config.enabled,
             ),
         };

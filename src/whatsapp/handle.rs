@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use wa_rs::client::Client;
 
 use super::context::Context;
-use super::device::command::{Answer, DeviceCommand};
+use super::device::notice::{Answer, DeviceCommand};
 use super::directory::Listing;
 use super::error::WhatsAppError;
 use super::history::lookup::{self, find};

@@ -10,14 +10,11 @@ use wa_rs::client::Client;
 use wa_rs::wacore::store::traits::DeviceStore;
 
 use super::backoff::Backoff;
-use super::command::{Answer, DeviceCommand, Pairing};
 use super::link::Link;
-use super::notice::{Ending, Notice};
+use super::notice::{Answer, DeviceCommand, Ending, Notice};
+use super::phase::{Current, Effort, Gap, Phase, Rest, Then};
 use super::probe::Probe;
-use crate::model::{
-    Account, DeviceState, Disconnect, Linking, Obstacle, Pending, PhoneNumber, Secret, Stop,
-    UnixMillis,
-};
+use crate::model::{Account, Disconnect, LoggedOut, Pending, PhoneNumber, Stop, UnixMillis};
 use crate::whatsapp::context::Context;
 use crate::whatsapp::error::WhatsAppError;
 
@@ -30,21 +27,6 @@ pub(crate) const LONGEST_SILENCE: Duration = Duration::from_mins(15);
 /// The shortest pause after WhatsApp itself asked for one.
 const SERVER_PAUSE: Duration = Duration::from_secs(5);
 
-/// Whether a connection is wanted.
-pub(crate) enum Wish {
-    Up,
-    Down,
-}
-
-/// Whether the credentials are to be erased.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Erasure {
-    No,
-    /// As soon as the client is down.
-    Due,
-    Running,
-}
-
 /// The account whose messages the send queue has, by its phone number. Nothing is sent for another one.
 #[derive(PartialEq, Eq)]
 pub(crate) enum Owner {
@@ -52,23 +34,6 @@ pub(crate) enum Owner {
     /// The queue is being told.
     Asked,
     Account(String),
-}
-
-/// The client that runs now, and what is known of it.
-pub(crate) struct Current {
-    pub(crate) link: Link,
-    pub(crate) client: Option<Arc<Client>>,
-    pub(crate) probe: Probe,
-    pub(crate) online_since: Option<Instant>,
-    /// WhatsApp's own code for the end of this connection.
-    pub(crate) server: Option<u16>,
-    pub(crate) qr_seen: bool,
-    /// It was told to go down: what it still says about codes and endings no longer counts.
-    pub(crate) closing: bool,
-    /// What stands in the way of the connection, as far as was told.
-    pub(crate) obstacle: Option<Obstacle>,
-    /// How many writes the store had refused when this client started.
-    pub(crate) refused: u64,
 }
 
 pub(crate) struct Device {
@@ -80,22 +45,14 @@ pub(crate) struct Device {
     pub(crate) enabled: bool,
     pub(crate) linked: bool,
     pub(crate) owner: Owner,
-    pub(crate) wish: Wish,
-    pub(crate) current: Option<Current>,
+    pub(crate) phase: Phase,
     pub(crate) generation: u64,
-    pub(crate) why: Disconnect,
     pub(crate) backoff: Backoff,
     /// When a message without an ack last cost the connection, and how long it may not do so again.
     pub(crate) unacked: Option<(Duration, Instant)>,
-    pub(crate) retry: Option<Instant>,
-    /// The connection that ends next is followed by another at once.
-    pub(crate) again: bool,
-    pub(crate) erasure: Erasure,
-    /// What a person can use now to link the device.
-    pub(crate) linking: Linking,
-    /// The passkey question, for another try after a failed one.
-    pub(crate) question: Option<Secret>,
-    pub(crate) pair: Option<Pairing>,
+    /// Who asked for something that is decided, and is told once it can be seen.
+    pub(crate) replies: Vec<(Answer, Result<(), WhatsAppError>)>,
+    /// Who waits until no client runs.
     pub(crate) waiting: Vec<Answer>,
 }
 
@@ -106,6 +63,7 @@ impl Device {
         mailbox: mpsc::UnboundedReceiver<DeviceCommand>,
         notices: mpsc::UnboundedReceiver<(u64, Notice)>,
         live: watch::Sender<Option<Arc<Client>>>,
+        phase: Phase,
         enabled: bool,
     ) -> Self {
         Self {
@@ -116,18 +74,11 @@ impl Device {
             enabled,
             linked: false,
             owner: Owner::Unknown,
-            wish: Wish::Down,
-            current: None,
+            phase,
             generation: 0,
-            why: Disconnect::Starting,
             backoff: Backoff::default(),
             unacked: None,
-            retry: None,
-            again: false,
-            erasure: Erasure::No,
-            linking: Linking::default(),
-            question: None,
-            pair: None,
+            replies: Vec::new(),
             waiting: Vec::new(),
         }
     }
@@ -149,13 +100,13 @@ impl Device {
         self.linked = account.is_some();
         self.context.status.set_account(account);
         if !self.enabled {
-            self.rest(DeviceState::Stopped(Stop::Disabled));
+            self.rest(Rest::Stopped(Stop::Disabled));
         } else if self.linked {
             self.context.holds.doubt();
-            self.wish = Wish::Up;
         } else {
-            self.rest(DeviceState::Pending(Pending::NotStarted));
+            self.rest(Rest::Pending(Pending::NotStarted));
         }
+        self.publish();
     }
 
     /// Reads whose account it is, and tells the send queue. A store of an older version does not know it.
@@ -174,7 +125,12 @@ impl Device {
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             self.settle();
-            let retry = self.retry.filter(|_| self.current.is_none());
+            self.publish();
+            let due = match self.phase {
+                Phase::Waiting(due, _) => Some(due),
+                _ => None,
+            };
+            let runs = self.phase.running().is_some();
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
@@ -183,8 +139,8 @@ impl Device {
                     None | Some(DeviceCommand::Quit) => return,
                     Some(command) => self.obey(command),
                 },
-                () = until(retry), if retry.is_some() => self.retry = None,
-                _ = tick.tick(), if self.current.is_some() => self.judge(),
+                () = until(due), if due.is_some() => {}
+                _ = tick.tick(), if runs => self.judge(),
             }
         }
     }
@@ -192,162 +148,191 @@ impl Device {
     /// Closes the client, if there is one, and waits until it is down and flushed.
     pub(crate) async fn leave(&mut self) {
         self.live.send_replace(None);
-        if let Some(current) = self.current.take() {
+        let mut phase =
+            std::mem::replace(&mut self.phase, Phase::Resting(Rest::Stopped(Stop::Shutdown)));
+        if let Some(current) = phase.current() {
             current.link.close();
-            drop(current);
+            drop(phase);
             while let Some((generation, notice)) = self.notices.recv().await {
-                if generation == self.generation && matches!(notice, Notice::Ended(_)) {
+                if generation == self.generation && matches!(notice, Notice::Ended) {
                     break;
                 }
             }
         }
-        self.context.status.set(DeviceState::Stopped(Stop::Shutdown));
+        self.publish();
     }
 
     /// After a panic the client is replaced.
     pub(crate) fn recover(&mut self) {
-        if matches!(self.wish, Wish::Up) {
+        if !self.rests() {
             self.drop_connection(Disconnect::Crashed);
         }
     }
 
-    /// Opens a client when one is wanted and nothing stands in the way.
+    /// Shows what the device does now, and then answers who asked for it.
+    fn publish(&mut self) {
+        let live = self.phase.live();
+        self.live.send_if_modified(|old| {
+            let same = old.as_ref().map(Arc::as_ptr) == live.as_ref().map(Arc::as_ptr);
+            *old = live;
+            !same
+        });
+        self.context.status.set(self.phase.shown());
+        for (answer, outcome) in self.replies.drain(..) {
+            drop(answer.send(outcome));
+        }
+        if !matches!(self.phase, Phase::Closing { .. } | Phase::Erasing(_)) {
+            for answer in self.waiting.drain(..) {
+                drop(answer.send(Ok(())));
+            }
+        }
+    }
+
+    /// Opens a client when one is due and nothing stands in the way.
     fn settle(&mut self) {
-        let ready = self.current.is_none() && self.erasure == Erasure::No && self.retry.is_none();
-        if !ready || !matches!(self.wish, Wish::Up) {
-            return;
-        }
-        if self.linked && !self.context.store.has_room() {
-            self.why = Disconnect::Store;
-            self.show_waiting(UnixMillis::now().after(ROOM));
-            self.retry = Some(Instant::now() + ROOM);
-            return;
-        }
+        let now = Instant::now();
+        self.phase = match std::mem::take(&mut self.phase) {
+            Phase::Waiting(due, Effort::Connect(_))
+                if due <= now && !self.context.store.has_room() =>
+            {
+                let at = UnixMillis::now().after(ROOM);
+                Phase::Waiting(now + ROOM, Effort::Connect(self.gap(at, Disconnect::Store)))
+            }
+            Phase::Waiting(due, Effort::Connect(gap)) if due <= now => {
+                Phase::Opening(self.open(), Gap { at: UnixMillis::now(), ..gap })
+            }
+            Phase::Waiting(due, Effort::Link(linkage)) if due <= now => {
+                Phase::Linking(self.open(), linkage)
+            }
+            other => other,
+        };
+    }
+
+    fn open(&mut self) -> Current {
         self.generation += 1;
-        self.again = false;
-        // The codes of another connection are dead.
-        let trouble = self.linking.trouble.take();
-        self.linking = Linking { trouble, ..Linking::default() };
-        self.question = None;
-        self.show_waiting(UnixMillis::now());
-        self.current = Some(Current {
+        Current {
             link: Link::open(&self.context, self.generation),
             client: None,
             probe: Probe::new(Instant::now()),
             online_since: None,
             server: None,
             qr_seen: false,
-            closing: false,
             obstacle: None,
+            ending: Ending::default(),
             refused: self.context.store.refused(),
-        });
-    }
-
-    pub(crate) fn show_waiting(&self, retry_at: UnixMillis) {
-        let state = if self.linked {
-            let attempt = self.backoff.failures();
-            DeviceState::Reconnecting { attempt, retry_at, why: self.why.clone() }
-        } else {
-            DeviceState::Linking(self.linking.clone())
-        };
-        self.context.status.set(state);
-    }
-
-    /// No client is wanted any more, for the reason `state` gives.
-    pub(crate) fn rest(&mut self, state: DeviceState) {
-        self.wish = Wish::Down;
-        self.retry = None;
-        self.again = false;
-        self.context.status.set(state);
-        self.offline();
-        self.linking = Linking::default();
-        self.question = None;
-        self.end_pairing(Err(WhatsAppError::NotConnected));
-        self.close();
-    }
-
-    /// No further pair code is wanted.
-    pub(crate) fn end_pairing(&mut self, outcome: Result<(), WhatsAppError>) {
-        if let Some(answer) = self.pair.take().and_then(|pairing| pairing.answer) {
-            drop(answer.send(outcome));
         }
     }
 
-    /// Begins to close the client; `Notice::Ended` follows.
-    pub(crate) fn close(&mut self) {
-        if let Some(current) = &mut self.current {
-            current.closing = true;
-            current.client = None;
-            current.link.close();
+    /// Leads to what shall come next, as soon as no client stands before it.
+    pub(crate) fn head_for(&mut self, then: Then) {
+        self.phase = std::mem::take(&mut self.phase).toward(then);
+    }
+
+    /// Whether no client is wanted.
+    pub(crate) fn rests(&self) -> bool {
+        matches!(
+            self.phase,
+            Phase::Resting(_)
+                | Phase::Closing { then: Then::Rest(_), .. }
+                | Phase::Erasing(Then::Rest(_))
+        )
+    }
+
+    pub(crate) fn gap(&self, at: UnixMillis, why: Disconnect) -> Gap {
+        Gap { attempt: self.backoff.failures(), at, why }
+    }
+
+    /// What the next client is for, if it is to start now; `why` there is none at the moment.
+    pub(crate) fn effort(&mut self, why: Disconnect) -> Effort {
+        if self.linked {
+            return Effort::Connect(self.gap(UnixMillis::now(), why));
         }
+        let linkage = self.phase.linkage().map(std::mem::take).unwrap_or_default();
+        Effort::Link(linkage.renewed())
     }
 
-    pub(crate) fn client(&self) -> Option<Arc<Client>> {
-        self.current.as_ref().and_then(|current| current.client.clone())
+    /// No client is wanted any more; why.
+    pub(crate) fn rest(&mut self, rest: Rest) {
+        self.head_for(Then::Rest(rest));
     }
 
-    /// Nothing can be sent until there is a client again.
-    pub(crate) fn offline(&self) {
-        self.live.send_if_modified(|live| live.take().is_some());
+    pub(crate) fn client(&mut self) -> Option<Arc<Client>> {
+        self.phase.running().and_then(|current| current.client.clone())
     }
 
     /// Replaces the client now.
     pub(crate) fn drop_connection(&mut self, why: Disconnect) {
-        self.why = why;
-        self.again = true;
-        self.retry = None;
-        self.offline();
-        self.close();
-        self.show_waiting(UnixMillis::now());
+        let effort = self.effort(why);
+        self.head_for(Then::Open(effort));
     }
 
-    /// Erases the credentials, for the reason `state` gives.
-    pub(crate) fn forget(&mut self, state: DeviceState) {
+    /// Erases the credentials, for the reason that is shown.
+    pub(crate) fn forget(&mut self, why: LoggedOut) {
         self.linked = false;
-        self.erasure = Erasure::Due;
         self.context.holds.set(None);
         self.context.status.set_account(None);
-        self.rest(state);
-        if self.current.is_none() {
-            self.erase();
+        self.rest(Rest::LoggedOut(why));
+        self.phase = match std::mem::take(&mut self.phase) {
+            Phase::Closing { current, then, .. } => Phase::Closing { current, erase: true, then },
+            Phase::Resting(rest) => {
+                self.erase();
+                Phase::Erasing(Then::Rest(rest))
+            }
+            other => other,
+        };
+    }
+
+    /// The client has nothing to say to WhatsApp any more.
+    pub(crate) fn down(&mut self, ending: Ending) {
+        if let Some(current) = self.phase.current() {
+            current.ending = ending;
+        }
+        if let Some(why) = self.phase.running().map(|current| current.why()) {
+            let effort = self.effort(why);
+            self.head_for(Then::Retry(effort));
         }
     }
 
-    /// The client is down and flushed. What happens next depends on what is wanted.
-    pub(crate) fn ended(&mut self, ending: Ending) {
-        self.offline();
-        let Some(ended) = self.current.take() else { return };
-        if self.erasure == Erasure::Due {
-            return self.erase();
+    /// The client is down and flushed.
+    pub(crate) fn ended(&mut self) {
+        if self.phase.running().is_some() {
+            // It had no time to say that it goes down.
+            self.down(Ending::default());
         }
-        if matches!(self.wish, Wish::Down) {
-            return self.answer_waiting();
-        }
-        if self.again {
-            return;
-        }
+        self.phase = match std::mem::take(&mut self.phase) {
+            Phase::Closing { erase: true, then, .. } => {
+                self.erase();
+                Phase::Erasing(then)
+            }
+            Phase::Closing { current, then: Then::Retry(effort), .. } => {
+                self.failed(&current, effort)
+            }
+            Phase::Closing { then, .. } => then.begin(),
+            other => other,
+        };
+    }
+
+    /// What follows a connection that was lost, or never made.
+    fn failed(&mut self, ended: &Current, effort: Effort) -> Phase {
         if let Some(since) = ended.online_since {
             self.backoff.held(since.elapsed());
         }
         if !self.linked && self.backoff.failures() >= LINK_TRIES {
-            return self.rest(DeviceState::Pending(Pending::LinkFailed));
+            return Phase::Resting(Rest::Pending(Pending::LinkFailed));
         }
-        self.why = match ended.server {
-            Some(code) => Disconnect::Server(code),
-            None if ending.throttled => Disconnect::Server(429),
-            None if ending.reached => Disconnect::Closed,
-            None => Disconnect::Unreachable(ended.obstacle),
-        };
-        let delay = match self.why {
+        let why = ended.why();
+        let delay = match why {
             Disconnect::Server(code) => self.backoff.fail(Some(code)).max(SERVER_PAUSE),
             _ => self.backoff.fail(None),
         };
-        self.retry = Some(Instant::now() + delay);
-        self.show_waiting(UnixMillis::now().after(delay));
+        let effort = match effort {
+            Effort::Connect(_) => Effort::Connect(self.gap(UnixMillis::now().after(delay), why)),
+            link @ Effort::Link(_) => link,
+        };
+        Phase::Waiting(Instant::now() + delay, effort)
     }
 
-    fn erase(&mut self) {
-        self.erasure = Erasure::Running;
+    fn erase(&self) {
         let context = Arc::clone(&self.context);
         self.context.tasks.spawn("erase credentials", async move {
             let done = context.store.space(&context.name).erase().await;
@@ -363,14 +348,10 @@ impl Device {
         if !done {
             return self.erase();
         }
-        self.erasure = Erasure::No;
-        self.answer_waiting();
-    }
-
-    pub(crate) fn answer_waiting(&mut self) {
-        for answer in self.waiting.drain(..) {
-            drop(answer.send(Ok(())));
-        }
+        self.phase = match std::mem::take(&mut self.phase) {
+            Phase::Erasing(then) => then.begin(),
+            other => other,
+        };
     }
 }
 

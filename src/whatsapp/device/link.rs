@@ -70,7 +70,7 @@ struct Running {
 impl Drop for Running {
     /// Also sent when the engine panics, or the actor would wait for ever.
     fn drop(&mut self) {
-        self.tell(Notice::Ended(self.ending));
+        self.tell(Notice::Ended);
     }
 }
 
@@ -88,7 +88,7 @@ impl Running {
     async fn run(mut self) {
         let backend = self.context.backend();
         let linked = self.connect(&backend).await;
-        self.tell(Notice::Down);
+        self.tell(Notice::Down(self.ending));
         // Tasks of the engine, its last flush among them, may outlive the client for a moment. None of them may write
         // after the next client has read, or after the credentials were erased.
         let alone = async {
@@ -146,12 +146,7 @@ impl Running {
             () = self.stop.cancelled() => false,
             never = presence::keep(&context, &client) => match never {},
         };
-        let stats = client.stats();
-        self.ending = Ending {
-            reached: stats.frames_received > 0,
-            // The engine counts a 429 as five failures; that is the only sign of it.
-            throttled: stats.reconnect_errors >= 5,
-        };
+        self.ending = Ending::of(&client);
         let goodbye = async {
             if self.farewell.load(Ordering::Relaxed) {
                 client.logout().await;

@@ -2,13 +2,13 @@
 
 pub(crate) mod actor;
 mod backoff;
-pub(crate) mod command;
 mod companion;
 mod link;
 mod lock;
 pub(crate) mod notice;
 mod obey;
 mod observe;
+pub(crate) mod phase;
 mod presence;
 mod probe;
 mod react;

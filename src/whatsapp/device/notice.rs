@@ -1,12 +1,42 @@
-//! What the actor of a device is told by what runs beside it.
+//! What the actor of a device is told: by people and the file, and by what runs beside it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::oneshot;
 use wa_rs::client::Client;
 
-use crate::model::{NewChats, Obstacle, Passkey, Refusal, Secret, UnixMillis};
+use crate::model::{NewChats, Obstacle, Passkey, PhoneNumber, Refusal, Secret, UnixMillis};
 use crate::whatsapp::error::WhatsAppError;
+
+pub(crate) type Answer = oneshot::Sender<Result<(), WhatsAppError>>;
+
+/// A linking by pair code.
+pub(crate) struct Pairing {
+    pub(crate) phone: PhoneNumber,
+    /// Who asked, until there is a code.
+    pub(crate) answer: Option<Answer>,
+}
+
+pub(crate) enum DeviceCommand {
+    /// Connects, or begins linking.
+    Start(Answer),
+    /// Disconnects until told otherwise.
+    Stop(Answer),
+    /// Makes a new connection now.
+    Reconnect(Answer),
+    /// Unlinks and forgets the credentials.
+    Logout(Answer),
+    /// Links by a code that is typed on that phone.
+    PairCode(PhoneNumber, Answer),
+    /// The assertion as JSON, and the id of the credential in Base64.
+    PasskeyResponse(String, String, Answer),
+    PasskeyConfirm(Answer),
+    /// Whether the file enables the device.
+    Enable(bool),
+    /// Goes down for good.
+    Quit,
+}
 
 pub(crate) enum Notice {
     Up(Arc<Client>),
@@ -62,9 +92,9 @@ pub(crate) enum Notice {
     /// How many new chats WhatsApp allows.
     NewChats(NewChats),
     /// The client is down: whoever holds it must let go.
-    Down,
+    Down(Ending),
     /// The client is flushed and gone; nothing of it touches the store any more.
-    Ended(Ending),
+    Ended,
     /// Whether the credentials are gone from the disk.
     Erased(bool),
     /// The outcome of asking for a pair code.
@@ -78,4 +108,16 @@ pub(crate) struct Ending {
     pub(crate) reached: bool,
     /// Whether WhatsApp said that we come too often (429).
     pub(crate) throttled: bool,
+}
+
+impl Ending {
+    /// What it is if the client's connection ends now.
+    pub(crate) fn of(client: &Client) -> Self {
+        let stats = client.stats();
+        Self {
+            reached: stats.frames_received > 0,
+            // The engine counts a 429 as five failures; that is the only sign of it.
+            throttled: stats.reconnect_errors >= 5,
+        }
+    }
 }

@@ -3,24 +3,32 @@
 
 use std::sync::Arc;
 
-use super::actor::{Device, Erasure, Wish};
-use super::command::{Answer, DeviceCommand, Pairing};
-use super::notice::Notice;
-use crate::model::{DeviceState, Disconnect, LoggedOut, Pending, PhoneNumber, Stop, UnixMillis};
+use tokio::time::Instant;
+
+use super::actor::Device;
+use super::notice::{Answer, DeviceCommand, Notice, Pairing};
+use super::phase::{Phase, Rest, Then};
+use crate::model::{Disconnect, LoggedOut, Pending, PhoneNumber, Stop, Trouble, UnixMillis};
 use crate::whatsapp::error::WhatsAppError;
 
 impl Device {
     pub(crate) fn obey(&mut self, command: DeviceCommand) {
         match command {
-            DeviceCommand::Start(answer) => drop(answer.send(self.start())),
+            DeviceCommand::Start(answer) => {
+                let outcome = self.start();
+                self.replies.push((answer, outcome));
+            }
             DeviceCommand::Stop(answer) => {
                 self.stop_by_user();
-                self.when_down(answer);
+                self.waiting.push(answer);
             }
-            DeviceCommand::Reconnect(answer) => drop(answer.send(self.reconnect())),
+            DeviceCommand::Reconnect(answer) => {
+                let outcome = self.reconnect();
+                self.replies.push((answer, outcome));
+            }
             DeviceCommand::Logout(answer) => {
                 self.logout();
-                self.when_down(answer);
+                self.waiting.push(answer);
             }
             DeviceCommand::PairCode(phone, answer) => self.pair_code(phone, answer),
             DeviceCommand::PasskeyResponse(assertion, id, answer) => {
@@ -37,22 +45,22 @@ impl Device {
             return Err(WhatsAppError::Disabled);
         }
         // A person who presses START does not want to wait for the next retry.
-        self.retry = None;
-        if matches!(self.wish, Wish::Down) {
-            self.wish = Wish::Up;
-            self.again = true;
-            self.why = Disconnect::Asked;
+        if let Phase::Waiting(due, _) = &mut self.phase {
+            *due = Instant::now();
+        }
+        if self.rests() {
             self.backoff.reset();
-            self.show_waiting(UnixMillis::now());
+            let effort = self.effort(Disconnect::Asked);
+            self.head_for(Then::Open(effort));
         }
         Ok(())
     }
 
     fn stop_by_user(&mut self) {
-        match (&self.wish, self.linked) {
-            (Wish::Up, true) => self.rest(DeviceState::Stopped(Stop::ByUser)),
-            (Wish::Up, false) => self.rest(DeviceState::Pending(Pending::Cancelled)),
-            (Wish::Down, _) => {}
+        match (self.rests(), self.linked) {
+            (false, true) => self.rest(Rest::Stopped(Stop::ByUser)),
+            (false, false) => self.rest(Rest::Pending(Pending::Cancelled)),
+            (true, _) => {}
         }
     }
 
@@ -60,19 +68,19 @@ impl Device {
         if !self.linked {
             return Err(WhatsAppError::NotConnected);
         }
-        if matches!(self.wish, Wish::Up) {
-            self.backoff.reset();
-            self.drop_connection(Disconnect::Asked);
-            return Ok(());
+        if self.rests() {
+            return self.start();
         }
-        self.start()
+        self.backoff.reset();
+        self.drop_connection(Disconnect::Asked);
+        Ok(())
     }
 
     fn logout(&mut self) {
         if !self.linked {
             return self.stop_by_user();
         }
-        if let Some(current) = &self.current {
+        if let Some(current) = self.phase.current() {
             current.link.say_farewell();
         } else {
             tracing::warn!(
@@ -80,7 +88,7 @@ impl Device {
                 "Logged out while WhatsApp was not connected: the phone lists the device until it is removed there."
             );
         }
-        self.forget(DeviceState::LoggedOut(LoggedOut::ByUser));
+        self.forget(LoggedOut::ByUser);
     }
 
     fn enable(&mut self, enabled: bool) {
@@ -89,33 +97,34 @@ impl Device {
         }
         self.enabled = enabled;
         if !enabled {
-            self.rest(DeviceState::Stopped(Stop::Disabled));
+            self.rest(Rest::Stopped(Stop::Disabled));
         } else if self.linked {
             drop(self.start());
         } else {
-            self.rest(DeviceState::Pending(Pending::NotStarted));
+            self.rest(Rest::Pending(Pending::NotStarted));
         }
     }
 
     fn pair_code(&mut self, phone: PhoneNumber, answer: Answer) {
         if self.linked {
-            return drop(answer.send(Err(WhatsAppError::AlreadyLinked)));
+            return self.replies.push((answer, Err(WhatsAppError::AlreadyLinked)));
         }
         if let Err(error) = self.start() {
-            return drop(answer.send(Err(error)));
+            return self.replies.push((answer, Err(error)));
         }
-        self.linking.pair_code = None;
-        self.linking.trouble = None;
-        self.pair = Some(Pairing { phone, answer: Some(answer) });
-        self.show_linking();
+        if let Some(linkage) = self.phase.linkage() {
+            linkage.codes.pair_code = None;
+            linkage.codes.trouble = None;
+            linkage.pair = Some(Pairing { phone, answer: Some(answer) });
+        }
         self.ask_pair_code();
     }
 
     /// WhatsApp takes the request once it has offered QR codes on this connection.
-    pub(crate) fn ask_pair_code(&mut self) {
-        let offered = self.current.as_ref().filter(|current| current.qr_seen);
-        let client = offered.and_then(|current| current.client.clone());
-        let (Some(client), Some(Pairing { phone, .. })) = (client, &self.pair) else { return };
+    pub(crate) fn ask_pair_code(&self) {
+        let Phase::Linking(current, linkage) = &self.phase else { return };
+        let client = current.client.clone().filter(|_| current.qr_seen);
+        let (Some(client), Some(Pairing { phone, .. })) = (client, &linkage.pair) else { return };
         let (context, generation) = (Arc::clone(&self.context), self.generation);
         let options = wa_rs::pair_code::PairCodeOptions {
             phone_number: phone.as_str().to_owned(),
@@ -137,10 +146,31 @@ impl Device {
         });
     }
 
+    pub(crate) fn refuse_pair_code(&mut self, error: WhatsAppError, why: String) {
+        tracing::warn!(device = %self.context.name, error = %why, "WhatsApp refused the pair code.");
+        if let Some(linkage) = self.phase.linkage() {
+            linkage.codes.pair_code = None;
+            linkage.codes.trouble = Some(Trouble::PairCodeRefused(why));
+        }
+        self.end_pairing(Err(error));
+    }
+
+    /// No further pair code is wanted.
+    pub(crate) fn end_pairing(&mut self, outcome: Result<(), WhatsAppError>) {
+        let pairing = self.phase.linkage().and_then(|linkage| linkage.pair.take());
+        let answer = pairing.and_then(|pairing| pairing.answer);
+        self.replies.extend(answer.map(|answer| (answer, outcome)));
+    }
+
     fn passkey(&mut self, assertion: Option<(String, String)>, answer: Answer) {
-        let asked = self.linking.passkey.as_ref().and_then(|_step| self.client());
-        let Some(client) = asked else {
-            return drop(answer.send(Err(WhatsAppError::NotAsked)));
+        let client = match &self.phase {
+            Phase::Linking(current, linkage) if linkage.codes.passkey.is_some() => {
+                current.client.clone()
+            }
+            _ => None,
+        };
+        let Some(client) = client else {
+            return self.replies.push((answer, Err(WhatsAppError::NotAsked)));
         };
         let (context, generation) = (Arc::clone(&self.context), self.generation);
         self.context.tasks.spawn("passkey", async move {
@@ -170,13 +200,5 @@ impl Device {
             });
             drop(answer.send(outcome));
         });
-    }
-
-    /// Answers once no client runs and nothing is left to erase.
-    fn when_down(&mut self, answer: Answer) {
-        self.waiting.push(answer);
-        if self.current.is_none() && self.erasure == Erasure::No {
-            self.answer_waiting();
-        }
     }
 }

@@ -10,12 +10,13 @@ use wa_rs::IqError;
 use wa_rs::client::Client;
 use wa_rs::wacore::iq::keepalive::KeepaliveSpec;
 
-use super::actor::{Current, Device, LONGEST_SILENCE, Owner, Wish, account};
-use super::notice::Notice;
+use super::actor::{Device, LONGEST_SILENCE, Owner, account};
+use super::notice::{Ending, Notice};
+use super::phase::{Current, Effort, Linkage, Phase, Rest, Then};
 use super::probe::Health;
 use crate::model::{
-    Degradation, DeviceState, Disconnect, Linking, LoggedOut, Obstacle, Passkey, Pending, Shown,
-    Stop, Trouble, UnixMillis,
+    Degradation, Disconnect, LoggedOut, Obstacle, Passkey, Pending, Shown, Stop, Trouble,
+    UnixMillis,
 };
 use crate::whatsapp::error::WhatsAppError;
 use crate::whatsapp::send::hold::Lock;
@@ -39,12 +40,14 @@ impl Device {
         if generation != self.generation {
             return;
         }
-        let closing = self.current.as_ref().is_some_and(|current| current.closing);
+        // What a client that was told to go down still says about codes and endings no longer counts.
+        let told =
+            matches!(&self.phase, Phase::Closing { then, .. } if !matches!(then, Then::Retry(_)));
         let counts = matches!(
             notice,
-            Notice::Ended(_) | Notice::Down | Notice::Paired | Notice::PairCodeAsked(_)
+            Notice::Ended | Notice::Down(_) | Notice::Paired | Notice::PairCodeAsked(_)
         );
-        if closing && !counts {
+        if told && !counts {
             return;
         }
         match notice {
@@ -56,7 +59,7 @@ impl Device {
             | Notice::PairCodeAsked(_)
             | Notice::Passkey(_)
             | Notice::PasskeyFailed(_) => self.link(notice),
-            Notice::Obstacle(obstacle) => self.hindered(obstacle),
+            Notice::Obstacle(obstacle) => self.hindered(&obstacle),
             Notice::Paired => self.paired(),
             Notice::Ready => self.judge(),
             Notice::Answered(yes) => {
@@ -68,12 +71,9 @@ impl Device {
             Notice::LockedUntil(until) => self.lock(Some(Lock::until(until))),
             Notice::NotLocked => self.lock(None),
             Notice::NewChats(quota) => self.context.status.allowed(quota),
-            Notice::Server(code) => self.amend(|current| current.server = Some(code)),
-            Notice::Down => {
-                self.offline();
-                self.amend(|current| current.client = None);
-            }
-            Notice::Ended(ending) => self.ended(ending),
+            Notice::Server(code) => self.failing(code),
+            Notice::Down(ending) => self.down(ending),
+            Notice::Ended => self.ended(),
             Notice::Erased(_) | Notice::Unacked { .. } | Notice::Belongs(_) => {}
             ending => self.conclude(&ending),
         }
@@ -81,61 +81,69 @@ impl Device {
 
     /// WhatsApp ended it: no further client follows by itself.
     fn conclude(&mut self, ending: &Notice) {
-        if matches!(self.wish, Wish::Down) {
+        if self.rests() {
             return;
         }
         match ending {
-            Notice::QrExhausted => self.rest(DeviceState::Pending(Pending::QrExpired)),
-            Notice::PairFailed if !self.linked => {
-                self.rest(DeviceState::Pending(Pending::LinkFailed));
-            }
-            Notice::LoggedOut => self.forget(DeviceState::LoggedOut(LoggedOut::ByPhone)),
+            Notice::QrExhausted => self.rest(Rest::Pending(Pending::QrExpired)),
+            Notice::PairFailed if !self.linked => self.rest(Rest::Pending(Pending::LinkFailed)),
+            Notice::LoggedOut => self.forget(LoggedOut::ByPhone),
             // The link may be good again one day, so only a person ends it.
-            Notice::Refused(refusal) => {
-                self.rest(DeviceState::Stopped(Stop::Refused(refusal.clone())));
-            }
-            Notice::Replaced => self.rest(DeviceState::Stopped(Stop::Replaced)),
-            Notice::Banned(refusal) => {
-                self.rest(DeviceState::Stopped(Stop::Banned(refusal.clone())));
-            }
+            Notice::Refused(refusal) => self.rest(Rest::Stopped(Stop::Refused(refusal.clone()))),
+            Notice::Replaced => self.rest(Rest::Stopped(Stop::Replaced)),
+            Notice::Banned(refusal) => self.rest(Rest::Stopped(Stop::Banned(refusal.clone()))),
             Notice::Outdated => {
                 self.forget_version();
                 if self.backoff.outdated() {
-                    self.rest(DeviceState::Stopped(Stop::Outdated));
+                    self.rest(Rest::Stopped(Stop::Outdated));
                 } else {
                     // The next client fetches the version anew.
-                    self.amend(|current| current.server = Some(405));
+                    self.failing(405);
                 }
             }
             _ => {}
         }
     }
 
+    /// WhatsApp says with which code it ends the connection.
+    fn failing(&mut self, code: u16) {
+        if let Some(current) = self.phase.current() {
+            current.server = Some(code);
+        }
+    }
+
     /// What a client tells while the phone is asked to know it.
     fn link(&mut self, notice: Notice) {
         let until = |ttl| UnixMillis::now().after(ttl);
+        // The codes of a client that goes down are dead, but whoever asked for one is answered.
+        let dead = self.phase.running().is_none() && !matches!(notice, Notice::PairCodeAsked(_));
+        if self.linked || dead {
+            return;
+        }
+        let Some(linkage) = self.phase.linkage() else { return };
+        let codes = &mut linkage.codes;
         match notice {
             Notice::Qr(code, ttl) => {
-                self.linking.qr = Some(Shown { code, expires_at: until(ttl) });
-                if matches!(self.linking.trouble, Some(Trouble::Unreachable(_))) {
-                    self.linking.trouble = None;
+                codes.qr = Some(Shown { code, expires_at: until(ttl) });
+                if matches!(codes.trouble, Some(Trouble::Unreachable(_))) {
+                    codes.trouble = None;
                 }
                 let first = self
-                    .current
-                    .as_mut()
+                    .phase
+                    .running()
                     .is_some_and(|current| !std::mem::replace(&mut current.qr_seen, true));
                 if first {
                     self.ask_pair_code();
                 }
             }
             Notice::PairCode(code, ttl) => {
-                self.linking.pair_code = Some(Shown { code, expires_at: until(ttl) });
-                self.linking.trouble = None;
+                codes.pair_code = Some(Shown { code, expires_at: until(ttl) });
+                codes.trouble = None;
             }
             Notice::PairCodeStale { by_hand } => {
-                self.linking.pair_code = None;
+                codes.pair_code = None;
                 if by_hand {
-                    self.linking.trouble = Some(Trouble::PairCodeExpired);
+                    codes.trouble = Some(Trouble::PairCodeExpired);
                     self.end_pairing(Err(WhatsAppError::NotConnected));
                 } else {
                     self.ask_pair_code();
@@ -143,15 +151,13 @@ impl Device {
             }
             // While somebody waits for a code, `PairCodeAsked` says the same.
             Notice::PairCodeRefused(why)
-                if self.pair.as_ref().is_some_and(|pairing| pairing.answer.is_none()) =>
+                if linkage.pair.as_ref().is_some_and(|pairing| pairing.answer.is_none()) =>
             {
                 self.refuse_pair_code(WhatsAppError::Refused(why.clone()), why);
             }
             Notice::PairCodeAsked(Ok(())) => {
-                let answer = self.pair.as_mut().and_then(|pairing| pairing.answer.take());
-                if let Some(answer) = answer {
-                    drop(answer.send(Ok(())));
-                }
+                let answer = linkage.pair.as_mut().and_then(|pairing| pairing.answer.take());
+                self.replies.extend(answer.map(|answer| (answer, Ok(()))));
             }
             Notice::PairCodeAsked(Err(error)) => {
                 let why = error.to_string();
@@ -159,64 +165,66 @@ impl Device {
             }
             Notice::Passkey(step) => {
                 if let Passkey::Request(question) = &step {
-                    self.question = Some(question.clone());
+                    linkage.question = Some(question.clone());
                 }
-                self.linking.passkey = Some(step);
-                self.linking.trouble = None;
+                codes.passkey = Some(step);
+                codes.trouble = None;
             }
             Notice::PasskeyFailed(why) => {
                 // The question can be answered again; a failed confirmation begins with it, too.
-                self.linking.passkey = self.question.clone().map(Passkey::Request);
-                self.linking.trouble = Some(Trouble::PasskeyFailed(why));
+                codes.passkey = linkage.question.clone().map(Passkey::Request);
+                codes.trouble = Some(Trouble::PasskeyFailed(why));
             }
             _ => {}
         }
-        self.show_linking();
-    }
-
-    fn refuse_pair_code(&mut self, error: WhatsAppError, why: String) {
-        tracing::warn!(device = %self.context.name, error = %why, "WhatsApp refused the pair code.");
-        self.linking.pair_code = None;
-        self.linking.trouble = Some(Trouble::PairCodeRefused(why));
-        self.end_pairing(Err(error));
     }
 
     /// The connection cannot be made, or not yet. The next try follows when the client gives up.
-    fn hindered(&mut self, obstacle: Obstacle) {
-        let why = Disconnect::Unreachable(Some(obstacle.clone()));
-        if self.why != why {
+    fn hindered(&mut self, obstacle: &Obstacle) {
+        let known = match &mut self.phase {
+            Phase::Opening(current, gap) => {
+                let why = Disconnect::Unreachable(Some(obstacle.clone()));
+                current.obstacle = Some(obstacle.clone());
+                std::mem::replace(&mut gap.why, why.clone()) == why
+            }
+            Phase::Linking(current, linkage) => {
+                let trouble = Some(Trouble::Unreachable(obstacle.clone()));
+                current.obstacle = Some(obstacle.clone());
+                std::mem::replace(&mut linkage.codes.trouble, trouble.clone()) == trouble
+            }
+            _ => return,
+        };
+        if !known {
             tracing::warn!(
                 device = %self.context.name, cause = %obstacle.detail, step = obstacle.hurdle.as_str(),
                 "WhatsApp cannot be reached."
             );
         }
-        self.why = why;
-        self.linking.trouble = Some(Trouble::Unreachable(obstacle.clone()));
-        self.amend(|current| current.obstacle = Some(obstacle));
-        if matches!(self.wish, Wish::Up) {
-            self.show_waiting(UnixMillis::now());
-        }
-    }
-
-    pub(crate) fn show_linking(&self) {
-        if !self.linked && matches!(self.wish, Wish::Up) {
-            self.context.status.set(DeviceState::Linking(self.linking.clone()));
-        }
     }
 
     fn paired(&mut self) {
         self.linked = true;
-        self.why = Disconnect::Starting;
         self.backoff.reset();
-        self.amend(|current| current.probe.restart(Instant::now()));
-        if matches!(self.wish, Wish::Up) {
-            self.context.status.set(DeviceState::Linking(Linking::default()));
-        }
         self.end_pairing(Ok(()));
+        let gap = self.gap(UnixMillis::now(), Disconnect::Starting);
+        match &mut self.phase {
+            Phase::Linking(current, linkage) => {
+                current.probe.restart(Instant::now());
+                *linkage = Linkage::default();
+            }
+            // It was stopped at that moment, or gets another client.
+            Phase::Closing { then: Then::Rest(rest @ Rest::Pending(_)), .. } => {
+                *rest = Rest::Stopped(Stop::ByUser);
+            }
+            Phase::Closing { then: Then::Open(effort) | Then::Retry(effort), .. } => {
+                *effort = Effort::Connect(gap);
+            }
+            _ => {}
+        }
     }
 
     /// The next client must not take the refused version from the cache.
-    fn forget_version(&self) {
+    fn forget_version(&mut self) {
         let Some(client) = self.client() else { return };
         self.context.tasks.spawn("forget version", async move {
             let persistence = client.persistence_manager();
@@ -229,14 +237,13 @@ impl Device {
 
     /// Looks at the client once a second and decides whether its connection is alive.
     pub(crate) fn judge(&mut self) {
-        let (Some(client), Wish::Up) = (self.client(), &self.wish) else { return };
+        let Some(client) = self.client() else { return };
         // Messages that the store refused come again only with the next connection, so there must be a new one. While
         // the store takes nothing there is no connection at all, or later messages would overtake them.
         let store = &self.context.store;
-        let refused = self.current.as_ref().is_some_and(|now| store.refused() != now.refused);
+        let refused = self.phase.running().is_some_and(|now| store.refused() != now.refused);
         if self.linked && (refused || !store.has_room()) {
             tracing::warn!(device = %self.context.name, "The store takes no writes now; WhatsApp keeps the messages meanwhile.");
-            self.amend(|current| current.client = None);
             return self.drop_connection(Disconnect::Store);
         }
         let stats = client.stats();
@@ -251,9 +258,7 @@ impl Device {
         let logged_in = client.is_connected() && client.is_logged_in() && client.pn().is_some();
         // An unlinked client waits for a person, for as long as its codes last.
         let unbounded = !self.linked;
-        let Some(current) = self.current.as_mut().filter(|current| !current.closing) else {
-            return;
-        };
+        let Some(current) = self.phase.running() else { return };
         let frames = stats.frames_received;
         let health = current.probe.judge(Instant::now(), logged_in, frames, unbounded);
         if current.probe.must_ask() {
@@ -261,7 +266,7 @@ impl Device {
         }
         match health {
             Health::Starting => self.offline(),
-            Health::Dead => self.give_up(),
+            Health::Dead => self.give_up(&client),
             Health::Online => self.online(&client, false),
             Health::Silent => self.online(&client, true),
         }
@@ -300,10 +305,20 @@ impl Device {
         });
     }
 
-    fn give_up(&mut self) {
+    fn give_up(&mut self, client: &Client) {
         tracing::warn!(device = %self.context.name, "WhatsApp does not answer; connecting anew.");
-        self.offline();
-        self.close();
+        self.down(Ending::of(client));
+    }
+
+    /// Nothing can be sent until WhatsApp takes the client again.
+    fn offline(&mut self) {
+        self.phase = match std::mem::take(&mut self.phase) {
+            Phase::Online(current, _) => {
+                let why = current.server.map_or(Disconnect::Closed, Disconnect::Server);
+                Phase::Opening(current, self.gap(UnixMillis::now(), why))
+            }
+            other => other,
+        };
     }
 
     /// Whether the send queue has the messages of the client's account. When it has those of another one, or nobody knows,
@@ -331,32 +346,34 @@ impl Device {
         if !self.belongs(client) {
             return self.offline();
         }
-        if self.live.borrow().is_none() {
-            self.amend(|current| {
-                current.online_since.get_or_insert_with(Instant::now);
-            });
+        if !matches!(self.phase, Phase::Online(..)) {
             self.linked = true;
-            self.why = Disconnect::Closed;
             // It was only needed for the reconnect after a scan.
             client.enable_auto_reconnect.store(false, Ordering::Relaxed);
             self.show_account();
             if self.context.holds.must_ask() {
                 self.ask_lock(false);
             }
-            self.live.send_replace(Some(Arc::clone(client)));
         }
         self.context.holds.expire();
-        self.context.status.set(match self.context.holds.lock() {
-            _ if client.persistence_manager().is_saver_halted() => {
-                DeviceState::Degraded(Degradation::Store)
+        let wrong = match self.context.holds.lock() {
+            _ if client.persistence_manager().is_saver_halted() => Some(Degradation::Store),
+            _ if silent => Some(Degradation::Unproven),
+            Some(lock) => Some(Degradation::SendingLocked(lock.until)),
+            None => None,
+        };
+        self.phase = match std::mem::take(&mut self.phase) {
+            Phase::Opening(mut current, _)
+            | Phase::Linking(mut current, _)
+            | Phase::Online(mut current, _) => {
+                current.online_since.get_or_insert_with(Instant::now);
+                Phase::Online(current, wrong)
             }
-            _ if silent => DeviceState::Degraded(Degradation::Unproven),
-            Some(lock) => DeviceState::Degraded(Degradation::SendingLocked(lock.until)),
-            None => DeviceState::Connected,
-        });
+            other => other,
+        };
     }
 
-    fn show_account(&self) {
+    fn show_account(&mut self) {
         if let Some(client) = self.client() {
             let device = client.persistence_manager().get_device_snapshot();
             self.context.status.set_account(account(&device));
@@ -364,7 +381,7 @@ impl Device {
     }
 
     fn amend(&mut self, change: impl FnOnce(&mut Current)) {
-        if let Some(current) = &mut self.current {
+        if let Some(current) = self.phase.running() {
             change(current);
         }
     }

@@ -139,6 +139,26 @@ fn the_engine_and_the_database_have_one_room_each() {
 }
 
 #[test]
+fn a_devices_state_is_made_of_its_phase_alone() {
+    let mut makers = BTreeSet::new();
+    let mut published = Vec::new();
+    for (path, text) in sources() {
+        if !path.starts_with("whatsapp") {
+            continue;
+        }
+        let code = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+        if code.contains("DeviceState::") {
+            makers.insert(path.to_string_lossy().into_owned());
+        }
+        published.extend(quoted(code, "status.set(", ';').map(str::to_owned));
+        published.extend(quoted(code, "StatusCell::new(name.clone(), ", ',').map(str::to_owned));
+    }
+    assert_eq!(makers.into_iter().collect::<Vec<_>>(), ["whatsapp/device/phase.rs"]);
+    published.sort();
+    assert_eq!(published, ["phase.shown()", "self.phase.shown())"]);
+}
+
+#[test]
 fn tasks_and_blocking_work_have_their_owners() {
     for (path, text) in sources() {
         let spawns = text.contains("tokio::spawn(") || text.contains("task::spawn(");

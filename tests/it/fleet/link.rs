@@ -172,6 +172,12 @@ async fn stopping_and_starting() -> Result<()> {
     gateway.device().reconnect().await?;
     gateway.expect_state(|state| matches!(state, DeviceState::Reconnecting { .. })).await;
     gateway.expect_state(|state| matches!(state, DeviceState::Connected)).await;
+    // Started again before it is down, it was stopped all the same.
+    let device = gateway.device();
+    let (stopped, started) = tokio::join!(device.stop(), device.start());
+    stopped?;
+    started?;
+    gateway.expect_state(|state| matches!(state, DeviceState::Connected)).await;
     gateway.stop().await;
     Ok(())
 }
