@@ -242,6 +242,15 @@ pub struct MessageData {
 }
 
 impl MessageData {
+    /// The addresses of the person whose chat it is in; none when it is no person's.
+    pub fn people(&self) -> Vec<String> {
+        let chat = Jid::parse(&self.chat).ok().filter(|chat| chat.chat_kind() == ChatKind::Person);
+        let Some(chat) = chat else { return Vec::new() };
+        let theirs = [&self.from.phone, &self.from.lid].into_iter().flatten().cloned();
+        let theirs = theirs.filter(|_| !self.from_me);
+        std::iter::once(chat.user().to_owned()).chain(theirs).collect()
+    }
+
     /// Whom an answer to the message goes to; nobody when it is a post in a channel or a status.
     pub fn answer_to(&self) -> Option<Recipient> {
         let answerable = Jid::parse(&self.chat).is_ok_and(|chat| chat.chat_kind().is_answerable());

@@ -19,7 +19,8 @@
 //!                  'k' dev hash(key)           -> hash(request), id
 //!                  'n' dev                     -> how many of those, newest order
 //!                  'a' dev                     -> the accounts it was linked to (JSON)
-//!                  'p' dev part(account) user  -> a person in touch: when we wrote first without an answer, or 0
+//!                  'p' dev part(account) user  -> a person in touch: when we wrote first without an answer, or 0;
+//!                                                 without a user: those of an older version are there too
 //!                  's' dev part(account)       -> what WhatsApp said of the account last (JSON)
 //!                  'h' dev part(account) quarter -> what happened in that quarter of an hour
 //!          log.N   'e' dev seq                 -> an event

@@ -15,7 +15,7 @@ use super::database::txn::Txn;
 use super::json::{from_json, to_json};
 use super::key::{Key, Parts, number};
 use crate::model::{
-    ChatKind, DeviceName, Event, EventData, EventType, Jid, MessageStatus, NewChats, SendRequest,
+    ChatKind, DeviceName, Event, EventData, EventType, MessageStatus, NewChats, SendRequest,
     SentMessage, UnixMillis,
 };
 
@@ -92,11 +92,9 @@ impl Counted {
         if !matches!(event.kind, EventType::MessageReceived | EventType::MessageSent) {
             return Self::Nothing;
         }
-        let chat = Jid::parse(&data.chat).ok().filter(|chat| chat.chat_kind() == ChatKind::Person);
-        let Some(chat) = chat else { return Self::Nothing };
-        let mut people = vec![chat.user().to_owned()];
-        if !data.from_me {
-            people.extend([&data.from.phone, &data.from.lid].into_iter().flatten().cloned());
+        let people = data.people();
+        if people.is_empty() {
+            return Self::Nothing;
         }
         Self::Touch { people, wrote: !data.from_me }
     }
@@ -120,17 +118,17 @@ pub(super) fn moves(
     to: &MessageStatus,
     known_as: &[String],
 ) -> Result<(), StoreError> {
-    match (&message.status, to) {
+    let refusal = match to {
         // A number is WhatsApp's own code.
-        (_, MessageStatus::Failed { code, .. }) if code.parse::<u16>().is_ok() => {
-            refused(outbox, txn, &message.device)
-        }
-        (_, MessageStatus::Failed { .. }) => Ok(()),
-        (MessageStatus::Queued, _) => {
-            left(outbox, txn, &message.device, &message.request, known_as)
-        }
-        _ => Ok(()),
+        MessageStatus::Failed { code, .. } if code.parse::<u16>().is_ok() => true,
+        MessageStatus::Failed { .. } => return Ok(()),
+        _ => false,
+    };
+    // WhatsApp's answer may be here before it is noted that the message was written.
+    if message.status == MessageStatus::Queued {
+        left(outbox, txn, &message.device, &message.request, known_as)?;
     }
+    if refusal { refused(outbox, txn, &message.device) } else { Ok(()) }
 }
 
 /// Counts a message that was written to WhatsApp, whose receiver has these addresses too.

@@ -1,12 +1,14 @@
 //! What gives a message its turn: what was sent lately, who is a stranger, and what WhatsApp allows.
 
+use std::collections::BTreeSet;
+
 use tokio::sync::watch;
 
 use super::{SendQueue, advance_each};
 use crate::model::{DeviceName, MessageId, MessageStatus, NewChats};
 use crate::store::database::writer::Promise;
 use crate::store::disk::Room;
-use crate::store::tally::{self, Tallies};
+use crate::store::tally::{self, Counted, Tallies};
 use crate::store::{Seq, StoreError};
 
 impl SendQueue {
@@ -53,6 +55,28 @@ impl SendQueue {
     ) -> Result<Vec<bool>, StoreError> {
         let device = device.clone();
         self.readers.run(move |databases| tally::strangers(databases, &device, &people)).await
+    }
+
+    /// Whether it was noted with whom the present account was in touch before that was counted.
+    pub async fn remembers(&self, device: &DeviceName) -> Result<bool, StoreError> {
+        let nobody = vec![vec![String::new()]];
+        Ok(self.strangers(device, nobody).await? != [true])
+    }
+
+    /// Notes with whom the present account was in touch before that was counted.
+    pub async fn remember(
+        &self,
+        device: &DeviceName,
+        people: BTreeSet<String>,
+    ) -> Result<(), StoreError> {
+        let device = device.clone();
+        self.writer
+            .run(Promise::Lazy, Room::Essential, move |outbox, txn| {
+                let people = people.into_iter().chain([String::new()]).collect();
+                let touch = Counted::Touch { people, wrote: false };
+                tally::happened(outbox, txn, &device, &touch).map(drop)
+            })
+            .await
     }
 
     /// Wakes when somebody wrote to the device who was a stranger, or the account's owner wrote to one.

@@ -28,6 +28,10 @@ fn a() -> DeviceName {
     device("a")
 }
 
+fn person(n: u64) -> Vec<String> {
+    vec![format!("62811{n}")]
+}
+
 fn event(n: u64) -> NewEvent {
     NewEvent {
         device: a(),
@@ -35,7 +39,7 @@ fn event(n: u64) -> NewEvent {
         kind: EventType::MessageReceived,
         at: UnixMillis::from_secs(n),
         body: format!("{{\"n\":{n},\"text\":\"{}\"}}", "word ".repeat(100)).into(),
-        counts: Counted::Nothing,
+        counts: Counted::Touch { people: person(n), wrote: true },
     }
 }
 
@@ -177,6 +181,8 @@ struct Contents {
     dropped: u64,
     cursors: u64,
     letters: u64,
+    /// Who is in touch.
+    people: u64,
 }
 
 async fn contents(store: &Store) -> Contents {
@@ -232,6 +238,9 @@ async fn contents(store: &Store) -> Contents {
     }
     let letters = store.cursors().dead_letters(&endpoint(), Seq(0), 99).await.unwrap();
     found.letters = letters.len() as u64;
+    let people = (1..=EVENTS).map(person).collect();
+    let strangers = store.queue().strangers(&a(), people).await.unwrap();
+    found.people = strangers.iter().filter(|stranger| !**stranger).count() as u64;
     found
 }
 
@@ -267,7 +276,8 @@ async fn endure(what: &str, damaged: &Files, whole: &Contents) -> &'static str {
             let said = said_of(damaged).await;
             let less = found.events < whole.events
                 || found.letters < whole.letters
-                || found.messages < whole.messages;
+                || found.messages < whole.messages
+                || found.people < whole.people;
             assert!(!less || said.contains("lost: "), "{what}: {found:?}\n{said}");
             let count = format!("{} that {}", found.dropped, endpoint().as_str());
             assert!(found.dropped == 0 || said.contains(&count), "{what}: {found:?}\n{said}");
@@ -342,6 +352,7 @@ async fn whatever_a_disk_does_the_store_comes_back_and_says_what_was_lost() {
     store.close().await.unwrap();
     assert_eq!((whole.rows, whole.sessions, whole.messages), (ROWS, ROWS, MESSAGES));
     assert_eq!((whole.cursors, whole.letters, whole.dropped), (1, 3, 0));
+    assert_eq!(whole.people, EVENTS);
 
     let count = asked_days().unwrap_or(12);
     let mut days: Vec<(String, Files)> = Vec::new();

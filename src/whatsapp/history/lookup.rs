@@ -1,8 +1,10 @@
 //! Looking for an earlier message among the newest events of the log, which are the ones that people answer, read and
 //! react to.
 
+use std::collections::BTreeSet;
+
 use crate::model::{
-    DeviceName, Event, EventData, EventType, Jid, MessageData, MessageId, MessageStatus,
+    ChatKind, DeviceName, Event, EventData, EventType, Jid, MessageData, MessageId, MessageStatus,
     SentMessage,
 };
 use crate::store::{Seq, Store, StoreError, StoredEvent};
@@ -85,11 +87,32 @@ pub(crate) async fn in_touch(
     Ok(newest(store, device, |data| is_in(data, jid)).await?.found.is_some())
 }
 
+/// The addresses of those with whom the account was in touch lately, as far as the log and the send queue tell.
+pub(crate) async fn acquaintances(
+    store: &Store,
+    device: &DeviceName,
+) -> Result<BTreeSet<String>, StoreError> {
+    let mut known = BTreeSet::new();
+    newest(store, device, |data| {
+        known.extend(data.people());
+        false
+    })
+    .await?;
+    for row in store.queue().recent(device, RECENT).await? {
+        let jid = row.request.to.jid();
+        let left = !matches!(row.status, MessageStatus::Queued | MessageStatus::Failed { .. });
+        if left && jid.chat_kind() == ChatKind::Person {
+            known.insert(jid.user().to_owned());
+        }
+    }
+    Ok(known)
+}
+
 /// The newest message for which `good` holds, among the last few thousand events.
 async fn newest(
     store: &Store,
     device: &DeviceName,
-    good: impl Fn(&MessageData) -> bool,
+    mut good: impl FnMut(&MessageData) -> bool,
 ) -> Result<Sight, StoreError> {
     // What came to another account is not this one's to answer, read or pass on.
     let oldest = store.queue().account_began(device).await?.0;
@@ -107,7 +130,7 @@ async fn newest(
             let Some(last) = page.events.last() else { break };
             after = last.seq.0;
             first = first.or_else(|| page.events.first().map(|event| event.seq.0));
-            found = newest_in(&page.events, &good).or(found);
+            found = newest_in(&page.events, &mut good).or(found);
         }
         if found.is_some() {
             return Ok(Sight { found, whole });
@@ -119,7 +142,10 @@ async fn newest(
     Ok(Sight { found: None, whole })
 }
 
-fn newest_in(events: &[StoredEvent], good: impl Fn(&MessageData) -> bool) -> Option<MessageData> {
+fn newest_in(
+    events: &[StoredEvent],
+    mut good: impl FnMut(&MessageData) -> bool,
+) -> Option<MessageData> {
     let messages = events.iter().rev().filter(|stored| is_message(stored.kind));
     let mut read = messages.filter_map(|stored| serde_json::from_slice::<Event>(&stored.body).ok());
     read.find_map(|event| match event.data {
@@ -130,4 +156,65 @@ fn newest_in(events: &[StoredEvent], good: impl Fn(&MessageData) -> bool) -> Opt
 
 fn is_message(kind: EventType) -> bool {
     matches!(kind, EventType::MessageReceived | EventType::MessageSent)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::model::{Content, EventId, Recipient, SendRequest, UnixMillis};
+    use crate::store::{Counted, NewEvent, StoreOptions};
+
+    #[tokio::test]
+    async fn who_was_in_touch_before_it_was_counted_is_no_stranger() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = StoreOptions {
+            path: dir.path().to_owned(),
+            power_safe: false,
+            keep: std::time::Duration::from_hours(1),
+            max_size: 1 << 20,
+        };
+        let store = &Store::open(options).await.unwrap();
+        let toko = DeviceName::parse("toko").unwrap();
+        let event = |n: u64, chat: &str, from_me: bool| {
+            let id = EventId::derive(&["old", &n.to_string()]);
+            let data = json!({
+                "id": "3EB0", "chat": chat, "from_me": from_me, "group": null, "kind": "text", "text": null,
+                "from": { "jid": "1555@lid", "phone": "628111", "lid": "1555", "name": null },
+                "mentions": [], "reply_to": null, "media": null,
+            });
+            let body = json!({
+                "id": id, "type": "message.received", "timestamp": UnixMillis::now(), "device": "toko", "data": data,
+            });
+            let (kind, at) = (EventType::MessageReceived, UnixMillis::now());
+            // An older version counted nothing.
+            let counts = Counted::Nothing;
+            NewEvent { device: toko.clone(), id, kind, at, body: body.to_string().into(), counts }
+        };
+        let old = vec![
+            event(1, "1555@lid", false),
+            event(2, "628222@s.whatsapp.net", true),
+            event(3, "120363000000000001@g.us", false),
+        ];
+        store.log().append(old).await.unwrap();
+        let to = Recipient::parse("628123456789", None).unwrap();
+        let request = SendRequest::plain(to, Content::Text { text: "halo".to_owned() });
+        let row = SentMessage::new(toko.clone(), request);
+        store.queue().enqueue(row.clone(), None, 5).await.unwrap();
+        let known = ["1555", "628111", "628222"];
+        assert_eq!(
+            acquaintances(store, &toko).await.unwrap(),
+            known.map(str::to_owned).into(),
+            "what only waits says nothing"
+        );
+
+        assert!(!store.queue().remembers(&toko).await.unwrap());
+        store.queue().remember(&toko, known.map(str::to_owned).into()).await.unwrap();
+        assert!(store.queue().remembers(&toko).await.unwrap());
+        let people = known.iter().chain(&["628123456789"]).map(|user| vec![(*user).to_owned()]);
+        let strangers = store.queue().strangers(&toko, people.collect()).await.unwrap();
+        assert_eq!(strangers, [false, false, false, true]);
+        assert!(store.queue().tallies(&toko).await.unwrap().quarters.is_empty());
+    }
 }

@@ -109,16 +109,12 @@ impl Past {
 
     /// When there are fewer than `most` in the 24 hours before. A quarter counts until its end is as old as that.
     fn free(&self, most: u32, count: impl Fn(&Quarter) -> u64) -> UnixMillis {
-        let mut sum: u64 = self.lately().map(&count).sum();
-        let mut free = self.now;
-        for quarter in self.lately() {
-            if sum < u64::from(most) {
-                break;
-            }
-            sum -= count(quarter);
-            free = quarter.end.after(DAY);
-        }
-        free
+        let mut sum = 0;
+        let last = self.quarters.iter().rev().find(|quarter| {
+            sum += count(quarter);
+            sum >= u64::from(most)
+        });
+        last.map_or(self.now, |quarter| quarter.end.after(DAY))
     }
 
     fn lately(&self) -> impl Iterator<Item = &Quarter> {

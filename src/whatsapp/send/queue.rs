@@ -17,7 +17,7 @@ use wa_rs::client::Client;
 use super::failure::Failure;
 use super::lanes::{Lanes, Next, Silence};
 use super::one::send_one;
-use super::turn::Turns;
+use super::turn::{self, Turns};
 use crate::model::{
     Content, Jid, MediaSource, MessageId, MessageStatus, Recipient, SentMessage, UnixMillis,
 };
@@ -82,6 +82,9 @@ impl SendLoop {
     pub(crate) async fn run(&mut self) {
         // After a panic nothing from the last run is on its way any more, and nobody knows what was read.
         self.start_over();
+        if let Err(error) = turn::remember(&self.context).await {
+            tracing::error!(device = %self.context.name, %error, "Who was in touch could not be read.");
+        }
         let mut changes = self.context.store.queue().changes();
         let mut nudge = self.context.store.queue().nudge(&self.context.name);
         let mut pace = self.context.pace.subscribe();

@@ -1,7 +1,7 @@
 //! Gives the messages of a device their turns: which may be begun, which takes the wire, and what the others are told of
 //! when theirs comes. The last word is said just before a message is written, from what the store has counted.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,12 +11,13 @@ use wa_rs::client::Client;
 
 use super::failure::Failure;
 use super::lanes::{Lane, Lanes};
-use super::pace::{Past, typing};
+use super::pace::{Past, Turn, typing};
 use crate::config::Pace;
 use crate::model::{ChatKind, Content, Jid, MessageId, Recipient, SentMessage, UnixMillis};
 use crate::store::StoreError;
 use crate::whatsapp::context::Context;
 use crate::whatsapp::directory::Listing;
+use crate::whatsapp::history::lookup::acquaintances;
 
 /// When to look again while another message has the turn, whose end wakes sooner.
 const TAKEN: Duration = Duration::from_mins(1);
@@ -24,13 +25,21 @@ const TAKEN: Duration = Duration::from_mins(1);
 /// The turns of one device; without a pace every message has one.
 #[derive(Default)]
 pub(crate) struct Turns {
-    plan: Option<(Pace, Past)>,
+    plan: Option<Plan>,
     /// Of the people who are written to: whether the account was never in touch with them.
     strangers: BTreeMap<Jid, bool>,
     /// The message that was begun and is not written.
     taken: Option<MessageId>,
     /// When each message was last held.
     held: BTreeMap<MessageId, Instant>,
+}
+
+struct Plan {
+    pace: Pace,
+    past: Past,
+    /// The turn of a message to somebody known, and of one to a stranger.
+    known: Turn,
+    strange: Turn,
 }
 
 impl Turns {
@@ -48,7 +57,9 @@ impl Turns {
         if pace.new_chats_per_day.is_some() {
             self.ask_who(context, lanes, met).await?;
         }
-        self.plan = Some((pace, past(context).await?));
+        let past = past(context).await?;
+        let (known, strange) = (past.turn(&pace, false), past.turn(&pace, true));
+        self.plan = Some(Plan { pace, past, known, strange });
         Ok(())
     }
 
@@ -80,15 +91,15 @@ impl Turns {
 
     /// Whether a message may be begun, or how long it must wait.
     pub(crate) fn may_go(&self, lane: &Lane<'_>) -> Result<(), Duration> {
-        let Some((pace, past)) = &self.plan else { return Ok(()) };
+        let Some(plan) = &self.plan else { return Ok(()) };
         if !lane.is_paced() {
             return Ok(());
         }
         if self.taken.is_some() {
             return Err(TAKEN);
         }
-        let turn = past.turn(pace, self.is_stranger(lane.chat));
-        turn.waits_for.map_or(Ok(()), |_| Err(turn.at.since(past.now())))
+        let turn = if self.is_stranger(lane.chat) { plan.strange } else { plan.known };
+        turn.waits_for.map_or(Ok(()), |_| Err(turn.at.since(plan.past.now())))
     }
 
     /// A message was begun. While its file is fetched others may go, so only others have the turn to themselves.
@@ -112,7 +123,7 @@ impl Turns {
     /// Tells when the messages that wait will go, if nothing comes between.
     pub(crate) fn tell(&mut self, context: &Context, lanes: &Lanes) {
         let mut holds = BTreeMap::new();
-        if let Some((pace, past)) = &self.plan {
+        if let Some(Plan { pace, past, .. }) = &self.plan {
             for (id, turn) in self.forecast(pace, past, lanes) {
                 holds.extend(turn.hold(past).map(|hold| (id.clone(), hold)));
             }
@@ -129,15 +140,15 @@ impl Turns {
         pace: &Pace,
         past: &Past,
         lanes: &'l Lanes,
-    ) -> Vec<(&'l MessageId, super::pace::Turn)> {
+    ) -> Vec<(&'l MessageId, Turn)> {
         let (mut past, mut turns) = (past.clone(), Vec::new());
         let (mut known, mut strange) = (VecDeque::new(), VecDeque::new());
-        let mut written: Vec<&Jid> = Vec::new();
+        let mut written: BTreeSet<&Jid> = BTreeSet::new();
         for lane in lanes.each().filter(Lane::is_paced) {
             let stranger = self.is_stranger(lane.chat);
             if lane.flying {
-                past.note(past.now(), stranger && !written.contains(&lane.chat));
-                written.push(lane.chat);
+                past.note(past.now(), stranger && !written.contains(lane.chat));
+                written.insert(lane.chat);
             } else if stranger {
                 strange.push_back(lane);
             } else {
@@ -147,7 +158,7 @@ impl Turns {
         loop {
             let next = |row: &VecDeque<Lane<'l>>, stranger: bool| {
                 let lane = row.front()?;
-                let stranger = stranger && !written.contains(&lane.chat);
+                let stranger = stranger && !written.contains(lane.chat);
                 Some((past.turn(pace, stranger), lane.place, stranger))
             };
             let turn = match (next(&known, false), next(&strange, true)) {
@@ -164,7 +175,7 @@ impl Turns {
             };
             let Some(lane) = row.pop_front() else { return turns };
             past.note(turn.at, stranger);
-            written.push(lane.chat);
+            written.insert(lane.chat);
             turns.push((&lane.message.id, turn));
         }
     }
@@ -177,6 +188,16 @@ impl Turns {
     fn is_stranger(&self, chat: &Jid) -> bool {
         self.strangers.get(chat).copied().unwrap_or(false)
     }
+}
+
+/// Notes with whom the account was in touch before that was counted, if that was not done yet.
+pub(crate) async fn remember(context: &Context) -> Result<(), StoreError> {
+    let (store, name) = (&context.store, &context.name);
+    if !store.queue().remembers(name).await? {
+        let people = acquaintances(store, name).await?;
+        store.queue().remember(name, people).await?;
+    }
+    Ok(())
 }
 
 /// What the device sent lately.
