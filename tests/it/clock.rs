@@ -1,11 +1,16 @@
 //! A wall clock that jumps by days, as that of a machine without a battery for it does: nothing fails and nothing is lost.
 
 use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
+use moonwa::facade::model::UnixMillis;
 use moonwa_simulator::Simulator;
-use moonwa_simulator::harness::{Answer, Moonwa, WebhookReceiver, api_key, eventually};
+use moonwa_simulator::harness::{
+    Answer, Moonwa, MoonwaBuilder, WebhookReceiver, api_key, eventually,
+};
+use tempfile::TempDir;
 
 /// Moves the wall clock by the seconds that a file holds; the other clocks go on.
 const JUMPING_CLOCK: &str = r#"
@@ -35,25 +40,48 @@ int clock_gettime(clockid_t clock, struct timespec *time) {
 
 const DAYS: i64 = 5 * 24 * 3600;
 
+/// A wall clock that jumps by the seconds that are written to its file.
+struct JumpingClock {
+    dir: TempDir,
+}
+
+impl JumpingClock {
+    fn make() -> Result<Self> {
+        let clock = Self { dir: tempfile::tempdir()? };
+        fs::write(clock.path("jump.c"), JUMPING_CLOCK)?;
+        fs::write(clock.path("jump"), 0_i64.to_be_bytes())?;
+        let mut cc = Command::new("cc");
+        cc.args(["-shared", "-fPIC", "-o"]).arg(clock.path("jump.so")).arg(clock.path("jump.c"));
+        ensure!(cc.arg("-ldl").status()?.success(), "cc failed");
+        Ok(clock)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn wound_into(&self, builder: MoonwaBuilder) -> MoonwaBuilder {
+        builder
+            .env("LD_PRELOAD", self.path("jump.so").to_string_lossy())
+            .env("JUMPING_CLOCK", self.path("jump").to_string_lossy())
+    }
+
+    fn jump(&self, seconds: i64) -> Result<()> {
+        let mut file = fs::OpenOptions::new().write(true).open(self.path("jump"))?;
+        Ok(std::io::Write::write_all(&mut file, &seconds.to_be_bytes())?)
+    }
+}
+
 #[tokio::test]
 async fn a_clock_that_jumps_days_fails_no_message_and_loses_no_event() -> Result<()> {
-    let dir = tempfile::tempdir()?;
-    let (source, library) = (dir.path().join("jump.c"), dir.path().join("jump.so"));
-    let jump = dir.path().join("jump");
-    fs::write(&source, JUMPING_CLOCK)?;
-    fs::write(&jump, 0_i64.to_be_bytes())?;
-    let mut cc = Command::new("cc");
-    cc.args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&source).arg("-ldl");
-    ensure!(cc.status()?.success(), "cc failed");
-
+    let clock = JumpingClock::make()?;
     let sim = Simulator::start().await?;
     let (ann, bob) =
         (sim.phone("628111000161", "Ann").await, sim.phone("628111000162", "Bob").await);
     let hook = WebhookReceiver::start().await?;
-    let moonwa = Moonwa::builder(env!("CARGO_BIN_EXE_moonwa"))
+    let moonwa = clock
+        .wound_into(Moonwa::builder(env!("CARGO_BIN_EXE_moonwa")))
         .whatsapp(&sim.ws_url())
-        .env("LD_PRELOAD", library.to_str().context("a path that is no text")?)
-        .env("JUMPING_CLOCK", jump.to_str().context("a path that is no text")?)
         .env("MOONWA_RETRY_SCALE", "0.05")
         .config(&format!(
             "\n[device.toko]\napi_key = {:?}\npace = \"1/s\"\nwebhooks = [{:?}]\n",
@@ -70,10 +98,7 @@ async fn a_clock_that_jumps_days_fails_no_message_and_loses_no_event() -> Result
         hook.expect("refused", |asked| asked.text() == text).await;
         let first = moonwa.send_text("toko", bob.number(), &format!("first {round}")).await?;
         let second = moonwa.send_text("toko", bob.number(), &format!("second {round}")).await?;
-        fs::OpenOptions::new()
-            .write(true)
-            .open(&jump)
-            .and_then(|mut file| std::io::Write::write_all(&mut file, &days.to_be_bytes()))?;
+        clock.jump(days)?;
         hook.otherwise(None);
         hook.expect_text(&text).await;
         moonwa.wait_status("toko", &first, "delivered").await;
@@ -83,6 +108,56 @@ async fn a_clock_that_jumps_days_fails_no_message_and_loses_no_event() -> Result
         ensure!(day("created") != day("updated"), "the clock did not jump: {waited}");
         let seen = || async { moonwa.device("toko").await.unwrap_or_default() };
         eventually("connected", seen, |device| device["state"] == "connected").await;
+    }
+    moonwa.stop().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_clock_that_jumps_days_gives_no_fresh_allowance_and_holds_nothing_for_ever() -> Result<()>
+{
+    let clock = JumpingClock::make()?;
+    let sim = Simulator::start().await?;
+    let (ann, bob) =
+        (sim.phone("628111000163", "Ann").await, sim.phone("628111000164", "Bob").await);
+    let pace = "pace = { per_day = 1 }";
+    let moonwa = clock
+        .wound_into(Moonwa::builder(env!("CARGO_BIN_EXE_moonwa")))
+        .whatsapp(&sim.ws_url())
+        .config(&format!("\n[device.toko]\napi_key = {:?}\n{pace}\n", api_key("toko")));
+    let mut moonwa = moonwa.start().await?;
+    moonwa.link("toko", &ann).await?;
+    let first = moonwa.send_text("toko", bob.number(), "first").await?;
+    moonwa.wait_status("toko", &first, "delivered").await;
+    let mut waiting = Vec::new();
+    for (round, days) in [DAYS, 0, -DAYS].into_iter().enumerate() {
+        clock.jump(days)?;
+        if round == 2 {
+            moonwa.restart().await?;
+            moonwa.wait_state("toko", "connected").await;
+        }
+        let text = format!("waits {round}");
+        waiting.push(moonwa.send_text("toko", bob.number(), &text).await?);
+        // A day from now, whatever now is.
+        let now = UnixMillis::now().millis().saturating_add_signed(days * 1000);
+        let (earliest, hour) = (UnixMillis::from_millis(now), std::time::Duration::from_hours(1));
+        let path = format!("/v1/devices/toko/messages/{}", waiting[0]);
+        let look = || async {
+            let reply = moonwa.admin().get(&path).await;
+            reply.map(|reply| reply.json()).unwrap_or_default()
+        };
+        eventually("it waits for a day", look, |message| {
+            let not_before = message["not_before"].as_str().and_then(UnixMillis::parse);
+            let wait = not_before.unwrap_or_default().since(earliest);
+            message["waits_for"] == "pace" && wait > 22 * hour && wait < 25 * hour
+        })
+        .await;
+    }
+    let sent = sim.journal().iter().filter(|entry| entry.is_in("message")).count();
+    ensure!(sent == 1, "{sent} messages went");
+    moonwa.edit_config(|text| text.replace(pace, ""))?;
+    for id in &waiting {
+        moonwa.wait_status("toko", id, "delivered").await;
     }
     moonwa.stop().await?;
     Ok(())
