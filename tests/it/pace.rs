@@ -138,9 +138,12 @@ async fn first_contacts_count_apart_and_whoever_writes_is_none() -> Result<()> {
     )
     .await;
     // Two to the same stranger are one first contact.
+    let mut both = Vec::new();
     for text in ["salam kenal", "ini toko"] {
-        let id = moonwa.send_text("toko", bob.number(), text).await?;
-        moonwa.wait_status("toko", &id, "delivered").await;
+        both.push(moonwa.send_text("toko", bob.number(), text).await?);
+    }
+    for id in &both {
+        moonwa.wait_status("toko", id, "delivered").await;
     }
     let stranger = moonwa.send_text("toko", cid.number(), "salam kenal, Cid").await?;
     let wait = wait_of(&held(&moonwa, &stranger, "pace").await);

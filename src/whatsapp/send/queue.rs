@@ -314,7 +314,7 @@ impl SendLoop {
     fn land(&mut self, landed: Landed) {
         let Landed { id, chat, outcome, written } = landed;
         let now = Instant::now();
-        self.turns.ended(&id);
+        self.turns.ended(&id, &chat, written);
         match outcome {
             Ok(()) => self.lanes.written(&id, now),
             Err(Failure::Never { .. } | Failure::Withdrawn) => self.lanes.settled(&id),

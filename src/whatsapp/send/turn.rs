@@ -102,7 +102,7 @@ impl Turns {
         turn.waits_for.map_or(Ok(()), |_| Err(turn.at.since(plan.past.now())))
     }
 
-    /// A message was begun. While its file is fetched others may go, so only others have the turn to themselves.
+    /// A message was begun. One with a file lets others go while that is fetched.
     pub(crate) fn begun(&mut self, message: &SentMessage, open: bool) {
         let content = &message.request.content;
         let file = matches!(content, Content::Media { .. });
@@ -111,8 +111,12 @@ impl Turns {
         }
     }
 
-    pub(crate) fn ended(&mut self, id: &MessageId) {
+    /// It is not being written any more; who was `written` to is no stranger.
+    pub(crate) fn ended(&mut self, id: &MessageId, chat: &Jid, written: bool) {
         self.taken.take_if(|taken| taken == id);
+        if let Some(stranger) = self.strangers.get_mut(chat).filter(|_| written) {
+            *stranger = false;
+        }
     }
 
     /// It was too early for a message; whether it goes to a stranger is known better now.
