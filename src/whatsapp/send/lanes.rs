@@ -66,6 +66,8 @@ pub(crate) struct Lane<'l> {
     /// Whether it was written to some connection.
     pub(crate) open: bool,
     pub(crate) flying: bool,
+    /// Until when something else than its turn holds it.
+    pub(crate) postponed: Option<Instant>,
 }
 
 impl Lane<'_> {
@@ -85,8 +87,12 @@ pub(crate) struct Silence {
 
 impl Waiting {
     fn lane(&self, place: u64) -> Lane<'_> {
-        let flying = self.stage == Stage::Flying;
-        Lane { place, chat: &self.chat, message: &self.message, open: self.open, flying }
+        let (flying, postponed) = match self.stage {
+            Stage::Idle(postponed) => (false, postponed),
+            stage => (stage == Stage::Flying, None),
+        };
+        let (chat, message) = (&self.chat, &self.message);
+        Lane { place, chat, message, open: self.open, flying, postponed }
     }
 }
 

@@ -89,7 +89,8 @@ impl SendLoop {
         let mut nudge = self.context.store.queue().nudge(&self.context.name);
         let mut pace = self.context.pace.subscribe();
         let mut met = self.context.store.queue().met(&self.context.name);
-        let mut acquainted = false;
+        // Whether somebody who was a stranger may be none any more.
+        let mut doubtful = false;
         let mut flying = Flying::new();
         let mut lock = self.context.holds.subscribe();
         let mut downloads = self.context.places.waiting();
@@ -100,16 +101,17 @@ impl SendLoop {
             if self.more && self.lanes.len() < PAGE {
                 self.read().await;
             }
-            pace.borrow_and_update();
-            acquainted |= met.has_changed().unwrap_or_default();
+            doubtful |=
+                met.has_changed().unwrap_or_default() || pace.has_changed().unwrap_or_default();
             met.borrow_and_update();
-            let again = std::mem::take(&mut acquainted);
+            pace.borrow_and_update();
+            let again = std::mem::take(&mut doubtful);
             let looked = self.turns.look(&self.context, &self.lanes, again).await;
             let downloading = *downloads.borrow_and_update();
             let wake = match looked {
                 Ok(()) => self.launch(&mut flying, downloading),
                 Err(error) => {
-                    acquainted |= again;
+                    doubtful |= again;
                     tracing::error!(device = %self.context.name, %error, "What was sent lately could not be read.");
                     Instant::now() + LOOK
                 }
@@ -135,9 +137,12 @@ impl SendLoop {
                     Ok(()) => self.lanes.hasten(&self.context.holds.release()),
                     Err(_) => return,
                 },
-                changed = pace.changed() => if changed.is_err() { return },
+                changed = pace.changed() => match changed {
+                    Ok(()) => doubtful = true,
+                    Err(_) => return,
+                },
                 changed = met.changed() => match changed {
-                    Ok(()) => acquainted = true,
+                    Ok(()) => doubtful = true,
                     Err(_) => return,
                 },
                 () = tokio::time::sleep_until(wake) => {

@@ -148,7 +148,9 @@ impl Turns {
         let (mut past, mut turns) = (past.clone(), Vec::new());
         let (mut known, mut strange) = (VecDeque::new(), VecDeque::new());
         let mut written: BTreeSet<&Jid> = BTreeSet::new();
-        for lane in lanes.each().filter(Lane::is_paced) {
+        let now = Instant::now();
+        let free = |lane: &Lane<'_>| lane.is_paced() && lane.postponed.is_none_or(|at| at <= now);
+        for lane in lanes.each().filter(free) {
             let stranger = self.is_stranger(lane.chat);
             if lane.flying {
                 past.note(past.now(), stranger && !written.contains(lane.chat));
@@ -253,4 +255,49 @@ pub(crate) async fn take<'c>(
         tokio::time::sleep(moment).await;
     }
     Ok(Some(wire))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::lanes::Next;
+    use super::*;
+    use crate::config::Gap;
+    use crate::model::{DeviceName, SendRequest};
+    use crate::store::Tallies;
+
+    #[test]
+    fn a_forecast_lets_others_pass_a_stranger_and_counts_nobody_who_waits_for_something_else() {
+        let (mut lanes, mut turns) = (Lanes::default(), Turns::default());
+        let message = |to: &str| {
+            let request = SendRequest::plain(
+                Recipient::parse(to, None).unwrap(),
+                Content::Text { text: "halo".to_owned() },
+            );
+            SentMessage::new(DeviceName::parse("toko").unwrap(), request)
+        };
+        let rows = ["628111", "628222", "628222", "628333", "628333"];
+        let rows = rows.map(|user| message(&format!("{user}0000")));
+        let [locked, strange, follows, first, second] = &rows;
+        lanes.add(1, locked.clone());
+        let Next::Send(_) = lanes.next(Instant::now(), |_| Ok(())) else { panic!("it is free") };
+        lanes.postponed(&locked.id, Instant::now() + Duration::from_hours(1));
+        for (place, row) in (2..).zip(&rows[1..]) {
+            lanes.add(place, row.clone());
+        }
+        turns.strangers.insert(strange.request.to.jid(), true);
+
+        let now = UnixMillis::from_secs(1_795_420_800);
+        let mut past = Past::new(&Tallies { now, ..Tallies::default() }, Duration::ZERO);
+        past.note(now, true);
+        let ten = Duration::from_secs(10);
+        let gap = Gap::Between { least: ten, most: ten };
+        let pace = Pace { new_chats_per_day: Some(1), ..Pace::spread(gap) };
+        let told = turns.forecast(&pace, &past, &lanes);
+        let order: Vec<_> = told.iter().map(|(id, _)| *id).collect();
+        assert_eq!(order, [&first.id, &second.id, &strange.id, &follows.id]);
+        let waits: Vec<_> = told.iter().map(|(_, turn)| turn.at.since(now)).collect();
+        assert_eq!(waits[..2], [ten, ten * 2]);
+        assert!(waits[2] >= Duration::from_hours(24), "{waits:?}");
+        assert_eq!(waits[3], waits[2] + ten, "it is no first message any more");
+    }
 }
