@@ -10,9 +10,9 @@ pub mod config {
         AdminConfig, Browser, ChatFilter, Compat, Config, Context, DeviceConfig, DeviceEdit,
         Durability, Edit, EditError, EndpointConfig, EndpointEdit, EventFilter, Format, Gap,
         KeyConfig, Loaded, LogConfig, MediaConfig, Notice, Others, OutboxConfig, Pace, Presence,
-        Quiet, Rejected, ReloadHandle, ReloadMailbox, ReloadOutcome, ReloadReport, Repair,
-        Revision, SAMPLE, Scope, ServerConfig, ShownAs, Start, StoreConfig, System, Trigger,
-        Watcher, keep_last_good, last_good,
+        Proxy, ProxyProtocol, Quiet, Rejected, ReloadHandle, ReloadMailbox, ReloadOutcome,
+        ReloadReport, Repair, Revision, SAMPLE, Scope, ServerConfig, ShownAs, Start, StoreConfig,
+        System, Trigger, Watcher, keep_last_good, last_good,
     };
 }
 

@@ -71,7 +71,7 @@
 //! through. **compat**: the routes that docs.moonwa.id documents. **live**: events as they happen.
 //!
 //! Around it. **console**: lines on a terminal and exit codes. **private**: files for their owner alone. **heap**: memory.
-//! **dial**: to open a connection to a host. **control**: how the command line finds the gateway.
+//! **dial**: to open a connection to a host; a **tunnel** leads to one through a **proxy**. **control**: how the command line finds the gateway.
 //! **knobs**: switches for tests. **facade**: what tests use of the crate. **telemetry**: the log lines and the metrics.
 //! **fuzzing**: readers of bytes from outside, for tests/fuzz; **fuzz**: those of one room.
 

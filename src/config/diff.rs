@@ -285,6 +285,7 @@ fn device_keys(old: &DeviceConfig, new: &DeviceConfig) -> Vec<&'static str> {
         pace: "pace",
         presence: "presence",
         shown_as: "shown_as",
+        proxy: "proxy",
     } ignoring webhooks)
 }
 
@@ -321,7 +322,7 @@ mod tests {
         Browser, ChatFilter, Compat, Durability, EventFilter, Format, KeyConfig, Presence, Repair,
         Scope, ShownAs, Start, System,
     };
-    use crate::config::{Context, Gap, Pace};
+    use crate::config::{Context, Gap, Pace, Proxy};
     use crate::model::{EventType, KeyHash, Secret};
 
     fn config(text: &str) -> Config {
@@ -378,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn only_enabled_touches_a_connection() {
+    fn only_enabled_and_the_proxy_touch_a_connection() {
         let base = "[device.a]\nwebhooks = [\"https://a.example\"]\n";
         for line in [
             "label = \"B\"",
@@ -391,7 +392,11 @@ mod tests {
             assert!(edit.reconnects.is_empty(), "{line}");
         }
         assert!(diff(base, "[device.a]\n").reconnects.is_empty());
-        assert_eq!(diff(base, &format!("{base}enabled = false\n")).reconnects, names(&["a"]));
+        for line in ["enabled = false", "proxy = \"http://ann:secret@proxy.example:3128\""] {
+            let edit = diff(base, &format!("{base}{line}\n"));
+            assert_eq!(edit.reconnects, names(&["a"]), "{line}");
+            assert!(!edit.lines().concat().contains("secret"), "{line}");
+        }
     }
 
     #[test]
@@ -538,7 +543,8 @@ mod tests {
         let presence = of([Presence::Unavailable, Presence::Available]);
         let safari = ShownAs { browser: Browser::Safari, system: System::MacOs };
         let shown_as = of([ShownAs::default(), safari]);
-        let said = (presence, shown_as);
+        let proxy = maybe(Proxy::parse("socks5://proxy.example:1080").unwrap());
+        let said = (presence, shown_as, proxy);
         (label, any::<bool>(), vec(key, 0..2), maybe("62".to_owned()), pace, said, webhooks)
             .prop_map(|(label, enabled, keys, country_code, pace, said, webhooks)| DeviceConfig {
                 enabled,
@@ -547,6 +553,7 @@ mod tests {
                 pace,
                 presence: said.0,
                 shown_as: said.1,
+                proxy: said.2,
                 webhooks,
                 ..DeviceConfig::new(label)
             })

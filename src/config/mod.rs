@@ -13,6 +13,7 @@ mod mailbox;
 mod mask;
 mod pace;
 mod problem;
+mod proxy;
 mod read;
 mod settings;
 mod view;
@@ -29,6 +30,7 @@ pub use mailbox::{ReloadHandle, ReloadMailbox, ReloadOutcome, ReloadReport, Trig
 pub(crate) use mask::shown_url;
 pub use pace::{Gap, Pace, Quiet};
 pub(crate) use problem::Problem;
+pub use proxy::{Proxy, ProxyProtocol};
 pub use read::{Context, Loaded, Others, Rejected, Revision};
 pub use settings::{
     AdminConfig, Browser, ChatFilter, Compat, Config, DeviceConfig, Durability, EndpointConfig,

@@ -10,6 +10,7 @@ use tracing::Level;
 
 use super::mask::shown_url;
 use super::pace::Pace;
+use super::proxy::Proxy;
 use crate::model::{ChatKind, ChatPattern, DeviceName, EventType, KeyHash, Secret};
 
 /// The whole configuration, with the defaults filled in.
@@ -169,6 +170,8 @@ pub struct DeviceConfig {
     pub presence: Presence,
     /// As what the phone lists it from the next linking on.
     pub shown_as: ShownAs,
+    /// Through what it reaches WhatsApp; absent when it does so itself.
+    pub proxy: Option<Proxy>,
     /// Webhooks, in the file's order.
     pub webhooks: Vec<EndpointConfig>,
 }
@@ -184,13 +187,14 @@ impl DeviceConfig {
             pace: None,
             presence: Presence::default(),
             shown_as: ShownAs::default(),
+            proxy: None,
             webhooks: Vec::new(),
         }
     }
 
     /// Whether the change from `old` must open or close the connection to WhatsApp. No other change may touch it.
     pub fn needs_reconnect(&self, old: &Self) -> bool {
-        self.enabled != old.enabled
+        self.enabled != old.enabled || self.proxy != old.proxy
     }
 }
 

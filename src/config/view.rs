@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::mask::masked_url;
 use super::read::value;
-use super::{Config, DeviceConfig, EndpointConfig, Gap, KeyConfig, Pace};
+use super::{Config, DeviceConfig, EndpointConfig, Gap, KeyConfig, Pace, Proxy};
 use crate::model::ChatPattern;
 
 /// A header is a credential when its name contains one of these.
@@ -50,6 +50,7 @@ fn device(config: &DeviceConfig) -> Value {
         "pace": config.pace.map(pace),
         "presence": word(&value::PRESENCES, &config.presence),
         "shown_as": word(&value::SHOWN_AS, &config.shown_as),
+        "proxy": config.proxy.as_ref().map(Proxy::shown),
         "api_key": config.keys.iter().any(|key| key.id == KeyConfig::DEFAULT),
         "keys": config.keys.iter().map(key).collect::<Vec<_>>(),
         "webhooks": config.webhooks.iter().map(webhook).collect::<Vec<_>>(),
@@ -151,6 +152,7 @@ mod tests {
             pace = "20/min"
             presence = "available"
             shown_as = "Firefox (Windows)"
+            proxy = "socks5://ann:hidden@proxy.example:1080"
             webhooks = ["https://a.example", { url = "https://b.example?x=1", secret = "a secret of enough bytes, surely",
               headers = { x-team = "cs", Authorization = "Bearer b", x-more = { env = "MORE" } }, timeout = "1500ms",
               events = ["message.*"], format = "moonwa", compat = ["waha"], paused = true, start = "earliest" }]
@@ -170,6 +172,7 @@ mod tests {
         assert_eq!(device["keys"][1], json!({ "id": "crm", "scopes": ["admin"] }));
         assert_eq!(device["presence"], "available");
         assert_eq!(device["shown_as"], "Firefox (Windows)");
+        assert_eq!(device["proxy"], "socks5://***@proxy.example:1080");
         assert_eq!(device["webhooks"][0]["secret"], false);
         let hook = &device["webhooks"][1];
         assert_eq!(hook["timeout"], "1500ms");
@@ -182,7 +185,7 @@ mod tests {
             (&json!(2), &json!(true), &json!("earliest"))
         );
         let all = shown.to_string();
-        for secret in ["enough bytes", "Bearer", "from elsewhere", "sha256"] {
+        for secret in ["enough bytes", "hidden", "Bearer", "from elsewhere", "sha256"] {
             assert!(!all.contains(secret), "{all}");
         }
     }

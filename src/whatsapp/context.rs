@@ -15,7 +15,7 @@ use super::send::claim::Claims;
 use super::send::hold::Holds;
 use super::send::read::Written;
 use super::session::SessionStore;
-use crate::config::{Pace, Presence, ShownAs};
+use crate::config::{Pace, Presence, Proxy, ShownAs};
 use crate::model::DeviceName;
 use crate::store::Store;
 use crate::task::Tasks;
@@ -42,6 +42,8 @@ pub(crate) struct Context {
     pub(crate) presence: watch::Sender<Presence>,
     /// As what the phone lists the device from the next linking on.
     pub(crate) shown_as: watch::Sender<ShownAs>,
+    /// Through what the next client reaches WhatsApp.
+    pub(crate) proxy: watch::Sender<Option<Proxy>>,
     pub(crate) notes: Notes,
     pub(crate) notices: mpsc::UnboundedSender<(u64, Notice)>,
 }

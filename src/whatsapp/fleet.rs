@@ -104,6 +104,9 @@ impl Fleet {
             match self.device(name) {
                 Some(handle) => {
                     drop(handle.mailbox.send(DeviceCommand::Enable(config.enabled)));
+                    if handle.context.proxy.send_replace(config.proxy.clone()) != config.proxy {
+                        drop(handle.mailbox.send(DeviceCommand::Reroute));
+                    }
                     handle.context.pace.send_if_modified(|pace| {
                         std::mem::replace(pace, config.pace) != config.pace
                     });
@@ -208,6 +211,7 @@ impl Fleet {
             wire: tokio::sync::Mutex::default(),
             presence: watch::Sender::new(config.presence),
             shown_as: watch::Sender::new(config.shown_as),
+            proxy: watch::Sender::new(config.proxy.clone()),
             notes,
             notices,
         });

@@ -28,6 +28,7 @@ mod recorder;
 mod send;
 mod session;
 mod standing;
+mod tunnel;
 
 pub(crate) use backup::Backup;
 pub use error::WhatsAppError;

@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use hyper::http;
 use hyper::http::header::{HeaderValue, ORIGIN};
+use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use tokio_websockets::ClientBuilder;
 use wa_rs::anyhow::{self, Context};
@@ -23,6 +24,8 @@ use wa_rs::wacore::stats::TransportResourceReport;
 
 use super::WhatsAppError;
 use super::recorder::Notes;
+use super::tunnel;
+use crate::config::{Proxy, ProxyProtocol};
 use crate::dial::dial;
 use crate::model::{Hurdle, Obstacle};
 use crate::store::{Batch, Space};
@@ -45,6 +48,8 @@ pub(crate) struct Net {
     url: Option<String>,
     /// What the file says to claim.
     version: Option<(u32, u32, u32)>,
+    /// The most that an answer over HTTP may have, in bytes.
+    cap: u64,
     http: HttpGate,
 }
 
@@ -69,19 +74,27 @@ impl Net {
             }
         }
         let cap = max_media.max(HISTORY_MAX).saturating_add(1 << 20);
-        let inner = UreqHttpClient::with_agent(agent()).with_max_body_bytes(cap);
-        let http = HttpGate { inner: Arc::new(inner), simulated: url.is_some(), memory };
-        Ok(Self { url, version, http })
+        let inner = Arc::new(client(None, cap));
+        let http = HttpGate { inner, simulated: url.is_some(), memory };
+        Ok(Self { url, version, cap, http })
     }
 
     /// The way to WhatsApp for one device.
-    pub(crate) fn transport(&self, notes: Notes, obstacles: Obstacles) -> PatientTransportFactory {
+    pub(crate) fn transport(
+        &self,
+        notes: Notes,
+        obstacles: Obstacles,
+        proxy: Option<Proxy>,
+    ) -> PatientTransportFactory {
         let url = self.url.clone().unwrap_or_else(|| WHATSAPP_WEB_WS_URL.to_owned());
-        PatientTransportFactory { url, notes, obstacles }
+        PatientTransportFactory { url, notes, obstacles, proxy }
     }
 
-    pub(crate) fn http(&self) -> HttpGate {
-        self.http.clone()
+    /// The same for the version page and for media.
+    pub(crate) fn http(&self, proxy: Option<&Proxy>) -> Result<HttpGate, ureq::Error> {
+        let Some(proxy) = proxy else { return Ok(self.http.clone()) };
+        let inner = Arc::new(client(Some(agent_proxy(proxy)?), self.cap));
+        Ok(HttpGate { inner, ..self.http.clone() })
     }
 
     /// The version to claim, when it need not be fetched.
@@ -95,6 +108,7 @@ pub(crate) struct PatientTransportFactory {
     url: String,
     notes: Notes,
     obstacles: Obstacles,
+    proxy: Option<Proxy>,
 }
 
 /// Is told why WhatsApp cannot be reached.
@@ -105,7 +119,7 @@ impl TransportFactory for PatientTransportFactory {
     async fn create_transport(
         &self,
     ) -> anyhow::Result<(Arc<dyn Transport>, async_channel::Receiver<TransportEvent>)> {
-        let (inner, events) = connect(&self.url, &self.obstacles).await?;
+        let (inner, events) = connect(&self.url, self.proxy.as_ref(), &self.obstacles).await?;
         Ok((Arc::new(PatientTransport { inner, notes: self.notes.clone() }), events))
     }
 }
@@ -114,29 +128,29 @@ impl TransportFactory for PatientTransportFactory {
 /// algorithm on. The engine ends it after 20 s.
 async fn connect(
     url: &str,
+    proxy: Option<&Proxy>,
     obstacles: &Obstacles,
 ) -> anyhow::Result<(Arc<dyn Transport>, async_channel::Receiver<TransportEvent>)> {
     let uri: http::Uri = url.parse()?;
-    // IPv6 addresses are in brackets in a URL, and nowhere else.
-    let host = uri.host().context("the URL has no host")?;
-    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let host = bare(uri.host().context("the URL has no host")?);
     let (connector, default) = match uri.scheme_str() {
         Some("wss") => (default_tls_connector(), 443),
         _ => (Connector::Plain, 80),
     };
     let port = uri.port_u16().unwrap_or(default);
     let steps = Steps { obstacles, hint: Instant::now() + HINT };
-    let found = steps
-        .take(
-            Hurdle::Dns,
-            format!("the name {host} cannot be resolved"),
-            tokio::net::lookup_host((host, port)),
-        )
-        .await?;
-    let addresses = found.map(|address| address.ip()).collect();
-    let what = format!("{host}, port {port}, cannot be connected to");
-    let dialled = dial(addresses, port);
-    let stream = steps.take(Hurdle::Connect, what, dialled).await?;
+    let stream = match proxy {
+        None => steps.reach("", host, port).await?,
+        Some(proxy) => {
+            let stream = steps.reach("the proxy ", bare(&proxy.host), proxy.port).await?;
+            let what = format!(
+                "no way to {host}, port {port}, through the proxy {}:{}",
+                proxy.host, proxy.port
+            );
+            let through = tunnel::through(proxy, stream, host, port);
+            steps.take(Hurdle::Connect, what, through).await?
+        }
+    };
     let what = format!("no TLS connection to {host}");
     let stream = steps.take(Hurdle::Tls, what, connector.wrap(host, stream)).await?;
     let origin = HeaderValue::from_static(WHATSAPP_WEB_ORIGIN);
@@ -155,6 +169,16 @@ struct Steps<'a> {
 }
 
 impl Steps<'_> {
+    /// Opens a connection to a host, which `whose` names for people.
+    async fn reach(&self, whose: &str, host: &str, port: u16) -> anyhow::Result<TcpStream> {
+        let what = format!("the name {host} cannot be resolved");
+        let looked_up = tokio::net::lookup_host((host, port));
+        let found = self.take(Hurdle::Dns, what, looked_up).await?;
+        let addresses = found.map(|address| address.ip()).collect();
+        let what = format!("{whose}{host}, port {port}, cannot be connected to");
+        self.take(Hurdle::Connect, what, dial(addresses, port)).await
+    }
+
     /// Takes a step; `what` says how it fails.
     async fn take<T, E: Into<anyhow::Error>>(
         &self,
@@ -200,8 +224,26 @@ impl Transport for PatientTransport {
     }
 }
 
-fn agent() -> ureq::Agent {
-    ureq::Agent::config_builder()
+/// A host of a URL without the brackets that IPv6 addresses have there, and nowhere else.
+fn bare(host: &str) -> &str {
+    host.trim_start_matches('[').trim_end_matches(']')
+}
+
+/// It resolves the names of WhatsApp's hosts itself.
+fn agent_proxy(proxy: &Proxy) -> Result<ureq::Proxy, ureq::Error> {
+    let protocol = match proxy.protocol {
+        ProxyProtocol::Socks5 => ureq::ProxyProtocol::Socks5h,
+        ProxyProtocol::Http => ureq::ProxyProtocol::Http,
+    };
+    let mut builder = ureq::Proxy::builder(protocol).host(&proxy.host).port(proxy.port);
+    if let Some((user, password)) = &proxy.login {
+        builder = builder.username(user.expose()).password(password.expose());
+    }
+    builder.build()
+}
+
+fn client(proxy: Option<ureq::Proxy>, cap: u64) -> UreqHttpClient {
+    let agent: ureq::Agent = ureq::Agent::config_builder()
         .timeout_resolve(Some(Duration::from_secs(5)))
         .timeout_connect(Some(Duration::from_secs(10)))
         .timeout_send_body(Some(Duration::from_mins(5)))
@@ -213,9 +255,10 @@ fn agent() -> ureq::Agent {
         .input_buffer_size(16 << 10)
         .output_buffer_size(16 << 10)
         .http_status_as_error(false)
-        .proxy(None)
+        .proxy(proxy)
         .build()
-        .into()
+        .into();
+    UreqHttpClient::with_agent(agent).with_max_body_bytes(cap)
 }
 
 /// Whether the host of a `ws://` URL is this machine.
@@ -347,7 +390,7 @@ mod tests {
     async fn obstacle(url: &str) -> Obstacle {
         let (told, mut obstacles) = tokio::sync::mpsc::unbounded_channel();
         let tell: Obstacles = Arc::new(move |obstacle| drop(told.send(obstacle)));
-        assert!(connect(url, &tell).await.is_err(), "{url}");
+        assert!(connect(url, None, &tell).await.is_err(), "{url}");
         obstacles.recv().await.unwrap()
     }
 
@@ -373,6 +416,46 @@ mod tests {
         let refused = obstacle(&url).await;
         assert_eq!(refused.hurdle, Hurdle::Connect, "{refused:?}");
         assert!(refused.detail.contains("cannot be connected to"), "{refused:?}");
+    }
+
+    /// What a proxy is asked for when `go` goes through it.
+    async fn asked<T>(scheme: &str, go: impl AsyncFnOnce(Proxy) -> T) -> String {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let proxy = format!("{scheme}://{}", listener.local_addr().unwrap());
+        let proxy = Proxy::parse(&proxy).unwrap();
+        let listen = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            if proxy.protocol == ProxyProtocol::Socks5 {
+                stream.read_exact(&mut [0; 3]).await.unwrap();
+                stream.write_all(&[5, 0]).await.unwrap();
+            }
+            let mut request = [0; 1024];
+            let length = stream.read(&mut request).await.unwrap();
+            String::from_utf8_lossy(&request[..length]).into_owned()
+        };
+        tokio::join!(listen, go(proxy.clone())).0
+    }
+
+    #[tokio::test]
+    async fn a_proxy_resolves_the_names_of_whatsapp() {
+        for (scheme, start) in [
+            ("socks5", "\u{5}\u{1}\0\u{3}\u{10}web.whatsapp.com"),
+            ("http", "CONNECT web.whatsapp.com:443 "),
+        ] {
+            let page = asked(scheme, async |proxy| {
+                let client = client(Some(agent_proxy(&proxy).unwrap()), 1 << 20);
+                client.execute(HttpRequest::get(VERSION_PAGE)).await.is_err()
+            });
+            let page = page.await;
+            assert!(page.starts_with(start), "{page:?}");
+            let socket = asked(scheme, async |proxy| {
+                let obstacles: Obstacles = Arc::new(|_| {});
+                connect(WHATSAPP_WEB_WS_URL, Some(&proxy), &obstacles).await.is_err()
+            });
+            let socket = socket.await;
+            assert!(socket.starts_with(start), "{socket:?}");
+        }
     }
 
     #[test]

@@ -39,6 +39,7 @@ mod outbound;
 mod pace;
 mod page_browser;
 mod page_static;
+mod proxied;
 mod proxy;
 mod reload;
 mod reload_watch;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::raw::{Node, Section};
 use super::secret::Secrets;
 use super::{endpoint, pace, value};
+use crate::config::proxy::Proxy;
 use crate::config::settings::{
     AdminConfig, Config, DeviceConfig, KeyConfig, LogConfig, MediaConfig, OutboxConfig, Presence,
     Scope, ServerConfig, ShownAs, StoreConfig,
@@ -242,6 +243,7 @@ impl Reader<'_, '_> {
             presence: table
                 .or("presence", Presence::default(), |node| node.word(&value::PRESENCES)),
             shown_as: table.or("shown_as", ShownAs::default(), |node| node.word(&value::SHOWN_AS)),
+            proxy: table.or("proxy", None, |node| self.proxy(node).map(Some)),
             webhooks: table
                 .or("webhooks", Vec::new(), |node| endpoint::webhooks(self.secrets, node)),
         };
@@ -272,6 +274,27 @@ impl Reader<'_, '_> {
         });
         table.finish();
         Some(KeyConfig { id: id?, hash: hash?, scopes })
+    }
+
+    /// A proxy's URL, which is a secret when it has a password.
+    fn proxy(&self, node: &Node<'_>) -> Option<Proxy> {
+        let found = self.secrets.find(node)?;
+        match Proxy::parse(&found.text) {
+            Ok(proxy) => {
+                if found.plain && proxy.login.is_some() && node.world_readable() {
+                    let hint = "chmod 600 the file, or write { file = \"…\" }";
+                    node.warning(
+                        "a secret in clear, in a file that everybody on this machine can read",
+                        hint,
+                    );
+                }
+                Some(proxy)
+            }
+            Err((message, hint)) => {
+                node.problem(message, hint);
+                None
+            }
+        }
     }
 
     /// An API key or the admin token: hashed, or in clear.

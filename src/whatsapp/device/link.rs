@@ -113,12 +113,21 @@ impl Running {
             generation: self.generation,
             client: OnceLock::new(),
         });
+        let proxy = context.proxy.borrow().clone();
+        let http = match context.net.http(proxy.as_ref()) {
+            Ok(http) => http,
+            Err(error) => {
+                tracing::error!(device = %context.name, %error, "The proxy cannot be used.");
+                return false;
+            }
+        };
+        let transport = context.net.transport(context.notes.clone(), self.obstacles(), proxy);
         let props = companion(*context.shown_as.borrow());
         let backend: Arc<dyn Backend> = Arc::<SessionStore>::clone(backend);
         let mut builder = Bot::builder()
             .with_backend_arc(backend)
-            .with_transport_factory(context.net.transport(context.notes.clone(), self.obstacles()))
-            .with_http_client(context.net.http())
+            .with_transport_factory(transport)
+            .with_http_client(http)
             .with_device_props(props)
             .with_inbound_durability_hook(Inbox::new(&context));
         if let Some(version) = context.net.version() {

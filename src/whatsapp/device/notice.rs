@@ -34,6 +34,8 @@ pub(crate) enum DeviceCommand {
     PasskeyConfirm(Answer),
     /// Whether the file enables the device.
     Enable(bool),
+    /// Goes to WhatsApp another way from now on.
+    Reroute,
     /// Goes down for good.
     Quit,
 }

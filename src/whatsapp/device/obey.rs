@@ -36,6 +36,7 @@ impl Device {
             }
             DeviceCommand::PasskeyConfirm(answer) => self.passkey(None, answer),
             DeviceCommand::Enable(enabled) => self.enable(enabled),
+            DeviceCommand::Reroute => self.reroute(),
             DeviceCommand::Quit => {}
         }
     }
@@ -74,6 +75,13 @@ impl Device {
         self.backoff.reset();
         self.drop_connection(Disconnect::Asked);
         Ok(())
+    }
+
+    fn reroute(&mut self) {
+        if !self.rests() {
+            self.backoff.reset();
+            self.drop_connection(Disconnect::Asked);
+        }
     }
 
     fn logout(&mut self) {

@@ -10,8 +10,8 @@ use std::time::Duration;
 use moonwa::facade::config::{
     AdminConfig, Browser, ChatFilter, Compat, Config, Context, DeviceConfig, Durability,
     EndpointConfig, EventFilter, Format, Gap, KeyConfig, Loaded, LogConfig, MediaConfig,
-    OutboxConfig, Pace, Presence, Quiet, Rejected, Repair, SAMPLE, Scope, ServerConfig, ShownAs,
-    Start, StoreConfig, System, keep_last_good, last_good,
+    OutboxConfig, Pace, Presence, Proxy, ProxyProtocol, Quiet, Rejected, Repair, SAMPLE, Scope,
+    ServerConfig, ShownAs, Start, StoreConfig, System, keep_last_good, last_good,
 };
 use moonwa::facade::model::{ChatKind, ChatPattern, DeviceName, EventType, KeyHash, Secret};
 use proptest::prelude::*;
@@ -51,6 +51,11 @@ fn good(name: &str) -> Loaded {
     });
     let text = fs::read(format!("tests/it/config/good/{name}.toml")).unwrap();
     Config::parse(text, &context).unwrap_or_else(|rejected| panic!("{name}: {rejected}"))
+}
+
+fn proxy(protocol: ProxyProtocol, port: u16, login: Option<(&str, &str)>) -> Proxy {
+    let login = login.map(|(user, password)| (Secret::new(user), Secret::new(password)));
+    Proxy { protocol, host: "proxy.example".to_owned(), port, login }
 }
 
 fn hash(digit: &str) -> KeyHash {
@@ -238,6 +243,7 @@ fn every_key_means_what_the_manual_says() {
         pace: Some(Pace::spread(Gap::Even { count: 20, per: Duration::from_mins(1) })),
         presence: Presence::Available,
         shown_as: ShownAs { browser: Browser::Edge, system: System::Windows },
+        proxy: Some(proxy(ProxyProtocol::Http, 3128, None)),
         webhooks: vec![EndpointConfig::new(1, "https://crm.example/wa".to_owned()), second],
     };
     let all = EndpointConfig {
@@ -333,6 +339,7 @@ fn every_commented_key_of_the_sample_is_its_default_or_an_example() {
         }),
         presence: Presence::default(),
         shown_as: ShownAs::default(),
+        proxy: Some(proxy(ProxyProtocol::Socks5, 1080, Some(("user", "password")))),
         webhooks: vec![EndpointConfig {
             secrets: vec![Secret::new(WHSEC)],
             headers: BTreeMap::from([("x-team".to_owned(), "cs".to_owned())]),

@@ -74,7 +74,15 @@ struct Shared {
     ws: SocketAddr,
     http: SocketAddr,
     root: [u8; 32],
+    /// Who has connected, on either port.
+    visitors: Mutex<Vec<SocketAddr>>,
     tasks: Mutex<Vec<AbortHandle>>,
+}
+
+impl Shared {
+    fn visited(&self, visitor: SocketAddr) {
+        self.visitors.lock().unwrap_or_else(PoisonError::into_inner).push(visitor);
+    }
 }
 
 impl Drop for Shared {
@@ -112,21 +120,24 @@ impl Simulator {
             ws: ws_address,
             http: http_address,
             root,
+            visitors: Mutex::default(),
             tasks: Mutex::default(),
         });
         // The tasks hold no strong reference while they wait for connections: the last clone of
         // the simulator ends them.
         let weak = Arc::downgrade(&shared);
         let accept = tokio::spawn(async move {
-            while let Ok((stream, _)) = ws.accept().await {
+            while let Ok((stream, visitor)) = ws.accept().await {
                 let Some(shared) = weak.upgrade() else { return };
+                shared.visited(visitor);
                 Simulator { shared }.accept(stream);
             }
         });
         let weak = Arc::downgrade(&shared);
         let serve = tokio::spawn(async move {
-            while let Ok((stream, _)) = http.accept().await {
+            while let Ok((stream, visitor)) = http.accept().await {
                 let Some(shared) = weak.upgrade() else { return };
+                shared.visited(visitor);
                 tokio::spawn(http::serve(Simulator { shared }, stream));
             }
         });
@@ -162,6 +173,11 @@ impl Simulator {
     /// The state, locked. Never held across an await.
     pub(crate) fn world(&self) -> MutexGuard<'_, World> {
         self.shared.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From where connections came, to WhatsApp and to the media host.
+    pub fn visitors(&self) -> Vec<SocketAddr> {
+        self.shared.visitors.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Where clients connect.

@@ -8,11 +8,13 @@
 )]
 
 mod moonwa;
+mod proxy;
 mod receiver;
 mod rest;
 mod wait;
 
 pub use moonwa::{Moonwa, MoonwaBuilder, api_key};
+pub use proxy::{Proxy, Speaks};
 pub use receiver::{Answer, Delivery, WebhookReceiver};
 pub use rest::{Reply, Rest};
 pub use wait::{PATIENCE, eventually, eventually_within};
