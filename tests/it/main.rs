@@ -20,6 +20,7 @@ mod backlog;
 mod bad_day;
 mod bad_input;
 mod chats;
+mod clients;
 mod clock;
 mod closed;
 mod config;

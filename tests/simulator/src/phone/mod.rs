@@ -9,12 +9,12 @@ mod receive;
 mod send;
 pub(crate) mod store;
 
-use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use anyhow::{Context as _, Result};
 use serde::Serialize;
-use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
+use wacore_binary::{Node, Server};
 use wacore_libsignal::protocol::PublicKey;
 use waproto::whatsapp as wa;
 
@@ -128,8 +128,8 @@ pub(crate) struct PhoneState {
     pub stores: Stores,
     /// What arrived.
     pub inbox: Vec<InboxItem>,
-    /// The messages in it, by sender and id.
-    pub seen: HashSet<(String, String)>,
+    /// The messages in it, by sender and id, each with the form of address in which it came.
+    pub seen: BTreeMap<(String, String), Server>,
     /// The ids of messages that came once more, and were dropped as a real client does.
     pub repeated: Vec<String>,
     /// Whether the phone is on.
@@ -150,7 +150,7 @@ impl PhoneState {
         Ok(Self {
             stores: Stores::generate()?,
             inbox: Vec::new(),
-            seen: HashSet::new(),
+            seen: BTreeMap::new(),
             repeated: Vec::new(),
             online: true,
             waiting: VecDeque::new(),

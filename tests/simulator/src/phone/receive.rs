@@ -64,7 +64,7 @@ impl World {
                     let from = sender.pn.clone();
                     account.phone.push(ItemKind::Undecryptable { id: id.clone(), from, reason });
                 }
-                self.ask_again(pn, &sender, group.as_ref(), &id);
+                self.ask_again(pn, &sender, node);
             }
         }
     }
@@ -171,7 +171,9 @@ impl World {
             return;
         }
         let Some(account) = self.accounts.get_mut(pn) else { return };
-        let fresh = account.phone.seen.insert((sender.pn.clone(), id.to_owned()));
+        let form = jid(node, "from").map_or(Server::Pn, |from| from.server);
+        let key = (sender.pn.clone(), id.to_owned());
+        let fresh = account.phone.seen.insert(key, form).is_none();
         let confirm = account.phone.auto_delivered && !own;
         if fresh {
             account.phone.push(ItemKind::Message(Box::new(InboxMessage {
@@ -191,24 +193,23 @@ impl World {
         }
     }
 
-    fn ask_again(&mut self, pn: &str, sender: &Address, group: Option<&Jid>, id: &str) {
+    fn ask_again(&mut self, pn: &str, sender: &Address, lost: &Node) {
+        let id = text(lost, "id");
         let Some(account) = self.accounts.get_mut(pn) else { return };
         let registration = account.phone.stores.identities.registration;
         account.phone.stores.sessions.0.remove(&signal(sender).to_string());
-        let Some(author) = self.accounts.get(&sender.pn) else { return };
-        let jid = author.jid(author.server()).with_device(sender.device);
-        let mut builder = NodeBuilder::new("receipt").attr("id", id).attr("type", "retry");
-        builder = match group {
-            Some(group) => builder
-                .attr("to", group.clone())
-                .attr("participant", author.jid(Server::Lid).with_device(sender.device)),
-            None => builder.attr("to", jid),
-        };
+        let mut builder = NodeBuilder::new("receipt").attr("id", id.as_str()).attr("type", "retry");
+        // Under the address under which the message came, whichever others its author has.
+        for (key, of) in [("to", "from"), ("participant", "participant")] {
+            if let Some(value) = lost.attrs.get(of) {
+                builder = builder.attr(key, value.clone());
+            }
+        }
         let node = builder
             .children([
                 NodeBuilder::new("retry")
                     .attr("count", "1")
-                    .attr("id", id)
+                    .attr("id", id.as_str())
                     .attr("t", crate::util::now())
                     .attr("v", "1")
                     .build(),

@@ -296,6 +296,7 @@ impl World {
     ) {
         let Some(account) = self.accounts.get(&author.pn) else { return };
         let Some(me) = self.accounts.get(pn) else { return };
+        let came = me.phone.seen.get(&(author.pn.clone(), id.to_owned())).copied();
         let mut builder = NodeBuilder::new("receipt").attr("id", id);
         if !kind.is_empty() {
             builder = builder.attr("type", kind);
@@ -304,9 +305,7 @@ impl World {
             Some(group) => {
                 builder.attr("to", group.jid()).attr("participant", account.jid(Server::Lid))
             }
-            // A delivery is told in the form in which the message came: the sender's own form.
-            None if account.migrated || me.migrated => builder.attr("to", account.jid(Server::Lid)),
-            None => builder.attr("to", account.jid(Server::Pn)),
+            None => builder.attr("to", account.jid(came.unwrap_or_else(|| account.server()))),
         };
         self.receipt(&Address::new(pn, 0), None, &builder.build());
     }

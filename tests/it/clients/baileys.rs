@@ -1,0 +1,314 @@
+//! Baileys, which most of the world's unofficial WhatsApp programs are built on.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use http_body_util::Full;
+use hyper::Method;
+use moonwa_simulator::harness::{Delivery, Moonwa, WebhookReceiver, api_key};
+use moonwa_simulator::{Fault, Group, Phone, Simulator, Target};
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+use super::foreign::{Foreign, people};
+
+/// Any file will do for a picture: nobody looks at it.
+const PICTURE: &[u8] = include_bytes!("../page_browser/shirt.png");
+
+struct Baileys(Foreign);
+
+impl Baileys {
+    /// Starts it without an account; it shows a QR code.
+    async fn start(sim: &Simulator) -> Result<(Self, String)> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let key = BASE64_STANDARD.encode(sim.root_public_key());
+        let mut this = Self(Foreign::start(|directory| {
+            let mut node = Command::new("node");
+            node.arg(root.join("tests/it/clients/baileys.mjs"))
+                .arg(root.join("target/baileys/node_modules/@whiskeysockets/baileys/lib/index.js"))
+                .args([&sim.ws_url(), &key])
+                .arg(directory.path());
+            node
+        })?);
+        let qr = this.0.expect("a QR code", |told| told["data"]["qr"].is_string()).await?;
+        let qr = qr["data"]["qr"].as_str().unwrap_or_default().to_owned();
+        Ok((this, qr))
+    }
+
+    async fn by_qr(sim: &Simulator, phone: &Phone) -> Result<Self> {
+        let (mut this, qr) = Self::start(sim).await?;
+        phone.scan(&qr).await?;
+        this.linked(phone).await?;
+        Ok(this)
+    }
+
+    async fn by_code(sim: &Simulator, phone: &Phone) -> Result<Self> {
+        let (mut this, _) = Self::start(sim).await?;
+        let code = this.0.call("requestPairingCode", json!([phone.number()])).await?;
+        phone.enter_code(code.as_str().context("no code")?).await?;
+        this.linked(phone).await?;
+        Ok(this)
+    }
+
+    async fn linked(&mut self, phone: &Phone) -> Result<()> {
+        let is_up = |told: &Value| told["data"]["receivedPendingNotifications"] == true;
+        self.0.expect("the end of the offline queue", is_up).await?;
+        // It holds everything back until the phone has told it of the time before.
+        phone.share_history(phone.devices().last().context("no companion")?.id).await?;
+        self.0.expect("the history", |told| told["event"] == "messaging-history.set").await?;
+        Ok(())
+    }
+
+    /// Sends something; answers its id.
+    async fn send(&mut self, to: &str, content: Value) -> Result<String> {
+        let sent = self.0.call("sendMessage", json!([to, content])).await?;
+        Ok(sent["key"]["id"].as_str().context("no id")?.to_owned())
+    }
+
+    /// Waits until it has read a message with that text or caption; answers the message.
+    async fn read(&mut self, text: &str) -> Result<Value> {
+        let find = |told: &Value| {
+            let message = &told["data"]["messages"][0];
+            let content = &message["message"];
+            let is_it = content["conversation"] == text
+                || content["extendedTextMessage"]["text"] == text
+                || content["imageMessage"]["caption"] == text;
+            (told["event"] == "messages.upsert" && is_it).then(|| message.clone())
+        };
+        let told = self.0.expect(text, |told| find(told).is_some()).await?;
+        find(&told).context("it was just there")
+    }
+
+    /// The file of a message that it has read.
+    async fn download(&mut self, message: &Value) -> Result<Vec<u8>> {
+        let file = self.0.call("download", json!([message["key"]["id"]])).await?;
+        Ok(BASE64_STANDARD.decode(file["data"].as_str().context("no file")?)?)
+    }
+
+    /// Waits until it has been told that something about a message changed; answers the change.
+    async fn update(&mut self, id: &str, good: impl Fn(&Value) -> bool) -> Result<Value> {
+        let find = |told: &Value| {
+            let updates = told["data"].as_array().map(Vec::as_slice).unwrap_or_default();
+            let mut of_it = updates.iter().filter(|update| update["key"]["id"] == id);
+            let is_update = told["event"] == "messages.update";
+            is_update.then(|| of_it.find(|update| good(&update["update"]))).flatten().cloned()
+        };
+        let told = self.0.expect(id, |told| find(told).is_some()).await?;
+        Ok(find(&told).context("it was just there")?["update"].clone())
+    }
+
+    /// Waits until a message of its own has that status. It tells so alone, or with the message if that is not told yet.
+    async fn status(&mut self, id: &str, (number, name): (u8, &str)) -> Result<()> {
+        let is_it = |told: &Value| {
+            let update = &told["data"][0];
+            let message = &told["data"]["messages"][0];
+            (update["key"]["id"] == id && update["update"]["status"] == number)
+                || (message["key"]["id"] == id && message["status"] == name)
+        };
+        self.0.expect(name, is_it).await.map(drop)
+    }
+}
+
+const DELIVERED: (u8, &str) = (3, "DELIVERY_ACK");
+const READ: (u8, &str) = (4, "READ");
+/// What it makes of a message that was taken back.
+const REVOKED: u8 = 1;
+
+fn picture(caption: &str) -> Value {
+    let data = BASE64_STANDARD.encode(PICTURE);
+    // It would ask another library for the thumbnail.
+    json!({ "image": { "type": "Buffer", "data": data }, "caption": caption, "jpegThumbnail": "" })
+}
+
+/// What the webhook was told in an event of that kind, with that text.
+async fn data_of(hook: &WebhookReceiver, kind: &str, text: &str) -> Value {
+    let is_it = |post: &Delivery| post.kind() == kind && (text.is_empty() || post.text() == text);
+    hook.expect(text, is_it).await.json()["data"].clone()
+}
+
+#[tokio::test]
+#[ignore = "needs node and Baileys of npm; .ci/run installs them and runs this"]
+async fn as_the_linked_device_it_believes_the_simulator() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let [ann, bob, cid] = people(&sim).await;
+    let mut baileys = Baileys::by_qr(&sim, &ann).await?;
+
+    // Text and receipts.
+    let asked = bob.send_text(&ann, "halo, apa kabar?").await?;
+    let read = baileys.read("halo, apa kabar?").await?;
+    assert_eq!((&read["key"]["id"], &read["key"]["fromMe"]), (&json!(asked), &json!(false)));
+    assert_eq!((&read["key"]["remoteJid"], &read["pushName"]), (&json!(bob.lid()), &json!("Bob")));
+    assert_eq!(read["key"]["remoteJidAlt"], bob.jid());
+    bob.expect_receipt("inactive", &asked).await?;
+    baileys.0.call("readMessages", json!([[read["key"]]])).await?;
+    bob.expect_receipt("read", &asked).await?;
+    let told = baileys.send(&bob.jid(), json!({ "text": "baik" })).await?;
+    assert_eq!(bob.expect_text("baik").await?.id, told);
+    assert!(ann.expect_text("baik").await?.from_me, "the own phone has a copy");
+    baileys.status(&told, DELIVERED).await?;
+    bob.read(&told).await?;
+    baileys.status(&told, READ).await?;
+
+    // Pictures.
+    bob.send_image(&ann, PICTURE, Some("katalog")).await?;
+    let read = baileys.read("katalog").await?;
+    assert_eq!(baileys.download(&read).await?, PICTURE);
+    baileys.send(&bob.lid(), picture("nota")).await?;
+    assert_eq!(bob.media(&bob.expect_text("nota").await?.message)?, PICTURE);
+
+    // Edits and revokes.
+    bob.edit(&ann, &asked, "halo!").await?;
+    let edited = baileys.update(&asked, |update| update["message"]["editedMessage"].is_object());
+    let edited = edited.await?["message"]["editedMessage"]["message"].clone();
+    assert_eq!(edited["conversation"], "halo!");
+    bob.revoke(&ann, &asked).await?;
+    baileys.update(&asked, |update| update["messageStubType"] == REVOKED).await?;
+    let key = json!({ "remoteJid": bob.jid(), "fromMe": true, "id": told });
+    let edit = baileys.send(&bob.jid(), json!({ "text": "baik!", "edit": key })).await?;
+    let revoke = baileys.send(&bob.jid(), json!({ "delete": key })).await?;
+    for id in [edit, revoke] {
+        let got = bob.wait_inbox(0, |item| item.message().is_some_and(|m| m.id == id)).await?;
+        let got = got.message().context("not a message")?;
+        let protocol = got.message.protocol_message.as_option().context("no change")?;
+        let changed = protocol.key.as_option().and_then(|key| key.id.as_deref());
+        assert_eq!(changed, Some(told.as_str()));
+    }
+
+    // Groups.
+    let group = sim.group("Tim Toko", &[&bob, &ann, &cid]).await?;
+    bob.send_text(&group, "rapat jam tiga").await?;
+    let read = baileys.read("rapat jam tiga").await?;
+    assert_eq!(read["key"]["remoteJid"], group.jid());
+    assert_eq!(read["key"]["participant"], bob.lid());
+    let told = baileys.send(&group.jid(), json!({ "text": "siap" })).await?;
+    assert_eq!(bob.expect_text("siap").await?.id, told);
+    assert_eq!(cid.expect_text("siap").await?.id, told);
+    bob.send_text(&group, "terima kasih").await?;
+    baileys.read("terima kasih").await?;
+
+    // What cannot be read is asked for again.
+    sim.fault(&ann, Fault::Undecryptable);
+    let lost = bob.send_text(&ann, "sekali lagi").await?;
+    assert_eq!(baileys.read("sekali lagi").await?["key"]["id"], lost);
+    bob.expect_receipt("retry", &lost).await?;
+    sim.fault(&bob, Fault::Undecryptable);
+    let lost = baileys.send(&bob.jid(), json!({ "text": "ulang" })).await?;
+    assert_eq!(bob.expect_text("ulang").await?.id, lost);
+    sim.fault(&ann, Fault::Undecryptable);
+    let lost = bob.send_text(&group, "di grup juga").await?;
+    assert_eq!(baileys.read("di grup juga").await?["key"]["id"], lost);
+    sim.fault(Target::Device(bob.number().to_owned(), 0), Fault::Undecryptable);
+    let lost = baileys.send(&group.jid(), json!({ "text": "dan kembali" })).await?;
+    assert_eq!(bob.expect_text("dan kembali").await?.id, lost);
+    sim.assert_no_violations();
+    Ok(())
+}
+
+#[tokio::test]
+#[ignore = "needs node and Baileys of npm; .ci/run installs them and runs this"]
+async fn as_a_contact_it_reads_the_gateway_and_is_read() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let [ann, bob, cid] = people(&sim).await;
+    let hook = WebhookReceiver::start().await?;
+    let device = format!(
+        "\n[device.toko]\napi_key = {:?}\nwebhooks = [{{ url = {:?}, events = [\"*\"] }}]\n",
+        api_key("toko"),
+        hook.url()
+    );
+    let binary = env!("CARGO_BIN_EXE_moonwa");
+    let moonwa = Moonwa::builder(binary).whatsapp(&sim.ws_url()).config(&device).start().await?;
+    moonwa.link("toko", &ann).await?;
+    let mut baileys = Baileys::by_code(&sim, &bob).await?;
+    let key = moonwa.key_of("toko");
+    let messages = "/v1/devices/toko/messages";
+
+    // Text and receipts.
+    let asked = baileys.send(&ann.jid(), json!({ "text": "halo, toko" })).await?;
+    let data = data_of(&hook, "message.received", "halo, toko").await;
+    assert_eq!((&data["id"], &data["from"]["phone"]), (&json!(asked), &json!(bob.number())));
+    baileys.status(&asked, DELIVERED).await?;
+    key.post(&format!("{messages}/{asked}/read"), &Value::Null).await?.expect(204);
+    baileys.status(&asked, READ).await?;
+    let told = moonwa.send_text("toko", bob.number(), "siap, kak").await?;
+    let read = baileys.read("siap, kak").await?;
+    assert_eq!((&read["key"]["id"], &read["key"]["remoteJid"]), (&json!(told), &json!(ann.lid())));
+    moonwa.wait_status("toko", &told, "delivered").await;
+    baileys.0.call("readMessages", json!([[read["key"]]])).await?;
+    moonwa.wait_status("toko", &told, "read").await;
+
+    // Pictures.
+    baileys.send(&ann.jid(), picture("bukti")).await?;
+    let data = data_of(&hook, "message.received", "bukti").await;
+    let url = data["media"]["url"].as_str().context("no picture")?;
+    assert_eq!(key.get(url).await?.expect(200).body, PICTURE);
+    let image = json!({ "base64": BASE64_STANDARD.encode(PICTURE), "caption": "nota" });
+    key.post(messages, &json!({ "to": bob.number(), "image": image })).await?.expect(202);
+    let read = baileys.read("nota").await?;
+    assert_eq!(baileys.download(&read).await?, PICTURE);
+
+    // Edits and revokes.
+    let own = json!({ "remoteJid": ann.jid(), "fromMe": true, "id": asked });
+    baileys.send(&ann.jid(), json!({ "text": "halo!", "edit": own })).await?;
+    assert_eq!(data_of(&hook, "message.edited", "halo!").await["details"]["message"], asked);
+    baileys.send(&ann.jid(), json!({ "delete": own })).await?;
+    assert_eq!(data_of(&hook, "message.revoked", "").await["details"]["message"], asked);
+    for (method, body) in [(Method::PATCH, json!({ "text": "siap!" })), (Method::DELETE, json!({}))]
+    {
+        let request = key.request(method, &format!("{messages}/{told}"));
+        let request = request.header("content-type", "application/json");
+        key.send(request.body(Full::new(body.to_string().into()))?).await?.expect(202);
+    }
+    let edited = baileys.update(&told, |update| update["message"]["editedMessage"].is_object());
+    let edited = edited.await?["message"]["editedMessage"]["message"].clone();
+    assert!(edited.to_string().contains("siap!"), "{edited}");
+    baileys.update(&told, |update| update["messageStubType"] == REVOKED).await?;
+
+    // Groups.
+    let group = sim.group("Tim Toko", &[&bob, &ann, &cid]).await?;
+    baileys.send(&group.jid(), json!({ "text": "rapat jam tiga" })).await?;
+    let data = data_of(&hook, "message.received", "rapat jam tiga").await;
+    assert_eq!(
+        (&data["group"], &data["from"]["phone"]),
+        (&json!(group.jid()), &json!(bob.number()))
+    );
+    let told = moonwa.send_text("toko", &group.jid(), "baik").await?;
+    let read = baileys.read("baik").await?;
+    assert_eq!(
+        (&read["key"]["id"], &read["key"]["participant"]),
+        (&json!(told), &json!(ann.lid()))
+    );
+
+    lost_and_found(&sim, &moonwa, &hook, &mut baileys, [&ann, &bob], &group).await?;
+    // WhatsApp Web sends a zero byte where Baileys sends the digit, and says no name before it has an account.
+    let broken: BTreeSet<_> = sim.violations().into_iter().map(|broken| broken.rule).collect();
+    assert_eq!(broken, BTreeSet::from(["not logged in", "pair code nonce"]));
+    moonwa.stop().await?;
+    Ok(())
+}
+
+/// What cannot be read is asked for again.
+async fn lost_and_found(
+    sim: &Simulator,
+    moonwa: &Moonwa,
+    hook: &WebhookReceiver,
+    baileys: &mut Baileys,
+    [ann, bob]: [&Phone; 2],
+    group: &Group,
+) -> Result<()> {
+    sim.fault(bob, Fault::Undecryptable);
+    let lost = moonwa.send_text("toko", bob.number(), "sekali lagi").await?;
+    assert_eq!(baileys.read("sekali lagi").await?["key"]["id"], lost);
+    sim.fault(ann, Fault::Undecryptable);
+    let lost = baileys.send(&ann.jid(), json!({ "text": "ulang" })).await?;
+    assert_eq!(data_of(hook, "message.received", "ulang").await["id"], lost);
+    sim.fault(bob, Fault::Undecryptable);
+    let lost = moonwa.send_text("toko", &group.jid(), "di grup juga").await?;
+    assert_eq!(baileys.read("di grup juga").await?["key"]["id"], lost);
+    sim.fault(ann, Fault::Undecryptable);
+    let lost = baileys.send(&group.jid(), json!({ "text": "dan kembali" })).await?;
+    assert_eq!(data_of(hook, "message.received", "dan kembali").await["id"], lost);
+    Ok(())
+}

@@ -1,0 +1,88 @@
+//! A client in another language as a child process: calls go in and what it tells comes out, a JSON object a line.
+
+use std::process::Stdio;
+
+use anyhow::{Context as _, Result, bail};
+use moonwa_simulator::harness::PATIENCE;
+use moonwa_simulator::{Phone, Simulator};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::time::timeout;
+
+/// A companion of somebody's account. Dropping it ends the process.
+pub(crate) struct Foreign {
+    _child: Child,
+    calls: ChildStdin,
+    lines: Lines<BufReader<ChildStdout>>,
+    /// What it told and nobody has waited for yet.
+    told: Vec<Value>,
+    _directory: TempDir,
+}
+
+impl Foreign {
+    /// Starts it; `command` makes its command line from a directory of its own.
+    pub(crate) fn start(command: impl FnOnce(&TempDir) -> Command) -> Result<Self> {
+        let directory = tempfile::tempdir()?;
+        let mut child = command(&directory)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .context("the client is not installed: see .ci/run")?;
+        let calls = child.stdin.take().context("no standard input")?;
+        let lines = BufReader::new(child.stdout.take().context("no standard output")?).lines();
+        Ok(Self { _child: child, calls, lines, told: Vec::new(), _directory: directory })
+    }
+
+    async fn next(&mut self) -> Result<Value> {
+        let line = self.lines.next_line().await?.context("the client has ended")?;
+        Ok(serde_json::from_str(&line)?)
+    }
+
+    /// Waits for the first thing told for which `good` holds, and forgets it.
+    pub(crate) async fn expect(
+        &mut self,
+        what: &str,
+        good: impl Fn(&Value) -> bool,
+    ) -> Result<Value> {
+        if let Some(at) = self.told.iter().position(&good) {
+            return Ok(self.told.remove(at));
+        }
+        let wait = async {
+            loop {
+                let told = self.next().await?;
+                if good(&told) {
+                    return anyhow::Ok(told);
+                }
+                self.told.push(told);
+            }
+        };
+        match timeout(PATIENCE, wait).await {
+            Ok(told) => told,
+            Err(_) => bail!("{what}: not told, but {:#?}", self.told),
+        }
+    }
+
+    /// Calls one of its functions and waits for what comes back.
+    pub(crate) async fn call(&mut self, call: &str, values: Value) -> Result<Value> {
+        let line = format!("{}\n", json!({ "call": call, "values": values }));
+        self.calls.write_all(line.as_bytes()).await?;
+        let is_back = |told: &Value| told.get("answer").or(told.get("refused")).is_some();
+        let back = self.expect(call, is_back).await?;
+        match back.get("refused") {
+            Some(why) => bail!("{call}: {}", why.as_str().unwrap_or_default()),
+            None => Ok(back["answer"].clone()),
+        }
+    }
+}
+
+/// Ann, Bob and Cid, and the numbers of nobody else's story.
+pub(crate) async fn people(sim: &Simulator) -> [Phone; 3] {
+    [
+        sim.phone("628333000101", "Ann").await,
+        sim.phone("628333000102", "Bob").await,
+        sim.phone("628333000103", "Cid").await,
+    ]
+}
