@@ -68,7 +68,8 @@
 //! The API. **call**: one request being answered, by **dispatch**. **login**: a browser's, by a link or the admin token.
 //! **throttle**: guessing is slow. **proof**: what a caller has shown. A **connection** has a place, which it may lose
 //! while it waits for its client; its **socket** ends it then. **stream**: one that an answer's events go on coming
-//! through. **compat**: the routes that docs.moonwa.id documents. **live**: events as they happen.
+//! through. **compat**: the routes that docs.moonwa.id documents. **multipart**: a
+//! form in parts, one of which may be a file. **live**: events as they happen.
 //!
 //! Around it. **console**: lines on a terminal and exit codes. **private**: files for their owner alone. **heap**: memory.
 //! **dial**: to open a connection to a host; a **tunnel** leads to one through a **proxy**. **control**: how the command line finds the gateway.

@@ -1,5 +1,9 @@
 //! The body of an `/api` request, however it was written, and the device whose key it has.
 
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
 use serde_json::{Map, Value};
 
 use super::error::Refusal;
@@ -7,7 +11,8 @@ use crate::api::access::auth::{self, Principal};
 use crate::api::access::throttle::Attempt;
 use crate::api::call::Call;
 use crate::api::http::form;
-use crate::api::http::problem::Issue;
+use crate::api::http::multipart::Multipart;
+use crate::api::http::problem::{Issue, Problem};
 use crate::api::http::request;
 use crate::config::{Scope, is_random_key};
 use crate::model::DeviceName;
@@ -15,6 +20,8 @@ use crate::whatsapp::DeviceHandle;
 
 /// The largest body, in bytes. A form takes three bytes for most characters that are not Latin letters.
 const MAX_BODY: usize = 256 * 1024;
+/// Time for parts that are in memory already.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The fields of a body, those inside `data` as `data.name`. JSON and forms are read alike.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -23,8 +30,33 @@ pub(crate) struct Fields(Vec<(String, String)>);
 impl Fields {
     pub(crate) async fn of(call: &mut Call) -> Result<Self, Refusal> {
         let is_form = call.has_type("application/x-www-form-urlencoded");
+        let parts = call.has_type("multipart/form-data");
+        let parts = parts.then(|| call.header("content-type").unwrap_or_default().to_owned());
         let bytes = call.read(MAX_BODY).await?;
-        Self::read(&bytes, is_form).map_err(Refusal::Invalid)
+        let fields = match parts.filter(|_| !looks_like_json(&bytes)) {
+            Some(content_type) => Self::read_parts(bytes, &content_type).await,
+            None => Self::read(&bytes, is_form),
+        };
+        fields.map_err(Refusal::Invalid)
+    }
+
+    /// Reads `multipart/form-data`: so cURL in PHP sends an array.
+    async fn read_parts(bytes: Bytes, content_type: &str) -> Result<Self, Vec<Issue>> {
+        let broken = |problem: Problem| vec![Issue::new("", problem.detail.unwrap_or_default())];
+        let body = Full::new(bytes);
+        let mut parts = Multipart::open(content_type, body, PATIENCE).map_err(broken)?;
+        let mut fields = Self::default();
+        while let Some(part) = parts.next().await.map_err(broken)? {
+            // Python's requests names the file of a text after its field.
+            if part.filename.is_some_and(|file| file != part.name) {
+                let words = "no file is taken here: give its address as data.url, or upload it to \
+                             /v1/devices/{device}/messages";
+                return Err(vec![Issue::new(&part.name, words)]);
+            }
+            let value = parts.text(MAX_BODY).await.map_err(broken)?;
+            fields.form_field(part.name, value);
+        }
+        Ok(fields)
     }
 
     /// Reads JSON, or a form with `data[message]` or `data.message` for what is nested there.
@@ -36,12 +68,7 @@ impl Fields {
                 str::from_utf8(bytes).map_err(|_not_utf8| broken("the form is not UTF-8"))?;
             let pairs = form::pairs(text).ok_or_else(|| broken("the form is not valid"))?;
             for (name, value) in pairs {
-                match name.strip_prefix("data[") {
-                    Some(inner) => {
-                        fields.0.push((format!("data.{}", inner.trim_end_matches(']')), value));
-                    }
-                    None => fields.text(name, value),
-                }
+                fields.form_field(name, value);
             }
             return Ok(fields);
         }
@@ -56,6 +83,14 @@ impl Fields {
             }
         }
         Ok(fields)
+    }
+
+    /// A field of a form, where `data[message]` is what JSON nests.
+    fn form_field(&mut self, name: String, value: String) {
+        match name.strip_prefix("data[") {
+            Some(inner) => self.0.push((format!("data.{}", inner.trim_end_matches(']')), value)),
+            None => self.text(name, value),
+        }
     }
 
     /// A text, or `data` as a text with JSON in it: so PHP's `json_encode` inside an array ends up.

@@ -4,6 +4,7 @@ pub(crate) mod body;
 pub(crate) mod connection;
 pub(crate) mod form;
 pub(crate) mod gzip;
+pub(crate) mod multipart;
 pub(crate) mod problem;
 pub(crate) mod request;
 pub(crate) mod response;

@@ -32,6 +32,46 @@ async fn ask(
     anyone.send(request.body(Full::from(body.to_owned()))?).await
 }
 
+/// The types of multipart bodies, with the boundaries that each sender makes.
+const PHP: &str = "multipart/form-data; boundary=------------------------d74496d66958873e";
+const GUZZLE: &str = "multipart/form-data; boundary=6f1ed002ab5595859014ebf0951522d9f1e3c2d4";
+const REQUESTS: &str = "multipart/form-data; boundary=0c8b2f4e5a6d47c1b3a99fd2e7f61c58";
+const N8N: &str =
+    "multipart/form-data; boundary=--------------------------515890814546601021194782";
+
+/// A multipart body of that type: of each part the name, what else its head has, and the text.
+fn parts(kind: &str, parts: &[(&str, &str, &str)]) -> String {
+    let (_, boundary) = kind.split_once("boundary=").unwrap_or_default();
+    let part = |(name, head, text): &(&str, &str, &str)| {
+        format!(
+            "--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"{head}\r\n\r\n{text}\r\n"
+        )
+    };
+    let parts: String = parts.iter().map(part).collect();
+    format!("{parts}--{boundary}--\r\n")
+}
+
+#[tokio::test]
+async fn a_form_in_parts_that_cannot_be_read_says_what_to_do() -> Result<()> {
+    let gateway = Gateway::start().await?;
+    let file = [("api_key", "", KEY), ("file", "; filename=\"nota.pdf\"", "%PDF")];
+    for (kind, body, path, words) in [
+        (PHP, parts(PHP, &file), "file", "/v1/devices/{device}/messages"),
+        ("multipart/form-data", parts(PHP, &file), "", "leave that header to your HTTP library"),
+        (PHP, "--x".to_owned(), "", "it ends too early"),
+    ] {
+        let refused = ask(&gateway, "/api/send-media", kind, None, &body).await?.expect(400).json();
+        assert_eq!(
+            (&refused["error"], &refused["errors"][0]["path"]),
+            (&json!("invalid_request"), &json!(path))
+        );
+        let told = refused["errors"][0]["msg"].as_str().unwrap_or_default();
+        assert!(told.contains(words), "{told}");
+    }
+    gateway.stop().await;
+    Ok(())
+}
+
 /// A body's type, a header beside it, and the body.
 type Row<'a> = (&'a str, Option<(&'a str, String)>, String);
 
@@ -66,6 +106,51 @@ async fn what_may_still_go_out_is_not_called_failed() -> Result<()> {
     bob.expect_text("on its way").await?;
     gateway.stop().await;
     Ok(())
+}
+
+/// A text in parts, as each sender writes it.
+fn in_parts(to: &str) -> Vec<Row<'static>> {
+    vec![
+        (
+            PHP,
+            None,
+            parts(PHP, &[("api_key", "", KEY), ("receiver", "", to), ("data[message]", "", "N")]),
+        ),
+        (
+            PHP,
+            None,
+            parts(
+                PHP,
+                &[("api_key", "", KEY), ("receiver", "", to), ("data", "", r#"{"message":"N"}"#)],
+            ),
+        ),
+        (
+            GUZZLE,
+            None,
+            parts(
+                GUZZLE,
+                &[
+                    ("api_key", "\r\nContent-Length: 28", KEY),
+                    ("receiver", "\r\nContent-Length: 12", to),
+                    ("data[message]", "\r\nContent-Length: 7", "N"),
+                ],
+            ),
+        ),
+        (
+            REQUESTS,
+            None,
+            parts(
+                REQUESTS,
+                &[
+                    ("api_key", "; filename=\"api_key\"", KEY),
+                    ("receiver", "", to),
+                    ("data[message]", "; filename=\"data[message]\"", "N"),
+                ],
+            ),
+        ),
+        (N8N, None, parts(N8N, &[("api_key", "", KEY), ("to", "", to), ("data.message", "", "N")])),
+        (PHP, None, format!(r#"{{"api_key":"{KEY}","to":"{to}","message":"N"}}"#)),
+    ]
 }
 
 #[tokio::test]
@@ -106,10 +191,11 @@ async fn a_text_may_be_written_in_every_documented_way() -> Result<()> {
         (FORM, None, format!("api_key={KEY}&receiver=%2B{to}&data%5Bmessage%5D=N")),
         (FORM, None, format!("api_key={KEY}&number={to}&message=N")),
     ];
-    for (n, (kind, header, body)) in rows.into_iter().enumerate() {
+    for (n, (kind, header, body)) in rows.into_iter().chain(in_parts(to)).enumerate() {
         let text = format!("cara {n}");
         let body = body
             .replace("\"N\"", &format!("\"{text}\""))
+            .replace("\r\nN\r\n", &format!("\r\n{text}\r\n"))
             .replace("=N", &format!("={}", text.replace(' ', "+")));
         let sent = ask(&gateway, "/api/send-message", kind, header, &body).await?.expect(200);
         let got = bob.expect_text(&text).await?;
