@@ -8,15 +8,12 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use http_body_util::Full;
 use hyper::Method;
-use moonwa_simulator::harness::{Delivery, Moonwa, WebhookReceiver, api_key};
+use moonwa_simulator::harness::{Moonwa, WebhookReceiver, api_key};
 use moonwa_simulator::{Fault, Group, Phone, Simulator, Target};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use super::foreign::{Foreign, people};
-
-/// Any file will do for a picture: nobody looks at it.
-const PICTURE: &[u8] = include_bytes!("../page_browser/shirt.png");
+use super::foreign::{Foreign, PICTURE, data_of, people};
 
 struct Baileys(Foreign);
 
@@ -121,12 +118,6 @@ fn picture(caption: &str) -> Value {
     let data = BASE64_STANDARD.encode(PICTURE);
     // It would ask another library for the thumbnail.
     json!({ "image": { "type": "Buffer", "data": data }, "caption": caption, "jpegThumbnail": "" })
-}
-
-/// What the webhook was told in an event of that kind, with that text.
-async fn data_of(hook: &WebhookReceiver, kind: &str, text: &str) -> Value {
-    let is_it = |post: &Delivery| post.kind() == kind && (text.is_empty() || post.text() == text);
-    hook.expect(text, is_it).await.json()["data"].clone()
 }
 
 #[tokio::test]

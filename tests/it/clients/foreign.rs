@@ -3,13 +3,16 @@
 use std::process::Stdio;
 
 use anyhow::{Context as _, Result, bail};
-use moonwa_simulator::harness::PATIENCE;
+use moonwa_simulator::harness::{Delivery, PATIENCE, WebhookReceiver};
 use moonwa_simulator::{Phone, Simulator};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
+
+/// Any file will do for a picture: nobody looks at it.
+pub(crate) const PICTURE: &[u8] = include_bytes!("../page_browser/shirt.png");
 
 /// A companion of somebody's account. Dropping it ends the process.
 pub(crate) struct Foreign {
@@ -85,4 +88,10 @@ pub(crate) async fn people(sim: &Simulator) -> [Phone; 3] {
         sim.phone("628333000102", "Bob").await,
         sim.phone("628333000103", "Cid").await,
     ]
+}
+
+/// What the webhook was told in an event of that kind, with that text.
+pub(crate) async fn data_of(hook: &WebhookReceiver, kind: &str, text: &str) -> Value {
+    let is_it = |post: &Delivery| post.kind() == kind && (text.is_empty() || post.text() == text);
+    hook.expect(text, is_it).await.json()["data"].clone()
 }

@@ -3,3 +3,4 @@
 
 mod baileys;
 mod foreign;
+mod whatsmeow;

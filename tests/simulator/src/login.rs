@@ -6,14 +6,14 @@ use std::time::Duration;
 use buffa::Message as _;
 use tokio::sync::mpsc;
 use wacore_binary::builder::NodeBuilder;
-use wacore_binary::{Jid, Node, SERVER_JID};
+use wacore_binary::{Jid, Node};
 use waproto::whatsapp::ClientPayload;
 
 use crate::fault::Fault;
 use crate::journal::Direction;
 use crate::pairing::Registration;
 use crate::presence::PRESENCE;
-use crate::util::{attr, bytes, children, empty, now, text};
+use crate::util::{attr, bytes, children, empty, now, server, text};
 use crate::world::{Address, Conn, End, Out, World};
 
 /// How many stanzas of the offline queue come without being asked for.
@@ -376,7 +376,7 @@ impl World {
 
 /// `<ib>` around a child.
 pub(crate) fn ib(child: Node) -> Node {
-    NodeBuilder::new("ib").attr("from", SERVER_JID).children([child]).build()
+    NodeBuilder::new("ib").attr("from", server()).children([child]).build()
 }
 
 /// The text content of a child, for the readable parts of requests.

@@ -10,7 +10,7 @@ use buffa::Message as _;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use wacore_binary::builder::NodeBuilder;
-use wacore_binary::{Jid, Node, SERVER_JID};
+use wacore_binary::{Jid, Node};
 use wacore_libsignal::protocol::PublicKey;
 use waproto::whatsapp::client_payload::DevicePairingRegistrationData;
 use waproto::whatsapp::{
@@ -19,7 +19,7 @@ use waproto::whatsapp::{
 };
 
 use crate::fault::Fault;
-use crate::util::{attr, be, bytes, empty, hex, leaf, now, random, rng, text};
+use crate::util::{attr, be, bytes, empty, hex, leaf, now, random, rng, server, text};
 use crate::world::{Address, Device, DeviceKeys, World};
 
 const ACCOUNT_PREFIX: &[u8] = &[6, 0];
@@ -106,7 +106,7 @@ impl World {
 
     fn offer_refs(&mut self, conn: u64, refs: Vec<String>) {
         let node = NodeBuilder::new("iq")
-            .attr("from", SERVER_JID)
+            .attr("from", server())
             .attr("type", "set")
             .attr("id", self.id())
             .attr("xmlns", "md")
@@ -123,7 +123,7 @@ impl World {
     /// `companion_reg_refresh`: the client has to make a new secret.
     pub(crate) fn refresh_registration(&mut self, conn: u64) {
         let node = NodeBuilder::new("notification")
-            .attr("from", SERVER_JID)
+            .attr("from", server())
             .attr("type", "companion_reg_refresh")
             .attr("id", self.id())
             .attr("t", now())
@@ -219,7 +219,7 @@ impl World {
         }
         .encode_to_vec();
         let node = NodeBuilder::new("iq")
-            .attr("from", SERVER_JID)
+            .attr("from", server())
             .attr("type", "set")
             .attr("id", id.as_str())
             .attr("t", now())

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use rand::rngs::StdRng;
 use rand::{Rng as _, RngExt as _};
 use wacore_binary::builder::NodeBuilder;
-use wacore_binary::{Jid, Node, NodeContent, SERVER_JID, Server};
+use wacore_binary::{Jid, Node, NodeContent, NodeValue, Server};
 
 /// Seconds since the epoch.
 pub(crate) fn now() -> u64 {
@@ -56,7 +56,7 @@ pub(crate) fn text(node: &Node, key: &str) -> String {
 
 /// An attribute as a JID.
 pub(crate) fn jid(node: &Node, key: &str) -> Option<Jid> {
-    node.attrs.get(key).and_then(wacore_binary::NodeValue::to_jid)
+    node.attrs.get(key).and_then(NodeValue::to_jid)
 }
 
 /// The content of a node as bytes, whether it came as bytes or as a string token.
@@ -93,6 +93,11 @@ pub(crate) fn leaf(tag: &'static str, bytes: impl Into<Vec<u8>>) -> Node {
     NodeBuilder::new(tag).bytes(bytes).build()
 }
 
+/// The service itself. It goes over the wire as a JID without a user: clients take the bare name for another sender.
+pub(crate) fn server() -> Jid {
+    Jid::new("", Server::Pn)
+}
+
 /// Whether the account is meant by its phone number (and not by its LID).
 pub(crate) fn is_pn(jid: &Jid) -> bool {
     jid.server == Server::Pn
@@ -100,7 +105,7 @@ pub(crate) fn is_pn(jid: &Jid) -> bool {
 
 /// The answer to a request.
 pub(crate) fn iq_result(request: &Node, children: Vec<Node>) -> Node {
-    let from = attr(request, "to").unwrap_or_else(|| SERVER_JID.to_owned());
+    let from = request.attrs.get("to").cloned().unwrap_or_else(|| NodeValue::Jid(server()));
     let builder = NodeBuilder::new("iq")
         .attr("from", from)
         .attr("id", text(request, "id"))
@@ -119,7 +124,7 @@ pub(crate) fn iq_error_for(request: &Node, code: u16, reason: &str, wait: Option
     if let Some(wait) = wait {
         error = error.attr("backoff", wait);
     }
-    let from = attr(request, "to").unwrap_or_else(|| SERVER_JID.to_owned());
+    let from = request.attrs.get("to").cloned().unwrap_or_else(|| NodeValue::Jid(server()));
     NodeBuilder::new("iq")
         .attr("from", from)
         .attr("id", text(request, "id"))

@@ -4,14 +4,14 @@ use anyhow::{Context as _, Result, ensure};
 use wacore::crypto::hkdf_sha256_into;
 use wacore::libsignal::crypto::aes_256_gcm_decrypt;
 use wacore::pair_code::PairCodeUtils;
+use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
-use wacore_binary::{Node, SERVER_JID};
 use wacore_libsignal::protocol::{KeyPair, PublicKey};
 
 use crate::chain::raw;
 use crate::login::child_text;
 use crate::pairing::LinkCode;
-use crate::util::{child_bytes, iq_error, iq_result, jid, leaf, now, random, rng, text};
+use crate::util::{child_bytes, iq_error, iq_result, jid, leaf, now, random, rng, server, text};
 use crate::world::{Address, World};
 
 /// The part of the phone that takes PBKDF2's time, so that it runs outside the world's lock.
@@ -118,7 +118,7 @@ impl World {
             .build();
         code.keys = Some((entered.ephemeral, entered.companion));
         let node = NodeBuilder::new("notification")
-            .attr("from", SERVER_JID)
+            .attr("from", server())
             .attr("type", "link_code_companion_reg")
             .attr("id", id)
             .attr("t", now())
@@ -138,7 +138,7 @@ impl World {
         }
         let reg = reg.children([leaf("link_code_pairing_ref", code.reference)]).build();
         let node = NodeBuilder::new("notification")
-            .attr("from", SERVER_JID)
+            .attr("from", server())
             .attr("type", "link_code_companion_reg")
             .attr("id", id)
             .attr("t", now())

@@ -7,15 +7,15 @@ use buffa::{Enumeration as _, Message as _};
 use serde_json::{Value, json};
 use wacore::libsignal::crypto::aes_256_gcm_decrypt;
 use wacore::shortcake::ShortcakeUtils;
+use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
-use wacore_binary::{Node, SERVER_JID};
 use wacore_libsignal::protocol::{KeyPair, PublicKey};
 use waproto::whatsapp as wa;
 
 use crate::Phone;
 use crate::chain::raw;
 use crate::fault::Fault;
-use crate::util::{child_bytes, hex, iq_error, iq_result, leaf, now, random, rng};
+use crate::util::{child_bytes, hex, iq_error, iq_result, leaf, now, random, rng, server};
 use crate::world::{Address, World};
 
 /// A linking with a passkey in progress.
@@ -58,7 +58,7 @@ impl World {
             secret: None,
         });
         let node = NodeBuilder::new("notification")
-            .attr("from", SERVER_JID)
+            .attr("from", server())
             .attr("type", "passkey_prologue_request")
             .attr("id", id)
             .attr("t", now())
@@ -135,7 +135,7 @@ impl World {
             nonce: Some(link.nonce.to_vec()),
         };
         let node = NodeBuilder::new("notification")
-            .attr("from", SERVER_JID)
+            .attr("from", server())
             .attr("type", "crsc_continuation")
             .attr("id", id)
             .attr("t", now())

@@ -15,7 +15,7 @@ use waproto::whatsapp::message::{
     AppStateSyncKeyShare, ProtocolMessage, protocol_message,
 };
 
-use crate::util::{bytes, children, empty, iq_error, iq_result, leaf, now, random, text};
+use crate::util::{bytes, children, empty, iq_error, iq_result, leaf, now, random, server, text};
 use crate::world::{Address, World};
 
 const NAMES: [&str; 5] =
@@ -177,7 +177,7 @@ impl World {
                 .and_then(|a| a.app_state.collections.get(name))
                 .map_or(0, Vec::len);
             let node = NodeBuilder::new("notification")
-                .attr("from", wacore_binary::SERVER_JID)
+                .attr("from", server())
                 .attr("type", "server_sync")
                 .attr("id", id)
                 .attr("t", now())

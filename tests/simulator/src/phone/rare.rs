@@ -8,13 +8,13 @@ use wacore::crypto::hkdf_sha256_into;
 use wacore::media_retry::decrypt_media_retry_notification;
 use wacore::poll;
 use wacore_binary::builder::NodeBuilder;
-use wacore_binary::{Node, SERVER_JID, Server};
+use wacore_binary::{Node, Server};
 use wacore_libsignal::crypto::aes_256_gcm_encrypt;
 use waproto::whatsapp as wa;
 
 use crate::fault::Fault;
 use crate::media::path_of;
-use crate::util::{child_bytes, empty, jid, leaf, message_id, now, random, text};
+use crate::util::{child_bytes, empty, jid, leaf, message_id, now, random, server, text};
 use crate::world::{Address, World};
 use crate::{Phone, Simulator};
 
@@ -209,7 +209,7 @@ impl World {
         for device in devices {
             let update = NodeBuilder::new("update").attr("op_name", name);
             let node = NodeBuilder::new("notification")
-                .attr("from", SERVER_JID)
+                .attr("from", server())
                 .attr("type", "mex")
                 .attr("id", self.id())
                 .attr("t", now())
