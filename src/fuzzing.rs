@@ -6,18 +6,22 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::model::{DeviceName, Jid, PhoneNumber, Recipient};
 use crate::net::Network;
-use crate::{config as configuration, hooks, store as storage, whatsapp};
+use crate::{api, config as configuration, hooks, store as storage, whatsapp};
 
 /// A reader, under the name of its folder in tests/fuzz/corpus.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 13] = [
     ("address", address),
     ("answer", answer),
+    ("compat", compat),
     ("config", config),
+    ("edit", edit),
     ("journal", journal),
     ("media", media),
+    ("message", message),
+    ("multipart", multipart),
     ("policy", policy),
     ("preview", preview),
     ("protobuf", protobuf),
@@ -27,6 +31,26 @@ pub const TARGETS: [Target; 9] = [
 /// The configuration's file.
 pub fn config(bytes: &[u8]) {
     configuration::fuzz::file(bytes);
+}
+
+/// A change of a device in that file, as the page and callers ask for it.
+pub fn edit(bytes: &[u8]) {
+    configuration::fuzz::edit(bytes);
+}
+
+/// The body of a message to send.
+pub fn message(bytes: &[u8]) {
+    api::fuzz::message(bytes);
+}
+
+/// The same with its file beside it.
+pub fn multipart(bytes: &[u8]) {
+    api::fuzz::multipart(bytes);
+}
+
+/// The same as older programs write it.
+pub fn compat(bytes: &[u8]) {
+    api::fuzz::compat(bytes);
 }
 
 /// Phone numbers, addresses and device names, as callers write them.

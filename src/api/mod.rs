@@ -7,6 +7,8 @@ mod access;
 mod call;
 mod compat;
 mod dispatch;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzz;
 mod http;
 mod page;
 mod route;

@@ -2,7 +2,7 @@
 //! because programs were written for them. They only translate: what is sent goes the same way as through `/v1`.
 
 pub(crate) mod error;
-mod fields;
+pub(crate) mod fields;
 pub(crate) mod groups;
 pub(crate) mod send;
 

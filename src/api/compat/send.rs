@@ -28,7 +28,7 @@ const URL: &[&str] = &["data.url", "url", "media_url", "data.media_url"];
 const MEDIA_TYPE: &[&str] = &["data.media_type", "media_type", "type"];
 const CAPTION: &[&str] = &["data.caption", "caption"];
 
-/// What is to be sent. The receiver is read later, because that needs the device.
+/// What is to be sent.
 fn content(kind: Kind, fields: &Fields, issues: &mut Vec<Issue>) -> Vec<Content> {
     match kind {
         Kind::Message => {
@@ -56,6 +56,28 @@ fn content(kind: Kind, fields: &Fields, issues: &mut Vec<Issue>) -> Vec<Content>
     }
 }
 
+/// The messages that a body asks for, or everything that is wrong with it.
+pub(crate) fn requests(
+    kind: Kind,
+    fields: &Fields,
+    country_code: Option<&str>,
+) -> Result<Vec<SendRequest>, Vec<Issue>> {
+    let mut issues = Vec::new();
+    let contents = content(kind, fields, &mut issues);
+    let receiver = fields.need(RECEIVER, &mut issues);
+    let to = Recipient::parse(receiver, country_code);
+    if let (Err(error), false) = (&to, receiver.is_empty()) {
+        issues.push(Issue::new("receiver", error));
+    }
+    match to {
+        Ok(to) if issues.is_empty() => Ok(contents
+            .into_iter()
+            .map(|content| SendRequest::plain(to.clone(), content))
+            .collect()),
+        _ => Err(issues),
+    }
+}
+
 /// `POST /api/send-message`.
 pub(crate) async fn text(call: &mut Call) -> Answer {
     Ok(send(call, Kind::Message).await.unwrap_or_else(Refusal::render))
@@ -69,20 +91,12 @@ pub(crate) async fn media(call: &mut Call) -> Answer {
 async fn send(call: &mut Call, kind: Kind) -> Result<Response, Refusal> {
     let fields = Fields::of(call).await?;
     let device = device_of(call, &fields, Scope::Send)?;
-    let mut issues = Vec::new();
-    let contents = content(kind, &fields, &mut issues);
-    let receiver = fields.need(RECEIVER, &mut issues);
-    let code = call.config.devices.get(&device).and_then(|d| d.country_code.as_deref());
-    let to = Recipient::parse(receiver, code);
-    if let (Err(error), false) = (&to, receiver.is_empty()) {
-        issues.push(Issue::new("receiver", error));
-    }
     let key = queue::idempotency_key(call).map_err(|problem| Refusal::Invalid(problem.issues))?;
-    let (Ok(to), true) = (to, issues.is_empty()) else { return Err(Refusal::Invalid(issues)) };
-    let requests: Vec<SendRequest> =
-        contents.into_iter().map(|content| SendRequest::plain(to.clone(), content)).collect();
+    let code = call.config.devices.get(&device).and_then(|d| d.country_code.as_deref());
+    let requests = requests(kind, &fields, code).map_err(Refusal::Invalid)?;
     let first = requests.first().ok_or_else(|| Problem::from(Code::Internal))?;
     let known = queue::promised(&call.state, &device, first, key.as_ref()).await?.is_some();
+    let to = first.to.clone();
     if !known {
         check(&connected(call, &device)?, &to, kind).await?;
     }

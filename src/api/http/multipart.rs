@@ -181,31 +181,36 @@ fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
     None
 }
 
-#[cfg(test)]
-mod tests {
+/// The parts of a body under the boundary `XX` that comes in pieces of `step` bytes, each with its text.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) async fn parts(body: &[u8], step: usize) -> Result<Vec<(Part, String)>, Problem> {
     use std::convert::Infallible;
 
     use futures_util::stream;
-    use http_body_util::{Full, StreamBody};
+    use http_body_util::StreamBody;
     use hyper::body::Frame;
+
+    let pieces: Vec<_> = body
+        .chunks(step)
+        .map(|piece| Ok::<_, Infallible>(Frame::data(Bytes::copy_from_slice(piece))))
+        .collect();
+    let body = StreamBody::new(stream::iter(pieces));
+    let patience = Duration::from_secs(10);
+    let mut multipart = Multipart::open("multipart/form-data; boundary=XX", body, patience)?;
+    let mut parts = Vec::new();
+    while let Some(part) = multipart.next().await? {
+        parts.push((part, multipart.text(100).await?));
+    }
+    Ok(parts)
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::Full;
 
     use super::*;
 
     const PATIENCE: Duration = Duration::from_secs(10);
-
-    async fn read(body: &[u8], step: usize) -> Result<Vec<(Part, String)>, Problem> {
-        let pieces: Vec<_> = body
-            .chunks(step)
-            .map(|piece| Ok::<_, Infallible>(Frame::data(Bytes::copy_from_slice(piece))))
-            .collect();
-        let body = StreamBody::new(stream::iter(pieces));
-        let mut multipart = Multipart::open("multipart/form-data; boundary=XX", body, PATIENCE)?;
-        let mut parts = Vec::new();
-        while let Some(part) = multipart.next().await? {
-            parts.push((part, multipart.text(100).await?));
-        }
-        Ok(parts)
-    }
 
     const BODY: &[u8] =
         b"--XX\r\nContent-Disposition: form-data; name=\"to\"\r\n\r\n628\r\n--XX\r\n\
@@ -216,7 +221,7 @@ mod tests {
     #[tokio::test]
     async fn parts_are_the_same_however_the_body_is_cut() {
         for step in [1, 2, 3, 7, 50, BODY.len()] {
-            let parts = read(BODY, step).await.unwrap();
+            let parts = parts(BODY, step).await.unwrap();
             let texts: Vec<_> =
                 parts.iter().map(|(part, text)| (part.name.as_str(), text.as_str())).collect();
             assert_eq!(texts, [("to", "628"), ("empty", ""), ("file", "\r\n--X\r\n-")], "{step}");
@@ -236,14 +241,14 @@ mod tests {
             b"--XX\r\nContent-Type: x\r\n\r\n628\r\n--XX--",
             b"--XX\r\nname\r\n\r\n628\r\n--XX--",
         ] {
-            let problem = read(body, 5).await.unwrap_err();
+            let problem = parts(body, 5).await.unwrap_err();
             assert_eq!(problem.code, Code::InvalidRequest, "{}", String::from_utf8_lossy(body));
         }
         let endless = [b"--XX\r\n".to_vec(), vec![b'a'; MAX_HEAD * 2]].concat();
-        assert!(read(&endless, 1000).await.is_err());
+        assert!(parts(&endless, 1000).await.is_err());
         let part = b"--XX\r\nContent-Disposition: form-data; name=a\r\n\r\n\r\n";
-        assert!(read(&[part.repeat(MAX_PARTS), b"--XX--".to_vec()].concat(), 50).await.is_ok());
-        assert!(read(&part.repeat(MAX_PARTS + 1), 50).await.is_err());
+        assert!(parts(&[part.repeat(MAX_PARTS), b"--XX--".to_vec()].concat(), 50).await.is_ok());
+        assert!(parts(&part.repeat(MAX_PARTS + 1), 50).await.is_err());
         for unnamed in ["multipart/form-data", "multipart/form-data; boundary="] {
             assert!(Multipart::open(unnamed, Full::new(Bytes::new()), PATIENCE).is_err());
         }
