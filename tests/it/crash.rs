@@ -18,7 +18,7 @@ use moonwa_simulator::{Entry, Phone, Simulator};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::Value;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 /// What `abort` at a fail-point ends with.
 const ABORTED: i32 = 6;
@@ -56,6 +56,11 @@ struct Pace {
 }
 
 impl Pace {
+    /// Everything that happened, on both sides of the gateway.
+    fn progress(&self, sim: &Simulator) -> u64 {
+        sim.cursor() + self.taken.iter().map(|taken| taken.load(Ordering::SeqCst)).sum::<u64>()
+    }
+
     /// How many messages may be sent by now.
     fn due(&self) -> u64 {
         let even = (self.round.load(Ordering::SeqCst) + 1) * self.events / self.kills.max(1);
@@ -123,7 +128,7 @@ async fn killed_a_hundred_times_it_loses_nothing() -> Result<()> {
         hook.choosing(flaky(seed + n as u64, pace.clone(), n));
     }
     let ((hits, deaths), sent) =
-        tokio::try_join!(nemesis(&mut moonwa, seed, &pace), write(&ann, &bob, &pace))?;
+        tokio::try_join!(nemesis(&sim, &mut moonwa, seed, &pace), write(&ann, &bob, &pace))?;
     println!("{} s: all sent", began.elapsed().as_secs());
 
     for hook in &hooks {
@@ -197,6 +202,7 @@ async fn write(ann: &Phone, bob: &Phone, pace: &Pace) -> Result<BTreeMap<String,
 
 /// Ends the gateway `kills` times and starts it again, half at random moments, half at fail-points.
 async fn nemesis(
+    sim: &Simulator,
     moonwa: &mut Moonwa,
     seed: u64,
     pace: &Pace,
@@ -206,10 +212,14 @@ async fn nemesis(
     let mut hits: BTreeMap<&'static str, u32> = BTreeMap::new();
     let (mut deaths, mut starting) = (0, Duration::ZERO);
     for n in 0..kills {
+        let before = pace.progress(sim);
         pace.round.store(n, Ordering::SeqCst);
         if n % 2 == 1 {
-            // Whatever it does at that moment, it must still be alive to be killed.
-            sleep(Duration::from_millis(chance.random_range(50..1000))).await;
+            // Each of the round's messages comes, is confirmed, and is taken by both receivers. Whatever it does at that
+            // moment, it must still be alive to be killed.
+            let until = before + chance.random_range(0..3 * pace.events / kills.max(1));
+            let seen = || async { pace.progress(sim) };
+            eventually_within(PATIENCE * 10, "it goes on", seen, |seen| *seen >= until).await;
             moonwa.kill().await?;
         } else {
             let (name, visits) = FAILPOINTS[usize::try_from(n / 2)? % FAILPOINTS.len()];

@@ -187,11 +187,9 @@ async fn nothing_leaves_in_the_quiet_hours_and_everybody_is_told() -> Result<()>
     assert!(answer["not_before"].is_string(), "{answer}");
 
     // `/api` says at once that it does not go, and it does not.
-    let asked = Instant::now();
     let body = json!({ "api_key": api_key("toko"), "receiver": bob.number(), "data": { "message": "tidur?" } });
     let refusal = moonwa.anyone().post("/api/send-message", &body).await?.expect(400).json();
     assert_eq!(refusal["error"], "quiet", "{refusal}");
-    assert!(asked.elapsed() < Duration::from_secs(20), "it waited for nothing");
     assert!(written(&sim).is_empty());
 
     set_pace(&moonwa, &hours(120, 0).replace("quiet = ", "gap = \"1ms\", quiet = "))?;

@@ -1,14 +1,11 @@
 //! What goes wrong, and when.
 
-use std::time::Duration;
-
 use anyhow::{Context, Result};
 use moonwa_simulator::harness::{Moonwa, eventually_within};
 use moonwa_simulator::{Fault, Target};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::Value;
-use tokio::time::sleep;
 
 use super::caller::Pace;
 use super::{Cast, PATIENCE, SENDS};
@@ -87,7 +84,9 @@ pub(super) async fn strike(
         let killed = match trouble {
             Trouble::Kill => {
                 accepted(pace, when + 1).await;
-                sleep(Duration::from_millis(chance.random_range(0..250))).await;
+                let until = sim.cursor() + chance.random_range(0..SENDS as u64 / 2);
+                let seen = async || sim.cursor();
+                eventually_within(PATIENCE, "it goes on", seen, |seen| *seen >= until).await;
                 true
             }
             Trouble::BlackHoleAndKill => {
