@@ -6,14 +6,12 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use http_body_util::Full;
-use hyper::Method;
-use moonwa_simulator::harness::{Moonwa, WebhookReceiver, api_key};
+use moonwa_simulator::harness::{Moonwa, WebhookReceiver};
 use moonwa_simulator::{Fault, Group, Phone, Simulator, Target};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use super::foreign::{Foreign, PICTURE, data_of, people};
+use super::foreign::{Foreign, PICTURE, data_of, edit_and_revoke, gateway, people};
 
 struct Baileys(Foreign);
 
@@ -203,15 +201,7 @@ async fn as_the_linked_device_it_believes_the_simulator() -> Result<()> {
 async fn as_a_contact_it_reads_the_gateway_and_is_read() -> Result<()> {
     let sim = Simulator::start().await?;
     let [ann, bob, cid] = people(&sim).await;
-    let hook = WebhookReceiver::start().await?;
-    let device = format!(
-        "\n[device.toko]\napi_key = {:?}\nwebhooks = [{{ url = {:?}, events = [\"*\"] }}]\n",
-        api_key("toko"),
-        hook.url()
-    );
-    let binary = env!("CARGO_BIN_EXE_moonwa");
-    let moonwa = Moonwa::builder(binary).whatsapp(&sim.ws_url()).config(&device).start().await?;
-    moonwa.link("toko", &ann).await?;
+    let (moonwa, hook) = gateway(&sim, &ann).await?;
     let mut baileys = Baileys::by_code(&sim, &bob).await?;
     let key = moonwa.key_of("toko");
     let messages = "/v1/devices/toko/messages";
@@ -246,12 +236,7 @@ async fn as_a_contact_it_reads_the_gateway_and_is_read() -> Result<()> {
     assert_eq!(data_of(&hook, "message.edited", "halo!").await["details"]["message"], asked);
     baileys.send(&ann.jid(), json!({ "delete": own })).await?;
     assert_eq!(data_of(&hook, "message.revoked", "").await["details"]["message"], asked);
-    for (method, body) in [(Method::PATCH, json!({ "text": "siap!" })), (Method::DELETE, json!({}))]
-    {
-        let request = key.request(method, &format!("{messages}/{told}"));
-        let request = request.header("content-type", "application/json");
-        key.send(request.body(Full::new(body.to_string().into()))?).await?.expect(202);
-    }
+    edit_and_revoke(&moonwa, &told, "siap!").await?;
     let edited = baileys.update(&told, |update| update["message"]["editedMessage"].is_object());
     let edited = edited.await?["message"]["editedMessage"]["message"].clone();
     assert!(edited.to_string().contains("siap!"), "{edited}");

@@ -3,7 +3,9 @@
 use std::process::Stdio;
 
 use anyhow::{Context as _, Result, bail};
-use moonwa_simulator::harness::{Delivery, PATIENCE, WebhookReceiver};
+use http_body_util::Full;
+use hyper::Method;
+use moonwa_simulator::harness::{Delivery, Moonwa, PATIENCE, WebhookReceiver, api_key};
 use moonwa_simulator::{Phone, Simulator};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -94,4 +96,29 @@ pub(crate) async fn people(sim: &Simulator) -> [Phone; 3] {
 pub(crate) async fn data_of(hook: &WebhookReceiver, kind: &str, text: &str) -> Value {
     let is_it = |post: &Delivery| post.kind() == kind && (text.is_empty() || post.text() == text);
     hook.expect(text, is_it).await.json()["data"].clone()
+}
+
+/// A gateway whose device `toko` Ann has linked, and the webhook that is told everything.
+pub(crate) async fn gateway(sim: &Simulator, ann: &Phone) -> Result<(Moonwa, WebhookReceiver)> {
+    let hook = WebhookReceiver::start().await?;
+    let device = format!(
+        "\n[device.toko]\napi_key = {:?}\nwebhooks = [{{ url = {:?}, events = [\"*\"] }}]\n",
+        api_key("toko"),
+        hook.url()
+    );
+    let binary = env!("CARGO_BIN_EXE_moonwa");
+    let moonwa = Moonwa::builder(binary).whatsapp(&sim.ws_url()).config(&device).start().await?;
+    moonwa.link("toko", ann).await?;
+    Ok((moonwa, hook))
+}
+
+/// The gateway gives a message another text, and then takes it back.
+pub(crate) async fn edit_and_revoke(moonwa: &Moonwa, id: &str, text: &str) -> Result<()> {
+    let key = moonwa.key_of("toko");
+    for (method, body) in [(Method::PATCH, json!({ "text": text })), (Method::DELETE, json!({}))] {
+        let request = key.request(method, &format!("/v1/devices/toko/messages/{id}"));
+        let request = request.header("content-type", "application/json");
+        key.send(request.body(Full::new(body.to_string().into()))?).await?.expect(202);
+    }
+    Ok(())
 }
