@@ -61,7 +61,10 @@ impl Proxy {
         }
         let login = match user.map(|user| user.split_once(':')) {
             None => None,
-            Some(Some((user, password))) => Some((decoded(user), decoded(password))),
+            Some(Some((user, password))) => match (decoded(user), decoded(password)) {
+                (Some(user), Some(password)) => Some((user, password)),
+                _ => return bad("the proxy's user or password is not UTF-8", "write %XX in UTF-8"),
+            },
             Some(None) => return bad("the proxy has a user and no password", form),
         };
         // The limits of SOCKS5.
@@ -90,8 +93,8 @@ impl Proxy {
 }
 
 /// A user or a password may have any character, as `%XX`.
-fn decoded(text: &str) -> Secret {
-    Secret::new(percent_decode_str(text).decode_utf8_lossy())
+fn decoded(text: &str) -> Option<Secret> {
+    percent_decode_str(text).decode_utf8().ok().map(Secret::new)
 }
 
 #[cfg(test)]
@@ -131,6 +134,7 @@ mod tests {
             "socks5://::1:1080",
             "socks5://[hunter2]:1080",
             "socks5://***@h:1080",
+            "socks5://hunter2:%ff@h:1080",
             &long,
         ] {
             let (message, hint) = Proxy::parse(bad).unwrap_err();
