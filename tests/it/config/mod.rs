@@ -1,6 +1,9 @@
 //! `moonwa.toml` as people write it: every good file is taken, every mistake is told in words that are kept here, and
 //! no file, however broken, does worse than that. `UPDATE_SNAPSHOTS=1` rewrites the words.
 
+mod included;
+mod sample;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -102,69 +105,6 @@ fn every_mistake_is_told_in_its_words() {
         }
     }
     assert!(differing.is_empty(), "{}", differing.join("\n"));
-}
-
-/// A directory with a `moonwa.toml` that includes `devices.d/*.toml`, and those files.
-fn with_included(files: &[(&str, &str)]) -> (tempfile::TempDir, PathBuf) {
-    let dir = tempfile::tempdir().unwrap();
-    fs::create_dir(dir.path().join("devices.d")).unwrap();
-    let main = dir.path().join("moonwa.toml");
-    fs::write(&main, "include = [\"devices.d/*.toml\"]\n[device.main]\n").unwrap();
-    for (name, text) in files {
-        fs::write(dir.path().join("devices.d").join(name), text).unwrap();
-    }
-    (dir, main)
-}
-
-#[test]
-fn included_files_hold_devices_and_every_problem_names_its_file() {
-    let (dir, main) = with_included(&[
-        (
-            "a.toml",
-            "[device.a]\nwebhooks = [{ url = \"https://a.example\", headers = { x-a = { file = \"key\" } } }]\n",
-        ),
-        ("b.toml", "device.b.label = \"B\"\n"),
-        (".c.toml", "a draft of an editor"),
-        ("key", "the file beside the file that names it"),
-    ]);
-    let first = Config::load(&main).unwrap();
-    let names: Vec<&str> = first.config.devices.keys().map(DeviceName::as_str).collect();
-    assert_eq!(names, ["a", "b", "main"]);
-    assert_eq!(first.others.files.len(), 3);
-    let devices = dir.path().join("devices.d");
-    fs::write(devices.join("d.toml"), "[device.d]\n").unwrap();
-    let second = Config::load(&main).unwrap();
-    assert_ne!(first.revision, second.revision);
-    assert_eq!(second.config.devices.len(), 4);
-
-    fs::write(devices.join("b.toml"), "\n[device.main]\n[device.b]\nlable = \"B\"\n[log]\n")
-        .unwrap();
-    fs::write(devices.join("d.toml"), "[device.d\n").unwrap();
-    fs::write(devices.join("e.toml"), "\n").unwrap();
-    let said = Config::load(&main).unwrap_err().to_string();
-    let said = said.replace(&format!("{}/", dir.path().display()), "");
-    assert_eq!(
-        said,
-        "moonwa.toml:1:12: include[1]: devices.d/e.toml is empty; write its devices, or remove it\n\
-         devices.d/b.toml:2:9: device.main: the device stands in moonwa.toml too; keep one of them\n\
-         devices.d/b.toml:4:1: device.b: unknown key \"lable\"; did you mean \"label\"?\n\
-         devices.d/b.toml:5:2: unknown key \"log\"; known here: device\n\
-         devices.d/d.toml:1:10: unclosed table, expected `]`"
-    );
-    fs::remove_dir_all(&devices).unwrap();
-    let said = Config::load(&main).unwrap_err().to_string();
-    assert!(said.contains("moonwa.toml:1:12: include[1]: cannot look into "), "{said}");
-}
-
-#[test]
-fn the_last_good_copy_holds_the_included_files_too() {
-    let (dir, main) = with_included(&[("a.toml", "[device.a]\n")]);
-    let loaded = Config::load(&main).unwrap();
-    fs::create_dir(dir.path().join("data")).unwrap();
-    keep_last_good(&main, &loaded.config, &loaded.others).unwrap();
-    fs::remove_dir_all(dir.path().join("devices.d")).unwrap();
-    assert!(Config::load(&main).is_err());
-    assert_eq!(last_good(&main).unwrap().config.devices, loaded.config.devices);
 }
 
 #[test]
@@ -289,101 +229,6 @@ fn a_file_without_keys_is_the_defaults() {
 }
 
 #[test]
-fn the_sample_runs_as_it_is_with_one_device() {
-    let Loaded { config, warnings, .. } = Config::parse(SAMPLE, &context("")).unwrap();
-    assert!(warnings.is_empty());
-    let devices = BTreeMap::from([(name("admin-toko"), DeviceConfig::new("Admin Toko"))]);
-    assert_eq!(config, Config { devices, ..Config::default() });
-}
-
-/// The sample with every line uncommented that is a key or a table's head.
-fn uncommented() -> (String, usize) {
-    let is_key = |line: &str| {
-        line.split_once(" = ").is_some_and(|(key, _)| {
-            key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
-        })
-    };
-    let mut count = 0;
-    let lines = SAMPLE.lines().map(|line| match line.strip_prefix("# ") {
-        Some(code) if is_key(code) || code.starts_with('[') => {
-            count += 1;
-            code
-        }
-        _ => line,
-    });
-    let text = lines.collect::<Vec<_>>().join("\n");
-    (text, count)
-}
-
-#[test]
-fn every_commented_key_of_the_sample_is_its_default_or_an_example() {
-    let (text, count) = uncommented();
-    assert!(count >= 28, "only {count} commented keys: has the sample's form changed?");
-    let Loaded { config, warnings, .. } =
-        Config::parse(text, &context("")).unwrap_or_else(|rejected| panic!("{rejected}"));
-    assert!(warnings.is_empty(), "{warnings:?}");
-    let toko = DeviceConfig {
-        label: "Admin Toko".to_owned(),
-        enabled: true,
-        keys: vec![
-            key("default", hash("1"), &[Scope::Send, Scope::Read]),
-            key("crm", hash("2"), &[Scope::Send]),
-        ],
-        country_code: Some("62".to_owned()),
-        pace: Some(Pace {
-            gap: Gap::Between { least: Duration::from_secs(8), most: Duration::from_secs(15) },
-            per_day: Some(500),
-            new_chats_per_day: Some(50),
-            quiet: Some(Quiet { from: 21 * 60, to: 7 * 60 }),
-            typing: true,
-        }),
-        presence: Presence::default(),
-        shown_as: ShownAs::default(),
-        proxy: Some(proxy(ProxyProtocol::Socks5, 1080, Some(("user", "password")))),
-        webhooks: vec![EndpointConfig {
-            secrets: vec![Secret::new(WHSEC)],
-            headers: BTreeMap::from([("x-team".to_owned(), "cs".to_owned())]),
-            ..EndpointConfig::new(1, "http://127.0.0.1:5678/webhook/wa".to_owned())
-        }],
-    };
-    let examples = Config {
-        admin: AdminConfig { token: Some(hash("0")), ..AdminConfig::default() },
-        whatsapp_version: Some((2, 3000, 1_047_769_893)),
-        devices: BTreeMap::from([(name("admin-toko"), toko)]),
-        ..Config::default()
-    };
-    assert_eq!(config, examples);
-}
-
-#[test]
-fn the_sample_names_every_key_there_is() {
-    // Whatever a section knows, it lists when it is asked for a key that it does not know.
-    let nonsense = "zzzzzzzzzzzz = 1\n";
-    let sections = ["server", "admin", "store", "log", "outbox", "media", "device.a"];
-    let heads = sections.map(|section| format!("[{section}]\n"));
-    let webhook = "[[device.a.webhooks]]\nurl = \"https://a.example\"\n";
-    let parts = heads.iter().map(String::as_str).chain([webhook]);
-    let text: String =
-        [nonsense].into_iter().chain(parts.flat_map(|part| [part, nonsense])).collect();
-    let Rejected { problems, .. } = Config::parse(text, &context("")).unwrap_err();
-    assert_eq!(problems.len(), 9);
-    for problem in problems {
-        let hint = problem.hint.unwrap();
-        let keys = hint.strip_prefix("known here: ").unwrap_or_else(|| panic!("{hint}"));
-        for key in keys.split(", ") {
-            let shown = [
-                format!("\n# {key} = "),
-                format!("\n{key} = "),
-                format!("[{key}]"),
-                format!("[{key}."),
-                format!("{key} = ["),
-            ];
-            assert!(shown.iter().any(|form| SAMPLE.contains(form)), "the sample lacks {key}");
-        }
-    }
-}
-
-#[test]
 fn systemd_names_the_stores_directory() {
     let mut context = context("/etc/moonwa");
     let path =
@@ -448,7 +293,7 @@ fn a_file_that_cannot_be_read_says_why() {
 static GOOD: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     let files = files("tests/it/config/good");
     let texts = files.iter().map(|file| fs::read(file).unwrap());
-    texts.chain([SAMPLE.into(), uncommented().0.into()]).collect()
+    texts.chain([SAMPLE.into(), sample::uncommented().0.into()]).collect()
 });
 
 #[derive(Clone, Debug)]
