@@ -426,13 +426,20 @@ mod tests {
         let proxy = Proxy::parse(&proxy).unwrap();
         let listen = async {
             let (mut stream, _) = listener.accept().await.unwrap();
-            if proxy.protocol == ProxyProtocol::Socks5 {
+            let socks = proxy.protocol == ProxyProtocol::Socks5;
+            if socks {
                 stream.read_exact(&mut [0; 3]).await.unwrap();
                 stream.write_all(&[5, 0]).await.unwrap();
             }
-            let mut request = [0; 1024];
-            let length = stream.read(&mut request).await.unwrap();
-            String::from_utf8_lossy(&request[..length]).into_owned()
+            // A head may come in pieces. SOCKS5's has a length: four bytes, then the name's own, the name and the port.
+            let mut request = Vec::new();
+            while match request.get(4) {
+                Some(name) if socks => request.len() < 7 + usize::from(*name),
+                _ => !request.ends_with(b"\r\n\r\n"),
+            } {
+                request.push(stream.read_u8().await.unwrap());
+            }
+            String::from_utf8_lossy(&request).into_owned()
         };
         tokio::join!(listen, go(proxy.clone())).0
     }

@@ -31,9 +31,10 @@ async fn server(tasks: &mut JoinSet<()>, head: &'static str, then: Then) -> Resu
         let mut open = JoinSet::new();
         while let Ok((mut stream, _)) = listener.accept().await {
             open.spawn(async move {
-                let mut asked = [0; 4096];
-                if !stream.read(&mut asked).await.is_ok_and(|read| read > 0) {
-                    return;
+                let mut asked = Vec::new();
+                while !asked.ends_with(b"\r\n\r\n") {
+                    let Ok(byte) = stream.read_u8().await else { return };
+                    asked.push(byte);
                 }
                 stream.write_all(head.as_bytes()).await.ok();
                 match then {
