@@ -22,17 +22,14 @@ struct Files;
 
 const HTML: &str = "text/html; charset=utf-8";
 const SVG: &str = "image/svg+xml";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+const STYLE: &str = "text/css; charset=utf-8";
 
 /// What a browser shows as a document, in which something could be executed.
 const DOCUMENTS: [&str; 2] = [HTML, SVG];
 
-const TYPES: &[(&str, &str)] = &[
-    ("html", HTML),
-    ("js", "text/javascript; charset=utf-8"),
-    ("css", "text/css; charset=utf-8"),
-    ("svg", SVG),
-    ("json", "application/json"),
-];
+const TYPES: &[(&str, &str)] =
+    &[("html", HTML), ("js", SCRIPT), ("css", STYLE), ("svg", SVG), ("json", "application/json")];
 
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     img-src 'self'; media-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; \
@@ -51,7 +48,9 @@ pub(crate) fn serve(head: &Parts, config: &Config, path: &str) -> Result<Respons
             let hash = file.metadata.sha256_hash();
             let (short, _) = hash.split_at(16);
             let plain = file.data;
-            let gzip = gzip::is_accepted(head).then(|| gzip::compressed(hash, &plain)).flatten();
+            let code = matches!(content_type, SCRIPT | STYLE);
+            let gzip =
+                gzip::is_accepted(head).then(|| gzip::compressed(hash, &plain, code)).flatten();
             // The compressed file is another one to a cache, so it has a tag of its own. Half a hash is enough for it.
             let form = if gzip.is_some() { "-gzip" } else { "" };
             let tag = format!("\"{}{form}\"", HEXLOWER.encode(short));

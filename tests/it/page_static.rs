@@ -191,6 +191,17 @@ fn every_code_of_the_server_has_words_in_both_languages() {
     }
 }
 
+/// What goes over the wire has no comments, which are known by how a line begins.
+#[test]
+fn no_text_of_a_script_runs_over_several_lines() {
+    for (name, script) in scripts() {
+        let mut lines = script.lines().map(str::trim_start);
+        let mixed =
+            lines.find(|line| !line.starts_with(['/', '*']) && line.matches('`').count() % 2 == 1);
+        assert_eq!(mixed, None, "{name}");
+    }
+}
+
 #[test]
 fn text_only_enters_as_text() {
     for (name, script) in scripts() {
