@@ -12,7 +12,7 @@ use moonwa_simulator::Simulator;
 use moonwa_simulator::harness::{Moonwa, Reply};
 
 /// The kinds of file the page may consist of.
-const KINDS: [&str; 4] = ["html", "js", "css", "svg"];
+const KINDS: [&str; 5] = ["html", "js", "css", "svg", "json"];
 
 fn web() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("web")

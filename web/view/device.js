@@ -6,6 +6,8 @@ import { ask, tell } from "../overlay.js";
 import { put, state } from "../state.js";
 import { loading, openSettings, remove } from "./devices.js";
 import link from "./link.js";
+import { copyWorkflow } from "./n8n.js";
+import standing from "./standing.js";
 import { asOf, badge, hookState, why } from "./status.js";
 
 const UNLINKED = ["pending", "linking", "logged_out"];
@@ -18,6 +20,7 @@ const needsLink = ({ state, phone }) => UNLINKED.includes(state) || (state === "
 
 export default function device(signal, name) {
 	const drawLink = link(signal, name);
+	const drawStanding = standing(name);
 	let neededLink = false;
 
 	return () => {
@@ -31,7 +34,7 @@ export default function device(signal, name) {
 			back,
 			head(device),
 			device.reason && el(`p.note.${noteLook(device)}`, why(device)),
-			unlinked ? drawLink(device) : linked(device),
+			unlinked ? drawLink(device) : [linked(device), drawStanding()],
 		];
 	};
 }
@@ -113,5 +116,9 @@ function webhooks({ name, webhooks }) {
 			el("a", { href: `#/webhooks/${name}` }, t("device.hooks")),
 		),
 		webhooks.length ? lines(webhooks.map(line)) : el("p.muted", t("webhook.none_why")),
+		el(
+			".row.foot",
+			button("", "copy", t("device.n8n"), () => copyWorkflow(name)),
+		),
 	];
 }

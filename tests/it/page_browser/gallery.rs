@@ -18,7 +18,12 @@ const PICTURE: &[u8] = include_bytes!("shirt.png");
 /// A view: its name, its address, what is on it when it is complete, and what opens the rest of it.
 const VIEWS: [(&str, &str, &str, Option<&str>); 15] = [
     ("devices", "#/devices", "return document.querySelectorAll('tbody tr').length === 5", None),
-    ("linked", "#/devices/admin-toko", "return document.querySelector('.facts') !== null", None),
+    (
+        "linked",
+        "#/devices/admin-toko",
+        "return document.querySelectorAll('.facts').length === 2",
+        None,
+    ),
     ("pending", "#/devices/gudang", "return document.querySelector('.steps') !== null", None),
     ("linking", "#/devices/kasir", QR_SHOWN, None),
     ("unlinked", "#/devices/cabang", "return document.querySelector('.note.bad') !== null", None),

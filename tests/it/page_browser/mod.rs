@@ -3,6 +3,7 @@
 
 mod browser;
 mod chats;
+mod device;
 mod forms;
 mod gallery;
 mod newcomer;
