@@ -53,7 +53,7 @@
 //! once. **tidy**, **sweep**: what is old goes. **rebuild**: a damaged database made again. **vital**: whether the store's
 //! directory is still there and can be written. **nudge**: "look in the store"; it carries nothing and may be lost.
 //!
-//! Webhooks. **webhook**: a URL of a device in the file; **endpoint**: the machine that serves it; the **registry** has all of
+//! Webhooks. **webhook**: a **URL** of a device in the file; **endpoint**: the machine that serves it; the **registry** has all of
 //! them. **cursor**: how far an endpoint has got in the log. **delivery**: an event's way to one endpoint; **attempt**: one POST
 //! of it. An attempt has a **class**, a **fault** or none, and a **verdict**: on, again after a **backoff**, or parked as a
 //! **dead letter**; after a 500 there is **doubt** whose fault it is. **filter**: which chats an endpoint hears of, by **pattern**. **profile**: the body's form. **signature**: proof that a

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::media::{MediaKind, MediaSource, Thumbnail, file_name};
-use super::{DeviceName, Jid, Recipient, UnixMillis};
+use super::{DeviceName, Jid, Recipient, UnixMillis, web_url};
 
 /// A WhatsApp message id. For a message to be sent, moonwa chooses it before the request is accepted, so that every
 /// try is made under the same id.
@@ -192,6 +192,7 @@ impl Content {
     /// A file given by its URL alone: its name comes from the URL, and its type from its bytes. A caption that this
     /// kind of file cannot have follows as a text message of its own.
     pub fn file(media: MediaKind, url: String, caption: Option<String>) -> Vec<Self> {
+        let url = web_url(&url).unwrap_or(url);
         let caption = caption.filter(|caption| !caption.is_empty());
         let (caption, follows) =
             if media.has_caption() { (caption, None) } else { (None, caption) };

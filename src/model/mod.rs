@@ -11,6 +11,7 @@ mod phone;
 mod refusal;
 mod secret;
 mod time;
+mod url;
 
 pub use address::{ChatKind, Jid, Recipient};
 pub(crate) use device::{Account, DeviceStatus, Passkey, Shown, StatusWord};
@@ -30,3 +31,4 @@ pub(crate) use phone::show_full_numbers;
 pub(crate) use refusal::{NewChats, Refusal};
 pub use secret::{KeyHash, Secret};
 pub use time::UnixMillis;
+pub(crate) use url::{UrlError, encoded_url, web_url};

@@ -9,12 +9,11 @@ use super::fields::{Fields, connected, device_of};
 use crate::api::call::{Answer, Call};
 use crate::api::http::problem::{Code, Issue, Problem};
 use crate::api::http::response::{self, Response};
-use crate::api::v1::message::content::is_web;
 use crate::api::v1::message::queue;
 use crate::config::Scope;
 use crate::model::{
     Content, DeviceName, IdempotencyKey, Jid, KeyHash, MediaKind, MessageStatus, Recipient,
-    SendRequest, SentMessage, UnixMillis,
+    SendRequest, SentMessage, UnixMillis, web_url,
 };
 use crate::whatsapp::{DeviceHandle, WhatsAppError};
 
@@ -37,8 +36,8 @@ fn content(kind: Kind, fields: &Fields, issues: &mut Vec<Issue>) -> Vec<Content>
         }
         Kind::Media => {
             let url = fields.need(URL, issues);
-            if !url.is_empty() && !is_web(url) {
-                issues.push(Issue::new("data.url", "must begin with http:// or https://"));
+            if let (Err(error), false) = (web_url(url), url.is_empty()) {
+                issues.push(Issue::new("data.url", error));
             }
             let media = match fields.need(MEDIA_TYPE, issues) {
                 "image" | "" => MediaKind::Image,

@@ -9,6 +9,7 @@ use toml_edit::{
 
 use super::table::{Change, add, change, move_to, remove, text, texts};
 use crate::config::mask::masked_url;
+use crate::model::encoded_url;
 
 /// A webhook in the new list. What is absent stays as it is in the old entry; an empty text or list removes its key.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -59,7 +60,10 @@ impl EndpointEdit {
 
     /// The same edit, where a URL as it is shown means the one in the file.
     fn unmasked(&self, old: Option<&str>) -> Self {
-        let url = old.filter(|old| masked_url(old) == self.url).unwrap_or(&self.url).to_owned();
+        let url = old
+            .filter(|old| masked_url(&encoded_url(old)) == self.url)
+            .unwrap_or(&self.url)
+            .to_owned();
         Self { url, ..self.clone() }
     }
 

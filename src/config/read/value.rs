@@ -14,7 +14,7 @@ use crate::config::pace::Gap;
 use crate::config::settings::{
     Browser, Compat, Durability, Format, Presence, Repair, Scope, ShownAs, Start, System,
 };
-use crate::model::{ChatKind, ChatPattern};
+use crate::model::{ChatKind, ChatPattern, encoded_url};
 use crate::net::Network;
 
 /// The value, or what is wrong and what to write instead.
@@ -254,9 +254,10 @@ pub(crate) fn url(text: &str) -> Reading<String> {
     if text.is_empty() {
         return bad("the URL is empty", "write the URL, or remove the entry");
     }
+    let text = encoded_url(text);
     if !text.is_ascii() {
-        let hint = "write non-ASCII host names as xn--… and other such characters as %XX";
-        return bad("the URL has characters that are not ASCII", hint);
+        let hint = "write it in its xn--… form";
+        return bad("the URL's host name has characters that are not ASCII", hint);
     }
     // The client that posts to webhooks uses the same parser, so what is accepted here can be posted to.
     let Ok(uri) = text.parse::<Uri>() else { return bad("this is not a URL", hint) };
@@ -268,7 +269,7 @@ pub(crate) fn url(text: &str) -> Reading<String> {
     if uri.host().unwrap_or_default().is_empty() {
         return bad("the URL has no host", hint);
     }
-    if is_masked_url(text) {
+    if is_masked_url(&text) {
         return bad(
             "user info or query of the URL are not written out",
             "write them instead of ***",
@@ -280,7 +281,7 @@ pub(crate) fn url(text: &str) -> Reading<String> {
     if port.is_some_and(|(_, port)| port.parse::<u16>().map_or(true, |port| port == 0)) {
         return bad("the URL's port is not one", "write a port from 1 to 65535, or none");
     }
-    Ok(text.to_owned())
+    Ok(text)
 }
 
 /// The host of a webhook's URL, where it is an address to which nothing is ever posted.
@@ -385,6 +386,16 @@ mod tests {
         ] {
             assert!(url(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_url_is_encoded_and_one_that_is_valid_stays_as_it_is() {
+        assert_eq!(url("https://crm.example/wa").as_deref(), Ok("https://crm.example/wa"));
+        assert_eq!(url("HTTP://crm.example/{a}").as_deref(), Ok("HTTP://crm.example/{a}"));
+        assert_eq!(
+            url(" https://crm.example/ä b ").as_deref(),
+            Ok("https://crm.example/%C3%A4%20b")
+        );
     }
 
     #[test]

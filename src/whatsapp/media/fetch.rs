@@ -12,6 +12,7 @@ use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 
 use crate::knobs::knobs;
+use crate::model::{UrlError, web_url};
 use crate::net::{Network, is_own};
 
 /// How long one fetch may take, redirects and body included.
@@ -25,8 +26,8 @@ const LEAST_SPEED: u64 = 16 << 10;
 /// Why a file was not fetched.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FetchError {
-    #[error("only http and https URLs can be fetched")]
-    Scheme,
+    #[error("the URL cannot be fetched: {0}")]
+    Url(#[from] UrlError),
     #[error("the URL points into a network that is not open to callers (media.allow_nets)")]
     Denied,
     #[error("the server of the URL answered {0}")]
@@ -100,9 +101,7 @@ impl Fetcher {
         url: &str,
         sink: &mut impl Write,
     ) -> Result<Option<String>, FetchError> {
-        if !(url.starts_with("http://") || url.starts_with("https://")) {
-            return Err(FetchError::Scheme);
-        }
+        let url = web_url(url)?;
         let request = self.agent.get(url).config().timeout_global(Some(patience)).build();
         let response = request.call().map_err(network)?;
         let status = response.status();
@@ -291,7 +290,7 @@ mod tests {
         assert!(matches!(outcome, Err(FetchError::Denied)), "{outcome:?}");
         assert!(listener.accept().is_err(), "nothing may have connected");
         let file = Fetcher::new(10, Vec::new()).fetch("file:///etc/passwd", &mut Vec::new());
-        assert!(matches!(file, Err(FetchError::Scheme)));
+        assert!(matches!(file, Err(FetchError::Url(UrlError::Scheme))));
     }
 
     /// Every way to write an IPv4 address that some parser somewhere takes, and the IPv6 addresses that carry it.

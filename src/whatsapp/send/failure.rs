@@ -105,7 +105,7 @@ impl From<MediaError> for Failure {
             MediaError::Fetch(error) if error.is_passing() => return Self::Later(detail),
             MediaError::Disk(_) | MediaError::Upload(_) => return Self::Later(detail),
             MediaError::Fetch(FetchError::TooLarge) | MediaError::TooLarge => "media_too_large",
-            MediaError::Fetch(FetchError::Denied | FetchError::Scheme) => "media_url_denied",
+            MediaError::Fetch(FetchError::Denied | FetchError::Url(_)) => "media_url_denied",
             MediaError::Fetch(_) => "media_fetch_failed",
             MediaError::Mismatch { .. } => "media_type_mismatch",
             MediaError::Cipher(_) => "media_failed",

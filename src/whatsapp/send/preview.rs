@@ -5,6 +5,7 @@
 use std::io::{Error, ErrorKind, Write};
 use std::time::Duration;
 
+use crate::model::web_url;
 use crate::task::Tasks;
 use crate::whatsapp::context::Context;
 use crate::whatsapp::media::fetch::Fetcher;
@@ -34,9 +35,7 @@ pub(crate) async fn of(context: &Context, text: &str) -> Option<Preview> {
 
 /// The first link in a text.
 pub(crate) fn link(text: &str) -> Option<&str> {
-    let word = text
-        .split_whitespace()
-        .find(|word| word.starts_with("https://") || word.starts_with("http://"))?;
+    let word = text.split_whitespace().find(|word| web_url(word).is_ok())?;
     let link = word.trim_end_matches(['.', ',', '!', '?', ')', ']', '"', '\'', ';', ':']);
     link.split_once("://").filter(|(_, rest)| !rest.is_empty()).map(|_| link)
 }

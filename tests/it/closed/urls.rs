@@ -11,8 +11,8 @@ use tokio::net::TcpListener;
 use tokio::time::timeout;
 
 const DEVICE: &str = "toko";
-const URL: &str = "http://ann:kata-sandi@127.0.0.1:9/hook?token=rahasia-token";
-const SHOWN: &str = "http://***@127.0.0.1:9/hook?***";
+const URL: &str = "http://ann:kata-sandi@127.0.0.1:9/hook café?token=rahasia-token";
+const SHOWN: &str = "http://***@127.0.0.1:9/hook%20caf%C3%A9?***";
 const PATIENCE: Duration = Duration::from_secs(60);
 /// As many as a gateway of a dozen devices may have.
 const DEVICES: usize = 12;

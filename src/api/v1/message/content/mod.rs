@@ -10,6 +10,7 @@ use serde_json::Number;
 use crate::api::http::problem::{Issue, Problem};
 use crate::model::{
     Content, Jid, MediaKind, MediaSource, MessageId, Recipient, SendRequest, SpoolName, Thumbnail,
+    web_url,
 };
 
 /// WhatsApp refuses longer texts.
@@ -223,9 +224,10 @@ impl MediaBody {
     fn content(self, name: &str, media: MediaKind, issues: &mut Issues) -> Content {
         let source = match (self.url, self.base64, self.spool) {
             (Some(url), None, None) => {
-                if !is_web(&url) {
-                    issues.add(&format!("{name}.url"), "must begin with http:// or https://");
-                }
+                let url = web_url(&url).unwrap_or_else(|error| {
+                    issues.add(&format!("{name}.url"), error);
+                    url
+                });
                 MediaSource::Url(url)
             }
             (None, Some(text), None) => {
@@ -259,13 +261,6 @@ impl MediaBody {
         let Self { mime, filename, caption, .. } = self;
         Content::Media { media, source, mime, filename, caption, thumbnail: thumbnail.flatten() }
     }
-}
-
-/// Whether a URL can be fetched at all. Whether moonwa may fetch it is decided where it is fetched.
-pub(crate) fn is_web(url: &str) -> bool {
-    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
-    rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))
-        && !url.chars().any(|c| c.is_whitespace() || c.is_control())
 }
 
 fn decode(text: &str) -> Option<Vec<u8>> {
