@@ -5,14 +5,30 @@ use anyhow::{Context as _, Result, bail};
 use wacore_binary::Server;
 use wacore_binary::builder::NodeBuilder;
 
-use crate::Phone;
 use crate::util::now;
 use crate::world::{Address, World};
+use crate::{Entry, Phone};
 
 /// The journal's note of a presence.
 pub(crate) const PRESENCE: &str = "presence said";
+/// What a client says so that the phone goes on ringing.
+const UNAVAILABLE: &str = "unavailable";
 
 impl World {
+    /// The companions of an account that are connected and have not said last that nobody is there.
+    fn seem_there(&self, pn: &str) -> Vec<u16> {
+        let Some(account) = self.accounts.get(pn) else { return Vec::new() };
+        let heard = |conn| self.conns.get(&conn).is_some_and(|c| !c.silent);
+        let connected = account.devices.values().filter(|d| d.conn.is_some_and(heard));
+        let seems_there = |id: &u16| {
+            let who = Address::new(pn, *id);
+            let said =
+                |entry: &&Entry| entry.tag == PRESENCE && entry.device.as_ref() == Some(&who);
+            self.journal.entries.iter().rev().find(said).is_none_or(|e| e.text != UNAVAILABLE)
+        };
+        connected.map(|device| device.id).filter(seems_there).collect()
+    }
+
     fn presences(&self, pn: &str) -> Vec<String> {
         let said = self.journal.entries.iter().filter(|entry| {
             entry.tag == PRESENCE && entry.device.as_ref().is_some_and(|who| who.pn == pn)
@@ -53,6 +69,15 @@ impl Phone {
     /// What the account's companions said about whether somebody is there, oldest first.
     pub fn presences(&self) -> Vec<String> {
         self.sim.world().presences(self.number())
+    }
+
+    /// Waits until the last word of each companion that is connected is that nobody is there.
+    pub async fn expect_nobody_there(&self) -> Result<()> {
+        let quiet = |world: &World| world.seem_there(self.number()).is_empty().then_some(());
+        if self.sim.wait(quiet).await.is_some() {
+            return Ok(());
+        }
+        bail!("{} does not ring any more: {:?}", self.number(), self.presences())
     }
 
     /// Waits until its companions have said something more than `before` times, and this last.

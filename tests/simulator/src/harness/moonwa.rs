@@ -7,6 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
@@ -38,6 +39,8 @@ pub struct Moonwa {
     told: Told,
     address: SocketAddr,
     admin: Rest,
+    /// Those of the accounts linked by `link`.
+    phones: Mutex<Vec<Phone>>,
 }
 
 impl MoonwaBuilder {
@@ -89,6 +92,7 @@ impl MoonwaBuilder {
             told,
             address,
             admin,
+            phones: Mutex::default(),
         })
     }
 
@@ -224,6 +228,7 @@ impl Moonwa {
         self.admin.post(&format!("/v1/devices/{name}/start"), &Value::Null).await?.expect(202);
         phone.scan(&self.qr(name).await).await?;
         self.wait_state(name, "connected").await;
+        self.phones.lock().unwrap_or_else(PoisonError::into_inner).push(phone.clone());
         Ok(())
     }
 
@@ -300,8 +305,13 @@ impl Moonwa {
         Ok(())
     }
 
-    /// Stops it as systemd does; it must exit with 0.
+    /// Stops it as systemd does; it must exit with 0. So ends a story: whatever happened in it, its phones must go on ringing.
     pub async fn stop(mut self) -> Result<TempDir> {
+        let phones =
+            std::mem::take(&mut *self.phones.lock().unwrap_or_else(PoisonError::into_inner));
+        for phone in phones {
+            phone.expect_nobody_there().await?;
+        }
         self.terminate().await?;
         Ok(self.dir)
     }
