@@ -45,6 +45,7 @@ mod proxy;
 mod reload;
 mod reload_watch;
 mod restricted;
+mod service;
 mod soak;
 mod storage_faults;
 mod wire;

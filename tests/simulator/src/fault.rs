@@ -81,6 +81,8 @@ pub enum Fault {
     IkReject,
     /// `<failure reason=…>` at the next login (401, 402, 403, 405, 503 …).
     LoginFailure(u16),
+    /// `<success>` at the next login, and no answer to anything after it.
+    EarlySuccess,
     /// No `<ib><offline/></ib>` after the next login.
     NoOfflineEnd,
 
@@ -109,6 +111,10 @@ pub enum Fault {
     UnknownEncryption,
     /// The next message delivered to the target has nothing in its encrypted parts.
     EmptyEncryption,
+    /// The next status for the target is a stanza of its own, `<status>`, and no `<message>`.
+    StatusStanza,
+    /// The next news for the target that somebody's devices have changed is lost.
+    DevicesUntold,
     /// The next receipt meant for the target is lost.
     ReceiptDrop,
 

@@ -20,11 +20,13 @@ mod login;
 mod media;
 mod noise;
 mod pairing;
+mod participants;
 mod person;
 mod phone;
 mod presence;
 mod receipts;
 mod route;
+mod trust;
 mod util;
 mod world;
 

@@ -117,8 +117,13 @@ impl World {
             .attr("display_name", account.name.as_str())
             .attr("companion_enc_static", "")
             .build();
-        self.journal.note(conn, Some(who), "login", String::new());
+        self.journal.note(conn, Some(who.clone()), "login", String::new());
         self.send(conn, node);
+        if self.faults.strikes(Some(&who), &Fault::EarlySuccess)
+            && let Some(c) = self.conns.get_mut(&conn)
+        {
+            c.silent = true;
+        }
     }
 
     fn refuse_login(&mut self, conn: u64, who: &Address, code: u16) {

@@ -369,6 +369,9 @@ impl World {
         let operation = operation.build();
         let (from, lid) = (account.jid(server), account.jid(wacore_binary::Server::Lid));
         for device in to.into_iter().filter(|d| d != who) {
+            if self.strikes_on(&device, &Fault::DevicesUntold) {
+                continue;
+            }
             let node = NodeBuilder::new("notification")
                 .attr("from", from.clone())
                 .attr("lid", lid.clone())

@@ -35,7 +35,7 @@ impl World {
             if self.faults.strikes(Some(from), &Fault::DropBeforeAck) {
                 return self.fall(conn);
             }
-            if let Some(code) = self.refusal(from, &to) {
+            if let Some(code) = self.refusal(from, &to, node) {
                 let ack = with_attr(Self::message_ack(node), "error", code.to_string());
                 return self.send(conn, ack);
             }
@@ -50,6 +50,7 @@ impl World {
                 }
             }
         }
+        let hash = self.receivers_hash(from, &to, node);
         if to.server == Server::Group {
             self.route_group(from, &to, node);
         } else if to.server == Server::Broadcast {
@@ -58,7 +59,10 @@ impl World {
             self.route_person(from, &to, node);
         }
         if let Some(conn) = conn {
-            let ack = Self::message_ack(node);
+            let mut ack = Self::message_ack(node);
+            if let Some(hash) = hash {
+                ack = with_attr(ack, "phash", hash);
+            }
             self.send_ack(conn, from, ack, &mode);
         }
     }
@@ -67,7 +71,7 @@ impl World {
         with_attr(Self::ack("message", node), "t", now().to_string())
     }
 
-    fn refusal(&mut self, from: &Address, to: &Jid) -> Option<u16> {
+    fn refusal(&mut self, from: &Address, to: &Jid, node: &Node) -> Option<u16> {
         let ordered = self.faults.take(Some(from), |f| match f {
             Fault::Nack(code) => Some(*code),
             _ => None,
@@ -95,6 +99,9 @@ impl World {
         };
         if user && !own && self.accounts.get(&from.pn).is_some_and(locked) {
             self.journal.note(0, Some(from.clone()), "locked", to.to_string());
+            return Some(463);
+        }
+        if user && !own && !self.trusted(from, &other, node) {
             return Some(463);
         }
         (user && self.pn_of(to).is_none()).then_some(404)

@@ -217,6 +217,13 @@ pub(crate) struct World {
     pub journal: Journal,
     /// Faults which wait.
     pub faults: Faults,
+    /// AB properties that are not as usual, and how often they were changed.
+    pub props: BTreeMap<String, String>,
+    pub props_version: u32,
+    /// Trusted-contact tokens, by who gave them and to whom.
+    pub tokens: BTreeMap<(String, String), Vec<u8>>,
+    /// Accounts that take nothing without a token.
+    pub wary: BTreeSet<String>,
     /// Messages about which nothing comes back until they are sent again.
     pub unanswered: BTreeSet<String>,
     /// Acknowledgements held back, with their sender.
@@ -252,6 +259,10 @@ impl World {
             media: MediaStore::default(),
             journal: Journal::default(),
             faults: Faults::default(),
+            props: BTreeMap::new(),
+            props_version: 0,
+            tokens: BTreeMap::new(),
+            wary: BTreeSet::new(),
             unanswered: BTreeSet::new(),
             held: Vec::new(),
             for_phones: VecDeque::new(),
@@ -278,6 +289,10 @@ impl World {
         self.media = MediaStore::default();
         self.journal = Journal::default();
         self.faults = Faults::default();
+        self.props.clear();
+        self.props_version += 1;
+        self.tokens.clear();
+        self.wary.clear();
         self.unanswered.clear();
         self.held.clear();
         self.for_phones.clear();

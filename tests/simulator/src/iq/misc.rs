@@ -30,23 +30,18 @@ impl World {
     ) -> Node {
         let get = text(node, "type") == "get";
         match xmlns {
-            "abt" => iq_result(
-                node,
-                vec![
-                    NodeBuilder::new("props")
-                        .attr("protocol", "1")
-                        .attr("hash", "sim")
-                        .attr("refresh", 86_400)
-                        .attr("refresh_id", "1")
-                        .attr("ab_key", "sim")
-                        .build(),
-                ],
-            ),
+            "abt" => self.props_iq(who, node),
             "privacy" if get && child == "privacy" => {
                 let categories = PRIVACY.map(|(name, value)| {
                     NodeBuilder::new("category").attr("name", name).attr("value", value).build()
                 });
                 iq_result(node, vec![NodeBuilder::new("privacy").children(categories).build()])
+            }
+            "privacy" if child == "tokens" => {
+                if let Some(tokens) = node.get_optional_child("tokens") {
+                    self.tokens_given(who, tokens);
+                }
+                iq_result(node, Vec::new())
             }
             "w:mex" => self.mex(who, node),
             "blocklist" if get => iq_result(node, vec![empty("list")]),

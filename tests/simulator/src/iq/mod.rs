@@ -5,6 +5,7 @@ mod keys;
 mod link;
 mod misc;
 mod passkey;
+mod props;
 mod usync;
 
 use std::time::{Duration, Instant};

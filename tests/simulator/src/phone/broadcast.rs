@@ -7,6 +7,7 @@ use wacore_binary::builder::NodeBuilder;
 use waproto::whatsapp as wa;
 
 use super::send::stanza_type;
+use crate::fault::Fault;
 use crate::util::{leaf, message_id, now};
 use crate::world::{Address, World};
 use crate::{Phone, Simulator};
@@ -28,7 +29,8 @@ impl World {
             for device in self.device_ids(reader).into_iter().filter(|device| *device != 0) {
                 let target = Address::new(reader, device);
                 let Some(sealed) = self.encrypt(pn, &target, message)? else { continue };
-                let node = NodeBuilder::new("message")
+                let own_stanza = self.strikes_on(&target, &Fault::StatusStanza);
+                let node = NodeBuilder::new(if own_stanza { "status" } else { "message" })
                     .attr("from", address)
                     .attr("participant", lid.clone())
                     .attr("participant_pn", number.clone())
