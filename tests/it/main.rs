@@ -34,6 +34,7 @@ mod hooks_delivery;
 mod kinds;
 mod linking;
 mod linking_trouble;
+mod many;
 mod measure;
 mod messages;
 mod outbound;
