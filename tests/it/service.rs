@@ -133,6 +133,40 @@ async fn a_device_of_which_nobody_told_is_found_by_the_hash_of_the_receivers() -
 }
 
 #[tokio::test]
+async fn in_a_group_a_device_of_which_nobody_told_becomes_known_by_asking() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let (ann, bob) =
+        (sim.phone("628111000943", "Ann").await, sim.phone("628111000944", "Bob").await);
+    let group = sim.group("Kebun", &[&ann, &bob]).await?;
+    let hook = WebhookReceiver::start().await?;
+    let moonwa = gateway(&sim).device("toko", &[]).device("bob", &[hook.url()]).start().await?;
+    moonwa.link("toko", &ann).await?;
+    moonwa.send_text("toko", &group.jid(), "satu").await?;
+    bob.expect_text("satu").await?;
+
+    sim.fault(&ann, Fault::DevicesUntold);
+    moonwa.link("bob", &bob).await?;
+    // The first after it is for its phone alone. The device asks for it, and that is how it becomes known.
+    let since = sim.cursor();
+    moonwa.send_text("toko", &group.jid(), "dua").await?;
+    bob.expect_text("dua").await?;
+    let looked_up = |entry: &Entry| {
+        let ours = entry.device.as_ref().is_some_and(|device| device.pn == ann.number());
+        ours && entry.is_out("iq")
+            && entry.text.contains("<device-list")
+            && entry.text.contains(&bob.lid())
+    };
+    sim.wait_journal(since, looked_up).await?;
+    bob.send_text(&ann, "apa kabar?").await?;
+    ann.expect_confirmed().await?;
+    moonwa.send_text("toko", &group.jid(), "tiga").await?;
+    hook.expect_text("tiga").await;
+    sim.assert_no_violations();
+    moonwa.stop().await?;
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_login_is_no_connection_before_whatsapp_answers() -> Result<()> {
     let sim = Simulator::start().await?;
     let ann = sim.phone("628111000937", "Ann").await;

@@ -14,7 +14,7 @@ impl World {
             .iter()
             .filter_map(|part| jid(part, "jid"))
             .collect();
-        let devices = if to.server == Server::Group {
+        let devices: Vec<Jid> = if to.server == Server::Group {
             // Named only when keys go out with the message; the sender counts too.
             attr(node, "phash")?;
             let group = self.groups.get(to.user.as_str())?;
@@ -29,7 +29,6 @@ impl World {
             devices.retain(|jid| self.address_of(jid).as_ref() != Some(from));
             devices
         };
-        let devices: Vec<Jid> = devices;
         MessageUtils::participant_list_hash(&devices).ok()
     }
 

@@ -5,7 +5,7 @@ use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Node, Server};
 
 use crate::Phone;
-use crate::util::{bytes, children, jid, leaf, now, random, text};
+use crate::util::{bytes, children, jid, now, random, text};
 use crate::world::{Address, World};
 
 impl World {
@@ -28,8 +28,11 @@ impl World {
         let token = random::<16>().to_vec();
         self.journal.note(0, Some(Address::new(giver, 0)), "token given", to.to_owned());
         for device in self.device_ids(to) {
-            let given = leaf("token", token.clone());
-            let given = with(with(given, "type", "trusted_contact"), "t", &now().to_string());
+            let given = NodeBuilder::new("token")
+                .attr("type", "trusted_contact")
+                .attr("t", now())
+                .bytes(token.clone())
+                .build();
             let node = NodeBuilder::new("notification")
                 .attr("from", from.clone())
                 .attr("sender_lid", lid.clone())
@@ -53,11 +56,6 @@ impl World {
         }
         good || !self.wary.contains(to)
     }
-}
-
-fn with(mut node: Node, key: &'static str, value: &str) -> Node {
-    node.attrs.insert(key, value.to_owned());
-    node
 }
 
 impl Phone {
