@@ -134,7 +134,8 @@ async fn gateway(
     tasks.spawn("identities", identities::keep(store.clone(), tasks.stop().clone()));
     let fleet = Fleet::start(store.clone(), tasks.clone(), options).await?;
     fleet.limit_spool(&config.media);
-    let webhooks = Webhooks::start(store.clone(), tasks.clone());
+    let webhooks = Webhooks::start(store.clone(), tasks.clone()).await?;
+    webhooks.publish_under(config.server.public_url.as_deref());
     // Endpoints first: a device that connects at once must find its webhooks' cursors in place.
     webhooks.reconcile(&config.devices).await?;
     fleet.reconcile(&config.devices).await;

@@ -57,7 +57,7 @@
 //! them. **cursor**: how far an endpoint has got in the log. **delivery**: an event's way to one endpoint; **attempt**: one POST
 //! of it. An attempt has a **class**, a **fault** or none, and a **verdict**: on, again after a **backoff**, or parked as a
 //! **dead letter**; after a 500 there is **doubt** whose fault it is. **filter**: which chats an endpoint hears of, by **pattern**. **profile**: the body's form. **signature**: proof that a
-//! request is ours. **reply**: a message in a receiver's answer. **report**: what people are told of an endpoint. **resolver**:
+//! request is ours. A file's **URL** is signed for those without a key. **reply**: a message in a receiver's answer. **report**: what people are told of an endpoint. **resolver**:
 //! from names to addresses.
 //!
 //! The file. **revision**: the fingerprint of all that a configuration is made of. **diff**: what an edit changes.

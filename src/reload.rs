@@ -228,6 +228,7 @@ impl Reloader {
         }
         self.log.follow(&config.log);
         self.fleet.limit_spool(&config.media);
+        self.webhooks.publish_under(config.server.public_url.as_deref());
         self.live.store(Arc::new(config));
         if let Err(failure) = self.webhooks.reconcile(&devices).await {
             error!(%failure, "The webhooks' cursors could not be kept; the store is failing.");

@@ -25,6 +25,7 @@ use crate::api::http::problem::{Code, Problem};
 use crate::api::http::response::{self, Response};
 use crate::api::route::{Found, Route, Routes};
 use crate::api::state::State;
+use crate::api::v1::media;
 use crate::api::{compat, page};
 use crate::model::DeviceName;
 
@@ -154,10 +155,12 @@ async fn run(call: &mut Call, route: &Route) -> Answer {
     if route.access == Access::Page {
         origin::host_allowed(&call.head, &call.config)?;
     }
-    if !route.access.is_open() {
-        call.who = call.identify()?;
+    if route.access != Access::File || !media::is_signed(call)? {
+        if !route.access.is_open() {
+            call.who = call.identify()?;
+        }
+        auth::check(&call.who, route.access, call.path.device())?;
     }
-    auth::check(&call.who, route.access, call.path.device())?;
     (route.handler)(call).await
 }
 

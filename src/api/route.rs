@@ -140,7 +140,7 @@ pub(crate) static ROUTES: &[Route] = &[
     get   ("/v1/devices/{device}/standing",                                     Access::Read,    "Standing",          |call| soon(standing::show(call))),
     get   ("/v1/devices/{device}/groups",                                       Access::Read,    "ListGroups",        |call| soon(group::list(call))),
     get   ("/v1/devices/{device}/groups/{group}",                               Access::Read,    "ShowGroup",         |call| soon(group::show(call))),
-    get   ("/v1/devices/{device}/media/{message}",                              Access::Read,    "Media",             |call| soon(media::show(call))),
+    get   ("/v1/devices/{device}/media/{message}",                              Access::File,    "Media",             |call| soon(media::show(call))),
     get   ("/v1/devices/{device}/events",                                       Access::Read,    "DeviceEvents",      |call| soon(event::read(call))),
     get   ("/v1/devices/{device}/webhooks",                                     Access::Read,    "ListWebhooks",      |call| now(webhook::list(call))),
     post  ("/v1/devices/{device}/webhooks/{n}/replay",                          Access::Admin,   "ReplayWebhook",     |call| soon(webhook::replay(call))),

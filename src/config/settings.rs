@@ -38,6 +38,8 @@ pub struct ServerConfig {
     pub trusted_proxies: Vec<IpNet>,
     /// The path a reverse proxy serves moonwa under: starts and ends with `/`.
     pub base_path: String,
+    /// Where moonwa is reached from outside, with the path it is under and without a slash at the end.
+    pub public_url: Option<String>,
     /// How many connections may be open at once.
     pub max_connections: usize,
 }
@@ -49,6 +51,7 @@ impl Default for ServerConfig {
             hosts: Vec::new(),
             trusted_proxies: Vec::new(),
             base_path: "/".to_owned(),
+            public_url: None,
             max_connections: 256,
         }
     }

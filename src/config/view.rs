@@ -25,6 +25,7 @@ impl Config {
                 "hosts": server.hosts,
                 "trusted_proxies": server.trusted_proxies,
                 "base_path": server.base_path,
+                "public_url": server.public_url,
                 "max_connections": server.max_connections,
             },
             "admin": { "token": admin.token.is_some(), "editable": admin.editable },

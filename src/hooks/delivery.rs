@@ -8,9 +8,10 @@ use bytes::Bytes;
 use super::attempt::{self, Outcome};
 use super::class::Class;
 use super::client::{Client, KeepAlive, Post};
-use super::reply;
+use super::media_url::MediaUrls;
+use super::{profile, reply};
 use crate::config::{EndpointConfig, Format};
-use crate::model::EventId;
+use crate::model::{EventId, UnixMillis};
 use crate::store::{EndpointId, Store};
 
 /// Carries out deliveries. Clones share the client.
@@ -18,6 +19,7 @@ use crate::store::{EndpointId, Store};
 pub(super) struct Deliverer {
     pub(super) store: Store,
     pub(super) client: Client,
+    pub(super) urls: Arc<MediaUrls>,
     /// Every wait is multiplied by this; it is 1 except in tests.
     pub(super) scale: f64,
 }
@@ -34,6 +36,14 @@ pub(super) struct Delivery {
 }
 
 impl Deliverer {
+    /// What is posted to the endpoint, if it is posted now, of the event whose JSON is `source`.
+    pub(super) fn body(&self, endpoint: &EndpointConfig, source: &Bytes) -> Option<Bytes> {
+        match endpoint.format {
+            Format::Standard => Some(self.urls.given_out(source, UnixMillis::now())),
+            Format::Moonwa => profile::moonwa(source),
+        }
+    }
+
     /// Posts the event, and queues the reply in the answer.
     pub(super) async fn deliver(&self, delivery: &Delivery, keep_alive: &mut KeepAlive) -> Outcome {
         let (endpoint, event) = (delivery.endpoint.clone(), delivery.event.clone());

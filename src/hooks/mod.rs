@@ -11,6 +11,7 @@ mod fault;
 mod filter;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzz;
+mod media_url;
 mod monitor;
 mod profile;
 mod registry;
@@ -28,6 +29,7 @@ use self::class::Class;
 use self::client::{Client, KeepAlive, Post};
 use self::delivery::{Deliverer, Delivery};
 use self::endpoint::Action;
+pub(crate) use self::media_url::{MediaUrls, UrlRefused};
 use self::registry::{Registry, RunningEndpoint};
 pub(crate) use self::report::Attempt;
 pub use self::report::EndpointReport;
@@ -50,15 +52,30 @@ pub struct Webhooks {
 
 impl Webhooks {
     /// Starts without endpoints; they come with `reconcile`.
-    pub fn start(store: Store, tasks: Tasks) -> Arc<Self> {
-        Self::start_scaled(store, tasks, knobs().retry_scale)
+    pub async fn start(store: Store, tasks: Tasks) -> Result<Arc<Self>, StoreError> {
+        Self::start_scaled(store, tasks, knobs().retry_scale).await
     }
 
     /// Like `start`, with every wait multiplied by `scale`, so that a test of what happens after five minutes is quick.
-    pub fn start_scaled(store: Store, tasks: Tasks, scale: f64) -> Arc<Self> {
-        let deliverer = Deliverer { store, client: Client::start(&tasks), scale };
+    pub async fn start_scaled(
+        store: Store,
+        tasks: Tasks,
+        scale: f64,
+    ) -> Result<Arc<Self>, StoreError> {
+        let urls = Arc::new(MediaUrls::load(&store).await?);
+        let deliverer = Deliverer { store, client: Client::start(&tasks), urls, scale };
         let registry = Registry::start(deliverer.clone(), tasks);
-        Arc::new(Self { registry, deliverer })
+        Ok(Arc::new(Self { registry, deliverer }))
+    }
+
+    /// The URLs of received files.
+    pub(crate) fn media_urls(&self) -> &MediaUrls {
+        &self.deliverer.urls
+    }
+
+    /// Says under which address receivers reach moonwa.
+    pub fn publish_under(&self, public_url: Option<&str>) {
+        self.deliverer.urls.publish_under(public_url);
     }
 
     /// Makes the endpoints match the file. A removed endpoint's cursor is kept for 24 hours; an edited one goes on
@@ -105,7 +122,7 @@ impl Webhooks {
         let running = self.endpoint(device, n)?;
         let (event, source) = sample_event(device);
         let endpoint = running.config();
-        let body = profile::body(endpoint.format, &source).ok_or(HookError::NoEvent)?;
+        let body = self.deliverer.body(&endpoint, &source).ok_or(HookError::NoEvent)?;
         let post = Post { endpoint, event, body };
         // Not through `deliver`: a reply to a sample message has nobody to go to.
         let outcome = attempt::post(&self.deliverer.client, &post, &mut KeepAlive::default()).await;
@@ -144,7 +161,7 @@ impl Webhooks {
         let running = self.endpoint(device, n)?;
         let letter = self.letter(&running, event).await?;
         let endpoint = running.config();
-        let body = profile::body(endpoint.format, &letter.body).ok_or(HookError::NoEvent)?;
+        let body = self.deliverer.body(&endpoint, &letter.body).ok_or(HookError::NoEvent)?;
         let (id, source) = (running.id.clone(), letter.body);
         let delivery = Delivery { id, endpoint, event: letter.id, source, body };
         let outcome = self.deliverer.deliver(&delivery, &mut KeepAlive::default()).await;

@@ -1,20 +1,9 @@
-//! What the body of a request looks like. `standard` is the log's own bytes; `moonwa` is the body that programs written
-//! for docs.moonwa.id expect.
+//! The body that programs written for docs.moonwa.id expect. That of the `standard` format is the event itself.
 
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::config::Format;
 use crate::model::{Event, EventData, EventType, Jid, MessageData, PhoneNumber, UnixMillis};
-
-/// The body for the event whose JSON is `source`; `None` when this format cannot express the event, which is then
-/// passed over.
-pub(super) fn body(format: Format, source: &Bytes) -> Option<Bytes> {
-    match format {
-        Format::Standard => Some(source.clone()),
-        Format::Moonwa => moonwa(source),
-    }
-}
 
 /// The event and its message, if it is about one.
 pub(super) fn message(source: &[u8]) -> Option<(Event, MessageData)> {
@@ -44,7 +33,9 @@ struct Moonwa<'a> {
     name: Option<&'a str>,
 }
 
-fn moonwa(source: &[u8]) -> Option<Bytes> {
+/// The body for the event whose JSON is `source`; `None` when this format cannot express the event, which is then passed
+/// over.
+pub(super) fn moonwa(source: &[u8]) -> Option<Bytes> {
     let (event, message) = message(source)?;
     message.answer_to()?;
     // A reaction's emoji is no message.
@@ -100,19 +91,13 @@ mod tests {
     }
 
     fn sent(source: &Bytes) -> serde_json::Value {
-        serde_json::from_slice(&body(Format::Moonwa, source).unwrap()).unwrap()
-    }
-
-    #[test]
-    fn standard_is_the_very_bytes() {
-        let source = Bytes::from_static(b"{ \"any\":  1 }");
-        assert_eq!(body(Format::Standard, &source), Some(source));
+        serde_json::from_slice(&moonwa(source).unwrap()).unwrap()
     }
 
     #[test]
     fn the_four_documented_keys_come_first() {
         let source = text("628123456789@s.whatsapp.net", "null", false, "\"628123456789\"");
-        let bytes = body(Format::Moonwa, &source).unwrap();
+        let bytes = moonwa(&source).unwrap();
         let documented = r#"{"message":"halo","from":"628123456789","isGroup":false,"isMe":false,"#;
         assert!(bytes.starts_with(documented.as_bytes()), "{bytes:?}");
     }
@@ -142,11 +127,11 @@ mod tests {
             event(kind, &data)
         };
         assert_eq!(sent(&image("message.received", "\"caption\""))["message"], "caption");
-        assert_eq!(body(Format::Moonwa, &image("message.received", "null")), None);
-        assert_eq!(body(Format::Moonwa, &image("message.reaction", "\"+1\"")), None);
+        assert_eq!(moonwa(&image("message.received", "null")), None);
+        assert_eq!(moonwa(&image("message.reaction", "\"+1\"")), None);
         let state =
             event("device.state", r#"{"status":"CONNECTED","state":"connected","reason":null}"#);
-        assert_eq!(body(Format::Moonwa, &state), None);
-        assert_eq!(body(Format::Moonwa, &Bytes::from_static(b"not json")), None);
+        assert_eq!(moonwa(&state), None);
+        assert_eq!(moonwa(&Bytes::from_static(b"not json")), None);
     }
 }

@@ -5,7 +5,7 @@
 //! ```text
 //! both     meta    'f'                         -> format version
 //!                  'z'                         -> number of the last commit, and of the last one known to be synced
-//! state/   rows    00 | key                    -> the gateway's own rows: login/
+//! state/   rows    00 | key                    -> the gateway's own rows: login/, media-url-key
 //!                  dev | key                   -> a device's rows: session/, fleet
 //! outbox/  meta    'a'                         -> the time of the store's clock
 //!                  'g' segment                 -> bytes, opened, newest

@@ -119,7 +119,7 @@ async fn four_hundred_hang() -> Result<()> {
         };
         let store = Store::open(options).await?;
         let tasks = Tasks::new();
-        let hooks = Webhooks::start_scaled(store.clone(), tasks.clone(), 0.01);
+        let hooks = Webhooks::start_scaled(store.clone(), tasks.clone(), 0.01).await?;
         let (rss, threads) = (status("self", "VmRSS"), status("self", "Threads"));
         // Each URL is an endpoint of its own.
         let silents = (1..=others).map(|n| format!("http://{}/{n}", silent.local_addr().unwrap()));

@@ -41,12 +41,12 @@ int clock_gettime(clockid_t clock, struct timespec *time) {
 const DAYS: i64 = 5 * 24 * 3600;
 
 /// A wall clock that jumps by the seconds that are written to its file.
-struct JumpingClock {
+pub(crate) struct JumpingClock {
     dir: TempDir,
 }
 
 impl JumpingClock {
-    fn make() -> Result<Self> {
+    pub(crate) fn make() -> Result<Self> {
         let clock = Self { dir: tempfile::tempdir()? };
         fs::write(clock.path("jump.c"), JUMPING_CLOCK)?;
         fs::write(clock.path("jump"), 0_i64.to_be_bytes())?;
@@ -60,13 +60,13 @@ impl JumpingClock {
         self.dir.path().join(name)
     }
 
-    fn wound_into(&self, builder: MoonwaBuilder) -> MoonwaBuilder {
+    pub(crate) fn wound_into(&self, builder: MoonwaBuilder) -> MoonwaBuilder {
         builder
             .env("LD_PRELOAD", self.path("jump.so").to_string_lossy())
             .env("JUMPING_CLOCK", self.path("jump").to_string_lossy())
     }
 
-    fn jump(&self, seconds: i64) -> Result<()> {
+    pub(crate) fn jump(&self, seconds: i64) -> Result<()> {
         let mut file = fs::OpenOptions::new().write(true).open(self.path("jump"))?;
         Ok(std::io::Write::write_all(&mut file, &seconds.to_be_bytes())?)
     }

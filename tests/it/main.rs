@@ -36,6 +36,7 @@ mod linking;
 mod linking_trouble;
 mod many;
 mod measure;
+mod media_urls;
 mod messages;
 mod outbound;
 mod pace;

@@ -27,6 +27,8 @@ pub(crate) enum Access {
     BodyKey,
     /// Keys with the scope `read`.
     Read,
+    /// Keys with the scope `read`, and anybody with a URL that moonwa signed for this file.
+    File,
     /// Keys with the scope `send`.
     Send,
     /// Keys with the scope `admin`.
@@ -209,7 +211,7 @@ pub(crate) fn check(who: &Principal, access: Access, device: Option<&str>) -> Re
             let detail = "only with the admin token, neither a device key nor a browser's login";
             return Err(Problem::new(Code::Forbidden, detail));
         }
-        Access::Read => Scope::Read,
+        Access::Read | Access::File => Scope::Read,
         Access::Send => Scope::Send,
         Access::Admin => Scope::Admin,
         Access::Metrics => Scope::Metrics,

@@ -56,6 +56,7 @@ codes! {
     Disabled = "disabled", CONFLICT, "The device is disabled in moonwa.toml.";
     NotAsked = "not_asked", CONFLICT, "WhatsApp did not ask for this step.";
     MediaExpired = "media_expired", GONE, "WhatsApp no longer has the file.";
+    UrlExpired = "url_expired", GONE, "The signed URL has expired.";
     TooLarge = "too_large", PAYLOAD_TOO_LARGE, "The request is too large.";
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The body has the wrong type.";
     HostNotAllowed = "host_not_allowed", MISDIRECTED_REQUEST, "The admin page does not answer to this Host name.";

@@ -16,7 +16,7 @@ use crate::api::http::problem::{Code, Problem};
 use crate::api::http::response::{self, Response};
 use crate::api::state::State;
 use crate::config::Config;
-use crate::model::{DeviceName, EventId};
+use crate::model::{DeviceName, EventId, UnixMillis};
 use crate::store::{Seq, StoredEvent};
 
 const LISTED: usize = 100;
@@ -37,7 +37,8 @@ pub(crate) async fn read(call: &Call) -> Answer {
     let page = call.state.api.store.log().read_after(&name, after.unwrap_or_default(), LISTED);
     let page = page.await?;
     let cursor = page.events.last().map(|event| event.seq).or(after).unwrap_or_default();
-    let events = page.events.iter().map(raw).collect::<Result<Vec<_>, _>>()?;
+    let events = page.events.iter().map(|event| raw(call, event));
+    let events = events.collect::<Result<Vec<_>, _>>()?;
     Ok(response::ok(&Listed {
         events,
         dropped: page.dropped,
@@ -55,9 +56,10 @@ struct Listed {
     next: Option<Seq>,
 }
 
-/// The event exactly as it was stored, because a webhook's signature covers those bytes.
-fn raw(event: &StoredEvent) -> Result<Box<RawValue>, Problem> {
-    serde_json::from_slice(&event.body).map_err(|error| {
+/// The event as a webhook gets it.
+fn raw(call: &Call, event: &StoredEvent) -> Result<Box<RawValue>, Problem> {
+    let body = call.state.api.webhooks.media_urls().given_out(&event.body, UnixMillis::now());
+    serde_json::from_slice(&body).map_err(|error| {
         tracing::error!(event = %event.id, %error, "A stored event is not JSON.");
         Code::Internal.into()
     })
@@ -107,7 +109,8 @@ async fn tell(
             events.send("dropped", None, &dropped.to_string()).await?;
         }
         for event in &page.events {
-            let Ok(text) = str::from_utf8(&event.body) else { continue };
+            let body = state.api.webhooks.media_urls().given_out(&event.body, UnixMillis::now());
+            let Ok(text) = str::from_utf8(&body) else { continue };
             events.send(event.kind.as_str(), Some(event.seq.0), text).await?;
             after = event.seq;
         }

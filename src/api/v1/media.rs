@@ -8,7 +8,34 @@ use hyper::header::{
 };
 
 use crate::api::call::{Answer, Call};
+use crate::api::http::problem::{Code, Problem};
 use crate::api::http::response;
+use crate::hooks::UrlRefused;
+use crate::model::UnixMillis;
+
+/// Whether the request's URL is one that moonwa signed for this file; it then needs no key. One that is forged or too old
+/// is refused.
+pub(crate) fn is_signed(call: &Call) -> Result<bool, Problem> {
+    let Some(signature) = call.query("signature")? else { return Ok(false) };
+    let expires = call.query("expires")?.and_then(|secs| secs.parse().ok()).unwrap_or_default();
+    let (device, message) = (call.device_name()?, call.message()?);
+    let urls = call.state.api.webhooks.media_urls();
+    match urls.check(&device, &message, expires, &signature, UnixMillis::now()) {
+        Ok(()) => Ok(true),
+        Err(UrlRefused::Forged) => {
+            let detail =
+                "the signature is not this URL's; use signed_url as it came, or send a key";
+            Err(Problem::new(Code::Unauthorized, detail))
+        }
+        Err(UrlRefused::Expired) => {
+            let until = UnixMillis::from_secs(expires);
+            let detail = format!(
+                "it worked until {until}; GET /v1/devices/{device}/events has the event with a new one"
+            );
+            Err(Problem::new(Code::UrlExpired, detail))
+        }
+    }
+}
 
 /// `GET …/media/{message}`: decrypted while it is sent. The headers keep a browser from showing a stranger's file as
 /// a page of this site.

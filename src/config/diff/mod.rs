@@ -231,6 +231,7 @@ fn gateway_keys(old: &Config, new: &Config) -> Vec<(&'static str, Applies)> {
             hosts: ("server.hosts", AtOnce),
             trusted_proxies: ("server.trusted_proxies", AtOnce),
             base_path: ("server.base_path", AtOnce),
+            public_url: ("server.public_url", AtOnce),
             max_connections: ("server.max_connections", AtOnce),
         }
     );

@@ -130,12 +130,14 @@ fn maybe<T: Clone + fmt::Debug + 'static>(value: T) -> impl Strategy<Value = Opt
 fn any_server() -> impl Strategy<Value = ServerConfig> {
     let listen = of(["127.0.0.1:1", "127.0.0.1:2"].map(|text| text.parse().unwrap()));
     let base_path = of(["/".to_owned(), "/wa/".to_owned()]);
-    (listen, words(), nets(), base_path, of([64, 256])).prop_map(
-        |(listen, hosts, trusted_proxies, base_path, max_connections)| ServerConfig {
+    let public_url = maybe("https://wa.example.com".to_owned());
+    (listen, words(), nets(), base_path, public_url, of([64, 256])).prop_map(
+        |(listen, hosts, trusted_proxies, base_path, public_url, max_connections)| ServerConfig {
             listen,
             hosts,
             trusted_proxies,
             base_path,
+            public_url,
             max_connections,
         },
     )
@@ -281,7 +283,7 @@ fn the_webhook(config: &mut Config) -> &mut EndpointConfig {
 
 #[test]
 fn each_key_is_told_by_its_name() {
-    let gateway: [(&str, Change); 20] = [
+    let gateway: [(&str, Change); 21] = [
         ("! whatsapp_version: needs a restart", |c| c.whatsapp_version = Some((2, 3000, 1))),
         ("! server.listen: needs a restart", |c| c.server.listen.set_port(1)),
         ("~ server.hosts", |c| c.server.hosts.push("a".to_owned())),
@@ -289,6 +291,7 @@ fn each_key_is_told_by_its_name() {
             c.server.trusted_proxies.push("10.0.0.0/8".parse().unwrap());
         }),
         ("~ server.base_path", |c| c.server.base_path.push_str("wa/")),
+        ("~ server.public_url", |c| c.server.public_url = Some("https://wa.example".to_owned())),
         ("~ server.max_connections", |c| c.server.max_connections = 64),
         ("~ admin.token", |c| c.admin.token = Some(KeyHash::of("a token"))),
         ("~ admin.editable", |c| c.admin.editable = false),

@@ -71,6 +71,7 @@ fn server(mut table: Section<'_>) -> ServerConfig {
             node.each(|node| node.parse(value::network))
         }),
         base_path: table.or("base_path", default.base_path, |node| node.parse(value::base_path)),
+        public_url: table.or("public_url", None, |node| node.parse(value::public_url).map(Some)),
         max_connections: table.or("max_connections", default.max_connections, |node| {
             node.number(FEWEST_CONNECTIONS..=MOST_CONNECTIONS)
         }),

@@ -223,6 +223,17 @@ pub(crate) fn base_path(text: &str) -> Reading<String> {
     bad(format!("\"{text}\" is not a base path"), hint)
 }
 
+/// The address of moonwa itself, to which paths are added.
+pub(crate) fn public_url(text: &str) -> Reading<String> {
+    let plain = url(text)?;
+    let place = plain.split_once("://").map_or("", |(_, place)| place);
+    if place.contains(['@', '?', '#']) {
+        let hint = "write scheme, host and path only, such as \"https://wa.example.com/wa\"";
+        return bad("the URL has user info, a query or a fragment", hint);
+    }
+    Ok(plain.trim_end_matches('/').to_owned())
+}
+
 /// A country's calling code.
 pub(crate) fn country_code(text: &str) -> Reading<String> {
     let good = (1..=3).contains(&text.len())
@@ -412,6 +423,15 @@ mod tests {
             ("/a b/", false),
         ] {
             assert_eq!(base_path(text).is_ok(), good, "{text}");
+        }
+        for (text, read) in [
+            ("https://wa.example.com/wa/", Some("https://wa.example.com/wa")),
+            ("http://192.168.1.4:8080", Some("http://192.168.1.4:8080")),
+            ("wa.example.com", None),
+            ("https://me@wa.example.com", None),
+            ("https://wa.example.com/?a", None),
+        ] {
+            assert_eq!(public_url(text).ok().as_deref(), read, "{text}");
         }
         for (text, good) in [("62", true), ("1", true), ("+62", false), ("062", false), ("", false)]
         {

@@ -21,8 +21,8 @@ use super::attempt::Outcome;
 use super::class::Class;
 use super::client::{GRACE, KeepAlive};
 use super::delivery::{Deliverer, Delivery};
+use super::filter;
 use super::monitor::Monitor;
-use super::{filter, profile};
 use crate::config::EndpointConfig;
 use crate::model::UnixMillis;
 use crate::store::{Cursor, EndpointId, EndpointState, Seq, StoreError, StoredEvent};
@@ -199,7 +199,7 @@ impl Machine {
         if !filter::passes(&self.current, event.kind, &event.body) {
             return Fate::Filtered;
         }
-        profile::body(self.current.format, &event.body).map_or(Fate::Unwanted, Fate::Post)
+        self.deliverer.body(&self.current, &event.body).map_or(Fate::Unwanted, Fate::Post)
     }
 
     /// Fills the page from the log. Returns whether there is anything to do now.

@@ -77,7 +77,7 @@ impl Gateway {
             allow_nets: vec!["127.0.0.0/8".parse()?],
         };
         let fleet = Fleet::start(store.clone(), tasks.clone(), options).await?;
-        let webhooks = Webhooks::start(store.clone(), tasks.clone());
+        let webhooks = Webhooks::start(store.clone(), tasks.clone()).await?;
         webhooks.reconcile(&loaded.config.devices).await?;
         fleet.reconcile(&loaded.config.devices).await;
         let config = Arc::new(ArcSwap::from_pointee(loaded.config.clone()));

@@ -198,6 +198,7 @@ fn every_key_means_what_the_manual_says() {
             hosts: vec!["wa.example.com".to_owned()],
             trusted_proxies: vec!["127.0.0.1/32".parse().unwrap(), "10.0.0.0/8".parse().unwrap()],
             base_path: "/wa/".to_owned(),
+            public_url: Some("https://wa.example.com/wa".to_owned()),
             max_connections: 1024,
         },
         admin: AdminConfig { token: Some(hash("3")), editable: false },

@@ -61,6 +61,10 @@ fn every_commented_key_of_the_sample_is_its_default_or_an_example() {
         }],
     };
     let examples = Config {
+        server: ServerConfig {
+            public_url: Some("https://wa.example.com".to_owned()),
+            ..ServerConfig::default()
+        },
         admin: AdminConfig { token: Some(hash("0")), ..AdminConfig::default() },
         whatsapp_version: Some((2, 3000, 1_047_769_893)),
         devices: BTreeMap::from([(name("admin-toko"), toko)]),

@@ -46,7 +46,7 @@ impl Gate {
     pub(crate) async fn open_in(dir: TempDir, scale: f64, max_size: u64) -> Self {
         let store = Store::open(options(dir.path(), max_size)).await.unwrap();
         let tasks = Tasks::new();
-        let hooks = Webhooks::start_scaled(store.clone(), tasks.clone(), scale);
+        let hooks = Webhooks::start_scaled(store.clone(), tasks.clone(), scale).await.unwrap();
         Self { dir, store, tasks, hooks }
     }
 
