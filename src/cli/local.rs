@@ -130,7 +130,7 @@ fn configuration(config: Option<&Path>) -> Result<Config> {
 }
 
 /// Whether this user may open a store: what another user writes there, moonwa could not read.
-fn own(store: &Path) -> Result<()> {
+pub(super) fn own(store: &Path) -> Result<()> {
     if let Ok(Some(owner)) = private::other_owner(store) {
         bail!(
             "{} belongs to user {owner}: run this as that user, or moonwa cannot open its store",
@@ -140,7 +140,7 @@ fn own(store: &Path) -> Result<()> {
     Ok(())
 }
 
-fn on_runtime<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+pub(super) fn on_runtime<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     tokio::runtime::Builder::new_current_thread().build()?.block_on(work)
 }
 

@@ -1,6 +1,7 @@
 //! The command line: what each command does and how it exits. `run` hands over to `app`; the commands that concern a
 //! running gateway ask it over HTTP, with the token it left beside its store.
 
+mod adopt;
 mod client;
 mod heap;
 mod local;
@@ -96,6 +97,21 @@ enum Command {
         /// A file that `moonwa backup` wrote
         file: PathBuf,
     },
+    /// Take a session over that another gateway has linked, while both are stopped; it needs no new QR code
+    Adopt {
+        /// The device's name in moonwa.toml; it is added there if it is new
+        #[arg(required_unless_present = "list", conflicts_with = "list")]
+        device: Option<String>,
+        /// Where the other gateway keeps its sessions: a folder of Baileys; it is only read
+        #[arg(long, value_name = "SOURCE")]
+        from: PathBuf,
+        /// Which session, when there are several
+        #[arg(long, value_name = "NAME", conflicts_with = "list")]
+        session: Option<String>,
+        /// Show the sessions that are there, and take none
+        #[arg(long)]
+        list: bool,
+    },
     /// Make a damaged store again, while moonwa is stopped; sets the damaged files aside and deletes nothing
     Repair,
     /// Check the store, the disk, the clock and the file modes, and say what to do
@@ -135,6 +151,10 @@ pub fn main() -> ExitCode {
         Command::Doctor => local::doctor(config),
         Command::Backup { file } => local::backup(config, &file),
         Command::Restore { file } => local::restore(config, &file),
+        Command::Adopt { device: Some(device), from, session, .. } => {
+            adopt::adopt(config, &device, &from, session.as_deref())
+        }
+        Command::Adopt { device: None, from, .. } => adopt::list(&from),
         Command::Plan { json } => client::plan(config, json),
         Command::Link { device, phone } => client::link(config, &device, phone.as_deref()),
         Command::Status { json } => client::status(config, json),

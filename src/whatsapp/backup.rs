@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::WhatsAppError;
-use super::session::SessionStore;
+use super::session::{ForeignDevice, ForeignError, SessionStore};
 use crate::model::{DeviceName, UnixMillis};
 use crate::store::{Store, StoreError};
 
@@ -79,6 +79,14 @@ impl Backup {
                     .insert(name, rows.iter().map(|(key, row)| KeyValue::of(key, row)).collect());
             }
         }
+        let checksum = Some(checksum(&devices));
+        Ok(Self { version: Version::Second, created: UnixMillis::now(), devices, checksum })
+    }
+
+    /// What a backup of that device would be, were it moonwa's already.
+    pub(crate) fn adopted(name: DeviceName, device: &ForeignDevice) -> Result<Self, ForeignError> {
+        let rows = device.rows()?.iter().map(|(key, row)| KeyValue::of(key, row)).collect();
+        let devices = BTreeMap::from([(name, rows)]);
         let checksum = Some(checksum(&devices));
         Ok(Self { version: Version::Second, created: UnixMillis::now(), devices, checksum })
     }

@@ -84,6 +84,19 @@ pub(crate) async fn open(options: StoreOptions, repair: bool) -> Result<Store, W
     .into())
 }
 
+/// Which device of a store is linked as this companion device of an account.
+pub(crate) async fn linked_as(
+    store: &Store,
+    jid: &str,
+) -> Result<Option<DeviceName>, WhatsAppError> {
+    for name in store.devices().await? {
+        if SessionStore::new(store.space(&name)).is_linked_as(jid).await? {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
+}
+
 /// Opens a store, makes again what is damaged and puts back the identities that are lost. Says what was done.
 pub(crate) async fn repair(options: StoreOptions) -> Result<(Store, Vec<String>), WhatsAppError> {
     let state = options.path.join("state");

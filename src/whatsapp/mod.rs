@@ -35,3 +35,6 @@ pub use error::WhatsAppError;
 pub use fleet::{Fleet, FleetOptions};
 pub use handle::DeviceHandle;
 pub(crate) use handle::{GroupMember, GroupSummary};
+pub(crate) use session::{
+    ForeignAccount, ForeignDevice, ForeignPreKey, ForeignSyncKey, fingerprint,
+};

@@ -23,6 +23,7 @@
 
 mod app_sync;
 mod device;
+mod foreign;
 mod identity;
 mod protocol;
 mod secret;
@@ -32,5 +33,8 @@ mod tag;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use self::foreign::{
+    ForeignAccount, ForeignDevice, ForeignError, ForeignPreKey, ForeignSyncKey, fingerprint,
+};
 pub(crate) use self::store::SessionStore;
 pub(crate) use self::tag::survives_loss;

@@ -148,7 +148,7 @@ fn by_address(tag: u8, rows: &[(Arc<str>, Bytes)]) -> impl Iterator<Item = (Key,
     rows.iter().map(move |(address, row)| (key(tag, address.as_bytes()), row.clone()))
 }
 
-fn pre_key(id: u32) -> Key {
+pub(super) fn pre_key(id: u32) -> Key {
     key(PRE_KEY, id.to_be_bytes())
 }
 
@@ -163,6 +163,6 @@ fn number(key: &[u8]) -> Result<u32> {
 }
 
 /// A pre-key with its uploaded flag in front.
-fn flagged(record: &[u8], uploaded: bool) -> Bytes {
+pub(super) fn flagged(record: &[u8], uploaded: bool) -> Bytes {
     [&[u8::from(uploaded)], record].concat().into()
 }

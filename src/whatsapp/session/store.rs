@@ -47,6 +47,12 @@ impl SessionStore {
         Ok(self.load().await?.is_some_and(|device| device.pn.is_some()))
     }
 
+    /// Whether it is linked as that companion device of an account.
+    pub(crate) async fn is_linked_as(&self, jid: &str) -> Result<bool> {
+        let own = self.load().await?.and_then(|device| device.pn);
+        Ok(own.is_some_and(|own| own.to_string() == jid))
+    }
+
     /// Writes nothing any more, so that another store may take over: what was written before is there, and what is
     /// written later fails.
     pub(crate) async fn halt(&self) -> Result<()> {

@@ -1,6 +1,7 @@
 //! Baileys, which most of the world's unofficial WhatsApp programs are built on.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
@@ -11,6 +12,7 @@ use moonwa_simulator::{Fault, Group, Phone, Simulator, Target};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
+use super::adopt::{adopt, let_rest, refused, stopped_gateway};
 use super::foreign::{Foreign, PICTURE, data_of, edit_and_revoke, gateway, people};
 
 struct Baileys(Foreign);
@@ -287,4 +289,79 @@ async fn lost_and_found(
     let lost = baileys.send(&group.jid(), json!({ "text": "dan kembali" })).await?;
     assert_eq!(data_of(hook, "message.received", "dan kembali").await["id"], lost);
     Ok(())
+}
+
+#[tokio::test]
+#[ignore = "needs node and Baileys of npm; .ci/run installs them and runs this"]
+async fn its_session_is_adopted() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let [ann, bob, cid] = people(&sim).await;
+    let mut moonwa = stopped_gateway(&sim).await?;
+    let mut baileys = Baileys::by_qr(&sim, &ann).await?;
+    bob.send_text(&ann, "sebelum").await?;
+    baileys.read("sebelum").await?;
+    baileys.send(&bob.jid(), json!({ "text": "ya" })).await?;
+    bob.expect_text("ya").await?;
+    let directory = baileys.0.stop().await?;
+    let from = directory.path().to_str().context("no UTF-8")?;
+    let credentials = directory.path().join("creds.json");
+
+    let (code, text) = moonwa.command(&["adopt", "--list", "--from", from]).await?;
+    let number = format!("+{} ", ann.number());
+    assert_eq!((code, text.contains(&number), text.contains(", linked 20")), (0, true, true));
+    refused(&moonwa, &["toko", "--from", from], "s ago: stop the gateway").await?;
+    let_rest(directory.path())?;
+    let held = fs::File::open(&credentials)?;
+    refused(&moonwa, &["toko", "--from", from], "is in use by process").await?;
+    drop(held);
+    refused(&moonwa, &["toko", "--from", from, "--session", "lain"], "there are: ").await?;
+
+    // What is damaged or somebody else's, in a folder beside the good one's.
+    let other = tempfile::tempdir()?;
+    let folder = other.path().join("satu");
+    fs::create_dir(&folder)?;
+    let path = other.path().to_str().context("no UTF-8")?;
+    refused(&moonwa, &["toko", "--from", path], "no session that moonwa knows").await?;
+    let good: Value = serde_json::from_slice(&fs::read(&credentials)?)?;
+    let bad = |change: &dyn Fn(&mut Value)| {
+        let mut bad = good.clone();
+        change(&mut bad);
+        bad.to_string()
+    };
+    let half = good.to_string();
+    for (text, words) in [
+        (half[..half.len() / 2].to_owned(), "is damaged or not Baileys'"),
+        ("{}".to_owned(), "lacks me.id, registrationId, noiseKey.private,"),
+        (bad(&|creds| creds["me"] = Value::Null), "lacks me.id"),
+        (bad(&|creds| creds["advSecretKey"] = json!("AAAA")), "lacks advSecretKey (damaged)"),
+        (bad(&|creds| creds["me"]["id"] = json!("1@g.us")), "no address of a linked device"),
+        (bad(&|creds| creds["signedIdentityKey"] = creds["noiseKey"].clone()), "not signed with"),
+        (
+            bad(&|creds| {
+                let account = &mut creds["account"];
+                account["deviceSignature"] = account["accountSignature"].clone();
+            }),
+            "not signed for its identity key",
+        ),
+    ] {
+        fs::write(folder.join("creds.json"), text)?;
+        let_rest(&folder)?;
+        refused(&moonwa, &["toko", "--from", path], words).await?;
+        refused(&moonwa, &["--list", "--from", path], words).await?;
+    }
+    let before = read_all(directory.path())?;
+    adopt(&sim, &mut moonwa, &["--from", from], [&ann, &bob, &cid]).await?;
+    assert!(before == read_all(directory.path())?, "the source was written to");
+    moonwa.stop().await?;
+    Ok(())
+}
+
+fn read_all(folder: &Path) -> Result<Vec<(String, Vec<u8>)>> {
+    let read = |entry: std::io::Result<fs::DirEntry>| {
+        let entry = entry?;
+        Ok((entry.file_name().to_string_lossy().into_owned(), fs::read(entry.path())?))
+    };
+    let mut files = fs::read_dir(folder)?.map(read).collect::<Result<Vec<_>>>()?;
+    files.sort();
+    Ok(files)
 }

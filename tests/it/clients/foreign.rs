@@ -18,12 +18,12 @@ pub(crate) const PICTURE: &[u8] = include_bytes!("../page_browser/shirt.png");
 
 /// A companion of somebody's account. Dropping it ends the process.
 pub(crate) struct Foreign {
-    _child: Child,
+    child: Child,
     calls: ChildStdin,
     lines: Lines<BufReader<ChildStdout>>,
     /// What it told and nobody has waited for yet.
     told: Vec<Value>,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Foreign {
@@ -38,7 +38,14 @@ impl Foreign {
             .context("the client is not installed: see .ci/run")?;
         let calls = child.stdin.take().context("no standard input")?;
         let lines = BufReader::new(child.stdout.take().context("no standard output")?).lines();
-        Ok(Self { _child: child, calls, lines, told: Vec::new(), _directory: directory })
+        Ok(Self { child, calls, lines, told: Vec::new(), directory })
+    }
+
+    /// Ends the process; what it has kept stays.
+    pub(crate) async fn stop(mut self) -> Result<TempDir> {
+        drop(self.calls);
+        timeout(PATIENCE, self.child.wait()).await.context("the client did not end")??;
+        Ok(self.directory)
     }
 
     async fn next(&mut self) -> Result<Value> {

@@ -1,0 +1,146 @@
+//! `moonwa adopt`: the identity of a session that another gateway has linked, so that it connects here without a QR
+//! code. Its files are only read. What they mean is known to one module for each product; from there on the way is that
+//! of `moonwa restore`.
+
+mod baileys;
+mod busy;
+mod session;
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+
+use self::session::Session;
+use super::local::{on_runtime, own};
+use crate::app;
+use crate::config::{self, Config, DeviceEdit, Edit, EditError};
+use crate::console::{Exit, say};
+use crate::model::DeviceName;
+use crate::store::Store;
+use crate::whatsapp::{Backup, ForeignDevice, identities};
+
+/// What was found in a source.
+struct Found {
+    /// The product that keeps its sessions like this.
+    product: &'static str,
+    sessions: Vec<Session>,
+}
+
+/// `moonwa adopt --list`: a line for each session.
+pub(super) fn list(from: &Path) -> Result<Exit> {
+    let found = find(from)?;
+    let mut exit = Exit::Clean;
+    say(&format!("{}: {} sessions of {}.", from.display(), found.sessions.len(), found.product));
+    for Session { name, device, .. } in found.sessions {
+        match device.and_then(|device| Ok(device.rows().map(|_| device)?)) {
+            Ok(device) => say(&format!("{name} {}", description(&device))),
+            Err(error) => {
+                say(&format!("{name} cannot be adopted: {error:#}"));
+                exit = Exit::Failure;
+            }
+        }
+    }
+    Ok(exit)
+}
+
+/// `moonwa adopt DEVICE`: into a store that nobody uses, and into moonwa.toml.
+pub(super) fn adopt(
+    config: Option<&Path>,
+    device: &str,
+    from: &Path,
+    session: Option<&str>,
+) -> Result<Exit> {
+    let name = DeviceName::parse(device)?;
+    let found = find(from)?;
+    let product = found.product;
+    let session = choose(found.sessions, session)?;
+    let foreign = session.device.with_context(|| format!("{} cannot be adopted", session.name))?;
+    busy::refuse(&session.files)?;
+    let backup = Backup::adopted(name.clone(), &foreign)
+        .with_context(|| format!("{} cannot be adopted", session.name))?;
+    let path = config::find(config)?;
+    let config = Config::load(&path)?.config;
+    own(&config.store.path)?;
+
+    say(&format!("{} of {product}: {}", session.name, description(&foreign)));
+    for note in &session.notes {
+        say(&format!("{note}; the device can live without it."));
+    }
+    let edit = Edit::Put(name.clone(), DeviceEdit::default());
+    let is_new = !config.devices.contains_key(&name);
+    if is_new {
+        match edit.rehearse(&path, None, &config) {
+            Ok(_) => say(&format!("{}:\n+ [device.{name}]", path.display())),
+            // A person has to write it then.
+            Err(EditError::ReadOnly { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    on_runtime(async {
+        let store = Store::open(app::store_options(&config)).await?;
+        let done = into(&store, backup, &foreign).await;
+        store.close().await?;
+        done
+    })?;
+    if is_new {
+        match edit.write(&path, None, &config) {
+            Ok(_) => {}
+            Err(EditError::ReadOnly { file, toml }) => say(&format!("Add to {file}:\n{toml}")),
+            Err(error) => return Err(error).context("the device is adopted, but not in the file"),
+        }
+    }
+    say(&format!(
+        "{name} is adopted; it connects when moonwa starts. The old gateway must stay stopped, or WhatsApp may log the \
+         device out. To go back: stop moonwa, set enabled = false for {name} (no moonwa logout: that unlinks the phone), \
+         and start the old gateway."
+    ));
+    Ok(Exit::Clean)
+}
+
+async fn into(store: &Store, backup: Backup, foreign: &ForeignDevice) -> Result<()> {
+    if let Some(name) = identities::linked_as(store, &foreign.jid).await? {
+        bail!("this session is adopted already: it is the device {name}");
+    }
+    for (name, restored) in backup.restore(store).await? {
+        if !restored {
+            bail!("{name} is linked already and was left as it is");
+        }
+    }
+    Ok(())
+}
+
+/// Recognises the product by what is there.
+fn find(from: &Path) -> Result<Found> {
+    let metadata = from.metadata().with_context(|| from.display().to_string())?;
+    let folder = match from.parent() {
+        Some(parent) if from.ends_with(baileys::CREDENTIALS) => parent,
+        _ => from,
+    };
+    if metadata.is_dir() || folder != from {
+        let sessions = baileys::sessions(folder)?;
+        if !sessions.is_empty() {
+            return Ok(Found { product: "Baileys", sessions });
+        }
+    }
+    bail!(
+        "{} has no session that moonwa knows: it reads folders of Baileys, with a creds.json in them",
+        from.display()
+    )
+}
+
+fn choose(mut sessions: Vec<Session>, wanted: Option<&str>) -> Result<Session> {
+    let names: Vec<_> = sessions.iter().map(|session| session.name.clone()).collect();
+    let at = match wanted {
+        Some(wanted) => names.iter().position(|name| name == wanted),
+        None => (names.len() == 1).then_some(0),
+    };
+    match at {
+        Some(at) => Ok(sessions.swap_remove(at)),
+        None => bail!("say which session with --session; there are: {}", names.join(", ")),
+    }
+}
+
+fn description(device: &ForeignDevice) -> String {
+    let linked = device.linked_at().map_or_else(|| "unknown".to_owned(), |at| at.to_string());
+    format!("+{} {:?}, linked {linked}", device.number(), device.push_name)
+}
