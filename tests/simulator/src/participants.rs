@@ -27,6 +27,10 @@ impl World {
                 devices.extend(self.devices_as(pn, named.map_or(to.server, |jid| jid.server)));
             }
             devices.retain(|jid| self.address_of(jid).as_ref() != Some(from));
+            // Whether the sender counts here, clients disagree; so only a list that lacks somebody gets an answer.
+            if devices.iter().all(|jid| listed.contains(jid)) {
+                return None;
+            }
             devices
         };
         MessageUtils::participant_list_hash(&devices).ok()

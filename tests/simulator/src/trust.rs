@@ -25,10 +25,14 @@ impl World {
     fn give_token(&mut self, giver: &str, to: &str) {
         let Some(account) = self.accounts.get(giver) else { return };
         let (from, lid) = (account.jid(Server::Pn), account.jid(Server::Lid));
+        let Some(receiver) = self.accounts.get(to).map(|account| account.jid(Server::Lid)) else {
+            return;
+        };
         let token = random::<16>().to_vec();
         self.journal.note(0, Some(Address::new(giver, 0)), "token given", to.to_owned());
         for device in self.device_ids(to) {
             let given = NodeBuilder::new("token")
+                .attr("jid", receiver.clone())
                 .attr("type", "trusted_contact")
                 .attr("t", now())
                 .bytes(token.clone())
