@@ -14,7 +14,9 @@ use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use fjall::compaction::Leveled;
-use fjall::config::CompressionPolicy;
+use fjall::config::{
+    BlockSizePolicy, CompressionPolicy, FilterPolicy, FilterPolicyEntry, PinningPolicy,
+};
 use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
 use lsm_tree::Cache;
@@ -40,19 +42,39 @@ pub(crate) trait Base: Send + Sync + 'static {
 /// Both databases share it. What is read is read again soon, or not at all.
 static CACHE: LazyLock<Arc<Cache>> = LazyLock::new(|| Arc::new(Cache::with_capacity_bytes(MIB)));
 /// What a keyspace keeps in memory before it goes to a table. A gateway has a dozen keyspaces.
-const MEMTABLE: u64 = MIB / 2;
+const MEMTABLE: u64 = MIB / 4;
+/// So many of these lie in tables of their own before they are merged: twice of what is usual, because they are small.
+const UNMERGED: u8 = 8;
 /// Tables that a database keeps open.
 const OPEN_FILES: usize = 16;
 
 /// A keyspace. Its sizes are fixed when it is made: fjall keeps them with it.
 pub(crate) fn keyspace(db: &Database, name: &str) -> Result<Keyspace, StoreError> {
+    db.keyspace(name, options).map_err(StoreError::database)
+}
+
+/// A keyspace that is written at its end and read in order.
+pub(crate) fn log_keyspace(db: &Database, name: &str) -> Result<Keyspace, StoreError> {
+    // Larger blocks need fewer entries in an index and compress better. Filters would tell that a row is not there, and
+    // nobody asks for one that is not.
     let options = || {
-        KeyspaceCreateOptions::default()
-            .max_memtable_size(MEMTABLE)
-            .data_block_compression_policy(CompressionPolicy::all(CompressionType::Lz4))
-            .compaction_strategy(Arc::new(Leveled::default().with_table_target_size(4 * MIB)))
+        options()
+            .data_block_size_policy(BlockSizePolicy::all(16 * 1024))
+            .filter_policy(FilterPolicy::all(FilterPolicyEntry::None))
     };
     db.keyspace(name, options).map_err(StoreError::database)
+}
+
+/// Indexes and filters go through the cache like everything else: pinned, they would grow with what is stored.
+fn options() -> KeyspaceCreateOptions {
+    KeyspaceCreateOptions::default()
+        .max_memtable_size(MEMTABLE)
+        .data_block_compression_policy(CompressionPolicy::all(CompressionType::Lz4))
+        .index_block_pinning_policy(PinningPolicy::disabled())
+        .filter_block_pinning_policy(PinningPolicy::disabled())
+        .compaction_strategy(Arc::new(
+            Leveled::default().with_l0_threshold(UNMERGED).with_table_target_size(4 * MIB),
+        ))
 }
 
 pub(crate) fn open(path: &Path) -> Result<Database, StoreError> {

@@ -7,7 +7,7 @@ use fjall::{Database, Keyspace};
 use crate::knobs::knobs;
 use crate::model::{DeviceName, UnixMillis};
 use crate::store::database::txn::Txn;
-use crate::store::database::{MIB, keyspace};
+use crate::store::database::{MIB, log_keyspace};
 use crate::store::key::{Key, Parts, number};
 use crate::store::{Seq, StoreError};
 
@@ -50,7 +50,7 @@ pub(crate) struct SegmentRow {
 
 impl Segment {
     pub(crate) fn open(db: &Database, number: u64) -> Result<Self, StoreError> {
-        let rows = keyspace(db, &format!("log.{number}"))?;
+        let rows = log_keyspace(db, &format!("log.{number}"))?;
         Ok(Self { number, rows })
     }
 
