@@ -127,12 +127,74 @@ impl From<Thumbnail> for String {
 pub(crate) fn file_name(url: &str) -> Option<String> {
     let (_, place) = url.split(['?', '#']).next()?.split_once("://")?;
     let (_, name) = place.rsplit_once('/')?;
-    let name: String = percent_decode_str(name)
-        .decode_utf8_lossy()
+    fit_name(&percent_decode_str(name).decode_utf8_lossy())
+}
+
+/// The name that a server gives its file in `Content-Disposition` (RFC 6266): `filename*` before `filename`.
+pub(crate) fn given_name(disposition: &str) -> Option<String> {
+    let (mut plain, mut extended) = (None, None);
+    let mut rest = disposition.split_once(';').map_or("", |(_, rest)| rest);
+    while let Some((name, value)) = rest.split_once('=') {
+        let (value, after) = match value.trim_start().strip_prefix('"') {
+            Some(quoted) => quoted_text(quoted),
+            None => {
+                let (value, after) = value.split_once(';').unwrap_or((value, ""));
+                (value.trim().to_owned(), after)
+            }
+        };
+        let name = name.rsplit(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        match name.as_str() {
+            "filename" => plain = Some(value),
+            "filename*" => extended = Some(value),
+            _ => {}
+        }
+        rest = after;
+    }
+    // Browsers decode %XX in both, because servers write it in both.
+    let plain = plain.map(|name| percent_decode_str(&name).decode_utf8_lossy().into_owned());
+    let name = extended.and_then(|text| extended_text(&text)).or(plain)?;
+    // Some servers tell the whole path.
+    fit_name(name.rsplit(['/', '\\']).next().unwrap_or_default())
+}
+
+/// A text in quotes whose first is gone, and what follows it.
+fn quoted_text(quoted: &str) -> (String, &str) {
+    let mut text = String::new();
+    let mut chars = quoted.chars();
+    while let Some(c) = chars.next() {
+        let follows = chars.clone().next();
+        match (c, follows) {
+            ('"', _) => break,
+            ('\\', Some(escaped @ ('"' | '\\'))) => {
+                text.push(escaped);
+                chars.next();
+            }
+            _ => text.push(c),
+        }
+    }
+    (text, chars.as_str())
+}
+
+/// `UTF-8''Harga%20Baru.pdf` (RFC 8187).
+fn extended_text(text: &str) -> Option<String> {
+    let (charset, rest) = text.split_once('\'')?;
+    let (_language, text) = rest.split_once('\'')?;
+    let bytes: Vec<u8> = percent_decode_str(text).collect();
+    match charset.to_ascii_lowercase().as_str() {
+        "utf-8" => String::from_utf8(bytes).ok(),
+        "iso-8859-1" => Some(bytes.into_iter().map(char::from).collect()),
+        _ => None,
+    }
+}
+
+/// A name without what some system takes for a path.
+fn fit_name(name: &str) -> Option<String> {
+    let name: String = name
         .chars()
         .filter(|c| !c.is_control() && !matches!(c, '/' | '\\'))
         .take(LONGEST_NAME)
         .collect();
+    let name = name.trim().to_owned();
     (!name.is_empty()).then_some(name)
 }
 
@@ -162,6 +224,29 @@ mod tests {
             assert_eq!(read(bad), None, "{bad}");
         }
         assert!(serde_json::to_value(MediaSource::Inline(vec![1])).is_err(), "never stored");
+    }
+
+    #[test]
+    fn a_server_names_its_file() {
+        for (header, name) in [
+            ("attachment; filename=nota.pdf", Some("nota.pdf")),
+            ("attachment;FileName = \"Harga Baru; 2.pdf\" ; size=3", Some("Harga Baru; 2.pdf")),
+            ("inline; size=3; filename=\"a\\\"b.pdf\"", Some("a\"b.pdf")),
+            ("attachment; filename=\"a.pdf\"; filename*=UTF-8''kaf%C3%A9.pdf", Some("kafé.pdf")),
+            ("attachment; filename*=iso-8859-1'en'kaf%E9.pdf; filename=a.pdf", Some("kafé.pdf")),
+            ("attachment; filename*=klingon''x; filename=a.pdf", Some("a.pdf")),
+            ("attachment; filename=kafé.pdf", Some("kafé.pdf")),
+            ("attachment; filename=\"Harga%20Baru.pdf\"", Some("Harga Baru.pdf")),
+            ("attachment; filename=\"C:\\data\\nota.pdf\"", Some("nota.pdf")),
+            ("attachment; filename=../../etc/passwd", Some("passwd")),
+            ("attachment; x; filename=\"nota.pdf", Some("nota.pdf")),
+            ("attachment; filename=\"\"", None),
+            ("attachment; filename", None),
+            ("filename=nota.pdf", None),
+            ("", None),
+        ] {
+            assert_eq!(given_name(header).as_deref(), name, "{header}");
+        }
     }
 
     #[test]

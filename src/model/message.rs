@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::media::{MediaKind, MediaSource, Thumbnail, file_name};
+use super::media::{MediaKind, MediaSource, Thumbnail};
 use super::{DeviceName, Jid, Recipient, UnixMillis, web_url};
 
 /// A WhatsApp message id. For a message to be sent, moonwa chooses it before the request is accepted, so that every
@@ -189,17 +189,15 @@ impl Content {
 }
 
 impl Content {
-    /// A file given by its URL alone: its name comes from the URL, and its type from its bytes. A caption that this
-    /// kind of file cannot have follows as a text message of its own.
+    /// A file given by its URL alone. A caption that this kind of file cannot have follows as a text message of its own.
     pub fn file(media: MediaKind, url: String, caption: Option<String>) -> Vec<Self> {
         let url = web_url(&url).unwrap_or(url);
         let caption = caption.filter(|caption| !caption.is_empty());
         let (caption, follows) =
             if media.has_caption() { (caption, None) } else { (None, caption) };
-        let filename = (media == MediaKind::Document)
-            .then(|| file_name(&url).unwrap_or_else(|| "file".to_owned()));
         let source = MediaSource::Url(url);
-        let file = Self::Media { media, source, mime: None, filename, caption, thumbnail: None };
+        let file =
+            Self::Media { media, source, mime: None, filename: None, caption, thumbnail: None };
         std::iter::once(file).chain(follows.map(|text| Self::Text { text })).collect()
     }
 }
@@ -329,9 +327,9 @@ mod tests {
             let caption = Some("here".to_owned());
             Content::file(media, "https://a.example/x/list.pdf".to_owned(), caption)
         };
-        for (media, name) in [(MediaKind::Image, None), (MediaKind::Document, Some("list.pdf"))] {
-            let [Content::Media { filename, caption, .. }] = &file(media)[..] else { panic!() };
-            assert_eq!((filename.as_deref(), caption.as_deref()), (name, Some("here")));
+        for media in [MediaKind::Image, MediaKind::Document] {
+            let [Content::Media { caption, .. }] = &file(media)[..] else { panic!() };
+            assert_eq!(caption.as_deref(), Some("here"));
         }
         for media in [MediaKind::Audio, MediaKind::Voice, MediaKind::Sticker] {
             let [Content::Media { caption: None, .. }, Content::Text { text }] = &file(media)[..]
@@ -340,9 +338,6 @@ mod tests {
             };
             assert_eq!(text, "here");
         }
-        let unnamed = Content::file(MediaKind::Document, "https://a.example".to_owned(), None);
-        let [Content::Media { filename, .. }] = &unnamed[..] else { panic!() };
-        assert_eq!(filename.as_deref(), Some("file"));
         assert_eq!(Content::file(MediaKind::Audio, String::new(), Some(String::new())).len(), 1);
     }
 

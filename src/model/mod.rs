@@ -22,8 +22,8 @@ pub use device::{
 pub(crate) use event::{DeviceData, MediaData, Reply};
 pub use event::{Event, EventData, EventId, EventType, MessageData, Person};
 pub(crate) use media::SpoolName;
-pub(crate) use media::file_name;
 pub use media::{MediaKind, MediaSource, Thumbnail};
+pub(crate) use media::{file_name, given_name};
 pub use message::{Content, IdempotencyKey, MessageId, MessageStatus, SendRequest, SentMessage};
 pub use pattern::ChatPattern;
 pub use phone::PhoneNumber;

@@ -2,7 +2,7 @@
 //! checked before it is connected to, also on redirects: nothing on this machine or its network can be reached unless
 //! `media.allow_nets` opens it. What the bytes are is decided elsewhere.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -11,8 +11,9 @@ use ureq::http::Uri;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 
+use super::gzip::Unpacked;
 use crate::knobs::knobs;
-use crate::model::{UrlError, web_url};
+use crate::model::{UrlError, given_name, web_url};
 use crate::net::{Network, is_own};
 
 /// How long one fetch may take, redirects and body included.
@@ -22,6 +23,13 @@ const PATIENCE: Duration = Duration::from_mins(1);
 const SPAN: Duration = Duration::from_secs(20);
 /// In bytes a second.
 const LEAST_SPEED: u64 = 16 << 10;
+
+/// What a server says of its file.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Claimed {
+    pub(crate) mime: Option<String>,
+    pub(crate) name: Option<String>,
+}
 
 /// Why a file was not fetched.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +45,8 @@ pub(crate) enum FetchError {
     /// Not tried again: a server this slow would be as slow the next time.
     #[error("the server of the URL is too slow")]
     TooSlow,
+    #[error("the server of the URL compresses the file with {0}, which was not asked for")]
+    Coding(String),
     /// The server could not be reached, or broke off.
     #[error("the URL could not be fetched: {0}")]
     Network(String),
@@ -85,12 +95,8 @@ impl Fetcher {
         Self { agent, patience, max }
     }
 
-    /// Fetches `url` into `sink`; returns the type the server claims. Blocks.
-    pub(crate) fn fetch(
-        &self,
-        url: &str,
-        sink: &mut impl Write,
-    ) -> Result<Option<String>, FetchError> {
+    /// Fetches `url` into `sink`. Blocks.
+    pub(crate) fn fetch(&self, url: &str, sink: &mut impl Write) -> Result<Claimed, FetchError> {
         self.fetch_within(self.patience, url, sink)
     }
 
@@ -100,26 +106,45 @@ impl Fetcher {
         patience: Duration,
         url: &str,
         sink: &mut impl Write,
-    ) -> Result<Option<String>, FetchError> {
+    ) -> Result<Claimed, FetchError> {
         let url = web_url(url)?;
-        let request = self.agent.get(url).config().timeout_global(Some(patience)).build();
+        let request = self
+            .agent
+            .get(url)
+            .header("accept-encoding", "identity")
+            .config()
+            .timeout_global(Some(patience))
+            .build();
         let response = request.call().map_err(network)?;
         let status = response.status();
         if !status.is_success() {
             return Err(FetchError::Status(status.as_u16()));
         }
-        let claimed = response.headers().get("content-type").and_then(|v| v.to_str().ok());
-        let mime = claimed.map(|v| v.split(';').next().unwrap_or_default().trim().to_owned());
+        let header = |name: &str| {
+            let value = response.headers().get(name)?;
+            Some(String::from_utf8_lossy(value.as_bytes()).trim().to_owned())
+        };
+        let mime = header("content-type")
+            .map(|value| value.split(';').next().unwrap_or_default().trim().to_lowercase())
+            .filter(|mime| !mime.is_empty());
+        let name = header("content-disposition").and_then(|value| given_name(&value));
+        let coding = header("content-encoding").unwrap_or_default().to_lowercase();
         let body = response.into_body();
         if body.content_length().is_some_and(|length| length > self.max) {
             return Err(FetchError::TooLarge);
         }
+        let reader = body.into_reader();
+        let reader: Box<dyn Read> = match coding.as_str() {
+            "" | "identity" => Box::new(reader),
+            "gzip" | "x-gzip" | "deflate" => Box::new(Unpacked::new(reader)),
+            _ => return Err(FetchError::Coding(coding)),
+        };
         // One byte more than allowed tells "just fits" from "cut off".
-        let mut reader = body.into_reader().take(self.max.saturating_add(1));
+        let mut reader = reader.take(self.max.saturating_add(1));
         if copy(&mut reader, sink, SPAN)? > self.max {
             return Err(FetchError::TooLarge);
         }
-        Ok(mime.filter(|mime| !mime.is_empty()))
+        Ok(Claimed { mime, name })
     }
 }
 
@@ -139,6 +164,10 @@ fn copy(source: &mut impl Read, sink: &mut impl Write, span: Duration) -> Result
         let count = match source.read(&mut buffer) {
             Ok(0) => return Ok(total),
             Ok(count) => count,
+            // What is not what its header says it is will be no better the next time.
+            Err(error) if error.kind() == ErrorKind::InvalidData => {
+                return Err(FetchError::Broken(error.to_string()));
+            }
             Err(error) => return Err(network(error.into())),
         };
         sink.write_all(buffer.get(..count).unwrap_or_default())?;
@@ -148,9 +177,7 @@ fn copy(source: &mut impl Read, sink: &mut impl Write, span: Duration) -> Result
 
 fn network(error: ureq::Error) -> FetchError {
     match error {
-        ureq::Error::Io(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
-            FetchError::Denied
-        }
+        ureq::Error::Io(error) if error.kind() == ErrorKind::PermissionDenied => FetchError::Denied,
         error @ (ureq::Error::BadUri(_)
         | ureq::Error::TooManyRedirects
         | ureq::Error::RedirectFailed
@@ -182,7 +209,7 @@ impl Resolver for Policy {
             kept.push(*address);
         }
         if kept.is_empty() {
-            return Err(std::io::Error::from(std::io::ErrorKind::PermissionDenied).into());
+            return Err(std::io::Error::from(ErrorKind::PermissionDenied).into());
         }
         Ok(kept)
     }
@@ -410,9 +437,9 @@ mod tests {
         let url = serve(
             "HTTP/1.1 200 OK\r\nContent-Type: image/png; x=y\r\nConnection: close\r\n\r\n0123456789",
         );
-        let mime = Fetcher::new(10, local()).fetch(&url, &mut sink).unwrap();
+        let claimed = Fetcher::new(10, local()).fetch(&url, &mut sink).unwrap();
         assert_eq!(
-            (mime.as_deref(), sink.as_slice()),
+            (claimed.mime.as_deref(), sink.as_slice()),
             (Some("image/png"), b"0123456789".as_slice())
         );
 

@@ -14,7 +14,8 @@ use wa_rs::http::HttpStatusError;
 use wa_rs::upload::UploadResponse;
 use wa_rs::wacore::upload::{EncryptedMediaInfo, UploadSource, encrypt_media_streaming};
 
-use super::fetch::FetchError;
+use super::fetch::{Claimed, FetchError};
+use super::format::{self, Hints, Mismatch};
 use super::image;
 use super::mp4::{self, MediaHeader};
 use crate::model::{MediaKind, MediaSource, MessageId, SpoolName, file_name};
@@ -62,6 +63,7 @@ struct Ready {
     length: u64,
     info: EncryptedMediaInfo,
     mime: String,
+    filename: Option<String>,
     header: MediaHeader,
 }
 
@@ -70,8 +72,10 @@ struct Ready {
 pub(crate) enum MediaError {
     #[error(transparent)]
     Fetch(#[from] FetchError),
-    #[error("the file is not {wanted}: it looks like {found}")]
-    Mismatch { wanted: &'static str, found: String },
+    #[error(transparent)]
+    Mismatch(#[from] Mismatch),
+    #[error("the file is empty")]
+    Empty,
     #[error("the file is larger than media.max_size")]
     TooLarge,
     #[error("the file could not be read or written: {0}")]
@@ -90,10 +94,7 @@ pub(crate) async fn upload(
 ) -> Result<UploadedFile, MediaError> {
     let Wanted { kind, source, mime, filename } = wanted;
     let (worker, source, mime) = (Arc::clone(context), source.clone(), mime.map(str::to_owned));
-    let name = filename.map(str::to_owned).or_else(|| match (&source, kind) {
-        (MediaSource::Url(url), MediaKind::Document) => file_name(url),
-        _ => None,
-    });
+    let filename = filename.map(str::to_owned);
     let plain = match source {
         MediaSource::Url(url) => fetch_url(context, url).await?,
         MediaSource::Uploaded(name) => Plain::Uploaded(name),
@@ -103,33 +104,35 @@ pub(crate) async fn upload(
     let make_ready = move || match plain {
         Plain::Fetched(file, claimed) => {
             let size = file.size()?;
-            encrypt(&worker, kind, file, size, mime, claimed)
+            encrypt(&worker, kind, file, size, mime.as_deref(), filename, claimed)
         }
         Plain::Uploaded(name) => {
             let file = worker.store.spool().read(&name)?;
             let size = file.metadata()?.len();
-            encrypt(&worker, kind, file, size, mime, None)
+            encrypt(&worker, kind, file, size, mime.as_deref(), filename, Claimed::default())
         }
         Plain::Inline(bytes) => {
             let size = bytes.len() as u64;
-            encrypt(&worker, kind, std::io::Cursor::new(bytes), size, mime, None)
+            let file = std::io::Cursor::new(bytes);
+            encrypt(&worker, kind, file, size, mime.as_deref(), filename, Claimed::default())
         }
     };
     let ready = Tasks::on_thread(THREAD, make_ready).await??;
     drop(place);
-    let Ready { cipher, length, info, mime, header: MediaHeader { size, seconds } } = ready;
+    let Ready { cipher, length, info, mime, filename, header } = ready;
+    let MediaHeader { size, seconds } = header;
     let source = Cipher { file: cipher, length };
     let upload = client
         .upload_stream(source, info, media_type(kind))
         .await
         .map_err(|error| MediaError::Upload(error.to_string()))?;
-    Ok(UploadedFile { upload, mime, filename: name, size, seconds })
+    Ok(UploadedFile { upload, mime, filename, size, seconds })
 }
 
 /// A file that is on this machine, and yet to be encrypted.
 enum Plain {
-    /// From a URL, with the type that its server claims.
-    Fetched(Scratch, Option<String>),
+    /// From a URL, with what its server says of it.
+    Fetched(Scratch, Claimed),
     Uploaded(SpoolName),
     Inline(Vec<u8>),
 }
@@ -139,7 +142,8 @@ async fn fetch_url(context: &Arc<Context>, url: String) -> Result<Plain, MediaEr
     let worker = Arc::clone(context);
     let fetch = move || {
         let mut file = worker.store.spool().scratch(&worker.name)?;
-        let claimed = worker.fetcher.fetch(&url, &mut file)?;
+        let mut claimed = worker.fetcher.fetch(&url, &mut file)?;
+        claimed.name = claimed.name.or_else(|| file_name(&url));
         Ok(Plain::Fetched(file, claimed))
     };
     let fetched = Tasks::on_thread(THREAD, fetch).await?;
@@ -152,16 +156,25 @@ fn encrypt(
     kind: MediaKind,
     mut plain: impl Read + Seek,
     size: u64,
-    mime: Option<String>,
-    claimed: Option<String>,
+    mime: Option<&str>,
+    filename: Option<String>,
+    claimed: Claimed,
 ) -> Result<Ready, MediaError> {
+    if size == 0 {
+        return Err(MediaError::Empty);
+    }
     if size > context.max_media {
         return Err(MediaError::TooLarge);
     }
     let mut head = Vec::new();
     plain.seek(SeekFrom::Start(0))?;
-    plain.by_ref().take(image::HEAD as u64).read_to_end(&mut head)?;
-    let mime = decide_type(kind, mime, image::sniff(&head), claimed)?;
+    plain.by_ref().take(format::HEAD as u64).read_to_end(&mut head)?;
+    let name = filename.or(claimed.name);
+    let hints = Hints { said: mime, name: name.as_deref(), claimed: claimed.mime.as_deref() };
+    let mime = format::decide(kind, &head, hints)?;
+    // Of the others no name is shown.
+    let filename = (kind == MediaKind::Document)
+        .then(|| name.unwrap_or_else(|| format::file_name(&mime, &head)));
     let header = match kind {
         MediaKind::Image | MediaKind::Sticker => {
             MediaHeader { size: image::dimensions(&mut plain), seconds: None }
@@ -184,44 +197,7 @@ fn encrypt(
     )
     .map_err(|error| MediaError::Cipher(error.to_string()))?;
     let length = cipher.size()?;
-    Ok(Ready { cipher: Arc::new(cipher), length, info, mime, header })
-}
-
-/// The type of a file: what the caller says counts most, then what the bytes look like, then what the server says. An
-/// error page must not be sent as a picture.
-fn decide_type(
-    kind: MediaKind,
-    said: Option<String>,
-    sniffed: Option<&'static str>,
-    claimed: Option<String>,
-) -> Result<String, MediaError> {
-    if let Some(said) = said {
-        return Ok(said);
-    }
-    let (wanted, family) = match kind {
-        MediaKind::Document => {
-            let found = sniffed.map(str::to_owned).or(claimed);
-            return Ok(found.unwrap_or_else(|| "application/octet-stream".to_owned()));
-        }
-        MediaKind::Image => ("a picture", "image/"),
-        MediaKind::Sticker => ("a WebP picture", "image/webp"),
-        MediaKind::Video => ("a video", "video/"),
-        MediaKind::Audio | MediaKind::Voice => ("audio", "audio/"),
-    };
-    match sniffed {
-        Some(found) if found.starts_with(family) => Ok(found.to_owned()),
-        // These containers hold video or audio; the caller knows that this one has no video.
-        Some("video/mp4") if family == "audio/" => Ok("audio/mp4".to_owned()),
-        Some("video/webm") if family == "audio/" => Ok("audio/webm".to_owned()),
-        Some(found) => Err(MediaError::Mismatch { wanted, found: found.to_owned() }),
-        None => match claimed {
-            Some(claimed) if claimed.starts_with(family) => Ok(claimed),
-            claimed => {
-                let found = claimed.unwrap_or_else(|| "something else".to_owned());
-                Err(MediaError::Mismatch { wanted, found })
-            }
-        },
-    }
+    Ok(Ready { cipher: Arc::new(cipher), length, info, mime, filename, header })
 }
 
 /// Downloads and decrypts a received file, then streams it. Nothing is streamed before the whole file is verified.
@@ -387,34 +363,5 @@ impl Read for At {
         let count = self.file.read_at(buffer, self.offset)?;
         self.offset += count as u64;
         Ok(count)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_error_page_is_no_picture() {
-        let html = || Some("text/html".to_owned());
-        assert!(decide_type(MediaKind::Image, None, None, html()).is_err());
-        assert!(decide_type(MediaKind::Image, None, Some("application/pdf"), None).is_err());
-        assert_eq!(
-            decide_type(MediaKind::Image, None, Some("image/png"), html()).ok().as_deref(),
-            Some("image/png")
-        );
-        assert_eq!(
-            decide_type(MediaKind::Document, None, None, html()).ok().as_deref(),
-            Some("text/html")
-        );
-        assert_eq!(
-            decide_type(MediaKind::Audio, None, Some("video/mp4"), None).ok().as_deref(),
-            Some("audio/mp4")
-        );
-        let said = Some("image/x-own".to_owned());
-        assert_eq!(
-            decide_type(MediaKind::Image, said, None, None).ok().as_deref(),
-            Some("image/x-own")
-        );
     }
 }

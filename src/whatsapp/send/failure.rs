@@ -107,7 +107,7 @@ impl From<MediaError> for Failure {
             MediaError::Fetch(FetchError::TooLarge) | MediaError::TooLarge => "media_too_large",
             MediaError::Fetch(FetchError::Denied | FetchError::Url(_)) => "media_url_denied",
             MediaError::Fetch(_) => "media_fetch_failed",
-            MediaError::Mismatch { .. } => "media_type_mismatch",
+            MediaError::Mismatch(_) | MediaError::Empty => "media_type_mismatch",
             MediaError::Cipher(_) => "media_failed",
         };
         Self::Never { code, detail }

@@ -16,8 +16,16 @@ use moonwa_simulator::{Fault, Simulator};
 
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x01\x40\0\0\0\xf0\x08\x06\0\0\0";
 
+/// `a,b` and `1,2`, compressed.
+const PACKED: &[u8] = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\x4b\xd4\x49\xe2\x32\xd4\x31\xe2\x02\x00\x7b\x07\x97\x0a\x08\x00\x00\x00";
+
 /// Serves one file for ever and returns its URL.
 fn file_host(body: &'static [u8], mime: &'static str) -> Result<String> {
+    host(body, format!("Content-Type: {mime}\r\n"))
+}
+
+/// The same with these headers.
+fn host(body: &'static [u8], headers: String) -> Result<String> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let url = format!("http://{}/Harga%20Baru.png", listener.local_addr()?);
     std::thread::Builder::new().spawn(move || {
@@ -29,7 +37,7 @@ fn file_host(body: &'static [u8], mime: &'static str) -> Result<String> {
                 asked.extend(byte);
             }
             let head = format!(
-                "HTTP/1.1 200 OK\r\nContent-Type: {mime}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                "HTTP/1.1 200 OK\r\n{headers}Content-Length: {}\r\nConnection: close\r\n\r\n",
                 body.len()
             );
             stream.write_all(&[head.as_bytes(), body].concat()).ok();
@@ -97,6 +105,61 @@ async fn a_picture_goes_out_with_its_size_and_comes_in_as_it_was() -> Result<()>
 }
 
 #[tokio::test]
+async fn a_document_is_what_its_content_its_name_and_its_server_say() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let (ann, bob) =
+        (sim.phone("628111000321", "Ann").await, sim.phone("628111000322", "Bob").await);
+    let gateway = Gateway::start(&sim).await?;
+    gateway.link(&ann).await?;
+    let odt = b"PK\x03\x04\x14\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x08\0\0\0mimetypeapplication/vnd.oasis.opendocument.text";
+    let docx = "application/vnd.openxmlformats-officedocument.wordprocessingml.document";
+    let zip: &[u8] = b"PK\x03\x04\x14\0\0\0";
+    for (body, headers, end, name, mime) in [
+        (
+            &odt[..],
+            "Content-Type: application/zip",
+            "/",
+            "file.odt",
+            "application/vnd.oasis.opendocument.text",
+        ),
+        (
+            zip,
+            "Content-Disposition: attachment; filename=\"a.docx\"; filename*=UTF-8''Surat%20Jalan.docx",
+            "/x.zip",
+            "Surat Jalan.docx",
+            docx,
+        ),
+        (
+            zip,
+            "Content-Type: application/octet-stream",
+            "/Toko%201.2.apk?v=3",
+            "Toko 1.2.apk",
+            "application/vnd.android.package-archive",
+        ),
+        (b"a,b\n1,2\n", "Content-Type: text/html", "/harga.csv", "harga.csv", "text/csv"),
+        (PACKED, "Content-Encoding: gzip\r\nContent-Type: text/csv", "/", "file.csv", "text/csv"),
+        (b"BEGIN:VCARD\nEND:VCARD", "X: y", "/ann.vcf", "ann.vcf", "text/vcard"),
+    ] {
+        let url = host(body, format!("{headers}\r\n"))?.replace("/Harga%20Baru.png", end);
+        let row = gateway.send(to(bob.number(), media(MediaKind::Document, &url, None))).await?;
+        let got = bob
+            .wait_inbox(0, |item| item.message().is_some_and(|m| m.id == row.id.as_str()))
+            .await?;
+        let got = got.message().expect("a message").message.clone();
+        let document = got.document_message.as_option().expect("a document");
+        assert_eq!(
+            (document.file_name.as_deref(), document.mimetype.as_deref()),
+            (Some(name), Some(mime)),
+            "{url} {headers}"
+        );
+        let plain = if body == PACKED { b"a,b\n1,2\n" } else { body };
+        assert_eq!(bob.media(&got)?, plain, "{url}");
+    }
+    gateway.stop().await;
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_page_is_no_picture_and_a_closed_network_stays_closed() -> Result<()> {
     let sim = Simulator::start().await?;
     let (ann, bob) =
@@ -113,6 +176,37 @@ async fn a_page_is_no_picture_and_a_closed_network_stays_closed() -> Result<()> 
         assert!(
             matches!(&settled, MessageStatus::Failed { code, .. } if code == expected),
             "{settled:?}"
+        );
+    }
+    for (kind, body, headers, code) in [
+        (
+            MediaKind::Image,
+            &b"{\"error\":\"gone\"}"[..],
+            "Content-Type: image/jpeg",
+            "media_type_mismatch",
+        ),
+        (
+            MediaKind::Image,
+            b"\0\0\0\x18ftypheic\0\0\0\0mif1heic",
+            "Content-Type: image/jpeg",
+            "media_type_mismatch",
+        ),
+        (
+            MediaKind::Video,
+            b"RIFF\x10\0\0\0AVI LIST",
+            "Content-Type: video/mp4",
+            "media_type_mismatch",
+        ),
+        (MediaKind::Document, b"", "Content-Type: application/pdf", "media_type_mismatch"),
+        (MediaKind::Document, b"x", "Content-Encoding: br", "media_fetch_failed"),
+        (MediaKind::Document, b"no gzip", "Content-Encoding: gzip", "media_fetch_failed"),
+    ] {
+        let url = host(body, format!("{headers}\r\n"))?;
+        let row = gateway.send(to(bob.number(), media(kind, &url, None))).await?;
+        let settled = gateway.expect_settled(&row.id).await;
+        assert!(
+            matches!(&settled, MessageStatus::Failed { code: found, .. } if found == code),
+            "{headers}: {settled:?}"
         );
     }
     gateway.stop().await;
