@@ -67,15 +67,24 @@ impl MediaRow {
 
     /// Of several messages under one id it is the first one's: who copies an id comes later.
     pub(crate) async fn find(space: &Space, id: &MessageId) -> Result<Self, WhatsAppError> {
+        Self::find_that(space, id, |_| true).await?.ok_or(WhatsAppError::NotFound)
+    }
+
+    /// The same among those that are good.
+    pub(crate) async fn find_that(
+        space: &Space,
+        id: &MessageId,
+        good: impl Fn(&Self) -> bool,
+    ) -> Result<Option<Self>, StoreError> {
         let mut first: Option<Self> = None;
         for (_, row) in space.scan(media_rows(id)).await? {
             let row: Self = serde_json::from_slice(&row)
                 .map_err(|error| StoreError::Damaged(format!("media: {error}")))?;
-            if first.as_ref().is_none_or(|first| row.at < first.at) {
+            if good(&row) && first.as_ref().is_none_or(|first| row.at < first.at) {
                 first = Some(row);
             }
         }
-        first.ok_or(WhatsAppError::NotFound)
+        Ok(first)
     }
 }
 

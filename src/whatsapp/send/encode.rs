@@ -55,7 +55,11 @@ pub(crate) fn message(
         }
         Content::Edit { message, text } => {
             let key = key_of_own(to, message, parts.own);
-            edit(key, wa::Message::text(text.clone()), now)
+            let new = match parts.original {
+                Some(file) => captioned(file, text),
+                None => wa::Message::text(text.clone()),
+            };
+            edit(key, new, now)
         }
         Content::Revoke { message, author } => {
             let key = match author {
@@ -102,8 +106,7 @@ fn context(request: &SendRequest, quote: Option<&Quote>) -> Option<wa::ContextIn
     if let Some(quote) = quote {
         context.stanza_id = Some(quote.id.to_string());
         context.participant.clone_from(&quote.author);
-        let text = quote.text.clone().unwrap_or_default();
-        context.quoted_message = MessageField::some(wa::Message::text(text));
+        context.quoted_message = MessageField::some(quote.message.clone());
     }
     Some(context)
 }
@@ -281,6 +284,19 @@ fn edit(key: wa::MessageKey, new: wa::Message, now: i64) -> wa::Message {
         timestamp_ms: Some(now),
         ..Default::default()
     })
+}
+
+/// The same file with another text under it.
+fn captioned(mut file: wa::Message, text: &str) -> wa::Message {
+    let text = Some(text.to_owned());
+    if let Some(image) = file.image_message.as_option_mut() {
+        image.caption = text;
+    } else if let Some(video) = file.video_message.as_option_mut() {
+        video.caption = text;
+    } else if let Some(document) = file.document_message.as_option_mut() {
+        document.caption = text;
+    }
+    file
 }
 
 fn revoke(key: wa::MessageKey) -> wa::Message {

@@ -22,10 +22,7 @@ pub(crate) async fn original(
     id: &MessageId,
 ) -> Result<Option<wa::Message>, StoreError> {
     match MediaRow::find(&context.store.space(&context.name), id).await {
-        Ok(row) => {
-            let bytes = row.forward.and_then(|text| BASE64.decode(text.as_bytes()).ok());
-            return Ok(bytes.and_then(|bytes| wa::Message::decode_from_slice(&bytes).ok()));
-        }
+        Ok(row) => return Ok(decoded(&row)),
         Err(WhatsAppError::NotFound) => {}
         Err(WhatsAppError::Store(error)) => return Err(error),
         Err(_) => return Ok(None),
@@ -40,7 +37,26 @@ pub(crate) async fn original(
     Ok(rebuilt.map(|message| *message.prepare_for_forward()))
 }
 
-fn received(data: &MessageData) -> Option<wa::Message> {
+/// The message of a file as it was, without what it answered and whom it mentioned.
+pub(crate) async fn file(
+    context: &Context,
+    id: &MessageId,
+    good: impl Fn(&MediaRow) -> bool,
+) -> Result<Option<wa::Message>, StoreError> {
+    let row = MediaRow::find_that(&context.store.space(&context.name), id, good).await?;
+    let mut message = row.and_then(|row| decoded(&row));
+    if let Some(message) = &mut message {
+        message.set_context_info(wa::ContextInfo::default());
+    }
+    Ok(message)
+}
+
+fn decoded(row: &MediaRow) -> Option<wa::Message> {
+    let bytes = BASE64.decode(row.forward.as_ref()?.as_bytes()).ok()?;
+    wa::Message::decode_from_slice(&bytes).ok()
+}
+
+pub(crate) fn received(data: &MessageData) -> Option<wa::Message> {
     let details = data.details.as_ref();
     let detail = |name: &str| details.and_then(|details| details.get(name));
     let text = |name: &str| detail(name).and_then(Value::as_str).map(str::to_owned);
@@ -68,7 +84,7 @@ fn received(data: &MessageData) -> Option<wa::Message> {
     }
 }
 
-fn sent(content: &Content) -> Option<wa::Message> {
+pub(crate) fn sent(content: &Content) -> Option<wa::Message> {
     match content {
         Content::Text { text } | Content::LinkedText { text } => {
             Some(wa::Message::text(text.clone()))

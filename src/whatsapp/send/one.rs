@@ -7,6 +7,7 @@ use std::time::Duration;
 use wa_rs::Jid;
 use wa_rs::client::{Client, ClientError};
 use wa_rs::send::{SendError, SendOptions};
+use wa_rs::wacore::proto_helpers::MessageBuilderExt;
 use wa_rs::wacore::store::traits::ProtocolStore;
 use wa_rs::waproto::whatsapp as wa;
 
@@ -19,7 +20,7 @@ use crate::store::Batch;
 use crate::whatsapp::context::Context;
 use crate::whatsapp::history::lookup::{find_in, in_touch};
 use crate::whatsapp::history::poll;
-use crate::whatsapp::history::row::BuiltRow;
+use crate::whatsapp::history::row::{BuiltRow, MediaRow};
 use crate::whatsapp::media::transfer::{self, Wanted};
 use crate::whatsapp::receive::attachment::sent_file;
 
@@ -174,7 +175,18 @@ async fn prepare(
         parts.quote = Some(quote(context, client, to, id, &chat).await?);
     }
     match &request.content {
-        Content::Edit { .. } if group => parts.own = own(client, to).await,
+        Content::Edit { message, .. } => {
+            if group {
+                parts.own = own(client, to).await;
+            }
+            let sent = context.store.queue().own(&context.name, message).await?;
+            if sent.is_some_and(|sent| matches!(sent.request.content, Content::Media { .. })) {
+                let file = forward::file(context, message, |row| row.from_me).await?;
+                let error = "the file is not known here any more, so its caption stays";
+                parts.original =
+                    Some(file.ok_or_else(|| Failure::never("message_not_found", &error))?);
+            }
+        }
         Content::Reaction { message, author: None, .. } => {
             let found = find_in(&context.store, &context.name, message, &chat).await?;
             parts.author = found.filter(|found| !found.from_me).map(|found| found.from.jid);
@@ -212,22 +224,32 @@ async fn quote(
     id: &MessageId,
     chat: &model::Jid,
 ) -> Result<Quote, Failure> {
-    if let Some(found) = find_in(&context.store, &context.name, id, chat).await? {
-        return Ok(Quote { id: id.clone(), author: Some(found.from.jid), text: found.text });
+    let found = find_in(&context.store, &context.name, id, chat).await?;
+    // Whoever sends a message chooses its id: a file of another chat may have the same one.
+    let mut chats = vec![to.to_string(), chat.to_string()];
+    if let Some(found) = found.as_ref().filter(|found| found.group.is_none() && !found.from_me) {
+        chats.extend(found.from.phone.iter().map(|phone| format!("{phone}@s.whatsapp.net")));
+        chats.extend(found.from.lid.iter().map(|lid| format!("{lid}@lid")));
+    }
+    let here = |row: &MediaRow| row.chat.as_ref().is_some_and(|chat| chats.contains(chat));
+    let file = forward::file(context, id, here).await?;
+    if let Some(found) = found {
+        let message = file.or_else(|| forward::received(&found));
+        let message = message.unwrap_or_else(|| wa::Message::text(found.text.unwrap_or_default()));
+        return Ok(Quote { id: id.clone(), author: Some(found.from.jid), message });
     }
     let ours = context.store.queue().own(&context.name, id).await?;
-    let text = ours.as_ref().and_then(|row| match &row.request.content {
-        Content::Text { text } | Content::LinkedText { text } => Some(text.clone()),
-        Content::Media { caption, .. } => caption.clone(),
-        _ => None,
-    });
+    let content = ours.as_ref().map(|row| &row.request.content);
+    let message = file
+        .or_else(|| content.and_then(forward::sent))
+        .unwrap_or_else(|| wa::Message::text(content.and_then(Content::words).unwrap_or_default()));
     let author = match (ours.is_some(), chat.is_group()) {
         (true, true) => own(client, to).await,
         (true, false) => client.pn().map(|jid| jid.to_non_ad_string()),
         (false, false) => Some(to.to_string()),
         (false, true) => None,
     };
-    Ok(Quote { id: id.clone(), author, text })
+    Ok(Quote { id: id.clone(), author, message })
 }
 
 /// Our own address in a group, which is a LID in some groups and a phone number in others.

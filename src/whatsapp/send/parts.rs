@@ -20,7 +20,7 @@ pub(crate) struct MessageParts {
     /// The secret that a poll's votes are encrypted with.
     pub(crate) secret: Option<[u8; 32]>,
     pub(crate) preview: Option<Preview>,
-    /// The message that is forwarded.
+    /// The message that is forwarded, or the file whose caption is changed.
     pub(crate) original: Option<wa::Message>,
 }
 
@@ -28,5 +28,6 @@ pub(crate) struct MessageParts {
 pub(crate) struct Quote {
     pub(crate) id: MessageId,
     pub(crate) author: Option<String>,
-    pub(crate) text: Option<String>,
+    /// What it said, as far as it is known here.
+    pub(crate) message: wa::Message,
 }

@@ -79,6 +79,19 @@ async fn a_picture_goes_out_with_its_size_and_comes_in_as_it_was() -> Result<()>
     assert_eq!(bob.media(&got.message)?, PNG);
 
     let pasted = url.replace("http://", " HTTP://").replace("%20", " ");
+    let edit = Content::Edit { message: row.id.clone(), text: "harga baru".into() };
+    let edit = gateway.send(to(bob.number(), edit)).await?;
+    let got = bob
+        .wait_inbox(before, |item| item.message().is_some_and(|m| m.id == edit.id.as_str()))
+        .await?;
+    let edited = got.message().and_then(|m| m.message.protocol_message.as_option().cloned());
+    let edited = edited.and_then(|m| m.edited_message.as_option().cloned()).expect("an edit");
+    let edited = edited.image_message.as_option().expect("still a picture");
+    assert_eq!(edited.caption.as_deref(), Some("harga baru"));
+    assert_eq!((&edited.media_key, &edited.direct_path), (&image.media_key, &image.direct_path));
+    let info = edited.context_info.as_option();
+    assert!(info.is_none_or(|info| info.is_forwarded.is_none()), "{info:?}");
+
     let file = gateway.send(to(bob.number(), media(MediaKind::Document, &pasted, None))).await?;
     let got = bob
         .wait_inbox(before, |item| item.message().is_some_and(|m| m.id == file.id.as_str()))
@@ -98,6 +111,20 @@ async fn a_picture_goes_out_with_its_size_and_comes_in_as_it_was() -> Result<()>
         bytes.extend(chunk?);
     }
     assert_eq!(bytes, PNG);
+
+    let mut reply = text_to(bob.number(), "ini?");
+    reply.reply_to = Some(id.clone());
+    let reply = gateway.send(reply).await?;
+    let got = bob
+        .wait_inbox(before, |item| item.message().is_some_and(|m| m.id == reply.id.as_str()))
+        .await?;
+    let text = got.message().and_then(|m| m.message.extended_text_message.as_option().cloned());
+    let context = text.and_then(|text| text.context_info.as_option().cloned()).expect("a context");
+    let quoted = context.quoted_message.as_option().expect("a quoted message");
+    let quoted = quoted.image_message.as_option().expect("a quoted picture");
+    assert_eq!(quoted.caption.as_deref(), Some("lihat"));
+    assert!(quoted.context_info.as_option().is_none_or(|info| info.is_forwarded.is_none()));
+
     let unknown = MessageId::parse("3EB0UNKNOWN").expect("an id");
     assert!(matches!(gateway.device().media(&unknown).await, Err(WhatsAppError::NotFound)));
     gateway.stop().await;

@@ -203,13 +203,21 @@ struct EditBody {
     text: String,
 }
 
-/// `PATCH …/messages/{message}`: new text for a message sent earlier.
+/// `PATCH …/messages/{message}`: new text, or a new caption, for a message sent earlier.
 pub(crate) async fn edit(call: &mut Call) -> Answer {
     let EditBody { text } = call.json(MAX_JSON).await?;
     if text.trim().is_empty() {
         return Err(Problem::field("text", "must not be empty"));
     }
     let original = own(call).await?;
+    let editable = match &original.request.content {
+        Content::Text { .. } | Content::LinkedText { .. } => true,
+        Content::Media { media, .. } => media.has_caption(),
+        _ => false,
+    };
+    if !editable {
+        return Err(Problem::field("text", "only a text or a caption can be changed"));
+    }
     follow_up(call, original.request.to, Content::Edit { message: original.id, text }).await
 }
 
