@@ -10,6 +10,8 @@ use std::time::Duration;
 
 const RETRY_SCALE: &str = "MOONWA_RETRY_SCALE";
 const SEGMENT_BYTES: &str = "MOONWA_SEGMENT_BYTES";
+const STORE_AGE: &str = "MOONWA_STORE_AGE";
+const SENT_BYTES: &str = "MOONWA_SENT_BYTES";
 const DISK_BYTES: &str = "MOONWA_DISK_BYTES";
 const FAILPOINT: &str = "MOONWA_FAILPOINT";
 const HOLD_COMMIT: &str = "MOONWA_HOLD_COMMIT";
@@ -22,6 +24,11 @@ pub(crate) struct Knobs {
     pub(crate) retry_scale: f64,
     /// `MOONWA_SEGMENT_BYTES`: a test must see many segments of the log come and go without writing for hours.
     pub(crate) segment_bytes: Option<u64>,
+    /// `MOONWA_STORE_AGE`: for how many seconds more the store seems to have been open than it was, so that a test need not
+    /// wait for days until something is old.
+    pub(crate) store_age: Duration,
+    /// `MOONWA_SENT_BYTES`: how many bytes of sent messages a device keeps.
+    pub(crate) sent_bytes: Option<u64>,
     /// `MOONWA_DISK_BYTES`: the size of a disk that has nothing but the store, so that a test can fill one.
     pub(crate) disk_bytes: Option<u64>,
     /// `MOONWA_WHATSAPP_URL`: where the simulated WhatsApp is.
@@ -36,6 +43,8 @@ impl Knobs {
     const UNTOUCHED: Self = Self {
         retry_scale: 1.0,
         segment_bytes: None,
+        store_age: Duration::ZERO,
+        sent_bytes: None,
         disk_bytes: None,
         whatsapp_url: None,
         failpoint: None,
@@ -51,15 +60,20 @@ impl Knobs {
             Err(VarError::NotUnicode(_)) => Err(format!("{name} is not UTF-8")),
         };
         let retry_scale = text(RETRY_SCALE)?.map(|text| scale(&text)).transpose()?;
-        let bytes = |name: &str| match text(name)? {
+        let number = |name: &str, of: &str| match text(name)? {
             Some(text) => {
-                text.parse().map(Some).map_err(|_| format!("{name} must be a number of bytes"))
+                text.parse().map(Some).map_err(|_| format!("{name} must be a number of {of}"))
             }
             None => Ok(None),
         };
+        let bytes = |name: &str| number(name, "bytes");
+        let seconds =
+            |name: &str| Ok::<_, String>(number(name, "seconds")?.map(Duration::from_secs));
         Ok(Self {
             retry_scale: retry_scale.unwrap_or(1.0),
             segment_bytes: bytes(SEGMENT_BYTES)?,
+            store_age: seconds(STORE_AGE)?.unwrap_or_default(),
+            sent_bytes: bytes(SENT_BYTES)?,
             disk_bytes: bytes(DISK_BYTES)?,
             whatsapp_url: text(WHATSAPP_URL)?.map(loopback_url).transpose()?,
             failpoint: text(FAILPOINT)?.map(|text| place(&text)),
@@ -151,6 +165,8 @@ mod tests {
         let set = [
             (RETRY_SCALE, "0.01"),
             (SEGMENT_BYTES, "4096"),
+            (STORE_AGE, "7200"),
+            (SENT_BYTES, "5000"),
             (DISK_BYTES, "1000000"),
             (WHATSAPP_URL, url),
             (FAILPOINT, "append.before:7"),
@@ -159,6 +175,8 @@ mod tests {
         let expected = Knobs {
             retry_scale: 0.01,
             segment_bytes: Some(4096),
+            store_age: Duration::from_hours(2),
+            sent_bytes: Some(5000),
             disk_bytes: Some(1_000_000),
             whatsapp_url: Some(url.to_owned()),
             failpoint: Some(("append.before".to_owned(), 7)),
@@ -176,6 +194,8 @@ mod tests {
             (RETRY_SCALE, "NaN"),
             (RETRY_SCALE, "fast"),
             (SEGMENT_BYTES, "4 KiB"),
+            (STORE_AGE, "2h"),
+            (SENT_BYTES, "-1"),
             (DISK_BYTES, "-1"),
             (WHATSAPP_URL, "wss://127.0.0.1:7711/"),
             (WHATSAPP_URL, "ws://192.0.2.1:7711/"),

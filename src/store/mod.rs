@@ -53,6 +53,7 @@ use crate::knobs::failpoint;
 use crate::model::DeviceName;
 use crate::private;
 use crate::task::Tasks;
+use database::clock::StoreClock;
 use database::outbox::Outbox;
 use database::reader::{Databases, Readers};
 use database::segment::Limits;
@@ -88,6 +89,7 @@ struct Inner {
     disk: Arc<Disk>,
     keep: Duration,
     identities: Identities,
+    clock: Arc<StoreClock>,
 }
 
 impl Store {
@@ -238,7 +240,8 @@ impl Store {
     }
 
     fn rows(&self, prefix: Vec<u8>) -> Space {
-        Space::new(prefix, self.0.state.clone(), self.0.readers.clone())
+        let inner = &self.0;
+        Space::new(prefix, inner.state.clone(), inner.readers.clone(), Arc::clone(&inner.clock))
     }
 }
 
@@ -292,11 +295,12 @@ fn open(
     let store = Store(Arc::new(Inner {
         log: EventLog::new(outbox.clone(), readers.clone(), tails.clone()),
         cursors: Cursors::new(outbox.clone(), readers.clone()),
-        queue: SendQueue::new(outbox.clone(), readers.clone(), tails, clock),
+        queue: SendQueue::new(outbox.clone(), readers.clone(), tails, Arc::clone(&clock)),
         spool,
         disk,
         keep: options.keep,
         identities,
+        clock,
         state,
         outbox,
         readers,

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use fjall::Readable;
 
-use crate::model::DeviceName;
+use crate::model::{DeviceName, UnixMillis};
 use crate::store::StoreError;
 use crate::store::database::bytes;
+use crate::store::database::clock::StoreClock;
 use crate::store::database::reader::Readers;
 use crate::store::database::state::State;
 use crate::store::database::txn::Txn;
@@ -21,6 +22,7 @@ pub struct Space {
     prefix: Arc<[u8]>,
     writer: Writer<State>,
     readers: Readers,
+    clock: Arc<StoreClock>,
     identity: Option<OwnIdentity>,
 }
 
@@ -59,8 +61,18 @@ impl Batch {
 }
 
 impl Space {
-    pub(super) fn new(prefix: Vec<u8>, writer: Writer<State>, readers: Readers) -> Self {
-        Self { prefix: prefix.into(), writer, readers, identity: None }
+    pub(super) fn new(
+        prefix: Vec<u8>,
+        writer: Writer<State>,
+        readers: Readers,
+        clock: Arc<StoreClock>,
+    ) -> Self {
+        Self { prefix: prefix.into(), writer, readers, clock, identity: None }
+    }
+
+    /// The time by the clock that does not jump.
+    pub fn now(&self) -> UnixMillis {
+        self.clock.now()
     }
 
     pub(super) fn of_device(self, device: &DeviceName, identities: &Identities) -> Self {
@@ -130,7 +142,15 @@ impl Space {
 
     /// Whether any row's key starts with `prefix`.
     pub async fn has(&self, prefix: impl Into<Vec<u8>>) -> Result<bool, StoreError> {
-        Ok(!self.rows(prefix.into(), 1).await?.is_empty())
+        Ok(self.first(prefix).await?.is_some())
+    }
+
+    /// The row with the smallest key that starts with `prefix`.
+    pub async fn first(
+        &self,
+        prefix: impl Into<Vec<u8>>,
+    ) -> Result<Option<(Vec<u8>, Bytes)>, StoreError> {
+        Ok(self.rows(prefix.into(), 1).await?.pop())
     }
 
     /// The row with the greatest key that starts with `prefix`.
@@ -257,7 +277,12 @@ impl SpaceTxn<'_, '_> {
 
     /// Every row whose key starts with `prefix`, in key order.
     pub fn scan(&self, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Bytes)>, StoreError> {
-        let rows = self.txn.scan(&self.state.rows, &self.full(prefix), usize::MAX)?;
+        self.first(prefix, usize::MAX)
+    }
+
+    /// Up to `limit` of them.
+    pub fn first(&self, prefix: &[u8], limit: usize) -> Result<Vec<(Vec<u8>, Bytes)>, StoreError> {
+        let rows = self.txn.scan(&self.state.rows, &self.full(prefix), limit)?;
         let own = self.prefix.len();
         let bare =
             |(key, value): (Vec<u8>, Bytes)| (key.get(own..).unwrap_or_default().to_vec(), value);

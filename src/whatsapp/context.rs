@@ -1,6 +1,6 @@
 //! What every part of a device works with.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{mpsc, watch};
 
@@ -44,6 +44,8 @@ pub(crate) struct Context {
     pub(crate) shown_as: watch::Sender<ShownAs>,
     /// Through what the next client reaches WhatsApp.
     pub(crate) proxy: watch::Sender<Option<Proxy>>,
+    /// It was said that sent messages are dropped because they are too many.
+    pub(crate) crowded: Arc<OnceLock<()>>,
     pub(crate) notes: Notes,
     pub(crate) notices: mpsc::UnboundedSender<(u64, Notice)>,
 }
@@ -55,6 +57,19 @@ impl Context {
         let told = Arc::new(move |lid: &str, phone: &str| {
             notes.pay(notes.owe(), Record::Event(resolved(&device, lid, phone)));
         });
-        Arc::new(SessionStore::new(self.store.space(&self.name)).telling(told))
+        let (device, warned) = (self.name.clone(), Arc::clone(&self.crowded));
+        let crowded = Arc::new(move |dropped| {
+            metrics::counter!("moonwa_sent_messages_dropped_total", "device" => device.to_string())
+                .increment(dropped);
+            warned.get_or_init(|| {
+                tracing::warn!(
+                    %device,
+                    "More was sent in 14 days than is kept for phones that ask for a message again: the oldest ones go, and a phone \
+                     that was off all the time may not get them. It is counted in moonwa_sent_messages_dropped_total."
+                );
+            });
+        });
+        let session = SessionStore::new(self.store.space(&self.name));
+        Arc::new(session.telling(told).telling_crowded(crowded))
     }
 }

@@ -212,6 +212,7 @@ impl Fleet {
             presence: watch::Sender::new(config.presence),
             shown_as: watch::Sender::new(config.shown_as),
             proxy: watch::Sender::new(config.proxy.clone()),
+            crowded: Arc::default(),
             notes,
             notices,
         });

@@ -47,6 +47,7 @@ mod proxy;
 mod reload;
 mod reload_watch;
 mod restricted;
+mod retries;
 mod service;
 mod soak;
 mod storage_faults;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use fjall::Keyspace;
 
+use crate::knobs::knobs;
 use crate::model::UnixMillis;
 use crate::store::StoreError;
 use crate::store::database::txn::Txn;
@@ -23,7 +24,7 @@ impl StoreClock {
     pub(crate) fn open(meta: &Keyspace, newest: Option<UnixMillis>) -> Result<Self, StoreError> {
         let row = meta.get(key()).map_err(StoreError::database)?;
         let saved = row.map(|row| number(&row)).transpose()?.map(UnixMillis::from_millis);
-        let base = saved.max(newest).unwrap_or_else(UnixMillis::now);
+        let base = saved.max(newest).unwrap_or_else(UnixMillis::now).after(knobs().store_age);
         Ok(Self { base, since: Instant::now(), saved: AtomicU64::new(base.millis()) })
     }
 

@@ -287,6 +287,14 @@ fn about(m: &wa::Message) -> Option<Body> {
     unsupported(m)
 }
 
+/// The id of the message that this one takes back.
+pub(crate) fn revoked(message: &wa::Message) -> Option<&str> {
+    use wa::message::protocol_message::Type;
+    let protocol = unwrap(message).protocol_message.as_option()?;
+    let revokes = protocol.r#type == Some(Type::REVOKE);
+    protocol.key.as_option().filter(|_| revokes)?.id.as_deref()
+}
+
 fn protocol_message(protocol: &wa::message::ProtocolMessage) -> Option<Body> {
     use wa::message::protocol_message::Type;
     let key = protocol.key.as_option();

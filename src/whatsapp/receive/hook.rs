@@ -147,6 +147,12 @@ async fn keep(
     if events.is_empty() {
         return Ok(());
     }
+    // Taken back on the phone: what was sent here goes to nobody any more.
+    for InboundMessage { message, info, .. } in batch {
+        if let (true, Some(id)) = (info.source.is_from_me, decode::revoked(message)) {
+            context.backend().forget_sent(id).await?;
+        }
+    }
     // Before the events: whoever hears of a file may ask for it at once.
     if any_row {
         space.write(rows).await?;

@@ -75,6 +75,9 @@ pub(crate) async fn send_one(
         }
         return Err(error.into());
     }
+    if let Content::Revoke { message, .. } = &row.request.content {
+        context.backend().forget_sent(message.as_str()).await?;
+    }
     // From here on nobody takes it back, so this is written before the claim ends.
     context.store.queue().left(&context.name, &row.id, addresses).await?;
     claim.settle();

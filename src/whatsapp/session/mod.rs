@@ -16,7 +16,8 @@
 //! b address message               base key
 //! d user      j group             device list (JSON), group metadata
 //! t jid                           trusted-contact token (JSON)
-//! S chat message                  sent message, with its time
+//! R message chat                  sent message, with its time by the store's clock
+//! O time message chat             the same by age, with its bytes; B is their sum
 //! I chat sender message           received message the durability hook has not taken, with its time
 //! M chat sender message           message secret, expiry, time of its message
 //! ```
@@ -26,6 +27,7 @@ mod device;
 mod foreign;
 mod identity;
 mod protocol;
+mod retry;
 mod secret;
 mod signal;
 mod store;

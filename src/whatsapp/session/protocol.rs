@@ -21,7 +21,6 @@ const BASE_KEY: u8 = b'b';
 const DEVICES: u8 = b'd';
 const GROUP: u8 = b'j';
 const TOKEN: u8 = b't';
-const SENT: u8 = b'S';
 const INBOUND: u8 = b'I';
 
 #[async_trait]
@@ -229,18 +228,18 @@ impl ProtocolStore for SessionStore {
     }
 
     async fn store_sent_message(&self, chat: &str, message: &str, payload: &[u8]) -> Result<()> {
-        self.put(sent(chat, message), stamped(now(), payload)).await
+        self.keep_sent(chat, message, payload).await
     }
 
     async fn take_sent_message(&self, chat: &str, message: &str) -> Result<Option<Vec<u8>>> {
         // It stays until it expires. The engine puts back what it takes, and of two members of a group who ask at the
         // same moment one would get nothing.
-        let row = self.get(sent(chat, message)).await?;
-        Ok(row.map(|row| unstamp(&row).1.to_vec()))
+        self.find_sent(chat, message).await
     }
 
-    async fn delete_expired_sent_messages(&self, cutoff: i64) -> Result<u32> {
-        self.expire(Key::new(SENT), move |row| unstamp(row).0 < cutoff).await
+    async fn delete_expired_sent_messages(&self, _cutoff: i64) -> Result<u32> {
+        // The engine's cutoff is two hours ago by the wall clock: too early, and the wall clock may jump.
+        self.drop_old_sent().await
     }
 
     async fn store_pending_inbound(
@@ -355,10 +354,6 @@ fn holding(device: &str, group: &str) -> Key {
 
 fn base(address: &str, message: &str) -> Key {
     Key::new(BASE_KEY).part(address).rest(message)
-}
-
-fn sent(chat: &str, message: &str) -> Key {
-    Key::new(SENT).part(chat).rest(message)
 }
 
 fn inbound(chat: &str, sender: &str, id: &str) -> Key {

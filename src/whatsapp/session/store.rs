@@ -20,21 +20,32 @@ pub(crate) struct SessionStore {
     /// comes again, and be acked without being kept.
     halted: AtomicBool,
     pub(crate) told: Option<Told>,
+    pub(super) crowded: Option<Crowded>,
 }
 
 /// Called with a LID and a phone number (both without a server) that were not known to belong together.
 pub(crate) type Told = Arc<dyn Fn(&str, &str) + Send + Sync>;
 
+/// Called with the number of sent messages that had to go because there were too many bytes of them.
+pub(crate) type Crowded = Arc<dyn Fn(u64) + Send + Sync>;
+
 impl SessionStore {
     /// The session in a device's space. It keeps to keys that start with `wa/`.
     pub(crate) fn new(space: Space) -> Self {
-        Self { space: space.under(b"wa/"), halted: AtomicBool::new(false), told: None }
+        let (space, halted) = (space.under(b"wa/"), AtomicBool::new(false));
+        Self { space, halted, told: None, crowded: None }
     }
 
     /// The same, and tells of people who become known under both of their addresses.
     #[must_use]
     pub(crate) fn telling(self, told: Told) -> Self {
         Self { told: Some(told), ..self }
+    }
+
+    /// The same, and tells of sent messages that there was no space for.
+    #[must_use]
+    pub(crate) fn telling_crowded(self, crowded: Crowded) -> Self {
+        Self { crowded: Some(crowded), ..self }
     }
 
     /// Says that the identity has changed.

@@ -10,7 +10,7 @@ pub(super) const IDENTITY_TAGS: [u8; 5] =
     [DEVICE, PRE_KEY, SIGNED_PRE_KEY, SYNC_KEY, LATEST_SYNC_KEY];
 /// Rows that do no harm when they are old: identities of others, addresses of people, tokens, messages. Any other would
 /// encrypt two messages with one key, or be taken for all there is.
-const MAY_BE_OLD: [u8; 7] = *b"ilntSIM";
+const MAY_BE_OLD: [u8; 8] = *b"ilntROIM";
 
 /// Whether a row belongs to the identity.
 pub(super) fn is_identity(key: &[u8]) -> bool {

@@ -107,6 +107,8 @@ pub enum Fault {
     Duplicate,
     /// The next message delivered to the target does not decrypt.
     Undecryptable,
+    /// The phone does not ask again for the next message that it cannot read, until `Phone::ask_again`.
+    LateRetry,
     /// The next message delivered to the target is encrypted in a way that nobody knows.
     UnknownEncryption,
     /// The next message delivered to the target has nothing in its encrypted parts.

@@ -273,8 +273,10 @@ impl World {
     ) {
         if self.strikes_on(target, &Fault::Undecryptable) {
             for enc in &mut encs {
+                // Within what is encrypted: the end of a first message says only which keys it was made with.
                 if let Some(NodeContent::Bytes(bytes)) = &mut enc.content
-                    && let Some(byte) = bytes.last_mut()
+                    && let at = bytes.len() * 3 / 4
+                    && let Some(byte) = bytes.get_mut(at)
                 {
                     *byte ^= 1;
                 }

@@ -1,9 +1,7 @@
 //! What only our store promises, and no other backend of the engine.
 
 use bytes::Bytes;
-use wa_rs::wacore::store::traits::{
-    Backend, DeviceStore, LidPnMappingEntry, ProtocolStore, SignalStore,
-};
+use wa_rs::wacore::store::traits::{Backend, DeviceStore, LidPnMappingEntry, SignalStore};
 
 use super::conformance::{sessions, the_device};
 use super::fixture::Ours;
@@ -34,15 +32,6 @@ async fn the_store_of_a_client_that_is_down_writes_nothing_beside_the_next() {
     next.put_session("bob", b"new").await.unwrap();
     assert!(old.put_session("bob", b"older than new").await.is_err());
     assert_eq!(next.get_session("bob").await.unwrap().as_deref(), Some(&b"new"[..]));
-}
-
-#[tokio::test]
-async fn a_sent_message_is_there_for_every_device_that_asks() {
-    let session = Ours::new().await.session("toko");
-    session.store_sent_message("group", "1", b"one").await.unwrap();
-    for _device in 0..2 {
-        assert_eq!(session.take_sent_message("group", "1").await.unwrap(), Some(b"one".to_vec()));
-    }
 }
 
 #[tokio::test]

@@ -2,3 +2,4 @@ mod alone;
 mod conformance;
 mod durability;
 mod fixture;
+mod retry;

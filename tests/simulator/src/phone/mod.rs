@@ -4,6 +4,7 @@
 pub(crate) mod appstate;
 mod broadcast;
 mod history;
+mod late;
 mod rare;
 mod receive;
 mod send;
@@ -132,6 +133,8 @@ pub(crate) struct PhoneState {
     pub seen: BTreeMap<(String, String), Server>,
     /// The ids of messages that came once more, and were dropped as a real client does.
     pub repeated: Vec<String>,
+    /// What it could not read and has not asked for again, with its author, by id.
+    pub unasked: BTreeMap<String, (Address, Node)>,
     /// Whether the phone is on.
     pub online: bool,
     /// What waits for the phone to be on again.
@@ -152,6 +155,7 @@ impl PhoneState {
             inbox: Vec::new(),
             seen: BTreeMap::new(),
             repeated: Vec::new(),
+            unasked: BTreeMap::new(),
             online: true,
             waiting: VecDeque::new(),
             sent: BTreeMap::new(),

@@ -64,7 +64,7 @@ impl World {
                     let from = sender.pn.clone();
                     account.phone.push(ItemKind::Undecryptable { id: id.clone(), from, reason });
                 }
-                self.ask_again(pn, &sender, node);
+                self.ask_again_or_wait(pn, &sender, node);
             }
         }
     }
@@ -193,7 +193,7 @@ impl World {
         }
     }
 
-    fn ask_again(&mut self, pn: &str, sender: &Address, lost: &Node) {
+    pub(super) fn ask_again(&mut self, pn: &str, sender: &Address, lost: &Node) {
         let id = text(lost, "id");
         let Some(account) = self.accounts.get_mut(pn) else { return };
         let registration = account.phone.stores.identities.registration;
