@@ -36,7 +36,7 @@
 //! of a **foreign** gateway's device over, one that keeps it as **baileys** does; a **busy** one is refused.
 //!
 //! Messages in. **message**, **contact**, **group**, **poll**, **attachment**, **media**: as WhatsApp's users know them.
-//! **hook**: where the engine hands a message over. **business**, **commerce**, **special**: kinds of message that are neither
+//! **hook**: where the engine hands a message over. **business**, **commerce**, **special**: **kinds** of message that are neither
 //! text nor file; **raw**: one that is not understood. **undecryptable**: what cannot be read. **notification**: what is no message to read: a change of a group, a call.
 //! **history**: what is kept of earlier messages. **recorder**: writes down what happens to messages and devices.
 //!

@@ -36,7 +36,8 @@ pub use self::report::EndpointReport;
 use crate::config::DeviceConfig;
 use crate::knobs::knobs;
 use crate::model::{
-    ChatKind, DeviceName, Event, EventData, EventId, EventType, MessageData, Person, UnixMillis,
+    ChatKind, DeviceName, Event, EventData, EventId, EventType, MessageData, MessageKind, Person,
+    UnixMillis,
 };
 use crate::store::{DeadLetter, Seq, Store, StoreError};
 use crate::task::Tasks;
@@ -208,7 +209,7 @@ fn sample_event(device: &DeviceName) -> (EventId, Bytes) {
         from_me: false,
         group: None,
         chat_kind: Some(ChatKind::Person),
-        kind: "text".to_owned(),
+        kind: MessageKind::Text,
         text: Some("This is a test by moonwa.".to_owned()),
         mentions: Vec::new(),
         mentioned: Vec::new(),

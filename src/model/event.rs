@@ -7,7 +7,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{ChatKind, DeviceName, Jid, MessageStatus, Recipient, SentMessage, UnixMillis};
+use super::{
+    ChatKind, DeviceName, Jid, MessageKind, MessageStatus, Recipient, SentMessage, UnixMillis,
+};
 
 /// `evt_` and 26 characters of base32: 128 bits of a hash over what makes the event unique.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -220,8 +222,7 @@ pub struct MessageData {
     pub from_me: bool,
     /// The group id, in a group.
     pub group: Option<String>,
-    /// `text`, `image`, …, or `unsupported`.
-    pub kind: String,
+    pub kind: MessageKind,
     /// The text or caption.
     pub text: Option<String>,
     pub mentions: Vec<String>,
@@ -278,7 +279,7 @@ pub struct Reply {
     pub text: Option<String>,
     /// Its kind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kind: Option<String>,
+    pub kind: Option<MessageKind>,
     /// The name of the file in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filename: Option<String>,

@@ -4,6 +4,7 @@
 mod address;
 mod device;
 mod event;
+mod kind;
 mod media;
 mod message;
 mod pattern;
@@ -21,6 +22,7 @@ pub use device::{
 };
 pub(crate) use event::{DeviceData, MediaData, Reply};
 pub use event::{Event, EventData, EventId, EventType, MessageData, Person};
+pub use kind::MessageKind;
 pub(crate) use media::SpoolName;
 pub use media::{MediaKind, MediaSource, Thumbnail};
 pub(crate) use media::{file_name, given_name};

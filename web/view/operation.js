@@ -35,17 +35,29 @@ function typeOf(book, schema) {
 	return anyOf?.map((one) => typeOf(book, one)).join(" | ") ?? "object";
 }
 
-/** The fields of a schema, and theirs. */
+/** The fields of a schema, and theirs; and an example of each form that it may have. */
 function fields(book, schema, depth = 1) {
 	const whole = resolve(book, schema);
-	const { properties = {}, required = [] } = resolve(book, whole.items ?? whole);
-	const all = Object.entries(properties);
-	if (depth >= DEEP || !all.length) return null;
+	const {
+		properties = {},
+		required = [],
+		oneOf = [],
+		anyOf = oneOf,
+	} = resolve(book, whole.items ?? whole);
+	if (depth >= DEEP) return null;
 	const line = ([name, one]) => {
 		const { description } = resolve(book, one);
 		return field(book, name, one, required.includes(name), description, depth + 1);
 	};
-	return el("ul.tree", all.map(line));
+	const form = (one) => {
+		const { properties: own = {}, examples = [] } = resolve(book, one);
+		const name = own.kind?.const;
+		if (!name) return fields(book, one, depth);
+		return el("li", code(name), pre(JSON.stringify(examples[0], null, 1)));
+	};
+	const all = Object.entries(properties).map(line);
+	const forms = anyOf.map(form).filter(Boolean);
+	return [all.length > 0 && el("ul.tree", all), forms.length > 0 && el("ul.tree", forms)];
 }
 
 function field(book, name, schema, needed, text, depth) {

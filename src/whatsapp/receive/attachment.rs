@@ -6,15 +6,18 @@ use wa_rs::wacore::proto_helpers::MessageExt;
 use wa_rs::waproto::whatsapp as wa;
 
 use super::body::Body;
-use crate::model::{DeviceName, MediaData, MediaKind, UnixMillis};
+use crate::model::{DeviceName, MediaData, MediaKind, MessageKind, UnixMillis};
 use crate::whatsapp::history::row::MediaRow;
 
 pub(crate) fn attachment(m: &wa::Message) -> Option<Body> {
     if let Some(file) = m.image_message.as_option() {
-        return Some(Body { media: image(file), ..Body::new("image").text(file.caption.as_ref()) });
+        return Some(Body {
+            media: image(file),
+            ..Body::new(MessageKind::Image).text(file.caption.as_ref())
+        });
     }
     if let Some(file) = m.video_message.as_option().or(m.ptv_message.as_option()) {
-        let body = Body::new("video")
+        let body = Body::new(MessageKind::Video)
             .text(file.caption.as_ref())
             .detail("seconds", file.seconds)
             .detail("gif", file.gif_playback.filter(|gif| *gif));
@@ -22,19 +25,19 @@ pub(crate) fn attachment(m: &wa::Message) -> Option<Body> {
     }
     if let Some(audio) = m.audio_message.as_option() {
         let (kind, name) = match audio.ptt {
-            Some(true) => (MediaKind::Voice, "voice"),
-            _ => (MediaKind::Audio, "audio"),
+            Some(true) => (MediaKind::Voice, MessageKind::Voice),
+            _ => (MediaKind::Audio, MessageKind::Audio),
         };
         let media = row(audio, kind, audio.mimetype.as_ref(), None);
         return Some(Body { media, ..Body::new(name).detail("seconds", audio.seconds) });
     }
     if let Some(file) = m.document_message.as_option() {
-        let body = Body::new("document").text(file.caption.as_ref());
+        let body = Body::new(MessageKind::Document).text(file.caption.as_ref());
         return Some(Body { media: document(file), ..body });
     }
     let sticker = m.sticker_message.as_option()?;
     let media = row(sticker, MediaKind::Sticker, sticker.mimetype.as_ref(), None);
-    Some(Body { media, ..Body::new("sticker") })
+    Some(Body { media, ..Body::new(MessageKind::Sticker) })
 }
 
 pub(crate) fn image(file: &wa::message::ImageMessage) -> Option<MediaRow> {

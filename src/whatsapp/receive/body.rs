@@ -6,12 +6,12 @@ use serde_json::{Map, Value};
 use wa_rs::wacore::proto_helpers::MessageExt;
 use wa_rs::waproto::whatsapp as wa;
 
-use crate::model::EventType;
+use crate::model::{EventType, MessageKind};
 use crate::whatsapp::history::row::MediaRow;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Body {
-    pub(crate) kind: &'static str,
+    pub(crate) kind: MessageKind,
     pub(crate) text: Option<String>,
     pub(crate) media: Option<MediaRow>,
     pub(crate) details: Map<String, Value>,
@@ -19,8 +19,8 @@ pub(crate) struct Body {
 }
 
 impl Body {
-    pub(crate) fn new(kind: &'static str) -> Self {
-        Self { kind, ..Self::default() }
+    pub(crate) fn new(kind: MessageKind) -> Self {
+        Self { kind, text: None, media: None, details: Map::new(), event: None }
     }
 
     pub(crate) fn text(mut self, text: Option<&String>) -> Self {

@@ -10,6 +10,7 @@ use wa_rs::waproto::whatsapp::message::{
 
 use super::attachment::{document, image, video};
 use super::body::Body;
+use crate::model::MessageKind;
 use crate::whatsapp::history::row::MediaRow;
 
 pub(crate) fn business(m: &wa::Message) -> Option<Body> {
@@ -42,7 +43,7 @@ fn buttons(message: &ButtonsMessage) -> Body {
         let text = button.button_text.as_option().and_then(|text| text.display_text.as_ref());
         json!({ "id": button.button_id, "text": text })
     };
-    let body = Body::new("buttons")
+    let body = Body::new(MessageKind::Buttons)
         .lines([title, message.content_text.as_ref(), message.footer_text.as_ref()])
         .list("buttons", message.buttons.iter().map(button));
     Body { media, ..body }
@@ -55,7 +56,7 @@ fn list(message: &ListMessage) -> Body {
         );
     let sections = message.product_list_info.as_option().map(|info| &info.product_sections);
     let products = sections.into_iter().flatten().flat_map(|section| &section.products);
-    Body::new("list")
+    Body::new(MessageKind::List)
         .lines([message.title.as_ref(), message.description.as_ref(), message.footer_text.as_ref()])
         .detail("button", message.button_text.clone())
         .list("rows", rows)
@@ -70,13 +71,14 @@ fn template(message: &TemplateMessage) -> Body {
         Some(Format::FourRowTemplate(rows)) => {
             let words = |part: &HighlyStructuredMessage| words(part);
             let parts = [rows.content.as_option().map(words), rows.footer.as_option().map(words)];
-            Body::new("template").lines(parts.iter().map(Option::as_ref))
+            Body::new(MessageKind::Template).lines(parts.iter().map(Option::as_ref))
         }
-        None => {
-            message.hydrated_template.as_option().map_or_else(|| Body::new("template"), hydrated)
-        }
+        None => message
+            .hydrated_template
+            .as_option()
+            .map_or_else(|| Body::new(MessageKind::Template), hydrated),
     };
-    let body = Body { kind: "template", ..body };
+    let body = Body { kind: MessageKind::Template, ..body };
     body.detail("template", message.template_id.clone())
 }
 
@@ -102,7 +104,7 @@ fn hydrated(filled: &template_message::HydratedFourRowTemplate) -> Body {
             }
         })
     };
-    let body = Body::new("template")
+    let body = Body::new(MessageKind::Template)
         .lines([title, filled.hydrated_content_text.as_ref(), filled.hydrated_footer_text.as_ref()])
         .list("buttons", filled.hydrated_buttons.iter().filter_map(button));
     Body { media, ..body }
@@ -110,7 +112,7 @@ fn hydrated(filled: &template_message::HydratedFourRowTemplate) -> Body {
 
 fn interactive(message: &InteractiveMessage) -> Body {
     use interactive_message::InteractiveMessage as Kind;
-    let body = Body::new("interactive").lines([
+    let body = Body::new(MessageKind::Interactive).lines([
         message.header.as_option().and_then(|header| header.title.as_ref()),
         message.header.as_option().and_then(|header| header.subtitle.as_ref()),
         message.body.as_option().and_then(|body| body.text.as_ref()),
@@ -145,7 +147,7 @@ fn interactive(message: &InteractiveMessage) -> Body {
 fn card(card: &InteractiveMessage) -> Body {
     use interactive_message::InteractiveMessage as Kind;
     match &card.interactive_message {
-        Some(Kind::CarouselMessage(_)) => Body::new("interactive"),
+        Some(Kind::CarouselMessage(_)) => Body::new(MessageKind::Interactive),
         _ => interactive(card),
     }
 }
@@ -191,7 +193,7 @@ pub(crate) fn parsed(json: &str) -> Value {
 fn structured(message: &HighlyStructuredMessage) -> Body {
     let body = match message.hydrated_hsm.as_option() {
         Some(filled) => template(filled),
-        None => Body::new("template").lines([Some(&words(message))]),
+        None => Body::new(MessageKind::Template).lines([Some(&words(message))]),
     };
     body.detail("template", message.element_name.clone())
         .list("params", message.params.iter().map(|param| param.as_str().into()))

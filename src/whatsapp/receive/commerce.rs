@@ -6,6 +6,7 @@ use wa_rs::waproto::whatsapp::message::{OrderMessage, ProductMessage, RequestPay
 
 use super::attachment::image;
 use super::body::{Body, note, target};
+use crate::model::MessageKind;
 
 pub(crate) fn commerce(m: &wa::Message) -> Option<Body> {
     if let Some(message) = m.product_message.as_option() {
@@ -15,44 +16,48 @@ pub(crate) fn commerce(m: &wa::Message) -> Option<Body> {
         return Some(order(message));
     }
     if let Some(invoice) = m.invoice_message.as_option() {
-        return Some(Body::new("invoice").text(invoice.note.as_ref()));
+        return Some(Body::new(MessageKind::Invoice).text(invoice.note.as_ref()));
     }
     if let Some(request) = m.request_payment_message.as_option() {
         return Some(payment_request(request));
     }
     if let Some(payment) = m.send_payment_message.as_option() {
-        let body = target(Body::new("payment"), payment.request_message_key.as_option());
+        let body = target(Body::new(MessageKind::Payment), payment.request_message_key.as_option());
         return Some(body.text(note(payment.note_message.as_option())));
     }
     if let Some(declined) = m.decline_payment_request_message.as_option() {
-        return Some(target(Body::new("payment_declined"), declined.key.as_option()));
+        return Some(target(Body::new(MessageKind::PaymentDeclined), declined.key.as_option()));
     }
     if let Some(cancelled) = m.cancel_payment_request_message.as_option() {
-        return Some(target(Body::new("payment_cancelled"), cancelled.key.as_option()));
+        return Some(target(Body::new(MessageKind::PaymentCancelled), cancelled.key.as_option()));
     }
     if let Some(reminder) = m.payment_reminder_message.as_option() {
-        let body = Body::new("payment_reminder")
+        let body = Body::new(MessageKind::PaymentReminder)
             .text(reminder.description.as_ref())
             .detail("amount", reminder.amount.as_option().map(money));
         return Some(body);
     }
     if let Some(split) = m.split_payment_message.as_option() {
-        let body = Body::new("payment_split")
+        let body = Body::new(MessageKind::PaymentSplit)
             .text(split.description.as_ref())
             .detail("amount", split.total_amount.as_option().map(money));
         return Some(body);
     }
     let invite = m.payment_invite_message.as_option()?;
-    Some(Body::new("payment_invite").detail("expires", invite.expiry_timestamp))
+    Some(Body::new(MessageKind::PaymentInvite).detail("expires", invite.expiry_timestamp))
 }
 
 fn product(message: &ProductMessage) -> Body {
     let Some(product) = message.product.as_option() else {
         let catalog = message.catalog.as_option();
         let title = catalog.and_then(|catalog| catalog.title.as_ref());
-        return Body::new("catalog").lines([title, message.body.as_ref(), message.footer.as_ref()]);
+        return Body::new(MessageKind::Catalog).lines([
+            title,
+            message.body.as_ref(),
+            message.footer.as_ref(),
+        ]);
     };
-    let body = Body::new("product")
+    let body = Body::new(MessageKind::Product)
         .lines([
             product.title.as_ref(),
             product.description.as_ref(),
@@ -69,7 +74,7 @@ fn product(message: &ProductMessage) -> Body {
 }
 
 fn order(message: &OrderMessage) -> Body {
-    Body::new("order")
+    Body::new(MessageKind::Order)
         .lines([message.order_title.as_ref(), message.message.as_ref()])
         .detail("order", message.order_id.clone())
         .detail("items", message.item_count)
@@ -81,7 +86,7 @@ fn order(message: &OrderMessage) -> Body {
 fn payment_request(request: &RequestPaymentMessage) -> Body {
     let thousandths = request.amount1000.and_then(|amount| i64::try_from(amount).ok());
     let plain = price(thousandths, request.currency_code_iso4217.as_ref());
-    Body::new("payment_request")
+    Body::new(MessageKind::PaymentRequest)
         .text(note(request.note_message.as_option()))
         .detail("amount", request.amount.as_option().map(money).or(plain))
         .detail("from", request.request_from.clone())

@@ -14,8 +14,8 @@ use super::commerce::commerce;
 use super::raw;
 use super::special::special;
 use crate::model::{
-    ChatKind, DeviceName, Event, EventData, EventId, EventType, MessageData, Person, Reply,
-    UnixMillis,
+    ChatKind, DeviceName, Event, EventData, EventId, EventType, MessageData, MessageKind, Person,
+    Reply, UnixMillis,
 };
 use crate::whatsapp::directory::chat_kind;
 use crate::whatsapp::history::row::MediaRow;
@@ -56,7 +56,7 @@ pub(crate) fn message(
         chat_kind: Some(chat_kind),
         from,
         from_me,
-        kind: kind.to_owned(),
+        kind,
         text,
         mentions: context.map(|context| context.mentioned_jid.clone()).unwrap_or_default(),
         mentioned: Vec::new(),
@@ -166,10 +166,10 @@ fn ad(card: &wa::context_info::ExternalAdReplyInfo) -> Option<Value> {
 
 fn body(m: &wa::Message) -> Option<Body> {
     if let Some(text) = m.conversation.as_ref() {
-        return Some(Body::new("text").text(Some(text)));
+        return Some(Body::new(MessageKind::Text).text(Some(text)));
     }
     if let Some(text) = m.extended_text_message.as_option() {
-        return Some(Body::new("text").text(text.text.as_ref()));
+        return Some(Body::new(MessageKind::Text).text(text.text.as_ref()));
     }
     attachment(m)
         .or_else(|| place_or_card(m))
@@ -182,7 +182,7 @@ fn body(m: &wa::Message) -> Option<Body> {
 
 fn place_or_card(m: &wa::Message) -> Option<Body> {
     if let Some(place) = m.location_message.as_option() {
-        let body = Body::new("location")
+        let body = Body::new(MessageKind::Location)
             .text(place.comment.as_ref())
             .detail("latitude", place.degrees_latitude)
             .detail("longitude", place.degrees_longitude)
@@ -191,7 +191,7 @@ fn place_or_card(m: &wa::Message) -> Option<Body> {
         return Some(body);
     }
     if let Some(place) = m.live_location_message.as_option() {
-        let body = Body::new("live_location")
+        let body = Body::new(MessageKind::LiveLocation)
             .text(place.caption.as_ref())
             .detail("latitude", place.degrees_latitude)
             .detail("longitude", place.degrees_longitude)
@@ -207,16 +207,16 @@ fn place_or_card(m: &wa::Message) -> Option<Body> {
         Value::Object(shown)
     };
     if let Some(contact) = m.contact_message.as_option() {
-        return Some(Body::new("contact").detail("contacts", vec![card(contact)]));
+        return Some(Body::new(MessageKind::Contact).detail("contacts", vec![card(contact)]));
     }
     if let Some(array) = m.contacts_array_message.as_option() {
         let cards: Vec<Value> = array.contacts.iter().map(card).collect();
-        return Some(Body::new("contact").detail("contacts", cards));
+        return Some(Body::new(MessageKind::Contact).detail("contacts", cards));
     }
     let poll = poll_of(m)?;
     let options: Vec<Value> =
         poll.options.iter().filter_map(|o| o.option_name.clone()).map(Value::from).collect();
-    let body = Body::new("poll")
+    let body = Body::new(MessageKind::Poll)
         .text(poll.name.as_ref())
         .detail("options", options)
         .detail("selectable", poll.selectable_options_count);
@@ -244,22 +244,26 @@ fn answer(m: &wa::Message) -> Option<Body> {
     if let Some(pressed) = m.buttons_response_message.as_option() {
         let text = pressed.response.as_ref().map(|Response::SelectedDisplayText(text)| text);
         return Some(
-            Body::new("text").text(text).detail("selected", pressed.selected_button_id.clone()),
+            Body::new(MessageKind::Text)
+                .text(text)
+                .detail("selected", pressed.selected_button_id.clone()),
         );
     }
     if let Some(pressed) = m.template_button_reply_message.as_option() {
-        let body = Body::new("text")
+        let body = Body::new(MessageKind::Text)
             .text(pressed.selected_display_text.as_ref())
             .detail("selected", pressed.selected_id.clone());
         return Some(body);
     }
     if let Some(chosen) = m.list_response_message.as_option() {
         let row = chosen.single_select_reply.as_option().and_then(|r| r.selected_row_id.clone());
-        return Some(Body::new("text").text(chosen.title.as_ref()).detail("selected", row));
+        return Some(
+            Body::new(MessageKind::Text).text(chosen.title.as_ref()).detail("selected", row),
+        );
     }
     let chosen = m.interactive_response_message.as_option()?;
     let text = chosen.body.as_option().and_then(|body| body.text.as_ref());
-    let body = Body::new("text").text(text);
+    let body = Body::new(MessageKind::Text).text(text);
     let Some(Flow::NativeFlowResponseMessage(flow)) = &chosen.interactive_response_message else {
         return Some(body);
     };
@@ -272,13 +276,14 @@ fn answer(m: &wa::Message) -> Option<Body> {
 fn about(m: &wa::Message) -> Option<Body> {
     if let Some(reaction) = m.reaction_message.as_option() {
         let emoji = reaction.text.clone().unwrap_or_default();
-        let body = target(Body::new("reaction"), reaction.key.as_option())
+        let body = target(Body::new(MessageKind::Reaction), reaction.key.as_option())
             .text(Some(&emoji))
             .detail("emoji", emoji);
         return Some(body.is(EventType::MessageReaction));
     }
     if let Some(vote) = m.poll_update_message.as_option() {
-        let body = target(Body::new("poll_vote"), vote.poll_creation_message_key.as_option());
+        let body =
+            target(Body::new(MessageKind::PollVote), vote.poll_creation_message_key.as_option());
         return Some(body.is(EventType::PollVote));
     }
     if let Some(protocol) = m.protocol_message.as_option() {
@@ -299,7 +304,7 @@ fn protocol_message(protocol: &wa::message::ProtocolMessage) -> Option<Body> {
     use wa::message::protocol_message::Type;
     let key = protocol.key.as_option();
     if protocol.r#type == Some(Type::REVOKE) {
-        return Some(target(Body::new("revoked"), key).is(EventType::MessageRevoked));
+        return Some(target(Body::new(MessageKind::Revoked), key).is(EventType::MessageRevoked));
     }
     let edited = protocol.edited_message.as_option()?;
     let new = body(unwrap(edited))?;
@@ -313,7 +318,7 @@ fn unsupported(m: &wa::Message) -> Option<Body> {
     let readable =
         |(name, value): &(&String, &Value)| !raw::is_empty(value) && !raw::is_plumbing(name);
     let name = fields.iter().find(readable)?.0.trim_end_matches("_message").to_owned();
-    Some(Body::new("unsupported").detail("type", name).detail("raw", raw::shown(fields)))
+    Some(Body::new(MessageKind::Unsupported).detail("type", name).detail("raw", raw::shown(fields)))
 }
 
 /// The context of the first part that has one.
@@ -365,12 +370,15 @@ fn context(m: &wa::Message) -> Option<&wa::ContextInfo> {
 
 fn reply(context: &wa::ContextInfo) -> Option<Reply> {
     let quoted = context.quoted_message.as_option().and_then(|quoted| body(unwrap(quoted)));
-    let quoted = quoted.unwrap_or_default();
+    let (kind, text, media) = match quoted {
+        Some(Body { kind, text, media, .. }) => (Some(kind), text, media),
+        None => (None, None, None),
+    };
     Some(Reply {
         id: context.stanza_id.clone()?,
         from: context.participant.clone(),
-        text: quoted.text,
-        kind: Some(quoted.kind.to_owned()).filter(|kind| !kind.is_empty()),
-        filename: quoted.media.and_then(|file| file.filename),
+        text,
+        kind,
+        filename: media.and_then(|file| file.filename),
     })
 }

@@ -5,6 +5,7 @@ use wa_rs::waproto::whatsapp as wa;
 use wa_rs::waproto::whatsapp::message::{CallLogMessage, EventMessage, PollResultSnapshotMessage};
 
 use super::body::{Body, target, word};
+use crate::model::MessageKind;
 
 pub(crate) fn special(m: &wa::Message) -> Option<Body> {
     about_a_message(m).or_else(|| happening(m)).or_else(|| invitation(m)).or_else(|| collection(m))
@@ -15,33 +16,45 @@ fn about_a_message(m: &wa::Message) -> Option<Body> {
     use wa::message::pin_in_chat_message::Type;
     if let Some(pin) = m.pin_in_chat_message.as_option() {
         let pinned = pin.r#type != Some(Type::UNPIN_FOR_ALL);
-        return Some(target(Body::new("pin"), pin.key.as_option()).detail("pinned", pinned));
+        return Some(
+            target(Body::new(MessageKind::Pin), pin.key.as_option()).detail("pinned", pinned),
+        );
     }
     if let Some(keep) = m.keep_in_chat_message.as_option() {
         let kept = keep.keep_type != Some(wa::KeepType::UNDO_KEEP_FOR_ALL);
-        return Some(target(Body::new("keep"), keep.key.as_option()).detail("kept", kept));
+        return Some(
+            target(Body::new(MessageKind::Keep), keep.key.as_option()).detail("kept", kept),
+        );
     }
     if let Some(comment) = m.enc_comment_message.as_option() {
-        return Some(target(Body::new("comment"), comment.target_message_key.as_option()));
+        return Some(target(
+            Body::new(MessageKind::Comment),
+            comment.target_message_key.as_option(),
+        ));
     }
     if let Some(response) = m.enc_event_response_message.as_option() {
         let event = response.event_creation_message_key.as_option();
-        return Some(target(Body::new("event_response"), event));
+        return Some(target(Body::new(MessageKind::EventResponse), event));
     }
     if let Some(added) = m.poll_add_option_message.as_option() {
         let option = added.add_option.as_option().and_then(|option| option.option_name.clone());
         let poll = added.poll_creation_message_key.as_option();
-        return Some(target(Body::new("poll_option"), poll).detail("option", option));
+        return Some(target(Body::new(MessageKind::PollOption), poll).detail("option", option));
     }
     if let Some(answer) = m.question_response_message.as_option() {
-        return Some(target(Body::new("text"), answer.key.as_option()).text(answer.text.as_ref()));
+        return Some(
+            target(Body::new(MessageKind::Text), answer.key.as_option()).text(answer.text.as_ref()),
+        );
     }
     if let Some(answer) = m.status_question_answer_message.as_option() {
-        return Some(target(Body::new("text"), answer.key.as_option()).text(answer.text.as_ref()));
+        return Some(
+            target(Body::new(MessageKind::Text), answer.key.as_option()).text(answer.text.as_ref()),
+        );
     }
     let quoted = m.status_quoted_message.as_option()?;
     Some(
-        target(Body::new("text"), quoted.original_status_id.as_option()).text(quoted.text.as_ref()),
+        target(Body::new(MessageKind::Text), quoted.original_status_id.as_option())
+            .text(quoted.text.as_ref()),
     )
 }
 
@@ -51,7 +64,7 @@ fn happening(m: &wa::Message) -> Option<Body> {
         return Some(event(message));
     }
     if let Some(call) = m.scheduled_call_creation_message.as_option() {
-        let body = Body::new("scheduled_call")
+        let body = Body::new(MessageKind::ScheduledCall)
             .text(call.title.as_ref())
             .detail("start_ms", call.scheduled_timestamp_ms)
             .detail("call", call.call_type.map(word));
@@ -69,7 +82,7 @@ fn event(message: &EventMessage) -> Body {
             "address": place.address,
         })
     });
-    Body::new("event")
+    Body::new(MessageKind::Event)
         .lines([message.name.as_ref(), message.description.as_ref()])
         .detail("start", message.start_time)
         .detail("end", message.end_time)
@@ -79,7 +92,7 @@ fn event(message: &EventMessage) -> Body {
 }
 
 fn call_log(call: &CallLogMessage) -> Body {
-    Body::new("call_log")
+    Body::new(MessageKind::CallLog)
         .detail("video", call.is_video)
         .detail("outcome", call.call_outcome.map(word))
         .detail("seconds", call.duration_secs)
@@ -87,7 +100,7 @@ fn call_log(call: &CallLogMessage) -> Body {
 
 fn invitation(m: &wa::Message) -> Option<Body> {
     if let Some(invite) = m.group_invite_message.as_option() {
-        let body = Body::new("group_invite")
+        let body = Body::new(MessageKind::GroupInvite)
             .text(invite.caption.as_ref())
             .detail("group", invite.group_jid.clone())
             .detail("name", invite.group_name.clone())
@@ -96,7 +109,7 @@ fn invitation(m: &wa::Message) -> Option<Body> {
         return Some(body);
     }
     if let Some(invite) = m.event_invite_message.as_option() {
-        let body = Body::new("event_invite")
+        let body = Body::new(MessageKind::EventInvite)
             .lines([invite.event_title.as_ref(), invite.caption.as_ref()])
             .detail("event", invite.event_id.clone())
             .detail("start", invite.start_time)
@@ -104,7 +117,7 @@ fn invitation(m: &wa::Message) -> Option<Body> {
         return Some(body);
     }
     if let Some(invite) = m.newsletter_admin_invite_message.as_option() {
-        let body = Body::new("channel_invite")
+        let body = Body::new(MessageKind::ChannelInvite)
             .text(invite.caption.as_ref())
             .detail("channel", invite.newsletter_jid.clone())
             .detail("name", invite.newsletter_name.clone())
@@ -112,7 +125,7 @@ fn invitation(m: &wa::Message) -> Option<Body> {
         return Some(body);
     }
     if let Some(invite) = m.newsletter_follower_invite_message_v2.as_option() {
-        let body = Body::new("channel_invite")
+        let body = Body::new(MessageKind::ChannelInvite)
             .text(invite.caption.as_ref())
             .detail("channel", invite.newsletter_jid.clone())
             .detail("name", invite.newsletter_name.clone())
@@ -120,19 +133,19 @@ fn invitation(m: &wa::Message) -> Option<Body> {
         return Some(body);
     }
     m.request_phone_number_message.as_option()?;
-    Some(Body::new("phone_number_request"))
+    Some(Body::new(MessageKind::PhoneNumberRequest))
 }
 
 /// What holds several things.
 fn collection(m: &wa::Message) -> Option<Body> {
     if let Some(album) = m.album_message.as_option() {
-        let body = Body::new("album")
+        let body = Body::new(MessageKind::Album)
             .detail("images", album.expected_image_count)
             .detail("videos", album.expected_video_count);
         return Some(body);
     }
     if let Some(pack) = m.sticker_pack_message.as_option() {
-        let body = Body::new("sticker_pack")
+        let body = Body::new(MessageKind::StickerPack)
             .lines([pack.name.as_ref(), pack.caption.as_ref()])
             .detail("pack", pack.sticker_pack_id.clone())
             .detail("publisher", pack.publisher.clone())
@@ -147,7 +160,7 @@ fn poll_result(result: &PollResultSnapshotMessage) -> Body {
     let vote = |vote: &wa::message::poll_result_snapshot_message::PollVote| -> Value {
         json!({ "option": vote.option_name, "votes": vote.option_vote_count })
     };
-    Body::new("poll_result")
+    Body::new(MessageKind::PollResult)
         .text(result.name.as_ref())
         .list("options", result.poll_votes.iter().map(vote))
 }

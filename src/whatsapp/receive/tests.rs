@@ -8,7 +8,7 @@ use wa_rs::waproto::whatsapp::message::protocol_message::Type;
 use serde_json::{Value, json};
 
 use super::decode::message;
-use crate::model::{DeviceName, EventData, EventType, MessageData, Person};
+use crate::model::{DeviceName, EventData, EventType, MessageData, MessageKind, Person};
 
 fn some<T: Default>(value: T) -> MessageField<T> {
     MessageField::some(value)
@@ -121,7 +121,7 @@ fn what_is_not_understood_is_named_and_plumbing_is_silent() {
         ..Default::default()
     };
     let (_, data) = decode(&chat).unwrap();
-    assert_eq!(data.kind, "unsupported");
+    assert_eq!(data.kind, MessageKind::Unsupported);
     let details = json!({ "type": "chat", "raw": { "chat": { "id": "7" } } });
     assert_eq!(data.details, Some(details));
     let keys = wa::Message {
@@ -164,14 +164,14 @@ fn no_kind_is_silent() {
             continue;
         };
         match decode(&m) {
-            Some((_, data)) if data.kind == "unsupported" => {
+            Some((_, data)) if data.kind == MessageKind::Unsupported => {
                 let details = data.details.unwrap();
                 assert_eq!(details["type"], name.trim_end_matches("_message"));
                 assert!(details["raw"].is_object(), "{name}: {details}");
                 named += 1;
             }
             Some((_, data)) => {
-                assert!(!data.kind.is_empty(), "{name}");
+                assert!(!matches!(data.kind, MessageKind::Other(_)), "{name}");
                 named += 1;
             }
             None => silent.push(name.clone()),

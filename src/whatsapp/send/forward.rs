@@ -8,7 +8,7 @@ use wa_rs::wacore::proto_helpers::{MessageBuilderExt, MessageExt};
 use wa_rs::waproto::whatsapp as wa;
 
 use super::encode;
-use crate::model::{Content, MessageData, MessageId};
+use crate::model::{Content, MessageData, MessageId, MessageKind};
 use crate::store::StoreError;
 use crate::whatsapp::context::Context;
 use crate::whatsapp::error::WhatsAppError;
@@ -60,9 +60,9 @@ pub(crate) fn received(data: &MessageData) -> Option<wa::Message> {
     let details = data.details.as_ref();
     let detail = |name: &str| details.and_then(|details| details.get(name));
     let text = |name: &str| detail(name).and_then(Value::as_str).map(str::to_owned);
-    match data.kind.as_str() {
-        "text" => data.text.clone().map(wa::Message::text),
-        "location" => {
+    match data.kind {
+        MessageKind::Text => data.text.clone().map(wa::Message::text),
+        MessageKind::Location => {
             let degrees = |name: &str| detail(name).map(ToString::to_string);
             encode::place(
                 &degrees("latitude")?,
@@ -73,7 +73,7 @@ pub(crate) fn received(data: &MessageData) -> Option<wa::Message> {
             )
             .ok()
         }
-        "contact" => match detail("contacts")?.as_array()?.as_slice() {
+        MessageKind::Contact => match detail("contacts")?.as_array()?.as_slice() {
             [card] => {
                 let field = |name: &str| card.get(name).and_then(Value::as_str);
                 Some(encode::card(field("name").unwrap_or_default(), field("vcard")?, None))

@@ -9,7 +9,8 @@ use bytes::Bytes;
 use moonwa::facade::config::{DeviceConfig, EndpointConfig};
 use moonwa::facade::hooks::{EndpointReport, Webhooks};
 use moonwa::facade::model::{
-    DeviceName, Event, EventData, EventId, EventType, MessageData, Person, SentMessage, UnixMillis,
+    DeviceName, Event, EventData, EventId, EventType, MessageData, MessageKind, Person,
+    SentMessage, UnixMillis,
 };
 use moonwa::facade::store::{Counted, NewEvent, Store, StoreOptions};
 use moonwa::facade::task::Tasks;
@@ -119,7 +120,7 @@ pub(crate) fn message(text: &str) -> NewEvent {
         from,
         from_me: false,
         group: None,
-        kind: "text".into(),
+        kind: MessageKind::Text,
         text: Some(text.to_owned()),
         mentions: Vec::new(),
         mentioned: Vec::new(),
