@@ -102,10 +102,10 @@ enum Command {
         /// The device's name in moonwa.toml; it is added there if it is new
         #[arg(required_unless_present = "list", conflicts_with = "list")]
         device: Option<String>,
-        /// Where the other gateway keeps its sessions: a folder of Baileys; it is only read
+        /// Where the other gateway keeps its sessions: a folder of Baileys, or a SQLite file of whatsmeow; it is only read
         #[arg(long, value_name = "SOURCE")]
         from: PathBuf,
-        /// Which session, when there are several
+        /// Which session, by its name or number, when there are several
         #[arg(long, value_name = "NAME", conflicts_with = "list")]
         session: Option<String>,
         /// Show the sessions that are there, and take none

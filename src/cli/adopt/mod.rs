@@ -5,6 +5,10 @@
 mod baileys;
 mod busy;
 mod session;
+#[cfg(feature = "adopt")]
+mod sqlite;
+#[cfg(feature = "adopt")]
+mod whatsmeow;
 
 use std::path::Path;
 
@@ -121,22 +125,46 @@ fn find(from: &Path) -> Result<Found> {
         if !sessions.is_empty() {
             return Ok(Found { product: "Baileys", sessions });
         }
+    } else if let Some(sessions) = in_database(from)? {
+        return Ok(Found { product: "whatsmeow", sessions });
     }
     bail!(
-        "{} has no session that moonwa knows: it reads folders of Baileys, with a creds.json in them",
+        "{} has no session that moonwa knows: it reads folders of Baileys, with a creds.json in them, \
+         and SQLite files of whatsmeow",
         from.display()
     )
 }
 
-fn choose(mut sessions: Vec<Session>, wanted: Option<&str>) -> Result<Session> {
+#[cfg(feature = "adopt")]
+fn in_database(file: &Path) -> Result<Option<Vec<Session>>> {
+    if !sqlite::is_database(file) {
+        return Ok(None);
+    }
+    whatsmeow::sessions(file).with_context(|| format!("{} is damaged", file.display()))
+}
+
+/// Without the feature no database can be read.
+#[cfg(not(feature = "adopt"))]
+fn in_database(_file: &Path) -> Result<Option<Vec<Session>>> {
+    Ok(None)
+}
+
+/// The session that is called so, or whose number that is; the only one there is, when none is asked for.
+fn choose(sessions: Vec<Session>, wanted: Option<&str>) -> Result<Session> {
     let names: Vec<_> = sessions.iter().map(|session| session.name.clone()).collect();
-    let at = match wanted {
-        Some(wanted) => names.iter().position(|name| name == wanted),
-        None => (names.len() == 1).then_some(0),
+    let is_number = |device: &ForeignDevice, wanted: &str| {
+        device.number() == wanted.strip_prefix('+').unwrap_or(wanted)
     };
-    match at {
-        Some(at) => Ok(sessions.swap_remove(at)),
-        None => bail!("say which session with --session; there are: {}", names.join(", ")),
+    let fits = |session: &Session| {
+        wanted.is_none_or(|wanted| {
+            let device = session.device.as_ref();
+            session.name == wanted || device.is_ok_and(|device| is_number(device, wanted))
+        })
+    };
+    let mut fitting = sessions.into_iter().filter(fits);
+    match (fitting.next(), fitting.next()) {
+        (Some(session), None) => Ok(session),
+        _ => bail!("say which session with --session; there are: {}", names.join(", ")),
     }
 }
 

@@ -61,7 +61,7 @@ impl SessionStore {
     /// Whether it is linked as that companion device of an account.
     pub(crate) async fn is_linked_as(&self, jid: &str) -> Result<bool> {
         let own = self.load().await?.and_then(|device| device.pn);
-        Ok(own.is_some_and(|own| own.to_string() == jid))
+        Ok(own.is_some() && own == jid.parse().ok())
     }
 
     /// Writes nothing any more, so that another store may take over: what was written before is there, and what is

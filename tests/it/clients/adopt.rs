@@ -72,3 +72,14 @@ pub(crate) async fn adopt(
     sim.assert_no_violations();
     Ok(())
 }
+
+/// The files of a folder.
+pub(crate) fn read_all(folder: &Path) -> Result<Vec<(String, Vec<u8>)>> {
+    let read = |entry: std::io::Result<fs::DirEntry>| {
+        let entry = entry?;
+        Ok((entry.file_name().to_string_lossy().into_owned(), fs::read(entry.path())?))
+    };
+    let mut files = fs::read_dir(folder)?.map(read).collect::<Result<Vec<_>>>()?;
+    files.sort();
+    Ok(files)
+}

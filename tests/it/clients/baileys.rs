@@ -12,7 +12,7 @@ use moonwa_simulator::{Fault, Group, Phone, Simulator, Target};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use super::adopt::{adopt, let_rest, refused, stopped_gateway};
+use super::adopt::{adopt, let_rest, read_all, refused, stopped_gateway};
 use super::foreign::{Foreign, PICTURE, data_of, edit_and_revoke, gateway, people};
 
 struct Baileys(Foreign);
@@ -354,14 +354,4 @@ async fn its_session_is_adopted() -> Result<()> {
     assert!(before == read_all(directory.path())?, "the source was written to");
     moonwa.stop().await?;
     Ok(())
-}
-
-fn read_all(folder: &Path) -> Result<Vec<(String, Vec<u8>)>> {
-    let read = |entry: std::io::Result<fs::DirEntry>| {
-        let entry = entry?;
-        Ok((entry.file_name().to_string_lossy().into_owned(), fs::read(entry.path())?))
-    };
-    let mut files = fs::read_dir(folder)?.map(read).collect::<Result<Vec<_>>>()?;
-    files.sort();
-    Ok(files)
 }

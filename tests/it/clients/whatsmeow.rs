@@ -1,5 +1,6 @@
 //! whatsmeow, the Go library that most bridges to WhatsApp are built on.
 
+use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
@@ -9,6 +10,7 @@ use moonwa_simulator::{Fault, Phone, Simulator};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
+use super::adopt::{adopt, let_rest, read_all, refused, stopped_gateway};
 use super::foreign::{Foreign, PICTURE, data_of, edit_and_revoke, gateway, people};
 
 struct Whatsmeow(Foreign);
@@ -16,11 +18,18 @@ struct Whatsmeow(Foreign);
 impl Whatsmeow {
     /// By pair code: the newest version that the Go module proxy has makes QR codes of four fields, which phones refuse.
     async fn by_code(sim: &Simulator, phone: &Phone) -> Result<Self> {
+        Self::in_store(sim, phone, None).await
+    }
+
+    /// The same, with the store that another has left in a folder.
+    async fn in_store(sim: &Simulator, phone: &Phone, store: Option<&Path>) -> Result<Self> {
         let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/whatsmeow/client");
         let key = BASE64_STANDARD.encode(sim.root_public_key());
         let mut this = Self(Foreign::start(|directory| {
             let mut command = Command::new(program);
-            command.args([&sim.ws_url(), &sim.http_url(), &key]).arg(directory.path());
+            command
+                .args([&sim.ws_url(), &sim.http_url(), &key])
+                .arg(store.unwrap_or(directory.path()));
             command
         })?);
         this.event("QR").await?;
@@ -137,6 +146,81 @@ async fn as_a_contact_it_reads_the_gateway_and_is_read() -> Result<()> {
     let lost = bobs.send("send", text(&ann.jid(), "ulang")).await?;
     assert_eq!(data_of(&hook, "message.received", "ulang").await["id"], lost);
     sim.assert_no_violations();
+    moonwa.stop().await?;
+    Ok(())
+}
+
+#[tokio::test]
+#[ignore = "needs go and whatsmeow; .ci/run builds it and runs this"]
+async fn its_session_is_adopted() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let [ann, bob, cid] = people(&sim).await;
+    let dia = sim.phone("628333000104", "Dia").await;
+    let mut moonwa = stopped_gateway(&sim).await?;
+    let mut anns = Whatsmeow::by_code(&sim, &ann).await?;
+    bob.send_text(&ann, "sebelum").await?;
+    anns.read_text("sebelum").await?;
+    let answer = json!({ "to": bob.jid(), "content": { "conversation": "ya" } });
+    anns.send("send", answer).await?;
+    bob.expect_text("ya").await?;
+    let directory = anns.0.stop().await?;
+    Whatsmeow::in_store(&sim, &dia, Some(directory.path())).await?.0.stop().await?;
+    let store = directory.path().join("store.db");
+    let from = store.to_str().context("no UTF-8")?;
+    let journal = fs::metadata(directory.path().join("store.db-wal"))?;
+    assert!(journal.len() > 0, "the newest rows are not in the file yet");
+
+    let (code, text) = moonwa.command(&["adopt", "--list", "--from", from]).await?;
+    assert_eq!((code, text.contains("2 sessions of whatsmeow")), (0, true), "{text}");
+    for person in [&ann, &dia] {
+        assert!(text.contains(&format!("+{} ", person.number())), "{text}");
+    }
+    let session = ["--from", from, "--session", ann.number()];
+    let taken = [&["toko"], &session[..]].concat();
+    refused(&moonwa, &taken, "s ago: stop the gateway").await?;
+    let_rest(directory.path())?;
+    let held = fs::File::open(&store)?;
+    refused(&moonwa, &taken, "is in use by process").await?;
+    drop(held);
+    refused(&moonwa, &taken[..3], "say which session with --session; there are: ").await?;
+
+    // What is damaged or somebody else's.
+    let other = tempfile::tempdir()?;
+    let path = other.path().join("store.db");
+    for end in ["", "-wal"] {
+        let name = format!("store.db{end}");
+        fs::copy(directory.path().join(&name), other.path().join(&name))?;
+    }
+    let change = |sql: &str| rusqlite::Connection::open(&path)?.execute_batch(sql);
+    change("PRAGMA journal_mode = delete")?;
+    let whole = fs::read(&path)?;
+    let to = path.to_str().context("no UTF-8")?;
+    let session = ["toko", "--from", to, "--session"];
+    for (sql, words) in [
+        ("UPDATE whatsmeow_device SET noise_key = x'00'", "noise_key is missing or damaged"),
+        ("UPDATE whatsmeow_device SET adv_details = x'00'", "not signed for its identity key"),
+        ("ALTER TABLE whatsmeow_device DROP COLUMN push_name", "push_name is missing or damaged"),
+        ("DROP TABLE whatsmeow_device", "no session that moonwa knows"),
+    ] {
+        fs::write(&path, &whole)?;
+        change(&format!("PRAGMA ignore_check_constraints = on; PRAGMA foreign_keys = off; {sql}"))?;
+        let_rest(other.path())?;
+        let name = format!("{}:1", ann.number());
+        refused(&moonwa, &[&session[..], &[&name]].concat(), words).await?;
+        refused(&moonwa, &["--list", "--from", to], words).await?;
+    }
+    for (bytes, words) in [
+        (&whole[..whole.len() / 2], "is damaged: "),
+        (b"SQLite format 3\0", "is damaged: "),
+        (b"not a database", "no session that moonwa knows"),
+    ] {
+        fs::write(&path, bytes)?;
+        refused(&moonwa, &["--list", "--from", to], words).await?;
+    }
+
+    let before = read_all(directory.path())?;
+    adopt(&sim, &mut moonwa, &taken[1..], [&ann, &bob, &cid]).await?;
+    assert!(before == read_all(directory.path())?, "the source was written to");
     moonwa.stop().await?;
     Ok(())
 }

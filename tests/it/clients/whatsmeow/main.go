@@ -189,7 +189,7 @@ func main() {
 	copy(whatsmeow.WACertPubKey[:], root)
 
 	log := toError{}
-	where := "file:" + filepath.Join(directory, "store.db") + "?_pragma=foreign_keys(1)&_pragma=busy_timeout(10000)"
+	where := "file:" + filepath.Join(directory, "store.db") + "?_pragma=foreign_keys(1)&_pragma=busy_timeout(10000)&_pragma=journal_mode(wal)"
 	store, err := sqlstore.New(ctx, "sqlite", where, log)
 	must(err)
 	c := &client{Client: whatsmeow.NewClient(store.NewDevice(), log), kept: map[string]*events.Message{}}
