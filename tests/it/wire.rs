@@ -215,6 +215,45 @@ async fn a_directory_that_refuses_is_left_alone_and_no_message_fails() -> Result
 }
 
 #[tokio::test]
+async fn a_thousand_messages_to_known_numbers_ask_nothing_not_even_of_a_directory_that_refuses()
+-> Result<()> {
+    let sim = Simulator::start().await?;
+    let ann = sim.phone("628111000910", "Ann").await;
+    let mut people = Vec::new();
+    for n in 10..60 {
+        people.push(sim.phone(&format!("6281110094{n}"), "Bob").await);
+    }
+    let moonwa = gateway(&sim).device("toko", &[]).start().await?;
+    moonwa.link("toko", &ann).await?;
+    for bob in &people {
+        moonwa.send_text("toko", bob.number(), "first").await?;
+    }
+    for bob in &people {
+        bob.expect_text("first").await?;
+    }
+    let before = sim.cursor();
+    let mut ids = Vec::new();
+    for round in 0..20 {
+        if round == 10 {
+            sim.fault_times(&ann, Fault::Directory(429, Some(45)), 9);
+        }
+        for bob in &people {
+            ids.push(moonwa.send_text("toko", bob.number(), &format!("round {round}")).await?);
+        }
+    }
+    for bob in &people {
+        bob.expect_text("round 19").await?;
+    }
+    for id in &ids {
+        moonwa.wait_status("toko", id, "delivered").await;
+    }
+    let (questions, _) = lookups(&sim, before);
+    assert!(questions <= 1, "{questions} questions");
+    moonwa.stop().await?;
+    Ok(())
+}
+
+#[tokio::test]
 async fn what_cannot_be_read_is_told() -> Result<()> {
     let sim = Simulator::start().await?;
     let (ann, bob) =
