@@ -12,6 +12,7 @@ const RETRY_SCALE: &str = "MOONWA_RETRY_SCALE";
 const SEGMENT_BYTES: &str = "MOONWA_SEGMENT_BYTES";
 const STORE_AGE: &str = "MOONWA_STORE_AGE";
 const SENT_BYTES: &str = "MOONWA_SENT_BYTES";
+const GROUP_REFRESH: &str = "MOONWA_GROUP_REFRESH";
 const DISK_BYTES: &str = "MOONWA_DISK_BYTES";
 const FAILPOINT: &str = "MOONWA_FAILPOINT";
 const HOLD_COMMIT: &str = "MOONWA_HOLD_COMMIT";
@@ -29,6 +30,8 @@ pub(crate) struct Knobs {
     pub(crate) store_age: Duration,
     /// `MOONWA_SENT_BYTES`: how many bytes of sent messages a device keeps.
     pub(crate) sent_bytes: Option<u64>,
+    /// `MOONWA_GROUP_REFRESH`: for how many seconds the devices of a group's members are known.
+    pub(crate) group_refresh: Option<Duration>,
     /// `MOONWA_DISK_BYTES`: the size of a disk that has nothing but the store, so that a test can fill one.
     pub(crate) disk_bytes: Option<u64>,
     /// `MOONWA_WHATSAPP_URL`: where the simulated WhatsApp is.
@@ -45,6 +48,7 @@ impl Knobs {
         segment_bytes: None,
         store_age: Duration::ZERO,
         sent_bytes: None,
+        group_refresh: None,
         disk_bytes: None,
         whatsapp_url: None,
         failpoint: None,
@@ -74,6 +78,7 @@ impl Knobs {
             segment_bytes: bytes(SEGMENT_BYTES)?,
             store_age: seconds(STORE_AGE)?.unwrap_or_default(),
             sent_bytes: bytes(SENT_BYTES)?,
+            group_refresh: seconds(GROUP_REFRESH)?,
             disk_bytes: bytes(DISK_BYTES)?,
             whatsapp_url: text(WHATSAPP_URL)?.map(loopback_url).transpose()?,
             failpoint: text(FAILPOINT)?.map(|text| place(&text)),
@@ -167,6 +172,7 @@ mod tests {
             (SEGMENT_BYTES, "4096"),
             (STORE_AGE, "7200"),
             (SENT_BYTES, "5000"),
+            (GROUP_REFRESH, "0"),
             (DISK_BYTES, "1000000"),
             (WHATSAPP_URL, url),
             (FAILPOINT, "append.before:7"),
@@ -177,6 +183,7 @@ mod tests {
             segment_bytes: Some(4096),
             store_age: Duration::from_hours(2),
             sent_bytes: Some(5000),
+            group_refresh: Some(Duration::ZERO),
             disk_bytes: Some(1_000_000),
             whatsapp_url: Some(url.to_owned()),
             failpoint: Some(("append.before".to_owned(), 7)),
@@ -196,6 +203,7 @@ mod tests {
             (SEGMENT_BYTES, "4 KiB"),
             (STORE_AGE, "2h"),
             (SENT_BYTES, "-1"),
+            (GROUP_REFRESH, "1h"),
             (DISK_BYTES, "-1"),
             (WHATSAPP_URL, "wss://127.0.0.1:7711/"),
             (WHATSAPP_URL, "ws://192.0.2.1:7711/"),

@@ -12,6 +12,7 @@ use super::media::place::Places;
 use super::net::Net;
 use super::recorder::{Notes, Record, resolved};
 use super::send::claim::Claims;
+use super::send::fresh::Fresh;
 use super::send::hold::Holds;
 use super::send::read::Written;
 use super::session::SessionStore;
@@ -32,6 +33,7 @@ pub(crate) struct Context {
     pub(crate) directory: Directory,
     pub(crate) claims: Claims,
     pub(crate) holds: Holds,
+    pub(crate) fresh: Fresh,
     pub(crate) read_receipts: Written,
     pub(crate) status: StatusCell,
     /// How fast messages go out.

@@ -24,6 +24,7 @@ use super::media::place::Places;
 use super::net::Net;
 use super::recorder::{Notes, Recorder};
 use super::send::claim::Claims;
+use super::send::fresh::Fresh;
 use super::send::hold::Holds;
 use super::send::queue::SendLoop;
 use super::send::read::Written;
@@ -205,6 +206,7 @@ impl Fleet {
             directory: Directory::default(),
             claims: Claims::default(),
             holds: Holds::new(name.clone()),
+            fresh: Fresh::default(),
             read_receipts: Written::default(),
             status,
             pace: watch::Sender::new(config.pace),

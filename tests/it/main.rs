@@ -38,6 +38,7 @@ mod many;
 mod measure;
 mod media_urls;
 mod messages;
+mod new_device;
 mod outbound;
 mod pace;
 mod page_browser;

@@ -4,6 +4,7 @@ pub(crate) mod claim;
 mod encode;
 pub(crate) mod failure;
 pub(crate) mod forward;
+pub(crate) mod fresh;
 pub(crate) mod hold;
 pub(crate) mod lanes;
 mod one;

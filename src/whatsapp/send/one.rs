@@ -2,14 +2,14 @@
 //! was given. What the outcome means for the queue is decided in `queue`.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use wa_rs::Jid;
 use wa_rs::client::{Client, ClientError};
-use wa_rs::send::{SendError, SendOptions};
+use wa_rs::send::{SendError, SendOptions, SendResult};
 use wa_rs::wacore::proto_helpers::MessageBuilderExt;
 use wa_rs::wacore::store::traits::ProtocolStore;
 use wa_rs::waproto::whatsapp as wa;
+use wa_rs::{Freshness, Jid};
 
 use super::encode::EncodeError;
 use super::failure::Failure;
@@ -54,22 +54,28 @@ pub(crate) async fn send_one(
     // Looking up, fetching and uploading can take minutes, in which a caller may have taken the message back.
     let mut claim = context.claims.send(&row.id).ok_or(Failure::Withdrawn)?;
     let now = waits(context, row).await?;
-    if now.status == MessageStatus::Sent && row.request.to.jid().is_group() {
+    let group = row.request.to.jid().is_group();
+    if now.status == MessageStatus::Sent && group {
         // The engine takes the group's key for delivered once it is written. It went down with the first try, perhaps.
         let cleared = context.backend().clear_sender_key_devices(&to.to_string()).await;
         cleared.map_err(|error| Failure::Later(error.to_string()))?;
     }
     claim.doubt();
     *written = true;
-    let sending = client.send_message_with_options(to, message, options);
-    let sent = tokio::time::timeout(PATIENCE, sending).await;
-    let sent = sent.map_err(|_| Failure::Later("the send took too long".to_owned()))?;
+    let sent = if group && context.fresh.is_due(&to.to_string(), Instant::now()) {
+        let refreshing = options.clone().with_device_freshness(Freshness::Refresh);
+        match hand_over(client, &to, message.clone(), refreshing).await? {
+            Err(error) if !may_be_written(&error) => {
+                tracing::debug!(device = %context.name, %error, "Sending by the list of a group's devices that is known.");
+                hand_over(client, &to, message, options).await?
+            }
+            sent => sent,
+        }
+    } else {
+        hand_over(client, &to, message, options).await?
+    };
     if let Err(error) = sent {
-        // A socket that fails may have taken all of it before.
-        *written = matches!(
-            error,
-            SendError::Client(ClientError::Socket(_) | ClientError::EncryptSend(_))
-        );
+        *written = may_be_written(&error);
         if !*written {
             claim.settle();
         }
@@ -82,6 +88,23 @@ pub(crate) async fn send_one(
     context.store.queue().left(&context.name, &row.id, addresses).await?;
     claim.settle();
     Ok(())
+}
+
+/// Hands a message to the engine; an outer error if it takes too long.
+async fn hand_over(
+    client: &Client,
+    to: &Jid,
+    message: wa::Message,
+    options: SendOptions,
+) -> Result<Result<SendResult, SendError>, Failure> {
+    let sending = client.send_message_with_options(to.clone(), message, options);
+    let sent = tokio::time::timeout(PATIENCE, sending).await;
+    sent.map_err(|_| Failure::Later("the send took too long".to_owned()))
+}
+
+/// A socket that fails may have taken all of a message before.
+fn may_be_written(error: &SendError) -> bool {
+    matches!(error, SendError::Client(ClientError::Socket(_) | ClientError::EncryptSend(_)))
 }
 
 /// While WhatsApp locks the account, it takes nothing for people with whom it is not in touch.

@@ -120,6 +120,8 @@ pub enum Fault {
     /// The next receipt meant for the target is lost.
     ReceiptDrop,
 
+    /// Nobody is told of the next device that is linked to the account.
+    DeviceUntold,
     /// Keys of this account are handed out without a one-time key.
     NoPrekeys,
     /// Keys of this account are refused (406).

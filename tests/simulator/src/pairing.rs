@@ -344,6 +344,9 @@ impl World {
 
     /// Tells the account's own companions and those who asked for its devices.
     pub(crate) fn devices_changed(&mut self, who: &Address, what: &'static str) {
+        if what == "add" && self.faults.strikes(Some(who), &Fault::DeviceUntold) {
+            return;
+        }
         let list = self.key_index_list(&who.pn).unwrap_or_default();
         let Some(account) = self.accounts.get(&who.pn) else { return };
         let key_index =
