@@ -10,6 +10,8 @@ mod sqlite;
 #[cfg(feature = "adopt")]
 mod whatsmeow;
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
@@ -137,16 +139,28 @@ fn find(from: &Path) -> Result<Found> {
 
 #[cfg(feature = "adopt")]
 fn in_database(file: &Path) -> Result<Option<Vec<Session>>> {
-    if !sqlite::is_database(file) {
+    if !is_database(file) {
         return Ok(None);
     }
     whatsmeow::sessions(file).with_context(|| format!("{} is damaged", file.display()))
 }
 
-/// Without the feature no database can be read.
 #[cfg(not(feature = "adopt"))]
-fn in_database(_file: &Path) -> Result<Option<Vec<Session>>> {
-    Ok(None)
+fn in_database(file: &Path) -> Result<Option<Vec<Session>>> {
+    if !is_database(file) {
+        return Ok(None);
+    }
+    bail!(
+        "{} is a SQLite database, which this build of moonwa cannot read: adopt it with the release for x86_64, there run \
+         moonwa backup, and here moonwa restore",
+        file.display()
+    )
+}
+
+fn is_database(file: &Path) -> bool {
+    let mut start = Vec::new();
+    let read = File::open(file).and_then(|file| file.take(16).read_to_end(&mut start));
+    read.is_ok() && start == b"SQLite format 3\0"
 }
 
 /// The session that is called so, or whose number that is; the only one there is, when none is asked for.

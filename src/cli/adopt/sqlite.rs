@@ -2,7 +2,7 @@
 //! the file, and SQLite would write to both to read them.
 
 use std::fs::{self, DirBuilder, File};
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
@@ -11,15 +11,6 @@ use rusqlite::types::{FromSql, ToSql};
 use rusqlite::{Connection, OpenFlags, Row};
 
 use crate::private;
-
-/// What every database begins with.
-const MARK: &[u8] = b"SQLite format 3\0";
-
-pub(super) fn is_database(file: &Path) -> bool {
-    let mut start = Vec::new();
-    let read = File::open(file).and_then(|file| file.take(16).read_to_end(&mut start));
-    read.is_ok() && start == MARK
-}
 
 /// A database and its journals.
 pub(super) fn files(database: &Path) -> [PathBuf; 3] {
