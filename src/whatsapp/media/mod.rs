@@ -7,3 +7,5 @@ pub(crate) mod image;
 pub(crate) mod mp4;
 pub(crate) mod place;
 pub(crate) mod transfer;
+pub(crate) mod upload;
+pub(crate) mod voice;

@@ -11,6 +11,8 @@ const DOWNLOADS: usize = 16;
 const DOWNLOADS_EACH: usize = 2;
 /// How many files are encrypted at once.
 const ENCRYPTIONS: usize = 4;
+/// How many are converted at once, which is a processor's whole work. One device converts one at a time.
+const CONVERSIONS: usize = 2;
 
 /// The places of one device. Those beyond its own are shared with the others; whoever waits longest comes first, and no
 /// device waits with more than its own few.
@@ -18,6 +20,8 @@ const ENCRYPTIONS: usize = 4;
 pub(crate) struct Places {
     downloads: Arc<Semaphore>,
     encryptions: Arc<Semaphore>,
+    conversions: Arc<Semaphore>,
+    own_conversions: Arc<Semaphore>,
     own_downloads: Arc<Semaphore>,
     waiting: watch::Sender<usize>,
 }
@@ -27,11 +31,22 @@ pub(crate) struct Place {
     _permits: Vec<OwnedSemaphorePermit>,
 }
 
+impl Place {
+    /// One of the device's own places, then one of all devices'.
+    async fn of(own: &Arc<Semaphore>, shared: &Arc<Semaphore>) -> Self {
+        let own = Arc::clone(own).acquire_owned().await;
+        let shared = Arc::clone(shared).acquire_owned().await;
+        Self { _permits: own.into_iter().chain(shared).collect() }
+    }
+}
+
 impl Places {
     pub(crate) fn new() -> Self {
         Self {
             downloads: Arc::new(Semaphore::new(DOWNLOADS)),
             encryptions: Arc::new(Semaphore::new(ENCRYPTIONS)),
+            conversions: Arc::new(Semaphore::new(CONVERSIONS)),
+            own_conversions: Arc::new(Semaphore::new(1)),
             own_downloads: Arc::new(Semaphore::new(DOWNLOADS_EACH)),
             waiting: watch::Sender::new(0),
         }
@@ -42,16 +57,20 @@ impl Places {
         Self {
             downloads: Arc::clone(&self.downloads),
             encryptions: Arc::clone(&self.encryptions),
+            conversions: Arc::clone(&self.conversions),
             ..Self::new()
         }
     }
 
     pub(crate) async fn download(&self) -> Place {
         let waiting = Waiting::begin(&self.waiting);
-        let own = Arc::clone(&self.own_downloads).acquire_owned().await;
-        let shared = Arc::clone(&self.downloads).acquire_owned().await;
+        let place = Place::of(&self.own_downloads, &self.downloads).await;
         drop(waiting);
-        Place { _permits: own.into_iter().chain(shared).collect() }
+        place
+    }
+
+    pub(crate) async fn conversion(&self) -> Place {
+        Place::of(&self.own_conversions, &self.conversions).await
     }
 
     pub(crate) async fn encryption(&self) -> Place {

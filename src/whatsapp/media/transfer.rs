@@ -1,8 +1,7 @@
-//! Uploads and downloads. Everything streams through unlinked files in the store's spool: no file is ever whole in
-//! memory, and a crash leaves nothing behind. Blocking work has threads of its own.
+//! Downloads, and what they share with uploads. Everything streams through unlinked files in the store's spool: no file
+//! is ever whole in memory, and a crash leaves nothing behind. Blocking work has threads of its own.
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -11,14 +10,8 @@ use tokio::sync::mpsc;
 use wa_rs::client::Client;
 use wa_rs::download::{DownloadParams, DownloadWriter, MediaType};
 use wa_rs::http::HttpStatusError;
-use wa_rs::upload::UploadResponse;
-use wa_rs::wacore::upload::{EncryptedMediaInfo, UploadSource, encrypt_media_streaming};
 
-use super::fetch::{Claimed, FetchError};
-use super::format::{self, Hints, Mismatch};
-use super::image;
-use super::mp4::{self, MediaHeader};
-use crate::model::{MediaKind, MediaSource, MessageId, SpoolName, file_name};
+use crate::model::{MediaKind, MessageId};
 use crate::store::{Scratch, SpoolFull};
 use crate::task::Tasks;
 use crate::whatsapp::context::Context;
@@ -28,24 +21,7 @@ use crate::whatsapp::history::row::MediaRow;
 /// Names the threads on which files are worked on.
 pub(crate) const THREAD: &str = "whatsapp media";
 /// How much is read at once on the way to a caller.
-const CHUNK: usize = 64 << 10;
-
-/// A file to be sent, as the request describes it.
-pub(crate) struct Wanted<'a> {
-    pub(crate) kind: MediaKind,
-    pub(crate) source: &'a MediaSource,
-    pub(crate) mime: Option<&'a str>,
-    pub(crate) filename: Option<&'a str>,
-}
-
-/// A file that WhatsApp's hosts have, with what its message says about it.
-pub(crate) struct UploadedFile {
-    pub(crate) upload: UploadResponse,
-    pub(crate) mime: String,
-    pub(crate) filename: Option<String>,
-    pub(crate) size: Option<(u32, u32)>,
-    pub(crate) seconds: Option<u32>,
-}
+pub(crate) const CHUNK: usize = 64 << 10;
 
 /// A file that is streamed to a caller.
 pub struct MediaStream {
@@ -55,149 +31,6 @@ pub struct MediaStream {
     pub size: Option<u64>,
     /// The decrypted bytes; an error ends the stream.
     pub chunks: mpsc::Receiver<Result<Bytes, WhatsAppError>>,
-}
-
-/// A file that is encrypted and ready to go.
-struct Ready {
-    cipher: Arc<Scratch>,
-    length: u64,
-    info: EncryptedMediaInfo,
-    mime: String,
-    filename: Option<String>,
-    header: MediaHeader,
-}
-
-/// Why a file was not uploaded.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum MediaError {
-    #[error(transparent)]
-    Fetch(#[from] FetchError),
-    #[error(transparent)]
-    Mismatch(#[from] Mismatch),
-    #[error("the file is empty")]
-    Empty,
-    #[error("the file is larger than media.max_size")]
-    TooLarge,
-    #[error("the file could not be read or written: {0}")]
-    Disk(#[from] std::io::Error),
-    #[error("the file could not be encrypted: {0}")]
-    Cipher(String),
-    #[error("the upload failed: {0}")]
-    Upload(String),
-}
-
-/// Fetches or opens a file, encrypts it and uploads it.
-pub(crate) async fn upload(
-    context: &Arc<Context>,
-    client: &Client,
-    wanted: Wanted<'_>,
-) -> Result<UploadedFile, MediaError> {
-    let Wanted { kind, source, mime, filename } = wanted;
-    let (worker, source, mime) = (Arc::clone(context), source.clone(), mime.map(str::to_owned));
-    let filename = filename.map(str::to_owned);
-    let plain = match source {
-        MediaSource::Url(url) => fetch_url(context, url).await?,
-        MediaSource::Uploaded(name) => Plain::Uploaded(name),
-        MediaSource::Inline(bytes) => Plain::Inline(bytes),
-    };
-    let place = context.places.encryption().await;
-    let make_ready = move || match plain {
-        Plain::Fetched(file, claimed) => {
-            let size = file.size()?;
-            encrypt(&worker, kind, file, size, mime.as_deref(), filename, claimed)
-        }
-        Plain::Uploaded(name) => {
-            let file = worker.store.spool().read(&name)?;
-            let size = file.metadata()?.len();
-            encrypt(&worker, kind, file, size, mime.as_deref(), filename, Claimed::default())
-        }
-        Plain::Inline(bytes) => {
-            let size = bytes.len() as u64;
-            let file = std::io::Cursor::new(bytes);
-            encrypt(&worker, kind, file, size, mime.as_deref(), filename, Claimed::default())
-        }
-    };
-    let ready = Tasks::on_thread(THREAD, make_ready).await??;
-    drop(place);
-    let Ready { cipher, length, info, mime, filename, header } = ready;
-    let MediaHeader { size, seconds } = header;
-    let source = Cipher { file: cipher, length };
-    let upload = client
-        .upload_stream(source, info, media_type(kind))
-        .await
-        .map_err(|error| MediaError::Upload(error.to_string()))?;
-    Ok(UploadedFile { upload, mime, filename, size, seconds })
-}
-
-/// A file that is on this machine, and yet to be encrypted.
-enum Plain {
-    /// From a URL, with what its server says of it.
-    Fetched(Scratch, Claimed),
-    Uploaded(SpoolName),
-    Inline(Vec<u8>),
-}
-
-async fn fetch_url(context: &Arc<Context>, url: String) -> Result<Plain, MediaError> {
-    let place = context.places.download().await;
-    let worker = Arc::clone(context);
-    let fetch = move || {
-        let mut file = worker.store.spool().scratch(&worker.name)?;
-        let mut claimed = worker.fetcher.fetch(&url, &mut file)?;
-        claimed.name = claimed.name.or_else(|| file_name(&url));
-        Ok(Plain::Fetched(file, claimed))
-    };
-    let fetched = Tasks::on_thread(THREAD, fetch).await?;
-    drop(place);
-    fetched
-}
-
-fn encrypt(
-    context: &Context,
-    kind: MediaKind,
-    mut plain: impl Read + Seek,
-    size: u64,
-    mime: Option<&str>,
-    filename: Option<String>,
-    claimed: Claimed,
-) -> Result<Ready, MediaError> {
-    if size == 0 {
-        return Err(MediaError::Empty);
-    }
-    if size > context.max_media {
-        return Err(MediaError::TooLarge);
-    }
-    let mut head = Vec::new();
-    plain.seek(SeekFrom::Start(0))?;
-    plain.by_ref().take(format::HEAD as u64).read_to_end(&mut head)?;
-    let name = filename.or(claimed.name);
-    let hints = Hints { said: mime, name: name.as_deref(), claimed: claimed.mime.as_deref() };
-    let mime = format::decide(kind, &head, hints)?;
-    // Of the others no name is shown.
-    let filename = (kind == MediaKind::Document)
-        .then(|| name.unwrap_or_else(|| format::file_name(&mime, &head)));
-    let header = match kind {
-        MediaKind::Image | MediaKind::Sticker => {
-            MediaHeader { size: image::dimensions(&mut plain), seconds: None }
-        }
-        MediaKind::Video => mp4::header(&mut plain),
-        // Voice notes come in Ogg, other audio often in MP4.
-        MediaKind::Audio | MediaKind::Voice => {
-            let opus = mime.contains("opus").then(|| mp4::opus(&mut plain)).flatten();
-            let seconds = opus.or_else(|| mp4::header(&mut plain).seconds);
-            MediaHeader { size: None, seconds }
-        }
-        MediaKind::Document => MediaHeader::default(),
-    };
-    plain.seek(SeekFrom::Start(0))?;
-    let mut cipher = context.store.spool().scratch(&context.name)?;
-    let info = encrypt_media_streaming(
-        std::io::BufReader::with_capacity(CHUNK, plain),
-        std::io::BufWriter::with_capacity(CHUNK, &mut cipher),
-        media_type(kind),
-    )
-    .map_err(|error| MediaError::Cipher(error.to_string()))?;
-    let length = cipher.size()?;
-    Ok(Ready { cipher: Arc::new(cipher), length, info, mime, filename, header })
 }
 
 /// Downloads and decrypts a received file, then streams it. Nothing is streamed before the whole file is verified.
@@ -309,7 +142,7 @@ fn no_file(error: &std::io::Error) -> WhatsAppError {
     }
 }
 
-fn media_type(kind: MediaKind) -> MediaType {
+pub(crate) fn media_type(kind: MediaKind) -> MediaType {
     match kind {
         MediaKind::Image => MediaType::Image,
         MediaKind::Video => MediaType::Video,
@@ -334,34 +167,5 @@ fn params(row: &MediaRow) -> Option<DownloadParams> {
 impl DownloadWriter for Scratch {
     fn truncate(&mut self, size: u64) -> std::io::Result<()> {
         self.set_size(size)
-    }
-}
-
-/// The encrypted file. Every attempt of an upload reads it from an offset of its own.
-struct Cipher {
-    file: Arc<Scratch>,
-    length: u64,
-}
-
-impl UploadSource for Cipher {
-    fn len(&self) -> u64 {
-        self.length
-    }
-
-    fn reader_from(&self, offset: u64) -> std::io::Result<Box<dyn Read + Send>> {
-        Ok(Box::new(At { file: Arc::clone(&self.file), offset }))
-    }
-}
-
-struct At {
-    file: Arc<Scratch>,
-    offset: u64,
-}
-
-impl Read for At {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let count = self.file.read_at(buffer, self.offset)?;
-        self.offset += count as u64;
-        Ok(count)
     }
 }

@@ -9,7 +9,7 @@ use wa_rs::waproto::whatsapp as wa;
 use super::parts::{MessageParts, Quote};
 use super::preview::Preview;
 use crate::model::{Content, MediaKind, MessageId, Recipient, SendRequest, UnixMillis};
-use crate::whatsapp::media::transfer::UploadedFile;
+use crate::whatsapp::media::upload::UploadedFile;
 
 /// Why a message cannot be built.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -124,7 +124,7 @@ fn attachment(
     view_once: Option<bool>,
 ) -> wa::Message {
     use wa_rs::media::{self, AudioOptions, DocumentOptions, ImageOptions, VideoOptions};
-    let UploadedFile { upload, mime, filename, size, seconds } = file;
+    let UploadedFile { upload, mime, filename, size, seconds, waveform } = file;
     let mimetype = Some(mime);
     let context_info = context.map(Box::new);
     match kind {
@@ -155,7 +155,8 @@ fn attachment(
         }
         MediaKind::Audio | MediaKind::Voice => {
             let ptt = Some(kind == MediaKind::Voice);
-            let options = AudioOptions { mimetype, ptt, context_info, ..Default::default() };
+            let options =
+                AudioOptions { mimetype, ptt, waveform, context_info, ..Default::default() };
             let mut message = media::audio_message(upload, options);
             if let Some(audio) = message.audio_message.as_option_mut() {
                 audio.seconds = seconds;

@@ -10,7 +10,8 @@ use super::hold::Lock;
 use crate::store::{SpoolFull, StoreError};
 use crate::whatsapp::directory::Unknown;
 use crate::whatsapp::media::fetch::FetchError;
-use crate::whatsapp::media::transfer::MediaError;
+use crate::whatsapp::media::upload::MediaError;
+use crate::whatsapp::media::voice::VoiceError;
 
 /// When a message is tried again whose file has no place on the disk.
 const NO_ROOM: Duration = Duration::from_secs(20);
@@ -103,11 +104,17 @@ impl From<MediaError> for Failure {
         }
         let code = match error {
             MediaError::Fetch(error) if error.is_passing() => return Self::Later(detail),
-            MediaError::Disk(_) | MediaError::Upload(_) => return Self::Later(detail),
-            MediaError::Fetch(FetchError::TooLarge) | MediaError::TooLarge => "media_too_large",
+            MediaError::Disk(_)
+            | MediaError::Upload(_)
+            | MediaError::Voice(VoiceError::Cancelled) => return Self::Later(detail),
+            MediaError::Fetch(FetchError::TooLarge)
+            | MediaError::TooLarge
+            | MediaError::Voice(VoiceError::TooLong) => "media_too_large",
             MediaError::Fetch(FetchError::Denied | FetchError::Url(_)) => "media_url_denied",
             MediaError::Fetch(_) => "media_fetch_failed",
-            MediaError::Mismatch(_) | MediaError::Empty => "media_type_mismatch",
+            MediaError::Mismatch(_) | MediaError::Empty | MediaError::Voice(_) => {
+                "media_type_mismatch"
+            }
             MediaError::Cipher(_) => "media_failed",
         };
         Self::Never { code, detail }

@@ -21,7 +21,7 @@ use crate::whatsapp::context::Context;
 use crate::whatsapp::history::lookup::{find_in, in_touch};
 use crate::whatsapp::history::poll;
 use crate::whatsapp::history::row::{BuiltRow, MediaRow};
-use crate::whatsapp::media::transfer::{self, Wanted};
+use crate::whatsapp::media::upload::{self, Wanted};
 use crate::whatsapp::receive::attachment::sent_file;
 
 /// How long the engine may take to write one message to the socket, lookups of the receiver's devices included.
@@ -224,7 +224,7 @@ async fn prepare(
                 mime: mime.as_deref(),
                 filename: filename.as_deref(),
             };
-            let file = transfer::upload(context, client, wanted).await?;
+            let file = upload::upload(context, client, wanted).await?;
             parts.file = Some(file);
             parts.thumbnail = thumbnail.as_ref().map(Thumbnail::bytes);
         }

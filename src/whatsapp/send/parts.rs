@@ -4,7 +4,7 @@ use wa_rs::waproto::whatsapp as wa;
 
 use super::preview::Preview;
 use crate::model::MessageId;
-use crate::whatsapp::media::transfer::UploadedFile;
+use crate::whatsapp::media::upload::UploadedFile;
 
 /// What had to be found out or done before a message can be built.
 #[derive(Default)]

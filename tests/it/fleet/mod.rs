@@ -7,4 +7,5 @@ mod inbound;
 mod kinds;
 mod link;
 mod support;
+mod voice;
 mod withdrawn;
