@@ -41,7 +41,8 @@ async fn a_sent_message_is_there_for_every_device_that_asks_whatever_the_wall_cl
 async fn the_oldest_go_first_and_putting_one_back_makes_it_no_younger() {
     let ours = Ours::new().await;
     let session = ours.session("toko");
-    let at = |hours: u64| session.space.now().before(Duration::from_hours(10 - hours));
+    let now = session.space.now();
+    let at = |hours: u64| now.before(Duration::from_hours(10 - hours));
     for (id, hours) in [("1", 1), ("2", 2), ("3", 3)] {
         assert_eq!(keep_at(&session, id, at(hours), PLENTY).await, 0);
     }
