@@ -47,7 +47,7 @@
 //! **forward**: sent on as it came. **failure**: why a message was not sent. **receipt**: server ack, delivered, read, played;
 //! **retry**: one that asks for the message again.
 //! **spool**: files on their way to WhatsApp; **budget**: how many bytes they may have. **place**: room for work with whole files. **cap**: the most that a message may say.
-//! **voice**: a note of **sound**, which is **resample**d and written as **Opus**.
+//! **picture**: one that is decoded. **voice**: a note of **sound**, which is **resample**d and written as **Opus**.
 //!
 //! The store. **event**: something that happened; its id is a function of the WhatsApp key, so it survives replays and
 //! crashes. **log**: the durable, ordered events of a device; **seq**: a place in it; **segment**: a piece of it that is dropped

@@ -76,7 +76,7 @@ pub(crate) fn decide(kind: MediaKind, head: &[u8], hints: Hints<'_>) -> Result<S
     let (wanted, advice) = match kind {
         MediaKind::Document => return Ok(document(found, head, hints)),
         MediaKind::Image => ("a picture that phones show", "send a JPEG or PNG, or a document"),
-        MediaKind::Sticker => ("a WebP picture", "send a WebP, or an image"),
+        MediaKind::Sticker => ("a picture for a sticker", "send a WebP, PNG or JPEG"),
         MediaKind::Video => ("a film that phones play", "send an MP4, or a document"),
         MediaKind::Audio | MediaKind::Voice => ("audio", "send an MP3, M4A or Ogg, or a document"),
     };
@@ -85,7 +85,7 @@ pub(crate) fn decide(kind: MediaKind, head: &[u8], hints: Hints<'_>) -> Result<S
         MediaKind::Image => {
             matches!(*mime, "image/jpeg" | "image/png" | "image/gif" | "image/webp")
         }
-        MediaKind::Sticker => *mime == "image/webp",
+        MediaKind::Sticker => matches!(*mime, "image/jpeg" | "image/png" | "image/webp"),
         MediaKind::Video => {
             matches!(*mime, "video/mp4" | "video/3gpp" | "video/quicktime" | "video/webm")
         }
@@ -285,7 +285,7 @@ mod tests {
             (Image, b"%PDF-1.7", "", Err("application/pdf")),
             (Image, b"\0\x01", "image/jpeg", Ok("image/jpeg")),
             (Image, b"\0\x01", "", Err("something else")),
-            (Sticker, PNG, "", Err("image/png")),
+            (Sticker, PNG, "", Ok("image/png")),
             (Video, MP4, "", Ok("video/mp4")),
             (Video, b"RIFF\x10\0\0\0AVI LIST", "video/mp4", Err("video/x-msvideo")),
             (Audio, MP4, "", Ok("audio/mp4")),

@@ -74,6 +74,12 @@ fn jpeg(file: &mut (impl Read + Seek)) -> Option<(u32, u32)> {
     None
 }
 
+/// Whether a file that begins so is a WebP that moves.
+pub(crate) fn moves(head: &[u8]) -> bool {
+    const ANIMATION: u8 = 2;
+    head.get(8..16) == Some(b"WEBPVP8X") && head.get(20).is_some_and(|flags| flags & ANIMATION != 0)
+}
+
 fn webp(head: &[u8]) -> Option<(u32, u32)> {
     match head.get(12..16)? {
         b"VP8 " => Some((le16(head, 26)? & 0x3fff, le16(head, 28)? & 0x3fff)),

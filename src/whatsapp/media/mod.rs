@@ -5,6 +5,7 @@ pub(crate) mod format;
 mod gzip;
 pub(crate) mod image;
 pub(crate) mod mp4;
+pub(crate) mod picture;
 pub(crate) mod place;
 pub(crate) mod transfer;
 pub(crate) mod upload;

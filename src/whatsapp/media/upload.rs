@@ -13,6 +13,7 @@ use super::fetch::{Claimed, FetchError};
 use super::format::{self, Hints, Mismatch};
 use super::image;
 use super::mp4::{self, MediaHeader};
+use super::picture::{self, STICKER};
 use super::place::Place;
 use super::transfer::{CHUNK, THREAD, media_type};
 use super::voice::{self, VoiceError, VoiceNote};
@@ -38,6 +39,8 @@ pub(crate) struct UploadedFile {
     pub(crate) seconds: Option<u32>,
     /// Of a voice note.
     pub(crate) waveform: Option<Vec<u8>>,
+    /// The small JPEG picture of a picture.
+    pub(crate) thumbnail: Option<Vec<u8>>,
 }
 
 /// A file that is encrypted and ready to go.
@@ -49,6 +52,7 @@ struct Ready {
     filename: Option<String>,
     header: MediaHeader,
     waveform: Option<Vec<u8>>,
+    thumbnail: Option<Vec<u8>>,
 }
 
 /// Why a file was not uploaded.
@@ -64,6 +68,8 @@ pub(crate) enum MediaError {
     TooLarge,
     #[error(transparent)]
     Voice(VoiceError),
+    #[error("the file cannot be made a sticker: it is damaged, or larger than 20 million pixels")]
+    Sticker,
     #[error("the file could not be read or written: {0}")]
     Disk(#[from] std::io::Error),
     #[error("the file could not be encrypted: {0}")]
@@ -115,14 +121,14 @@ pub(crate) async fn upload(
         }
     };
     let ready = Tasks::on_thread(THREAD, make_ready).await??;
-    let Ready { cipher, length, info, mime, filename, header, waveform } = ready;
+    let Ready { cipher, length, info, mime, filename, header, waveform, thumbnail } = ready;
     let MediaHeader { size, seconds } = header;
     let source = Cipher { file: cipher, length };
     let upload = client
         .upload_stream(source, info, media_type(kind))
         .await
         .map_err(|error| MediaError::Upload(error.to_string()))?;
-    Ok(UploadedFile { upload, mime, filename, size, seconds, waveform })
+    Ok(UploadedFile { upload, mime, filename, size, seconds, waveform, thumbnail })
 }
 
 /// A file that is on this machine, and yet to be encrypted.
@@ -149,7 +155,9 @@ async fn fetch_url(context: &Arc<Context>, url: String) -> Result<Plain, MediaEr
 
 async fn place(context: &Context, kind: MediaKind) -> Place {
     match kind {
-        MediaKind::Voice => context.places.conversion().await,
+        MediaKind::Image | MediaKind::Sticker | MediaKind::Voice => {
+            context.places.conversion().await
+        }
         _ => context.places.encryption().await,
     }
 }
@@ -192,12 +200,21 @@ impl Work {
         if self.kind == MediaKind::Voice {
             return self.prepare_voice(plain);
         }
+        if self.kind == MediaKind::Sticker {
+            return self.prepare_sticker(plain, &head, mime);
+        }
         // Of the others no name is shown.
         let filename = (self.kind == MediaKind::Document)
             .then(|| name.unwrap_or_else(|| format::file_name(&mime, &head)));
+        let small =
+            (self.kind == MediaKind::Image).then(|| picture::thumbnail(&mut plain)).flatten();
         let header = match self.kind {
             MediaKind::Image | MediaKind::Sticker => {
-                MediaHeader { size: image::dimensions(&mut plain), seconds: None }
+                let size = image::dimensions(&mut plain);
+                let turned = small.as_ref().is_some_and(|small| small.turned);
+                let upright = size
+                    .map(|(width, height)| if turned { (height, width) } else { (width, height) });
+                MediaHeader { size: upright, seconds: None }
             }
             MediaKind::Video => mp4::header(&mut plain),
             // Some comes in Ogg, most in MP4.
@@ -208,7 +225,25 @@ impl Work {
             }
             MediaKind::Document => MediaHeader::default(),
         };
-        Ok(Ready { filename, ..self.encrypt(plain, mime, header)? })
+        let thumbnail = small.map(|small| small.jpeg);
+        Ok(Ready { filename, thumbnail, ..self.encrypt(plain, mime, header)? })
+    }
+
+    /// What moves, or has a sticker's size, is one already.
+    fn prepare_sticker(
+        &self,
+        mut plain: impl Read + Seek,
+        head: &[u8],
+        mime: String,
+    ) -> Result<Ready, MediaError> {
+        let size = image::dimensions(&mut plain);
+        let square = (STICKER, STICKER);
+        if mime == picture::WEBP && (image::moves(head) || size == Some(square)) {
+            return self.encrypt(plain, mime, MediaHeader { size, seconds: None });
+        }
+        let webp = picture::sticker(&mut plain).ok_or(MediaError::Sticker)?;
+        let header = MediaHeader { size: Some(square), seconds: None };
+        self.encrypt(std::io::Cursor::new(webp), picture::WEBP.to_owned(), header)
     }
 
     fn prepare_voice(
@@ -244,7 +279,16 @@ impl Work {
         .map_err(|error| MediaError::Cipher(error.to_string()))?;
         let length = cipher.size()?;
         let cipher = Arc::new(cipher);
-        Ok(Ready { cipher, length, info, mime, filename: None, header, waveform: None })
+        Ok(Ready {
+            cipher,
+            length,
+            info,
+            mime,
+            header,
+            filename: None,
+            waveform: None,
+            thumbnail: None,
+        })
     }
 
     fn scratch(&self) -> std::io::Result<Scratch> {

@@ -124,7 +124,7 @@ fn attachment(
     view_once: Option<bool>,
 ) -> wa::Message {
     use wa_rs::media::{self, AudioOptions, DocumentOptions, ImageOptions, VideoOptions};
-    let UploadedFile { upload, mime, filename, size, seconds, waveform } = file;
+    let UploadedFile { upload, mime, filename, size, seconds, waveform, .. } = file;
     let mimetype = Some(mime);
     let context_info = context.map(Box::new);
     match kind {

@@ -112,9 +112,10 @@ impl From<MediaError> for Failure {
             | MediaError::Voice(VoiceError::TooLong) => "media_too_large",
             MediaError::Fetch(FetchError::Denied | FetchError::Url(_)) => "media_url_denied",
             MediaError::Fetch(_) => "media_fetch_failed",
-            MediaError::Mismatch(_) | MediaError::Empty | MediaError::Voice(_) => {
-                "media_type_mismatch"
-            }
+            MediaError::Mismatch(_)
+            | MediaError::Empty
+            | MediaError::Voice(_)
+            | MediaError::Sticker => "media_type_mismatch",
             MediaError::Cipher(_) => "media_failed",
         };
         Self::Never { code, detail }

@@ -225,8 +225,10 @@ async fn prepare(
                 filename: filename.as_deref(),
             };
             let file = upload::upload(context, client, wanted).await?;
+            // What the caller wants to be shown counts most.
+            let shown = thumbnail.as_ref().map(Thumbnail::bytes);
+            parts.thumbnail = shown.or_else(|| file.thumbnail.clone());
             parts.file = Some(file);
-            parts.thumbnail = thumbnail.as_ref().map(Thumbnail::bytes);
         }
         Content::LinkedText { text } => parts.preview = preview::of(context, text).await,
         Content::Poll { options, .. } => {

@@ -6,6 +6,7 @@ mod ids;
 mod inbound;
 mod kinds;
 mod link;
+mod pictures;
 mod support;
 mod voice;
 mod withdrawn;
