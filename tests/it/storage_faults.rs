@@ -198,6 +198,9 @@ async fn a_store_that_is_deleted_under_it_is_told_and_the_process_ends() -> Resu
     hook.expect_text("before").await;
     let (code, said) = moonwa.command(&["healthcheck"]).await?;
     ensure!(code == 0, "{said}");
+    // Changes come several at a time, so it is kept beside the store half a second after the first.
+    let identity = moonwa.dir().join("data/identities/toko");
+    eventually("its identity is kept", || async { identity.is_file() }, |kept| *kept).await;
     fs::remove_dir_all(moonwa.dir().join("data/state"))?;
     failing(&moonwa).await;
     let (code, said) = moonwa.command(&["healthcheck"]).await?;

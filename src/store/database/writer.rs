@@ -275,7 +275,7 @@ impl<D: Tidy> Thread<D> {
             Ok(())
         })?;
         let mode = if lazy { PersistMode::Buffer } else { PersistMode::SyncData };
-        group.commit(self.base.db(), mode).inspect_err(|error| self.health.fail(error.clone()))?;
+        group.commit(self.base.db(), mode).inspect_err(|error| self.fail(error))?;
         if lazy {
             self.unsynced_since.get_or_insert_with(Instant::now);
         } else {
@@ -322,9 +322,13 @@ impl<D: Tidy> Thread<D> {
 
     fn persist(&mut self, mode: PersistMode) -> Result<(), StoreError> {
         self.probed = Instant::now();
-        self.base.db().persist(mode).map_err(StoreError::database).inspect_err(|error| {
-            self.health.fail(error.clone());
-        })
+        let done = self.base.db().persist(mode).map_err(StoreError::database);
+        done.inspect_err(|error| self.fail(error))
+    }
+
+    /// A directory that is gone or takes no writes says more than what fails because of it.
+    fn fail(&self, error: &StoreError) {
+        self.health.fail(self.vital.check().err().unwrap_or_else(|| error.clone()));
     }
 }
 
