@@ -60,15 +60,17 @@ impl Words {
 
     /// An English sentence as the page says it; other words, such as names, stay.
     fn say(&self, sentence: &str) -> String {
-        let said = self.0.iter().find_map(|(en, id)| {
-            let Some((before, rest)) = en.split_once('{') else {
-                return (en == sentence).then(|| id.clone());
-            };
-            let (name, after) = rest.split_once('}')?;
-            let value = sentence.strip_prefix(before)?.strip_suffix(after)?;
-            (!after.contains('{')).then(|| id.replace(&format!("{{{name}}}"), value))
-        });
-        said.unwrap_or_else(|| sentence.to_owned())
+        let whole = self.0.iter().find(|(en, _)| en == sentence).map(|(_, id)| id.clone());
+        // What a sentence with a value in it could also be comes last.
+        let filled = || {
+            self.0.iter().find_map(|(en, id)| {
+                let (before, rest) = en.split_once('{')?;
+                let (name, after) = rest.split_once('}')?;
+                let value = sentence.strip_prefix(before)?.strip_suffix(after)?;
+                (!after.contains('{')).then(|| id.replace(&format!("{{{name}}}"), value))
+            })
+        };
+        whole.or_else(filled).unwrap_or_else(|| sentence.to_owned())
     }
 }
 
