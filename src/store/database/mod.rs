@@ -42,9 +42,7 @@ pub(crate) trait Base: Send + Sync + 'static {
 /// Both databases share it. What is read is read again soon, or not at all.
 static CACHE: LazyLock<Arc<Cache>> = LazyLock::new(|| Arc::new(Cache::with_capacity_bytes(MIB)));
 /// What a keyspace keeps in memory before it goes to a table. A gateway has a dozen keyspaces.
-const MEMTABLE: u64 = MIB / 4;
-/// So many of these lie in tables of their own before they are merged: twice of what is usual, because they are small.
-const UNMERGED: u8 = 8;
+const MEMTABLE: u64 = MIB / 2;
 /// Tables that a database keeps open.
 const OPEN_FILES: usize = 16;
 
@@ -72,9 +70,7 @@ fn options() -> KeyspaceCreateOptions {
         .data_block_compression_policy(CompressionPolicy::all(CompressionType::Lz4))
         .index_block_pinning_policy(PinningPolicy::disabled())
         .filter_block_pinning_policy(PinningPolicy::disabled())
-        .compaction_strategy(Arc::new(
-            Leveled::default().with_l0_threshold(UNMERGED).with_table_target_size(4 * MIB),
-        ))
+        .compaction_strategy(Arc::new(Leveled::default().with_table_target_size(4 * MIB)))
 }
 
 pub(crate) fn open(path: &Path) -> Result<Database, StoreError> {
