@@ -1,6 +1,7 @@
 //! A person at a browser: real headless Chromium, driven by names a person reads. Every look waits on its condition,
 //! and whatever the browser's console says is kept for the end. It knows nothing of moonwa but its login link.
 
+use std::io::{Read, Seek};
 use std::os::unix::process::CommandExt;
 use std::process::Stdio;
 use std::sync::Arc;
@@ -117,6 +118,41 @@ impl ExtensionCommand for Devtools {
     }
 }
 
+/// What ChromeDriver says when the port that the system chose for it on IPv4 is taken on IPv6.
+const PORT_TAKEN: &str = "IPv6 port not available.";
+
+/// Starts ChromeDriver on a free port: its processes and the port.
+async fn start_driver() -> Result<(Processes, String)> {
+    loop {
+        let mut complaints = tempfile::tempfile()?;
+        let mut command = std::process::Command::new("chromedriver");
+        command
+            .arg("--port=0")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(complaints.try_clone()?)
+            .process_group(0);
+        let mut child = Command::from(command).spawn().context("starting chromedriver")?;
+        let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        let processes = Processes(pid.context("chromedriver has ended")?);
+        let mut lines = BufReader::new(child.stdout.take().context("no output")?).lines();
+        let mut said = String::new();
+        while let Some(line) = lines.next_line().await? {
+            if let Some((_, port)) = line.split_once("successfully on port ") {
+                return Ok((processes, port.trim_end_matches('.').to_owned()));
+            }
+            said.push_str(&line);
+            said.push('\n');
+        }
+        if said.contains(PORT_TAKEN) {
+            continue;
+        }
+        complaints.rewind()?;
+        complaints.read_to_string(&mut said)?;
+        bail!("chromedriver did not say where it listens:\n{said}");
+    }
+}
+
 impl Browser {
     /// Starts a browser of somebody who reads English.
     pub(crate) async fn start() -> Result<Self> {
@@ -127,26 +163,7 @@ impl Browser {
     /// language. Stories are told in English: what the page says otherwise is looked for so.
     pub(crate) async fn reading(language: &str) -> Result<Self> {
         let profile = tempfile::Builder::new().prefix("moonwa-browser-").tempdir()?;
-        let mut command = std::process::Command::new("chromedriver");
-        command
-            .arg("--port=0")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .process_group(0);
-        let mut child = Command::from(command).spawn().context("starting chromedriver")?;
-        let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-        let processes = Processes(pid.context("chromedriver has ended")?);
-        let mut lines = BufReader::new(child.stdout.take().context("no output")?).lines();
-        let port = timeout(PATIENCE, async {
-            while let Some(line) = lines.next_line().await? {
-                if let Some((_, port)) = line.split_once("successfully on port ") {
-                    return anyhow::Ok(port.trim_end_matches('.').to_owned());
-                }
-            }
-            bail!("chromedriver did not say where it listens")
-        })
-        .await??;
+        let (processes, port) = timeout(PATIENCE, start_driver()).await??;
         let mut wanted = ChromiumCapabilities::new();
         wanted.set("browserName", json!("chrome"))?;
         for flag in FLAGS {
