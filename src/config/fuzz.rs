@@ -45,7 +45,7 @@ pub(crate) fn edit(bytes: &[u8]) {
     // An entry's number is its place before the edit, so the same numbers mean others after it.
     let moves = change.webhooks.iter().flatten().any(|webhook| webhook.n.is_some());
     let name = DeviceName::parse("toko").expect("a device's name");
-    let edit = Edit::Put(name.clone(), change);
+    let edit = Edit::Put(name.clone(), Box::new(change));
     for text in EDITED {
         let edited = edit.apply(text).expect("an edit of a file in order succeeds");
         assert!(edited.parse::<toml_edit::DocumentMut>().is_ok(), "an edit leaves a broken file");

@@ -13,6 +13,7 @@ use hyper::http::header::{HeaderValue, ORIGIN};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use tokio_websockets::ClientBuilder;
+use ureq::tls::TlsConfig;
 use wa_rs::anyhow::{self, Context};
 use wa_rs::http::UreqHttpClient;
 use wa_rs::transport::{Connector, default_tls_connector, from_websocket};
@@ -74,7 +75,7 @@ impl Net {
             }
         }
         let cap = max_media.max(HISTORY_MAX).saturating_add(1 << 20);
-        let inner = Arc::new(client(None, cap));
+        let inner = Arc::new(client(None, TlsConfig::default(), cap));
         let http = HttpGate { inner, simulated: url.is_some(), memory };
         Ok(Self { url, version, cap, http })
     }
@@ -93,7 +94,7 @@ impl Net {
     /// The same for the version page and for media.
     pub(crate) fn http(&self, proxy: Option<&Proxy>) -> Result<HttpGate, ureq::Error> {
         let Some(proxy) = proxy else { return Ok(self.http.clone()) };
-        let inner = Arc::new(client(Some(agent_proxy(proxy)?), self.cap));
+        let inner = Arc::new(client(Some(agent_proxy(proxy)?), TlsConfig::default(), self.cap));
         Ok(HttpGate { inner, ..self.http.clone() })
     }
 
@@ -119,7 +120,8 @@ impl TransportFactory for PatientTransportFactory {
     async fn create_transport(
         &self,
     ) -> anyhow::Result<(Arc<dyn Transport>, async_channel::Receiver<TransportEvent>)> {
-        let (inner, events) = connect(&self.url, self.proxy.as_ref(), &self.obstacles).await?;
+        let (proxy, tls) = (self.proxy.as_ref(), default_tls_connector());
+        let (inner, events) = connect(&self.url, proxy, tls, &self.obstacles).await?;
         Ok((Arc::new(PatientTransport { inner, notes: self.notes.clone() }), events))
     }
 }
@@ -129,12 +131,13 @@ impl TransportFactory for PatientTransportFactory {
 async fn connect(
     url: &str,
     proxy: Option<&Proxy>,
+    tls: Connector,
     obstacles: &Obstacles,
 ) -> anyhow::Result<(Arc<dyn Transport>, async_channel::Receiver<TransportEvent>)> {
     let uri: http::Uri = url.parse()?;
     let host = bare(uri.host().context("the URL has no host")?);
     let (connector, default) = match uri.scheme_str() {
-        Some("wss") => (default_tls_connector(), 443),
+        Some("wss") => (tls, 443),
         _ => (Connector::Plain, 80),
     };
     let port = uri.port_u16().unwrap_or(default);
@@ -242,7 +245,7 @@ fn agent_proxy(proxy: &Proxy) -> Result<ureq::Proxy, ureq::Error> {
     builder.build()
 }
 
-fn client(proxy: Option<ureq::Proxy>, cap: u64) -> UreqHttpClient {
+fn client(proxy: Option<ureq::Proxy>, tls: TlsConfig, cap: u64) -> UreqHttpClient {
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .timeout_resolve(Some(Duration::from_secs(5)))
         .timeout_connect(Some(Duration::from_secs(10)))
@@ -256,6 +259,7 @@ fn client(proxy: Option<ureq::Proxy>, cap: u64) -> UreqHttpClient {
         .output_buffer_size(16 << 10)
         .http_status_as_error(false)
         .proxy(proxy)
+        .tls_config(tls)
         .build()
         .into();
     UreqHttpClient::with_agent(agent).with_max_body_bytes(cap)
@@ -360,6 +364,12 @@ impl HttpClient for HttpGate {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio_rustls::TlsAcceptor;
+    use tokio_rustls::rustls::crypto::ring;
+    use tokio_rustls::rustls::pki_types::CertificateDer;
+    use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
+
     use super::*;
 
     #[test]
@@ -387,17 +397,19 @@ mod tests {
     }
 
     /// What stands in the way to `url`.
-    async fn obstacle(url: &str) -> Obstacle {
+    async fn obstacle(url: &str, proxy: Option<&Proxy>, tls: Connector) -> Obstacle {
         let (told, mut obstacles) = tokio::sync::mpsc::unbounded_channel();
         let tell: Obstacles = Arc::new(move |obstacle| drop(told.send(obstacle)));
-        assert!(connect(url, None, &tell).await.is_err(), "{url}");
+        assert!(connect(url, proxy, tls, &tell).await.is_err(), "{url}");
         obstacles.recv().await.unwrap()
     }
 
     #[tokio::test]
     async fn what_stands_in_the_way_is_told_with_its_step() {
         // No name has so long a label, so nobody is asked about it.
-        let nowhere = obstacle(&format!("wss://{}.example/", "a".repeat(64))).await;
+        let obstacle =
+            |url: String| async move { obstacle(&url, None, default_tls_connector()).await };
+        let nowhere = obstacle(format!("wss://{}.example/", "a".repeat(64))).await;
         assert_eq!(nowhere.hurdle, Hurdle::Dns, "{nowhere:?}");
         assert!(nowhere.detail.contains("cannot be resolved"), "{nowhere:?}");
 
@@ -406,21 +418,20 @@ mod tests {
         let stranger = async {
             let (mut stream, _) = listener.accept().await.unwrap();
             let page = b"HTTP/1.1 200 OK\r\n\r\nlog in to this network";
-            tokio::io::AsyncWriteExt::write_all(&mut stream, page).await.unwrap();
+            stream.write_all(page).await.unwrap();
             stream
         };
-        let (told, _open) = tokio::join!(obstacle(&url), stranger);
+        let (told, _open) = tokio::join!(obstacle(url.clone()), stranger);
         assert_eq!(told.hurdle, Hurdle::Tls, "{told:?}");
 
         drop(listener);
-        let refused = obstacle(&url).await;
+        let refused = obstacle(url).await;
         assert_eq!(refused.hurdle, Hurdle::Connect, "{refused:?}");
         assert!(refused.detail.contains("cannot be connected to"), "{refused:?}");
     }
 
     /// What a proxy is asked for when `go` goes through it.
     async fn asked<T>(scheme: &str, go: impl AsyncFnOnce(Proxy) -> T) -> String {
-        use tokio::io::{AsyncReadExt, AsyncWriteExt};
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let proxy = format!("{scheme}://{}", listener.local_addr().unwrap());
         let proxy = Proxy::parse(&proxy).unwrap();
@@ -451,17 +462,89 @@ mod tests {
             ("http", "CONNECT web.whatsapp.com:443 "),
         ] {
             let page = asked(scheme, async |proxy| {
-                let client = client(Some(agent_proxy(&proxy).unwrap()), 1 << 20);
+                let proxy = Some(agent_proxy(&proxy).unwrap());
+                let client = client(proxy, TlsConfig::default(), 1 << 20);
                 client.execute(HttpRequest::get(VERSION_PAGE)).await.is_err()
             });
             let page = page.await;
             assert!(page.starts_with(start), "{page:?}");
             let socket = asked(scheme, async |proxy| {
                 let obstacles: Obstacles = Arc::new(|_| {});
-                connect(WHATSAPP_WEB_WS_URL, Some(&proxy), &obstacles).await.is_err()
+                let tls = default_tls_connector();
+                connect(WHATSAPP_WEB_WS_URL, Some(&proxy), tls, &obstacles).await.is_err()
             });
             let socket = socket.await;
             assert!(socket.starts_with(start), "{socket:?}");
+        }
+    }
+
+    /// WhatsApp as `https` and `wss`, with a certificate for 127.0.0.1 of an authority of our own. Returns its port.
+    async fn secured(tasks: &crate::task::Tasks) -> u16 {
+        let chain =
+            CertificateDer::from_slice(include_bytes!("../hooks/client/testdata/receiver.der"));
+        let key = &include_bytes!("../hooks/client/testdata/receiver.key.der")[..];
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![chain], key.try_into().unwrap())
+            .unwrap();
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tasks.spawn("WhatsApp", async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                // Who does not trust it goes away.
+                let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    head.push(stream.read_u8().await.unwrap());
+                }
+                let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nmedia";
+                stream.write_all(answer).await.unwrap();
+            }
+        });
+        port
+    }
+
+    #[tokio::test]
+    async fn what_goes_through_a_proxy_is_encrypted_for_whatsapp() {
+        use moonwa_simulator::harness::{Proxy as RealProxy, Speaks};
+        let tasks = crate::task::Tasks::new();
+        let port = secured(&tasks).await;
+        let authority = include_bytes!("../hooks/client/testdata/authority.der");
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_slice(authority)).unwrap();
+        let ours = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let ours = || Connector::Rustls(Arc::new(ours.clone()).into());
+        let root = ureq::tls::Certificate::from_der(authority).to_owned();
+        let trusting = || TlsConfig::builder().root_certs([root.clone()].into()).build();
+        for speaks in [Speaks::Socks5, Speaks::Http] {
+            let real = RealProxy::start(speaks, Some(("ann", "sesame-7"))).await.unwrap();
+            let proxy = Proxy::parse(&real.url()).unwrap();
+            let fetch = |host: &str, tls| {
+                let client = client(Some(agent_proxy(&proxy).unwrap()), tls, 1 << 20);
+                let request = HttpRequest::get(format!("https://{host}:{port}/media"));
+                async move { client.execute(request).await }
+            };
+            assert_eq!(fetch("127.0.0.1", trusting()).await.unwrap().body, b"media");
+            // An authority that nobody knows, and a name that the certificate does not have.
+            assert!(fetch("127.0.0.1", TlsConfig::default()).await.is_err());
+            assert!(fetch("localhost", trusting()).await.is_err());
+
+            let socket = async |host: &str, tls| {
+                obstacle(&format!("wss://{host}:{port}/ws/chat"), Some(&proxy), tls).await.hurdle
+            };
+            assert_eq!(socket("127.0.0.1", ours()).await, Hurdle::WebSocket, "TLS is no obstacle");
+            assert_eq!(socket("127.0.0.1", default_tls_connector()).await, Hurdle::Tls);
+            assert_eq!(socket("localhost", ours()).await, Hurdle::Tls);
+            let targets = [("127.0.0.1", 2), ("localhost", 1), ("127.0.0.1", 2), ("localhost", 1)];
+            let targets = targets.map(|(host, times)| vec![format!("{host}:{port}"); times]);
+            assert_eq!(real.targets(), targets.concat());
         }
     }
 

@@ -163,3 +163,54 @@ async fn another_proxy_is_taken_while_it_runs() -> Result<()> {
     moonwa.stop().await?;
     Ok(())
 }
+
+#[tokio::test]
+async fn a_proxy_is_set_and_removed_through_the_api() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let (ann, bob) =
+        (sim.phone("628222000308", "Ann").await, sim.phone("628222000309", "Bob").await);
+    let hook = WebhookReceiver::start().await?;
+    let proxy = Proxy::start(Speaks::Socks5, LOGIN).await?;
+    let builder = Moonwa::builder(env!("CARGO_BIN_EXE_moonwa")).whatsapp(&sim);
+    let moonwa = builder.device("toko", &[hook.url()]).start().await?;
+    moonwa.link("toko", &ann).await?;
+    let put = async |proxy: &str| {
+        moonwa.admin().put("/v1/devices/toko", None, &json!({ "proxy": proxy })).await
+    };
+    let file = || std::fs::read_to_string(moonwa.dir().join("moonwa.toml"));
+
+    // What cannot be one is refused without a word of it, and so is the form in which it is shown.
+    let before = file()?;
+    for bad in ["socks5://ann:hunter-2@nowhere", "socks5://***@nowhere:1080"] {
+        let refused = put(bad).await?.expect(422).text();
+        assert!(refused.contains("proxy") && !refused.contains("hunter-2"), "{refused}");
+    }
+    assert_eq!(file()?, before);
+
+    let said = put(&proxy.url()).await?.expect(200).text();
+    assert!(file()?.contains(&proxy.url()));
+    eventually("a tunnel", || async { proxy.targets() }, |targets| !targets.is_empty()).await;
+    moonwa.wait_state("toko", "connected").await;
+    bob.send_text(&ann, "lewat proxy").await?;
+    hook.expect_text("lewat proxy").await;
+    let shown = moonwa.admin().get("/v1/config").await?.expect(200).text();
+    assert!(shown.contains("socks5://***@"), "{shown}");
+
+    let tunnels = proxy.targets().len();
+    let visitors = sim.visitors().len();
+    put("").await?.expect(200);
+    assert!(!file()?.contains("proxy"));
+    let look = || async { sim.visitors().len() };
+    eventually("a connection past it", look, |now| *now > visitors).await;
+    moonwa.wait_state("toko", "connected").await;
+    bob.send_text(&ann, "langsung").await?;
+    hook.expect_text("langsung").await;
+    assert_eq!(proxy.targets().len(), tunnels);
+    for secret in ["hunter-2", "sesame-7", "ann:"] {
+        let told = [&said, &shown, &moonwa.log()].iter().any(|text| text.contains(secret));
+        assert!(!told, "{secret}");
+    }
+    sim.assert_no_violations();
+    moonwa.stop().await?;
+    Ok(())
+}

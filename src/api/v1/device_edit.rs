@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 /// `PUT /v1/devices/{device}`: adds or changes.
 pub(crate) async fn put(call: &mut Call) -> Answer {
-    let change: DeviceEdit = call.json(MAX_JSON).await?;
+    let change: Box<DeviceEdit> = call.json(MAX_JSON).await?;
     let name = call.device_name()?;
     let is_new = !call.config.devices.contains_key(&name);
     let request = EditRequest { edit: Edit::Put(name.clone(), change), expected: expected(call)? };
@@ -94,7 +94,7 @@ pub(crate) async fn make_key(call: &mut Call) -> Answer {
     let (name, _) = call.device()?;
     let key = new_key();
     let hash = KeyHash::of(key.expose());
-    let change = DeviceEdit { api_key: Some(hash), ..DeviceEdit::default() };
+    let change = Box::new(DeviceEdit { api_key: Some(hash), ..DeviceEdit::default() });
     let request = EditRequest { edit: Edit::Put(name.clone(), change), expected: expected(call)? };
     let report = edit(call, request).await.map_err(|problem| {
         if problem.code != Code::ConfigReadOnly {

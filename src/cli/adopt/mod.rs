@@ -19,7 +19,7 @@ use anyhow::{Context, Result, bail};
 use self::session::Session;
 use super::local::{on_runtime, own};
 use crate::app;
-use crate::config::{self, Config, DeviceEdit, Edit, EditError};
+use crate::config::{self, Config, Edit, EditError};
 use crate::console::{Exit, say};
 use crate::model::DeviceName;
 use crate::store::Store;
@@ -72,7 +72,7 @@ pub(super) fn adopt(
     for note in &session.notes {
         say(&format!("{note}; the device can live without it."));
     }
-    let edit = Edit::Put(name.clone(), DeviceEdit::default());
+    let edit = Edit::Put(name.clone(), Box::default());
     let is_new = !config.devices.contains_key(&name);
     if is_new {
         match edit.rehearse(&path, None, &config) {

@@ -7,12 +7,12 @@ use toml_edit::{DocumentMut, InlineTable, Item, Table};
 
 use super::table::{Change, add, change, move_to, text, text_or_table};
 use super::webhooks::{EndpointEdit, change_webhooks};
-use crate::model::{DeviceName, KeyHash};
+use crate::model::{DeviceName, KeyHash, Secret};
 
 #[derive(Clone, Debug)]
 pub enum Edit {
     /// Changes a device, or adds it.
-    Put(DeviceName, DeviceEdit),
+    Put(DeviceName, Box<DeviceEdit>),
     Remove(DeviceName),
 }
 
@@ -29,6 +29,7 @@ pub struct DeviceEdit {
     pub pace: Option<String>,
     pub presence: Option<String>,
     pub shown_as: Option<String>,
+    pub proxy: Option<Secret>,
     /// The whole list of webhooks, in its new order.
     pub webhooks: Option<Vec<EndpointEdit>>,
 }
@@ -43,6 +44,7 @@ impl DeviceEdit {
             ("pace", self.pace.as_deref().map(text_or_table)),
             ("presence", self.presence.as_deref().map(text)),
             ("shown_as", self.shown_as.as_deref().map(text)),
+            ("proxy", self.proxy.as_ref().map(|proxy| text(proxy.expose()))),
         ];
         changes.into_iter().filter_map(|(key, change)| Some((key, change?))).collect()
     }

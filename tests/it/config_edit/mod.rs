@@ -8,7 +8,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 
 use moonwa::facade::config::{Config, DeviceEdit, Edit, EditError, EndpointEdit, Revision, SAMPLE};
-use moonwa::facade::model::{DeviceName, KeyHash};
+use moonwa::facade::model::{DeviceName, KeyHash, Secret};
 
 const FILE: &str = r#"# our gateway
 [server]
@@ -55,7 +55,7 @@ fn name(text: &str) -> DeviceName {
 }
 
 fn put(device: &str, edit: DeviceEdit) -> Edit {
-    Edit::Put(name(device), edit)
+    Edit::Put(name(device), Box::new(edit))
 }
 
 fn hook(n: Option<usize>, url: &str) -> EndpointEdit {
@@ -160,12 +160,14 @@ fn keys_are_set_changed_and_removed() {
         pace: Some("20/min".to_owned()),
         presence: Some("available".to_owned()),
         shown_as: Some("Safari (Mac OS)".to_owned()),
+        proxy: Some(Secret::new("socks5://ann:sesame-7@proxy.example:1080")),
         webhooks: None,
     };
     let expected = format!(
         "-label = 'Toko'   # shown on the page\n+label = \"Toko Budi\"   # shown on the page\n\
          +enabled = false\n+api_key = \"{}\"\n+country_code = \"62\"\n+pace = \"20/min\"\n\
-         +presence = \"available\"\n+shown_as = \"Safari (Mac OS)\"\n",
+         +presence = \"available\"\n+shown_as = \"Safari (Mac OS)\"\n\
+         +proxy = \"socks5://ann:sesame-7@proxy.example:1080\"\n",
         KeyHash::of("x")
     );
     assert_eq!(diff(FILE, &put("toko", set)), expected);
