@@ -91,12 +91,14 @@ async fn refused_by_the_server_a_message_says_why() -> Result<()> {
     let moonwa = gateway(&sim).device("toko", &[]).start().await?;
     moonwa.link("toko", &ann).await?;
 
+    // It asks whether the account is locked, and the refusal is answer enough when none comes.
+    sim.fault(&ann, Fault::IqError("w:mex".to_owned(), 503));
     sim.fault(&ann, Fault::Nack(463));
     let id = moonwa.send_text("toko", bob.number(), "first contact").await?;
     let failed = moonwa.wait_status("toko", &id, "failed").await;
     assert_eq!(failed["code"], "463");
     let locked = moonwa.wait_state("toko", "degraded").await;
-    assert_eq!(locked["reason"], "sending_locked");
+    assert_eq!((&locked["reason"], &locked["until"]), (&json!("sending_locked"), &Value::Null));
 
     let path = "/v1/devices/toko/messages";
     let body = json!({"to": bob.number(), "text": "again"});

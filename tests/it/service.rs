@@ -50,7 +50,6 @@ async fn the_token_that_a_contact_gave_opens_the_door() -> Result<()> {
 
     // Without one a message is refused, and no more than that: the account is not locked.
     bob.wants_tokens();
-    sim.lock_sending(ann.number(), 0);
     let id = send(&moonwa, &bob, "halo?", "failed").await?;
     assert!(!wire(&sim, &id)?.text.contains("<tctoken"));
     moonwa.wait_state("toko", "connected").await;

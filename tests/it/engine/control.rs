@@ -52,6 +52,25 @@ async fn a_story_over_http() {
     let members = json!({"subject": "Web", "members": [BOB, ANN]}).to_string();
     let (_, group) = post(&sim, "/groups", members).await;
     assert!(group["jid"].as_str().unwrap().ends_with("@g.us"), "{group}");
+    // What the service knows of an account besides.
+    let carl = "628111000199";
+    let old = json!({"number": carl, "migrated": false}).to_string();
+    assert_eq!(post(&sim, "/phones", old).await.0, 200);
+    for call in ["wants-tokens", "migrate"] {
+        assert_eq!(post(&sim, &format!("/phones/{carl}/{call}"), "").await, (200, json!({})));
+    }
+    let state = get(&sim, "/state").await["accounts"].clone();
+    let migrated = |account: &Value| account["number"] == carl && account["migrated"] == true;
+    assert!(state.as_array().unwrap().iter().any(migrated), "{state}");
+    let other = json!({"number": ANN}).to_string();
+    assert_eq!(post(&sim, &format!("/phones/{carl}/trust"), other).await, (200, json!({})));
+    let journal = get(&sim, "/journal").await;
+    let given = |note: &Value| note["tag"] == "token given" && note["device"]["pn"] == carl;
+    assert!(journal.as_array().unwrap().iter().any(given), "{journal}");
+    let prop = |name: &str| json!({"name": name, "value": "0"}).to_string();
+    let known = "privacy_token_sending_on_all_1_on_1_messages";
+    assert_eq!(post(&sim, "/ab-props", prop(known)).await, (200, json!({})));
+    assert_eq!(post(&sim, "/ab-props", prop("unknown")).await.0, 400);
     assert_eq!(get(&sim, "/violations").await, json!([]));
     assert_eq!(get(&sim, "/ca").await["root"].as_str().unwrap().len(), 64);
     let logins = get(&sim, "/journal?filter=login").await;

@@ -62,6 +62,17 @@ struct Outgoing {
 }
 
 #[derive(Deserialize)]
+struct AbProp {
+    name: String,
+    value: String,
+}
+
+#[derive(Deserialize)]
+struct Other {
+    number: String,
+}
+
+#[derive(Deserialize)]
 struct NewGroup {
     subject: String,
     members: Vec<String>,
@@ -145,6 +156,11 @@ async fn top(
             change_group(sim, id, read(body)?).await?;
             json!({})
         }
+        (&Method::POST, ["ab-props"]) => {
+            let prop: AbProp = read(body)?;
+            sim.ab_prop(&prop.name, &prop.value)?;
+            json!({})
+        }
         (&Method::POST, ["faults"]) => {
             let new: NewFault = read(body)?;
             sim.fault_times(new.target, new.fault, new.times);
@@ -216,6 +232,18 @@ async fn phones(
         }
         (&Method::POST, ["online"]) => {
             phone.online().await;
+            json!({})
+        }
+        (&Method::POST, ["trust"]) => {
+            phone.trust(&find(sim, &read::<Other>(body)?.number)?);
+            json!({})
+        }
+        (&Method::POST, ["wants-tokens"]) => {
+            phone.wants_tokens();
+            json!({})
+        }
+        (&Method::POST, ["migrate"]) => {
+            phone.migrate();
             json!({})
         }
         (&Method::GET, ["inbox"]) => inbox(&phone, &fields(query)).await,

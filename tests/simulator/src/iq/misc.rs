@@ -3,7 +3,7 @@
 use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
 
-use crate::util::{empty, iq_result, leaf, now, text};
+use crate::util::{empty, iq_result, leaf, text};
 use crate::world::{Address, World};
 
 const PRIVACY: [(&str, &str); 7] = [
@@ -69,15 +69,10 @@ impl World {
     /// A GraphQL question; only the one about the account's own lock has an answer.
     fn mex(&self, who: &Address, node: &Node) -> Node {
         let asked = node.get_optional_child("query").map(|query| text(query, "query_id"));
-        let until = self.accounts.get(&who.pn).map_or(0, |account| account.locked);
-        if asked.as_deref() != Some(TIMELOCK) || until == 0 {
+        if asked.as_deref() != Some(TIMELOCK) {
             return iq_result(node, Vec::new());
         }
-        let lock = serde_json::json!({
-            "is_active": until > now(),
-            "time_enforcement_ends": until.to_string(),
-            "enforcement_type": "DEFAULT",
-        });
+        let lock = self.lock_of(&who.pn);
         let answer =
             serde_json::json!({ "data": { "xwa2_fetch_account_reachout_timelock": lock } });
         iq_result(node, vec![leaf("result", answer.to_string())])

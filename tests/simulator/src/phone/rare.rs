@@ -202,6 +202,16 @@ impl Phone {
 }
 
 impl World {
+    /// Whether an account may write to new contacts, as WhatsApp says it: the end is 0 for one that was never locked.
+    pub(crate) fn lock_of(&self, number: &str) -> Value {
+        let until = self.accounts.get(number).map_or(0, |account| account.locked);
+        json!({
+            "is_active": until > now(),
+            "time_enforcement_ends": until.to_string(),
+            "enforcement_type": "DEFAULT",
+        })
+    }
+
     /// A notification in JSON, to all companions of an account.
     fn update(&mut self, number: &str, name: &'static str, body: &Value) {
         let Some(account) = self.accounts.get(number) else { return };
@@ -232,12 +242,7 @@ impl Simulator {
     /// WhatsApp tells the companions of an account whether it may write to new contacts, as `lock_sending` left it.
     pub fn tell_lock(&self, number: &str) {
         let mut world = self.world();
-        let until = world.accounts.get(number).map_or(0, |account| account.locked);
-        let lock = json!({
-            "is_active": until > now(),
-            "time_enforcement_ends": until.to_string(),
-            "enforcement_type": "DEFAULT",
-        });
+        let lock = world.lock_of(number);
         let body = json!({ "data": { "xwa2_notify_account_reachout_timelock": lock } });
         world.update(number, "NotificationUserReachoutTimelockUpdate", &body);
     }
