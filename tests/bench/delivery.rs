@@ -36,7 +36,7 @@ const PATIENCE: Duration = Duration::from_mins(5);
 fn gateway(sim: &Simulator) -> MoonwaBuilder {
     let binary = std::env::var("MOONWA_BENCH_BINARY");
     Moonwa::builder(binary.unwrap_or_else(|_| env!("CARGO_BIN_EXE_moonwa").to_owned()))
-        .whatsapp(&sim.ws_url())
+        .whatsapp(sim)
         .env("MOONWA_RETRY_SCALE", "0.01")
 }
 

@@ -37,7 +37,7 @@ struct Page {
 #[tokio::main]
 async fn main() -> Result<()> {
     let sim = Simulator::start().await?;
-    let mut builder = Moonwa::builder(env!("CARGO_BIN_EXE_moonwa")).whatsapp(&sim.ws_url());
+    let mut builder = Moonwa::builder(env!("CARGO_BIN_EXE_moonwa")).whatsapp(&sim);
     for n in 0..DEVICES {
         builder = builder.device(&format!("d{n:02}"), &[]);
     }

@@ -25,7 +25,7 @@ const GOAL: Duration = Duration::from_millis(100);
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> Result<()> {
     let sim = Simulator::start().await?;
-    let builder = Moonwa::builder(env!("CARGO_BIN_EXE_moonwa")).whatsapp(&sim.ws_url());
+    let builder = Moonwa::builder(env!("CARGO_BIN_EXE_moonwa")).whatsapp(&sim);
     let hooks = ["http://127.0.0.1:9/a".to_owned(), "http://127.0.0.1:9/b".to_owned()];
     let names: Vec<String> = (0..DEVICES).map(|n| format!("d{n}")).collect();
     let moonwa = names.iter().fold(builder, |all, name| all.device(name, &hooks)).start().await?;

@@ -34,7 +34,7 @@ struct Figures {
 
 async fn measure(devices: usize, sends: usize) -> Result<Figures> {
     let sim = Simulator::start().await?;
-    let mut builder = Moonwa::builder(env!("CARGO_BIN_EXE_moonwa")).whatsapp(&sim.ws_url());
+    let mut builder = Moonwa::builder(env!("CARGO_BIN_EXE_moonwa")).whatsapp(&sim);
     for n in 0..devices {
         builder = builder.device(&format!("d{n}"), &[]).config("pace = \"1/day\"\n");
     }

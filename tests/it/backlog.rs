@@ -37,7 +37,7 @@ async fn a_receiver_that_is_down() -> Result<()> {
         (sim.phone("628888000111", "Ann").await, sim.phone("628888000112", "Bob").await);
     let hook = WebhookReceiver::start().await?;
     let moonwa = Moonwa::builder(env!("CARGO_BIN_EXE_moonwa"))
-        .whatsapp(&sim.ws_url())
+        .whatsapp(&sim)
         .env("MOONWA_RETRY_SCALE", "0.01")
         .device("toko", &[hook.url()])
         .start()

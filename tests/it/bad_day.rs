@@ -110,7 +110,7 @@ async fn whatever_the_disk_did_it_connects_without_a_new_qr() -> Result<()> {
     let (ann, bob) =
         (sim.phone("628777000211", "Ann").await, sim.phone("628777000212", "Bob").await);
     let hook = WebhookReceiver::start().await?;
-    let moonwa = Moonwa::builder(env!("CARGO_BIN_EXE_moonwa")).whatsapp(&sim.ws_url());
+    let moonwa = Moonwa::builder(env!("CARGO_BIN_EXE_moonwa")).whatsapp(&sim);
     let moonwa = moonwa.device("toko", &[hook.url()]).start().await?;
     moonwa.link("toko", &ann).await?;
     let mut story = Story { moonwa, ann, bob, hook, round: 0, ends: BTreeMap::new() };
@@ -170,6 +170,7 @@ async fn whatever_the_disk_did_it_connects_without_a_new_qr() -> Result<()> {
     }
     sim.assert_no_violations();
     println!("{} bad days: {:?}", story.round, story.ends);
+    story.moonwa.stop().await?;
     Ok(())
 }
 
@@ -179,7 +180,7 @@ async fn with_auto_it_repairs_its_credentials_itself_and_keeps_what_waits() -> R
     let (ann, bob) =
         (sim.phone("628777000213", "Ann").await, sim.phone("628777000214", "Bob").await);
     let hook = WebhookReceiver::start().await?;
-    let moonwa = Moonwa::builder(env!("CARGO_BIN_EXE_moonwa")).whatsapp(&sim.ws_url());
+    let moonwa = Moonwa::builder(env!("CARGO_BIN_EXE_moonwa")).whatsapp(&sim);
     let mut moonwa = moonwa.device("toko", &[hook.url()]).start().await?;
     moonwa.link("toko", &ann).await?;
     bob.send_text(&ann, "before").await?;

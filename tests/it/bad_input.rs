@@ -28,7 +28,7 @@ fn said(status: u16, message: &str, error: &str) -> (u16, String, String) {
 async fn the_documented_api_answers_as_documented() -> Result<()> {
     let sim = Simulator::start().await?;
     let ann = sim.phone("628444000111", "Ann").await;
-    let moonwa = gateway().whatsapp(&sim.ws_url()).device("toko", &[]).start().await?;
+    let moonwa = gateway().whatsapp(&sim).device("toko", &[]).start().await?;
     let (anyone, key) = (moonwa.anyone(), api_key("toko"));
     assert_eq!(anyone.get("/api").await?.expect(200).text(), r#"{"message":"Server Running!"}"#);
 
@@ -213,8 +213,7 @@ async fn a_hanging_receiver_does_not_delay_the_stop() -> Result<()> {
     let (ann, bob) =
         (sim.phone("628444000112", "Ann").await, sim.phone("628444000113", "Bob").await);
     let hook = WebhookReceiver::start().await?;
-    let mut moonwa =
-        gateway().whatsapp(&sim.ws_url()).device("toko", &[hook.url()]).start().await?;
+    let mut moonwa = gateway().whatsapp(&sim).device("toko", &[hook.url()]).start().await?;
     moonwa.link("toko", &ann).await?;
     hook.hang(true);
     bob.send_text(&ann, "wait for me").await?;

@@ -31,11 +31,8 @@ async fn statuses_channels_and_lists_are_what_they_are() -> Result<()> {
         all.url(),
         bot.url(),
     );
-    let moonwa = Moonwa::builder(env!("CARGO_BIN_EXE_moonwa"))
-        .whatsapp(&sim.ws_url())
-        .config(&lines)
-        .start()
-        .await?;
+    let moonwa =
+        Moonwa::builder(env!("CARGO_BIN_EXE_moonwa")).whatsapp(&sim).config(&lines).start().await?;
     moonwa.link("toko", &ann).await?;
 
     let status = bob.show_status(&[ann.number()], &says("on holiday"))?;
@@ -109,11 +106,8 @@ async fn a_webhook_is_told_of_the_chats_it_wants() -> Result<()> {
         groups.url(),
         own.url(),
     );
-    let moonwa = Moonwa::builder(env!("CARGO_BIN_EXE_moonwa"))
-        .whatsapp(&sim.ws_url())
-        .config(&lines)
-        .start()
-        .await?;
+    let moonwa =
+        Moonwa::builder(env!("CARGO_BIN_EXE_moonwa")).whatsapp(&sim).config(&lines).start().await?;
     moonwa.link("toko", &ann).await?;
 
     // Nothing says in which order messages of several chats come.

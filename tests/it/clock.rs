@@ -81,7 +81,7 @@ async fn a_clock_that_jumps_days_fails_no_message_and_loses_no_event() -> Result
     let hook = WebhookReceiver::start().await?;
     let moonwa = clock
         .wound_into(Moonwa::builder(env!("CARGO_BIN_EXE_moonwa")))
-        .whatsapp(&sim.ws_url())
+        .whatsapp(&sim)
         .env("MOONWA_RETRY_SCALE", "0.05")
         .config(&format!(
             "\n[device.toko]\napi_key = {:?}\npace = \"1/s\"\nwebhooks = [{:?}]\n",
@@ -123,7 +123,7 @@ async fn a_clock_that_jumps_days_gives_no_fresh_allowance_and_holds_nothing_for_
     let pace = "pace = { per_day = 1 }";
     let moonwa = clock
         .wound_into(Moonwa::builder(env!("CARGO_BIN_EXE_moonwa")))
-        .whatsapp(&sim.ws_url())
+        .whatsapp(&sim)
         .config(&format!("\n[device.toko]\napi_key = {:?}\n{pace}\n", api_key("toko")));
     let mut moonwa = moonwa.start().await?;
     moonwa.link("toko", &ann).await?;

@@ -116,7 +116,7 @@ async fn killed_a_hundred_times_it_loses_nothing() -> Result<()> {
         tables.join(", ")
     );
     let mut moonwa = Moonwa::builder(env!("CARGO_BIN_EXE_moonwa"))
-        .whatsapp(&sim.ws_url())
+        .whatsapp(&sim)
         .env("MOONWA_RETRY_SCALE", "0.001")
         .env("MOONWA_SEGMENT_BYTES", "16384")
         .config(&config)

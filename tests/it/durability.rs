@@ -8,7 +8,7 @@ use moonwa_simulator::harness::{Moonwa, MoonwaBuilder, WebhookReceiver, eventual
 use moonwa_simulator::{Direction, Simulator};
 
 fn gateway(sim: &Simulator) -> MoonwaBuilder {
-    Moonwa::builder(env!("CARGO_BIN_EXE_moonwa")).whatsapp(&sim.ws_url())
+    Moonwa::builder(env!("CARGO_BIN_EXE_moonwa")).whatsapp(sim)
 }
 
 /// Whether the gateway confirmed that message to WhatsApp, by an ack or a receipt, after `cursor`.

@@ -346,7 +346,7 @@ async fn every_kind_is_told_in_full() -> Result<()> {
         (sim.phone("628555000111", "Ann").await, sim.phone("628555000112", "Bob").await);
     let hook = WebhookReceiver::start().await?;
     let moonwa = Moonwa::builder(env!("CARGO_BIN_EXE_moonwa"))
-        .whatsapp(&sim.ws_url())
+        .whatsapp(&sim)
         .device("toko", &[hook.url()])
         .start()
         .await?;

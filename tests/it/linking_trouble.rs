@@ -7,7 +7,7 @@ use moonwa_simulator::{Fault, Simulator};
 use serde_json::{Value, json};
 
 fn gateway(sim: &Simulator) -> MoonwaBuilder {
-    Moonwa::builder(env!("CARGO_BIN_EXE_moonwa")).whatsapp(&sim.ws_url())
+    Moonwa::builder(env!("CARGO_BIN_EXE_moonwa")).whatsapp(sim)
 }
 
 /// Waits until the linking of the device has that trouble.
@@ -156,7 +156,7 @@ async fn a_closed_port_is_a_blocked_connection() -> Result<()> {
     // Nobody listens at its port from here on.
     let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
     let url = format!("ws://127.0.0.1:{port}/ws/chat");
-    let moonwa = Moonwa::builder(env!("CARGO_BIN_EXE_moonwa")).whatsapp(&url);
+    let moonwa = Moonwa::builder(env!("CARGO_BIN_EXE_moonwa")).env("MOONWA_WHATSAPP_URL", &url);
     let moonwa = moonwa.device("toko", &[]).start().await?;
     moonwa.admin().post("/v1/devices/toko/start", &Value::Null).await?.expect(202);
     let device = trouble(&moonwa, "unreachable_blocked").await;

@@ -10,7 +10,7 @@ use moonwa_simulator::{Entry, Phone, Simulator};
 const LONG: Duration = Duration::from_mins(5);
 
 fn gateway(sim: &Simulator) -> MoonwaBuilder {
-    Moonwa::builder(env!("CARGO_BIN_EXE_moonwa")).whatsapp(&sim.ws_url())
+    Moonwa::builder(env!("CARGO_BIN_EXE_moonwa")).whatsapp(sim)
 }
 
 #[tokio::test(flavor = "multi_thread")]

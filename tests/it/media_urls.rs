@@ -33,7 +33,7 @@ async fn a_signed_url_is_good_for_its_file_and_a_day_and_nothing_else() -> Resul
         (sim.phone("628111000171", "Ann").await, sim.phone("628111000172", "Bob").await);
     let hook = WebhookReceiver::start().await?;
     let builder = Moonwa::builder(env!("CARGO_BIN_EXE_moonwa"))
-        .whatsapp(&sim.ws_url())
+        .whatsapp(&sim)
         .device("toko", &[hook.url()])
         .device("gudang", &[])
         .env("RUST_LOG", "debug");

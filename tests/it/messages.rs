@@ -7,7 +7,7 @@ use moonwa_simulator::{Fault, Simulator};
 use serde_json::{Value, json};
 
 fn gateway(sim: &Simulator) -> MoonwaBuilder {
-    Moonwa::builder(env!("CARGO_BIN_EXE_moonwa")).whatsapp(&sim.ws_url())
+    Moonwa::builder(env!("CARGO_BIN_EXE_moonwa")).whatsapp(sim)
 }
 
 /// A JPEG's first bytes with the dimensions 3 × 2, and a tail that makes it long enough to be split.

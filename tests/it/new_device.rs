@@ -24,7 +24,7 @@ async fn cast(refresh: &str) -> Result<Cast> {
     let group = sim.group("Garden", &[&ann, &bob, &carl]).await?;
     let hook = WebhookReceiver::start().await?;
     let moonwa = Moonwa::builder(env!("CARGO_BIN_EXE_moonwa"))
-        .whatsapp(&sim.ws_url())
+        .whatsapp(&sim)
         .env("MOONWA_GROUP_REFRESH", refresh)
         .device("toko", &[])
         .device("bobs", &[hook.url()])

@@ -14,7 +14,7 @@ const MESSAGES: &str = "/v1/devices/toko/messages";
 /// A gateway with a device of that pace.
 fn paced(sim: &Simulator, pace: &str) -> MoonwaBuilder {
     Moonwa::builder(env!("CARGO_BIN_EXE_moonwa"))
-        .whatsapp(&sim.ws_url())
+        .whatsapp(sim)
         .env("TZ", "UTC")
         .config(&format!("\n[device.toko]\napi_key = {:?}\npace = {pace}\n", api_key("toko")))
 }
@@ -230,7 +230,7 @@ async fn too_many_strangers_are_advised_against() -> Result<()> {
     let sim = Simulator::start().await?;
     let ann = sim.phone("628111000414", "Ann").await;
     let moonwa = Moonwa::builder(env!("CARGO_BIN_EXE_moonwa"))
-        .whatsapp(&sim.ws_url())
+        .whatsapp(&sim)
         .device("toko", &[])
         .start()
         .await?;

@@ -340,8 +340,7 @@ fn wire_size(reply: &Reply) -> usize {
 #[tokio::test]
 async fn the_page_is_light_on_the_wire() -> Result<()> {
     let sim = Simulator::start().await?;
-    let moonwa =
-        Moonwa::builder(env!("CARGO_BIN_EXE_moonwa")).whatsapp(&sim.ws_url()).start().await?;
+    let moonwa = Moonwa::builder(env!("CARGO_BIN_EXE_moonwa")).whatsapp(&sim).start().await?;
     let assets = assets();
     let page = &assets["index.html"];
     let named = [values(page, "href"), values(page, "src")].concat();

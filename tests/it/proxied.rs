@@ -16,7 +16,7 @@ const LOGIN: Option<(&str, &str)> = Some(("ann", "sesame-7"));
 /// A gateway whose device "toko" has that proxy.
 fn gateway(sim: &Simulator, webhooks: &[String], proxy: &str) -> MoonwaBuilder {
     Moonwa::builder(env!("CARGO_BIN_EXE_moonwa"))
-        .whatsapp(&sim.ws_url())
+        .whatsapp(sim)
         .config("\n[media]\nallow_nets = [\"127.0.0.0/8\"]\n")
         .device("toko", webhooks)
         .config(&format!("proxy = {proxy:?}\n"))

@@ -177,7 +177,7 @@ async fn the_proxies_of_the_readme_stand_before_moonwa() -> Result<()> {
     let (ann, bob) =
         (sim.phone("628555500121", "Ann").await, sim.phone("628555500122", "Bob").await);
     let mut moonwa = Moonwa::builder(env!("CARGO_BIN_EXE_moonwa"))
-        .whatsapp(&sim.ws_url())
+        .whatsapp(&sim)
         .device(DEVICE, &[])
         .start()
         .await?;

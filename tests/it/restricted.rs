@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 const MESSAGES: &str = "/v1/devices/toko/messages";
 
 fn gateway(sim: &Simulator) -> MoonwaBuilder {
-    Moonwa::builder(env!("CARGO_BIN_EXE_moonwa")).whatsapp(&sim.ws_url())
+    Moonwa::builder(env!("CARGO_BIN_EXE_moonwa")).whatsapp(sim)
 }
 
 /// One with a device whose webhook is told everything.

@@ -15,7 +15,7 @@ async fn pair(knob: Option<(&str, &str)>) -> Result<Pair> {
     let ann = sim.phone("628111000171", "Ann").await;
     let bob = sim.phone("628111000172", "Bob").await;
     let mut builder =
-        Moonwa::builder(env!("CARGO_BIN_EXE_moonwa")).whatsapp(&sim.ws_url()).device("toko", &[]);
+        Moonwa::builder(env!("CARGO_BIN_EXE_moonwa")).whatsapp(&sim).device("toko", &[]);
     if let Some((name, value)) = knob {
         builder = builder.env(name, value);
     }

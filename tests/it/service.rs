@@ -6,7 +6,7 @@ use moonwa_simulator::{Entry, Fault, Phone, PhoneOptions, Simulator, wa};
 use serde_json::Value;
 
 fn gateway(sim: &Simulator) -> MoonwaBuilder {
-    Moonwa::builder(env!("CARGO_BIN_EXE_moonwa")).whatsapp(&sim.ws_url())
+    Moonwa::builder(env!("CARGO_BIN_EXE_moonwa")).whatsapp(sim)
 }
 
 /// The message of that id as it was on the wire.

@@ -67,7 +67,7 @@ async fn memory_files_and_threads_stay_flat() -> Result<()> {
     let hook = WebhookReceiver::start().await?;
     // Connections drop more often than in life, and the pauses before a new one are not what is measured.
     let mut builder = Moonwa::builder(env!("CARGO_BIN_EXE_moonwa"))
-        .whatsapp(&sim.ws_url())
+        .whatsapp(&sim)
         .env("MOONWA_RETRY_SCALE", "0.001");
     for device in 0..DEVICES {
         builder = builder.device(&name(device), &[hook.url()]);

@@ -20,7 +20,7 @@ const PAGE: usize = 4096;
 const MIB: usize = 1 << 20;
 
 fn gateway(sim: &Simulator) -> MoonwaBuilder {
-    Moonwa::builder(env!("CARGO_BIN_EXE_moonwa")).whatsapp(&sim.ws_url())
+    Moonwa::builder(env!("CARGO_BIN_EXE_moonwa")).whatsapp(sim)
 }
 
 /// A text that spans several pages of a journal, found there by its first words.

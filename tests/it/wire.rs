@@ -6,7 +6,7 @@ use moonwa_simulator::{Entry, Fault, Phone, Simulator};
 use serde_json::{Value, json};
 
 fn gateway(sim: &Simulator) -> MoonwaBuilder {
-    Moonwa::builder(env!("CARGO_BIN_EXE_moonwa")).whatsapp(&sim.ws_url())
+    Moonwa::builder(env!("CARGO_BIN_EXE_moonwa")).whatsapp(sim)
 }
 
 #[tokio::test]

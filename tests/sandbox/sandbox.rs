@@ -60,7 +60,7 @@ impl Sandbox {
         let customer = sim.phone(CUSTOMER, "Budi").await;
         let hook = WebhookReceiver::start().await?;
         let moonwa = Moonwa::builder(std::env::current_exe()?)
-            .whatsapp(&sim.ws_url())
+            .whatsapp(&sim)
             .config(&format!(
                 "\n[device.{DEVICE}]\nlabel = \"Toko Maju\"\napi_key = {:?}\nwebhooks = [{:?}]\n",
                 api_key(DEVICE),

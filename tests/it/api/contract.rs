@@ -36,7 +36,7 @@ async fn world() -> Result<World> {
     let (hook, files) = (WebhookReceiver::start().await?, WebhookReceiver::start().await?);
     files.otherwise(Some(Answer::body("nota").header("content-type", "text/plain")));
     let moonwa = Moonwa::builder(env!("CARGO_BIN_EXE_moonwa"))
-        .whatsapp(&sim.ws_url())
+        .whatsapp(&sim)
         .env("MOONWA_RETRY_SCALE", "0.001")
         .config("\n[media]\nallow_nets = [\"127.0.0.0/8\"]\n")
         .device(DEVICE, &[hook.url()])

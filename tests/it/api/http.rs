@@ -288,7 +288,7 @@ async fn open_events(gateway: &Gateway, token: &str) -> Result<(TcpStream, Strin
 #[tokio::test]
 async fn a_page_is_told_everything_and_let_go_at_the_end() -> Result<()> {
     let sim = Simulator::start().await?;
-    let gateway = Gateway::with("", Some(sim.ws_url())).await?;
+    let gateway = Gateway::with("", Some(sim.clone())).await?;
     let (mut stream, mut read) = open_events(&gateway, super::support::ADMIN).await?;
     let (name, snapshot) = next_event(&mut stream, &mut read).await?;
     assert_eq!(name, "snapshot");

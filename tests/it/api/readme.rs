@@ -59,7 +59,7 @@ async fn the_examples_that_send_do() -> Result<()> {
     let (ann, bob) =
         (sim.phone("628555500111", "Ann").await, sim.phone("628555500112", "Bob").await);
     let moonwa = Moonwa::builder(env!("CARGO_BIN_EXE_moonwa"))
-        .whatsapp(&sim.ws_url())
+        .whatsapp(&sim)
         .device(DEVICE, &[])
         .start()
         .await?;
@@ -123,7 +123,7 @@ async fn the_examples_that_receive_verify_what_they_get() -> Result<()> {
         format!("{{ url = \"http://127.0.0.1:{port}/\", secret = \"whsec_{SECRET}\" }}")
     };
     let moonwa = Moonwa::builder(env!("CARGO_BIN_EXE_moonwa"))
-        .whatsapp(&sim.ws_url())
+        .whatsapp(&sim)
         .env("MOONWA_RETRY_SCALE", "0.01")
         .config(&format!("\n[device.{DEVICE}]\nwebhooks = [{}, {}]\n", hook(php), hook(python)))
         .start()

@@ -66,7 +66,7 @@ async fn a_file_that_cannot_be_had_is_explained() -> Result<()> {
     let (ann, bob) =
         (sim.phone("628555300111", "Ann").await, sim.phone("628555300112", "Bob").await);
     let moonwa = Moonwa::builder(env!("CARGO_BIN_EXE_moonwa"))
-        .whatsapp(&sim.ws_url())
+        .whatsapp(&sim)
         // A minute's patience becomes 1.2 seconds.
         .env("MOONWA_RETRY_SCALE", "0.02")
         .config("\n[media]\nmax_size = \"1 MiB\"\nallow_nets = [\"127.0.0.0/8\"]\n")
@@ -124,7 +124,7 @@ async fn a_receiver_that_cannot_be_reached_is_explained() -> Result<()> {
         sim.phone("628555300115", "Cid").await,
     );
     let moonwa = Moonwa::builder(env!("CARGO_BIN_EXE_moonwa"))
-        .whatsapp(&sim.ws_url())
+        .whatsapp(&sim)
         .device("toko", &[])
         .start()
         .await?;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 const MESSAGES: &str = "/v1/devices/toko/messages";
 
 pub(crate) async fn linked(sim: &Simulator, phone: &Phone) -> Result<Gateway> {
-    let gateway = Gateway::with("", Some(sim.ws_url())).await?;
+    let gateway = Gateway::with("", Some(sim.clone())).await?;
     let admin = gateway.admin();
     admin.post("/v1/devices/toko/start", &Value::Null).await?.expect(202);
     let code = async || {

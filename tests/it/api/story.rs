@@ -42,7 +42,7 @@ async fn one_idempotency_key_is_one_message_however_often_it_is_sent() -> Result
         sim.phone("628555200113", "Cid").await,
     );
     let mut moonwa = Moonwa::builder(env!("CARGO_BIN_EXE_moonwa"))
-        .whatsapp(&sim.ws_url())
+        .whatsapp(&sim)
         .device("toko", &[])
         .device("gudang", &[])
         .start()
@@ -143,7 +143,7 @@ async fn an_event_stream_goes_on_where_it_was_across_a_restart() -> Result<()> {
         (sim.phone("628555200114", "Ann").await, sim.phone("628555200115", "Bob").await);
     let hook = WebhookReceiver::start().await?;
     let mut moonwa = Moonwa::builder(env!("CARGO_BIN_EXE_moonwa"))
-        .whatsapp(&sim.ws_url())
+        .whatsapp(&sim)
         .device("toko", &[hook.url()])
         .start()
         .await?;

@@ -16,11 +16,14 @@ use moonwa::facade::store::{Store, StoreOptions};
 use moonwa::facade::task::Tasks;
 use moonwa::facade::telemetry::Log;
 use moonwa::facade::whatsapp::{Fleet, FleetOptions};
+use moonwa_simulator::Simulator;
 use moonwa_simulator::harness::Rest;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
+
+use crate::fleet::support::phones_ring;
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
 pub(crate) const ADMIN: &str = "admin-token-0123456789abcdef";
@@ -45,6 +48,7 @@ pub(crate) struct Gateway {
     store: Store,
     tasks: Tasks,
     directory: TempDir,
+    sim: Option<Simulator>,
 }
 
 impl Gateway {
@@ -52,7 +56,7 @@ impl Gateway {
         Self::with("", None).await
     }
 
-    pub(crate) async fn with(server: &str, whatsapp_url: Option<String>) -> Result<Self> {
+    pub(crate) async fn with(server: &str, sim: Option<Simulator>) -> Result<Self> {
         let directory = tempfile::tempdir()?;
         let file = directory.path().join("moonwa.toml");
         let text = format!(
@@ -71,7 +75,7 @@ impl Gateway {
         .await?;
         let tasks = Tasks::new();
         let options = FleetOptions {
-            whatsapp_url,
+            whatsapp_url: sim.as_ref().map(Simulator::ws_url),
             max_media: 8 << 20,
             version: None,
             allow_nets: vec!["127.0.0.0/8".parse()?],
@@ -106,7 +110,7 @@ impl Gateway {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         tasks.spawn("http", api.serve(listener));
-        Ok(Self { address, link, fleet, file, store, tasks, directory })
+        Ok(Self { address, link, fleet, file, store, tasks, directory, sim })
     }
 
     pub(crate) fn anyone(&self) -> Rest {
@@ -144,6 +148,9 @@ impl Gateway {
     }
 
     pub(crate) async fn stop(self) {
+        if let Some(sim) = &self.sim {
+            phones_ring(sim, &self.fleet).await;
+        }
         self.fleet.shutdown().await;
         assert_eq!(self.tasks.shutdown(PATIENCE).await, 0, "every task ends");
         self.store.close().await.expect("the store closes");

@@ -11,7 +11,7 @@ use moonwa_simulator::{Phone, Simulator};
 /// A gateway that has no device and does not run.
 pub(crate) async fn stopped_gateway(sim: &Simulator) -> Result<Moonwa> {
     let binary = env!("CARGO_BIN_EXE_moonwa");
-    let mut moonwa = Moonwa::builder(binary).whatsapp(&sim.ws_url()).start().await?;
+    let mut moonwa = Moonwa::builder(binary).whatsapp(sim).start().await?;
     moonwa.kill().await?;
     Ok(moonwa)
 }

@@ -114,7 +114,7 @@ pub(crate) async fn gateway(sim: &Simulator, ann: &Phone) -> Result<(Moonwa, Web
         hook.url()
     );
     let binary = env!("CARGO_BIN_EXE_moonwa");
-    let moonwa = Moonwa::builder(binary).whatsapp(&sim.ws_url()).config(&device).start().await?;
+    let moonwa = Moonwa::builder(binary).whatsapp(sim).config(&device).start().await?;
     moonwa.link("toko", ann).await?;
     Ok((moonwa, hook))
 }

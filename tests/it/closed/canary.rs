@@ -19,7 +19,7 @@ async fn busy_day(rust_log: &str, unsafe_dependencies: bool) -> Result<(String, 
     let hook = WebhookReceiver::start().await?;
     let log = format!("\n[log]\nunsafe_dependencies = {unsafe_dependencies}\n");
     let moonwa = Moonwa::builder(env!("CARGO_BIN_EXE_moonwa"))
-        .whatsapp(&sim.ws_url())
+        .whatsapp(&sim)
         .env("RUST_LOG", rust_log)
         .config(&log)
         .device(DEVICE, &[format!("{}?token={TOKEN}", hook.url())])

@@ -37,7 +37,7 @@ async fn a_store_is_for_its_owner_alone_and_an_open_one_is_closed_at_the_start()
         (sim.phone("628555600101", "Ann").await, sim.phone("628555600102", "Bob").await);
     // The harness starts it under umask 000.
     let mut moonwa = Moonwa::builder(env!("CARGO_BIN_EXE_moonwa"))
-        .whatsapp(&sim.ws_url())
+        .whatsapp(&sim)
         .device("toko", &[])
         .start()
         .await?;

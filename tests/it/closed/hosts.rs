@@ -61,7 +61,7 @@ async fn forty_urls_of_a_silent_host_stop_nobodys_other_media() -> Result<()> {
     let files = WebhookReceiver::start().await?;
     files.otherwise(Some(Answer::body("nota")));
     let moonwa = Moonwa::builder(env!("CARGO_BIN_EXE_moonwa"))
-        .whatsapp(&sim.ws_url())
+        .whatsapp(&sim)
         .config("\n[media]\nallow_nets = [\"127.0.0.0/8\"]\n")
         .device("toko", &[])
         .device("gudang", &[])

@@ -49,7 +49,7 @@ async fn waiting(number: u32, config: &str, disk: Option<u64>) -> Result<Story> 
     let (ann, eve) = (sim.phone(&ann, "Ann").await, sim.phone(&eve, "Eve").await);
     let bob = sim.phone(&bob, "Bob").await;
     let mut builder = Moonwa::builder(env!("CARGO_BIN_EXE_moonwa"))
-        .whatsapp(&sim.ws_url())
+        .whatsapp(&sim)
         .config(config)
         .device("toko", &[])
         .device("gudang", &[]);

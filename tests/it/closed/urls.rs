@@ -67,7 +67,7 @@ async fn receivers_that_hang_hold_no_stop_up() -> Result<()> {
     let sim = Simulator::start().await?;
     let receiver = TcpListener::bind("127.0.0.1:0").await?;
     let address = receiver.local_addr()?;
-    let mut builder = Moonwa::builder(env!("CARGO_BIN_EXE_moonwa")).whatsapp(&sim.ws_url());
+    let mut builder = Moonwa::builder(env!("CARGO_BIN_EXE_moonwa")).whatsapp(&sim);
     for n in 0..DEVICES {
         builder = builder.config(&format!("\n[device.d{n}]\n"));
         for hook in 0..RECEIVERS / DEVICES {

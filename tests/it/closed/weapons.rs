@@ -18,7 +18,7 @@ async fn what_is_too_long_is_cut_off_and_pages_end_by_bytes() -> Result<()> {
         (sim.phone("628555800101", "Ann").await, sim.phone("628555800102", "Bob").await);
     let hook = WebhookReceiver::start().await?;
     let moonwa = Moonwa::builder(env!("CARGO_BIN_EXE_moonwa"))
-        .whatsapp(&sim.ws_url())
+        .whatsapp(&sim)
         .device("toko", &[hook.url()])
         .start()
         .await?;

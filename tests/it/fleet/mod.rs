@@ -7,6 +7,6 @@ mod inbound;
 mod kinds;
 mod link;
 mod pictures;
-mod support;
+pub(crate) mod support;
 mod voice;
 mod withdrawn;

@@ -26,6 +26,7 @@ pub(crate) struct Gateway {
     pub(crate) store: Store,
     tasks: Tasks,
     directory: TempDir,
+    sim: Simulator,
 }
 
 pub(crate) fn name() -> DeviceName {
@@ -34,6 +35,17 @@ pub(crate) fn name() -> DeviceName {
 
 pub(crate) fn config() -> DeviceConfig {
     DeviceConfig::new("Toko")
+}
+
+/// Whatever happened in a story, the phones of its devices must go on ringing.
+pub(crate) async fn phones_ring(sim: &Simulator, fleet: &Fleet) {
+    let statuses = fleet.statuses().borrow().clone();
+    let accounts = statuses.values().filter_map(|status| status.account.as_ref());
+    let numbers = accounts.filter_map(|account| account.phone.as_ref());
+    let phones = numbers.filter_map(|number| sim.find_phone(&number.to_string()));
+    for phone in phones {
+        phone.expect_nobody_there().await.expect("nobody is there");
+    }
 }
 
 impl Gateway {
@@ -58,7 +70,7 @@ impl Gateway {
         };
         let fleet = Fleet::start(store.clone(), tasks.clone(), options).await?;
         fleet.reconcile(&BTreeMap::from([(name(), config())])).await;
-        Ok(Self { fleet, store, tasks, directory })
+        Ok(Self { fleet, store, tasks, directory, sim: sim.clone() })
     }
 
     pub(crate) fn device(&self) -> DeviceHandle {
@@ -75,7 +87,9 @@ impl Gateway {
         Ok(source)
     }
 
+    /// So ends a story.
     pub(crate) async fn stop(self) {
+        phones_ring(&self.sim, &self.fleet).await;
         self.close().await;
     }
 

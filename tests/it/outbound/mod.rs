@@ -87,7 +87,7 @@ impl Cast {
             hooks.join(", ")
         );
         let moonwa = Moonwa::builder(env!("CARGO_BIN_EXE_moonwa"))
-            .whatsapp(&self.sim.ws_url())
+            .whatsapp(&self.sim)
             .env("MOONWA_RETRY_SCALE", "0.01")
             .config(&config)
             .start()

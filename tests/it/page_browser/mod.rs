@@ -26,7 +26,7 @@ const QR_SHOWN: &str = "const img = document.querySelector('.qr img'); return Bo
 const CUT: [&str; 2] = ["ERR_", "Failed to load resource"];
 
 fn gateway(sim: &Simulator) -> MoonwaBuilder {
-    Moonwa::builder(env!("CARGO_BIN_EXE_moonwa")).whatsapp(&sim.ws_url())
+    Moonwa::builder(env!("CARGO_BIN_EXE_moonwa")).whatsapp(sim)
 }
 
 /// The modules of the code on the screen as a phone's camera sees them, row by row.

@@ -15,7 +15,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 fn gateway(sim: &Simulator) -> MoonwaBuilder {
-    Moonwa::builder(env!("CARGO_BIN_EXE_moonwa")).whatsapp(&sim.ws_url())
+    Moonwa::builder(env!("CARGO_BIN_EXE_moonwa")).whatsapp(sim)
 }
 
 /// Waits for a reload with that outcome after `revision`, and returns its report.

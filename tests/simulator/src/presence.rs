@@ -6,7 +6,7 @@ use wacore_binary::Server;
 use wacore_binary::builder::NodeBuilder;
 
 use crate::util::now;
-use crate::world::{Address, World};
+use crate::world::{Address, Device, World};
 use crate::{Entry, Phone};
 
 /// The journal's note of a presence.
@@ -15,18 +15,22 @@ pub(crate) const PRESENCE: &str = "presence said";
 const UNAVAILABLE: &str = "unavailable";
 
 impl World {
-    /// The companions of an account that are connected and have not said last that nobody is there.
+    /// The companions of an account that are connected and have not said last that nobody is there. One that the phone has not
+    /// given the account's settings knows no name yet, and without one there is no presence to say.
     fn seem_there(&self, pn: &str) -> Vec<u16> {
         let Some(account) = self.accounts.get(pn) else { return Vec::new() };
         let heard = |conn| self.conns.get(&conn).is_some_and(|c| !c.silent);
         let connected = account.devices.values().filter(|d| d.conn.is_some_and(heard));
-        let seems_there = |id: &u16| {
-            let who = Address::new(pn, *id);
+        let seems_there = |device: &&Device| {
+            let who = Address::new(pn, device.id);
             let said =
                 |entry: &&Entry| entry.tag == PRESENCE && entry.device.as_ref() == Some(&who);
-            self.journal.entries.iter().rev().find(said).is_none_or(|e| e.text != UNAVAILABLE)
+            match self.journal.entries.iter().rev().find(said) {
+                Some(last) => last.text != UNAVAILABLE,
+                None => device.has_app_state_key,
+            }
         };
-        connected.map(|device| device.id).filter(seems_there).collect()
+        connected.filter(seems_there).map(|device| device.id).collect()
     }
 
     fn presences(&self, pn: &str) -> Vec<String> {

@@ -7,7 +7,6 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
-use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
@@ -20,7 +19,7 @@ use tokio::time::timeout;
 
 use super::rest::Rest;
 use super::wait::{PATIENCE, eventually};
-use crate::Phone;
+use crate::{Phone, Simulator};
 
 /// A gateway to be started.
 pub struct MoonwaBuilder {
@@ -28,6 +27,7 @@ pub struct MoonwaBuilder {
     config: String,
     env: Vec<(String, String)>,
     dir: TempDir,
+    sim: Option<Simulator>,
 }
 
 /// A running gateway. Dropping it kills the process and removes its directory.
@@ -39,8 +39,7 @@ pub struct Moonwa {
     told: Told,
     address: SocketAddr,
     admin: Rest,
-    /// Those of the accounts linked by `link`.
-    phones: Mutex<Vec<Phone>>,
+    sim: Option<Simulator>,
 }
 
 impl MoonwaBuilder {
@@ -75,8 +74,9 @@ impl MoonwaBuilder {
 
     /// The simulated WhatsApp to connect to.
     #[must_use]
-    pub fn whatsapp(self, ws_url: &str) -> Self {
-        self.env("MOONWA_WHATSAPP_URL", ws_url)
+    pub fn whatsapp(mut self, sim: &Simulator) -> Self {
+        self.sim = Some(sim.clone());
+        self.env("MOONWA_WHATSAPP_URL", sim.ws_url())
     }
 
     /// Starts it and waits until it is ready.
@@ -92,7 +92,7 @@ impl MoonwaBuilder {
             told,
             address,
             admin,
-            phones: Mutex::default(),
+            sim: self.sim,
         })
     }
 
@@ -115,7 +115,7 @@ impl Moonwa {
         let dir =
             tempfile::Builder::new().prefix("moonwa-").tempdir().expect("a temporary directory");
         let config = "[server]\nlisten = \"127.0.0.1:0\"\n\n[store]\npath = \"data\"\n".to_owned();
-        MoonwaBuilder { binary: binary.into(), config, env: Vec::new(), dir }
+        MoonwaBuilder { binary: binary.into(), config, env: Vec::new(), dir, sim: None }
     }
 
     /// Where its HTTP listens.
@@ -228,7 +228,6 @@ impl Moonwa {
         self.admin.post(&format!("/v1/devices/{name}/start"), &Value::Null).await?.expect(202);
         phone.scan(&self.qr(name).await).await?;
         self.wait_state(name, "connected").await;
-        self.phones.lock().unwrap_or_else(PoisonError::into_inner).push(phone.clone());
         Ok(())
     }
 
@@ -305,15 +304,28 @@ impl Moonwa {
         Ok(())
     }
 
-    /// Stops it as systemd does; it must exit with 0. So ends a story: whatever happened in it, its phones must go on ringing.
+    /// Stops it as systemd does; it must exit with 0. So ends a story: whatever happened in it, the phones of its devices
+    /// must go on ringing.
     pub async fn stop(mut self) -> Result<TempDir> {
-        let phones =
-            std::mem::take(&mut *self.phones.lock().unwrap_or_else(PoisonError::into_inner));
-        for phone in phones {
-            phone.expect_nobody_there().await?;
+        if let Some(sim) = &self.sim {
+            for phone in self.phones(sim).await? {
+                phone.expect_nobody_there().await?;
+            }
         }
         self.terminate().await?;
         Ok(self.dir)
+    }
+
+    /// Those of its devices which are not said to be available by `moonwa.toml`, however they were linked.
+    async fn phones(&self, sim: &Simulator) -> Result<Vec<Phone>> {
+        let config = self.admin.get("/v1/config").await?.expect(200).json();
+        let devices = self.admin.get("/v1/devices").await?.expect(200).json();
+        let devices = devices["devices"].as_array().context("no devices")?.iter();
+        let quiet = devices.filter(|device| {
+            let name = device["name"].as_str().unwrap_or_default();
+            config["config"]["devices"][name]["presence"] != "available"
+        });
+        Ok(quiet.filter_map(|device| sim.find_phone(device["phone"].as_str()?)).collect())
     }
 
     /// Stops it gracefully and starts it again on the same directory.
