@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use moonwa_simulator::harness::{Moonwa, WebhookReceiver};
+use moonwa_simulator::harness::{Delivery, Moonwa, WebhookReceiver};
 use moonwa_simulator::{Fault, Group, Phone, Simulator, Target};
 use serde_json::{Value, json};
 use tokio::process::Command;
@@ -97,6 +97,44 @@ impl Baileys {
         Ok(find(&told).context("it was just there")?["update"].clone())
     }
 
+    /// Waits until these have a message of its own in a group, or have read it: the time's name says which. It tells so
+    /// alone, perhaps of several at once, or with the message if that is not told yet.
+    async fn receipts_in_group(&mut self, id: &str, from: &[&Phone], time: &str) -> Result<()> {
+        let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+        let whose = |told: &Value| {
+            let message = &told["data"]["messages"][0];
+            let with_it = list(&message["userReceipt"]).into_iter();
+            let with_it = with_it.filter(|_| message["key"]["id"] == id);
+            let alone = list(&told["data"]).into_iter().filter(|one| one["key"]["id"] == id);
+            let receipts = with_it.chain(alone.map(|one| one["receipt"].clone()));
+            let said = receipts.filter(|receipt| !receipt[time].is_null());
+            said.map(|receipt| receipt["userJid"].clone()).collect::<Vec<_>>()
+        };
+        let mut missing: Vec<_> = from.iter().map(|phone| json!(phone.lid())).collect();
+        while !missing.is_empty() {
+            let of_these = |told: &Value| whose(told).iter().any(|who| missing.contains(who));
+            let told = whose(&self.0.expect(time, of_these).await?);
+            missing.retain(|who| !told.contains(who));
+        }
+        Ok(())
+    }
+
+    /// Waits until the text of a message has been changed to that.
+    async fn edited(&mut self, id: &str, text: &str) -> Result<()> {
+        let edited = |update: &Value| {
+            let edited = &update["message"]["editedMessage"];
+            edited.is_object() && edited.to_string().contains(text)
+        };
+        self.update(id, edited).await.map(drop)
+    }
+
+    /// Changes the text of a message of its own and takes it back; answers the ids with which it does.
+    async fn edit_and_revoke(&mut self, to: &str, id: &str, text: &str) -> Result<[String; 2]> {
+        let key = json!({ "remoteJid": to, "fromMe": true, "id": id });
+        let edit = self.send(to, json!({ "text": text, "edit": key })).await?;
+        Ok([edit, self.send(to, json!({ "delete": key })).await?])
+    }
+
     /// Waits until a message of its own has that status. It tells so alone, or with the message if that is not told yet.
     async fn status(&mut self, id: &str, (number, name): (u8, &str)) -> Result<()> {
         let is_it = |told: &Value| {
@@ -152,33 +190,14 @@ async fn as_the_linked_device_it_believes_the_simulator() -> Result<()> {
 
     // Edits and revokes.
     bob.edit(&ann, &asked, "halo!").await?;
-    let edited = baileys.update(&asked, |update| update["message"]["editedMessage"].is_object());
-    let edited = edited.await?["message"]["editedMessage"]["message"].clone();
-    assert_eq!(edited["conversation"], "halo!");
+    baileys.edited(&asked, "halo!").await?;
     bob.revoke(&ann, &asked).await?;
     baileys.update(&asked, |update| update["messageStubType"] == REVOKED).await?;
-    let key = json!({ "remoteJid": bob.jid(), "fromMe": true, "id": told });
-    let edit = baileys.send(&bob.jid(), json!({ "text": "baik!", "edit": key })).await?;
-    let revoke = baileys.send(&bob.jid(), json!({ "delete": key })).await?;
-    for id in [edit, revoke] {
-        let got = bob.wait_inbox(0, |item| item.message().is_some_and(|m| m.id == id)).await?;
-        let got = got.message().context("not a message")?;
-        let protocol = got.message.protocol_message.as_option().context("no change")?;
-        let changed = protocol.key.as_option().and_then(|key| key.id.as_deref());
-        assert_eq!(changed, Some(told.as_str()));
-    }
+    let changes = baileys.edit_and_revoke(&bob.jid(), &told, "baik!").await?;
+    changed(&bob, &told, &changes).await?;
 
-    // Groups.
     let group = sim.group("Tim Toko", &[&bob, &ann, &cid]).await?;
-    bob.send_text(&group, "rapat jam tiga").await?;
-    let read = baileys.read("rapat jam tiga").await?;
-    assert_eq!(read["key"]["remoteJid"], group.jid());
-    assert_eq!(read["key"]["participant"], bob.lid());
-    let told = baileys.send(&group.jid(), json!({ "text": "siap" })).await?;
-    assert_eq!(bob.expect_text("siap").await?.id, told);
-    assert_eq!(cid.expect_text("siap").await?.id, told);
-    bob.send_text(&group, "terima kasih").await?;
-    baileys.read("terima kasih").await?;
+    group_of_the_linked_device(&mut baileys, &group, [&bob, &cid]).await?;
 
     // What cannot be read is asked for again.
     sim.fault(&ann, Fault::Undecryptable);
@@ -195,6 +214,91 @@ async fn as_the_linked_device_it_believes_the_simulator() -> Result<()> {
     let lost = baileys.send(&group.jid(), json!({ "text": "dan kembali" })).await?;
     assert_eq!(bob.expect_text("dan kembali").await?.id, lost);
     sim.assert_no_violations();
+    Ok(())
+}
+
+/// Waits until a phone has changes of that message under those ids.
+async fn changed(phone: &Phone, message: &str, changes: &[String]) -> Result<()> {
+    for id in changes {
+        let got = phone.wait_inbox(0, |item| item.message().is_some_and(|m| m.id == *id)).await?;
+        let got = got.message().context("not a message")?;
+        let protocol = got.message.protocol_message.as_option().context("no change")?;
+        let changed = protocol.key.as_option().and_then(|key| key.id.as_deref());
+        assert_eq!(changed, Some(message));
+    }
+    Ok(())
+}
+
+/// Text, receipts, edits and revokes in a group, between phones of the simulator and Baileys.
+async fn group_of_the_linked_device(
+    baileys: &mut Baileys,
+    group: &Group,
+    [bob, cid]: [&Phone; 2],
+) -> Result<()> {
+    let asked = bob.send_text(group, "rapat jam tiga").await?;
+    let read = baileys.read("rapat jam tiga").await?;
+    assert_eq!(read["key"]["remoteJid"], group.jid());
+    assert_eq!(read["key"]["participant"], bob.lid());
+    bob.expect_receipt("inactive", &asked).await?;
+    baileys.0.call("readMessages", json!([[read["key"]]])).await?;
+    bob.expect_receipt("read", &asked).await?;
+    bob.edit(group, &asked, "rapat jam empat").await?;
+    baileys.edited(&asked, "rapat jam empat").await?;
+    bob.revoke(group, &asked).await?;
+    baileys.update(&asked, |update| update["messageStubType"] == REVOKED).await?;
+
+    let told = baileys.send(&group.jid(), json!({ "text": "siap" })).await?;
+    assert_eq!(bob.expect_text("siap").await?.id, told);
+    assert_eq!(cid.expect_text("siap").await?.id, told);
+    baileys.receipts_in_group(&told, &[bob, cid], "receiptTimestamp").await?;
+    bob.read(&told).await?;
+    baileys.receipts_in_group(&told, &[bob], "readTimestamp").await?;
+    let changes = baileys.edit_and_revoke(&group.jid(), &told, "siap!").await?;
+    for phone in [bob, cid] {
+        changed(phone, &told, &changes).await?;
+    }
+    bob.send_text(group, "terima kasih").await?;
+    baileys.read("terima kasih").await?;
+    Ok(())
+}
+
+/// The same between the gateway and Baileys.
+async fn group_with_the_gateway(
+    moonwa: &Moonwa,
+    hook: &WebhookReceiver,
+    baileys: &mut Baileys,
+    group: &Group,
+    [ann, bob]: [&Phone; 2],
+) -> Result<()> {
+    let key = moonwa.key_of("toko");
+    let asked = baileys.send(&group.jid(), json!({ "text": "rapat jam tiga" })).await?;
+    let data = data_of(hook, "message.received", "rapat jam tiga").await;
+    let place = (json!(group.jid()), json!(bob.number()));
+    assert_eq!((&data["group"], &data["from"]["phone"]), (&place.0, &place.1));
+    baileys.receipts_in_group(&asked, &[ann], "receiptTimestamp").await?;
+    key.post(&format!("/v1/devices/toko/messages/{asked}/read"), &Value::Null).await?.expect(204);
+    baileys.receipts_in_group(&asked, &[ann], "readTimestamp").await?;
+    baileys.edit_and_revoke(&group.jid(), &asked, "rapat jam empat").await?;
+    for kind in ["message.edited", "message.revoked"] {
+        let of_it = |post: &Delivery| {
+            post.kind() == kind && post.json()["data"]["details"]["message"] == asked
+        };
+        let data = hook.expect(kind, of_it).await.json()["data"].clone();
+        assert_eq!((&data["group"], &data["from"]["phone"]), (&place.0, &place.1), "{kind}");
+    }
+
+    let told = moonwa.send_text("toko", &group.jid(), "baik").await?;
+    let read = baileys.read("baik").await?;
+    assert_eq!(
+        (&read["key"]["id"], &read["key"]["participant"]),
+        (&json!(told), &json!(ann.lid()))
+    );
+    moonwa.wait_status("toko", &told, "delivered").await;
+    baileys.0.call("readMessages", json!([[read["key"]]])).await?;
+    moonwa.wait_status("toko", &told, "read").await;
+    edit_and_revoke(moonwa, &told, "baik, kak").await?;
+    baileys.edited(&told, "baik, kak").await?;
+    baileys.update(&told, |update| update["messageStubType"] == REVOKED).await?;
     Ok(())
 }
 
@@ -233,32 +337,15 @@ async fn as_a_contact_it_reads_the_gateway_and_is_read() -> Result<()> {
     assert_eq!(baileys.download(&read).await?, PICTURE);
 
     // Edits and revokes.
-    let own = json!({ "remoteJid": ann.jid(), "fromMe": true, "id": asked });
-    baileys.send(&ann.jid(), json!({ "text": "halo!", "edit": own })).await?;
+    baileys.edit_and_revoke(&ann.jid(), &asked, "halo!").await?;
     assert_eq!(data_of(&hook, "message.edited", "halo!").await["details"]["message"], asked);
-    baileys.send(&ann.jid(), json!({ "delete": own })).await?;
     assert_eq!(data_of(&hook, "message.revoked", "").await["details"]["message"], asked);
     edit_and_revoke(&moonwa, &told, "siap!").await?;
-    let edited = baileys.update(&told, |update| update["message"]["editedMessage"].is_object());
-    let edited = edited.await?["message"]["editedMessage"]["message"].clone();
-    assert!(edited.to_string().contains("siap!"), "{edited}");
+    baileys.edited(&told, "siap!").await?;
     baileys.update(&told, |update| update["messageStubType"] == REVOKED).await?;
 
-    // Groups.
     let group = sim.group("Tim Toko", &[&bob, &ann, &cid]).await?;
-    baileys.send(&group.jid(), json!({ "text": "rapat jam tiga" })).await?;
-    let data = data_of(&hook, "message.received", "rapat jam tiga").await;
-    assert_eq!(
-        (&data["group"], &data["from"]["phone"]),
-        (&json!(group.jid()), &json!(bob.number()))
-    );
-    let told = moonwa.send_text("toko", &group.jid(), "baik").await?;
-    let read = baileys.read("baik").await?;
-    assert_eq!(
-        (&read["key"]["id"], &read["key"]["participant"]),
-        (&json!(told), &json!(ann.lid()))
-    );
-
+    group_with_the_gateway(&moonwa, &hook, &mut baileys, &group, [&ann, &bob]).await?;
     lost_and_found(&sim, &moonwa, &hook, &mut baileys, [&ann, &bob], &group).await?;
     // WhatsApp Web sends a zero byte where Baileys sends the digit, and says no name before it has an account.
     let broken: BTreeSet<_> = sim.violations().into_iter().map(|broken| broken.rule).collect();
