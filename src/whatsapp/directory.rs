@@ -61,8 +61,11 @@ impl Listing {
         let Some(row) = space.get(listed_row(phone)).await? else { return Ok(None) };
         let listing: Self = serde_json::from_slice(&row)
             .map_err(|error| StoreError::Damaged(format!("a number: {error}")))?;
-        let fresh = UnixMillis::now().since(listing.at) < KEEP_LISTED;
-        Ok(fresh.then_some(listing))
+        Ok(listing.is_fresh(UnixMillis::now()).then_some(listing))
+    }
+
+    fn is_fresh(&self, now: UnixMillis) -> bool {
+        now.since(self.at) < KEEP_LISTED
     }
 
     /// WhatsApp refused what went there: the number may belong to somebody else by now.
@@ -338,6 +341,13 @@ pub(crate) async fn addresses(client: &Client, jid: &Jid, alt: Option<&Jid>) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_is_known_for_thirty_days() {
+        let (at, days) = (UnixMillis::now(), |days: u64| Duration::from_hours(24 * days));
+        let listing = Listing { at, jid: "628@s.whatsapp.net".to_owned(), lid: None, name: None };
+        assert!(listing.is_fresh(at.after(days(29))) && !listing.is_fresh(at.after(days(30))));
+    }
 
     #[test]
     fn pauses_double_to_a_quarter_of_an_hour_and_whatsapps_wish_counts() {

@@ -324,14 +324,16 @@ async fn a_refused_version_is_tried_anew_once_and_refusals_are_respected() -> Re
     moonwa.wait_state("toko", "connected").await;
 
     // Who is told to stay away does not come back at once.
-    sim.fault(&ann, Fault::LoginFailure(429));
-    sim.drop_connections(ann.number());
-    let away = |device: &Value| {
-        let left = device["retry_at"].as_str().map(str::to_owned);
-        device["state"] == "reconnecting" && left.is_some() && device["reason"] != "closed"
-    };
-    let refused = moonwa.wait_device("toko", "a refusal", away).await;
-    assert!(refused.to_string().contains("429"), "{refused}");
+    for code in ["429", "400", "409", "413", "418", "501"] {
+        sim.fault(&ann, Fault::LoginFailure(code.parse()?));
+        moonwa.admin().post("/v1/devices/toko/reconnect", &Value::Null).await?.expect(202);
+        let away = |device: &Value| {
+            device["state"] == "reconnecting"
+                && device["detail"] == code
+                && device["retry_at"].is_string()
+        };
+        moonwa.wait_device("toko", code, away).await;
+    }
     moonwa.stop().await?;
     Ok(())
 }
