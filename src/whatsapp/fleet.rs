@@ -256,6 +256,9 @@ impl Crew {
     async fn run(mut self, woke: oneshot::Sender<()>) {
         self.device.wake().await;
         woke.send(()).ok();
+        if let Err(error) = self.context.backend().drop_unindexed_sent().await {
+            tracing::warn!(device = %self.context.name, %error, "What an older version kept could not be removed.");
+        }
         loop {
             let working = async {
                 tokio::select! {

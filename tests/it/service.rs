@@ -132,7 +132,7 @@ async fn a_device_of_which_nobody_told_is_found_by_the_hash_of_the_receivers() -
 }
 
 #[tokio::test]
-async fn in_a_group_a_device_of_which_nobody_told_becomes_known_by_asking() -> Result<()> {
+async fn in_a_group_a_device_of_which_nobody_told_has_only_to_ask() -> Result<()> {
     let sim = Simulator::start().await?;
     let (ann, bob) =
         (sim.phone("628111000943", "Ann").await, sim.phone("628111000944", "Bob").await);
@@ -145,10 +145,18 @@ async fn in_a_group_a_device_of_which_nobody_told_becomes_known_by_asking() -> R
 
     sim.fault(&ann, Fault::DevicesUntold);
     moonwa.link("bob", &bob).await?;
-    // The first after it is for its phone alone. The device asks for it, and that is how it becomes known.
+    // The first after it is for its phone alone. The device asks for it, and that is how it becomes known and gets it.
     let since = sim.cursor();
-    moonwa.send_text("toko", &group.jid(), "dua").await?;
+    let id = moonwa.send_text("toko", &group.jid(), "dua").await?;
     bob.expect_text("dua").await?;
+    hook.expect_text("dua").await;
+    let journal = sim.journal();
+    let again = |entry: &&Entry| {
+        entry.is_in("message") && entry.attr("id").as_ref() == Some(&id) && entry.seq > since
+    };
+    let again: Vec<_> =
+        journal.iter().filter(again).map(|entry| entry.attr("participant")).collect();
+    assert_eq!(again, [None, Some(bob.lid().replace('@', ":1@"))], "to everybody, and to it alone");
     let looked_up = |entry: &Entry| {
         let ours = entry.device.as_ref().is_some_and(|device| device.pn == ann.number());
         ours && entry.is_out("iq")

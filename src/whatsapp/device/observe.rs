@@ -12,6 +12,7 @@ use super::refusal;
 use super::status::restricted;
 use crate::model::{MessageId, MessageStatus, Passkey, Secret};
 use crate::whatsapp::context::Context;
+use crate::whatsapp::receive::retry::Retry;
 use crate::whatsapp::receive::undecryptable::Why;
 use crate::whatsapp::receive::{hook, notification, undecryptable};
 use crate::whatsapp::recorder::Record;
@@ -236,6 +237,13 @@ impl EventHandler for Observer {
                 if let Some((unread, from, chat)) = undecryptable::unreadable(stanza.get()) {
                     let debt = self.context.notes.owe();
                     hook::note_unread(&self.context, unread, &from, &chat, debt);
+                }
+                // Before the engine asks for the devices of whoever wants something again.
+                if let (Some(retry), Some(client)) = (Retry::of(stanza.get()), self.client()) {
+                    let context = Arc::clone(&self.context);
+                    self.context.tasks.spawn("send again", async move {
+                        retry.answer(&context, &client).await;
+                    });
                 }
             }
             Event::ServerAck(ack) if ack.class.as_deref() == Some("receipt") => {

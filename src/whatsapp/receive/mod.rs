@@ -9,6 +9,7 @@ pub(crate) mod decode;
 pub(crate) mod hook;
 pub(crate) mod notification;
 pub(crate) mod raw;
+pub(crate) mod retry;
 pub(crate) mod special;
 #[cfg(test)]
 mod tests;

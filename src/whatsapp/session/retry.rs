@@ -13,6 +13,8 @@ use crate::store::{Key, Parts, SpaceTxn, StoreError};
 const SENT: u8 = b'R';
 const BY_AGE: u8 = b'O';
 const BYTES: u8 = b'B';
+/// Where they were before 14 days of them were kept, without an index.
+const UNINDEXED: u8 = b'S';
 
 /// How long a sent message is kept, by the store's clock: the wall clock may jump.
 const KEEP: Duration = Duration::from_hours(14 * 24);
@@ -37,8 +39,23 @@ impl SessionStore {
     pub(super) async fn find_sent(&self, chat: &str, message: &str) -> Result<Option<Vec<u8>>> {
         let row = self.get(key(SENT, name(chat, message))).await?;
         let row = row.as_deref().map(unstamp);
-        let young = row.filter(|(at, _)| *at >= stamp(self.space.now().before(KEEP)));
+        let since = stamp(self.space.now().before(KEEP));
+        let young = row.filter(|(at, payload)| *at >= since && !payload.is_empty());
         Ok(young.map(|(_, payload)| payload.to_vec()))
+    }
+
+    /// Removes what an older build has left.
+    pub(crate) async fn drop_unindexed_sent(&self) -> std::result::Result<(), StoreError> {
+        let drop_page = |txn: &mut SpaceTxn<'_, '_>| {
+            for (key, _) in txn.first(&[UNINDEXED], PAGE)? {
+                txn.remove(key);
+            }
+            Ok(())
+        };
+        while self.space.has(vec![UNINDEXED]).await? {
+            self.space.update(drop_page).await?;
+        }
+        Ok(())
     }
 
     /// Removes what is too old; says how much that was.
@@ -55,7 +72,8 @@ impl SessionStore {
         Ok(first.is_some_and(|(index, _)| age(&index).0 < stamp(before)))
     }
 
-    /// Forgets a message that was revoked, in every chat.
+    /// Forgets a message that was revoked, in every chat. An empty row stays until it is too old: the engine may have taken the
+    /// message to send it again, and would bring it back.
     pub(crate) async fn forget_sent(&self, message: &str) -> std::result::Result<(), StoreError> {
         let prefix = Key::new(SENT).part(message);
         if !self.space.has(prefix.clone()).await? {
@@ -64,10 +82,12 @@ impl SessionStore {
         let forget = move |txn: &mut SpaceTxn<'_, '_>| {
             let mut bytes = total(txn)?;
             for (key, row) in txn.scan(prefix.as_ref())? {
-                let name = key.get(1..).unwrap_or_default();
-                txn.remove(by_age(unstamp(&row).0, name));
-                bytes = bytes.saturating_sub(weight(name, &row));
-                txn.remove(key);
+                let (name, at) = (key.get(1..).unwrap_or_default(), unstamp(&row).0);
+                let empty = stamped(at, &[]);
+                let left = weight(name, &empty);
+                bytes = bytes.saturating_sub(weight(name, &row)) + left;
+                txn.put(by_age(at, name), left.to_be_bytes().to_vec());
+                txn.put(key, empty);
             }
             txn.put([BYTES], bytes.to_be_bytes().to_vec());
             Ok(())
@@ -87,9 +107,10 @@ pub(super) fn keep(
     let (place, mut at) = (key(SENT, name), stamp(now));
     let mut bytes = total(txn)?;
     if let Some(old) = txn.get(&place)? {
-        // The engine puts back what it has taken to send it again. That makes it no younger.
+        // The engine puts back what it has taken to send it again. That makes it no younger, and what was revoked meanwhile stays
+        // forgotten.
         let (since, same) = unstamp(&old);
-        if same == payload {
+        if same == payload || same.is_empty() {
             return Ok(0);
         }
         at = since;
