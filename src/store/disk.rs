@@ -77,6 +77,11 @@ impl Disk {
         self.free_lately() >= PROMISES
     }
 
+    /// Whether so many bytes may be written, and essentials still after that. The file system is always asked.
+    pub(crate) fn fits(&self, bytes: u64) -> bool {
+        self.free_now() >= ESSENTIALS.saturating_add(bytes)
+    }
+
     /// Whether files may be written.
     pub(crate) fn has_room_for_files(&self) -> bool {
         self.free_lately() >= FILES

@@ -6,6 +6,7 @@ pub(crate) mod outbox;
 pub(crate) mod reader;
 pub(crate) mod segment;
 pub(crate) mod state;
+pub(crate) mod tables;
 pub(crate) mod txn;
 pub(crate) mod writer;
 
@@ -41,10 +42,8 @@ pub(crate) trait Base: Send + Sync + 'static {
 
 /// Both databases share it. What is read is read again soon, or not at all.
 static CACHE: LazyLock<Arc<Cache>> = LazyLock::new(|| Arc::new(Cache::with_capacity_bytes(MIB)));
-/// What a keyspace keeps in memory before it goes to a table. A gateway has a dozen keyspaces.
-const MEMTABLE: u64 = MIB / 2;
-/// So many tables are merged at once: seldom, because a merge on a full disk ends the database's worker.
-const UNMERGED: u8 = 8;
+/// What a keyspace keeps in memory before fjall's own worker acts: only when `tables` finds no room for long.
+const MEMTABLE: u64 = 4 * MIB;
 /// Tables that a database keeps open.
 const OPEN_FILES: usize = 16;
 
@@ -72,9 +71,7 @@ fn options() -> KeyspaceCreateOptions {
         .data_block_compression_policy(CompressionPolicy::all(CompressionType::Lz4))
         .index_block_pinning_policy(PinningPolicy::disabled())
         .filter_block_pinning_policy(PinningPolicy::disabled())
-        .compaction_strategy(Arc::new(
-            Leveled::default().with_l0_threshold(UNMERGED).with_table_target_size(4 * MIB),
-        ))
+        .compaction_strategy(Arc::new(Leveled::default().with_table_target_size(4 * MIB)))
 }
 
 pub(crate) fn open(path: &Path) -> Result<Database, StoreError> {

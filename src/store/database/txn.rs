@@ -44,6 +44,11 @@ impl Group {
         self.changes.is_empty()
     }
 
+    /// The keyspaces it changes.
+    pub(crate) fn keyspaces(&self) -> Vec<Keyspace> {
+        self.keyspaces.values().cloned().collect()
+    }
+
     /// Writes everything as one batch, then does what waits for that.
     pub(crate) fn commit(self, db: &fjall::Database, mode: PersistMode) -> Result<(), StoreError> {
         let mut batch = db.batch().durability(Some(mode));

@@ -15,6 +15,7 @@ use crate::knobs;
 use crate::store::StoreError;
 use crate::store::database::Base;
 use crate::store::database::format;
+use crate::store::database::tables::Tables;
 use crate::store::database::txn::{Group, Txn};
 use crate::store::disk::{Disk, Room};
 use crate::store::key::Key;
@@ -124,9 +125,12 @@ impl<D: Tidy> Writer<D> {
             failed: watch::Sender::new(None),
         });
         let vital = Vital::of(base.path());
+        let tables = Tables::start(name, base.db().clone(), Arc::clone(&disk))
+            .map_err(StoreError::io(Path::new(name)))?;
         let thread = Thread {
             base,
             vital,
+            tables,
             disk,
             power_safe,
             health: Arc::clone(&health),
@@ -200,6 +204,7 @@ impl<D: Tidy> Writer<D> {
 struct Thread<D> {
     base: Arc<D>,
     vital: Vital,
+    tables: Tables,
     disk: Arc<Disk>,
     power_safe: bool,
     health: Arc<Health>,
@@ -228,6 +233,7 @@ impl<D: Tidy> Thread<D> {
                 if outcome.is_ok() {
                     format::close(self.base.path(), self.mark.commit);
                 }
+                self.tables.close();
                 drop(self.base);
                 done.send(outcome).ok();
                 return;
@@ -267,6 +273,8 @@ impl<D: Tidy> Thread<D> {
     }
 
     fn record(&mut self, mut group: Group, lazy: bool) -> Result<(), StoreError> {
+        // The jobs asked as well, but a disk can fill up while they run, and fjall must never meet a full one.
+        self.disk.check(Room::Essential)?;
         // Salvage needs to know which commits a power cut may destroy.
         self.mark.commit += 1;
         let (meta, mark) = (self.base.meta().clone(), self.mark);
@@ -275,7 +283,11 @@ impl<D: Tidy> Thread<D> {
             Ok(())
         })?;
         let mode = if lazy { PersistMode::Buffer } else { PersistMode::SyncData };
+        let written = group.keyspaces();
         group.commit(self.base.db(), mode).inspect_err(|error| self.fail(error))?;
+        for keyspace in &written {
+            self.tables.look(keyspace);
+        }
         if lazy {
             self.unsynced_since.get_or_insert_with(Instant::now);
         } else {
@@ -296,11 +308,16 @@ impl<D: Tidy> Thread<D> {
             if self.persist(PersistMode::SyncData).is_ok() {
                 self.synced();
             }
+        } else if !self.power_safe && self.synced.elapsed() >= PROBE {
+            self.synced = Instant::now();
+            if let Err(error) = self.vital.sync() {
+                self.fail(&error);
+            }
         } else if self.probed.elapsed() >= TICK {
             // fjall cannot be asked whether it is poisoned, but a flush that writes nothing fails if it is.
             self.persist(PersistMode::Buffer).ok();
         }
-        if self.tidied.elapsed() >= TIDY && self.health.failure().is_none() {
+        if self.tidied.elapsed() >= TIDY && self.health.failure().is_none() && self.disk.fits(0) {
             self.tidied = Instant::now();
             let mut group = Group::default();
             let outcome = group

@@ -45,6 +45,12 @@ impl Vital {
             Err(error) => Err(StoreError::io(&self.path)(error.into())),
         }
     }
+
+    /// Syncs a file in it that nobody writes: that writes nothing, and a device that fails says so.
+    pub(crate) fn sync(&self) -> Result<(), StoreError> {
+        let lock = self.path.join("lock");
+        fs::File::open(&lock).and_then(|file| file.sync_data()).map_err(StoreError::io(&lock))
+    }
 }
 
 fn identity(path: &Path) -> io::Result<(u64, u64)> {
