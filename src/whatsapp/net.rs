@@ -430,6 +430,22 @@ mod tests {
         assert!(refused.detail.contains("cannot be connected to"), "{refused:?}");
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_step_that_goes_on_is_told_within_five_seconds() {
+        let (told, mut obstacles) = tokio::sync::mpsc::unbounded_channel();
+        let tell: Obstacles = Arc::new(move |obstacle| drop(told.send(obstacle)));
+        let start = Instant::now();
+        let steps = Steps { obstacles: &tell, hint: start + HINT };
+        let forever = std::future::pending::<anyhow::Result<()>>();
+        let step = steps.take(Hurdle::Connect, "no way".to_owned(), forever);
+        let told = tokio::select! {
+            _ = step => panic!("it has no end"),
+            told = obstacles.recv() => told.unwrap(),
+        };
+        assert_eq!(told.detail, "no way: no answer so far");
+        assert!(start.elapsed() < Duration::from_secs(5));
+    }
+
     /// What a proxy is asked for when `go` goes through it.
     async fn asked<T>(scheme: &str, go: impl AsyncFnOnce(Proxy) -> T) -> String {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -1,8 +1,8 @@
 //! A device's own view once it is linked: what it sent and may still send, and what there is to copy.
 
 use anyhow::Result;
-use moonwa_simulator::Simulator;
 use moonwa_simulator::harness::{WebhookReceiver, api_key};
+use moonwa_simulator::{Fault, Simulator};
 use serde_json::{Value, json};
 
 use super::browser::Browser;
@@ -55,6 +55,39 @@ async fn what_was_sent_and_may_be_sent_still_is_said_and_a_workflow_is_copied() 
             assert!(node(&next["node"]).is_some(), "{next}");
         }
     }
+    browser.close(&[]).await?;
+    moonwa.stop().await?;
+    Ok(())
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and ChromeDriver; .ci/run installs them and runs this"]
+async fn what_whatsapp_restricts_and_why_it_cannot_be_reached_is_said() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let ann = sim.phone("628111000233", "Ann").await;
+    let moonwa = gateway(&sim).device("toko", &[]).start().await?;
+    moonwa.link("toko", &ann).await?;
+    let start = async || moonwa.admin().post("/v1/devices/toko/start", &Value::Null).await;
+    let browser = Browser::start().await?;
+    browser.log_in(&moonwa).await?;
+    browser.click("Device toko").await;
+
+    sim.lock_sending(ann.number(), 3600);
+    sim.tell_lock(ann.number());
+    browser.sees("WhatsApp keeps this number from new contacts for now. Until").await;
+    for (code, said) in [
+        (403, "WhatsApp refused the login (403: Your account is locked."),
+        (402, "WhatsApp has banned this number (402: too many strangers)."),
+    ] {
+        sim.fault(&ann, Fault::LoginFailure(code));
+        sim.drop_connections(ann.number());
+        browser.sees(said).await;
+        start().await?.expect(202);
+        moonwa.wait_device("toko", "a login", |device| device["status"] == "CONNECTED").await;
+    }
+    sim.mute_connections(true);
+    sim.drop_connections(ann.number());
+    browser.sees("WhatsApp cannot be reached.").await;
     browser.close(&[]).await?;
     moonwa.stop().await?;
     Ok(())
