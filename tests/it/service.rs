@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result};
 use moonwa_simulator::harness::{Moonwa, MoonwaBuilder, WebhookReceiver, api_key, eventually};
-use moonwa_simulator::{Entry, Fault, Phone, PhoneOptions, Simulator, wa};
+use moonwa_simulator::{Entry, Fault, Phone, PhoneOptions, Simulator, Target, wa};
 use serde_json::Value;
 
 fn gateway(sim: &Simulator) -> MoonwaBuilder {
@@ -240,6 +240,39 @@ async fn a_status_that_comes_as_a_stanza_of_its_own_is_taken() -> Result<()> {
     let acked =
         |entry: &&Entry| entry.is_in("ack") && entry.attr("class").as_deref() == Some("status");
     assert_eq!(sim.journal().iter().filter(acked).count(), 1);
+    sim.assert_no_violations();
+    moonwa.stop().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_goes_wrong_on_the_way_loses_nothing() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let (ann, bob) =
+        (sim.phone("628111000945", "Ann").await, sim.phone("628111000946", "Bob").await);
+    let hook = WebhookReceiver::start().await?;
+    let moonwa = gateway(&sim).device("toko", &[hook.url()]).start().await?;
+    moonwa.link("toko", &ann).await?;
+    for fault in [Fault::Slow(20), Fault::AckDrop] {
+        let text = format!("{fault:?}");
+        sim.fault(&ann, fault);
+        bob.send_text(&ann, &text).await?;
+        hook.expect_text(&text).await;
+        send(&moonwa, &bob, &text, "delivered").await?;
+        bob.expect_text(&text).await?;
+    }
+    let cid = sim.phone("628111000947", "Cid").await;
+    sim.fault(&cid, Fault::KeysRefused);
+    send(&moonwa, &cid, "kunci", "delivered").await?;
+    sim.fault(Target::Any, Fault::DownloadSlow(50));
+    bob.send_image(&ann, b"\xff\xd8\xff\xe0 a picture", Some("pelan")).await?;
+    let data = hook.expect_text("pelan").await.json()["data"].clone();
+    let url = data["media"]["url"].as_str().unwrap_or_default();
+    let file = moonwa.key_of("toko").get(url).await?.expect(200);
+    assert_eq!(file.body, b"\xff\xd8\xff\xe0 a picture".as_slice());
+
+    sim.fault(&ann, Fault::DeviceRemoved);
+    moonwa.wait_state("toko", "logged_out").await;
     sim.assert_no_violations();
     moonwa.stop().await?;
     Ok(())

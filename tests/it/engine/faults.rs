@@ -103,11 +103,13 @@ async fn a_refused_ik_falls_back() {
 async fn a_forged_pairing_is_refused() {
     let sim = Simulator::start().await.unwrap();
     let ann = sim.phone(ANN, "Ann").await;
-    sim.fault(&ann, Fault::BadHmac);
-    let client = TestClient::start(&sim).await;
-    let error = ann.scan(&client.qr().await).await.unwrap_err();
-    assert!(error.to_string().contains("hmac"), "{error:#}");
-    assert!(ann.devices().is_empty());
+    for (fault, why) in [(Fault::BadHmac, "hmac"), (Fault::BadSignature, "signature")] {
+        sim.fault(&ann, fault);
+        let client = TestClient::start(&sim).await;
+        let error = ann.scan(&client.qr().await).await.unwrap_err();
+        assert!(error.to_string().contains(why), "{error:#}");
+        assert!(ann.devices().is_empty());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
