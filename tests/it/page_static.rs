@@ -163,6 +163,97 @@ fn every_word_asked_for_exists_and_every_word_is_asked_for() {
     }
 }
 
+/// The sentences about moonwa.toml, in English and in Indonesian. Each line of the table is an entry as JSON has them.
+fn problems() -> Vec<[String; 2]> {
+    let text = fs::read_to_string(web().join("problems.js")).unwrap();
+    let lines = text.lines().filter(|line| line.starts_with("\t["));
+    lines.map(|line| serde_json::from_str(line.trim().trim_end_matches(',')).unwrap()).collect()
+}
+
+/// The texts of a source file, as they are written.
+fn texts(source: &str) -> Vec<String> {
+    let (source, _tests) = source.split_once("#[cfg(test)]").unwrap_or((source, ""));
+    let lines = source.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let code = lines.collect::<Vec<_>>().join("\n").replace("'\"'", "' '");
+    let (mut found, mut rest) = (Vec::new(), code.as_str());
+    while let Some((_, text)) = rest.split_once('"') {
+        let mut escaped = false;
+        let end = text.find(|c| {
+            let is_end = c == '"' && !escaped;
+            escaped = c == '\\' && !escaped;
+            is_end
+        });
+        let (text, after) = text.split_at(end.unwrap());
+        let joined = text.split("\\\n").map(|line| line.trim_start_matches([' ', '\n']));
+        found.push(joined.collect::<String>().replace("\\\"", "\""));
+        rest = &after[1..];
+    }
+    found
+}
+
+/// A sentence with {} for each value that is put in.
+fn with_gaps(text: &str) -> String {
+    let mut parts = text.split('{');
+    let mut sentence = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.split_once('}') {
+            Some((name, rest)) if !name.contains(' ') => sentence.extend(["{}", rest]),
+            _ => sentence.extend(["{", part]),
+        }
+    }
+    sentence
+}
+
+#[test]
+fn every_problem_of_moonwa_toml_has_words_in_both_languages() {
+    // No sentences about a file: what stands for a secret, what the parser says, and what ends with a unit.
+    const OTHERS: [&str; 4] =
+        ["(as before, not shown)", "duplicate key", "at least {}s", "at most {}s"];
+    const BROWSERS: [&str; 4] = ["Chrome (", "Edge (", "Firefox (", "Safari ("];
+    let table = problems();
+    assert!(table.len() > 150, "the table was not read");
+    let known: BTreeSet<&str> = table.iter().map(|[english, _]| english.as_str()).collect();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = vec![root.join("config/proxy.rs"), root.join("model/phone.rs")];
+    files.extend(fs::read_dir(root.join("config/read")).unwrap().map(|file| file.unwrap().path()));
+    let mut wordless = Vec::new();
+    let mut sources = String::new();
+    for file in files {
+        let source = fs::read_to_string(&file).unwrap();
+        for text in texts(&source) {
+            for sentence in with_gaps(&text).split("; ") {
+                sources.extend([sentence, "\n"]);
+                let letters = sentence.replace("{}", "");
+                let is_sentence = letters.trim().contains(' ')
+                    && letters.chars().filter(|c| c.is_alphabetic()).count() > 3;
+                let skipped = OTHERS.contains(&sentence)
+                    || BROWSERS.iter().any(|browser| sentence.starts_with(browser));
+                if is_sentence && !skipped && !known.contains(sentence) {
+                    wordless.push(sentence.to_owned());
+                }
+            }
+        }
+    }
+    assert!(wordless.is_empty(), "web/problems.js lacks {wordless:#?}");
+
+    // Nothing is translated that nobody says. Two files say one thing each about moonwa.toml, and the system says some.
+    for file in ["config/diff/mod.rs", "model/device.rs"] {
+        let source = fs::read_to_string(root.join(file)).unwrap();
+        sources += &texts(&source).iter().map(|text| with_gaps(text) + "\n").collect::<String>();
+    }
+    let said = |english: &str| {
+        english.ends_with(')') && english.contains("(os error ")
+            || english.split("{}").all(|part| sources.contains(part))
+    };
+    let unsaid: Vec<_> = known.into_iter().filter(|english| !said(english)).collect();
+    assert!(unsaid.is_empty(), "nobody says {unsaid:#?}");
+    for [english, indonesian] in table {
+        let gaps = |text: &str| text.matches("{}").count();
+        assert_eq!(gaps(&english), gaps(&indonesian), "{english}");
+        assert_ne!(english, indonesian);
+    }
+}
+
 /// What openapi.json lets a field of a schema be.
 fn choices(schema: &str) -> Vec<String> {
     let text = fs::read_to_string(web().join("openapi.json")).unwrap();

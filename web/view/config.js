@@ -136,7 +136,7 @@ const note =
 			".grow",
 			line && el("strong", t("config.line", { line: `${line}`, column: `${column}` }), " "),
 			code(path),
-			el("p", problemWords({ path, message })),
+			el("p", problemWords({ message })),
 		),
 	];
 

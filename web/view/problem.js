@@ -1,16 +1,42 @@
 // A problem of moonwa.toml, in the language of whoever reads it.
-import { language, say, t } from "../i18n.js";
+import { language, t } from "../i18n.js";
+import problems from "../problems.js";
+
+const literal = (text) => text.replace(/[.*+?^$()|[\]\\{}]/g, "\\$&");
+
+/** @param {string[]} entry */
+const letters = ([english]) => english.replaceAll("{}", "").length;
+
+/** Each English sentence as a pattern, and what stands around its values in Indonesian. */
+const table = problems
+	.toSorted((a, b) => letters(b) - letters(a))
+	.map(([english, indonesian]) => ({
+		pattern: new RegExp(`^${english.split("{}").map(literal).join("(.+)")}$`, "s"),
+		parts: indonesian.split("{}"),
+	}));
+
+/** A sentence of moonwa's in Indonesian; `undefined` when it is none. */
+function translated(english) {
+	for (const { pattern, parts } of table) {
+		const [found, ...given] = pattern.exec(english) ?? [];
+		if (!found) continue;
+		const [first, ...others] = parts;
+		return others.reduce((said, part, n) => {
+			// What stands in quotes is the file's.
+			const value = said.endsWith('"') ? given[n] : (translated(given[n]) ?? given[n]);
+			return said + value + part;
+		}, first);
+	}
+	return undefined;
+}
 
 /**
- * What is wrong with a key of moonwa.toml. moonwa tells it in English: in another language the page says that the key is
- * unknown, or what it wants.
- * @param {{ path: string, message: string }} problem
+ * What is wrong with moonwa.toml and what to write. moonwa tells it in English.
+ * @param {{ message: string }} problem
  */
-export function problemWords({ path, message }) {
+export function problemWords({ message }) {
 	if (language() === "en") return message;
-	const [, unknown, near] =
-		/^unknown key "([^"]+)"(?:.*did you mean "?([\w.]+))?/.exec(message) ?? [];
-	if (unknown) return t(near ? "problem.unknown_near" : "problem.unknown", { key: unknown, near });
-	const [, key] = /(\w+)(?:\[\d+\])?$/.exec(path) ?? [];
-	return say("problem", key, {}, message);
+	const sentences = message.split("; ").map(translated);
+	// Only the TOML parser has words of its own.
+	return sentences.includes(undefined) ? t("problem.syntax", { message }) : sentences.join("; ");
 }

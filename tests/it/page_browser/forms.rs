@@ -101,7 +101,7 @@ async fn save_test_and_make_a_key(language: &str) -> Result<()> {
     browser.sees("moonwa.toml would not be valid so:").await;
     let beside = "return document.querySelector('[name=pace]').closest('label').nextElementSibling.matches('.note.bad')";
     browser.until("the problem at its field", beside).await;
-    let told = if language == "en" { "is not a pace" } else { "misalnya 20/min." };
+    let told = if language == "en" { "is not a pace" } else { "misalnya \"20/min\"" };
     browser.sees(told).await;
     assert_eq!(browser.text().await.contains("is not a pace"), language == "en");
     browser.write("At most so many messages", "20/min").await?;

@@ -3,7 +3,8 @@
 
 use std::net::SocketAddr;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
+use moonwa::facade::config::{Config, Context};
 use moonwa_simulator::Simulator;
 use moonwa_simulator::harness::{Answer, Delivery, Moonwa, WebhookReceiver, eventually};
 use serde_json::{Value, json};
@@ -194,7 +195,7 @@ async fn a_file_with_problems_is_told_everywhere_and_where_it_is_wrong() -> Resu
 
     // In Indonesian no sentence of the server stands there.
     browser.click("ID \u{2013} ganti ke Bahasa Indonesia").await;
-    browser.sees("moonwa tidak mengenal kunci \u{201c}paec\u{201d}").await;
+    browser.sees("kunci \"paec\" tidak dikenal; maksudnya \"pace\"?").await;
     browser.misses("unknown key").await;
     browser.click("EN \u{2013} switch to English").await;
 
@@ -232,6 +233,43 @@ async fn a_file_with_problems_is_told_everywhere_and_where_it_is_wrong() -> Resu
     browser.click("API reference").await;
     browser.sees("/api/send-message").await;
     browser.fits().await;
+    browser.close(&[]).await?;
+    moonwa.stop().await?;
+    Ok(())
+}
+
+/// What moonwa says of every wrong file that there is, and what the page makes of it.
+#[tokio::test]
+#[ignore = "needs Chromium and ChromeDriver; .ci/run installs them and runs this"]
+async fn every_problem_is_told_in_indonesian() -> Result<()> {
+    let mut told = Vec::new();
+    for file in std::fs::read_dir("tests/it/config/bad")? {
+        let file = file?.path();
+        if file.extension().is_some_and(|kind| kind == "toml") {
+            let rejected = Config::parse(std::fs::read(&file)?, &Context::of(&file));
+            let problems = rejected.err().context("a refusal")?.problems;
+            told.extend(problems.into_iter().map(|one| match one.hint {
+                Some(hint) => format!("{}; {hint}", one.message),
+                None => one.message,
+            }));
+        }
+    }
+    assert!(told.len() > 100, "the wrong files are gone");
+    let moonwa = gateway(&Simulator::start().await?).device("toko", &[]).start().await?;
+    let browser = Browser::reading("id").await?;
+    browser.log_in(&moonwa).await?;
+    let script = "const done = arguments[arguments.length - 1]; import('./view/problem.js').then(({ problemWords }) => \
+        done(JSON.parse(TOLD).map((message) => problemWords({ message }))))";
+    let list = serde_json::to_string(&serde_json::to_string(&told)?)?;
+    let said = browser.run_async(&script.replace("TOLD", &list)).await?;
+    let said: Vec<String> = serde_json::from_value(said)?;
+    for (english, indonesian) in told.iter().zip(&said) {
+        let by_parser = english.contains(", expected ");
+        assert_eq!(indonesian.contains("Ini bukan TOML yang benar"), by_parser, "{indonesian}");
+        let words = [" the ", " is ", " are ", " not ", "write ", " or "];
+        let left = words.into_iter().find(|word| !by_parser && indonesian.contains(word));
+        assert_eq!(left, None, "{english} is told as: {indonesian}");
+    }
     browser.close(&[]).await?;
     moonwa.stop().await?;
     Ok(())
