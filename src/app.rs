@@ -1,6 +1,7 @@
 //! The gateway's life: everything that can fail is done first, then systemd hears READY, then it runs until a signal,
 //! and what was opened is closed in reverse order under one deadline. What the parts do is decided in the parts.
 
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process;
@@ -188,7 +189,8 @@ async fn gateway(
     outcome
 }
 
-/// The signals of a service. SIGTERM comes from systemd, SIGINT from a person's Ctrl-C, SIGHUP from `systemctl reload`.
+/// The signals of a service. SIGTERM comes from systemd, SIGINT from a person's Ctrl-C, SIGHUP from `systemctl reload`, or
+/// from a terminal that was closed.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -213,6 +215,7 @@ async fn run_until_told(
     reload: impl Fn(),
     upkeep: impl Fn(),
 ) -> Result<()> {
+    let of_terminal = systemd::is_absent() && on_terminal();
     let mut failed: Option<(StoreError, Instant)> = None;
     let mut statuses = fleet.statuses();
     let period = systemd::watchdog_interval().map_or(TICK, |asked| (asked / 3).min(TICK));
@@ -222,7 +225,7 @@ async fn run_until_told(
         tokio::select! {
             _ = signals.terminate.recv() => return Ok(()),
             _ = signals.interrupt.recv() => return Ok(()),
-            _ = signals.hangup.recv() => reload(),
+            _ = signals.hangup.recv() => if of_terminal { return Ok(()) } else { reload() },
             failure = store.failed(), if failed.is_none() => {
                 error!(
                     "The store has failed: {failure}. Nothing is taken or sent any more; moonwa ends in a minute, so that it is started anew."
@@ -274,14 +277,20 @@ fn reachable(bound: SocketAddr) -> SocketAddr {
     address
 }
 
+/// Whether a person sits before it: whoever sends the output to a file has the terminal still.
+fn on_terminal() -> bool {
+    let (input, output, errors) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
+    input.is_terminal() || output.is_terminal() || errors.is_terminal()
+}
+
 /// Tells a person on a terminal where the admin page is. The login link is a secret: it goes to no log.
 fn announce(config: &Config, operator: &Control, link: &LoginLink) {
     let page = format!("http://{}{}", operator.address, operator.base_path);
     if !config.server.listen.ip().is_loopback() && config.server.trusted_proxies.is_empty() {
         warn!(listen = %config.server.listen, "moonwa answers beyond this machine without TLS; put a reverse proxy before it.");
     }
-    let on_terminal = std::io::IsTerminal::is_terminal(&std::io::stdout());
-    if on_terminal && config.admin.token.is_none() {
+    let seen = std::io::stdout().is_terminal();
+    if seen && config.admin.token.is_none() {
         say(&format!(
             "\n  Admin page (this link logs in once):\n  {page}login?t={}\n",
             link.secret()
@@ -290,11 +299,17 @@ fn announce(config: &Config, operator: &Control, link: &LoginLink) {
         let how = if config.admin.token.is_some() {
             ""
         } else {
-            " (set admin.token in moonwa.toml to log in: moonwa key new admin)"
+            &format!(" (a link that logs in once: {})", systemd::as_its_user("moonwa login"))
         };
         say(&format!("Admin page: {page}{how}"));
     }
-    if on_terminal {
+    if seen && std::env::var_os("SSH_CONNECTION").is_some() && operator.address.ip().is_loopback() {
+        let (host, port) = (operator.address, operator.address.port());
+        say(&format!(
+            "  From your own machine: ssh -L {port}:{host} you@this-host, then open that address there.\n"
+        ));
+    }
+    if seen {
         say(&format!("  Process {}; Ctrl-C stops it.\n", process::id()));
     }
 }

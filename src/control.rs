@@ -2,12 +2,13 @@
 //! store at start, readable by its own user only; whoever can read it is the operator.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::Config;
+use crate::config::{Config, SERVICE_STORE};
 use crate::model::Secret;
 use crate::private;
 
@@ -43,8 +44,11 @@ impl Control {
 
     /// Finds the gateway of a configuration: in its store, or where systemd keeps the state of the packaged service.
     pub(crate) fn find(config: &Config) -> std::io::Result<Self> {
-        Self::read(&config.store.path)
-            .or_else(|absent| Self::read(Path::new("/var/lib/moonwa")).or(Err(absent)))
+        Self::read(&config.store.path).or_else(|absent| {
+            let refused = |error: &std::io::Error| error.kind() == ErrorKind::PermissionDenied;
+            let service = Self::read(Path::new(SERVICE_STORE));
+            service.map_err(|error| if refused(&error) { error } else { absent })
+        })
     }
 
     /// Reads the file of the gateway whose store is there.

@@ -75,6 +75,7 @@
 //! form in parts, one of which may be a file. **live**: events as they happen.
 //!
 //! Around it. **console**: lines on a terminal and exit codes. **private**: files for their owner alone. **heap**: memory.
+//! **user**: as whom a command must be run.
 //! **dial**: to open a connection to a host; a **tunnel** leads to one through a **proxy**. **control**: how the command line finds the gateway.
 //! **knobs**: switches for tests. **facade**: what tests use of the crate. **telemetry**: the log lines and the metrics.
 //! **fuzzing**: readers of bytes from outside, for tests/fuzz; **fuzz**: those of one room.

@@ -43,6 +43,19 @@ pub(crate) fn watchdog_interval() -> Option<std::time::Duration> {
     sd_notify::watchdog_enabled()
 }
 
+/// Whether nothing of systemd's started this process.
+pub(crate) fn is_absent() -> bool {
+    std::env::var_os("NOTIFY_SOCKET").is_none()
+}
+
+/// A command as a person must type it to act as the user of this service.
+pub(crate) fn as_its_user(command: &str) -> String {
+    match std::env::var("USER") {
+        Ok(user) if !is_absent() => format!("sudo -u {user} {command}"),
+        _ => command.to_owned(),
+    }
+}
+
 fn send(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         tracing::debug!(%error, "systemd could not be told.");

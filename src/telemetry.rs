@@ -1,8 +1,6 @@
 //! Log lines and metrics. Under systemd each line carries its journal priority; elsewhere it is plain text or JSON.
 //! What may be logged is decided where it is logged: no message text, no QR code, no secret.
 
-use std::io::IsTerminal;
-
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tracing::{Level, Metadata};
 use tracing_subscriber::filter::filter_fn;
@@ -66,10 +64,9 @@ pub(crate) fn install(log: &LogConfig) -> (PrometheusHandle, Log) {
     } else if std::env::var("MOONWA_LOG_FORMAT").is_ok_and(|format| format == "json") {
         registry.with(fmt::layer().with_writer(writer).json().flatten_event(true)).try_init()
     } else {
-        let ansi = std::io::stderr().is_terminal();
-        registry
-            .with(fmt::layer().with_writer(writer).with_ansi(ansi).with_target(false))
-            .try_init()
+        // Colours would need a library of their own.
+        let plain = fmt::layer().with_writer(writer).with_ansi(false).with_target(false);
+        registry.with(plain).try_init()
     };
     let builder = PrometheusBuilder::new().set_buckets(&BUCKETS);
     let recorder = builder.unwrap_or_default().build_recorder();

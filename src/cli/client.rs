@@ -1,14 +1,16 @@
 //! Commands that ask the running gateway: they find it through `control.json` and speak `/v1`.
 
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use serde_json::{Value, json};
 
-use crate::config::{self, Config};
+use super::user;
 use crate::console::{Exit, say};
 use crate::control::Control;
+use crate::model::DeviceName;
 
 /// The longest answer, in bytes: a backup of a few thousand devices.
 const LONGEST: u64 = 1 << 30;
@@ -24,17 +26,14 @@ struct Gateway {
 
 impl Gateway {
     fn find(config: Option<&Path>) -> Result<Self> {
-        let path = config::find(config)?;
         // The file may be broken while the gateway runs on: where its store is stands in the copy that works.
-        let loaded =
-            Config::load(&path).or_else(|rejected| config::last_good(&path).or(Err(rejected)))?;
-        let store = loaded.config.store.path.clone();
-        let control = Control::find(&loaded.config).with_context(|| {
-            let file = store.join("control.json");
-            format!(
-                "no running moonwa found: {} cannot be read (is it running, and as this user?)",
-                file.display()
-            )
+        let (_, config) = user::configuration(config)?;
+        let store = &config.store.path;
+        let control = Control::find(&config).map_err(|error| match error.kind() {
+            ErrorKind::PermissionDenied => {
+                anyhow!("moonwa runs as another user{}", user::advice(store))
+            }
+            _ => anyhow!("no moonwa runs with the store {} ({error})", store.display()),
         })?;
         let agent = ureq::Agent::config_builder()
             .timeout_global(Some(Duration::from_secs(40)))
@@ -98,9 +97,13 @@ fn text<'a>(value: &'a Value, key: &str) -> &'a str {
 }
 
 /// `moonwa link`: until the device is linked, or the codes ran out.
-pub(super) fn link(config: Option<&Path>, device: &str, phone: Option<&str>) -> Result<Exit> {
+pub(super) fn link(
+    config: Option<&Path>,
+    device: &DeviceName,
+    phone: Option<&str>,
+) -> Result<Exit> {
     let gateway = Gateway::find(config)?;
-    let before = gateway.device(device)?;
+    let before = gateway.device(device.as_str())?;
     if before.get("phone").is_some_and(Value::is_string) && text(&before, "state") != "logged_out" {
         say(&format!("{device} is linked already: {}", text(&before, "phone")));
         return Ok(Exit::Clean);
@@ -114,7 +117,7 @@ pub(super) fn link(config: Option<&Path>, device: &str, phone: Option<&str>) -> 
     let (mut shown, mut told) = (String::new(), String::new());
     let began = Instant::now();
     loop {
-        let now = gateway.device(device)?;
+        let now = gateway.device(device.as_str())?;
         tell_trouble(&now, &mut told);
         match text(&now, "state") {
             "connected" | "degraded" => {
@@ -157,7 +160,7 @@ fn tell_trouble(now: &Value, told: &mut String) {
 /// Shows what is new since the last look.
 fn show_code(
     gateway: &Gateway,
-    device: &str,
+    device: &DeviceName,
     now: &Value,
     by_phone: bool,
     shown: &mut String,
@@ -262,7 +265,12 @@ pub(super) fn advice(config: Option<&Path>) -> Result<Vec<String>> {
 }
 
 /// `moonwa send`: one text, until WhatsApp has it or refuses it.
-pub(super) fn send(config: Option<&Path>, device: &str, to: &str, message: &str) -> Result<Exit> {
+pub(super) fn send(
+    config: Option<&Path>,
+    device: &DeviceName,
+    to: &str,
+    message: &str,
+) -> Result<Exit> {
     let gateway = Gateway::find(config)?;
     let path = format!("v1/devices/{device}/messages?wait=30s");
     let sent = gateway.post(&path, &json!({ "to": to, "text": message }))?;
@@ -295,13 +303,31 @@ pub(super) fn end_logins(config: Option<&Path>) -> Result<Exit> {
     Ok(Exit::Clean)
 }
 
-pub(super) fn logout(config: Option<&Path>, device: &str) -> Result<Exit> {
-    Gateway::find(config)?.post(&format!("v1/devices/{device}/logout"), &json!({}))?;
+/// `moonwa logout`: asks first when a person can answer.
+pub(super) fn logout(config: Option<&Path>, device: &DeviceName, sure: bool) -> Result<Exit> {
+    let gateway = Gateway::find(config)?;
+    let account = gateway.device(device.as_str())?;
+    if !sure && std::io::stdin().is_terminal() {
+        let mut out = std::io::stdout();
+        write!(
+            out,
+            "{device} ({}) will need a new QR code to work again. Log it out? [y/N] ",
+            text(&account, "phone")
+        )?;
+        out.flush()?;
+        let mut answer = String::new();
+        std::io::stdin().read_line(&mut answer)?;
+        if !["y", "yes"].contains(&answer.trim().to_lowercase().as_str()) {
+            say(&format!("{device} was left as it is."));
+            return Ok(Exit::Failure);
+        }
+    }
+    gateway.post(&format!("v1/devices/{device}/logout"), &json!({}))?;
     say(&format!("{device} is logged out."));
     Ok(Exit::Clean)
 }
 
-pub(super) fn forget(config: Option<&Path>, device: &str) -> Result<Exit> {
+pub(super) fn forget(config: Option<&Path>, device: &DeviceName) -> Result<Exit> {
     Gateway::find(config)?.post(&format!("v1/forgotten/{device}"), &json!({}))?;
     say(&format!("The credentials of {device} are deleted."));
     Ok(Exit::Clean)

@@ -1,4 +1,4 @@
-//! Commands that need no running gateway: `init`, `check`, `key new`, `doctor`, `backup`, `restore` and `repair`.
+//! Commands that need no running gateway: `init`, `check`, `doctor`, `backup`, `restore` and `repair`.
 
 use std::fs;
 use std::io::{ErrorKind, Write};
@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use super::client;
+use super::user::{self, configuration, own};
 use crate::app;
 use crate::config::{self, Config};
 use crate::console::{Exit, complain, say};
-use crate::model::{DeviceName, KeyHash, UnixMillis};
+use crate::model::UnixMillis;
 use crate::private;
 use crate::store::{self, Spool, Store, StoreError};
 use crate::whatsapp::{Backup, identities};
@@ -63,28 +64,15 @@ pub(super) fn check(config: Option<&Path>) -> Exit {
     }
 }
 
-/// `moonwa key new`: the key, once, and the line that lets it in.
-pub(super) fn new_key(device: &str) -> Result<Exit> {
-    let key = config::new_key();
-    let hash = KeyHash::of(key.expose());
-    // "admin" is no device here: the token of the admin page is made the same way.
-    let line = if device == "admin" {
-        format!("[admin]\ntoken = \"{hash}\"")
-    } else {
-        let name = DeviceName::parse(device)?;
-        format!("[device.{name}]\napi_key = \"{hash}\"")
-    };
-    say(&format!("The key (it is shown once and stored nowhere):\n\n  {}\n", key.expose()));
-    say(&format!("For moonwa.toml:\n\n{line}"));
-    Ok(Exit::Clean)
-}
-
 /// `moonwa backup`: from the gateway that runs, or from the store when none does.
 pub(super) fn backup(config: Option<&Path>, path: &Path) -> Result<Exit> {
     let (text, devices) = match backup_of_store(config)? {
         Some(backup) => (serde_json::to_string(&backup)?, backup.count()),
         None => {
-            let text = client::backup(config)?;
+            // When none runs, the store would have been opened, were it this user's.
+            let (_, read) = configuration(config)?;
+            let not_ours = |error| own(&read.store.path).and(Err(error));
+            let text = client::backup(config).or_else(not_ours)?;
             let devices = Backup::parse(text.as_bytes())?.count();
             (text, devices)
         }
@@ -105,7 +93,7 @@ pub(super) fn backup(config: Option<&Path>, path: &Path) -> Result<Exit> {
 
 /// `None` when the store is not ours to open, because a gateway has it or another user does.
 fn backup_of_store(config: Option<&Path>) -> Result<Option<Backup>> {
-    let config = configuration(config)?;
+    let (_, config) = configuration(config)?;
     let path = &config.store.path;
     if own(path).is_err() || !path.join("state").exists() {
         return Ok(None);
@@ -121,32 +109,13 @@ fn backup_of_store(config: Option<&Path>) -> Result<Option<Backup>> {
     })
 }
 
-/// The configuration, or the last one that worked.
-fn configuration(config: Option<&Path>) -> Result<Config> {
-    let path = config::find(config)?;
-    let loaded =
-        Config::load(&path).or_else(|rejected| config::last_good(&path).or(Err(rejected)))?;
-    Ok(loaded.config)
-}
-
-/// Whether this user may open a store: what another user writes there, moonwa could not read.
-pub(super) fn own(store: &Path) -> Result<()> {
-    if let Ok(Some(owner)) = private::other_owner(store) {
-        bail!(
-            "{} belongs to user {owner}: run this as that user, or moonwa cannot open its store",
-            store.display()
-        );
-    }
-    Ok(())
-}
-
 pub(super) fn on_runtime<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     tokio::runtime::Builder::new_current_thread().build()?.block_on(work)
 }
 
 /// `moonwa repair`: makes again what is damaged of a store that nobody uses.
 pub(super) fn repair(config: Option<&Path>) -> Result<Exit> {
-    let config = configuration(config)?;
+    let (_, config) = configuration(config)?;
     let path = &config.store.path;
     own(path)?;
     let notes = on_runtime(async {
@@ -167,7 +136,7 @@ pub(super) fn repair(config: Option<&Path>) -> Result<Exit> {
 pub(super) fn restore(config: Option<&Path>, file: &Path) -> Result<Exit> {
     let text = fs::read(file).with_context(|| file.display().to_string())?;
     let backup = Backup::parse(&text).with_context(|| file.display().to_string())?;
-    let config = configuration(config)?;
+    let (_, config) = configuration(config)?;
     own(&config.store.path)?;
     let (created, named) = (backup.created(), |name| config.devices.contains_key(name));
     let done = on_runtime(async {
@@ -203,6 +172,9 @@ pub(super) fn doctor(config: Option<&Path>) -> Result<Exit> {
         Err(problem) => bail!("{problem}"),
     };
     match Config::load(&path) {
+        Err(rejected) if fs::File::open(&path).is_err() => {
+            note(false, format!("configuration: {rejected}{}", user::advice(&path)));
+        }
         Err(rejected) => note(false, format!("configuration: {rejected}")),
         Ok(loaded) => {
             note(true, format!("configuration: {} is good", path.display()));
@@ -243,8 +215,12 @@ const BUILT_AFTER: u64 = 1_793_491_200;
 
 fn look_at_store(config: &Config, note: &mut impl FnMut(bool, String)) {
     let directory = &config.store.path;
-    if let Err(error) = private::create_folder(directory) {
-        return note(false, format!("store: {} cannot be made: {error}", directory.display()));
+    if !directory.exists() {
+        let there = directory.display();
+        return note(true, format!("store: {there} is not there yet; the first start makes it"));
+    }
+    if let Err(error) = own(directory) {
+        return note(false, format!("store: {error}"));
     }
     match sync_time(directory) {
         Ok(took) => note(
@@ -270,9 +246,7 @@ fn look_at_store(config: &Config, note: &mut impl FnMut(bool, String)) {
             note(false, format!("store: who may use {} is unknown: {error}", directory.display()));
         }
     }
-    if own(directory).is_ok() {
-        look_at_files(directory, note);
-    }
+    look_at_files(directory, note);
     // A store that was never opened has no spool.
     let waiting = Spool::size(directory).unwrap_or_default();
     note(

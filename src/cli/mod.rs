@@ -4,15 +4,20 @@
 mod adopt;
 mod client;
 mod heap;
+mod key;
 mod local;
+mod user;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{Parser, Subcommand};
 
 use crate::app;
+use crate::config::nearest;
 use crate::console::{Exit, complain};
+use crate::model::DeviceName;
 use crate::private;
 
 #[derive(Parser)]
@@ -36,7 +41,10 @@ enum Command {
     /// Write the commented sample moonwa.toml; never over an existing file
     Init,
     /// Validate the configuration; exit 0, or 78 with every problem
-    Check,
+    Check {
+        /// The file, instead of --config
+        file: Option<PathBuf>,
+    },
     /// Show what a reload would change; exit 0 nothing, 2 changes, 78 invalid
     Plan {
         /// As JSON
@@ -46,7 +54,8 @@ enum Command {
     /// Link a device: show its QR code, or a pair code for a phone number, until it is linked
     Link {
         /// The device's name in moonwa.toml
-        device: String,
+        #[arg(value_parser = DeviceName::parse)]
+        device: DeviceName,
         /// Show a code to type on the phone of this number instead of a QR code
         #[arg(long, value_name = "NUMBER")]
         phone: Option<String>,
@@ -62,7 +71,8 @@ enum Command {
     /// Send one text message
     Send {
         /// The device's name in moonwa.toml
-        device: String,
+        #[arg(value_parser = DeviceName::parse)]
+        device: DeviceName,
         /// A phone number with its country code, or a group id
         to: String,
         /// The text
@@ -80,12 +90,17 @@ enum Command {
     /// Unlink a device from its phone and forget its credentials
     Logout {
         /// The device's name in moonwa.toml
-        device: String,
+        #[arg(value_parser = DeviceName::parse)]
+        device: DeviceName,
+        /// Without asking
+        #[arg(long)]
+        yes: bool,
     },
     /// Delete the stored credentials of a device that is no longer in moonwa.toml
     Forget {
         /// The device's former name
-        device: String,
+        #[arg(value_parser = DeviceName::parse)]
+        device: DeviceName,
     },
     /// Write the identities of all linked devices to a file, while moonwa runs or not
     Backup {
@@ -122,8 +137,11 @@ enum Command {
 enum KeyCommand {
     /// Make an API key: prints it once, with the line for moonwa.toml
     New {
-        /// The device's name in moonwa.toml
+        /// The device's name in moonwa.toml; "admin" makes a token for the admin page
         device: String,
+        /// Put the key's hash into moonwa.toml, in place of the API key that is there
+        #[arg(long)]
+        write: bool,
     },
 }
 
@@ -132,7 +150,8 @@ pub fn main() -> ExitCode {
     let allowed = private::by_default();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(error) => {
+        Err(mut error) => {
+            only_likely(&mut error);
             let exit = if error.use_stderr() { Exit::Usage } else { Exit::Clean };
             return if error.print().is_ok() { exit.into() } else { Exit::Failure.into() };
         }
@@ -145,8 +164,8 @@ pub fn main() -> ExitCode {
             Ok(app::run(config, fallback_last_good))
         }
         Command::Init => local::init(config, allowed),
-        Command::Check => Ok(local::check(config)),
-        Command::Key(KeyCommand::New { device }) => local::new_key(&device),
+        Command::Check { file } => Ok(local::check(file.as_deref().or(config))),
+        Command::Key(KeyCommand::New { device, write }) => key::new(config, &device, write),
         Command::Repair => local::repair(config),
         Command::Doctor => local::doctor(config),
         Command::Backup { file } => local::backup(config, &file),
@@ -162,7 +181,7 @@ pub fn main() -> ExitCode {
         Command::Send { device, to, text } => client::send(config, &device, &to, &text),
         Command::Login { revoke_all: false } => client::login(config),
         Command::Login { revoke_all: true } => client::end_logins(config),
-        Command::Logout { device } => client::logout(config, &device),
+        Command::Logout { device, yes } => client::logout(config, &device, yes),
         Command::Forget { device } => client::forget(config, &device),
     };
     match done {
@@ -171,5 +190,21 @@ pub fn main() -> ExitCode {
             complain(&format!("moonwa: {error:#}"));
             Exit::Failure.into()
         }
+    }
+}
+
+/// clap finds a neighbour for nearly every word. Only a likely one is named, and never the one that unlinks a device.
+fn only_likely(error: &mut clap::Error) {
+    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand).cloned()
+    else {
+        return;
+    };
+    let Some(ContextValue::Strings(found)) = error.remove(ContextKind::SuggestedSubcommand) else {
+        return;
+    };
+    let likely = |name: &String| name != "logout" && nearest(&word, &[name.as_str()]).is_some();
+    let found: Vec<String> = found.into_iter().filter(likely).collect();
+    if !found.is_empty() {
+        error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(found));
     }
 }

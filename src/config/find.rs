@@ -5,6 +5,11 @@ use std::path::{Path, PathBuf};
 /// Where the file is looked for, in this order, when the command line names none.
 const PLACES: [&str; 2] = ["moonwa.toml", "/etc/moonwa/moonwa.toml"];
 
+/// Where the service has its file.
+pub(crate) const SERVICE_FOLDER: &str = "/etc/moonwa";
+/// Where systemd keeps the state of the service.
+pub(crate) const SERVICE_STORE: &str = "/var/lib/moonwa";
+
 /// No configuration was named and none was found.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("no moonwa.toml here and none in /etc/moonwa; \"moonwa init\" writes a commented one")]
@@ -16,7 +21,9 @@ pub(crate) fn find(named: Option<&Path>) -> Result<PathBuf, NotFound> {
 }
 
 fn first(places: &[&Path]) -> Option<PathBuf> {
-    places.iter().find(|path| path.exists()).map(|path| path.to_path_buf())
+    // One that may not be looked at is there all the same: reading it says why it cannot be used.
+    let is_there = |path: &&&Path| path.try_exists().unwrap_or(true);
+    places.iter().find(is_there).map(|path| path.to_path_buf())
 }
 
 #[cfg(test)]

@@ -22,14 +22,14 @@ mod watch;
 pub(crate) use diff::ConfigDiff;
 pub(crate) use edit::is_writable;
 pub use edit::{DeviceEdit, Edit, EditError, EndpointEdit};
-pub(crate) use find::find;
+pub(crate) use find::{SERVICE_STORE, find};
 pub(crate) use key::{is_random_key, new_key};
 pub use last_good::{keep_last_good, last_good};
 pub(crate) use mailbox::{Ask, EditRequest, ReloadPlan, ReloadRequest};
 pub use mailbox::{ReloadHandle, ReloadMailbox, ReloadOutcome, ReloadReport, Trigger};
 pub(crate) use mask::shown_url;
 pub use pace::{Gap, Pace, Quiet};
-pub(crate) use problem::Problem;
+pub(crate) use problem::{Problem, nearest};
 pub use proxy::{Proxy, ProxyProtocol};
 pub use read::{Context, Loaded, Others, Rejected, Revision};
 pub use settings::{

@@ -59,7 +59,7 @@ impl fmt::Display for Position {
 }
 
 /// The known word that a mistyped word probably stands for, if one is similar enough.
-pub(super) fn nearest<'w>(word: &str, known: &[&'w str]) -> Option<&'w str> {
+pub(crate) fn nearest<'w>(word: &str, known: &[&'w str]) -> Option<&'w str> {
     let word = word.to_ascii_lowercase();
     let near = known.iter().map(|known| (distance(&word, known), *known)).min()?;
     (near.0 <= 1 + near.1.len() / 4).then_some(near.1)

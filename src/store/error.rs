@@ -1,5 +1,7 @@
 //! The errors of the store.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,7 +11,7 @@ use crate::store::repair::damage::Damage;
 /// An error of the store. Cheap to clone: one failed group commit answers everybody who waited for it.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
-    #[error("{path} is in use by another moonwa (lock held); stop that one first", path = .0.display())]
+    #[error("{} is in use by another moonwa ({}); stop that one first", .0.display(), holder(.0))]
     Locked(PathBuf),
     /// Too little free disk space to accept anything.
     #[error("too little free disk space")]
@@ -76,6 +78,21 @@ impl StoreError {
     pub(super) fn json(error: &serde_json::Error) -> Self {
         Self::Damaged(error.to_string())
     }
+}
+
+/// Which process holds the lock of a database, as far as the kernel tells.
+fn holder(database: &Path) -> String {
+    let find = || {
+        let inode = fs::metadata(database.join("lock")).ok()?.ino().to_string();
+        let locks = fs::read_to_string("/proc/locks").ok()?;
+        // `1: FLOCK  ADVISORY  WRITE 4711 08:01:393258 0 EOF`
+        locks.lines().find_map(|line| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let &[_, "FLOCK", _, _, process, file, ..] = words.as_slice() else { return None };
+            (file.rsplit(':').next() == Some(inode.as_str())).then(|| format!("process {process}"))
+        })
+    };
+    find().unwrap_or_else(|| "lock held".to_owned())
 }
 
 /// What is damaged, which devices it concerns, and what to do.

@@ -195,14 +195,83 @@ async fn commands_exit_as_documented() -> Result<()> {
     let (code, text) = moonwa.command(&["status"]).await?;
     assert_eq!(code, 0, "{text}");
     assert!(text.contains("toko") && text.contains("PENDING"), "{text}");
-    let (code, text) = moonwa.command(&["key", "new", "toko"]).await?;
-    assert_eq!(code, 0, "{text}");
-    assert!(text.contains("mw_") && text.contains("api_key = \"sha256:"), "{text}");
     let (code, text) = moonwa.command(&["link", "nobody"]).await?;
     assert_eq!(code, 1, "{text}");
     let (code, text) = moonwa.command(&["run"]).await?;
     assert_eq!(code, 1, "a second gateway on the same store: {text}");
-    assert!(text.contains("in use by another moonwa"), "{text}");
+    let holder = format!("in use by another moonwa (process {})", moonwa.pid());
+    assert!(text.contains(&holder), "{text}");
+    moonwa.stop().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_command_that_cannot_be_done_says_what_to_do() -> Result<()> {
+    let moonwa = gateway().device("toko", &[]).start().await?;
+    let (code, text) = moonwa.command(&["bogus"]).await?;
+    assert_eq!((code, text.contains("similar")), (64, false), "{text}");
+    let (code, text) = moonwa.command(&["logot", "toko"]).await?;
+    assert_eq!((code, text.contains("'logout'")), (64, false), "{text}");
+    let (code, text) = moonwa.command(&["statsu"]).await?;
+    assert_eq!((code, text.contains("'status'")), (64, true), "{text}");
+    let (code, text) = moonwa.command(&["check", "moonwa.toml"]).await?;
+    assert_eq!((code, text.contains("moonwa.toml: good. 1 devices")), (0, true), "{text}");
+    std::fs::write(moonwa.dir().join("other.toml"), "[device.CS 1]\n")?;
+    let (code, text) = moonwa.command(&["check", "other.toml"]).await?;
+    let said = "other.toml:1:11: unclosed table, expected `]`; write [device.cs-1]";
+    assert_eq!((code, text.contains(said)), (78, true), "{text}");
+    for (device, why) in [
+        ("nosuch", "nothing is stored under that name (404)"),
+        ("toko", "log it out instead, or remove its table first (409)"),
+    ] {
+        let (code, text) = moonwa.command(&["forget", device]).await?;
+        assert_eq!((code, text.contains(why)), (1, true), "{text}");
+    }
+    let (code, text) = moonwa.command(&["forget", "CS 1"]).await?;
+    assert_eq!(
+        (code, text.contains("'CS 1'"), text.contains("a device name has 1 to 64")),
+        (64, true, true),
+        "{text}"
+    );
+    // Not asked without a terminal; nothing is linked here.
+    let (code, text) = moonwa.command(&["logout", "nosuch"]).await?;
+    assert_eq!((code, text.contains("no such device")), (1, true), "{text}");
+    moonwa.stop().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_key_is_made_for_a_device_and_put_where_it_belongs() -> Result<()> {
+    let moonwa = gateway()
+        .config("\n[device.toko] # the shop\napi_key = \"key-of-toko-0123456789abcdef\"\n\n[device.gudang]\n")
+        .start()
+        .await?;
+    let key = |text: &str| {
+        text.lines().find_map(|line| line.trim().strip_prefix("mw_")).map(|key| format!("mw_{key}"))
+    };
+    let before = std::fs::read_to_string(moonwa.dir().join("moonwa.toml"))?;
+    let (code, text) = moonwa.command(&["key", "new", "gudang"]).await?;
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("For the table [device.gudang] in moonwa.toml (--write"), "{text}");
+    let lines: Vec<&str> = text.lines().filter(|line| line.contains(" = ")).collect();
+    assert!(lines.len() == 1 && lines[0].starts_with("api_key = \"sha256:"), "{text}");
+    assert!(!text.lines().any(|line| line.starts_with('[')), "a table that is there: {text}");
+    let (_, text) = moonwa.command(&["key", "new", "toko"]).await?;
+    assert!(text.contains("in place of the api_key that is there"), "{text}");
+    assert_eq!(std::fs::read_to_string(moonwa.dir().join("moonwa.toml"))?, before);
+    let (code, text) = moonwa.command(&["key", "new", "tokoo", "--write"]).await?;
+    let said = "there is no device \"tokoo\" in moonwa.toml; did you mean toko?";
+    assert_eq!((code, text.contains(said), key(&text)), (1, true, None), "{text}");
+
+    let (code, text) = moonwa.command(&["key", "new", "toko", "--write"]).await?;
+    assert_eq!((code, text.contains("in the table [device.toko] now")), (0, true), "{text}");
+    let after = std::fs::read_to_string(moonwa.dir().join("moonwa.toml"))?;
+    assert!(after.contains("[device.toko] # the shop\napi_key = \"sha256:"), "{after}");
+    let program = moonwa.anyone().with_token(key(&text).expect("a key"));
+    let status =
+        || async { program.get("/v1/devices/toko").await.map_or(0, |reply| reply.status.as_u16()) };
+    moonwa_simulator::harness::eventually("the key is good", status, |status| *status == 200).await;
+    moonwa.key_of("toko").get("/v1/devices/toko").await?.expect(401);
     moonwa.stop().await?;
     Ok(())
 }

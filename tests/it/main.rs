@@ -52,4 +52,5 @@ mod retries;
 mod service;
 mod soak;
 mod storage_faults;
+mod terminal;
 mod wire;

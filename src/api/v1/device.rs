@@ -16,6 +16,7 @@ use crate::model::{
     DeviceName, DeviceState, DeviceStatus, Linking, Passkey, Pending, PhoneNumber, Shown, Stop,
     UnixMillis,
 };
+use crate::whatsapp::WhatsAppError;
 
 /// A device as callers see it. The codes that link it are login secrets, so only admins see them.
 pub(crate) fn render(
@@ -166,13 +167,17 @@ pub(crate) async fn logout(call: &Call) -> Answer {
 
 /// `POST /v1/forgotten/{device}`: deletes the credentials of a device that is no longer in the file.
 pub(crate) async fn forget(call: &Call) -> Answer {
-    let name = call.device_name().map_err(|_not_a_name| Code::DeviceNotFound)?;
+    let nothing = || Problem::new(Code::DeviceNotFound, "nothing is stored under that name");
+    let name = call.device_name().map_err(|_not_a_name| nothing())?;
     if call.config.devices.contains_key(&name) {
         let detail =
             "the device is still in moonwa.toml: log it out instead, or remove its table first";
         return Err(Problem::new(Code::Conflict, detail));
     }
-    call.state.api.fleet.forget(&name).await?;
+    match call.state.api.fleet.forget(&name).await {
+        Err(WhatsAppError::NotFound) => return Err(nothing()),
+        done => done?,
+    }
     Ok(response::empty(StatusCode::NO_CONTENT))
 }
 

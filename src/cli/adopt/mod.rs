@@ -17,7 +17,8 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 
 use self::session::Session;
-use super::local::{on_runtime, own};
+use super::local::on_runtime;
+use super::user::own;
 use crate::app;
 use crate::config::{self, Config, Edit, EditError};
 use crate::console::{Exit, say};

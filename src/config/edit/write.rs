@@ -69,6 +69,11 @@ impl Edit {
         self.prepare(path, expected, running).map(|ready| ready.before)
     }
 
+    /// The file that the edit would change. Blocks.
+    pub(crate) fn file(&self, path: &Path, running: &Config) -> Result<PathBuf, EditError> {
+        self.prepare(path, None, running).map(|ready| ready.home.path)
+    }
+
     fn prepare(
         &self,
         path: &Path,

@@ -14,6 +14,7 @@ use super::secret::{Context, Secrets};
 use super::{include, resolve};
 use crate::config::problem::Problem;
 use crate::config::settings::Config;
+use crate::model::DeviceName;
 
 #[derive(Clone, Debug)]
 pub struct Loaded {
@@ -142,7 +143,7 @@ fn tree<'t>(notes: &Notes<'_>, text: &'t [u8]) -> Option<DeValue<'t>> {
     let text = match std::str::from_utf8(text) {
         Ok(text) => text,
         Err(error) => {
-            notes.syntax(error.valid_up_to(), "this is not UTF-8 text");
+            notes.syntax(error.valid_up_to(), "this is not UTF-8 text", None);
             return None;
         }
     };
@@ -154,7 +155,16 @@ fn tree<'t>(notes: &Notes<'_>, text: &'t [u8]) -> Option<DeValue<'t>> {
             || error.message().replace('\n', " "),
             |key| format!("the key \"{key}\" stands here a second time"),
         );
-        notes.syntax(span.start, &message);
+        notes.syntax(span.start, &message, better_header(text, span.start));
     }
     errors.is_empty().then(|| DeValue::Table(tree.into_inner()))
+}
+
+/// What to write in place of a device's header that TOML cannot read, such as `[device.CS 1]`.
+fn better_header(text: &str, at: usize) -> Option<String> {
+    let start = text.get(..at)?.rfind('\n').map_or(0, |end| end + 1);
+    let line = text.get(start..)?.lines().next()?;
+    let name = line.trim().strip_prefix("[device.")?.split(']').next()?;
+    let is_plain = !name.contains(['"', '\'']) && DeviceName::parse(name).is_err();
+    is_plain.then(|| resolve::suggested_name(name))
 }

@@ -74,14 +74,14 @@ impl<'t> Notes<'t> {
     }
 
     /// Notes a syntax error, but only the first one on each line: after that the parser guesses.
-    pub(crate) fn syntax(&self, offset: usize, message: &str) {
+    pub(crate) fn syntax(&self, offset: usize, message: &str, hint: Option<String>) {
         let again = || {
             let line = Position::of(self.text, offset).line;
             let kept = self.problems.kept.borrow();
             kept.iter().any(|known| known.at.is_some_and(|at| at.line == line))
         };
         if self.problems.is_full() || !again() {
-            self.problems.add(|| self.note(offset, "", message, None));
+            self.problems.add(|| self.note(offset, "", message, hint));
         }
     }
 

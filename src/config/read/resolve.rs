@@ -331,7 +331,7 @@ impl Reader<'_, '_> {
 }
 
 /// A hint with a valid device name, made from the refused one where possible.
-fn suggested_name(key: &str) -> String {
+pub(super) fn suggested_name(key: &str) -> String {
     let letters = key.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' });
     let slug: String = letters.collect::<String>().to_ascii_lowercase();
     let slug = slug.trim_matches('-');

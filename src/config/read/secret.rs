@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use super::file::read_limited;
 use super::raw::Node;
+use crate::config::find::{SERVICE_FOLDER, SERVICE_STORE};
 use crate::config::settings::StoreConfig;
 
 /// A secret larger than this is a mistake.
@@ -48,13 +49,15 @@ impl Context {
         }
     }
 
-    /// Where the store is when the file does not say: in systemd's state directory, otherwise beside the file.
+    /// Where the store is when the file does not say: in systemd's state directory, also for a command that systemd did
+    /// not start but that reads the service's file; otherwise beside the file.
     pub(crate) fn default_store(&self) -> PathBuf {
         let state = (self.env)("STATE_DIRECTORY");
         // systemd lists several directories with colons; the first one is ours.
         let given = state.as_deref().and_then(|state| state.split(':').next());
         match given.filter(|state| !state.is_empty()) {
             Some(state) => PathBuf::from(state),
+            None if self.dir == Path::new(SERVICE_FOLDER) => PathBuf::from(SERVICE_STORE),
             None => self.dir.join(StoreConfig::default().path),
         }
     }

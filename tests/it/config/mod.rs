@@ -231,10 +231,12 @@ fn a_file_without_keys_is_the_defaults() {
 
 #[test]
 fn systemd_names_the_stores_directory() {
-    let mut context = context("/etc/moonwa");
     let path =
         |text: &str, context: &Context| Config::parse(text, context).unwrap().config.store.path;
-    assert_eq!(path("", &context), Path::new("/etc/moonwa/data"));
+    assert_eq!(path("", &context("/home/ann")), Path::new("/home/ann/data"));
+    // A command that a person starts finds the service's store, too.
+    let mut context = context("/etc/moonwa");
+    assert_eq!(path("", &context), Path::new("/var/lib/moonwa"));
     context.env = Box::new(|name| {
         (name == "STATE_DIRECTORY").then(|| "/var/lib/moonwa:/var/lib/other".to_owned())
     });
