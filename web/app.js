@@ -220,6 +220,14 @@ news.addEventListener("changed", () => {
 });
 addEventListener("hashchange", route);
 addEventListener("signed-out", loginEnded);
+// A page that is put aside holds no stream. It may come back as it was.
+addEventListener("pagehide", () => {
+	disconnect();
+	if (view?.entry === "messages") view.end.abort();
+});
+addEventListener("pageshow", ({ persisted }) => {
+	if (persisted && state.session?.role === "admin") goOn(state.session);
+});
 
 try {
 	// index.html has asked already.

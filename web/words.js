@@ -135,7 +135,7 @@ export default {
 	"reason.store_failing": ["moonwa cannot write to its disk.", "moonwa tidak bisa menulis ke disk."],
 	"reason.unlinked": ["Unlinked on the phone. Scan a new QR.", "Tautan dilepas dari HP. Pindai QR baru."],
 	"reason.unproven": ["WhatsApp has not answered lately.", "WhatsApp belum menjawab belakangan ini."],
-	"reason.unreachable": ["WhatsApp cannot be reached.", "WhatsApp tidak dapat dihubungi."],
+	"reason.unreachable": ["WhatsApp cannot be reached: check the network.", "WhatsApp tidak dapat dihubungi: periksa jaringan."],
 	"reason.unreachable_blocked": ["WhatsApp cannot be connected to: check the network and its firewall ({detail}).", "Tidak bisa tersambung ke WhatsApp: periksa jaringan dan firewall-nya ({detail})."],
 	"reason.unreachable_dns": ["WhatsApp's address is not found: check DNS on moonwa's machine ({detail}).", "Alamat WhatsApp tidak ditemukan: periksa DNS di mesin moonwa ({detail})."],
 	"reason.unreachable_tls": ["No secure connection to WhatsApp: something answers in its place, or the clock is wrong ({detail}).", "Tidak ada koneksi aman ke WhatsApp: ada yang menjawab sebagai gantinya, atau jamnya salah ({detail})."],

@@ -12,8 +12,17 @@ import { asOf, badge, hookState, why } from "./status.js";
 
 const UNLINKED = ["pending", "linking", "logged_out"];
 const NOTE = { CONNECTED: "wait", DISCONNECTED: "bad" };
-/** What ended a linking that nobody cancelled. */
-const LINK_FAILED = ["link_failed", "qr_expired", "refused", "outdated", "banned", "unreachable"];
+/** What ended a linking that nobody cancelled, or stands in its way. */
+const LINK_FAILED = [
+	"link_failed",
+	"qr_expired",
+	"refused",
+	"outdated",
+	"banned",
+	"pair_code_refused",
+	"pair_code_expired",
+	"passkey_failed",
+];
 
 /** Whether there is a link to make before there are details to show. */
 const needsLink = ({ state, phone }) => UNLINKED.includes(state) || (state === "stopped" && !phone);
@@ -39,8 +48,8 @@ export default function device(signal, name) {
 	};
 }
 
-const noteLook = ({ status, state, reason }) =>
-	state !== "linking" && LINK_FAILED.includes(reason) ? "bad" : (NOTE[status] ?? "");
+const noteLook = ({ status, reason }) =>
+	LINK_FAILED.includes(reason) || reason.startsWith("unreachable") ? "bad" : (NOTE[status] ?? "");
 
 const missing = (name) =>
 	empty("devices", t("device.missing", { device: name }), t("device.missing_why"));
@@ -105,9 +114,9 @@ function commands(device) {
 function webhooks({ name, webhooks }) {
 	const line = (hook) => [
 		hookState(hook),
-		el("code.cut", hook.url),
 		hook.backlog > 0 && muted(t("webhook.waiting", { n: hook.backlog })),
 		hook.dropped > 0 && muted(t("webhook.dropped_n", { n: hook.dropped })),
+		el("code.cut.whole", hook.url),
 	];
 	return [
 		el(

@@ -371,6 +371,13 @@ impl Browser {
         Ok(self.driver.clone().quit().await?)
     }
 
+    /// Fetches nothing whose address fits one of these patterns.
+    pub(crate) async fn block(&self, addresses: &[&str]) -> Result<()> {
+        self.devtools("Network.enable", json!({})).await?;
+        self.devtools("Network.setBlockedURLs", json!({ "urls": addresses })).await?;
+        Ok(())
+    }
+
     async fn devtools(&self, command: &str, parameters: Value) -> Result<Value> {
         let body = json!({"cmd": command, "params": parameters});
         let answer = self

@@ -252,6 +252,67 @@ async fn a_lost_connection_is_told() -> Result<()> {
 
 #[tokio::test]
 #[ignore = "needs Chromium and ChromeDriver; .ci/run installs them and runs this"]
+async fn a_view_that_cannot_be_fetched_says_so() -> Result<()> {
+    let moonwa = gateway(&Simulator::start().await?).device("toko", &[]).start().await?;
+    let browser = Browser::start().await?;
+    browser.block(&["*/view/config.js"]).await?;
+    browser.log_in(&moonwa).await?;
+    browser.click("Config").await;
+    browser.sees("This view could not be loaded").await;
+    browser.click("Messages").await;
+    browser.sees("Nothing yet").await;
+    browser.close(&["view/config.js"]).await?;
+    moonwa.stop().await?;
+    Ok(())
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and ChromeDriver; .ci/run installs them and runs this"]
+async fn what_stands_in_the_way_of_linking_is_said_in_red() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let moonwa = gateway(&sim).device("toko", &[]).start().await?;
+    let browser = Browser::start().await?;
+    browser.log_in(&moonwa).await?;
+    sim.refuse_connections(true);
+    browser.click("Device toko").await;
+    browser.click("START SESSION").await;
+    let red = "return document.querySelector('.note.bad') !== null";
+    browser.until("a red note", red).await;
+    browser.sees("WhatsApp cannot be").await;
+    browser.sees("check the network").await;
+    sim.refuse_connections(false);
+    browser.until("a QR code", QR_SHOWN).await;
+    browser.until("no red note", &red.replace("!==", "===")).await;
+    browser.close(&[]).await?;
+    moonwa.stop().await?;
+    Ok(())
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and ChromeDriver; .ci/run installs them and runs this"]
+async fn a_page_that_is_put_aside_listens_no_more_and_catches_up() -> Result<()> {
+    let moonwa = gateway(&Simulator::start().await?).device("toko", &[]).start().await?;
+    let browser = Browser::start().await?;
+    browser.log_in(&moonwa).await?;
+    browser.click("Messages").await;
+    browser.until("its stream", "return location.hash.startsWith('#/messages')").await;
+    let count = "window.ended = 0; const close = EventSource.prototype.close; \
+        EventSource.prototype.close = function () { window.ended++; close.call(this) }; \
+        dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true })); return window.ended";
+    assert_eq!(browser.run(count, Vec::new()).await, 1, "the page's stream");
+    moonwa.edit_config(|text| text.replace("label = \"Device toko\"", "label = \"Toko Maju\""))?;
+    moonwa.wait_device("toko", "the new label", |device| device["label"] == "Toko Maju").await;
+    let back = "dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))";
+    browser.run(back, Vec::new()).await;
+    browser.click("Device").await;
+    browser.sees("Toko Maju").await;
+    browser.close(&[]).await?;
+    moonwa.stop().await?;
+    Ok(())
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and ChromeDriver; .ci/run installs them and runs this"]
 async fn a_page_that_is_not_logged_in_has_no_qr() -> Result<()> {
     let sim = Simulator::start().await?;
     let moonwa = gateway(&sim).device("toko", &[]).start().await?;

@@ -42,6 +42,11 @@ async fn a_receivers_troubles_are_seen_and_mended() -> Result<()> {
     bob.send_text(&ann, "halo, pesan dua").await?;
     browser.sees("Dead letters (1)").await;
     told(&moonwa, 1).await?;
+    let (_, said) = moonwa.command(&["status"]).await?;
+    assert!(said.contains("1 dead letters"), "{said}");
+    let parked = "An event was parked as a dead letter.";
+    let line = moonwa.log().lines().find(|line| line.contains(parked)).map(str::to_owned);
+    assert!(line.as_ref().is_some_and(|line| line.contains("tries=3")), "{line:?}");
     // A receiver that refused something is not green, wherever it is named.
     let not_green = "return document.querySelector('.hook .pill').className === 'pill bad'";
     browser.until("a red pill", not_green).await;
