@@ -57,7 +57,7 @@
 //! directory is still there and can be written. **nudge**: "look in the store"; it carries nothing and may be lost.
 //!
 //! Webhooks. **webhook**: a **URL** of a device in the file; **endpoint**: the machine that serves it; the **registry** has all of
-//! them. **cursor**: how far an endpoint has got in the log. **delivery**: an event's way to one endpoint; **attempt**: one POST
+//! them. **cursor**: how far an endpoint has got in the log; its **backlog** is what waits for it there. **delivery**: an event's way to one endpoint; **attempt**: one POST
 //! of it. An attempt has a **class**, a **fault** or none, and a **verdict**: on, again after a **backoff**, or parked as a
 //! **dead letter**; after a 500 there is **doubt** whose fault it is. **filter**: which chats an endpoint hears of, by **pattern**. **profile**: the body's form. **signature**: proof that a
 //! request is ours. A file's **URL** is signed for those without a key. **reply**: a message in a receiver's answer. **report**: what people are told of an endpoint. **resolver**:
@@ -77,7 +77,7 @@
 //! Around it. **console**: lines on a terminal and exit codes. **private**: files for their owner alone. **heap**: memory.
 //! **user**: as whom a command must be run.
 //! **dial**: to open a connection to a host; a **tunnel** leads to one through a **proxy**. **control**: how the command line finds the gateway.
-//! **knobs**: switches for tests. **facade**: what tests use of the crate. **telemetry**: the log lines and the metrics.
+//! **knobs**: switches for tests. **facade**: what tests use of the crate. **telemetry**: the log lines and the **metrics**.
 //! **fuzzing**: readers of bytes from outside, for tests/fuzz; **fuzz**: those of one room.
 
 mod api;

@@ -14,8 +14,8 @@ use crate::api::compat;
 use crate::api::http::form;
 use crate::api::http::problem::{Code, Problem};
 use crate::api::v1::{
-    backup, config, contact, device, device_edit, event, group, health, live, media, message, qr,
-    standing, webhook,
+    backup, config, contact, device, device_edit, event, group, health, live, media, message,
+    metrics, qr, standing, webhook,
 };
 
 /// The methods in the table. A `HEAD` is handled as `Get`, and `OPTIONS` is answered from the table itself.
@@ -103,7 +103,7 @@ fn soon<'a>(answer: impl Future<Output = Answer> + Send + 'a) -> BoxFuture<'a, A
 pub(crate) static ROUTES: &[Route] = &[
     get   ("/healthz",                                                          Access::Public,  "Health",            |call| now(health::alive(call))),
     get   ("/readyz",                                                           Access::Public,  "Ready",             |call| now(health::ready(call))),
-    get   ("/metrics",                                                          Access::Metrics, "Metrics",           |call| now(health::metrics(call))),
+    get   ("/metrics",                                                          Access::Metrics, "Metrics",           |call| soon(metrics::metrics(call))),
     get   ("/login",                                                            Access::Page,    "LoginByLink",       |call| soon(login::by_link(call))),
     post  ("/login",                                                            Access::Page,    "Login",             |call| soon(login::by_token(call))),
     post  ("/logout",                                                           Access::Page,    "Logout",            |call| soon(login::logout(call))),

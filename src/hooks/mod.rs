@@ -33,6 +33,7 @@ pub(crate) use self::media_url::{MediaUrls, UrlRefused};
 use self::registry::{Registry, RunningEndpoint};
 pub(crate) use self::report::Attempt;
 pub use self::report::EndpointReport;
+pub(crate) use self::report::host_of;
 use crate::config::DeviceConfig;
 use crate::knobs::knobs;
 use crate::model::{

@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 
 use super::attempt::Outcome;
 use super::class::Class;
-use super::report::{Attempt, EndpointReport};
+use super::report::{Attempt, EndpointReport, host_of};
 use crate::config::EndpointConfig;
 use crate::model::{DeviceName, EventId};
 
@@ -67,11 +67,11 @@ impl Monitor {
             error: outcome.fault.as_ref().map(|fault| fault.sentence.clone()),
             answer: beginning(&outcome.answer, ANSWER),
         };
-        let labels = [("device", self.device.to_string()), ("n", endpoint.n.to_string())];
+        let labels = self.labels(endpoint);
         metrics::histogram!("moonwa_webhook_attempt_seconds", &labels)
             .record(outcome.took.as_secs_f64());
-        let [device, n] = labels;
-        let labels = [device, n, ("class", attempt.class.to_owned())];
+        let [device, n, host] = labels;
+        let labels = [device, n, host, ("class", attempt.class.to_owned())];
         metrics::counter!("moonwa_webhook_deliveries_total", &labels).increment(1);
         if outcome.class != Class::Delivered {
             tracing::warn!(
@@ -95,26 +95,14 @@ impl Monitor {
         attempt
     }
 
-    /// Counts events that were parked or dropped.
-    pub(super) fn count(&self, what: &'static str, n: usize, by: u64) {
-        let labels = [("device", self.device.to_string()), ("n", n.to_string())];
-        metrics::counter!(what, &labels).increment(by);
+    /// Counts events that were parked, dropped or filtered.
+    pub(super) fn count(&self, what: &'static str, endpoint: &EndpointConfig, by: u64) {
+        metrics::counter!(what, &self.labels(endpoint)).increment(by);
     }
 
-    /// Sets the gauges of the backlog, and of whether the endpoint fails or is about to lose events.
-    pub(super) fn gauge(&self, report: &EndpointReport) {
-        let labels = [("device", self.device.to_string()), ("n", report.n.to_string())];
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "a gauge is a float, and no backlog is that long"
-        )]
-        let [backlog, letters] = [report.backlog, report.dead_letters].map(|count| count as f64);
-        metrics::gauge!("moonwa_webhook_backlog", &labels).set(backlog);
-        metrics::gauge!("moonwa_webhook_dead_letters", &labels).set(letters);
-        let failing = if report.failing_since.is_some() { 1.0 } else { 0.0 };
-        metrics::gauge!("moonwa_webhook_failing", &labels).set(failing);
-        let at_risk = if report.at_risk { 1.0 } else { 0.0 };
-        metrics::gauge!("moonwa_webhook_at_risk", &labels).set(at_risk);
+    fn labels(&self, endpoint: &EndpointConfig) -> [(&'static str, String); 3] {
+        let host = host_of(&endpoint.url);
+        [("device", self.device.to_string()), ("n", endpoint.n.to_string()), ("host", host)]
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {

@@ -269,7 +269,6 @@ impl Registry {
         let mut reports: BTreeMap<DeviceName, Vec<EndpointReport>> = BTreeMap::new();
         for running in self.endpoints().values() {
             if let Some(report) = running.monitor.report() {
-                running.monitor.gauge(&report);
                 reports.entry(running.device.clone()).or_default().push(report);
             }
         }

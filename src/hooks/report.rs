@@ -12,7 +12,7 @@ pub struct EndpointReport {
     pub url: String,
     /// Whether it delivers.
     pub state: EndpointState,
-    /// Events waiting for it. An upper bound: events it does not want count until they are passed over.
+    /// Events waiting for it. Those that it does not want count only until they are looked at, at once while it waits.
     pub backlog: u64,
     /// Since when nothing was delivered, while it fails.
     pub failing_since: Option<UnixMillis>,
@@ -57,4 +57,10 @@ pub struct Attempt {
     pub error: Option<String>,
     /// The first 256 bytes of the answer.
     pub answer: String,
+}
+
+/// The host of a webhook's URL, as metrics name it.
+pub(crate) fn host_of(url: &str) -> String {
+    let uri = url.parse::<hyper::Uri>().ok();
+    uri.and_then(|uri| uri.host().map(str::to_owned)).unwrap_or_default()
 }

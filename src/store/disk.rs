@@ -54,6 +54,15 @@ impl Disk {
         }
     }
 
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// How many bytes are used here, and how many are free.
+    pub(crate) fn sizes(&self) -> std::io::Result<(u64, u64)> {
+        Ok((private::used_by(&self.path)?, (self.free)(&self.path)?))
+    }
+
     /// Makes room before the databases open: recovery itself may need to write.
     pub(crate) fn make_room(&self) {
         if self.free_now() < ESSENTIALS && std::fs::remove_file(self.ballast()).is_ok() {

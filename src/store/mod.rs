@@ -34,7 +34,7 @@ pub(crate) use disk::free_space;
 pub(crate) use error::StoreError;
 pub(crate) use key::{Key, Parts};
 pub use log::NewEvent;
-pub(crate) use log::{EventLog, StoredEvent};
+pub(crate) use log::{EventLog, Page, StoredEvent};
 pub use message::Enqueued;
 pub(crate) use message::{QUEUE_LIMIT, SendQueue};
 pub(crate) use repair::damage::Damage;
@@ -219,6 +219,13 @@ impl Store {
     /// Whether something new can be accepted: there is disk space, and the store has not failed.
     pub fn has_room(&self) -> bool {
         self.0.disk.has_room() && !self.0.state.has_failed() && !self.0.outbox.has_failed()
+    }
+
+    /// How many bytes the store has on its disk, and how many are free there. Walks its files.
+    pub(crate) async fn sizes(&self) -> Result<(u64, u64), StoreError> {
+        let disk = Arc::clone(&self.0.disk);
+        let sizes = self.blocking(move || disk.sizes()).await?;
+        sizes.map_err(|error| StoreError::file(self.0.disk.path(), error))
     }
 
     /// How many writes were refused so far because the disk was full.

@@ -124,7 +124,9 @@ async fn a_webhook_is_told_of_the_chats_it_wants() -> Result<()> {
     assert_eq!(own.taken_texts(), ["from Eve", "in the team", "from Bob"]);
     let metrics = moonwa.admin().get("/metrics").await?.text();
     for (n, count) in [(1, 2), (3, 1)] {
-        let line = format!("moonwa_webhook_filtered_total{{device=\"toko\",n=\"{n}\"}} {count}");
+        let line = format!(
+            "moonwa_webhook_filtered_total{{device=\"toko\",n=\"{n}\",host=\"127.0.0.1\"}} {count}"
+        );
         assert!(metrics.contains(&line), "{line}: {metrics}");
     }
 

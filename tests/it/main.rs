@@ -38,6 +38,7 @@ mod many;
 mod measure;
 mod media_urls;
 mod messages;
+mod metrics;
 mod new_device;
 mod outbound;
 mod pace;

@@ -11,6 +11,7 @@ pub(crate) mod health;
 pub(crate) mod live;
 pub(crate) mod media;
 pub(crate) mod message;
+pub(crate) mod metrics;
 pub(crate) mod qr;
 pub(crate) mod standing;
 pub(crate) mod webhook;

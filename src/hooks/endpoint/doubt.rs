@@ -34,6 +34,7 @@ impl Machine {
             self.tried_instead = event.seq;
             match outcome.class {
                 Class::Delivered => {
+                    self.backlog.done(event.seq);
                     self.overtook.insert(event.seq);
                     return true;
                 }

@@ -2,7 +2,9 @@
 //! at a time, and moves on when the event is delivered, parked or not wanted. `class` says what an outcome means,
 //! `backoff` how long to wait.
 
+mod backlog;
 mod doubt;
+mod filter;
 mod report;
 mod retention;
 mod verdict;
@@ -21,11 +23,11 @@ use super::attempt::Outcome;
 use super::class::Class;
 use super::client::{GRACE, KeepAlive};
 use super::delivery::{Deliverer, Delivery};
-use super::filter;
 use super::monitor::Monitor;
 use crate::config::EndpointConfig;
 use crate::model::UnixMillis;
 use crate::store::{Cursor, EndpointId, EndpointState, Seq, StoreError, StoredEvent};
+use backlog::Backlog;
 
 /// How many events of an endpoint are held in memory.
 const PAGE: usize = 64;
@@ -75,6 +77,7 @@ pub(super) struct Machine {
     /// Events after the cursor that are delivered already. Kept in memory only: after a restart they are delivered
     /// again.
     overtook: BTreeSet<Seq>,
+    backlog: Backlog,
     /// Events that wait for the endpoint will be dropped soon.
     at_risk: bool,
     /// The dead letters that are kept.
@@ -122,6 +125,7 @@ impl Machine {
         let current = inputs.config.borrow_and_update().clone();
         let left = cursor.next_try.map(|at| at.since(UnixMillis::now()).min(LONGEST));
         Self {
+            backlog: Backlog::after(cursor.acked),
             id,
             cursor,
             current,
@@ -171,7 +175,7 @@ impl Machine {
                     match self.fate(&event) {
                         Fate::Post(body) => return Plan::Post(event, body),
                         Fate::Filtered => {
-                            self.monitor.count("moonwa_webhook_filtered_total", self.current.n, 1);
+                            self.monitor.count("moonwa_webhook_filtered_total", &self.current, 1);
                         }
                         Fate::Unwanted => {}
                     }
@@ -190,16 +194,6 @@ impl Machine {
         }
         self.publish();
         Plan::Wait
-    }
-
-    fn fate(&self, event: &StoredEvent) -> Fate {
-        if !self.current.events.wants(event.kind) {
-            return Fate::Unwanted;
-        }
-        if !filter::passes(&self.current, event.kind, &event.body) {
-            return Fate::Filtered;
-        }
-        self.deliverer.body(&self.current, &event.body).map_or(Fate::Unwanted, Fate::Post)
     }
 
     /// Fills the page from the log. Returns whether there is anything to do now.
@@ -221,6 +215,7 @@ impl Machine {
     }
 
     async fn idle(&mut self) {
+        let unseen = self.unseen();
         let Inputs { config, actions, tail, dropped, at_risk, stop, .. } = &mut self.inputs;
         select! {
             biased;
@@ -233,6 +228,7 @@ impl Machine {
             Ok(()) = at_risk.changed() => {}
             () = until(self.not_before) => {}
             () = self.keep_alive.expire() => {}
+            page = unseen => self.look_at(page),
         }
     }
 
@@ -304,6 +300,7 @@ impl Machine {
                 self.page.clear();
                 self.doubted = None;
                 self.overtook.clear();
+                self.forget_backlog();
                 self.rewound = true;
                 self.at_once();
             }
@@ -321,6 +318,7 @@ impl Machine {
         let edited = EndpointConfig { n: self.current.n, ..(*next).clone() } != *self.current;
         self.current = next;
         if edited {
+            self.forget_backlog();
             self.at_once();
             if self.cursor.state == EndpointState::Gone {
                 self.cursor.state = EndpointState::Active;
@@ -333,6 +331,7 @@ impl Machine {
     fn advance(&mut self, seq: Seq) {
         self.cursor.acked = seq;
         self.cursor.tries = 0;
+        self.backlog.passed(seq);
         if self.page.front().is_some_and(|event| event.seq == seq) {
             self.page.pop_front();
         }

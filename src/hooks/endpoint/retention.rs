@@ -31,7 +31,8 @@ impl Machine {
         self.cursor.tries = 0;
         self.page.retain(|event| event.seq > to);
         self.overtook.retain(|seq| *seq > to);
-        self.monitor.count("moonwa_webhook_dropped_total", self.current.n, dropped);
+        self.forget_backlog();
+        self.monitor.count("moonwa_webhook_dropped_total", &self.current, dropped);
         tracing::error!(
             device = %self.cursor.device, n = self.current.n, url = self.current.shown_url(), dropped,
             "Events were dropped before this webhook took them."

@@ -54,6 +54,7 @@ impl Machine {
 
     fn delivered(&mut self, seq: Seq) {
         crate::knobs::failpoint("post.delivered");
+        self.backlog.done(seq);
         self.advance(seq);
         self.recover();
         self.cursor.delivered = self.cursor.delivered.saturating_add(1);
@@ -95,14 +96,15 @@ impl Machine {
         next.failing_since = None;
         match self.deliverer.store.cursors().park(&self.id, letter, &next).await {
             Ok(()) => {
-                self.cursor = next;
+                let tries = std::mem::replace(&mut self.cursor, next).tries;
+                self.backlog.done(event.seq);
                 self.advance(event.seq);
                 self.at_once();
                 (self.unsaved, self.owed) = (0, false);
                 self.count_letters().await;
-                self.monitor.count("moonwa_webhook_parked_total", self.current.n, 1);
+                self.monitor.count("moonwa_webhook_parked_total", &self.current, 1);
                 tracing::warn!(
-                    device = %self.cursor.device, n = self.current.n, event = %event.id, tries = self.cursor.tries,
+                    device = %self.cursor.device, n = self.current.n, event = %event.id, tries,
                     "An event was parked as a dead letter."
                 );
             }

@@ -1,5 +1,7 @@
 //! How many messages of a device wait, and the place of its newest: one row, so that taking a message reads no queue.
 
+use fjall::Readable;
+
 use crate::model::DeviceName;
 use crate::store::StoreError;
 use crate::store::database::outbox::Outbox;
@@ -29,6 +31,17 @@ impl Counts {
             (Some(waiting), Some(last)) => Ok(Self { waiting, last }),
             _ => Err(StoreError::Damaged("a count of messages".to_owned())),
         }
+    }
+
+    /// How many messages of each of these devices are queued.
+    pub(super) fn waiting(outbox: &Outbox, devices: &[DeviceName]) -> Result<Vec<u64>, StoreError> {
+        let now = outbox.db.snapshot();
+        let waiting = |device: &DeviceName| {
+            let key = Key::new(b'n').device(device).into_bytes();
+            let row = now.get(&outbox.queue, key).map_err(StoreError::database)?;
+            Ok(row.and_then(|row| Parts::of(&row).number()).unwrap_or_default())
+        };
+        devices.iter().map(waiting).collect()
     }
 
     pub(super) fn save(&self, outbox: &Outbox, txn: &mut Txn<'_>, device: &DeviceName) {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use tokio::sync::watch;
 
+use super::counts::Counts;
 use super::{SendQueue, advance_each};
 use crate::model::{DeviceName, MessageId, MessageStatus, NewChats};
 use crate::store::database::writer::Promise;
@@ -39,6 +40,11 @@ impl SendQueue {
                 tally::allowed(outbox, txn, &device, new_chats)
             })
             .await
+    }
+
+    /// How many messages of each of these devices wait to be sent.
+    pub(crate) async fn waiting(&self, devices: Vec<DeviceName>) -> Result<Vec<u64>, StoreError> {
+        self.readers.run(move |databases| Counts::waiting(&databases.outbox, &devices)).await
     }
 
     /// What the present account of a device did in the last week.
