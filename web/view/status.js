@@ -1,4 +1,5 @@
 // What several views share: how a state looks, what is said about it, and the choice of a device.
+import { now } from "../api.js";
 import { ago, el, icon, input, muted, pre } from "../dom.js";
 import { clock, has, relative, say, t } from "../i18n.js";
 import { state as page } from "../state.js";
@@ -69,7 +70,7 @@ export function badge({ status, state }) {
 export function why({ reason, state, detail, retry_at, until }) {
 	if (!reason) return has(`state.${state}`) ? t(`state.${state}`) : null;
 	const sentences = [say("reason", reason, { detail })];
-	if (state === "reconnecting" && retry_at) {
+	if (state === "reconnecting" && retry_at && Date.parse(retry_at) > now()) {
 		sentences.push(t("reason.next", { when: relative(retry_at) }));
 	}
 	if (until) {

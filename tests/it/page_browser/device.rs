@@ -87,7 +87,7 @@ async fn what_whatsapp_restricts_and_why_it_cannot_be_reached_is_said() -> Resul
     }
     sim.mute_connections(true);
     sim.drop_connections(ann.number());
-    browser.sees("WhatsApp cannot be reached.").await;
+    browser.sees("WhatsApp cannot be reached: check the network.").await;
     browser.close(&[]).await?;
     moonwa.stop().await?;
     Ok(())
