@@ -38,7 +38,7 @@
 //! Messages in. **message**, **contact**, **group**, **poll**, **attachment**, **media**: as WhatsApp's users know them.
 //! **hook**: where the engine hands a message over. **business**, **commerce**, **special**: **kinds** of message that are neither
 //! text nor file; **raw**: one that is not understood. **undecryptable**: what cannot be read. **notification**: what is no message to read: a change of a group, a call.
-//! **history**: what is kept of earlier messages. **recorder**: writes down what happens to messages and devices.
+//! **history**: what is kept of earlier messages. A chat's **timer** says after how long its messages disappear. **recorder**: writes down what happens to messages and devices.
 //!
 //! Messages out. **queue**: messages that were promised and are not done; a **lane** is one chat's part of it, a **claim** says
 //! who has a message, **pace** how fast they go, a **turn** when one may, a **hold** why one waits. A **tally** counts what went and came in a

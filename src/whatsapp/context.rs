@@ -34,6 +34,8 @@ pub(crate) struct Context {
     pub(crate) claims: Claims,
     pub(crate) holds: Holds,
     pub(crate) fresh: Fresh,
+    /// Whose timer was asked for lately.
+    pub(crate) timers_asked: Fresh,
     pub(crate) read_receipts: Written,
     pub(crate) status: StatusCell,
     /// How fast messages go out.

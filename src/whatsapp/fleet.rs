@@ -207,6 +207,7 @@ impl Fleet {
             claims: Claims::default(),
             holds: Holds::new(name.clone()),
             fresh: Fresh::default(),
+            timers_asked: Fresh::default(),
             read_receipts: Written::default(),
             status,
             pace: watch::Sender::new(config.pace),

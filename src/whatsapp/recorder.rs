@@ -17,6 +17,7 @@ use crate::model::{
     UnixMillis,
 };
 use crate::store::{NewEvent, Store, StoreError};
+use crate::whatsapp::history::timer::Timer;
 
 /// As many records as one write takes.
 const BATCH: usize = 256;
@@ -30,6 +31,8 @@ pub(crate) enum Record {
     Advance { ids: Vec<MessageId>, status: MessageStatus },
     /// WhatsApp said how many new chats it allows.
     NewChats(NewChats),
+    /// A chat's timer, and what it is kept under.
+    Timer(String, Timer),
     /// Something happened.
     Event(Event),
 }
@@ -154,13 +157,15 @@ impl Recorder {
 
     /// Writing the same again changes nothing: a status only goes forward, and an event is appended once.
     async fn write(&self, batch: &[(Record, Option<Debt>)]) -> Result<(), StoreError> {
-        let (mut steps, mut events, mut quota) = (Vec::new(), Vec::new(), None);
+        let (mut steps, mut events, mut quota, mut timers) =
+            (Vec::new(), Vec::new(), None, Vec::new());
         for (record, _) in batch {
             match record {
                 Record::Advance { ids, status } => {
                     steps.extend(ids.iter().map(|id| (id.clone(), status.clone())));
                 }
                 Record::NewChats(said) => quota = Some(*said),
+                Record::Timer(key, timer) => timers.push((key, timer)),
                 Record::Event(event) => events.push(NewEvent::from(event)),
             }
         }
@@ -179,6 +184,10 @@ impl Recorder {
                 None => Ok(()),
             }
         };
+        let space = self.store.space(&self.device);
+        for (key, timer) in timers {
+            timer.save(&space, key).await?;
+        }
         // Side by side, so that one commit takes all.
         let (advanced, appended, allowed) = tokio::join!(advanced, appended, allowed);
         advanced.and(appended).and(allowed)

@@ -142,6 +142,7 @@ impl Running {
         };
         let client = bot.client();
         context.fresh.forget();
+        context.timers_asked.forget();
         // One connection per client: the actor decides, and shows, whether and when to try again.
         client.enable_auto_reconnect.store(false, Ordering::Relaxed);
         drop(observer.client.set(Arc::downgrade(&client)));

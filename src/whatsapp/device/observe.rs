@@ -12,6 +12,7 @@ use super::refusal;
 use super::status::restricted;
 use crate::model::{MessageId, MessageStatus, Passkey, Secret};
 use crate::whatsapp::context::Context;
+use crate::whatsapp::history::timer;
 use crate::whatsapp::receive::retry::Retry;
 use crate::whatsapp::receive::undecryptable::Why;
 use crate::whatsapp::receive::{hook, notification, undecryptable};
@@ -254,6 +255,11 @@ impl EventHandler for Observer {
             }
             Event::Receipt(receipt) => self.receipt(receipt),
             _ => {
+                if let (Event::GroupUpdate(update), Some(client)) = (&*event, self.client())
+                    && let Some((key, timer)) = timer::changed(&client, update)
+                {
+                    self.owe(Record::Timer(key, timer));
+                }
                 if let Some(event) = notification::notification(&self.context.name, &event) {
                     self.owe(Record::Event(event));
                 }

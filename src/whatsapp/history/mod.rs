@@ -3,3 +3,4 @@
 pub(crate) mod lookup;
 pub(crate) mod poll;
 pub(crate) mod row;
+pub(crate) mod timer;

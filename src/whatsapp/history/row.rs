@@ -1,5 +1,5 @@
 //! What is kept of messages beside their events, in the device's space: for a week how to download or forward a file,
-//! for a season how to read the votes of a poll.
+//! for a season how to read the votes of a poll, for a year after how long its chat's messages disappear.
 
 use std::time::Duration;
 
@@ -20,6 +20,9 @@ const POLLS: &[u8] = b"poll/";
 const BUILT: &[u8] = b"built/";
 /// Longer than a message is tried; it is removed when WhatsApp has the message.
 const KEEP_BUILT: Duration = Duration::from_hours(30 * 24);
+pub(crate) const TIMERS: &[u8] = b"timer/";
+/// Whoever is in touch says it again, and of a group it is asked again.
+const KEEP_TIMERS: Duration = Duration::from_hours(400 * 24);
 /// People vote late.
 const KEEP_POLLS: Duration = Duration::from_hours(90 * 24);
 
@@ -171,8 +174,13 @@ struct Age {
 pub(crate) async fn prune(space: &Space) -> Result<(), StoreError> {
     let mut batch = Batch::new();
     let mut old = 0_usize;
-    let kinds =
-        [(MEDIA, KEEP_MEDIA), (POLLS, KEEP_POLLS), (BUILT, KEEP_BUILT), (LISTED, KEEP_LISTED)];
+    let kinds = [
+        (MEDIA, KEEP_MEDIA),
+        (POLLS, KEEP_POLLS),
+        (BUILT, KEEP_BUILT),
+        (LISTED, KEEP_LISTED),
+        (TIMERS, KEEP_TIMERS),
+    ];
     for (rows, keep) in kinds {
         let horizon = UnixMillis::now().before(keep);
         for (key, value) in space.scan(rows).await? {

@@ -322,7 +322,7 @@ fn unsupported(m: &wa::Message) -> Option<Body> {
 }
 
 /// The context of the first part that has one.
-fn context(m: &wa::Message) -> Option<&wa::ContextInfo> {
+pub(crate) fn context(m: &wa::Message) -> Option<&wa::ContextInfo> {
     macro_rules! first {
         ($($field:ident),+ $(,)?) => {
             None$(.or_else(|| m.$field.as_option().and_then(|part| part.context_info.as_option())))+

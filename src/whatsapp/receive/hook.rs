@@ -19,6 +19,7 @@ use crate::whatsapp::context::Context;
 use crate::whatsapp::directory::{chat, mentioned, person};
 use crate::whatsapp::history::poll;
 use crate::whatsapp::history::row::PollRow;
+use crate::whatsapp::history::timer;
 use crate::whatsapp::recorder::{Debt, Record};
 
 /// Where the engine hands over messages before it acks them.
@@ -105,9 +106,11 @@ async fn keep(
     let mut rows = Batch::new();
     let mut any_row = false;
     let mut polls = BTreeMap::new();
+    let mut timers = timer::Told::default();
     for InboundMessage { message, info, .. } in batch {
         let from = person(client, info).await;
         let chat = chat(client, info).await;
+        timers.hear(&space, client, (info, message), &chat).await?;
         let Some(mut decoded) = decode::message(&context.name, info, message, from, chat) else {
             continue;
         };
@@ -144,8 +147,9 @@ async fn keep(
         }
         events.push(NewEvent::from(&decoded.event));
     }
-    if events.is_empty() {
-        return Ok(());
+    if !timers.is_empty() {
+        timers.put(&mut rows);
+        any_row = true;
     }
     // Taken back on the phone: what was sent here goes to nobody any more.
     for InboundMessage { message, info, .. } in batch {
@@ -156,6 +160,9 @@ async fn keep(
     // Before the events: whoever hears of a file may ask for it at once.
     if any_row {
         space.write(rows).await?;
+    }
+    if events.is_empty() {
+        return Ok(());
     }
     context.store.log().append(events).await?;
     context.status.heard(UnixMillis::now());

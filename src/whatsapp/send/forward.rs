@@ -3,7 +3,7 @@
 
 use data_encoding::BASE64;
 use serde_json::Value;
-use wa_rs::buffa::Message as _;
+use wa_rs::buffa::{Message as _, MessageField};
 use wa_rs::wacore::proto_helpers::{MessageBuilderExt, MessageExt};
 use wa_rs::waproto::whatsapp as wa;
 
@@ -22,7 +22,7 @@ pub(crate) async fn original(
     id: &MessageId,
 ) -> Result<Option<wa::Message>, StoreError> {
     match MediaRow::find(&context.store.space(&context.name), id).await {
-        Ok(row) => return Ok(decoded(&row)),
+        Ok(row) => return Ok(decoded(&row).map(without_timer)),
         Err(WhatsAppError::NotFound) => {}
         Err(WhatsAppError::Store(error)) => return Err(error),
         Err(_) => return Ok(None),
@@ -49,6 +49,33 @@ pub(crate) async fn file(
         message.set_context_info(wa::ContextInfo::default());
     }
     Ok(message)
+}
+
+/// The timer belongs to the chat that it came from.
+fn without_timer(mut file: wa::Message) -> wa::Message {
+    if let Some(context) = context_mut(&mut file) {
+        context.expiration = None;
+        context.ephemeral_setting_timestamp = None;
+        context.disappearing_mode = MessageField::none();
+    }
+    file
+}
+
+fn context_mut(file: &mut wa::Message) -> Option<&mut wa::ContextInfo> {
+    let context = if let Some(image) = file.image_message.as_option_mut() {
+        &mut image.context_info
+    } else if let Some(video) = file.video_message.as_option_mut() {
+        &mut video.context_info
+    } else if let Some(film) = file.ptv_message.as_option_mut() {
+        &mut film.context_info
+    } else if let Some(audio) = file.audio_message.as_option_mut() {
+        &mut audio.context_info
+    } else if let Some(document) = file.document_message.as_option_mut() {
+        &mut document.context_info
+    } else {
+        &mut file.sticker_message.as_option_mut()?.context_info
+    };
+    context.as_option_mut()
 }
 
 fn decoded(row: &MediaRow) -> Option<wa::Message> {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use wa_rs::client::{Client, ClientError};
 use wa_rs::send::{SendError, SendOptions, SendResult};
-use wa_rs::wacore::proto_helpers::MessageBuilderExt;
+use wa_rs::wacore::proto_helpers::{MessageBuilderExt, MessageExt};
 use wa_rs::wacore::store::traits::ProtocolStore;
 use wa_rs::waproto::whatsapp as wa;
 use wa_rs::{Freshness, Jid};
@@ -19,8 +19,8 @@ use crate::model::{self, Content, MessageId, MessageStatus, Recipient, SentMessa
 use crate::store::Batch;
 use crate::whatsapp::context::Context;
 use crate::whatsapp::history::lookup::{find_in, in_touch};
-use crate::whatsapp::history::poll;
 use crate::whatsapp::history::row::{BuiltRow, MediaRow};
+use crate::whatsapp::history::{poll, timer};
 use crate::whatsapp::media::upload::{self, Wanted};
 use crate::whatsapp::receive::attachment::sent_file;
 
@@ -44,7 +44,11 @@ pub(crate) async fn send_one(
         context.store.queue().advance(&context.name, &row.id, MessageStatus::Sent).await?;
         return Ok(());
     }
-    let message = message(context, client, &to, row).await?;
+    let mut message = message(context, client, &to, row).await?;
+    if let Some(seconds) = timer::of(context, client, &to).await? {
+        // Reactions and changes of other messages have none.
+        message.set_ephemeral_expiration(seconds);
+    }
     let addresses = turn::addresses(context, &row.request.to).await?;
     let _wire = match waits(context, row).await?.status {
         MessageStatus::Queued => turn::take(context, client, &to, row, &addresses).await?,

@@ -37,8 +37,8 @@ fn film() -> Vec<u8> {
 const SPEECH: &[u8] = include_bytes!("sounds/mono.opus");
 
 pub(crate) struct Story {
-    sim: Simulator,
-    ann: Phone,
+    pub(crate) sim: Simulator,
+    pub(crate) ann: Phone,
     pub(crate) bob: Phone,
     pub(crate) gateway: Gateway,
 }

@@ -8,5 +8,6 @@ mod kinds;
 mod link;
 mod pictures;
 pub(crate) mod support;
+mod timers;
 mod voice;
 mod withdrawn;

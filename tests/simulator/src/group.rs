@@ -21,6 +21,8 @@ pub(crate) struct GroupState {
     pub created: u64,
     /// Members by number; true for an admin.
     pub members: BTreeMap<String, bool>,
+    /// After how many seconds its messages disappear; 0 for never.
+    pub ephemeral: u32,
 }
 
 impl GroupState {
@@ -48,6 +50,7 @@ impl World {
                 creator: creator.clone(),
                 created: now(),
                 members: members.iter().map(|pn| (pn.clone(), *pn == creator)).collect(),
+                ephemeral: 0,
             },
         );
         let group = self.group_node(&id).context("the group just made")?;
@@ -89,6 +92,19 @@ impl World {
             .attr("subject", subject.to_owned())
             .attr("s_t", now())
             .build();
+        self.notify_group(id, author, &change, &[]);
+        Ok(())
+    }
+
+    /// Changes after how long messages disappear.
+    pub(crate) fn change_ephemeral(&mut self, id: &str, author: &str, seconds: u32) -> Result<()> {
+        let group = self.groups.get_mut(id).context("no such group")?;
+        group.ephemeral = seconds;
+        let change = if seconds == 0 {
+            NodeBuilder::new("not_ephemeral").build()
+        } else {
+            NodeBuilder::new("ephemeral").attr("expiration", seconds).build()
+        };
         self.notify_group(id, author, &change, &[]);
         Ok(())
     }
@@ -144,6 +160,8 @@ impl World {
             };
             self.member(pn, role)
         });
+        let timer = (group.ephemeral > 0)
+            .then(|| NodeBuilder::new("ephemeral").attr("expiration", group.ephemeral).build());
         let node = NodeBuilder::new("group")
             .attr("id", group.id.as_str())
             .attr("subject", group.subject.as_str())
@@ -155,7 +173,7 @@ impl World {
             .attr("s_o_pn", creator.jid(Server::Pn))
             .attr("addressing_mode", "lid")
             .attr("size", group.members.len())
-            .children(members)
+            .children(members.chain(timer))
             .build();
         Some(node)
     }

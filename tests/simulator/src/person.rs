@@ -384,6 +384,15 @@ impl Group {
         Ok(())
     }
 
+    /// Makes messages disappear after so many seconds; 0 for never.
+    pub async fn disappear(&self, by: &Phone, seconds: u32) -> Result<()> {
+        let mut world = self.sim.world();
+        world.change_ephemeral(&self.id, by.number(), seconds)?;
+        world.run_phones();
+        world.touch();
+        Ok(())
+    }
+
     fn change(&self, by: &Phone, what: &'static str, members: &[&Phone]) -> Result<()> {
         let members: Vec<String> = members.iter().map(|p| p.number().to_owned()).collect();
         let mut world = self.sim.world();
