@@ -69,6 +69,9 @@ pub struct SendRequest {
     /// Who is mentioned in the text.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mentions: Vec<Recipient>,
+    /// Whether everybody in the group is mentioned.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub mention_all: bool,
     /// Whether media may be opened once only.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub view_once: bool,
@@ -77,7 +80,14 @@ pub struct SendRequest {
 impl SendRequest {
     /// A message that answers and mentions nobody.
     pub fn plain(to: Recipient, content: Content) -> Self {
-        Self { to, content, reply_to: None, mentions: Vec::new(), view_once: false }
+        Self {
+            to,
+            content,
+            reply_to: None,
+            mentions: Vec::new(),
+            mention_all: false,
+            view_once: false,
+        }
     }
 }
 

@@ -53,6 +53,7 @@ fn message(n: u64) -> SentMessage {
             content: Content::Text { text },
             reply_to: None,
             mentions: vec![],
+            mention_all: false,
             view_once: false,
         },
         status: MessageStatus::Queued,

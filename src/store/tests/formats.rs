@@ -30,6 +30,7 @@ fn message(n: u64) -> SentMessage {
             content: Content::Text { text: format!("text {n}") },
             reply_to: None,
             mentions: vec![],
+            mention_all: false,
             view_once: false,
         },
         status: MessageStatus::Queued,

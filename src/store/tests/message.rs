@@ -15,6 +15,7 @@ fn message(id: &str, text: &str) -> SentMessage {
             content: Content::Text { text: text.to_owned() },
             reply_to: None,
             mentions: vec![],
+            mention_all: false,
             view_once: false,
         },
         status: MessageStatus::Queued,

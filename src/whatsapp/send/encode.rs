@@ -6,9 +6,10 @@ use wa_rs::buffa::MessageField;
 use wa_rs::wacore::proto_helpers::{MessageBuilderExt, build_reaction_message};
 use wa_rs::waproto::whatsapp as wa;
 
-use super::parts::{MessageParts, Quote};
+use super::mention;
+use super::parts::MessageParts;
 use super::preview::Preview;
-use crate::model::{Content, MediaKind, MessageId, Recipient, SendRequest, UnixMillis};
+use crate::model::{Content, MediaKind, MessageId, SendRequest, UnixMillis};
 use crate::whatsapp::media::upload::UploadedFile;
 
 /// Why a message cannot be built.
@@ -30,17 +31,19 @@ pub(crate) fn message(
     request: &SendRequest,
     parts: MessageParts,
 ) -> Result<wa::Message, EncodeError> {
-    let context = context(request, parts.quote.as_ref());
+    let context = context(&parts);
+    let mentioning = |text: &str| mention::written(text, &parts.mentions);
     let view_once = request.view_once.then_some(true);
     let now = i64::try_from(UnixMillis::now().millis()).unwrap_or(i64::MAX);
     let mut message = match &request.content {
         Content::Text { text } | Content::LinkedText { text } => {
-            words(text, context, parts.preview)
+            words(mentioning(text), context, parts.preview)
         }
         Content::Media { media, caption, .. } => {
             let file = parts.file.ok_or(EncodeError::NoFile)?;
             let thumbnail = parts.thumbnail;
-            attachment(*media, file, thumbnail, caption.clone(), context, view_once)
+            let caption = caption.as_deref().map(mentioning);
+            attachment(*media, file, thumbnail, caption, context, view_once)
         }
         Content::Location { latitude, longitude, name, address } => {
             place(latitude, longitude, name.clone(), address.clone(), context)?
@@ -80,12 +83,12 @@ pub(crate) fn message(
     Ok(message)
 }
 
-fn words(text: &str, context: Option<wa::ContextInfo>, preview: Option<Preview>) -> wa::Message {
+fn words(text: String, context: Option<wa::ContextInfo>, preview: Option<Preview>) -> wa::Message {
     if context.is_none() && preview.is_none() {
-        return wa::Message::text(text.to_owned());
+        return wa::Message::text(text);
     }
     let mut message = wa::message::ExtendedTextMessage {
-        text: Some(text.to_owned()),
+        text: Some(text),
         context_info: field(context),
         ..Default::default()
     };
@@ -97,13 +100,13 @@ fn words(text: &str, context: Option<wa::ContextInfo>, preview: Option<Preview>)
     wa::Message { extended_text_message: MessageField::some(message), ..Default::default() }
 }
 
-fn context(request: &SendRequest, quote: Option<&Quote>) -> Option<wa::ContextInfo> {
-    if quote.is_none() && request.mentions.is_empty() {
+fn context(parts: &MessageParts) -> Option<wa::ContextInfo> {
+    if parts.quote.is_none() && parts.mentions.is_empty() {
         return None;
     }
-    let mentioned_jid = request.mentions.iter().map(Recipient::jid).map(String::from).collect();
+    let mentioned_jid = parts.mentions.iter().map(|mention| mention.jid.clone()).collect();
     let mut context = wa::ContextInfo { mentioned_jid, ..Default::default() };
-    if let Some(quote) = quote {
+    if let Some(quote) = &parts.quote {
         context.stanza_id = Some(quote.id.to_string());
         context.participant.clone_from(&quote.author);
         context.quoted_message = MessageField::some(quote.message.clone());
@@ -315,10 +318,11 @@ fn protocol(protocol: wa::message::ProtocolMessage) -> wa::Message {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Recipient;
 
     fn request(content: Content) -> SendRequest {
         let to = Recipient::parse("628111000111", None).unwrap();
-        SendRequest { to, content, reply_to: None, mentions: Vec::new(), view_once: false }
+        SendRequest::plain(to, content)
     }
 
     fn build(to: &str, content: Content, parts: MessageParts) -> Result<wa::Message, EncodeError> {

@@ -14,7 +14,7 @@ use wa_rs::{Freshness, Jid};
 use super::encode::EncodeError;
 use super::failure::Failure;
 use super::parts::{MessageParts, Quote};
-use super::{encode, forward, preview, turn};
+use super::{encode, forward, mention, preview, turn};
 use crate::model::{self, Content, MessageId, MessageStatus, Recipient, SentMessage, Thumbnail};
 use crate::store::Batch;
 use crate::whatsapp::context::Context;
@@ -198,7 +198,8 @@ async fn prepare(
     row: &SentMessage,
 ) -> Result<MessageParts, Failure> {
     let request = &row.request;
-    let mut parts = MessageParts::default();
+    let mentions = mention::of(client, to, request).await?;
+    let mut parts = MessageParts { mentions, ..MessageParts::default() };
     let chat = request.to.jid();
     let group = chat.is_group();
     if let Some(id) = &request.reply_to {

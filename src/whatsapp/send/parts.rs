@@ -2,6 +2,7 @@
 
 use wa_rs::waproto::whatsapp as wa;
 
+use super::mention::Mention;
 use super::preview::Preview;
 use crate::model::MessageId;
 use crate::whatsapp::media::upload::UploadedFile;
@@ -13,6 +14,7 @@ pub(crate) struct MessageParts {
     /// The small JPEG picture shown before the file is fetched.
     pub(crate) thumbnail: Option<Vec<u8>>,
     pub(crate) quote: Option<Quote>,
+    pub(crate) mentions: Vec<Mention>,
     /// Our own address in a group, for changing what we wrote there.
     pub(crate) own: Option<String>,
     /// Who wrote the message a reaction is for, when it was not us.

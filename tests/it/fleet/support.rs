@@ -215,6 +215,7 @@ pub(crate) fn to(number: &str, content: Content) -> SendRequest {
         content,
         reply_to: None,
         mentions: Vec::new(),
+        mention_all: false,
         view_once: false,
     }
 }

@@ -15,6 +15,8 @@ use crate::model::{
 
 /// WhatsApp refuses longer texts.
 const LONGEST_TEXT: usize = 65_536;
+/// As a mention: everybody in the group.
+const EVERYBODY: &str = "all";
 const POLL_OPTIONS: std::ops::RangeInclusive<usize> = 2..=12;
 
 /// The body as callers write it. It must have exactly one of the contents.
@@ -142,7 +144,15 @@ impl SendBody {
         }
         let reply_to = self.reply_to.as_deref().and_then(|id| issues.message("reply_to", id));
         let mut mentions = Vec::new();
+        let mut mention_all = false;
         for (n, mention) in self.mentions.iter().enumerate() {
+            if mention == EVERYBODY {
+                mention_all = true;
+                if to.as_ref().is_ok_and(|to| !to.jid().is_group()) {
+                    issues.add(&format!("mentions[{n}]"), "\"all\" is for groups");
+                }
+                continue;
+            }
             match Recipient::parse(mention, country_code) {
                 Ok(mention) => mentions.push(mention),
                 Err(error) => issues.add(&format!("mentions[{n}]"), error),
@@ -167,7 +177,7 @@ impl SendBody {
             issues.add("link_preview", "only for text");
         }
         let forward = matches!(contents.first(), Some(Content::Forward { .. }));
-        if forward && (reply_to.is_some() || !mentions.is_empty()) {
+        if forward && (reply_to.is_some() || !self.mentions.is_empty()) {
             issues.add("forward", "a message is passed on as it is: no reply_to, no mentions");
         }
         if view_once && !contents.iter().all(once) {
@@ -175,7 +185,7 @@ impl SendBody {
         }
         match (to, contents.pop()) {
             (Ok(to), Some(content)) if issues.0.is_empty() => {
-                Ok(SendRequest { to, content, reply_to, mentions, view_once })
+                Ok(SendRequest { to, content, reply_to, mentions, mention_all, view_once })
             }
             _ => Err(Problem::invalid(issues.0)),
         }
