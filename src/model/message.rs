@@ -134,6 +134,19 @@ pub enum Content {
         options: Vec<String>,
         /// How many may be chosen.
         selectable: u32,
+        /// The right answer, which makes it a quiz.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        correct: Option<String>,
+    },
+    /// Something that takes place at a time, to which people say whether they come.
+    Event {
+        name: String,
+        description: Option<String>,
+        start: UnixMillis,
+        end: Option<UnixMillis>,
+        place: Option<EventPlace>,
+        /// Where to join, for one that is held online.
+        link: Option<String>,
     },
     /// A reaction to a message; an empty emoji takes it back.
     Reaction {
@@ -178,7 +191,7 @@ impl Content {
             Self::Text { text } | Self::LinkedText { text } | Self::Edit { text, .. } => Some(text),
             Self::Media { caption, .. } => caption.as_deref(),
             Self::Location { name, .. } => name.as_deref(),
-            Self::Contact { name, .. } => Some(name),
+            Self::Contact { name, .. } | Self::Event { name, .. } => Some(name),
             Self::Poll { question, .. } => Some(question),
             Self::Reaction { emoji, .. } => Some(emoji),
             Self::Forward { .. } | Self::Revoke { .. } | Self::Read { .. } => None,
@@ -210,6 +223,15 @@ impl Content {
             Self::Media { media, source, mime: None, filename: None, caption, thumbnail: None };
         std::iter::once(file).chain(follows.map(|text| Self::Text { text })).collect()
     }
+}
+
+/// Where an event takes place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventPlace {
+    pub name: Option<String>,
+    pub address: Option<String>,
+    /// Degrees north and east, as text so that equality and hashing stay exact.
+    pub degrees: Option<(String, String)>,
 }
 
 /// How far a sent message got. Later states win; `Failed` is final.

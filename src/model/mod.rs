@@ -26,7 +26,9 @@ pub use kind::MessageKind;
 pub(crate) use media::SpoolName;
 pub use media::{MediaKind, MediaSource, Thumbnail};
 pub(crate) use media::{file_name, given_name};
-pub use message::{Content, IdempotencyKey, MessageId, MessageStatus, SendRequest, SentMessage};
+pub use message::{
+    Content, EventPlace, IdempotencyKey, MessageId, MessageStatus, SendRequest, SentMessage,
+};
 pub use pattern::ChatPattern;
 pub use phone::PhoneNumber;
 pub(crate) use phone::show_full_numbers;

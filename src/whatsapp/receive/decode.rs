@@ -117,12 +117,12 @@ impl Decoded {
         }
     }
 
-    /// Adds the chosen answers of a vote that could be read.
-    pub(crate) fn chose(&mut self, options: Vec<String>) {
+    /// Adds a detail that was read later.
+    pub(crate) fn add(&mut self, name: &str, value: impl Into<Value>) {
         if let EventData::Message(data) = &mut self.event.data {
             let details = data.details.get_or_insert_with(|| Value::Object(Map::new()));
             if let Value::Object(details) = details {
-                details.insert("options".to_owned(), options.into());
+                details.insert(name.to_owned(), value.into());
             }
         }
     }
@@ -219,7 +219,8 @@ fn place_or_card(m: &wa::Message) -> Option<Body> {
     let body = Body::new(MessageKind::Poll)
         .text(poll.name.as_ref())
         .detail("options", options)
-        .detail("selectable", poll.selectable_options_count);
+        .detail("selectable", poll.selectable_options_count)
+        .detail("correct", poll.correct_answer.as_option().and_then(|o| o.option_name.clone()));
     Some(body)
 }
 

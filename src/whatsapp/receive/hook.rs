@@ -9,12 +9,15 @@ use wa_rs::client::Client;
 use wa_rs::types::events::InboundMessage;
 use wa_rs::types::message::MessageInfo;
 use wa_rs::wacore::proto_helpers::MessageExt;
+use wa_rs::waproto::whatsapp as wa;
 use wa_rs::{InboundDurabilityHook, anyhow};
 
+use super::body::word;
+use super::decode::Decoded;
 use super::undecryptable::{Unread, Why};
 use super::{decode, notification};
 use crate::model::{MessageId, Person, UnixMillis};
-use crate::store::{Batch, NewEvent, StoreError};
+use crate::store::{Batch, NewEvent, Space, StoreError};
 use crate::whatsapp::context::Context;
 use crate::whatsapp::directory::{chat, mentioned, person};
 use crate::whatsapp::history::poll;
@@ -129,22 +132,7 @@ async fn keep(
             any_row = true;
             polls.insert(info.id.clone(), poll);
         }
-        if let Some(vote) = message.get_base_message().poll_update_message.as_option() {
-            // The poll may be in the same batch as the vote.
-            let known = match vote.poll_creation_message_key.as_option().and_then(|k| k.id.as_ref())
-            {
-                Some(id) => match polls.get(id) {
-                    Some(poll) => Some(poll.clone()),
-                    None => PollRow::find(&space, id).await?,
-                },
-                None => None,
-            };
-            if let Some(known) = known
-                && let Some(options) = poll::choices(client, info, vote, &known).await
-            {
-                decoded.chose(options);
-            }
-        }
+        answered(&space, client, (info, message), &polls, &mut decoded).await?;
         events.push(NewEvent::from(&decoded.event));
     }
     if !timers.is_empty() {
@@ -166,5 +154,39 @@ async fn keep(
     }
     context.store.log().append(events).await?;
     context.status.heard(UnixMillis::now());
+    Ok(())
+}
+
+/// Adds what an encrypted answer to a poll or an event says. What it answers may be in the same batch.
+async fn answered(
+    space: &Space,
+    client: &Client,
+    (info, message): (&MessageInfo, &wa::Message),
+    batch: &BTreeMap<String, PollRow>,
+    decoded: &mut Decoded,
+) -> Result<(), StoreError> {
+    let base = message.get_base_message();
+    let (vote, response) =
+        (base.poll_update_message.as_option(), base.enc_event_response_message.as_option());
+    let key = vote
+        .and_then(|vote| vote.poll_creation_message_key.as_option())
+        .or_else(|| response.and_then(|response| response.event_creation_message_key.as_option()));
+    let Some(id) = key.and_then(|key| key.id.as_ref()) else { return Ok(()) };
+    let known = match batch.get(id) {
+        Some(row) => Some(row.clone()),
+        None => PollRow::find(space, id).await?,
+    };
+    let Some(known) = known else { return Ok(()) };
+    if let Some(vote) = vote
+        && let Some(options) = poll::choices(client, info, vote, &known).await
+    {
+        decoded.add("options", options);
+    }
+    if let Some(response) = response
+        && let Some(said) = poll::response(client, info, response, &known).await
+    {
+        decoded.add("response", said.response.map(word));
+        decoded.add("guests", said.extra_guest_count.unwrap_or_default());
+    }
     Ok(())
 }

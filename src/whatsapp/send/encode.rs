@@ -9,8 +9,11 @@ use wa_rs::waproto::whatsapp as wa;
 use super::mention;
 use super::parts::MessageParts;
 use super::preview::Preview;
-use crate::model::{Content, MediaKind, MessageId, SendRequest, UnixMillis};
+use crate::model::{Content, EventPlace, MediaKind, MessageId, SendRequest, UnixMillis};
 use crate::whatsapp::media::upload::UploadedFile;
+
+/// How the links of WhatsApp's own calls begin.
+const CALL_LINK: &str = "https://call.whatsapp.com/";
 
 /// Why a message cannot be built.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -49,9 +52,10 @@ pub(crate) fn message(
             place(latitude, longitude, name.clone(), address.clone(), context)?
         }
         Content::Contact { name, vcard } => card(name, vcard, context),
-        Content::Poll { question, options, selectable } => {
-            poll(question, options, *selectable, context)
+        Content::Poll { question, options, selectable, correct } => {
+            poll(question, options, *selectable, correct.as_ref(), context)
         }
+        Content::Event { .. } => event(&request.content, context)?,
         Content::Reaction { message, author, emoji } => {
             let author = author.as_ref().map(ToString::to_string).or(parts.author);
             build_reaction_message(key(to, message, author), emoji.clone(), now)
@@ -92,10 +96,11 @@ fn words(text: String, context: Option<wa::ContextInfo>, preview: Option<Preview
         context_info: field(context),
         ..Default::default()
     };
-    if let Some(Preview { url, title, description }) = preview {
+    if let Some(Preview { url, title, description, thumbnail, .. }) = preview {
         message.matched_text = Some(url);
         message.title = Some(title);
         message.description = description;
+        message.jpeg_thumbnail = thumbnail;
     }
     wa::Message { extended_text_message: MessageField::some(message), ..Default::default() }
 }
@@ -200,6 +205,22 @@ fn attachment(
     }
 }
 
+fn degrees(text: &str, most: f64) -> Result<f64, EncodeError> {
+    let value = text.trim().parse::<f64>().ok().filter(|value| value.abs() <= most);
+    value.ok_or(EncodeError::Coordinates)
+}
+
+fn location(place: &EventPlace) -> Result<wa::message::LocationMessage, EncodeError> {
+    let (latitude, longitude) = place.degrees.as_ref().map(|(north, east)| (north, east)).unzip();
+    Ok(wa::message::LocationMessage {
+        degrees_latitude: latitude.map(|text| degrees(text, 90.0)).transpose()?,
+        degrees_longitude: longitude.map(|text| degrees(text, 180.0)).transpose()?,
+        name: place.name.clone(),
+        address: place.address.clone(),
+        ..Default::default()
+    })
+}
+
 pub(crate) fn place(
     latitude: &str,
     longitude: &str,
@@ -207,13 +228,6 @@ pub(crate) fn place(
     address: Option<String>,
     context: Option<wa::ContextInfo>,
 ) -> Result<wa::Message, EncodeError> {
-    let degrees = |text: &str, most: f64| {
-        text.trim()
-            .parse::<f64>()
-            .ok()
-            .filter(|value| value.abs() <= most)
-            .ok_or(EncodeError::Coordinates)
-    };
     Ok(wa::Message {
         location_message: MessageField::some(wa::message::LocationMessage {
             degrees_latitude: Some(degrees(latitude, 90.0)?),
@@ -243,17 +257,18 @@ fn poll(
     question: &str,
     options: &[String],
     selectable: u32,
+    correct: Option<&String>,
     context: Option<wa::ContextInfo>,
 ) -> wa::Message {
     use wa::message::poll_creation_message::Option as Choice;
-    let options = options
-        .iter()
-        .map(|name| Choice { option_name: Some(name.clone()), ..Default::default() })
-        .collect();
+    let choice = |name: &String| Choice { option_name: Some(name.clone()), ..Default::default() };
+    let options = options.iter().map(choice).collect();
     let poll = MessageField::some(wa::message::PollCreationMessage {
         name: Some(question.to_owned()),
         options,
         selectable_options_count: Some(selectable),
+        poll_type: correct.map(|_| wa::message::PollType::QUIZ),
+        correct_answer: correct.map(choice).into(),
         context_info: field(context),
         ..Default::default()
     });
@@ -263,6 +278,27 @@ fn poll(
     } else {
         wa::Message { poll_creation_message: poll, ..Default::default() }
     }
+}
+
+fn event(content: &Content, context: Option<wa::ContextInfo>) -> Result<wa::Message, EncodeError> {
+    let Content::Event { name, description, start, end, place, link } = content else {
+        return Err(EncodeError::NoMessage);
+    };
+    let seconds = |time: &UnixMillis| i64::try_from(time.secs()).unwrap_or(i64::MAX);
+    let place = place.as_ref().map(location).transpose()?;
+    let event = wa::message::EventMessage {
+        context_info: field(context),
+        name: Some(name.clone()),
+        description: description.clone(),
+        location: place.into(),
+        join_link: link.clone(),
+        start_time: Some(seconds(start)),
+        end_time: end.as_ref().map(seconds),
+        is_canceled: Some(false),
+        is_schedule_call: link.as_ref().map(|link| link.starts_with(CALL_LINK)),
+        ..Default::default()
+    };
+    Ok(wa::Message { event_message: MessageField::some(event), ..Default::default() })
 }
 
 /// The key of somebody's message; ours when `author` is `None`.
@@ -375,7 +411,8 @@ mod tests {
     fn a_poll_carries_its_secret() {
         let poll = |selectable| {
             let options = vec!["a".to_owned(), "b".to_owned()];
-            let content = Content::Poll { question: "?".into(), options, selectable };
+            let content =
+                Content::Poll { question: "?".into(), options, selectable, correct: None };
             let secret = Some([7; 32]);
             build("1@s.whatsapp.net", content, MessageParts { secret, ..MessageParts::default() })
                 .unwrap()

@@ -79,10 +79,8 @@ mod tests {
 
     #[test]
     fn only_whole_numbers_after_an_at_are_mentions() {
-        let mentions =
-            [("628111", "1555@lid"), ("6281", "6281@s.whatsapp.net")].map(|(written, jid)| {
-                Mention { written: written.to_owned(), jid: jid.to_owned() }
-            });
+        let mentions = [("628111", "1555@lid"), ("6281", "6281@s.whatsapp.net")]
+            .map(|(written, jid)| Mention { written: written.to_owned(), jid: jid.to_owned() });
         for (text, expected) in [
             ("@628111 dan @6281, ya", "@1555 dan @6281, ya"),
             ("628111 @6281110 a@628111", "628111 @6281110 a@1555"),

@@ -240,6 +240,10 @@ async fn prepare(
             let space = context.store.space(&context.name);
             parts.secret = Some(poll::sent(&space, row.id.as_str(), options).await?);
         }
+        Content::Event { .. } => {
+            let space = context.store.space(&context.name);
+            parts.secret = Some(poll::sent(&space, row.id.as_str(), &[]).await?);
+        }
         Content::Forward { message } => {
             parts.original = forward::original(context, message).await?;
         }

@@ -1,17 +1,20 @@
-//! The preview of a link in a text: the page's title and description, as the sender's phone would have fetched them.
-//! The page is fetched under the same policy as callers' files, and only its head is read. There is no picture, because
-//! that would mean decoding a stranger's file.
+//! The preview of a link in a text: the page's title, description and picture, as the sender's phone would have fetched
+//! them. Both are fetched under the same policy as callers' files. Of the page only the head is read.
 
 use std::io::{Error, ErrorKind, Write};
+use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::model::web_url;
 use crate::task::Tasks;
 use crate::whatsapp::context::Context;
 use crate::whatsapp::media::fetch::Fetcher;
+use crate::whatsapp::media::picture::thumbnail;
 use crate::whatsapp::media::transfer::THREAD;
 
-/// A text does not wait long for its preview.
+/// A text does not wait long for its preview, picture and all.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How many bytes of a page are read.
 const HEAD: usize = 256 << 10;
@@ -25,12 +28,43 @@ pub(crate) struct Preview {
     pub(crate) url: String,
     pub(crate) title: String,
     pub(crate) description: Option<String>,
+    /// Where the page says that its picture is.
+    picture: Option<String>,
+    /// The picture, as a small JPEG.
+    pub(crate) thumbnail: Option<Vec<u8>>,
 }
 
 /// The preview of the first link in a text; `None` when its page has no title.
-pub(crate) async fn of(context: &Context, text: &str) -> Option<Preview> {
+pub(crate) async fn of(context: &Arc<Context>, text: &str) -> Option<Preview> {
+    let end = Instant::now() + PATIENCE;
     let (url, fetcher) = (link(text)?.to_owned(), context.fetcher.clone());
-    Tasks::on_thread(THREAD, move || fetch(&fetcher, &url)).await.ok().flatten()
+    let mut preview =
+        Tasks::on_thread(THREAD, move || fetch(&fetcher, &url)).await.ok().flatten()?;
+    if let Some(url) = preview.picture.take() {
+        let picture = tokio::time::timeout_at(end, picture(context, url, end)).await;
+        preview.thumbnail = picture.ok().flatten();
+    }
+    Some(preview)
+}
+
+/// The small form of a picture; `None` when it cannot be had before `end`.
+async fn picture(context: &Arc<Context>, url: String, end: Instant) -> Option<Vec<u8>> {
+    let place = context.places.download().await;
+    let worker = Arc::clone(context);
+    let fetched = Tasks::on_thread(THREAD, move || {
+        let _place = place;
+        let mut file = worker.store.spool().scratch(&worker.name).ok()?;
+        let patience = end.saturating_duration_since(Instant::now());
+        worker.fetcher.fetch_within(patience, &url, &mut file).ok()?;
+        Some(file)
+    });
+    let mut file = fetched.await.ok().flatten()?;
+    let place = context.places.conversion().await;
+    let small = Tasks::on_thread(THREAD, move || {
+        let _place = place;
+        thumbnail(&mut file).map(|small| small.jpeg)
+    });
+    small.await.ok().flatten()
 }
 
 /// The first link in a text.
@@ -77,11 +111,32 @@ pub(crate) fn read(url: &str, page: &str) -> Option<Preview> {
     };
     let title = find(&["og:title", "twitter:title"]).or_else(|| title(page))?;
     let description = find(&["og:description", "twitter:description", "description"]);
+    let picture = find(&["og:image:secure_url", "og:image", "og:image:url", "twitter:image"]);
     Some(Preview {
         url: url.to_owned(),
         title: title.chars().take(TITLE).collect(),
         description: description.map(|text| text.chars().take(DESCRIPTION).collect()),
+        picture: picture.and_then(|picture| absolute(url, &picture)),
+        thumbnail: None,
     })
+}
+
+/// Where a link in a page leads to.
+fn absolute(page: &str, link: &str) -> Option<String> {
+    let (scheme, rest) = page.split_once("://")?;
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    let host = rest.split('/').next().unwrap_or_default();
+    let full = if link.contains("://") {
+        link.to_owned()
+    } else if let Some(other) = link.strip_prefix("//") {
+        format!("{scheme}://{other}")
+    } else if link.starts_with('/') {
+        format!("{scheme}://{host}{link}")
+    } else {
+        let folder = rest.rsplit_once('/').map_or(rest, |(folder, _)| folder);
+        format!("{scheme}://{folder}/{link}")
+    };
+    web_url(&full).ok()
 }
 
 /// Name and content of a `<meta>` (what follows its `<`).
@@ -195,6 +250,17 @@ mod tests {
         let shown = read("https://x.example", page).unwrap();
         assert_eq!(shown.title, "Kopi ☕ \"Gayo\"");
         assert_eq!(shown.description.as_deref(), Some("250 g"));
+        for (link, expected) in [
+            ("https://cdn.example/a b.png", Some("https://cdn.example/a%20b.png")),
+            ("//cdn.example/b.png", Some("https://cdn.example/b.png")),
+            ("/c.png?v=1&amp;w=2", Some("https://x.example/c.png?v=1&w=2")),
+            ("d.png", Some("https://x.example/p/d.png")),
+            ("ftp://x.example/e.png", None),
+        ] {
+            let page = format!("<meta property='og:image' content='{link}'><title>x</title>");
+            let shown = read("https://x.example/p/q?r=/s/", &page).unwrap();
+            assert_eq!(shown.picture.as_deref(), expected);
+        }
         assert_eq!(read("https://x.example", "\x7fELF no page"), None);
         let page = "<title>&amp;&&nbsp;x &unknown; &#x1F44B; é&é; &;</title>";
         assert_eq!(read("https://x.example", page).unwrap().title, "&& x &unknown; 👋 é&é; &;");

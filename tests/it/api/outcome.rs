@@ -1,11 +1,12 @@
 //! What becomes of a message, told to the caller: accepted, played, refused, and by whom.
 
-use std::io::{Read, Write};
+use std::io::{Cursor, Read, Write};
 use std::net::TcpListener;
 
 use super::send::linked;
 use super::support::{Gateway, KEY};
 use anyhow::{Context as _, Result};
+use image::{ImageFormat, Rgb, RgbImage};
 use moonwa_simulator::harness::eventually;
 use moonwa_simulator::{Fault, Simulator};
 use serde_json::{Value, json};
@@ -179,7 +180,8 @@ async fn what_cannot_arrive_is_told() -> Result<()> {
 }
 
 /// Answers every request with `answer`; returns the host's URL.
-fn host(answer: &'static str) -> Result<String> {
+fn host(answer: impl Into<Vec<u8>>) -> Result<String> {
+    let answer = answer.into();
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let url = format!("http://{}/x.png", listener.local_addr()?);
     std::thread::Builder::new().spawn(move || {
@@ -191,7 +193,7 @@ fn host(answer: &'static str) -> Result<String> {
                 asked.extend(byte);
             }
             // The gateway may hang up as soon as it has seen enough.
-            stream.write_all(answer.as_bytes()).ok();
+            stream.write_all(&answer).ok();
         }
     })?;
     Ok(url)
@@ -243,6 +245,38 @@ async fn a_link_is_shown_with_its_title_when_asked() -> Result<()> {
     assert_eq!(shown.matched_text.as_deref(), Some(url.as_str()));
     assert_eq!(shown.title.as_deref(), Some("Toko & Kopi"));
     assert_eq!(shown.description.as_deref(), Some("Buka jam 8"));
+    assert_eq!(shown.jpeg_thumbnail, None, "the page has none");
+
+    let mut picture = Cursor::new(Vec::new());
+    RgbImage::from_pixel(160, 80, Rgb([250, 0, 0])).write_to(&mut picture, ImageFormat::Png)?;
+    let head = b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nConnection: close\r\n\r\n";
+    let picture = [head.as_slice(), &picture.into_inner()].concat();
+    let page = |picture: &str| {
+        format!(
+            "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n<title>Kopi</title><meta property=\"og:image\" content=\"{picture}\">"
+        )
+    };
+    // Accepts, and never answers.
+    let silent = TcpListener::bind("127.0.0.1:0")?;
+    let silent = format!("http://{}/x.png", silent.local_addr()?);
+    for (picture, has_one) in [
+        (host(picture)?, true),
+        (host("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")?, false),
+        (host("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n<html>")?, false),
+        ("http://169.254.169.254/x.png".to_owned(), false),
+        (silent, false),
+    ] {
+        let shown = send(host(page(&picture))?, true).await?;
+        let shown = shown.extended_text_message.as_option().context("a text with a link")?;
+        assert_eq!(shown.title.as_deref(), Some("Kopi"), "{picture}");
+        assert_eq!(shown.jpeg_thumbnail.is_some(), has_one, "{picture}");
+        if let Some(small) = &shown.jpeg_thumbnail {
+            let small = image::load_from_memory(small)?.to_rgb8();
+            assert_eq!(small.dimensions(), (100, 50));
+            assert!(small.get_pixel(50, 25).0[0] > 240);
+        }
+    }
+
     let closed = "rahasia http://169.254.169.254/latest".to_owned();
     let closed_text = send(closed.clone(), true).await?;
     assert_eq!(closed_text.conversation, Some(closed), "sent, and shown as it is");

@@ -288,6 +288,7 @@ async fn every_other_kind_goes_out() -> Result<()> {
         question: "Kapan?".into(),
         options: vec!["Senin".into(), "Selasa".into()],
         selectable: 1,
+        correct: None,
     };
     let got = send(to(bob.number(), poll)).await?;
     let poll = got.message.poll_creation_message_v3.as_option().expect("a poll");

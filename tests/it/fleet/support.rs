@@ -190,7 +190,8 @@ impl Gateway {
         options: &[&str],
     ) -> Result<String> {
         let options = options.iter().map(|option| (*option).to_owned()).collect();
-        let content = Content::Poll { question: question.into(), options, selectable: 2 };
+        let content =
+            Content::Poll { question: question.into(), options, selectable: 2, correct: None };
         Ok(self.send(to(number, content)).await?.id.to_string())
     }
 

@@ -99,6 +99,7 @@ async fn every_kind_of_message_carries_the_timer_of_its_chat() -> Result<()> {
             question: "Kapan?".into(),
             options: vec!["Senin".into(), "Selasa".into()],
             selectable: 1,
+            correct: None,
         },
         Content::Forward { message: MessageId::parse(&asked).expect("an id") },
     ];
