@@ -43,7 +43,7 @@
 //! Messages out. **queue**: messages that were promised and are not done; a **lane** is one chat's part of it, a **claim** says
 //! who has a message, **pace** how fast they go, a **turn** when one may, a **hold** why one waits. A **tally** counts what went and came in a
 //! quarter of an hour; the **standing** is what follows from that. A **lock** is WhatsApp's, against new contacts; a
-//! **refusal** is what it says when it shuts an account out. **parts**: what a message is built from. A group's list of devices is **fresh** for an hour. **preview**: the card of a link.
+//! **refusal** is what it says when it shuts an account out. **parts**: what a message is built from. A group's list of devices is **fresh** for an hour. **preview**: the card of a link. **album**: files that are shown together.
 //! **mention**: the naming of somebody in a text. **forward**: sent on as it came. **failure**: why a message was not sent. **receipt**: server ack, delivered, read, played;
 //! **retry**: one that asks for the message again.
 //! **spool**: files on their way to WhatsApp; **budget**: how many bytes they may have. **place**: room for work with whole files. **cap**: the most that a message may say.

@@ -35,7 +35,7 @@ pub(crate) fn message(bytes: &[u8]) {
     for country_code in [None, Some("62")] {
         let read = request::parse::<SendBody>(bytes).and_then(|body| body.request(country_code));
         match read {
-            Ok(request) => queued(&request),
+            Ok(wish) => std::iter::once(&wish.request).chain(&wish.files).for_each(queued),
             Err(problem) => refused(&problem),
         }
     }

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::MediaKind;
+
 macro_rules! kinds {
     ($($name:ident = $word:literal;)*) => {
         /// What a message is. Its JSON is a word.
@@ -99,6 +101,19 @@ impl From<MessageKind> for String {
 impl fmt::Display for MessageKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+impl From<MediaKind> for MessageKind {
+    fn from(media: MediaKind) -> Self {
+        match media {
+            MediaKind::Image => Self::Image,
+            MediaKind::Video => Self::Video,
+            MediaKind::Audio => Self::Audio,
+            MediaKind::Voice => Self::Voice,
+            MediaKind::Document => Self::Document,
+            MediaKind::Sticker => Self::Sticker,
+        }
     }
 }
 

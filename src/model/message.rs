@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::media::{MediaKind, MediaSource, Thumbnail};
 use super::{DeviceName, Jid, Recipient, UnixMillis, web_url};
@@ -18,6 +19,14 @@ impl MessageId {
     pub fn random() -> Self {
         let bytes: [u8; 9] = rand::random();
         Self(format!("3EB0{}", data_encoding::HEXUPPER.encode(&bytes)))
+    }
+
+    /// The id of the n-th file of an album.
+    #[must_use]
+    pub fn part(&self, n: usize) -> Self {
+        let hash = Sha256::digest(format!("{self}/{n}"));
+        let (bytes, _) = hash.split_at(9);
+        Self(format!("3EB0{}", data_encoding::HEXUPPER.encode(bytes)))
     }
 
     /// An id that came from outside. `None` when it cannot be one.
@@ -75,6 +84,9 @@ pub struct SendRequest {
     /// Whether media may be opened once only.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub view_once: bool,
+    /// The album that this file belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub album: Option<MessageId>,
 }
 
 impl SendRequest {
@@ -87,6 +99,7 @@ impl SendRequest {
             mentions: Vec::new(),
             mention_all: false,
             view_once: false,
+            album: None,
         }
     }
 }
@@ -116,6 +129,13 @@ pub enum Content {
         /// The small picture that is shown before the file is downloaded.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         thumbnail: Option<Thumbnail>,
+    },
+    /// Announces the pictures and films that follow, which phones show together.
+    Album {
+        images: u32,
+        videos: u32,
+        /// The hash of the requests for them: an album of other files is another request.
+        files: String,
     },
     Location {
         /// Degrees north, as text so that equality and hashing stay exact.
@@ -194,7 +214,9 @@ impl Content {
             Self::Contact { name, .. } | Self::Event { name, .. } => Some(name),
             Self::Poll { question, .. } => Some(question),
             Self::Reaction { emoji, .. } => Some(emoji),
-            Self::Forward { .. } | Self::Revoke { .. } | Self::Read { .. } => None,
+            Self::Album { .. } | Self::Forward { .. } | Self::Revoke { .. } | Self::Read { .. } => {
+                None
+            }
         }
     }
 
@@ -315,6 +337,22 @@ pub struct SentMessage {
 }
 
 impl SentMessage {
+    /// The ids of an album's files; none of any other message.
+    pub fn parts(&self) -> Vec<MessageId> {
+        let Content::Album { images, videos, .. } = self.request.content else { return Vec::new() };
+        (0..images.saturating_add(videos))
+            .filter_map(|n| usize::try_from(n).ok())
+            .map(|n| self.id.part(n))
+            .collect()
+    }
+
+    /// The n-th file of the album that this message announces.
+    #[must_use]
+    pub fn with_part(&self, n: usize, file: SendRequest) -> Self {
+        let request = SendRequest { album: Some(self.id.clone()), ..file };
+        Self { id: self.id.part(n), ..Self::new(self.device.clone(), request) }
+    }
+
     /// A message to be queued now, under a fresh id.
     pub fn new(device: DeviceName, request: SendRequest) -> Self {
         let now = UnixMillis::now();
@@ -378,6 +416,8 @@ mod tests {
         let id = MessageId::random();
         assert!(id.as_str().starts_with("3EB0") && id.as_str().len() == 22, "{id}");
         assert_ne!(id, MessageId::random());
+        assert!(id.part(0).as_str().len() == 22 && id.part(0) != id.part(1));
+        assert_eq!(id.part(7), id.part(7));
         assert_eq!(MessageId::parse(id.as_str()), Some(id));
         assert_eq!(MessageId::parse("a/b"), None);
     }

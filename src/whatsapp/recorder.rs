@@ -17,7 +17,7 @@ use crate::model::{
     UnixMillis,
 };
 use crate::store::{NewEvent, Store, StoreError};
-use crate::whatsapp::history::timer::Timer;
+use crate::whatsapp::history::row::Timer;
 
 /// As many records as one write takes.
 const BATCH: usize = 256;

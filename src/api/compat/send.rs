@@ -12,8 +12,8 @@ use crate::api::http::response::{self, Response};
 use crate::api::v1::message::queue;
 use crate::config::Scope;
 use crate::model::{
-    Content, DeviceName, IdempotencyKey, Jid, KeyHash, MediaKind, MessageStatus, Recipient,
-    SendRequest, SentMessage, UnixMillis, web_url,
+    Content, DeviceName, IdempotencyKey, Jid, MediaKind, MessageStatus, Recipient, SendRequest,
+    SentMessage, UnixMillis, web_url,
 };
 use crate::whatsapp::{DeviceHandle, WhatsAppError};
 
@@ -136,7 +136,13 @@ async fn deliver(
     let changes = queue.changes();
     let mut first = None;
     for (n, request) in requests.into_iter().enumerate() {
-        let message = queue::enqueue(&call.state, device, request, nth_key(key.as_ref(), n));
+        let message = queue::enqueue(
+            &call.state,
+            device,
+            request,
+            Vec::new(),
+            queue::nth_key(key.as_ref(), n),
+        );
         let message = message.await?;
         first = first.or(Some(message));
     }
@@ -191,17 +197,6 @@ async fn deliver(
         MessageStatus::Sent => Err(Refusal::Unconfirmed),
         _ => Ok(sent),
     }
-}
-
-/// The second message of a request needs a key of its own.
-fn nth_key(key: Option<&IdempotencyKey>, n: usize) -> Option<IdempotencyKey> {
-    let key = key?;
-    if n == 0 {
-        return Some(key.clone());
-    }
-    // Hashed, because a key of the greatest length has no room for a number.
-    let derived = KeyHash::of(&format!("{}#{n}", key.as_str()));
-    IdempotencyKey::parse(&derived.to_string())
 }
 
 fn success(kind: Kind, sent: &SentMessage, canonical: Option<&Jid>) -> Value {
@@ -306,10 +301,5 @@ mod tests {
         let contents = content(Kind::Media, &read(body), &mut Vec::new());
         assert!(matches!(&contents[0], Content::Media { caption: None, .. }));
         assert_eq!(contents[1..], [Content::Text { text: "Lagu".into() }]);
-        let key = IdempotencyKey::parse(&"k".repeat(255)).unwrap();
-        let second = nth_key(Some(&key), 1).unwrap();
-        assert_eq!(nth_key(Some(&key), 0), Some(key));
-        assert_eq!(nth_key(IdempotencyKey::parse(&"k".repeat(255)).as_ref(), 1), Some(second));
-        assert_eq!(nth_key(None, 1), None);
     }
 }

@@ -32,6 +32,7 @@ fn message(n: u64) -> SentMessage {
             mentions: vec![],
             mention_all: false,
             view_once: false,
+            album: None,
         },
         status: MessageStatus::Queued,
         created: UnixMillis::from_secs(1_790_000_000),

@@ -17,6 +17,7 @@ fn message(id: &str, text: &str) -> SentMessage {
             mentions: vec![],
             mention_all: false,
             view_once: false,
+            album: None,
         },
         status: MessageStatus::Queued,
         created: UnixMillis::now(),

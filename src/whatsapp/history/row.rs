@@ -20,7 +20,7 @@ const POLLS: &[u8] = b"poll/";
 const BUILT: &[u8] = b"built/";
 /// Longer than a message is tried; it is removed when WhatsApp has the message.
 const KEEP_BUILT: Duration = Duration::from_hours(30 * 24);
-pub(crate) const TIMERS: &[u8] = b"timer/";
+const TIMERS: &[u8] = b"timer/";
 /// Whoever is in touch says it again, and of a group it is asked again.
 const KEEP_TIMERS: Duration = Duration::from_hours(400 * 24);
 /// People vote late.
@@ -163,6 +163,55 @@ impl BuiltRow {
 
 fn built_row(id: &MessageId) -> Vec<u8> {
     [BUILT, id.as_str().as_bytes()].concat()
+}
+
+/// The timer of one chat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Timer {
+    at: UnixMillis,
+    /// When it was set, in seconds, by WhatsApp's clock.
+    pub(crate) set: u64,
+    /// 0 if messages stay.
+    pub(crate) seconds: u32,
+}
+
+impl Timer {
+    pub(crate) fn new(set: u64, seconds: u32) -> Self {
+        Self { at: UnixMillis::now(), set, seconds }
+    }
+
+    /// Whether it says something else than what was known before, and not something older.
+    pub(crate) fn replaces(&self, known: Option<&Self>) -> bool {
+        known.is_none_or(|known| {
+            self.set >= known.set && (self.set, self.seconds) != (known.set, known.seconds)
+        })
+    }
+
+    pub(crate) async fn find(space: &Space, key: &str) -> Result<Option<Self>, StoreError> {
+        let Some(row) = space.get([TIMERS, key.as_bytes()].concat()).await? else {
+            return Ok(None);
+        };
+        serde_json::from_slice(&row)
+            .map(Some)
+            .map_err(|error| StoreError::Damaged(format!("a timer: {error}")))
+    }
+
+    pub(crate) fn put(&self, batch: &mut Batch, key: &str) {
+        match serde_json::to_vec(self) {
+            Ok(json) => batch.put([TIMERS, key.as_bytes()].concat(), json),
+            Err(error) => tracing::error!(%error, "A timer could not be serialised."),
+        }
+    }
+
+    /// Keeps it, unless something newer is known.
+    pub(crate) async fn save(&self, space: &Space, key: &str) -> Result<(), StoreError> {
+        if !self.replaces(Self::find(space, key).await?.as_ref()) {
+            return Ok(());
+        }
+        let mut batch = Batch::new();
+        self.put(&mut batch, key);
+        space.write(batch).await
+    }
 }
 
 #[derive(Deserialize)]

@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use serde::{Deserialize, Serialize};
 use wa_rs::Jid;
 use wa_rs::client::Client;
 use wa_rs::types::events::GroupUpdate;
@@ -16,61 +15,12 @@ use crate::model::{ChatKind, UnixMillis};
 use crate::store::{Batch, Space, StoreError};
 use crate::whatsapp::context::Context;
 use crate::whatsapp::directory::{addresses, chat_kind};
-use crate::whatsapp::history::row::TIMERS;
+use crate::whatsapp::history::row::Timer;
 use crate::whatsapp::receive::body::unwrap;
 use crate::whatsapp::receive::decode::context;
 
 /// A message does not wait long for what WhatsApp says of its group.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// The timer of one chat.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Timer {
-    at: UnixMillis,
-    /// When it was set, in seconds, by WhatsApp's clock.
-    set: u64,
-    /// 0 if messages stay.
-    seconds: u32,
-}
-
-impl Timer {
-    fn new(set: u64, seconds: u32) -> Self {
-        Self { at: UnixMillis::now(), set, seconds }
-    }
-
-    /// Whether it says something else than what was known before, and not something older.
-    fn replaces(&self, known: Option<&Self>) -> bool {
-        known.is_none_or(|known| {
-            self.set >= known.set && (self.set, self.seconds) != (known.set, known.seconds)
-        })
-    }
-
-    async fn find(space: &Space, key: &str) -> Result<Option<Self>, StoreError> {
-        let Some(row) = space.get([TIMERS, key.as_bytes()].concat()).await? else {
-            return Ok(None);
-        };
-        serde_json::from_slice(&row)
-            .map(Some)
-            .map_err(|error| StoreError::Damaged(format!("a timer: {error}")))
-    }
-
-    fn put(&self, batch: &mut Batch, key: &str) {
-        match serde_json::to_vec(self) {
-            Ok(json) => batch.put([TIMERS, key.as_bytes()].concat(), json),
-            Err(error) => tracing::error!(%error, "A timer could not be serialised."),
-        }
-    }
-
-    /// Keeps it, unless something newer is known.
-    pub(crate) async fn save(&self, space: &Space, key: &str) -> Result<(), StoreError> {
-        if !self.replaces(Self::find(space, key).await?.as_ref()) {
-            return Ok(());
-        }
-        let mut batch = Batch::new();
-        self.put(&mut batch, key);
-        space.write(batch).await
-    }
-}
 
 /// What a chat's timer is kept under: an account that the device is linked to later has other ones.
 fn key(client: &Client, chat: &str) -> String {

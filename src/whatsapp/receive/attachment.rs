@@ -5,7 +5,7 @@ use wa_rs::buffa::Message as _;
 use wa_rs::wacore::proto_helpers::MessageExt;
 use wa_rs::waproto::whatsapp as wa;
 
-use super::body::Body;
+use super::body::{Body, unwrap};
 use crate::model::{DeviceName, MediaData, MediaKind, MessageKind, UnixMillis};
 use crate::whatsapp::history::row::MediaRow;
 
@@ -54,6 +54,7 @@ pub(crate) fn document(file: &wa::message::DocumentMessage) -> Option<MediaRow> 
 
 /// The row of a file that is being sent.
 pub(crate) fn sent_file(message: &wa::Message, chat: &str, view_once: bool) -> Option<MediaRow> {
+    let message = unwrap(message);
     let row = attachment(message)?.media?;
     let forward = if view_once { None } else { forwardable(message) };
     let at = UnixMillis::now();

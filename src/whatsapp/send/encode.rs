@@ -3,11 +3,12 @@
 
 use wa_rs::Jid;
 use wa_rs::buffa::MessageField;
-use wa_rs::wacore::proto_helpers::{MessageBuilderExt, build_reaction_message};
+use wa_rs::wacore::proto_helpers::{
+    MessageBuilderExt, MessageExt, build_reaction_message, wrap_as_album_child,
+};
 use wa_rs::waproto::whatsapp as wa;
 
-use super::mention;
-use super::parts::MessageParts;
+use super::parts::{MessageParts, mention};
 use super::preview::Preview;
 use crate::model::{Content, EventPlace, MediaKind, MessageId, SendRequest, UnixMillis};
 use crate::whatsapp::media::upload::UploadedFile;
@@ -48,6 +49,7 @@ pub(crate) fn message(
             let caption = caption.as_deref().map(mentioning);
             attachment(*media, file, thumbnail, caption, context, view_once)
         }
+        Content::Album { images, videos, .. } => album(*images, *videos, context),
         Content::Location { latitude, longitude, name, address } => {
             place(latitude, longitude, name.clone(), address.clone(), context)?
         }
@@ -61,7 +63,7 @@ pub(crate) fn message(
             build_reaction_message(key(to, message, author), emoji.clone(), now)
         }
         Content::Edit { message, text } => {
-            let key = key_of_own(to, message, parts.own);
+            let key = key_of_own(to, message, parts.own.clone());
             let new = match parts.original {
                 Some(file) => captioned(file, text),
                 None => wa::Message::text(text.clone()),
@@ -78,6 +80,9 @@ pub(crate) fn message(
         Content::Forward { .. } => parts.original.ok_or(EncodeError::Unknown)?,
         Content::Read { .. } => return Err(EncodeError::NoMessage),
     };
+    if let Some(album) = &request.album {
+        message = wrap_as_album_child(message, key_of_own(to, album, parts.own));
+    }
     if let Some(secret) = parts.secret {
         message.message_context_info = MessageField::some(wa::MessageContextInfo {
             message_secret: Some(secret.to_vec()),
@@ -85,6 +90,27 @@ pub(crate) fn message(
         });
     }
     Ok(message)
+}
+
+/// Makes a message disappear. Reactions and changes of other messages have no timer.
+pub(crate) fn disappearing(message: &mut wa::Message, seconds: u32) {
+    let child = message.associated_child_message.as_option_mut();
+    if let Some(file) = child.and_then(|child| child.message.as_option_mut()) {
+        file.set_ephemeral_expiration(seconds);
+    } else if let Some(album) = message.album_message.as_option_mut() {
+        album.context_info.get_or_insert_default().expiration = Some(seconds);
+    } else {
+        message.set_ephemeral_expiration(seconds);
+    }
+}
+
+fn album(images: u32, videos: u32, context: Option<wa::ContextInfo>) -> wa::Message {
+    let album = wa::message::AlbumMessage {
+        expected_image_count: Some(images),
+        expected_video_count: Some(videos),
+        context_info: field(context),
+    };
+    wa::Message { album_message: MessageField::some(album), ..Default::default() }
 }
 
 fn words(text: String, context: Option<wa::ContextInfo>, preview: Option<Preview>) -> wa::Message {

@@ -111,6 +111,61 @@ pub(crate) fn received(data: &MessageData) -> Option<wa::Message> {
     }
 }
 
+/// What an answer shows of a message whose file is not kept, or that cannot be passed on: its kind and its words.
+pub(crate) fn outline(
+    kind: &MessageKind,
+    text: Option<String>,
+    file_name: Option<String>,
+) -> Option<wa::Message> {
+    use wa::message::{
+        AudioMessage, DocumentMessage, EventMessage, ImageMessage, PollCreationMessage,
+        StickerMessage, VideoMessage,
+    };
+    let mut message = wa::Message::default();
+    match kind {
+        MessageKind::Image => {
+            let image = ImageMessage { caption: text, ..Default::default() };
+            message.image_message = MessageField::some(image);
+        }
+        MessageKind::Video => {
+            let film = VideoMessage { caption: text, ..Default::default() };
+            message.video_message = MessageField::some(film);
+        }
+        MessageKind::Audio | MessageKind::Voice => {
+            let ptt = Some(*kind == MessageKind::Voice);
+            message.audio_message = MessageField::some(AudioMessage { ptt, ..Default::default() });
+        }
+        MessageKind::Document => {
+            let document = DocumentMessage { caption: text, file_name, ..Default::default() };
+            message.document_message = MessageField::some(document);
+        }
+        MessageKind::Sticker => {
+            message.sticker_message = MessageField::some(StickerMessage::default());
+        }
+        MessageKind::Poll => {
+            let poll = PollCreationMessage { name: text, ..Default::default() };
+            message.poll_creation_message_v3 = MessageField::some(poll);
+        }
+        MessageKind::Event => {
+            let event = EventMessage { name: text, ..Default::default() };
+            message.event_message = MessageField::some(event);
+        }
+        _ => return None,
+    }
+    Some(message)
+}
+
+/// The same of a message that was sent.
+pub(crate) fn outline_of(content: &Content) -> Option<wa::Message> {
+    let (kind, filename) = match content {
+        Content::Media { media, filename, .. } => (MessageKind::from(*media), filename.clone()),
+        Content::Poll { .. } => (MessageKind::Poll, None),
+        Content::Event { .. } => (MessageKind::Event, None),
+        _ => return None,
+    };
+    outline(&kind, content.words().map(str::to_owned), filename)
+}
+
 pub(crate) fn sent(content: &Content) -> Option<wa::Message> {
     match content {
         Content::Text { text } | Content::LinkedText { text } => {

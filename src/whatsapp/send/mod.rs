@@ -7,7 +7,6 @@ pub(crate) mod forward;
 pub(crate) mod fresh;
 pub(crate) mod hold;
 pub(crate) mod lanes;
-mod mention;
 mod one;
 pub(crate) mod pace;
 mod parts;

@@ -6,15 +6,15 @@ use std::time::{Duration, Instant};
 
 use wa_rs::client::{Client, ClientError};
 use wa_rs::send::{SendError, SendOptions, SendResult};
-use wa_rs::wacore::proto_helpers::{MessageBuilderExt, MessageExt};
+use wa_rs::wacore::proto_helpers::MessageBuilderExt;
 use wa_rs::wacore::store::traits::ProtocolStore;
 use wa_rs::waproto::whatsapp as wa;
 use wa_rs::{Freshness, Jid};
 
 use super::encode::EncodeError;
 use super::failure::Failure;
-use super::parts::{MessageParts, Quote};
-use super::{encode, forward, mention, preview, turn};
+use super::parts::{MessageParts, Quote, mention};
+use super::{encode, forward, preview, turn};
 use crate::model::{self, Content, MessageId, MessageStatus, Recipient, SentMessage, Thumbnail};
 use crate::store::Batch;
 use crate::whatsapp::context::Context;
@@ -34,6 +34,7 @@ pub(crate) async fn send_one(
     row: &SentMessage,
     written: &mut bool,
 ) -> Result<(), Failure> {
+    announced(context, row).await?;
     locked(context, row).await?;
     let to = address(context, client, &row.request.to).await?;
     if let Content::Read { message, author } = &row.request.content {
@@ -46,8 +47,7 @@ pub(crate) async fn send_one(
     }
     let mut message = message(context, client, &to, row).await?;
     if let Some(seconds) = timer::of(context, client, &to).await? {
-        // Reactions and changes of other messages have none.
-        message.set_ephemeral_expiration(seconds);
+        encode::disappearing(&mut message, seconds);
     }
     let addresses = turn::addresses(context, &row.request.to).await?;
     let _wire = match waits(context, row).await?.status {
@@ -120,6 +120,16 @@ async fn locked(context: &Context, row: &SentMessage) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::Locked(lock))
+}
+
+/// Files whose album failed would stand alone, or fail one by one as it did.
+async fn announced(context: &Context, row: &SentMessage) -> Result<(), Failure> {
+    let Some(album) = &row.request.album else { return Ok(()) };
+    let album = context.store.queue().get(&context.name, album).await?;
+    match album.map(|album| album.status) {
+        Some(MessageStatus::Failed { detail, .. }) => Err(Failure::never("album_failed", &detail)),
+        _ => Ok(()),
+    }
 }
 
 /// The message as it is now, if it is still to be sent: its caller may have taken it back, or the device may have been
@@ -234,6 +244,9 @@ async fn prepare(
             let shown = thumbnail.as_ref().map(Thumbnail::bytes);
             parts.thumbnail = shown.or_else(|| file.thumbnail.clone());
             parts.file = Some(file);
+            if request.album.is_some() && group {
+                parts.own = own(client, to).await;
+            }
         }
         Content::LinkedText { text } => parts.preview = preview::of(context, text).await,
         Content::Poll { options, .. } => {
@@ -271,14 +284,18 @@ async fn quote(
     let here = |row: &MediaRow| row.chat.as_ref().is_some_and(|chat| chats.contains(chat));
     let file = forward::file(context, id, here).await?;
     if let Some(found) = found {
-        let message = file.or_else(|| forward::received(&found));
-        let message = message.unwrap_or_else(|| wa::Message::text(found.text.unwrap_or_default()));
+        let filename = found.media.as_ref().and_then(|media| media.filename.clone());
+        let message = file
+            .or_else(|| forward::received(&found))
+            .or_else(|| forward::outline(&found.kind, found.text.clone(), filename))
+            .unwrap_or_else(|| wa::Message::text(found.text.unwrap_or_default()));
         return Ok(Quote { id: id.clone(), author: Some(found.from.jid), message });
     }
     let ours = context.store.queue().own(&context.name, id).await?;
     let content = ours.as_ref().map(|row| &row.request.content);
     let message = file
         .or_else(|| content.and_then(forward::sent))
+        .or_else(|| content.and_then(forward::outline_of))
         .unwrap_or_else(|| wa::Message::text(content.and_then(Content::words).unwrap_or_default()));
     let author = match (ours.is_some(), chat.is_group()) {
         (true, true) => own(client, to).await,

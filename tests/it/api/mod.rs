@@ -1,5 +1,6 @@
 //! The HTTP server in one process: what it refuses, what it survives, and what it sends.
 
+mod album;
 mod contract;
 mod face;
 mod http;

@@ -15,7 +15,7 @@ fn file(head: &[u8]) -> Vec<u8> {
 }
 
 /// An MP4 of 640 × 360 that lasts 12 seconds, as far as its header goes.
-fn film() -> Vec<u8> {
+pub(crate) fn film() -> Vec<u8> {
     let atom = |kind: &[u8], body: &[u8]| {
         let length = u32::try_from(body.len() + 8).unwrap();
         [&length.to_be_bytes(), kind, body].concat()

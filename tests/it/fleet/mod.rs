@@ -4,9 +4,12 @@
 mod files;
 mod ids;
 mod inbound;
+mod invitations;
 mod kinds;
 mod link;
+mod mentions;
 mod pictures;
+mod quotes;
 pub(crate) mod support;
 mod timers;
 mod voice;

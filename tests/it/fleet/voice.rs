@@ -3,7 +3,7 @@
 use super::files::Story;
 use super::support::to;
 use anyhow::{Context, Result};
-use moonwa::facade::model::{Content, EventType, MediaKind, SendRequest};
+use moonwa::facade::model::{Content, MediaKind, SendRequest};
 use moonwa_simulator::wa;
 
 /// The beginning of a WAV of 16 bits, as opusdec writes it.
@@ -77,10 +77,7 @@ async fn what_cannot_play_is_refused() -> Result<()> {
     let story = Story::begin(7).await?;
     for file in [b"ID3\x04 no sound at all".as_slice(), b"#!AMR\n\x3c", b"<html></html>"] {
         let row = story.gateway.send(voice(&story, file).await?).await?;
-        let failed =
-            |data: &serde_json::Value| data["id"] == row.id.as_str() && data["status"] == "failed";
-        let event = story.gateway.expect_event(EventType::MessageStatus, failed).await;
-        assert_eq!(event["data"]["code"], "media_type_mismatch", "{event}");
+        assert_eq!(story.gateway.expect_failure(&row.id).await, "media_type_mismatch");
     }
     story.end().await;
     Ok(())

@@ -5,6 +5,7 @@
 //! `cargo test --test it outbound::` is the short form; `MOONWA_OUTBOUND_ROUNDS=30` strikes each story thirty times,
 //! with 600 sends. `MOONWA_OUTBOUND_SEED` repeats a run's choices.
 
+mod albums;
 mod caller;
 mod kinds;
 mod trouble;

@@ -12,16 +12,16 @@ use hyper::header::{HeaderValue, LOCATION};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use self::content::{SendBody, kind_of};
-use self::queue::{check_lock, check_state, enqueue, follow, idempotency_key, promised};
+use self::content::{SendBody, Wish, kind_of};
+use self::queue::{check_lock, check_state, enqueue, follow, idempotency_key, nth_key, promised};
 use self::upload::begin;
 use crate::api::call::{Answer, Call};
 use crate::api::http::problem::{Code, Problem};
 use crate::api::http::request::MAX_JSON;
 use crate::api::http::response::{self, Response};
 use crate::model::{
-    Content, DeviceName, IdempotencyKey, Jid, MediaSource, MessageStatus, Recipient, SendRequest,
-    SentMessage,
+    Content, DeviceName, IdempotencyKey, Jid, KeyHash, MediaSource, MessageStatus, Recipient,
+    SendRequest, SentMessage,
 };
 use crate::store::Upload;
 use crate::whatsapp::Fleet;
@@ -38,7 +38,7 @@ fn render(message: &SentMessage, canonical: Option<&Jid>) -> Value {
         MessageStatus::Failed { code, detail } => (Some(code), Some(detail)),
         _ => (None, None),
     };
-    json!({
+    let mut shown = json!({
         "id": message.id,
         "device": message.device,
         "to": message.request.to.jid(),
@@ -51,7 +51,20 @@ fn render(message: &SentMessage, canonical: Option<&Jid>) -> Value {
         "detail": detail,
         "created": message.created,
         "updated": message.updated,
-    })
+    });
+    if let Value::Object(fields) = &mut shown {
+        fields.extend(album_of(message));
+    }
+    shown
+}
+
+/// The album that a message belongs to, or the files that it announces.
+fn album_of(message: &SentMessage) -> Option<(String, Value)> {
+    let parts = message.parts();
+    match &message.request.album {
+        Some(album) => Some(("album".to_owned(), json!(album))),
+        None => (!parts.is_empty()).then(|| ("files".to_owned(), json!(parts))),
+    }
 }
 
 /// A message, with the address under which WhatsApp knows its receiver, as far as that was looked up.
@@ -89,9 +102,18 @@ pub(crate) async fn send(call: &mut Call) -> Answer {
     } else {
         (call.json::<SendBody>(MAX_INLINE).await?, None)
     };
-    let mut request = body.request(country_code.as_deref())?;
+    let Wish { mut request, mut files } = body.request(country_code.as_deref())?;
     let changes = call.state.api.store.queue().changes();
     let upload = settle(call, &name, &mut request, upload, key.as_ref()).await?;
+    let mut uploads = Vec::new();
+    for (n, file) in files.iter_mut().enumerate() {
+        let key = nth_key(key.as_ref(), n + 1);
+        let upload = settle(call, &name, file, None, key.as_ref()).await?;
+        uploads.extend(upload.map(|upload| (n, upload)));
+    }
+    if let Content::Album { files: hash, .. } = &mut request.content {
+        *hash = KeyHash::of(&json!(files).to_string()).to_string();
+    }
     let message = match promised(&call.state, &name, &request, key.as_ref()).await? {
         Some(message) => message,
         None => {
@@ -100,13 +122,20 @@ pub(crate) async fn send(call: &mut Call) -> Answer {
             if let Content::Forward { message } = &request.content {
                 handle.can_forward(message).await?;
             }
-            enqueue(&call.state, &name, request, key).await?
+            enqueue(&call.state, &name, request, files, key).await?
         }
     };
+    // Of a request that came before, its message may have been sent meanwhile, and needs no file any more.
     if message.status == MessageStatus::Queued
         && let Some(upload) = upload
     {
         upload.keep();
+    }
+    for (n, upload) in uploads {
+        let file = call.state.api.store.queue().get(&name, &message.id.part(n)).await?;
+        if file.is_some_and(|file| file.status == MessageStatus::Queued) {
+            upload.keep();
+        }
     }
     let Some(wait) = wait else { return Ok(queued_answer(call, &message)) };
     let message = follow(&call.state, changes, message, MessageStatus::is_settled, wait).await?;
@@ -146,7 +175,10 @@ async fn settle(
 }
 
 fn queued_answer(call: &Call, message: &SentMessage) -> Response {
-    let answer = json!({ "id": message.id, "status": message.status.as_str() });
+    let mut answer = json!({ "id": message.id, "status": message.status.as_str() });
+    if let Value::Object(fields) = &mut answer {
+        fields.extend(album_of(message));
+    }
     located(call, message, response::json(StatusCode::ACCEPTED, &answer))
 }
 
@@ -244,7 +276,7 @@ async fn follow_up(call: &Call, to: Recipient, content: Content) -> Result<Respo
         Some(message) => message,
         None => {
             check_state(&call.handle()?.status().state)?;
-            enqueue(&call.state, &name, request, key).await?
+            enqueue(&call.state, &name, request, Vec::new(), key).await?
         }
     };
     Ok(queued_answer(call, &message))

@@ -10,8 +10,8 @@ use crate::api::call::Call;
 use crate::api::http::problem::{Code, Problem};
 use crate::api::state::State;
 use crate::model::{
-    Degradation, DeviceName, DeviceState, IdempotencyKey, MessageStatus, Recipient, SendRequest,
-    SentMessage, UnixMillis,
+    Degradation, DeviceName, DeviceState, IdempotencyKey, KeyHash, MessageStatus, Recipient,
+    SendRequest, SentMessage, UnixMillis,
 };
 use crate::store::{Enqueued, QUEUE_LIMIT};
 use crate::whatsapp::DeviceHandle;
@@ -73,15 +73,27 @@ pub(crate) async fn promised(
     }
 }
 
-/// Gives a message its id and puts it on disk.
+/// Every further message of a request needs a key of its own.
+pub(crate) fn nth_key(key: Option<&IdempotencyKey>, n: usize) -> Option<IdempotencyKey> {
+    let key = key?;
+    if n == 0 {
+        return Some(key.clone());
+    }
+    // Hashed, because a key of the greatest length has no room for a number.
+    let derived = KeyHash::of(&format!("{}#{n}", key.as_str()));
+    IdempotencyKey::parse(&derived.to_string())
+}
+
+/// Gives a message its id and puts it on disk, with the files of the album that it announces.
 pub(crate) async fn enqueue(
     state: &State,
     device: &DeviceName,
     request: SendRequest,
+    files: Vec<SendRequest>,
     key: Option<IdempotencyKey>,
 ) -> Result<SentMessage, Problem> {
     let message = SentMessage::new(device.clone(), request);
-    match state.api.store.queue().enqueue(message, key, QUEUE_LIMIT).await? {
+    match state.api.store.queue().enqueue_album(message, files, key, QUEUE_LIMIT).await? {
         Enqueued::Queued(message) | Enqueued::Known(message) => Ok(message),
         Enqueued::Conflict => Err(Code::IdempotencyConflict.into()),
         Enqueued::Full => Err(Problem::from(Code::QueueFull).retry_after(Duration::from_mins(1))),
@@ -158,5 +170,15 @@ mod tests {
         assert!(locked(&DeviceState::Connected, &bob).is_ok());
         let unknown = DeviceState::Degraded(Degradation::SendingLocked(None));
         assert_eq!(locked(&unknown, &bob).unwrap_err().retry_secs(), Some(600));
+    }
+
+    #[test]
+    fn every_message_of_a_request_has_a_key_of_its_own() {
+        let key = IdempotencyKey::parse(&"k".repeat(255)).unwrap();
+        let second = nth_key(Some(&key), 1).unwrap();
+        assert_eq!(nth_key(Some(&key), 1), Some(second));
+        assert_ne!(nth_key(Some(&key), 1), nth_key(Some(&key), 2));
+        assert_eq!(nth_key(Some(&key), 0), Some(key));
+        assert_eq!(nth_key(None, 1), None);
     }
 }

@@ -68,6 +68,49 @@ impl World {
         })
     }
 
+    /// What a phone says to an event it knows, sealed as the event's own secret asks.
+    fn response_message(
+        &self,
+        pn: &str,
+        chat: &str,
+        id: &str,
+        said: &wa::message::EventResponseMessage,
+    ) -> Result<wa::Message> {
+        let (author, event) = self.known(pn, id).context("the phone knows no such event")?;
+        let secret = event.message_context_info.as_option().and_then(|c| c.message_secret.clone());
+        let secret = secret.context("the event came without its secret")?;
+        let guest = self.accounts.get(pn).context("no such phone")?;
+        let creator = self.accounts.get(&author).context("no such author")?;
+        let group = self.groups.get(chat).map(crate::group::GroupState::jid);
+        let form = if group.is_some() { Server::Lid } else { guest.server() };
+        let (creator_jid, guest_jid) = (creator.jid(form).to_string(), guest.jid(form).to_string());
+        let (payload, iv) = wacore::event::encrypt_event_response_with_secret(
+            said,
+            &secret,
+            id,
+            &creator_jid,
+            &guest_jid,
+        )?;
+        let remote = match &group {
+            Some(group) => group.clone(),
+            None => self.accounts.get(chat).context("no such chat")?.jid(form),
+        };
+        let key = wa::MessageKey {
+            remote_jid: Some(remote.to_string()),
+            from_me: Some(author == pn),
+            id: Some(id.to_owned()),
+            participant: group.is_some().then_some(creator_jid),
+        };
+        Ok(wa::Message {
+            enc_event_response_message: MessageField::some(wa::message::EncEventResponseMessage {
+                event_creation_message_key: MessageField::some(key),
+                enc_payload: Some(payload),
+                enc_iv: Some(iv.to_vec()),
+            }),
+            ..Default::default()
+        })
+    }
+
     /// A stanza to every companion of an account, as a person's phone causes it.
     fn tell_companions(&mut self, to: &str, node: &Node) {
         for device in self.device_ids(to).into_iter().filter(|device| *device != 0) {
@@ -180,6 +223,48 @@ impl Phone {
     /// The person votes on a poll; nothing chosen takes the vote back.
     pub async fn vote(&self, to: impl AsRef<str>, poll: &str, chosen: &[&str]) -> Result<String> {
         let message = self.sim.world().vote_message(self.number(), to.as_ref(), poll, chosen)?;
+        self.send(to, message).await
+    }
+
+    /// The person invites to an event.
+    pub async fn send_event(&self, to: impl AsRef<str>, name: &str) -> Result<String> {
+        let event = wa::message::EventMessage {
+            name: Some(name.to_owned()),
+            start_time: i64::try_from(now()).ok(),
+            ..Default::default()
+        };
+        let secret: [u8; 32] = random();
+        let message = wa::Message {
+            event_message: MessageField::some(event),
+            message_context_info: MessageField::some(wa::MessageContextInfo {
+                message_secret: Some(secret.to_vec()),
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        self.send(to, message).await
+    }
+
+    /// The person says whether they come to an event, and with how many others.
+    pub async fn respond(
+        &self,
+        to: impl AsRef<str>,
+        event: &str,
+        going: bool,
+        guests: i32,
+    ) -> Result<String> {
+        use wa::message::event_response_message::EventResponseType;
+        let said = wa::message::EventResponseMessage {
+            response: Some(if going {
+                EventResponseType::GOING
+            } else {
+                EventResponseType::NOT_GOING
+            }),
+            timestamp_ms: i64::try_from(now() * 1000).ok(),
+            extra_guest_count: Some(guests),
+        };
+        let message =
+            self.sim.world().response_message(self.number(), to.as_ref(), event, &said)?;
         self.send(to, message).await
     }
 

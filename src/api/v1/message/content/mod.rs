@@ -1,6 +1,7 @@
 //! The body of `POST …/messages` and its reading into a `SendRequest`: one place says what is valid. Nothing is sent or
 //! stored here.
 
+mod album;
 mod event;
 mod issues;
 mod media;
@@ -9,12 +10,13 @@ mod poll;
 use serde::Deserialize;
 use serde_json::Number;
 
+use self::album::{AlbumBody, album};
 use self::event::EventBody;
 use self::issues::Issues;
 pub(crate) use self::media::{MediaBody, media_kind, media_name};
 use self::poll::PollBody;
 use crate::api::http::problem::Problem;
-use crate::model::{Content, Jid, MediaKind, MessageId, Recipient, SendRequest};
+use crate::model::{Content, Jid, MediaKind, Recipient, SendRequest};
 
 /// As a mention: everybody in the group.
 const EVERYBODY: &str = "all";
@@ -31,6 +33,7 @@ pub(crate) struct SendBody {
     pub(crate) voice: Option<MediaBody>,
     pub(crate) document: Option<MediaBody>,
     pub(crate) sticker: Option<MediaBody>,
+    pub(crate) album: Option<Vec<AlbumBody>>,
     pub(crate) location: Option<LocationBody>,
     pub(crate) contact: Option<ContactBody>,
     pub(crate) poll: Option<PollBody>,
@@ -73,6 +76,24 @@ pub(crate) struct ForwardBody {
     message: String,
 }
 
+/// What a body asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Wish {
+    pub(crate) request: SendRequest,
+    /// Those of the album that the request announces.
+    pub(crate) files: Vec<SendRequest>,
+}
+
+fn announcement(files: &[Content]) -> Content {
+    let count = |kind| {
+        let of_kind =
+            |file: &&Content| matches!(file, Content::Media { media, .. } if *media == kind);
+        u32::try_from(files.iter().filter(of_kind).count()).unwrap_or(u32::MAX)
+    };
+    let (images, videos) = (count(MediaKind::Image), count(MediaKind::Video));
+    Content::Album { images, videos, files: String::new() }
+}
+
 impl SendBody {
     pub(crate) fn set_media(&mut self, kind: MediaKind, media: MediaBody) {
         *match kind {
@@ -86,7 +107,7 @@ impl SendBody {
     }
 
     /// Reads the body, or says everything that is wrong with it.
-    pub(crate) fn request(mut self, country_code: Option<&str>) -> Result<SendRequest, Problem> {
+    pub(crate) fn request(mut self, country_code: Option<&str>) -> Result<Wish, Problem> {
         let mut issues = Issues::default();
         let to = Recipient::parse(&self.to, country_code);
         if self.to.is_empty() {
@@ -110,12 +131,14 @@ impl SendBody {
                 Err(error) => issues.add(&format!("mentions[{n}]"), error),
             }
         }
+        let files = self.album.take().map(|items| album(items, &mut issues));
         let mut contents = self.contents(&mut issues);
+        contents.extend(files.as_deref().map(announcement));
         if contents.len() != 1 {
             issues.add(
                 "",
                 "give exactly one of text, image, video, audio, voice, document, sticker, \
-                 location, contact, poll, event, reaction, forward",
+                 album, location, contact, poll, event, reaction, forward",
             );
         }
         let view_once = self.view_once;
@@ -137,7 +160,30 @@ impl SendBody {
         }
         match (to, contents.pop()) {
             (Ok(to), Some(content)) if issues.0.is_empty() => {
-                Ok(SendRequest { to, content, reply_to, mentions, mention_all, view_once })
+                let request = SendRequest {
+                    mentions,
+                    mention_all,
+                    view_once,
+                    ..SendRequest::plain(to, content)
+                };
+                Ok(match files {
+                    // A caption may mention somebody; the announcement says nothing.
+                    Some(files) => Wish {
+                        files: files
+                            .into_iter()
+                            .map(|content| SendRequest { content, ..request.clone() })
+                            .collect(),
+                        request: SendRequest {
+                            reply_to,
+                            mentions: Vec::new(),
+                            mention_all: false,
+                            ..request
+                        },
+                    },
+                    None => {
+                        Wish { request: SendRequest { reply_to, ..request }, files: Vec::new() }
+                    }
+                })
             }
             _ => Err(Problem::invalid(issues.0)),
         }
@@ -220,6 +266,7 @@ pub(crate) fn kind_of(content: &Content) -> &'static str {
     match content {
         Content::Text { .. } | Content::LinkedText { .. } => "text",
         Content::Media { media, .. } => media_name(*media),
+        Content::Album { .. } => "album",
         Content::Location { .. } => "location",
         Content::Contact { .. } => "contact",
         Content::Poll { .. } => "poll",

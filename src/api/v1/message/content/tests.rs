@@ -4,8 +4,13 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::api::http::request;
+use crate::model::MediaSource;
 
 fn read(body: &Value) -> Result<SendRequest, Problem> {
+    Ok(wish(body)?.request)
+}
+
+fn wish(body: &Value) -> Result<Wish, Problem> {
     request::parse::<SendBody>(body.to_string().as_bytes())?.request(Some("62"))
 }
 
@@ -107,4 +112,91 @@ fn the_other_kinds_are_checked() {
         read(&json!({ "to": to, "contact": { "name": "n", "vcard": "BEGIN:VCARD\n" } })).is_ok()
     );
     assert_eq!(wrong(&json!({ "to": to, "text": "a", "view_once": true })), ["view_once"]);
+}
+
+#[test]
+fn everybody_is_mentioned_in_groups_only() {
+    let all = |to: &str| json!({ "to": to, "text": "rapat", "mentions": ["all", "628123456789"] });
+    let request = read(&all("120363000000000001@g.us")).unwrap();
+    assert!(request.mention_all && request.mentions.len() == 1);
+    assert_eq!(wrong(&all("628123456789")), ["mentions[0]"]);
+}
+
+#[test]
+fn a_quiz_has_one_answer_that_is_right() {
+    let quiz = |correct: &str, selectable: Value| {
+        json!({ "to": "628123456789", "poll": { "question": "q", "options": ["a", "b"],
+            "correct": correct, "selectable": selectable } })
+    };
+    let Content::Poll { correct, selectable, .. } = read(&quiz("b", json!(null))).unwrap().content
+    else {
+        panic!()
+    };
+    assert_eq!((correct.as_deref(), selectable), (Some("b"), 1));
+    assert_eq!(wrong(&quiz("c", json!(1))), ["poll.correct"]);
+    assert_eq!(wrong(&quiz("a", json!(2))), ["poll.selectable"]);
+}
+
+#[test]
+fn an_event_has_a_time_and_a_place() {
+    let event = |event: Value| json!({ "to": "628123456789", "event": event });
+    let good = json!({ "name": "Rapat", "start": "2026-12-01T19:00:00+07:00", "end": "2026-12-01T13:00:00Z",
+        "location": { "name": "Aula" }, "link": "https://meet.example/a" });
+    let Content::Event { start, end, place: Some(place), .. } = read(&event(good)).unwrap().content
+    else {
+        panic!()
+    };
+    assert_eq!(start.to_string(), "2026-12-01T12:00:00Z");
+    assert_eq!(end.map(|end| end.to_string()).as_deref(), Some("2026-12-01T13:00:00Z"));
+    assert_eq!((place.name.as_deref(), place.degrees), (Some("Aula"), None));
+    for (bad, path) in [
+        (json!({ "name": " ", "start": "2026-12-01T19:00:00Z" }), "event.name"),
+        (json!({ "name": "a", "start": "2026-12-01 19:00" }), "event.start"),
+        (
+            json!({ "name": "a", "start": "2026-12-01T19:00:00Z", "end": "2026-12-01T18:00:00Z" }),
+            "event.end",
+        ),
+        (
+            json!({ "name": "a", "start": "2026-12-01T19:00:00Z", "link": "javascript:1" }),
+            "event.link",
+        ),
+        (json!({ "name": "a", "start": "2026-12-01T19:00:00Z", "location": {} }), "event.location"),
+        (
+            json!({ "name": "a", "start": "2026-12-01T19:00:00Z", "location": { "latitude": 1 } }),
+            "event.location",
+        ),
+        (
+            json!({ "name": "a", "start": "2026-12-01T19:00:00Z", "location": { "latitude": 91, "longitude": 0 } }),
+            "event.location.latitude",
+        ),
+    ] {
+        assert_eq!(wrong(&event(bad.clone())), [path], "{bad}");
+    }
+}
+
+#[test]
+fn an_album_has_pictures_and_films() {
+    let album = |items: Value| {
+        json!({ "to": "628123456789", "album": items, "mentions": ["628111000111"],
+        "reply_to": "3EB0" })
+    };
+    let (image, video) = (
+        json!({ "image": { "url": "https://a/1.jpg", "caption": "c" } }),
+        json!({ "video": { "url": "https://a/2.mp4" } }),
+    );
+    let wish = wish(&album(json!([image, video, image]))).unwrap();
+    assert!(matches!(wish.request.content, Content::Album { images: 2, videos: 1, .. }));
+    assert!(wish.request.reply_to.is_some() && wish.request.mentions.is_empty());
+    assert_eq!(wish.files.len(), 3);
+    assert!(wish.files.iter().all(|file| file.mentions.len() == 1 && file.reply_to.is_none()));
+    for (items, path) in [
+        (json!([image]), "album"),
+        (json!(vec![image.clone(); 31]), "album"),
+        (json!([image, {}]), "album[1]"),
+        (json!([image, { "image": { "url": "ftp://a" } }]), "album[1].image.url"),
+    ] {
+        assert_eq!(wrong(&album(items)), [path]);
+    }
+    let once = json!({ "to": "628123456789", "album": [image, video], "view_once": true });
+    assert_eq!(wrong(&once), ["view_once"]);
 }

@@ -1,11 +1,13 @@
 //! What a message is built from, beside the request itself.
 
+pub(crate) mod mention;
+
 use wa_rs::waproto::whatsapp as wa;
 
-use super::mention::Mention;
-use super::preview::Preview;
+use self::mention::Mention;
 use crate::model::MessageId;
 use crate::whatsapp::media::upload::UploadedFile;
+use crate::whatsapp::send::preview::Preview;
 
 /// What had to be found out or done before a message can be built.
 #[derive(Default)]

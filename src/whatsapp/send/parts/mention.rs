@@ -5,8 +5,8 @@ use wa_rs::client::Client;
 use wa_rs::types::message::AddressingMode;
 use wa_rs::{GroupError, Jid};
 
-use super::failure::Failure;
 use crate::model::{Recipient, SendRequest};
+use crate::whatsapp::send::failure::Failure;
 
 /// Somebody who is mentioned.
 #[derive(Clone, Debug, PartialEq, Eq)]

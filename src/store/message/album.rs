@@ -1,0 +1,35 @@
+//! Albums: a message that announces files, and the files, promised together or not at all.
+
+use super::{Enqueued, SendQueue, enqueue_and_nudge};
+use crate::model::{IdempotencyKey, SendRequest, SentMessage};
+use crate::store::StoreError;
+use crate::store::database::writer::Promise;
+use crate::store::disk::Room;
+
+impl SendQueue {
+    /// Puts an album's announcement and its files on disk, in this order and in one commit. The answer is about the
+    /// announcement, which the key belongs to.
+    pub async fn enqueue_album(
+        &self,
+        album: SentMessage,
+        files: Vec<SendRequest>,
+        key: Option<IdempotencyKey>,
+        limit: usize,
+    ) -> Result<Enqueued, StoreError> {
+        let nudges = self.nudges.clone();
+        self.writer
+            .run(Promise::Durable, Room::Promise, move |outbox, txn| {
+                let room = limit.saturating_sub(files.len());
+                let announced =
+                    enqueue_and_nudge(outbox, txn, album, key.as_ref(), room, nudges.clone())?;
+                if let Enqueued::Queued(album) = &announced {
+                    for (n, file) in files.into_iter().enumerate() {
+                        let file = album.with_part(n, file);
+                        enqueue_and_nudge(outbox, txn, file, None, limit, nudges.clone())?;
+                    }
+                }
+                Ok(announced)
+            })
+            .await
+    }
+}
