@@ -170,10 +170,15 @@ impl Upload {
         let name = SpoolName::of(&self.device, &digest(&old, &self.device, key).await?);
         let new = self.spool.path(&name);
         // The same upload may be there already; its bytes go when it is replaced.
-        let replaced = fs::metadata(&new).await.map_or(0, |file| file.len());
+        let replaced = fs::metadata(&new).await.ok().map(|file| file.len());
         fs::rename(&old, &new).await?;
-        self.spool.budget.give_back(Use::Upload, &Some(self.device.clone()), replaced);
         self.name = name;
+        if let Some(bytes) = replaced {
+            self.spool.budget.give_back(Use::Upload, &Some(self.device.clone()), bytes);
+            // A message waits with it, whatever becomes of this request.
+            self.kept = true;
+            self.grant.leave();
+        }
         Ok(())
     }
 

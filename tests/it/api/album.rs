@@ -140,6 +140,7 @@ async fn an_album_that_is_asked_for_again_is_the_same() -> Result<()> {
         key.send(request.body(Full::from(body))?).await
     };
     // The files wait until WhatsApp has what announces them.
+    bob.auto_delivered(false);
     sim.fault(&ann, Fault::AckHold);
     let first = ids(&post(["a", "b", "c"]).await?.expect(202).json())?;
     received(&bob, &first[0]).await?;

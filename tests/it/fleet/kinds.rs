@@ -391,7 +391,7 @@ async fn a_refused_message_fails_with_whatsapps_code() -> Result<()> {
         (sim.phone("628111000312", "Ann").await, sim.phone("628111000313", "Bob").await);
     let gateway = Gateway::start(&sim).await?;
     gateway.link(&ann).await?;
-    sim.fault(&ann, Fault::Nack(463));
+    sim.lock_sending(ann.number(), 3600);
     let row = gateway.send(text_to(bob.number(), "belum kenal")).await?;
     let settled = gateway.expect_settled(&row.id).await;
     assert!(matches!(&settled, MessageStatus::Failed { code, .. } if code == "463"), "{settled:?}");
