@@ -42,7 +42,8 @@ pub(crate) trait Base: Send + Sync + 'static {
 
 /// Both databases share it. What is read is read again soon, or not at all.
 static CACHE: LazyLock<Arc<Cache>> = LazyLock::new(|| Arc::new(Cache::with_capacity_bytes(MIB)));
-/// What a keyspace keeps in memory before fjall's own worker acts: only when `tables` finds no room for long.
+/// What a keyspace keeps in memory before fjall's own worker acts: only when `tables` finds no room for long. (Keyspaces of
+/// earlier versions keep half a MiB.)
 const MEMTABLE: u64 = 4 * MIB;
 /// Tables that a database keeps open.
 const OPEN_FILES: usize = 16;

@@ -14,8 +14,8 @@ use lsm_tree::AbstractTree;
 use crate::store::database::MIB;
 use crate::store::disk::Disk;
 
-/// What a keyspace keeps in memory. fjall's worker acts on its own at half a MiB in the keyspaces of earlier versions.
-const FULL: u64 = MIB / 16 * 7;
+/// What a keyspace keeps in memory. A gateway has a dozen keyspaces.
+const FULL: u64 = MIB / 4;
 /// How many keyspaces may wait. One that finds no place asks again at its next write.
 const WAITING: usize = 8;
 /// How often a full disk is asked whether it has room again.
