@@ -50,6 +50,7 @@ mod reload;
 mod reload_watch;
 mod restricted;
 mod retries;
+mod sandbox;
 mod service;
 mod soak;
 mod storage_faults;

@@ -2,6 +2,7 @@
 
 const $ = (id) => document.getElementById(id);
 const read = new Set();
+const LOOKS = { CONNECTED: "ok", PENDING: "", DISCONNECTED: "bad" };
 const TICKS = { sent: "✓", delivered: "✓✓", read: "✓✓" };
 
 function element(tag, className, ...inside) {
@@ -24,21 +25,21 @@ const number = (digits) => `+${digits.slice(0, 2)} ${digits.slice(2, 5)}-${digit
 function line({ id, mine, text, status }) {
   let item = document.getElementById(id);
   if (!item) {
-    item = element("li", mine ? "mine" : "", element("span", "said", text ?? "(no text)"), element("span", "tick"));
+    const bubble = element("div", "bubble", element("span", "said", text ?? "(no text)"), " ", element("span", "tick muted"));
+    item = element("li", mine ? "turn mine" : "turn", bubble);
     item.id = id;
     $("chat").append(item);
-    $("chat").scrollTop = $("chat").scrollHeight;
   }
   const tick = item.querySelector(".tick");
   if (tick.title === (status ?? "")) return;
   tick.textContent = TICKS[status];
   tick.title = status;
-  tick.className = `tick ${status}`;
+  tick.className = `tick ${status === "read" ? "read" : "muted"}`;
 }
 
 function post({ id, body, answered }) {
   if (document.getElementById(id)) return;
-  const summary = element("summary", "", element("strong", "", body.type), ` ${body.data?.text ?? ""} `, element("span", "answered", `answered ${answered}`));
+  const summary = element("summary", "", element("strong", "", body.type), element("span", "cut", body.data?.text ?? ""), element("span", "answered hint", `answered ${answered}`));
   const details = element("details", "", summary, element("pre", "", JSON.stringify(body, null, 2)));
   for (const other of $("posts").querySelectorAll("details")) other.open = false;
   details.open = true;
@@ -51,9 +52,10 @@ function show(state) {
   const { device } = state;
   $("shop-number").textContent = number(state.shop);
   $("customer-number").textContent = number(state.customer);
-  const said = `moonwa says: ${device.status}` + (state.has_qr ? ". A QR code is on the admin page." : "");
+  const said = `moonwa says: ${device.status}`;
   if ($("link-state").textContent !== said) $("link-state").textContent = said;
-  $("link-state").className = device.status;
+  $("link-state").className = `pill ${LOOKS[device.status] ?? "wait"}`;
+  $("qr-note").hidden = !state.has_qr;
   $("scan").disabled = device.status === "CONNECTED";
   $("unlink").disabled = state.linked === 0;
   $("curl").textContent = state.curl;
@@ -74,7 +76,7 @@ async function follow() {
     const reply = await fetch("/state");
     if (reply.ok) show(await reply.json());
   } catch {
-    $("error").textContent = "The sandbox has ended. Start it again: cargo run --example sandbox";
+    $("error").textContent = "The sandbox has ended. Start it again.";
   }
   setTimeout(follow, 500);
 }

@@ -1,5 +1,5 @@
 //! The sandbox: a simulated WhatsApp, a real gateway linked to it, a webhook receiver, and a page on which a virtual
-//! phone scans the QR code and chats. No phone, no network, no risk to an account.
+//! phone scans the QR code and chats. No phone, no network, no risk to an account. `play` plays a scenario to a bot instead.
 //!
 //! `cargo run --example sandbox` and open what it prints. It ends with Ctrl-C and leaves nothing behind.
 
@@ -10,150 +10,114 @@
     clippy::indexing_slicing,
     clippy::string_slice,
     clippy::print_stdout,
+    clippy::print_stderr,
     reason = "what a test does not expect shall end it loudly"
 )]
 
 #[path = "page.rs"]
 mod page;
+#[path = "play.rs"]
+mod play;
+#[path = "scenario.rs"]
+mod scenario;
+#[path = "shop.rs"]
+mod shop;
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::{Context, Result};
-use hyper::Method;
-use moonwa_simulator::harness::{Moonwa, WebhookReceiver, api_key};
-use moonwa_simulator::{Phone, Simulator};
-use serde_json::Value;
-use tokio::net::TcpListener;
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use rustix::process::{Signal, getppid, set_parent_process_death_signal};
+use tokio::signal::unix::{Signal as Told, SignalKind, signal};
 
-/// The device in the sandbox's moonwa.toml.
-const DEVICE: &str = "toko";
-/// The number of the shop whose WhatsApp is linked.
-const SHOP: &str = "628123456789";
-/// The number of a customer.
-const CUSTOMER: &str = "628987654321";
+/// The exit codes beside 0. A command line that is wrong has moonwa's.
+const NOT_MET: u8 = 1;
+const BAD_SCENARIO: u8 = 2;
+const FAILED: u8 = 3;
+const USAGE: u8 = 64;
 
-/// Everything the page shows and does.
-struct Sandbox {
-    shop: Phone,
-    customer: Phone,
-    hook: WebhookReceiver,
-    moonwa: Moonwa,
-    page: std::net::SocketAddr,
-    written: Mutex<Vec<Written>>,
+/// Set for the gateway, which the sandbox is too: the folder that the two share.
+const FOLDER: &str = "MOONWA_SANDBOX_FOLDER";
+
+/// A simulated WhatsApp with virtual phones, a real moonwa linked to it, and a page to try both: no phone, no network, no
+/// risk to an account.
+#[derive(Parser)]
+#[command(name = "moonwa-sandbox", version)]
+struct Arguments {
+    /// The page's port on 127.0.0.1, so that a bookmark stays good; any free one without it
+    #[arg(long, default_value_t = 0, hide_default_value = true)]
+    port: u16,
+    #[command(subcommand)]
+    command: Option<Command>,
 }
 
-/// What the customer wrote: a phone's inbox holds only what came.
-#[derive(Clone)]
-struct Written {
-    id: String,
-    text: String,
-    /// The last inbox item before it.
-    after: u64,
+#[derive(Subcommand)]
+enum Command {
+    /// Plays a scenario to a bot: writes to it as customers, and looks at what it answers
+    #[command(after_help = play::HELP)]
+    Play {
+        /// The scenario, a TOML file
+        file: PathBuf,
+    },
 }
 
-impl Sandbox {
-    /// `start` of `[sandbox --port N]`: a fixed port for the page keeps a bookmark alive.
-    async fn start(listener: &TcpListener) -> Result<Self> {
-        let sim = Simulator::start().await?;
-        let shop = sim.phone(SHOP, "Toko Maju").await;
-        let customer = sim.phone(CUSTOMER, "Budi").await;
-        let hook = WebhookReceiver::start().await?;
-        let moonwa = Moonwa::builder(std::env::current_exe()?)
-            .whatsapp(&sim)
-            .config(&format!(
-                "\n[device.{DEVICE}]\nlabel = \"Toko Maju\"\napi_key = {:?}\nwebhooks = [{:?}]\n",
-                api_key(DEVICE),
-                hook.url()
-            ))
-            .start()
-            .await?;
-        let written = Mutex::default();
-        Ok(Self { shop, customer, hook, moonwa, page: listener.local_addr()?, written })
+/// The signals that end the sandbox in order. After any other one the gateway ends itself, and clears away.
+pub(crate) struct Ends([Told; 4]);
+
+impl Ends {
+    fn new() -> Result<Self> {
+        let kinds = [
+            SignalKind::hangup(),
+            SignalKind::interrupt(),
+            SignalKind::quit(),
+            SignalKind::terminate(),
+        ];
+        let [hangup, interrupt, quit, terminate] = kinds.map(signal);
+        Ok(Self([hangup?, interrupt?, quit?, terminate?]))
     }
 
-    /// The customer writes to the shop.
-    async fn write(&self, text: &str) -> Result<()> {
-        let after = self.customer.inbox().last().map_or(0, |item| item.seq);
-        let id = self.customer.send_text(&self.shop, text).await?;
-        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
-        written.push(Written { id, text: text.to_owned(), after });
-        Ok(())
+    /// Waits for the next of them.
+    pub(crate) async fn told(&mut self) {
+        let next = self.0.iter_mut().map(|told| Box::pin(told.recv()));
+        futures_util::future::select_all(next).await;
     }
+}
 
-    /// Everything the customer wrote.
-    fn written(&self) -> Vec<Written> {
-        self.written.lock().unwrap_or_else(PoisonError::into_inner).clone()
+/// The gateway, as a process of its own. It ends with the sandbox, however that ends, and then removes their folder.
+fn gateway(folder: &Path) -> Result<ExitCode> {
+    let sandbox = getppid();
+    set_parent_process_death_signal(Some(Signal::TERM))?;
+    let ended = moonwa::main();
+    if getppid() != sandbox {
+        std::fs::remove_dir_all(folder)?;
     }
-
-    /// A link that logs in to the admin page once.
-    async fn login_link(&self) -> Result<String> {
-        let reply = self.moonwa.admin().post("/v1/login-links", &Value::Null).await?;
-        let path = reply.json()["path"].as_str().context("no login link")?.to_owned();
-        Ok(format!("http://{}{path}", self.moonwa.address()))
-    }
-
-    /// The call a program would make to answer the customer.
-    fn curl(&self) -> String {
-        format!(
-            "curl -s http://{}/api/send-message -H 'content-type: application/json' \\\n  -d '{{\"api_key\": \"{}\", \"receiver\": \"{CUSTOMER}\", \"data\": {{\"message\": \"Halo dari moonwa\"}}}}'",
-            self.moonwa.address(),
-            api_key(DEVICE),
-        )
-    }
-
-    /// START SESSION unless a code is live already, then the phone scans it.
-    async fn scan(&self) -> Result<()> {
-        let state = self.moonwa.device(DEVICE).await?;
-        if state["state"] != "linking" {
-            self.moonwa.admin().post(&format!("/v1/devices/{DEVICE}/start"), &Value::Null).await?;
-        }
-        self.shop.scan(&self.moonwa.qr(DEVICE).await).await
-    }
-
-    /// Whether a QR code is on the admin page right now.
-    async fn has_qr(&self) -> bool {
-        let request = self.moonwa.admin().request(Method::GET, &format!("/v1/devices/{DEVICE}/qr"));
-        let request =
-            request.header("accept", "application/json").body(http_body_util::Full::default());
-        match request {
-            Ok(request) => {
-                self.moonwa.admin().send(request).await.is_ok_and(|reply| reply.status.is_success())
-            }
-            Err(_) => false,
-        }
-    }
+    Ok(ended)
 }
 
 fn main() -> Result<ExitCode> {
-    // The sandbox starts itself again as the gateway, so that one command builds everything.
-    if std::env::args().nth(1).as_deref() == Some("run") {
-        return Ok(moonwa::main());
+    // The sandbox starts itself again as the gateway, so that one file is all there is to have.
+    if let Some(folder) = std::env::var_os(FOLDER) {
+        return gateway(Path::new(&folder));
     }
-    let port = std::env::args()
-        .skip_while(|argument| argument != "--port")
-        .nth(1)
-        .map_or(Ok(0), |port| port.parse())?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let listener = TcpListener::bind(("127.0.0.1", port)).await?;
-        let sandbox = Arc::new(Sandbox::start(&listener).await?);
-        println!("\n  The sandbox runs: a simulated WhatsApp, moonwa, and a webhook receiver.\n");
-        println!("  1. Open the virtual phones    http://{}/", sandbox.page);
-        println!(
-            "  2. Open moonwa's admin page   {}   (logs in once)",
-            sandbox.login_link().await?
-        );
-        println!("     press START SESSION on the admin page, then Scan on the phone,");
-        println!("  3. and send a message as a program would:\n\n{}\n", sandbox.curl());
-        println!("  Ctrl-C ends it.\n");
-        let mut ended = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-        tokio::select! {
-            served = page::serve(listener, sandbox.clone()) => served?,
-            stopped = tokio::signal::ctrl_c() => stopped?,
-            // Without this the gateway would outlive it.
-            _ = ended.recv() => {}
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            error.print()?;
+            return Ok(if error.use_stderr() { USAGE.into() } else { ExitCode::SUCCESS });
         }
-        Ok(ExitCode::SUCCESS)
-    })
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    // The gateway ends with the thread that started it: this one, which is there to the end.
+    let done = runtime.block_on(async {
+        let ends = Ends::new()?;
+        match arguments.command {
+            Some(Command::Play { file }) => play::play(&file, ends).await,
+            None => page::run(arguments.port, ends).await,
+        }
+    });
+    Ok(done.unwrap_or_else(|error| {
+        eprintln!("moonwa-sandbox: {error:#}");
+        FAILED.into()
+    }))
 }

@@ -1,6 +1,5 @@
 //! The sandbox as a newcomer meets it: what it prints is all they know.
 
-use std::path::PathBuf;
 use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
@@ -13,18 +12,9 @@ use tokio::time::timeout;
 use super::QR_SHOWN;
 use super::browser::{Browser, Processes};
 
-/// `cargo test` builds the examples beside the tests.
-fn binary() -> Result<PathBuf> {
-    let here = std::env::current_exe()?;
-    let profile = here.ancestors().nth(2).context("no target directory")?;
-    let path = profile.join("examples/sandbox");
-    ensure!(path.exists(), "{} is missing: cargo build --example sandbox", path.display());
-    Ok(path)
-}
-
 /// Starts it; the process and everything it printed up to the last line.
 async fn start() -> Result<(Processes, String)> {
-    let mut child = Command::new(binary()?)
+    let mut child = Command::new(crate::sandbox::binary()?)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .process_group(0)

@@ -2,6 +2,7 @@
 //! say what they saw instead.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
@@ -13,7 +14,7 @@ use crate::phone::appstate::AppState;
 use crate::phone::{InboxItem, InboxMessage, PhoneState};
 use crate::util::below;
 use crate::world::{Account, Address, World};
-use crate::{Entry, Simulator};
+use crate::{Entry, PATIENCE, Simulator};
 
 /// How an account is set up.
 #[derive(Clone, Copy, Debug)]
@@ -252,14 +253,7 @@ impl Phone {
         after: u64,
         what: impl Fn(&InboxItem) -> bool,
     ) -> Result<InboxItem> {
-        let found = self
-            .sim
-            .wait(|world| {
-                let inbox = &world.accounts.get(&self.number)?.phone.inbox;
-                inbox.iter().filter(|i| i.seq > after).find(|i| what(i)).cloned()
-            })
-            .await;
-        match found {
+        match self.await_inbox(after, PATIENCE, what).await {
             Some(item) => Ok(item),
             None => bail!(
                 "not in the inbox of {} after {after}: {:#?}\njournal:\n{}",
@@ -268,6 +262,20 @@ impl Phone {
                 self.sim.tail(0)
             ),
         }
+    }
+
+    /// The same with another patience; `None` when it ends.
+    pub async fn await_inbox(
+        &self,
+        after: u64,
+        patience: Duration,
+        what: impl Fn(&InboxItem) -> bool,
+    ) -> Option<InboxItem> {
+        let look = |world: &World| {
+            let inbox = &world.accounts.get(&self.number)?.phone.inbox;
+            inbox.iter().filter(|i| i.seq > after).find(|i| what(i)).cloned()
+        };
+        self.sim.wait_for(patience, look).await
     }
 
     /// Waits for a message with this text (or caption).

@@ -21,11 +21,15 @@ use super::rest::Rest;
 use super::wait::{PATIENCE, eventually};
 use crate::{Phone, Simulator};
 
+/// A free port.
+const ANYWHERE: &str = "127.0.0.1:0";
+
 /// A gateway to be started.
 pub struct MoonwaBuilder {
     binary: PathBuf,
     config: String,
     env: Vec<(String, String)>,
+    shell: bool,
     dir: TempDir,
     sim: Option<Simulator>,
 }
@@ -34,6 +38,7 @@ pub struct MoonwaBuilder {
 pub struct Moonwa {
     binary: PathBuf,
     env: Vec<(String, String)>,
+    shell: bool,
     dir: TempDir,
     child: Child,
     told: Told,
@@ -60,6 +65,20 @@ impl MoonwaBuilder {
         self
     }
 
+    /// Where its HTTP listens, instead of on a free port.
+    #[must_use]
+    pub fn listen(mut self, address: SocketAddr) -> Self {
+        self.config = self.config.replacen(ANYWHERE, &address.to_string(), 1);
+        self
+    }
+
+    /// Starts it by itself: the most open umask, which a story sets, takes a shell, and not every machine has one.
+    #[must_use]
+    pub fn without_shell(mut self) -> Self {
+        self.shell = false;
+        self
+    }
+
     /// Its directory, before anything is in it.
     pub fn dir(&self) -> &Path {
         self.dir.path()
@@ -83,10 +102,11 @@ impl MoonwaBuilder {
     pub async fn start(self) -> Result<Moonwa> {
         write_private(&self.dir.path().join("moonwa.toml"), &self.config)?;
         let (child, told, address, admin) =
-            launch(&self.binary, self.dir.path(), &self.env).await?;
+            launch(&self.binary, self.dir.path(), &self.env, self.shell).await?;
         Ok(Moonwa {
             binary: self.binary,
             env: self.env,
+            shell: self.shell,
             dir: self.dir,
             child,
             told,
@@ -99,8 +119,13 @@ impl MoonwaBuilder {
     /// Starts it and waits for its end: a gateway that must refuse. Returns its exit status and what it wrote.
     pub async fn start_refused(self) -> Result<(ExitStatus, String)> {
         write_private(&self.dir.path().join("moonwa.toml"), &self.config)?;
-        let mut child =
-            spawn(&self.binary, self.dir.path(), &self.env, &self.dir.path().join("unheard"))?;
+        let mut child = spawn(
+            &self.binary,
+            self.dir.path(),
+            &self.env,
+            &self.dir.path().join("unheard"),
+            self.shell,
+        )?;
         let status = timeout(PATIENCE, child.wait()).await.context("it did not refuse")??;
         Ok((status, std::fs::read_to_string(self.dir.path().join("log"))?))
     }
@@ -114,8 +139,15 @@ impl Moonwa {
     pub fn builder(binary: impl Into<PathBuf>) -> MoonwaBuilder {
         let dir =
             tempfile::Builder::new().prefix("moonwa-").tempdir().expect("a temporary directory");
-        let config = "[server]\nlisten = \"127.0.0.1:0\"\n\n[store]\npath = \"data\"\n".to_owned();
-        MoonwaBuilder { binary: binary.into(), config, env: Vec::new(), dir, sim: None }
+        let config = format!("[server]\nlisten = \"{ANYWHERE}\"\n\n[store]\npath = \"data\"\n");
+        MoonwaBuilder {
+            binary: binary.into(),
+            config,
+            env: Vec::new(),
+            shell: true,
+            dir,
+            sim: None,
+        }
     }
 
     /// Where its HTTP listens.
@@ -360,7 +392,7 @@ impl Moonwa {
     /// Starts it again on the same directory, after it has ended.
     pub async fn relaunch(&mut self) -> Result<()> {
         let (child, told, address, admin) =
-            launch(&self.binary, self.dir.path(), &self.env).await?;
+            launch(&self.binary, self.dir.path(), &self.env, self.shell).await?;
         (self.child, self.told, self.address, self.admin) = (child, told, address, admin);
         Ok(())
     }
@@ -407,13 +439,25 @@ fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     file.write_all(text.as_bytes())
 }
 
-fn spawn(binary: &Path, dir: &Path, env: &[(String, String)], notify: &Path) -> Result<Child> {
+fn spawn(
+    binary: &Path,
+    dir: &Path,
+    env: &[(String, String)],
+    notify: &Path,
+    shell: bool,
+) -> Result<Child> {
     let log = std::fs::OpenOptions::new().create(true).append(true).open(dir.join("log"))?;
-    // Under the most open umask there is: what moonwa writes must be for its owner alone even so.
-    let mut command = Command::new("/bin/sh");
+    let mut command = if shell {
+        // Under the most open umask there is: what moonwa writes must be for its owner alone even so.
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", "umask 000; exec \"$0\" run"]).arg(binary);
+        command
+    } else {
+        let mut command = Command::new(binary);
+        command.arg("run");
+        command
+    };
     command
-        .args(["-c", "umask 000; exec \"$0\" run"])
-        .arg(binary)
         .current_dir(dir)
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
@@ -437,13 +481,14 @@ async fn launch(
     binary: &Path,
     dir: &Path,
     env: &[(String, String)],
+    shell: bool,
 ) -> Result<(Child, Told, SocketAddr, Rest)> {
     let socket = dir.join("notify");
     if socket.exists() {
         std::fs::remove_file(&socket)?;
     }
     let mut told = listen(&socket)?;
-    let mut child = spawn(binary, dir, env, &socket)?;
+    let mut child = spawn(binary, dir, env, &socket, shell)?;
     let ready = async {
         loop {
             let text = told.recv().await.context("the notify socket is closed")?;
