@@ -38,6 +38,7 @@
 //! Messages in. **message**, **contact**, **group**, **poll**, **attachment**, **media**: as WhatsApp's users know them.
 //! **hook**: where the engine hands a message over. **business**, **commerce**, **special**: **kinds** of message that are neither
 //! text nor file; **raw**: one that is not understood. **undecryptable**: what cannot be read. **notification**: what is no message to read: a change of a group, a call.
+//! A kind's **detail** is what it has beside its text and its file. A **post** is written into a channel.
 //! **history**: what is kept of earlier messages. A chat's **timer** says after how long its messages disappear. **recorder**: writes down what happens to messages and devices.
 //!
 //! Messages out. **queue**: messages that were promised and are not done; a **lane** is one chat's part of it, a **claim** says

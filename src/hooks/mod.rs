@@ -36,8 +36,9 @@ pub use self::report::EndpointReport;
 pub(crate) use self::report::host_of;
 use crate::config::DeviceConfig;
 use crate::knobs::knobs;
+use crate::model::detail::Circumstances;
 use crate::model::{
-    ChatKind, DeviceName, Event, EventData, EventId, EventType, MessageData, MessageKind, Person,
+    Body, ChatKind, DeviceName, Event, EventData, EventId, EventType, MessageData, Person,
     UnixMillis,
 };
 use crate::store::{DeadLetter, Seq, Store, StoreError};
@@ -210,14 +211,14 @@ fn sample_event(device: &DeviceName) -> (EventId, Bytes) {
         from_me: false,
         group: None,
         chat_kind: Some(ChatKind::Person),
-        kind: MessageKind::Text,
+        body: Body::text(),
         text: Some("This is a test by moonwa.".to_owned()),
         mentions: Vec::new(),
         mentioned: Vec::new(),
         disappears_after: None,
         reply_to: None,
         media: None,
-        details: None,
+        circumstances: Circumstances::default(),
         truncated: false,
     };
     let event = Event {

@@ -4,11 +4,13 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+use super::detail::Circumstances;
 use super::{
-    ChatKind, DeviceName, Jid, MessageKind, MessageStatus, Recipient, SentMessage, UnixMillis,
+    Body, ChatKind, DeviceName, Jid, MessageKind, MessageStatus, Recipient, SentMessage, UnixMillis,
 };
 
 /// `evt_` and 26 characters of base32: 128 bits of a hash over what makes the event unique.
@@ -205,44 +207,110 @@ pub enum EventData {
     Status(StatusData),
     Device(DeviceData),
     /// Everything else, as plain JSON.
-    Other(serde_json::Value),
+    Other(Value),
 }
 
 /// A message as webhooks report it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct MessageData {
     pub id: String,
     /// The conversation: a person's address, a group id, `status@broadcast` or a channel's id.
     pub chat: String,
     /// Absent in events of older versions.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chat_kind: Option<ChatKind>,
     pub from: Person,
     /// Whether the linked account wrote it.
     pub from_me: bool,
     /// The group id, in a group.
     pub group: Option<String>,
-    pub kind: MessageKind,
+    pub body: Body,
     /// The text or caption.
     pub text: Option<String>,
     pub mentions: Vec<String>,
     /// The same people, with every known address.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mentioned: Vec<Person>,
     pub reply_to: Option<Reply>,
     /// After how many seconds it disappears, in a chat where messages do.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disappears_after: Option<u32>,
     pub media: Option<MediaData>,
-    /// What a kind has beside text and media: a place, a card, a poll's options, …
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub details: Option<serde_json::Value>,
+    pub circumstances: Circumstances,
     /// Whether something was cut off, because it was longer than any person's message.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub truncated: bool,
 }
 
+/// The JSON of a message. The details are those of its body and its circumstances.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "MessageData")]
+struct MessageJson {
+    id: String,
+    chat: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    chat_kind: Option<ChatKind>,
+    from: Person,
+    from_me: bool,
+    group: Option<String>,
+    #[serde(getter = "MessageData::kind")]
+    kind: MessageKind,
+    text: Option<String>,
+    mentions: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    mentioned: Vec<Person>,
+    reply_to: Option<Reply>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    disappears_after: Option<u32>,
+    media: Option<MediaData>,
+    #[serde(default, skip_serializing_if = "Option::is_none", getter = "MessageData::details")]
+    details: Option<Map<String, Value>>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    truncated: bool,
+}
+
+impl Serialize for MessageData {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        MessageJson::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for MessageData {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        MessageJson::deserialize(deserializer)
+    }
+}
+
+impl From<MessageJson> for MessageData {
+    fn from(json: MessageJson) -> Self {
+        let (body, circumstances) = Body::read(json.kind, json.details.unwrap_or_default());
+        Self {
+            id: json.id,
+            chat: json.chat,
+            chat_kind: json.chat_kind,
+            from: json.from,
+            from_me: json.from_me,
+            group: json.group,
+            body,
+            text: json.text,
+            mentions: json.mentions,
+            mentioned: json.mentioned,
+            reply_to: json.reply_to,
+            disappears_after: json.disappears_after,
+            media: json.media,
+            circumstances,
+            truncated: json.truncated,
+        }
+    }
+}
+
 impl MessageData {
+    pub fn kind(&self) -> MessageKind {
+        self.body.kind()
+    }
+
+    /// What its kind has beside text and file, and its circumstances.
+    fn details(&self) -> Option<Map<String, Value>> {
+        let details = self.body.details_in(&self.circumstances);
+        (!details.is_empty()).then_some(details)
+    }
+
     /// The addresses of the person whose chat it is in; none when it is no person's.
     pub fn people(&self) -> Vec<String> {
         let chat = Jid::parse(&self.chat).ok().filter(|chat| chat.chat_kind() == ChatKind::Person);

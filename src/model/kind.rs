@@ -3,11 +3,15 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::cap::Cap;
+use super::detail::{self, Circumstances, Part, Pressed};
 
 use super::MediaKind;
 
 macro_rules! kinds {
-    ($($name:ident = $word:literal;)*) => {
+    ($($name:ident $(($details:ident))? = $word:literal;)*) => {
         /// What a message is. Its JSON is a word.
         #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(from = "String", into = "String")]
@@ -37,56 +41,143 @@ macro_rules! kinds {
                 }
             }
         }
+
+        /// What a message says beside its text and its file. Its JSON is the `kind` and the `details` of the message.
+        #[derive(Clone, Debug, PartialEq)]
+        pub enum Body {
+            $($name $((detail::$details))?,)*
+            /// One that this version does not know, or knows in another form.
+            Other(MessageKind, Map<String, Value>),
+        }
+
+        impl Body {
+            pub fn kind(&self) -> MessageKind {
+                match self {
+                    $(Self::$name $((detail::$details { .. }))? => MessageKind::$name,)*
+                    Self::Other(kind, _) => kind.clone(),
+                }
+            }
+
+            fn details(&self) -> Map<String, Value> {
+                match self {
+                    $(Self::$name $((details @ detail::$details { .. }))? => {
+                        None$(.or_else(|| Some(fields(details as &detail::$details))))?.unwrap_or_default()
+                    })*
+                    Self::Other(_, details) => details.clone(),
+                }
+            }
+
+            /// The body of a known kind, if its details have the form they have in this version.
+            fn known(kind: &MessageKind, details: &Map<String, Value>) -> Option<Self> {
+                Some(match kind {
+                    $(MessageKind::$name => {
+                        Self::$name $((detail::$details::deserialize(details).ok()?))?
+                    })*
+                    MessageKind::Other(_) => return None,
+                })
+            }
+        }
+
+        impl Part for Body {
+            fn shorten(&mut self, cap: &mut Cap) {
+                match self {
+                    $(Self::$name $((details @ detail::$details { .. }))? => {
+                        $(detail::$details::shorten(details, cap);)?
+                    })*
+                    Self::Other(_, details) => {
+                        details.values_mut().for_each(|value| value.shorten(cap));
+                    }
+                }
+            }
+        }
     };
 }
 
 kinds! {
-    Text = "text";
+    Text(Pressed) = "text";
     Image = "image";
-    Video = "video";
-    Audio = "audio";
-    Voice = "voice";
+    Video(Film) = "video";
+    Audio(Sound) = "audio";
+    Voice(Sound) = "voice";
     Document = "document";
     Sticker = "sticker";
-    Location = "location";
-    LiveLocation = "live_location";
-    Contact = "contact";
-    Poll = "poll";
-    PollResult = "poll_result";
-    PollVote = "poll_vote";
-    PollOption = "poll_option";
-    Reaction = "reaction";
-    Revoked = "revoked";
-    Pin = "pin";
-    Keep = "keep";
-    Comment = "comment";
-    Album = "album";
-    StickerPack = "sticker_pack";
-    Event = "event";
-    EventResponse = "event_response";
-    EventInvite = "event_invite";
-    GroupInvite = "group_invite";
-    ChannelInvite = "channel_invite";
+    Location(Place) = "location";
+    LiveLocation(MovingPlace) = "live_location";
+    Contact(Contacts) = "contact";
+    Poll(Poll) = "poll";
+    PollResult(PollResult) = "poll_result";
+    PollVote(PollVote) = "poll_vote";
+    PollOption(PollOption) = "poll_option";
+    Reaction(Reaction) = "reaction";
+    Revoked(Target) = "revoked";
+    Pin(Pin) = "pin";
+    Keep(Keep) = "keep";
+    Comment(Target) = "comment";
+    Album(Album) = "album";
+    StickerPack(StickerPack) = "sticker_pack";
+    Event(Happening) = "event";
+    EventResponse(EventResponse) = "event_response";
+    EventInvite(EventInvite) = "event_invite";
+    GroupInvite(GroupInvite) = "group_invite";
+    ChannelInvite(ChannelInvite) = "channel_invite";
     PhoneNumberRequest = "phone_number_request";
-    ScheduledCall = "scheduled_call";
-    CallLog = "call_log";
-    Buttons = "buttons";
-    List = "list";
-    Template = "template";
-    Interactive = "interactive";
-    Product = "product";
+    ScheduledCall(ScheduledCall) = "scheduled_call";
+    CallLog(CallLog) = "call_log";
+    Buttons(Buttons) = "buttons";
+    List(List) = "list";
+    Template(Template) = "template";
+    Interactive(Interactive) = "interactive";
+    Product(Product) = "product";
     Catalog = "catalog";
-    Order = "order";
+    Order(Order) = "order";
     Invoice = "invoice";
-    Payment = "payment";
-    PaymentRequest = "payment_request";
-    PaymentDeclined = "payment_declined";
-    PaymentCancelled = "payment_cancelled";
-    PaymentReminder = "payment_reminder";
-    PaymentSplit = "payment_split";
-    PaymentInvite = "payment_invite";
-    Unavailable = "unavailable";
-    Unsupported = "unsupported";
+    Payment(Target) = "payment";
+    PaymentRequest(PaymentRequest) = "payment_request";
+    PaymentDeclined(Target) = "payment_declined";
+    PaymentCancelled(Target) = "payment_cancelled";
+    PaymentReminder(Amount) = "payment_reminder";
+    PaymentSplit(Amount) = "payment_split";
+    PaymentInvite(PaymentInvite) = "payment_invite";
+    Unavailable(Unavailable) = "unavailable";
+    Unsupported(Unsupported) = "unsupported";
+}
+
+impl Body {
+    /// A text that is nothing else.
+    pub fn text() -> Self {
+        Self::Text(Pressed::default())
+    }
+
+    /// The details of a message that says this in those circumstances.
+    pub(super) fn details_in(&self, circumstances: &Circumstances) -> Map<String, Value> {
+        let mut details = self.details();
+        details.extend(fields(circumstances));
+        details
+    }
+
+    /// What a message says, and its circumstances, as its JSON has both. What does not have the form that this version
+    /// gives it stays as it is.
+    pub(super) fn read(kind: MessageKind, details: Map<String, Value>) -> (Self, Circumstances) {
+        let Some(body) = Self::known(&kind, &details) else {
+            return (Self::Other(kind, details), Circumstances::default());
+        };
+        // Several kinds have a target of their own.
+        let own = body.details();
+        let mut others = details.clone();
+        others.retain(|name, _| !own.contains_key(name));
+        match Circumstances::deserialize(others) {
+            Ok(circumstances) => (body, circumstances),
+            Err(_) => (Self::Other(kind, details), Circumstances::default()),
+        }
+    }
+}
+
+/// The fields of a struct.
+pub(super) fn fields(details: &impl Serialize) -> Map<String, Value> {
+    match serde_json::to_value(details) {
+        Ok(Value::Object(fields)) => fields,
+        _ => Map::new(),
+    }
 }
 
 impl From<MessageKind> for String {
@@ -120,8 +211,8 @@ impl From<MediaKind> for MessageKind {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{EventData, MessageData};
-    use serde_json::{Value, json};
+    use crate::model::EventData;
+    use serde_json::json;
 
     #[test]
     fn a_kind_survives_its_word_also_one_of_another_version() {
@@ -153,11 +244,39 @@ mod tests {
             data.as_object_mut().unwrap().extend(example.clone());
             let read: EventData = serde_json::from_value(data).unwrap();
             let EventData::Message(read) = read else { panic!("{kind} is no message") };
-            let MessageData { kind: found, text, details, .. } = *read;
-            assert_eq!(found, *kind);
-            for (name, value) in [("text", json!(text)), ("details", json!(details))] {
-                assert_eq!(example.get(name).unwrap_or(&Value::Null), &value, "{kind}: {name}");
+            assert_eq!(read.kind(), *kind);
+            assert!(!matches!(read.body, Body::Other(..)), "{kind} has another form");
+            let written = json!(read);
+            for name in ["text", "details"] {
+                let value = written.get(name).unwrap_or(&Value::Null);
+                assert_eq!(example.get(name).unwrap_or(&Value::Null), value, "{kind}: {name}");
             }
         }
+    }
+
+    #[test]
+    fn what_has_another_form_stays_as_it_is() {
+        let read = |kind: &str, details: Value| {
+            let Value::Object(details) = details else { panic!() };
+            let (body, circumstances) =
+                Body::read(MessageKind::from(kind.to_owned()), details.clone());
+            let same = body.details_in(&circumstances) == details;
+            (body, circumstances, same)
+        };
+        for (kind, details) in [
+            ("hologram", json!({ "depth": 3, "forwarded": true })),
+            ("location", json!({ "latitude": "south", "name": "Toko" })),
+            ("sticker", json!({ "album": ["A"] })),
+        ] {
+            let (body, circumstances, same) = read(kind, details);
+            assert!(matches!(&body, Body::Other(other, _) if other.as_str() == kind), "{body:?}");
+            assert_eq!((circumstances, same), (Circumstances::default(), true), "{kind}");
+        }
+        let (body, circumstances, same) =
+            read("reaction", json!({ "message": "3EB0", "emoji": "👍", "forwarded": true }));
+        let about = detail::Target { message: Some("3EB0".into()), author: None };
+        assert_eq!(body, Body::Reaction(detail::Reaction { about, emoji: "👍".into() }));
+        assert_eq!(circumstances.about, detail::Target::default());
+        assert!(same && circumstances.forwarded == Some(true));
     }
 }

@@ -2,6 +2,8 @@
 //! be read and tested alone.
 
 mod address;
+mod cap;
+pub(crate) mod detail;
 mod device;
 mod event;
 mod kind;
@@ -15,6 +17,7 @@ mod time;
 mod url;
 
 pub use address::{ChatKind, Jid, Recipient};
+pub(crate) use cap::Cap;
 pub(crate) use device::{Account, DeviceStatus, Passkey, Shown, StatusWord};
 pub use device::{
     Degradation, DeviceName, DeviceState, Disconnect, Hurdle, Linking, LoggedOut, Obstacle,
@@ -22,7 +25,7 @@ pub use device::{
 };
 pub(crate) use event::{DeviceData, MediaData, Reply};
 pub use event::{Event, EventData, EventId, EventType, MessageData, Person};
-pub use kind::MessageKind;
+pub use kind::{Body, MessageKind};
 pub(crate) use media::SpoolName;
 pub use media::{MediaKind, MediaSource, Thumbnail};
 pub(crate) use media::{file_name, given_name};
@@ -35,4 +38,4 @@ pub(crate) use phone::show_full_numbers;
 pub(crate) use refusal::{NewChats, Refusal};
 pub use secret::{KeyHash, Secret};
 pub use time::UnixMillis;
-pub(crate) use url::{UrlError, encoded_url, web_url};
+pub(crate) use url::{UrlError, encoded_url, path_step, web_url};

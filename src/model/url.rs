@@ -8,7 +8,14 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 const QUERY: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>').add(b'\'');
 const PATH: &AsciiSet =
     &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'^').add(b'`').add(b'{').add(b'}');
+/// What one step of a path has to hide beside.
+const STEP: &AsciiSet = &PATH.add(b'/').add(b'?').add(b'#').add(b'%').add(b'\\');
 const USER: &AsciiSet = &PATH.add(b'@').add(b'[').add(b']').add(b'|');
+
+/// One step of a URL's path.
+pub(crate) fn path_step(text: &str) -> String {
+    utf8_percent_encode(text, STEP).to_string()
+}
 
 /// Why a URL cannot be fetched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -81,6 +88,12 @@ mod tests {
         ] {
             assert_eq!(web_url(text).as_deref(), Ok(url), "{text}");
         }
+    }
+
+    #[test]
+    fn a_step_of_a_path_stays_one() {
+        assert_eq!(path_step("3EB0.a-b_c:1"), "3EB0.a-b_c:1");
+        assert_eq!(path_step("../a?b#c%d\\e f"), "..%2Fa%3Fb%23c%25d%5Ce%20f");
     }
 
     #[test]

@@ -9,11 +9,10 @@ use wa_rs::wacore::{event, poll};
 use wa_rs::waproto::whatsapp as wa;
 
 use super::row::PollRow;
-use crate::model::UnixMillis;
+use crate::model::{Cap, UnixMillis};
 use crate::store::{Batch, Space, StoreError};
 use crate::whatsapp::directory::addresses;
 use crate::whatsapp::receive::body::{poll_of, unwrap};
-use crate::whatsapp::receive::cap::Cap;
 
 /// What is kept of a poll or an event that came in, or that the account's phone sent.
 pub(crate) fn received(info: &MessageInfo, message: &wa::Message) -> Option<PollRow> {

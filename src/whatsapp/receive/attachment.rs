@@ -5,39 +5,34 @@ use wa_rs::buffa::Message as _;
 use wa_rs::wacore::proto_helpers::MessageExt;
 use wa_rs::waproto::whatsapp as wa;
 
-use super::body::{Body, unwrap};
-use crate::model::{DeviceName, MediaData, MediaKind, MessageKind, UnixMillis};
+use super::body::{Said, unwrap};
+use crate::model::detail::{Film, Sound};
+use crate::model::{Body, DeviceName, MediaData, MediaKind, UnixMillis, path_step};
 use crate::whatsapp::history::row::MediaRow;
 
-pub(crate) fn attachment(m: &wa::Message) -> Option<Body> {
+pub(crate) fn attachment(m: &wa::Message) -> Option<Said> {
     if let Some(file) = m.image_message.as_option() {
-        return Some(Body {
-            media: image(file),
-            ..Body::new(MessageKind::Image).text(file.caption.as_ref())
-        });
+        return Some(Said::new(Body::Image).text(file.caption.as_ref()).with(image(file)));
     }
     if let Some(file) = m.video_message.as_option().or(m.ptv_message.as_option()) {
-        let body = Body::new(MessageKind::Video)
-            .text(file.caption.as_ref())
-            .detail("seconds", file.seconds)
-            .detail("gif", file.gif_playback.filter(|gif| *gif));
-        return Some(Body { media: video(file), ..body });
+        let film = Film { seconds: file.seconds, gif: file.gif_playback.filter(|gif| *gif) };
+        let said = Said::new(Body::Video(film)).text(file.caption.as_ref());
+        return Some(said.with(video(file)));
     }
     if let Some(audio) = m.audio_message.as_option() {
-        let (kind, name) = match audio.ptt {
-            Some(true) => (MediaKind::Voice, MessageKind::Voice),
-            _ => (MediaKind::Audio, MessageKind::Audio),
+        let sound = Sound { seconds: audio.seconds };
+        let (kind, body) = match audio.ptt {
+            Some(true) => (MediaKind::Voice, Body::Voice(sound)),
+            _ => (MediaKind::Audio, Body::Audio(sound)),
         };
-        let media = row(audio, kind, audio.mimetype.as_ref(), None);
-        return Some(Body { media, ..Body::new(name).detail("seconds", audio.seconds) });
+        return Some(Said::new(body).with(row(audio, kind, audio.mimetype.as_ref(), None)));
     }
     if let Some(file) = m.document_message.as_option() {
-        let body = Body::new(MessageKind::Document).text(file.caption.as_ref());
-        return Some(Body { media: document(file), ..body });
+        return Some(Said::new(Body::Document).text(file.caption.as_ref()).with(document(file)));
     }
     let sticker = m.sticker_message.as_option()?;
     let media = row(sticker, MediaKind::Sticker, sticker.mimetype.as_ref(), None);
-    Some(Body { media, ..Body::new(MessageKind::Sticker) })
+    Some(Said::new(Body::Sticker).with(media))
 }
 
 pub(crate) fn image(file: &wa::message::ImageMessage) -> Option<MediaRow> {
@@ -95,7 +90,7 @@ impl MediaRow {
     /// What an event says of the file.
     pub(crate) fn public(&self, device: &DeviceName, id: &str) -> MediaData {
         MediaData {
-            url: format!("/v1/devices/{device}/media/{id}"),
+            url: format!("/v1/devices/{device}/media/{}", path_step(id)),
             mime: self.mime.clone(),
             size: self.size,
             sha256: self.file_sha256.clone(),

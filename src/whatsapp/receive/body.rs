@@ -2,25 +2,26 @@
 
 use std::fmt::Debug;
 
-use serde_json::{Map, Value};
 use wa_rs::wacore::proto_helpers::MessageExt;
 use wa_rs::waproto::whatsapp as wa;
 
-use crate::model::{EventType, MessageKind};
+use crate::model::detail::Target;
+use crate::model::{Body, EventType};
 use crate::whatsapp::history::row::MediaRow;
 
 #[derive(Debug)]
-pub(crate) struct Body {
-    pub(crate) kind: MessageKind,
+pub(crate) struct Said {
+    pub(crate) body: Body,
     pub(crate) text: Option<String>,
     pub(crate) media: Option<MediaRow>,
-    pub(crate) details: Map<String, Value>,
+    /// The message that it is about, unless its body says so.
+    pub(crate) about: Target,
     pub(crate) event: Option<EventType>,
 }
 
-impl Body {
-    pub(crate) fn new(kind: MessageKind) -> Self {
-        Self { kind, text: None, media: None, details: Map::new(), event: None }
+impl Said {
+    pub(crate) fn new(body: Body) -> Self {
+        Self { body, text: None, media: None, about: Target::default(), event: None }
     }
 
     pub(crate) fn text(mut self, text: Option<&String>) -> Self {
@@ -35,18 +36,12 @@ impl Body {
         self.text(Some(&lines.join("\n")))
     }
 
-    /// A detail that is a list, unless it is empty.
-    pub(crate) fn list(self, name: &str, values: impl IntoIterator<Item = Value>) -> Self {
-        let values: Vec<Value> = values.into_iter().collect();
-        if values.is_empty() { self } else { self.detail(name, values) }
+    pub(crate) fn with(self, media: Option<MediaRow>) -> Self {
+        Self { media, ..self }
     }
 
-    pub(crate) fn detail(mut self, name: &str, value: impl Into<Value>) -> Self {
-        let value = value.into();
-        if !value.is_null() {
-            self.details.insert(name.to_owned(), value);
-        }
-        self
+    pub(crate) fn about(self, key: Option<&wa::MessageKey>) -> Self {
+        Self { about: target(key), ..self }
     }
 
     pub(crate) fn is(mut self, event: EventType) -> Self {
@@ -55,10 +50,17 @@ impl Body {
     }
 }
 
-/// Adds the message that this one is about.
-pub(crate) fn target(body: Body, key: Option<&wa::MessageKey>) -> Body {
-    body.detail("message", key.and_then(|key| key.id.clone()))
-        .detail("author", key.and_then(|key| key.participant.clone()))
+/// The message that another one is about.
+pub(crate) fn target(key: Option<&wa::MessageKey>) -> Target {
+    Target {
+        message: key.and_then(|key| key.id.clone()),
+        author: key.and_then(|key| key.participant.clone()),
+    }
+}
+
+/// A list, unless it is empty.
+pub(crate) fn list<T>(values: impl IntoIterator<Item = T>) -> Option<Vec<T>> {
+    Some(Vec::from_iter(values)).filter(|values| !values.is_empty())
 }
 
 /// A word of the protocol's, in lower case.

@@ -1,20 +1,23 @@
 //! Turns WhatsApp's messages into events. Pure: addresses are resolved before, nothing is fetched or written. A message
 //! of a kind that is not understood becomes an event that names the kind; it is never dropped.
 
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 use wa_rs::types::message::MessageInfo;
 use wa_rs::wacore::proto_helpers::MessageExt;
 use wa_rs::waproto::whatsapp as wa;
 
 use super::attachment::{attachment, forwardable};
-use super::body::{Body, poll_of, target, unwrap};
+use super::body::{Said, list, poll_of, target, unwrap};
 use super::business::{business, parsed};
-use super::cap::Cap;
 use super::commerce::commerce;
 use super::raw;
 use super::special::special;
+use crate::model::detail::{
+    Ad, Card, Circumstances, Contacts, MovingPlace, Place, Poll, PollVote, Pressed, Reaction,
+    Target, Unsupported,
+};
 use crate::model::{
-    ChatKind, DeviceName, Event, EventData, EventId, EventType, MessageData, MessageKind, Person,
+    Body, Cap, ChatKind, DeviceName, Event, EventData, EventId, EventType, MessageData, Person,
     Reply, UnixMillis,
 };
 use crate::whatsapp::directory::chat_kind;
@@ -37,8 +40,7 @@ pub(crate) fn message(
 ) -> Option<Decoded> {
     let base = unwrap(message);
     let context = context(base);
-    let body = circumstances(body(base)?, message, context);
-    let Body { kind, text, media, details, event } = body;
+    let Said { body, text, media, about, event } = said(base)?;
     let (from_me, chat_kind) = (info.source.is_from_me, chat_kind(&info.source.chat));
     let event = event.unwrap_or(match chat_kind {
         ChatKind::Status => EventType::StatusReceived,
@@ -56,14 +58,14 @@ pub(crate) fn message(
         chat_kind: Some(chat_kind),
         from,
         from_me,
-        kind,
+        body,
         text,
         mentions: context.map(|context| context.mentioned_jid.clone()).unwrap_or_default(),
         mentioned: Vec::new(),
         reply_to: context.and_then(reply),
         disappears_after: context.and_then(|context| context.expiration).filter(|after| *after > 0),
         media: media.as_ref().map(|row| row.public(device, &info.id)),
-        details: (!details.is_empty()).then_some(Value::Object(details)),
+        circumstances: circumstances(message, context, about),
         truncated: false,
     };
     Cap::message(&mut data);
@@ -117,19 +119,21 @@ impl Decoded {
         }
     }
 
-    /// Adds a detail that was read later.
-    pub(crate) fn add(&mut self, name: &str, value: impl Into<Value>) {
-        if let EventData::Message(data) = &mut self.event.data {
-            let details = data.details.get_or_insert_with(|| Value::Object(Map::new()));
-            if let Value::Object(details) = details {
-                details.insert(name.to_owned(), value.into());
-            }
+    /// Where what is read later is put.
+    pub(crate) fn body(&mut self) -> Option<&mut Body> {
+        match &mut self.event.data {
+            EventData::Message(data) => Some(&mut data.body),
+            _ => None,
         }
     }
 }
 
 /// What is said about a message of any kind: how it is shown, and where it came from.
-fn circumstances(body: Body, message: &wa::Message, context: Option<&wa::ContextInfo>) -> Body {
+fn circumstances(
+    message: &wa::Message,
+    context: Option<&wa::ContextInfo>,
+    about: Target,
+) -> Circumstances {
     use wa::message_association::AssociationType;
     let base = message.get_base_message();
     let yes = |is: bool| is.then_some(true);
@@ -145,31 +149,34 @@ fn circumstances(body: Body, message: &wa::Message, context: Option<&wa::Context
         base.group_status_message.as_option().or(base.group_status_message_v2.as_option());
     let ad = context.and_then(|context| context.external_ad_reply.as_option()).and_then(ad);
     let context = |read: fn(&wa::ContextInfo) -> bool| yes(context.is_some_and(read));
-    body.detail("view_once", yes(message.is_view_once()))
-        .detail("forwarded", context(|context| context.is_forwarded == Some(true)))
-        .detail("group_status", yes(for_group.is_some()))
-        .detail("album", album)
-        .detail("comment_on", comment)
-        .detail("ad", ad)
+    Circumstances {
+        about,
+        view_once: yes(message.is_view_once()),
+        forwarded: context(|context| context.is_forwarded == Some(true)),
+        group_status: yes(for_group.is_some()),
+        album,
+        comment_on: comment,
+        ad,
+    }
 }
 
 /// The advertisement that somebody came from. A link's card looks alike, but has no source.
-fn ad(card: &wa::context_info::ExternalAdReplyInfo) -> Option<Value> {
+fn ad(card: &wa::context_info::ExternalAdReplyInfo) -> Option<Ad> {
     card.source_id.as_ref().or(card.ctwa_clid.as_ref())?;
-    Some(json!({
-        "source_id": card.source_id,
-        "ctwa_clid": card.ctwa_clid,
-        "title": card.title,
-        "url": card.source_url,
-    }))
+    Some(Ad {
+        source_id: card.source_id.clone(),
+        ctwa_clid: card.ctwa_clid.clone(),
+        title: card.title.clone(),
+        url: card.source_url.clone(),
+    })
 }
 
-fn body(m: &wa::Message) -> Option<Body> {
+fn said(m: &wa::Message) -> Option<Said> {
     if let Some(text) = m.conversation.as_ref() {
-        return Some(Body::new(MessageKind::Text).text(Some(text)));
+        return Some(Said::new(Body::text()).text(Some(text)));
     }
     if let Some(text) = m.extended_text_message.as_option() {
-        return Some(Body::new(MessageKind::Text).text(text.text.as_ref()));
+        return Some(Said::new(Body::text()).text(text.text.as_ref()));
     }
     attachment(m)
         .or_else(|| place_or_card(m))
@@ -180,48 +187,44 @@ fn body(m: &wa::Message) -> Option<Body> {
         .or_else(|| about(m))
 }
 
-fn place_or_card(m: &wa::Message) -> Option<Body> {
+fn place_or_card(m: &wa::Message) -> Option<Said> {
     if let Some(place) = m.location_message.as_option() {
-        let body = Body::new(MessageKind::Location)
-            .text(place.comment.as_ref())
-            .detail("latitude", place.degrees_latitude)
-            .detail("longitude", place.degrees_longitude)
-            .detail("name", place.name.clone())
-            .detail("address", place.address.clone());
-        return Some(body);
+        let details = Place {
+            latitude: place.degrees_latitude.filter(|degrees| degrees.is_finite()),
+            longitude: place.degrees_longitude.filter(|degrees| degrees.is_finite()),
+            name: place.name.clone(),
+            address: place.address.clone(),
+        };
+        return Some(Said::new(Body::Location(details)).text(place.comment.as_ref()));
     }
     if let Some(place) = m.live_location_message.as_option() {
-        let body = Body::new(MessageKind::LiveLocation)
-            .text(place.caption.as_ref())
-            .detail("latitude", place.degrees_latitude)
-            .detail("longitude", place.degrees_longitude)
-            .detail("accuracy", place.accuracy_in_meters);
-        return Some(body);
+        let details = MovingPlace {
+            latitude: place.degrees_latitude.filter(|degrees| degrees.is_finite()),
+            longitude: place.degrees_longitude.filter(|degrees| degrees.is_finite()),
+            accuracy: place.accuracy_in_meters,
+        };
+        return Some(Said::new(Body::LiveLocation(details)).text(place.caption.as_ref()));
     }
-    let card = |card: &wa::message::ContactMessage| {
-        let phones = card.vcard.as_deref().map(phones).filter(|phones| !phones.is_empty());
-        let mut shown = Map::new();
-        shown.insert("name".to_owned(), card.display_name.clone().into());
-        shown.insert("vcard".to_owned(), card.vcard.clone().into());
-        shown.extend(phones.map(|phones| ("phones".to_owned(), Value::from(phones))));
-        Value::Object(shown)
+    let card = |card: &wa::message::ContactMessage| Card {
+        name: card.display_name.clone(),
+        vcard: card.vcard.clone(),
+        phones: card.vcard.as_deref().and_then(|vcard| list(phones(vcard))),
     };
     if let Some(contact) = m.contact_message.as_option() {
-        return Some(Body::new(MessageKind::Contact).detail("contacts", vec![card(contact)]));
+        let contacts = vec![card(contact)];
+        return Some(Said::new(Body::Contact(Contacts { contacts })));
     }
     if let Some(array) = m.contacts_array_message.as_option() {
-        let cards: Vec<Value> = array.contacts.iter().map(card).collect();
-        return Some(Body::new(MessageKind::Contact).detail("contacts", cards));
+        let contacts = array.contacts.iter().map(card).collect();
+        return Some(Said::new(Body::Contact(Contacts { contacts })));
     }
     let poll = poll_of(m)?;
-    let options: Vec<Value> =
-        poll.options.iter().filter_map(|o| o.option_name.clone()).map(Value::from).collect();
-    let body = Body::new(MessageKind::Poll)
-        .text(poll.name.as_ref())
-        .detail("options", options)
-        .detail("selectable", poll.selectable_options_count)
-        .detail("correct", poll.correct_answer.as_option().and_then(|o| o.option_name.clone()));
-    Some(body)
+    let details = Poll {
+        options: poll.options.iter().filter_map(|o| o.option_name.clone()).collect(),
+        selectable: poll.selectable_options_count,
+        correct: poll.correct_answer.as_option().and_then(|o| o.option_name.clone()),
+    };
+    Some(Said::new(Body::Poll(details)).text(poll.name.as_ref()))
 }
 
 /// The numbers of a contact card: WhatsApp's own form of one where the card has it, else its digits.
@@ -239,53 +242,48 @@ fn phones(vcard: &str) -> Vec<String> {
 }
 
 /// A press on a button or list that a business sent: its label as text, and its id.
-fn answer(m: &wa::Message) -> Option<Body> {
+fn answer(m: &wa::Message) -> Option<Said> {
     use wa::message::buttons_response_message::Response;
     use wa::message::interactive_response_message::InteractiveResponseMessage as Flow;
     if let Some(pressed) = m.buttons_response_message.as_option() {
         let text = pressed.response.as_ref().map(|Response::SelectedDisplayText(text)| text);
-        return Some(
-            Body::new(MessageKind::Text)
-                .text(text)
-                .detail("selected", pressed.selected_button_id.clone()),
-        );
+        return Some(chose(pressed.selected_button_id.clone()).text(text));
     }
     if let Some(pressed) = m.template_button_reply_message.as_option() {
-        let body = Body::new(MessageKind::Text)
-            .text(pressed.selected_display_text.as_ref())
-            .detail("selected", pressed.selected_id.clone());
-        return Some(body);
+        let said = chose(pressed.selected_id.clone());
+        return Some(said.text(pressed.selected_display_text.as_ref()));
     }
     if let Some(chosen) = m.list_response_message.as_option() {
         let row = chosen.single_select_reply.as_option().and_then(|r| r.selected_row_id.clone());
-        return Some(
-            Body::new(MessageKind::Text).text(chosen.title.as_ref()).detail("selected", row),
-        );
+        return Some(chose(row).text(chosen.title.as_ref()));
     }
     let chosen = m.interactive_response_message.as_option()?;
     let text = chosen.body.as_option().and_then(|body| body.text.as_ref());
-    let body = Body::new(MessageKind::Text).text(text);
     let Some(Flow::NativeFlowResponseMessage(flow)) = &chosen.interactive_response_message else {
-        return Some(body);
+        return Some(Said::new(Body::text()).text(text));
     };
-    let params = flow.params_json.as_deref().map(parsed);
-    let id = params.as_ref().and_then(|params| params["id"].as_str()).map(str::to_owned);
-    Some(body.detail("selected", id).detail("flow", flow.name.clone()).detail("params", params))
+    let params = flow.params_json.as_deref().map(parsed).filter(|params| !params.is_null());
+    let selected = params.as_ref().and_then(|params| params["id"].as_str()).map(str::to_owned);
+    let pressed = Pressed { selected, flow: flow.name.clone(), params };
+    Some(Said::new(Body::Text(pressed)).text(text))
+}
+
+fn chose(selected: Option<String>) -> Said {
+    Said::new(Body::Text(Pressed { selected, ..Pressed::default() }))
 }
 
 /// Messages about another message, and those that are not understood.
-fn about(m: &wa::Message) -> Option<Body> {
+fn about(m: &wa::Message) -> Option<Said> {
     if let Some(reaction) = m.reaction_message.as_option() {
         let emoji = reaction.text.clone().unwrap_or_default();
-        let body = target(Body::new(MessageKind::Reaction), reaction.key.as_option())
-            .text(Some(&emoji))
-            .detail("emoji", emoji);
-        return Some(body.is(EventType::MessageReaction));
+        let about = target(reaction.key.as_option());
+        let said = Said::new(Body::Reaction(Reaction { about, emoji: emoji.clone() }));
+        return Some(said.text(Some(&emoji)).is(EventType::MessageReaction));
     }
     if let Some(vote) = m.poll_update_message.as_option() {
-        let body =
-            target(Body::new(MessageKind::PollVote), vote.poll_creation_message_key.as_option());
-        return Some(body.is(EventType::PollVote));
+        let poll = target(vote.poll_creation_message_key.as_option());
+        let said = Said::new(Body::PollVote(PollVote { poll, options: None }));
+        return Some(said.is(EventType::PollVote));
     }
     if let Some(protocol) = m.protocol_message.as_option() {
         return protocol_message(protocol);
@@ -301,25 +299,25 @@ pub(crate) fn revoked(message: &wa::Message) -> Option<&str> {
     protocol.key.as_option().filter(|_| revokes)?.id.as_deref()
 }
 
-fn protocol_message(protocol: &wa::message::ProtocolMessage) -> Option<Body> {
+fn protocol_message(protocol: &wa::message::ProtocolMessage) -> Option<Said> {
     use wa::message::protocol_message::Type;
     let key = protocol.key.as_option();
     if protocol.r#type == Some(Type::REVOKE) {
-        return Some(target(Body::new(MessageKind::Revoked), key).is(EventType::MessageRevoked));
+        return Some(Said::new(Body::Revoked(target(key))).is(EventType::MessageRevoked));
     }
     let edited = protocol.edited_message.as_option()?;
-    let new = body(unwrap(edited))?;
     // An edit changes the text only; the file stays as it was.
-    Some(target(Body { media: None, ..new }, key).is(EventType::MessageEdited))
+    let new = said(unwrap(edited))?.with(None);
+    Some(new.about(key).is(EventType::MessageEdited))
 }
 
 /// A message that is not understood: its first field, and all of it as far as it may be shown.
-fn unsupported(m: &wa::Message) -> Option<Body> {
+fn unsupported(m: &wa::Message) -> Option<Said> {
     let Ok(Value::Object(fields)) = serde_json::to_value(m) else { return None };
     let readable =
         |(name, value): &(&String, &Value)| !raw::is_empty(value) && !raw::is_plumbing(name);
-    let name = fields.iter().find(readable)?.0.trim_end_matches("_message").to_owned();
-    Some(Body::new(MessageKind::Unsupported).detail("type", name).detail("raw", raw::shown(fields)))
+    let r#type = fields.iter().find(readable)?.0.trim_end_matches("_message").to_owned();
+    Some(Said::new(Body::Unsupported(Unsupported { r#type, raw: raw::shown(fields) })))
 }
 
 /// The context of the first part that has one.
@@ -370,9 +368,9 @@ pub(crate) fn context(m: &wa::Message) -> Option<&wa::ContextInfo> {
 }
 
 fn reply(context: &wa::ContextInfo) -> Option<Reply> {
-    let quoted = context.quoted_message.as_option().and_then(|quoted| body(unwrap(quoted)));
+    let quoted = context.quoted_message.as_option().and_then(|quoted| said(unwrap(quoted)));
     let (kind, text, media) = match quoted {
-        Some(Body { kind, text, media, .. }) => (Some(kind), text, media),
+        Some(Said { body, text, media, .. }) => (Some(body.kind()), text, media),
         None => (None, None, None),
     };
     Some(Reply {

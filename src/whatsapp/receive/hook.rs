@@ -16,7 +16,7 @@ use super::body::word;
 use super::decode::Decoded;
 use super::undecryptable::{Unread, Why};
 use super::{decode, notification};
-use crate::model::{MessageId, Person, UnixMillis};
+use crate::model::{Body, MessageId, Person, UnixMillis};
 use crate::store::{Batch, NewEvent, Space, StoreError};
 use crate::whatsapp::context::Context;
 use crate::whatsapp::directory::{chat, mentioned, person};
@@ -179,14 +179,16 @@ async fn answered(
     let Some(known) = known else { return Ok(()) };
     if let Some(vote) = vote
         && let Some(options) = poll::choices(client, info, vote, &known).await
+        && let Some(Body::PollVote(vote)) = decoded.body()
     {
-        decoded.add("options", options);
+        vote.options = Some(options);
     }
     if let Some(response) = response
         && let Some(said) = poll::response(client, info, response, &known).await
+        && let Some(Body::EventResponse(answer)) = decoded.body()
     {
-        decoded.add("response", said.response.map(word));
-        decoded.add("guests", said.extra_guest_count.unwrap_or_default());
+        answer.response = said.response.map(word);
+        answer.guests = Some(said.extra_guest_count.unwrap_or_default());
     }
     Ok(())
 }

@@ -3,11 +3,11 @@
 pub(crate) mod attachment;
 pub(crate) mod body;
 pub(crate) mod business;
-pub(crate) mod cap;
 pub(crate) mod commerce;
 pub(crate) mod decode;
 pub(crate) mod hook;
 pub(crate) mod notification;
+pub(crate) mod post;
 pub(crate) mod raw;
 pub(crate) mod retry;
 pub(crate) mod special;

@@ -6,9 +6,8 @@ use wa_rs::wacore::types::call::CallAction;
 use wa_rs::waproto::whatsapp as wa;
 
 use super::decode::message;
-use crate::model::{
-    DeviceName, Event, EventData, EventId, EventType, MessageKind, Person, UnixMillis,
-};
+use crate::model::detail::Unavailable;
+use crate::model::{Body, DeviceName, Event, EventData, EventId, EventType, Person, UnixMillis};
 
 /// The event of a message that WhatsApp gives to phones only.
 pub(crate) fn unavailable(
@@ -21,8 +20,7 @@ pub(crate) fn unavailable(
     let placeholder = wa::Message { conversation: Some(String::new()), ..Default::default() };
     let mut event = message(device, info, &placeholder, from, chat)?.event;
     if let EventData::Message(data) = &mut event.data {
-        data.kind = MessageKind::Unavailable;
-        data.details = Some(json!({ "type": kind }));
+        data.body = Body::Unavailable(Unavailable { r#type: kind.to_owned() });
     }
     Some(event)
 }

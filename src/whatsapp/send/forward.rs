@@ -2,13 +2,13 @@
 //! message carries its keys.
 
 use data_encoding::BASE64;
-use serde_json::Value;
 use wa_rs::buffa::{Message as _, MessageField};
 use wa_rs::wacore::proto_helpers::{MessageBuilderExt, MessageExt};
 use wa_rs::waproto::whatsapp as wa;
 
 use super::encode;
-use crate::model::{Content, MessageData, MessageId, MessageKind};
+use crate::model::detail::{Card, Contacts, Place};
+use crate::model::{Body, Content, MessageData, MessageId, MessageKind};
 use crate::store::StoreError;
 use crate::whatsapp::context::Context;
 use crate::whatsapp::error::WhatsAppError;
@@ -84,26 +84,16 @@ fn decoded(row: &MediaRow) -> Option<wa::Message> {
 }
 
 pub(crate) fn received(data: &MessageData) -> Option<wa::Message> {
-    let details = data.details.as_ref();
-    let detail = |name: &str| details.and_then(|details| details.get(name));
-    let text = |name: &str| detail(name).and_then(Value::as_str).map(str::to_owned);
-    match data.kind {
-        MessageKind::Text => data.text.clone().map(wa::Message::text),
-        MessageKind::Location => {
-            let degrees = |name: &str| detail(name).map(ToString::to_string);
-            encode::place(
-                &degrees("latitude")?,
-                &degrees("longitude")?,
-                text("name"),
-                text("address"),
-                None,
-            )
-            .ok()
+    match &data.body {
+        Body::Text(_) => data.text.clone().map(wa::Message::text),
+        Body::Location(Place { latitude, longitude, name, address }) => {
+            let (latitude, longitude) = ((*latitude)?.to_string(), (*longitude)?.to_string());
+            encode::place(&latitude, &longitude, name.clone(), address.clone(), None).ok()
         }
-        MessageKind::Contact => match detail("contacts")?.as_array()?.as_slice() {
-            [card] => {
-                let field = |name: &str| card.get(name).and_then(Value::as_str);
-                Some(encode::card(field("name").unwrap_or_default(), field("vcard")?, None))
+        Body::Contact(Contacts { contacts }) => match contacts.as_slice() {
+            [Card { name, vcard, .. }] => {
+                let name = name.as_deref().unwrap_or_default();
+                Some(encode::card(name, vcard.as_deref()?, None))
             }
             _ => None,
         },

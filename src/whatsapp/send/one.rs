@@ -287,7 +287,7 @@ async fn quote(
         let filename = found.media.as_ref().and_then(|media| media.filename.clone());
         let message = file
             .or_else(|| forward::received(&found))
-            .or_else(|| forward::outline(&found.kind, found.text.clone(), filename))
+            .or_else(|| forward::outline(&found.kind(), found.text.clone(), filename))
             .unwrap_or_else(|| wa::Message::text(found.text.unwrap_or_default()));
         return Ok(Quote { id: id.clone(), author: Some(found.from.jid), message });
     }

@@ -98,6 +98,65 @@ async fn texts_with_mentions_and_replies() -> Result<()> {
 }
 
 #[tokio::test]
+async fn in_a_group_of_lids_an_answer_to_a_file_says_which_and_who_is_mentioned() -> Result<()> {
+    let story = Story::begin(9).await?;
+    let (ann, bob) = (&story.ann, &story.bob);
+    let group = story.sim.group("Warga", &[bob, ann]).await?;
+    // Of a stranger nobody knows the number.
+    let stranger = "199900000000001@lid";
+    let document = part::DocumentMessage {
+        file_name: Some("nota.pdf".into()),
+        caption: Some("nota bulan Mei".into()),
+        ..Default::default()
+    };
+    let quoted =
+        wa::Message { document_message: MessageField::some(document), ..Default::default() };
+    let context = wa::ContextInfo {
+        mentioned_jid: vec![bob.lid(), stranger.to_owned()],
+        stanza_id: Some("3EB0NOTA".into()),
+        participant: Some(ann.lid()),
+        quoted_message: wrapped_quote(quoted),
+        expiration: Some(604_800),
+        ..Default::default()
+    };
+    let extended = part::ExtendedTextMessage {
+        text: Some("sudah dibayar".into()),
+        context_info: MessageField::some(context),
+        ..Default::default()
+    };
+    let message =
+        wa::Message { extended_text_message: MessageField::some(extended), ..Default::default() };
+    let id = bob.send(&group, message).await?;
+    let event =
+        story.gateway.expect_event(EventType::MessageReceived, |data| data["id"] == id).await;
+    let data = &event["data"];
+    assert_eq!((&data["chat"], &data["group"]), (&json!(group.jid()), &json!(group.jid())));
+    assert_eq!(data["from"]["phone"], bob.number());
+    let lid = bob.lid().trim_end_matches("@lid").to_owned();
+    let mentioned = json!([
+        { "jid": bob.lid(), "phone": bob.number(), "lid": lid, "name": null },
+        { "jid": stranger, "phone": null, "lid": "199900000000001", "name": null },
+    ]);
+    assert_eq!(data["mentioned"], mentioned);
+    let reply = json!({
+        "id": "3EB0NOTA", "from": ann.lid(), "text": "nota bulan Mei", "kind": "document",
+        "filename": "nota.pdf",
+    });
+    assert_eq!(data["reply_to"], reply);
+    assert_eq!(data["disappears_after"], 604_800);
+    story.end().await;
+    Ok(())
+}
+
+/// A file with a caption is quoted in a wrapper of its own.
+fn wrapped_quote(file: wa::Message) -> MessageField<wa::Message> {
+    MessageField::some(wa::Message {
+        document_with_caption_message: wrapped(file),
+        ..Default::default()
+    })
+}
+
+#[tokio::test]
 async fn every_kind_of_file() -> Result<()> {
     let story = Story::begin(2).await?;
     let bytes: Vec<u8> = (0..20_000_u32).map(|n| u8::try_from(n % 251).unwrap()).collect();

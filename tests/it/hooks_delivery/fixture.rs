@@ -9,7 +9,7 @@ use bytes::Bytes;
 use moonwa::facade::config::{DeviceConfig, EndpointConfig};
 use moonwa::facade::hooks::{EndpointReport, Webhooks};
 use moonwa::facade::model::{
-    DeviceName, Event, EventData, EventId, EventType, MessageData, MessageKind, Person,
+    Body, Circumstances, DeviceName, Event, EventData, EventId, EventType, MessageData, Person,
     SentMessage, UnixMillis,
 };
 use moonwa::facade::store::{Counted, NewEvent, Store, StoreOptions};
@@ -120,14 +120,14 @@ pub(crate) fn message(text: &str) -> NewEvent {
         from,
         from_me: false,
         group: None,
-        kind: MessageKind::Text,
+        body: Body::text(),
         text: Some(text.to_owned()),
         mentions: Vec::new(),
         mentioned: Vec::new(),
         disappears_after: None,
         reply_to: None,
         media: None,
-        details: None,
+        circumstances: Circumstances::default(),
         truncated: false,
     };
     let at = UnixMillis::now();

@@ -8,6 +8,7 @@ mod forms;
 mod gallery;
 mod newcomer;
 mod operator;
+mod reference;
 mod sender;
 
 use anyhow::Result;

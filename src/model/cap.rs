@@ -3,7 +3,8 @@
 
 use serde_json::Value;
 
-use crate::model::MessageData;
+use super::MessageData;
+use super::detail::Part;
 
 /// The most characters of one text: WhatsApp's own limit for what its apps send.
 const LONGEST: usize = 65_536;
@@ -39,9 +40,8 @@ impl Cap {
             cap.maybe(&mut media.mime);
             cap.maybe(&mut media.filename);
         }
-        if let Some(details) = &mut data.details {
-            cap.value(details);
-        }
+        data.body.shorten(&mut cap);
+        data.circumstances.shorten(&mut cap);
         if data.mentions.len() > MENTIONS {
             data.mentions.truncate(MENTIONS);
             cap.truncated = true;
@@ -60,7 +60,7 @@ impl Cap {
         self.entries(texts, Self::text);
     }
 
-    fn text(&mut self, text: &mut String) {
+    pub(super) fn text(&mut self, text: &mut String) {
         let allowed = self.left.min(LONGEST);
         let end = text.char_indices().nth(allowed).map(|(end, _)| end);
         if let Some(end) = end {
@@ -71,7 +71,7 @@ impl Cap {
         self.left -= text.chars().count();
     }
 
-    fn value(&mut self, value: &mut Value) {
+    pub(super) fn value(&mut self, value: &mut Value) {
         match value {
             Value::String(text) => self.text(text),
             Value::Array(values) => self.entries(values, Self::value),
@@ -81,7 +81,11 @@ impl Cap {
         }
     }
 
-    fn entries<T>(&mut self, entries: &mut Vec<T>, mut each: impl FnMut(&mut Self, &mut T)) {
+    pub(super) fn entries<T>(
+        &mut self,
+        entries: &mut Vec<T>,
+        mut each: impl FnMut(&mut Self, &mut T),
+    ) {
         for n in 0..entries.len() {
             if self.left < ENTRY {
                 entries.truncate(n);
