@@ -10,6 +10,7 @@ use super::directory::Directory;
 use super::media::fetch::Fetcher;
 use super::media::place::Places;
 use super::net::Net;
+use super::receive::post::OwnPosts;
 use super::recorder::{Notes, Record, resolved};
 use super::send::claim::Claims;
 use super::send::fresh::Fresh;
@@ -37,6 +38,7 @@ pub(crate) struct Context {
     /// Whose timer was asked for lately.
     pub(crate) timers_asked: Fresh,
     pub(crate) read_receipts: Written,
+    pub(crate) own_posts: OwnPosts,
     pub(crate) status: StatusCell,
     /// How fast messages go out.
     pub(crate) pace: watch::Sender<Option<Pace>>,

@@ -22,6 +22,7 @@ use super::history::row;
 use super::media::fetch::Fetcher;
 use super::media::place::Places;
 use super::net::Net;
+use super::receive::post::OwnPosts;
 use super::recorder::{Notes, Recorder};
 use super::send::claim::Claims;
 use super::send::fresh::Fresh;
@@ -209,6 +210,7 @@ impl Fleet {
             fresh: Fresh::default(),
             timers_asked: Fresh::default(),
             read_receipts: Written::default(),
+            own_posts: OwnPosts::default(),
             status,
             pace: watch::Sender::new(config.pace),
             wire: tokio::sync::Mutex::default(),

@@ -38,6 +38,7 @@ async fn statuses_channels_and_lists_are_what_they_are() -> Result<()> {
     let status = bob.show_status(&[ann.number()], &says("on holiday"))?;
     let mine = ann.show_status(&[ann.number()], &says("open today"))?;
     let post = sim.post_in_channel(CHANNEL, ann.number(), &says("a new model"))?;
+    let own_post = sim.post_in_own_channel(CHANNEL, ann.number(), &says("written on our phone"))?;
     let listed = bob.send_to_list("1700000000@broadcast", &[ann.number()], &says("to my list"))?;
     // Nothing says in which order messages of several chats come.
     plain.expect_text("to my list").await;
@@ -57,6 +58,8 @@ async fn statuses_channels_and_lists_are_what_they_are() -> Result<()> {
     assert_eq!(brief(&told(&mine).await), own);
     let posted = json!(["channel.received", "channel", CHANNEL, null, false]);
     assert_eq!(brief(&told(&post).await), posted);
+    let ours = json!(["channel.received", "channel", CHANNEL, null, true]);
+    assert_eq!(brief(&told(&own_post).await), ours);
     let list = told(&listed).await;
     let by_list = json!(["message.received", "broadcast", bob.jid(), null, false]);
     assert_eq!(brief(&list), by_list);

@@ -5,7 +5,9 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 
 use wa_rs::client::Client;
-use wa_rs::types::events::{Event, EventHandler, EventInterest, EventKind, UndecryptableMessage};
+use wa_rs::types::events::{
+    Event, EventHandler, EventInterest, EventKind, InboundMessage, UndecryptableMessage,
+};
 
 use super::notice::Notice;
 use super::refusal;
@@ -224,7 +226,10 @@ impl EventHandler for Observer {
             }
             Event::Messages(batch) => {
                 if let Some(client) = self.client() {
-                    let (context, batch) = (Arc::clone(&self.context), Arc::clone(&batch.messages));
+                    let context = Arc::clone(&self.context);
+                    let batch =
+                        batch.messages.iter().map(|message| context.own_posts.marked(message));
+                    let batch: Vec<InboundMessage> = batch.collect();
                     let debt = context.notes.owe();
                     self.context.tasks.spawn("keep messages", async move {
                         hook::keep_late(&context, &client, &batch).await;
@@ -234,7 +239,8 @@ impl EventHandler for Observer {
             }
             Event::UndecryptableMessage(gone) => self.unread(gone),
             Event::RawNode(stanza) => {
-                // Before the engine acknowledges it.
+                // Before the engine acknowledges it, or hands it over.
+                self.context.own_posts.look(stanza.get());
                 if let Some((unread, from, chat)) = undecryptable::unreadable(stanza.get()) {
                     let debt = self.context.notes.owe();
                     hook::note_unread(&self.context, unread, &from, &chat, debt);

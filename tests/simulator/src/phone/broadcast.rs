@@ -74,9 +74,29 @@ impl Simulator {
         follower: &str,
         message: &wa::Message,
     ) -> Result<String> {
+        Ok(self.post(channel, follower, None, message))
+    }
+
+    /// The account's owner posts in a channel on the phone.
+    pub fn post_in_own_channel(
+        &self,
+        channel: &str,
+        owner: &str,
+        message: &wa::Message,
+    ) -> Result<String> {
+        Ok(self.post(channel, owner, Some(("is_sender", "true")), message))
+    }
+
+    fn post(
+        &self,
+        channel: &str,
+        reader: &str,
+        own: Option<(&'static str, &'static str)>,
+        message: &wa::Message,
+    ) -> String {
         let mut world = self.world();
         let id = message_id();
-        let companions: Vec<u16> = world.device_ids(follower);
+        let companions: Vec<u16> = world.device_ids(reader);
         for device in companions.into_iter().filter(|device| *device != 0) {
             let node = NodeBuilder::new("message")
                 .attr("from", channel)
@@ -84,11 +104,12 @@ impl Simulator {
                 .attr("server_id", "120")
                 .attr("type", stanza_type(message))
                 .attr("t", now())
+                .attrs(own)
                 .children([leaf("plaintext", message.encode_to_vec())])
                 .build();
-            world.deliver(&Address::new(follower, device), node);
+            world.deliver(&Address::new(reader, device), node);
         }
         world.touch();
-        Ok(id)
+        id
     }
 }
