@@ -367,19 +367,29 @@ async fn a_receiver_that_moved_is_not_followed_and_its_new_place_is_said() -> Re
         (sim.phone("628222000141", "Ann").await, sim.phone("628222000142", "Bob").await);
     let (old, new) = (WebhookReceiver::start().await?, WebhookReceiver::start().await?);
     let moved = format!("{}?key=secret", new.url());
-    old.otherwise(Some(Answer::status(301).header("location", &moved)));
-    let moonwa = gateway(&sim).device("toko", &[old.url()]).start().await?;
+    let moonwa = gateway(&sim)
+        .env("MOONWA_RETRY_SCALE", "0.01")
+        .device("toko", &[old.url()])
+        .start()
+        .await?;
     moonwa.link("toko", &ann).await?;
+    let answer = |status| old.otherwise(Some(Answer::status(status).header("location", &moved)));
+    answer(301);
     bob.send_text(&ann, "where are you?").await?;
-    let device = moonwa
-        .wait_device("toko", "the new place", |device| {
-            device["webhooks"][0]["last_error"]
-                .as_str()
-                .is_some_and(|error| error.contains("moved"))
-        })
-        .await;
-    let error = device["webhooks"][0]["last_error"].as_str().unwrap_or_default();
-    assert!(error.contains(&new.url()) && !error.contains("secret"), "{error}");
+    for status in [301, 307, 308] {
+        answer(status);
+        let answered = format!("answered {status}: it has moved to");
+        let device = moonwa
+            .wait_device("toko", "the new place", |device| {
+                device["webhooks"][0]["last_error"]
+                    .as_str()
+                    .is_some_and(|error| error.contains(&answered))
+            })
+            .await;
+        let error = device["webhooks"][0]["last_error"].as_str().unwrap_or_default();
+        assert!(error.contains(&new.url()) && !error.contains("secret"), "{error}");
+        assert!(error.contains("write that URL into moonwa.toml"), "{error}");
+    }
     assert_eq!(new.count(), 0, "nobody gets events whom the file does not name");
     moonwa.stop().await?;
     Ok(())

@@ -6,6 +6,7 @@ mod face;
 mod http;
 mod malformed;
 mod outcome;
+mod programs;
 mod readme;
 mod refused;
 mod send;

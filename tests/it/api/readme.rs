@@ -31,7 +31,7 @@ fn filled(code: &str, moonwa: &Moonwa, to: &str) -> String {
 }
 
 /// Runs a program and returns what it printed.
-async fn run(program: &str, arguments: &[&str], directory: &Path) -> Result<String> {
+pub(crate) async fn run(program: &str, arguments: &[&str], directory: &Path) -> Result<String> {
     let mut command = Command::new(program);
     command.args(arguments).current_dir(directory).stdin(Stdio::null()).kill_on_drop(true);
     let output = command.output().await.with_context(|| format!("{program} is not installed"))?;
