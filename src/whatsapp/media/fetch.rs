@@ -141,7 +141,7 @@ impl Fetcher {
         };
         // One byte more than allowed tells "just fits" from "cut off".
         let mut reader = reader.take(self.max.saturating_add(1));
-        if copy(&mut reader, sink, SPAN)? > self.max {
+        if copy(&mut reader, sink, SPAN, Instant::now)? > self.max {
             return Err(FetchError::TooLarge);
         }
         Ok(Claimed { mime, name })
@@ -150,16 +150,22 @@ impl Fetcher {
 
 /// `std::io::copy`, except that an error tells whether the source or the sink failed, and that the source must keep up
 /// a speed in each span of time.
-fn copy(source: &mut impl Read, sink: &mut impl Write, span: Duration) -> Result<u64, FetchError> {
+fn copy(
+    source: &mut impl Read,
+    sink: &mut impl Write,
+    span: Duration,
+    mut clock: impl FnMut() -> Instant,
+) -> Result<u64, FetchError> {
     let mut buffer = [0; 16 << 10];
     let mut total = 0;
-    let (mut began, mut before) = (Instant::now(), 0);
+    let (mut began, mut before) = (clock(), 0);
     loop {
-        if began.elapsed() >= span {
+        let now = clock();
+        if now - began >= span {
             if u128::from(total - before) * 1000 < u128::from(LEAST_SPEED) * span.as_millis() {
                 return Err(FetchError::TooSlow);
             }
-            (began, before) = (Instant::now(), total);
+            (began, before) = (now, total);
         }
         let count = match source.read(&mut buffer) {
             Ok(0) => return Ok(total),
@@ -470,25 +476,27 @@ mod tests {
 
     #[test]
     fn a_server_that_trickles_is_given_up_before_its_time_is_over() {
-        let mut trickle = std::iter::repeat_with(|| {
-            std::thread::sleep(Duration::from_millis(5));
-            7
-        });
-        let mut source = Trickle(&mut trickle);
-        let outcome = copy(&mut source, &mut std::io::sink(), Duration::from_millis(50));
+        let clock = || {
+            let mut now = Instant::now();
+            move || {
+                now += Duration::from_millis(5);
+                now
+            }
+        };
+        let span = Duration::from_millis(50);
+        let outcome = copy(&mut Trickle, &mut std::io::sink(), span, clock());
         assert!(matches!(outcome, Err(FetchError::TooSlow)), "{outcome:?}");
         let mut fast = std::io::repeat(7).take(64 << 20);
-        let copied = copy(&mut fast, &mut std::io::sink(), Duration::from_millis(50));
+        let copied = copy(&mut fast, &mut std::io::sink(), span, clock());
         assert_eq!(copied.unwrap(), 64 << 20);
     }
 
     /// One byte at a time, for ever.
-    struct Trickle<'a>(&'a mut dyn Iterator<Item = u8>);
+    struct Trickle;
 
-    impl Read for Trickle<'_> {
+    impl Read for Trickle {
         fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-            let byte = self.0.next();
-            Ok(buffer.iter_mut().zip(byte).map(|(to, byte)| *to = byte).count())
+            Ok(buffer.iter_mut().take(1).map(|byte| *byte = 7).count())
         }
     }
 
