@@ -389,8 +389,14 @@ mod tests {
         if route.path.contains("{device}") {
             expected.push("404");
         }
+        if given.iter().any(|parameter| parameter["in"] == "query") {
+            expected.push("400");
+        }
+        if route.path.contains("/messages") && !matches!(route.verb, Verb::Get) {
+            expected.extend(["503", "507"]);
+        }
         if let Some(contents) = operation["requestBody"]["content"].as_object() {
-            expected.extend(["400", "413"]);
+            expected.extend(["400", "408", "413"]);
             for (kind, content) in
                 contents.iter().filter(|(kind, _)| *kind != "multipart/form-data")
             {

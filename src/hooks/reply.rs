@@ -104,6 +104,8 @@ struct ReplyMedia {
     kind: ReplyMediaType,
     #[serde(default)]
     caption: Option<String>,
+    #[serde(default)]
+    as_document: bool,
 }
 
 #[derive(Deserialize)]
@@ -149,7 +151,7 @@ impl ReplyMedia {
             ReplyMediaType::Audio => MediaKind::Audio,
             ReplyMediaType::File => MediaKind::Document,
         };
-        Content::file(media, self.url, self.caption)
+        Content::file(media, self.url, self.caption, self.as_document)
     }
 }
 

@@ -3,9 +3,6 @@
 
 use serde_json::Value;
 
-use super::MessageData;
-use super::detail::Part;
-
 /// The most characters of one text: WhatsApp's own limit for what its apps send.
 const LONGEST: usize = 65_536;
 /// The most characters of everything that a message says.
@@ -18,7 +15,6 @@ const ENTRY: usize = 16;
 /// What a message may still say.
 pub(crate) struct Cap {
     left: usize,
-    /// Whether anything was cut off.
     truncated: bool,
 }
 
@@ -27,27 +23,18 @@ impl Cap {
         Self { left: WHOLE, truncated: false }
     }
 
-    /// Cuts off what is too much of a message, and says so in it.
-    pub(crate) fn message(data: &mut MessageData) {
-        let mut cap = Self::new();
-        cap.maybe(&mut data.text);
-        cap.maybe(&mut data.from.name);
-        if let Some(reply) = &mut data.reply_to {
-            cap.maybe(&mut reply.text);
-            cap.maybe(&mut reply.filename);
+    /// Whether anything was cut off.
+    pub(crate) fn has_cut(&self) -> bool {
+        self.truncated
+    }
+
+    /// Keeps as many mentions as a group can have.
+    pub(crate) fn mentions(&mut self, mentions: &mut Vec<String>) {
+        if mentions.len() > MENTIONS {
+            mentions.truncate(MENTIONS);
+            self.truncated = true;
         }
-        if let Some(media) = &mut data.media {
-            cap.maybe(&mut media.mime);
-            cap.maybe(&mut media.filename);
-        }
-        data.body.shorten(&mut cap);
-        data.circumstances.shorten(&mut cap);
-        if data.mentions.len() > MENTIONS {
-            data.mentions.truncate(MENTIONS);
-            cap.truncated = true;
-        }
-        cap.list(&mut data.mentions);
-        data.truncated = cap.truncated;
+        self.list(mentions);
     }
 
     pub(crate) fn maybe(&mut self, text: &mut Option<String>) {
@@ -60,7 +47,7 @@ impl Cap {
         self.entries(texts, Self::text);
     }
 
-    pub(super) fn text(&mut self, text: &mut String) {
+    fn text(&mut self, text: &mut String) {
         let allowed = self.left.min(LONGEST);
         let end = text.char_indices().nth(allowed).map(|(end, _)| end);
         if let Some(end) = end {
@@ -71,7 +58,7 @@ impl Cap {
         self.left -= text.chars().count();
     }
 
-    pub(super) fn value(&mut self, value: &mut Value) {
+    fn value(&mut self, value: &mut Value) {
         match value {
             Value::String(text) => self.text(text),
             Value::Array(values) => self.entries(values, Self::value),
@@ -81,11 +68,7 @@ impl Cap {
         }
     }
 
-    pub(super) fn entries<T>(
-        &mut self,
-        entries: &mut Vec<T>,
-        mut each: impl FnMut(&mut Self, &mut T),
-    ) {
+    fn entries<T>(&mut self, entries: &mut Vec<T>, mut each: impl FnMut(&mut Self, &mut T)) {
         for n in 0..entries.len() {
             if self.left < ENTRY {
                 entries.truncate(n);
@@ -98,5 +81,52 @@ impl Cap {
                 each(self, entry);
             }
         }
+    }
+}
+
+/// The value of a field.
+pub(crate) trait Part {
+    /// Whether its field is left out.
+    fn is_left_out(&self) -> bool {
+        false
+    }
+
+    /// Cuts off what is too much.
+    fn shorten(&mut self, _cap: &mut Cap) {}
+}
+
+macro_rules! plain {
+    ($($type:ty),*) => { $(impl Part for $type {})* };
+}
+
+plain!(bool, f64, i32, i64, u32, usize);
+
+impl Part for String {
+    fn shorten(&mut self, cap: &mut Cap) {
+        cap.text(self);
+    }
+}
+
+impl Part for Value {
+    fn shorten(&mut self, cap: &mut Cap) {
+        cap.value(self);
+    }
+}
+
+impl<T: Part> Part for Option<T> {
+    fn is_left_out(&self) -> bool {
+        self.is_none()
+    }
+
+    fn shorten(&mut self, cap: &mut Cap) {
+        if let Some(value) = self {
+            value.shorten(cap);
+        }
+    }
+}
+
+impl<T: Part> Part for Vec<T> {
+    fn shorten(&mut self, cap: &mut Cap) {
+        cap.entries(self, |cap, value| value.shorten(cap));
     }
 }

@@ -5,54 +5,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::cap::Cap;
-
-/// The value of a field.
-pub(super) trait Part {
-    /// Whether its field is left out.
-    fn is_left_out(&self) -> bool {
-        false
-    }
-
-    /// Cuts off what is too much.
-    fn shorten(&mut self, _cap: &mut Cap) {}
-}
-
-macro_rules! plain {
-    ($($type:ty),*) => { $(impl Part for $type {})* };
-}
-
-plain!(bool, f64, i32, i64, u32, usize);
-
-impl Part for String {
-    fn shorten(&mut self, cap: &mut Cap) {
-        cap.text(self);
-    }
-}
-
-impl Part for Value {
-    fn shorten(&mut self, cap: &mut Cap) {
-        cap.value(self);
-    }
-}
-
-impl<T: Part> Part for Option<T> {
-    fn is_left_out(&self) -> bool {
-        self.is_none()
-    }
-
-    fn shorten(&mut self, cap: &mut Cap) {
-        if let Some(value) = self {
-            value.shorten(cap);
-        }
-    }
-}
-
-impl<T: Part> Part for Vec<T> {
-    fn shorten(&mut self, cap: &mut Cap) {
-        cap.entries(self, |cap, value| value.shorten(cap));
-    }
-}
+use super::cap::{Cap, Part};
 
 macro_rules! structs {
     ($shown:meta: $($(#[$about:meta])* $name:ident { $($(#[$how:meta])* $field:ident: $type:ty,)* })*) => {$(

@@ -5,8 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::cap::Cap;
-use super::detail::{self, Circumstances, Part, Pressed};
+use super::cap::{Cap, Part};
+use super::detail::{self, Circumstances, Pressed};
 
 use super::MediaKind;
 

@@ -129,6 +129,9 @@ pub enum Content {
         /// The small picture that is shown before the file is downloaded.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         thumbnail: Option<Thumbnail>,
+        /// Whether it goes out as a document when phones would not show it as what it was to be.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        as_document: bool,
     },
     /// Announces the pictures and films that follow, which phones show together.
     Album {
@@ -235,14 +238,26 @@ impl Content {
 
 impl Content {
     /// A file given by its URL alone. A caption that this kind of file cannot have follows as a text message of its own.
-    pub fn file(media: MediaKind, url: String, caption: Option<String>) -> Vec<Self> {
+    pub fn file(
+        media: MediaKind,
+        url: String,
+        caption: Option<String>,
+        as_document: bool,
+    ) -> Vec<Self> {
         let url = web_url(&url).unwrap_or(url);
         let caption = caption.filter(|caption| !caption.is_empty());
         let (caption, follows) =
             if media.has_caption() { (caption, None) } else { (None, caption) };
         let source = MediaSource::Url(url);
-        let file =
-            Self::Media { media, source, mime: None, filename: None, caption, thumbnail: None };
+        let file = Self::Media {
+            media,
+            source,
+            mime: None,
+            filename: None,
+            caption,
+            thumbnail: None,
+            as_document,
+        };
         std::iter::once(file).chain(follows.map(|text| Self::Text { text })).collect()
     }
 }
@@ -395,7 +410,7 @@ mod tests {
     fn a_caption_that_a_kind_cannot_have_follows() {
         let file = |media| {
             let caption = Some("here".to_owned());
-            Content::file(media, "https://a.example/x/list.pdf".to_owned(), caption)
+            Content::file(media, "https://a.example/x/list.pdf".to_owned(), caption, false)
         };
         for media in [MediaKind::Image, MediaKind::Document] {
             let [Content::Media { caption, .. }] = &file(media)[..] else { panic!() };
@@ -408,7 +423,10 @@ mod tests {
             };
             assert_eq!(text, "here");
         }
-        assert_eq!(Content::file(MediaKind::Audio, String::new(), Some(String::new())).len(), 1);
+        assert_eq!(
+            Content::file(MediaKind::Audio, String::new(), Some(String::new()), false).len(),
+            1
+        );
     }
 
     #[test]

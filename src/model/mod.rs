@@ -17,7 +17,7 @@ mod time;
 mod url;
 
 pub use address::{ChatKind, Jid, Recipient};
-pub(crate) use cap::Cap;
+pub(crate) use cap::{Cap, Part};
 pub(crate) use device::{Account, DeviceStatus, Passkey, Shown, StatusWord};
 pub use device::{
     Degradation, DeviceName, DeviceState, Disconnect, Hurdle, Linking, LoggedOut, Obstacle,

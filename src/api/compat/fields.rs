@@ -25,7 +25,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The fields of a body, those inside `data` as `data.name`. JSON and forms are read alike.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Fields(Vec<(String, String)>);
+pub(crate) struct Fields {
+    texts: Vec<(String, String)>,
+    /// Those that are `true` in JSON, which is no text.
+    set: Vec<String>,
+}
 
 impl Fields {
     pub(crate) async fn of(call: &mut Call) -> Result<Self, Refusal> {
@@ -88,7 +92,9 @@ impl Fields {
     /// A field of a form, where `data[message]` is what JSON nests.
     fn form_field(&mut self, name: String, value: String) {
         match name.strip_prefix("data[") {
-            Some(inner) => self.0.push((format!("data.{}", inner.trim_end_matches(']')), value)),
+            Some(inner) => {
+                self.texts.push((format!("data.{}", inner.trim_end_matches(']')), value));
+            }
             None => self.text(name, value),
         }
     }
@@ -98,7 +104,7 @@ impl Fields {
         let nested = (name == "data").then(|| serde_json::from_str::<Map<String, Value>>(&text));
         match nested {
             Some(Ok(nested)) => self.nest(&name, nested),
-            _ => self.0.push((name, text)),
+            _ => self.texts.push((name, text)),
         }
     }
 
@@ -108,11 +114,12 @@ impl Fields {
         }
     }
 
-    /// Keeps texts and numbers, because people write phone numbers as numbers. Anything else counts as absent.
+    /// Keeps texts, numbers, because people write phone numbers as numbers, and what is true. Anything else counts as absent.
     fn push(&mut self, name: String, value: Value) {
         match value {
-            Value::String(text) => self.0.push((name, text)),
-            Value::Number(number) => self.0.push((name, number.to_string())),
+            Value::String(text) => self.texts.push((name, text)),
+            Value::Number(number) => self.texts.push((name, number.to_string())),
+            Value::Bool(true) => self.set.push(name),
             _ => {}
         }
     }
@@ -120,7 +127,7 @@ impl Fields {
     /// The first of these names that has a value.
     pub(crate) fn get(&self, names: &[&str]) -> Option<&str> {
         names.iter().find_map(|name| {
-            let found = self.0.iter().find(|(n, value)| n == name && !value.trim().is_empty());
+            let found = self.texts.iter().find(|(n, value)| n == name && !value.trim().is_empty());
             found.map(|(_, value)| value.as_str())
         })
     }
@@ -131,6 +138,12 @@ impl Fields {
             issues.push(Issue::new(names.first().copied().unwrap_or_default(), "required"));
             ""
         })
+    }
+
+    /// Whether one of these names is true, in any of the ways in which programs say so.
+    pub(crate) fn is_set(&self, names: &[&str]) -> bool {
+        let said = self.get(names).is_some_and(|value| matches!(value.trim(), "true" | "1"));
+        said || self.set.iter().any(|name| names.contains(&name.as_str()))
     }
 }
 

@@ -26,6 +26,7 @@ const MESSAGE: &[&str] = &["data.message", "message", "text", "data.text"];
 const URL: &[&str] = &["data.url", "url", "media_url", "data.media_url"];
 const MEDIA_TYPE: &[&str] = &["data.media_type", "media_type", "type"];
 const CAPTION: &[&str] = &["data.caption", "caption"];
+const AS_DOCUMENT: &[&str] = &["data.as_document", "as_document"];
 
 /// What is to be sent.
 fn content(kind: Kind, fields: &Fields, issues: &mut Vec<Issue>) -> Vec<Content> {
@@ -50,7 +51,8 @@ fn content(kind: Kind, fields: &Fields, issues: &mut Vec<Issue>) -> Vec<Content>
                     MediaKind::Image
                 }
             };
-            Content::file(media, url.to_owned(), fields.get(CAPTION).map(str::to_owned))
+            let caption = fields.get(CAPTION).map(str::to_owned);
+            Content::file(media, url.to_owned(), caption, fields.is_set(AS_DOCUMENT))
         }
     }
 }
@@ -293,6 +295,22 @@ mod tests {
             &contents[..],
             [Content::Media { media: MediaKind::Document, caption: Some(_), .. }]
         ));
+    }
+
+    #[test]
+    fn a_file_may_be_a_document_if_it_must() {
+        for (body, wanted) in [
+            (r#"{"data":{"url":"https://a/b","media_type":"image","as_document":true}}"#, true),
+            (r#"{"data":{"url":"https://a/b","media_type":"image","as_document":"true"}}"#, true),
+            (r#"{"url":"https://a/b","media_type":"image","as_document":1}"#, true),
+            (r#"{"data":{"url":"https://a/b","media_type":"image","as_document":false}}"#, false),
+            ("url=https://a/b&media_type=image&data[as_document]=1", true),
+            ("url=https://a/b&media_type=image&data[as_document]=0", false),
+        ] {
+            let contents = content(Kind::Media, &read(body), &mut Vec::new());
+            let [Content::Media { as_document, .. }] = &contents[..] else { panic!("{body}") };
+            assert_eq!(*as_document, wanted, "{body}");
+        }
     }
 
     #[test]

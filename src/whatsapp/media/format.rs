@@ -75,10 +75,16 @@ pub(crate) fn decide(kind: MediaKind, head: &[u8], hints: Hints<'_>) -> Result<S
     let found = content(head);
     let (wanted, advice) = match kind {
         MediaKind::Document => return Ok(document(found, head, hints)),
-        MediaKind::Image => ("a picture that phones show", "send a JPEG or PNG, or a document"),
-        MediaKind::Sticker => ("a picture for a sticker", "send a WebP, PNG or JPEG"),
-        MediaKind::Video => ("a film that phones play", "send an MP4, or a document"),
-        MediaKind::Audio | MediaKind::Voice => ("audio", "send an MP3, M4A or Ogg, or a document"),
+        MediaKind::Image => {
+            ("a picture that phones show", "send a JPEG or PNG, or say as_document: true")
+        }
+        MediaKind::Sticker => {
+            ("a picture for a sticker", "send a WebP, PNG or JPEG, or say as_document: true")
+        }
+        MediaKind::Video => ("a film that phones play", "send an MP4, or say as_document: true"),
+        MediaKind::Audio | MediaKind::Voice => {
+            ("audio", "send an MP3, M4A or Ogg, or say as_document: true")
+        }
     };
     let fits = |mime: &&str| match kind {
         MediaKind::Document => true,
@@ -300,7 +306,7 @@ mod tests {
         let heic = decide(Image, b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", Hints::default());
         assert_eq!(
             heic.unwrap_err().to_string(),
-            "the file is not a picture that phones show: it looks like image/heic; send a JPEG or PNG, or a document"
+            "the file is not a picture that phones show: it looks like image/heic; send a JPEG or PNG, or say as_document: true"
         );
     }
 

@@ -28,10 +28,14 @@ pub(crate) struct Wanted<'a> {
     pub(crate) source: &'a MediaSource,
     pub(crate) mime: Option<&'a str>,
     pub(crate) filename: Option<&'a str>,
+    /// Whether it goes as a document when it cannot be shown as that kind.
+    pub(crate) as_document: bool,
 }
 
 /// A file that WhatsApp's hosts have, with what its message says about it.
 pub(crate) struct UploadedFile {
+    /// As what it goes out.
+    pub(crate) kind: MediaKind,
     pub(crate) upload: UploadResponse,
     pub(crate) mime: String,
     pub(crate) filename: Option<String>,
@@ -45,6 +49,7 @@ pub(crate) struct UploadedFile {
 
 /// A file that is encrypted and ready to go.
 struct Ready {
+    kind: MediaKind,
     cipher: Arc<Scratch>,
     length: u64,
     info: EncryptedMediaInfo,
@@ -68,7 +73,9 @@ pub(crate) enum MediaError {
     TooLarge,
     #[error(transparent)]
     Voice(VoiceError),
-    #[error("the file cannot be made a sticker: it is damaged, or larger than 20 million pixels")]
+    #[error(
+        "the file cannot be made a sticker: it is damaged, or larger than 20 million pixels; as_document: true sends it as a document"
+    )]
     Sticker,
     #[error("the file could not be read or written: {0}")]
     Disk(#[from] std::io::Error),
@@ -76,6 +83,17 @@ pub(crate) enum MediaError {
     Cipher(String),
     #[error("the upload failed: {0}")]
     Upload(String),
+}
+
+impl MediaError {
+    /// Whether the file is good, and only cannot be shown as what it was to be.
+    fn is_of_its_kind(&self) -> bool {
+        match self {
+            Self::Mismatch(_) | Self::Sticker => true,
+            Self::Voice(error) => !matches!(error, VoiceError::Cancelled),
+            _ => false,
+        }
+    }
 }
 
 impl From<VoiceError> for MediaError {
@@ -93,7 +111,7 @@ pub(crate) async fn upload(
     client: &Client,
     wanted: Wanted<'_>,
 ) -> Result<UploadedFile, MediaError> {
-    let Wanted { kind, source, mime, filename } = wanted;
+    let Wanted { kind, source, mime, filename, as_document } = wanted;
     let (worker, source, mime) = (Arc::clone(context), source.clone(), mime.map(str::to_owned));
     let filename = filename.map(str::to_owned);
     let plain = match source {
@@ -104,7 +122,7 @@ pub(crate) async fn upload(
     let cancel = CancellationToken::new();
     let _gone = cancel.clone().drop_guard();
     let place = place(context, kind).await;
-    let work = Work { context: worker, kind, mime, filename, cancel, _place: place };
+    let work = Work { context: worker, kind, mime, filename, as_document, cancel, _place: place };
     let make_ready = move || match plain {
         Plain::Fetched(file, claimed) => {
             let size = file.size()?;
@@ -121,14 +139,14 @@ pub(crate) async fn upload(
         }
     };
     let ready = Tasks::on_thread(THREAD, make_ready).await??;
-    let Ready { cipher, length, info, mime, filename, header, waveform, thumbnail } = ready;
+    let Ready { kind, cipher, length, info, mime, filename, header, waveform, thumbnail } = ready;
     let MediaHeader { size, seconds } = header;
     let source = Cipher { file: cipher, length };
     let upload = client
         .upload_stream(source, info, media_type(kind))
         .await
         .map_err(|error| MediaError::Upload(error.to_string()))?;
-    Ok(UploadedFile { upload, mime, filename, size, seconds, waveform, thumbnail })
+    Ok(UploadedFile { kind, upload, mime, filename, size, seconds, waveform, thumbnail })
 }
 
 /// A file that is on this machine, and yet to be encrypted.
@@ -168,6 +186,7 @@ struct Work {
     kind: MediaKind,
     mime: Option<String>,
     filename: Option<String>,
+    as_document: bool,
     /// Cancelled once nobody waits for it.
     cancel: CancellationToken,
     _place: Place,
@@ -190,22 +209,34 @@ impl Work {
         let mut head = Vec::new();
         plain.seek(SeekFrom::Start(0))?;
         plain.by_ref().take(format::HEAD as u64).read_to_end(&mut head)?;
-        let name = self.filename.take().or(claimed.name);
-        let hints = Hints {
-            said: self.mime.as_deref(),
-            name: name.as_deref(),
-            claimed: claimed.mime.as_deref(),
-        };
-        let mime = format::decide(self.kind, &head, hints)?;
+        let claimed = Claimed { name: self.filename.take().or(claimed.name), ..claimed };
+        match self.make(&mut plain, &head, &claimed) {
+            Err(refused) if self.as_document && refused.is_of_its_kind() => {
+                self.kind = MediaKind::Document;
+                self.make(&mut plain, &head, &claimed)
+            }
+            made => made,
+        }
+    }
+
+    fn make(
+        &self,
+        mut plain: impl Read + Seek + Send + Sync,
+        head: &[u8],
+        claimed: &Claimed,
+    ) -> Result<Ready, MediaError> {
+        let name = claimed.name.as_deref();
+        let hints = Hints { said: self.mime.as_deref(), name, claimed: claimed.mime.as_deref() };
+        let mime = format::decide(self.kind, head, hints)?;
         if self.kind == MediaKind::Voice {
             return self.prepare_voice(plain);
         }
         if self.kind == MediaKind::Sticker {
-            return self.prepare_sticker(plain, &head, mime);
+            return self.prepare_sticker(plain, head, mime);
         }
         // Of the others no name is shown.
         let filename = (self.kind == MediaKind::Document)
-            .then(|| name.unwrap_or_else(|| format::file_name(&mime, &head)));
+            .then(|| name.map_or_else(|| format::file_name(&mime, head), str::to_owned));
         let small =
             (self.kind == MediaKind::Image).then(|| picture::thumbnail(&mut plain)).flatten();
         let header = match self.kind {
@@ -280,6 +311,7 @@ impl Work {
         let length = cipher.size()?;
         let cipher = Arc::new(cipher);
         Ok(Ready {
+            kind: self.kind,
             cipher,
             length,
             info,

@@ -6,7 +6,7 @@ use wa_rs::wacore::proto_helpers::MessageExt;
 use wa_rs::waproto::whatsapp as wa;
 
 use crate::model::detail::Target;
-use crate::model::{Body, EventType};
+use crate::model::{Body, Cap, EventType, MessageData, Part as _};
 use crate::whatsapp::history::row::MediaRow;
 
 #[derive(Debug)]
@@ -125,4 +125,23 @@ pub(crate) fn poll_of(m: &wa::Message) -> Option<&wa::message::PollCreationMessa
     ]
     .into_iter()
     .find_map(|poll| poll.as_option())
+}
+
+/// Cuts off what is too much of a message, and says so in it.
+pub(crate) fn shorten(data: &mut MessageData) {
+    let mut cap = Cap::new();
+    cap.maybe(&mut data.text);
+    cap.maybe(&mut data.from.name);
+    if let Some(reply) = &mut data.reply_to {
+        cap.maybe(&mut reply.text);
+        cap.maybe(&mut reply.filename);
+    }
+    if let Some(media) = &mut data.media {
+        cap.maybe(&mut media.mime);
+        cap.maybe(&mut media.filename);
+    }
+    data.body.shorten(&mut cap);
+    data.circumstances.shorten(&mut cap);
+    cap.mentions(&mut data.mentions);
+    data.truncated = cap.has_cut();
 }

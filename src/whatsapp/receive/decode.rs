@@ -7,7 +7,7 @@ use wa_rs::wacore::proto_helpers::MessageExt;
 use wa_rs::waproto::whatsapp as wa;
 
 use super::attachment::{attachment, forwardable};
-use super::body::{Said, list, poll_of, target, unwrap};
+use super::body::{Said, list, poll_of, shorten, target, unwrap};
 use super::business::{business, parsed};
 use super::commerce::commerce;
 use super::raw;
@@ -68,7 +68,7 @@ pub(crate) fn message(
         circumstances: circumstances(message, context, about),
         truncated: false,
     };
-    Cap::message(&mut data);
+    shorten(&mut data);
     // Derived from the addresses in the stanza, not from those shown: the same message may be resolved better the next
     // time, and must still have the same id.
     let id = EventId::derive(&[
@@ -368,16 +368,18 @@ pub(crate) fn context(m: &wa::Message) -> Option<&wa::ContextInfo> {
 }
 
 fn reply(context: &wa::ContextInfo) -> Option<Reply> {
-    let quoted = context.quoted_message.as_option().and_then(|quoted| said(unwrap(quoted)));
-    let (kind, text, media) = match quoted {
-        Some(Said { body, text, media, .. }) => (Some(body.kind()), text, media),
-        None => (None, None, None),
+    let quoted = context.quoted_message.as_option().map(unwrap);
+    let (kind, text) = match quoted.and_then(said) {
+        Some(Said { body, text, .. }) => (Some(body.kind()), text),
+        None => (None, None),
     };
+    // A quoted file often has no address, so that it is no file to fetch.
+    let document = quoted.and_then(|message| message.document_message.as_option());
     Some(Reply {
         id: context.stanza_id.clone()?,
         from: context.participant.clone(),
         text,
         kind,
-        filename: media.and_then(|file| file.filename),
+        filename: document.and_then(|file| file.file_name.clone()),
     })
 }

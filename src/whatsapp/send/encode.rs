@@ -43,11 +43,10 @@ pub(crate) fn message(
         Content::Text { text } | Content::LinkedText { text } => {
             words(mentioning(text), context, parts.preview)
         }
-        Content::Media { media, caption, .. } => {
+        Content::Media { caption, .. } => {
             let file = parts.file.ok_or(EncodeError::NoFile)?;
-            let thumbnail = parts.thumbnail;
             let caption = caption.as_deref().map(mentioning);
-            attachment(*media, file, thumbnail, caption, context, view_once)
+            attachment(file, parts.thumbnail, caption, context, view_once)
         }
         Content::Album { images, videos, .. } => album(*images, *videos, context),
         Content::Location { latitude, longitude, name, address } => {
@@ -150,7 +149,6 @@ fn field(context: Option<wa::ContextInfo>) -> MessageField<wa::ContextInfo> {
 }
 
 fn attachment(
-    kind: MediaKind,
     file: UploadedFile,
     jpeg_thumbnail: Option<Vec<u8>>,
     caption: Option<String>,
@@ -158,7 +156,7 @@ fn attachment(
     view_once: Option<bool>,
 ) -> wa::Message {
     use wa_rs::media::{self, AudioOptions, DocumentOptions, ImageOptions, VideoOptions};
-    let UploadedFile { upload, mime, filename, size, seconds, waveform, .. } = file;
+    let UploadedFile { kind, upload, mime, filename, size, seconds, waveform, .. } = file;
     let mimetype = Some(mime);
     let context_info = context.map(Box::new);
     match kind {

@@ -232,9 +232,10 @@ async fn prepare(
             let found = find_in(&context.store, &context.name, message, &chat).await?;
             parts.author = found.filter(|found| !found.from_me).map(|found| found.from.jid);
         }
-        Content::Media { media, source, mime, filename, thumbnail, .. } => {
+        Content::Media { media, source, mime, filename, thumbnail, as_document, .. } => {
             let wanted = Wanted {
                 kind: *media,
+                as_document: *as_document,
                 source,
                 mime: mime.as_deref(),
                 filename: filename.as_deref(),

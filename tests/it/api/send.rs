@@ -4,7 +4,7 @@ use super::support::{Gateway, KEY};
 use anyhow::{Context as _, Result};
 use http_body_util::Full;
 use hyper::Method;
-use moonwa_simulator::harness::eventually;
+use moonwa_simulator::harness::{Answer, WebhookReceiver, eventually};
 use moonwa_simulator::{Phone, Simulator};
 use serde_json::{Value, json};
 
@@ -152,6 +152,87 @@ async fn an_upload_is_sent_and_its_copy_removed() -> Result<()> {
     wrong.extend(b"Content-Disposition: form-data; name=\"colour\"\r\n\r\nred\r\n--XX--\r\n");
     key.post_bytes(MESSAGES, "multipart/form-data; boundary=XX", wrong).await?.expect(400);
     eventually("an empty spool", left, |left| *left == 0).await;
+    gateway.stop().await;
+    Ok(())
+}
+
+/// A form of an upload.
+fn upload(fields: &[(&str, &str)], filename: &str, file: &[u8]) -> Vec<u8> {
+    let field = |(name, value): &(&str, &str)| {
+        format!("--XX\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+    };
+    let fields: String = fields.iter().map(field).collect();
+    let head = format!(
+        "--XX\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{filename}\"\r\n\r\n"
+    );
+    [fields.as_bytes(), head.as_bytes(), file, b"\r\n--XX--\r\n"].concat()
+}
+
+#[tokio::test]
+async fn what_phones_do_not_show_is_a_document_when_asked() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let (ann, bob) =
+        (sim.phone("628555000127", "Ann").await, sim.phone("628555000128", "Bob").await);
+    let gateway = linked(&sim, &ann).await?;
+    let (key, files) = (gateway.key(), WebhookReceiver::start().await?);
+    let messages = format!("{MESSAGES}?wait=20s");
+    let multipart = "multipart/form-data; boundary=XX";
+    let document = async |sent: &Value, name: &str, mime: &str, file: &[u8]| {
+        let id = sent["id"].as_str().unwrap_or_default();
+        let got = bob.wait_inbox(0, |item| item.message().is_some_and(|m| m.id == id)).await?;
+        let got = got.message().cloned().context("a message")?.message;
+        let document = got.document_message.as_option().context("a document")?;
+        let (found, found_mime) = (document.file_name.as_deref(), document.mimetype.as_deref());
+        assert_eq!((found, found_mime), (Some(name), Some(mime)), "{sent}");
+        assert_eq!(bob.media(&got)?, file, "{name}");
+        anyhow::Ok(())
+    };
+    for (kind, name, mime, file) in [
+        ("image", "foto.heic", "image/heic", "\0\0\0\x18ftypheic\0\0\0\0mif1heic"),
+        ("image", "logo.svg", "image/svg+xml", "<svg xmlns='http://www.w3.org/2000/svg'/>"),
+        ("image", "peta.bmp", "image/bmp", "BM\x36\0\0\0\0\0\0\0\x36\0\0\0"),
+        ("video", "film.avi", "video/x-msvideo", "RIFF\x10\0\0\0AVI LIST"),
+        ("audio", "suara.txt", "text/plain", "bukan suara"),
+        ("voice", "suara.amr", "audio/amr", "#!AMR\n\x3c"),
+        ("sticker", "foto.heic", "image/heic", "\0\0\0\x18ftypheic\0\0\0\0mif1heic"),
+    ] {
+        let base64 = data_encoding::BASE64.encode(file.as_bytes());
+        let body = |media: Value| json!({"to": bob.number(), kind: media});
+        let refused = body(json!({"base64": base64}));
+        let refused = key.post(&messages, &refused).await?.expect(200).json();
+        assert_eq!(
+            (&refused["status"], &refused["code"]),
+            (&json!("failed"), &json!("media_type_mismatch"))
+        );
+        assert!(refused.to_string().contains("as_document: true"), "{refused}");
+        let asked = json!({"base64": base64, "filename": name, "as_document": true});
+        let sent = key.post(&messages, &body(asked)).await?.expect(200).json();
+        document(&sent, name, mime, file.as_bytes()).await?;
+        let fields = [("to", bob.number()), ("kind", kind), ("as_document", "true")];
+        let form = upload(&fields, name, file.as_bytes());
+        let sent = key.post_bytes(&messages, multipart, form).await?.expect(200).json();
+        document(&sent, name, mime, file.as_bytes()).await?;
+        if matches!(kind, "image" | "video" | "audio") {
+            files.otherwise(Some(Answer::body(file)));
+            let url = format!("http://{}/arsip/{name}", files.address());
+            let data = json!({"url": url, "media_type": kind, "as_document": true});
+            let body = json!({"api_key": KEY, "receiver": bob.number(), "data": data});
+            let sent = gateway.anyone().post("/api/send-media", &body).await?.expect(200).json();
+            document(&sent["data"], name, mime, file.as_bytes()).await?;
+        }
+    }
+    // What can be shown is, and what is empty is nothing.
+    let picture = data_encoding::BASE64.encode(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR");
+    let body = json!({"to": bob.number(), "image": {"base64": picture, "as_document": true}});
+    let sent = key.post(&messages, &body).await?.expect(200).json();
+    let id = sent["id"].as_str().unwrap_or_default();
+    let got = bob.wait_inbox(0, |item| item.message().is_some_and(|m| m.id == id)).await?;
+    assert!(got.message().is_some_and(|got| got.message.image_message.is_set()), "{sent}");
+    files.otherwise(Some(Answer::body("")));
+    let url = format!("http://{}/kosong.heic", files.address());
+    let body = json!({"to": bob.number(), "image": {"url": url, "as_document": true}});
+    let empty = key.post(&messages, &body).await?.expect(200).json();
+    assert_eq!(empty["code"], "media_type_mismatch", "{empty}");
     gateway.stop().await;
     Ok(())
 }

@@ -7,6 +7,7 @@ use moonwa::facade::model::{
 };
 use moonwa::facade::whatsapp::WhatsAppError;
 use moonwa_simulator::{Fault, InboxMessage, Phone, Simulator, wa};
+use serde_json::Value;
 
 /// A file that begins with `head` and is long enough to be split.
 fn file(head: &[u8]) -> Vec<u8> {
@@ -81,10 +82,20 @@ impl Story {
             filename: (media == MediaKind::Document).then(|| "nota.pdf".to_owned()),
             caption: captioned.then(|| "lihat".to_owned()),
             thumbnail,
+            as_document: false,
         };
         let got = self.sent(to(self.bob.number(), content)).await?.message;
         assert_eq!(self.bob.media(&got)?, bytes, "{media:?}, byte for byte");
         Ok(got)
+    }
+
+    /// Sends what fails with that code.
+    pub(crate) async fn refused(&self, request: SendRequest, code: &str) -> Result<()> {
+        let row = self.gateway.send(request).await?;
+        let failed = |data: &Value| data["id"] == row.id.as_str() && data["status"] == "failed";
+        let event = self.gateway.expect_event(EventType::MessageStatus, failed).await;
+        assert_eq!(event["data"]["code"], code, "{event}");
+        Ok(())
     }
 
     pub(crate) async fn end(self) {
@@ -114,6 +125,7 @@ async fn every_kind_of_file_arrives_byte_for_byte() -> Result<()> {
         filename: None,
         caption: None,
         thumbnail: None,
+        as_document: false,
     };
     let once = SendRequest { view_once: true, ..to(story.bob.number(), content) };
     let once = story.sent(once).await?;

@@ -54,6 +54,7 @@ fn media(kind: MediaKind, url: &str, caption: Option<&str>) -> Content {
         filename: None,
         caption: caption.map(str::to_owned),
         thumbnail: None,
+        as_document: false,
     }
 }
 

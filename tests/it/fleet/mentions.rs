@@ -43,6 +43,7 @@ async fn a_group_by_lid_is_told_of_its_members_by_lid() -> Result<()> {
     assert_eq!(mentioned, ["628999000111@s.whatsapp.net"], "nobody whom the group knows");
 
     let content = Content::Media {
+        as_document: false,
         media: MediaKind::Document,
         source: story.gateway.uploaded(b"%PDF-1.7").await?,
         mime: None,

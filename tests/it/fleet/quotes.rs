@@ -40,6 +40,7 @@ impl Story {
 
     async fn captioned(&self, media: MediaKind, file: &[u8]) -> Result<(MessageId, wa::Message)> {
         let content = Content::Media {
+            as_document: false,
             media,
             source: self.gateway.uploaded(file).await?,
             mime: None,

@@ -163,13 +163,6 @@ impl Gateway {
         eventually("an outcome", || self.message_status(id), settled).await.expect("settled")
     }
 
-    /// The code that a message fails with.
-    pub(crate) async fn expect_failure(&self, id: &MessageId) -> String {
-        let failed = |data: &Value| data["id"] == id.as_str() && data["status"] == "failed";
-        let event = self.expect_event(EventType::MessageStatus, failed).await;
-        event["data"]["code"].as_str().expect("a code").to_owned()
-    }
-
     pub(crate) async fn events(&self) -> Vec<Value> {
         let page = self.store.log().read_after(&name(), Seq(0), 10_000).await.expect("the log");
         page.events.iter().map(|event| serde_json::from_slice(&event.body).expect("JSON")).collect()

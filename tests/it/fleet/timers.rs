@@ -79,7 +79,7 @@ async fn every_kind_of_message_carries_the_timer_of_its_chat() -> Result<()> {
     let file = async |media, bytes: &[u8]| -> Result<Content> {
         let source = gateway.uploaded(bytes).await?;
         let (mime, filename, caption, thumbnail) = (None, None, None, None);
-        Ok(Content::Media { media, source, mime, filename, caption, thumbnail })
+        Ok(Content::Media { media, source, mime, filename, caption, thumbnail, as_document: false })
     };
     let moving = b"RIFF\0\0\0\0WEBPVP8X\x0a\0\0\0\x02\0\0\0\x3f\x01\0\x3f\x01\0 and its frames";
     let contents = [

@@ -42,6 +42,7 @@ async fn a_message_that_failed_while_its_file_was_fetched_is_not_sent() -> Resul
         filename: None,
         caption: None,
         thumbnail: None,
+        as_document: false,
     };
     let before = bob.cursor();
     let late = gateway.send(to(bob.number(), late)).await?;

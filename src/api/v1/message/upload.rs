@@ -10,7 +10,7 @@ use super::content::{MediaBody, SendBody, media_kind};
 use crate::api::call::Call;
 use crate::api::http::multipart::Multipart;
 use crate::api::http::problem::{Code, Problem};
-use crate::model::DeviceName;
+use crate::model::{DeviceName, MediaKind};
 use crate::store::{SpoolFull, Upload};
 
 /// How long the whole upload may take: 64 MiB at 100 kB/s.
@@ -42,6 +42,7 @@ pub(crate) async fn send_body(call: &mut Call) -> Result<(SendBody, Option<Uploa
             "caption" => media.caption = given(multipart.text(MAX_FIELD).await?),
             "filename" => media.filename = given(multipart.text(MAX_FIELD).await?),
             "mime" => media.mime = given(multipart.text(MAX_FIELD).await?),
+            "as_document" => media.as_document = multipart.text(MAX_FIELD).await? == "true",
             "thumbnail" => media.thumbnail = given(multipart.text(MAX_FIELD).await?),
             "reply_to" => send.reply_to = given(multipart.text(MAX_FIELD).await?),
             "mentions" => send.mentions.extend(given(multipart.text(MAX_FIELD).await?)),
@@ -52,7 +53,7 @@ pub(crate) async fn send_body(call: &mut Call) -> Result<(SendBody, Option<Uploa
     let kind = kind.ok_or_else(|| Problem::field("kind", "required"))?;
     let file = file.ok_or_else(|| Problem::field("file", "required"))?;
     media.spool = Some(file.name().clone());
-    if kind != crate::model::MediaKind::Document {
+    if kind != MediaKind::Document && !media.as_document {
         // Every upload has a file name, but only a document shows it.
         media.filename = None;
     }

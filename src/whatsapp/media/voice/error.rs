@@ -9,7 +9,7 @@ pub(super) const LONGEST_MINUTES: u32 = 60;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum VoiceError {
     #[error(
-        "a voice note is made of mp3, m4a (AAC-LC), wav or ogg (Opus, Vorbis), and this file cannot be read as one: {0}"
+        "a voice note is made of mp3, m4a (AAC-LC), wav or ogg (Opus, Vorbis), and this file cannot be read as one: {0}; as_document: true sends it as a document"
     )]
     Unreadable(String),
     #[error("the file has no sound")]

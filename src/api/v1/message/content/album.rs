@@ -27,6 +27,9 @@ pub(super) fn album(items: Vec<AlbumBody>, issues: &mut Issues) -> Vec<Content> 
     let mut files = Vec::with_capacity(items.len());
     for (n, AlbumBody { image, video }) in items.into_iter().enumerate() {
         let path = format!("album[{n}]");
+        if image.iter().chain(&video).any(|file| file.as_document) {
+            issues.add(&path, "as_document: an album has pictures and films alone");
+        }
         match (image, video) {
             (Some(image), None) => {
                 files.push(image.content(&format!("{path}.image"), MediaKind::Image, issues));

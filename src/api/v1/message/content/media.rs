@@ -21,6 +21,7 @@ pub(crate) struct MediaBody {
     pub(crate) filename: Option<String>,
     pub(crate) caption: Option<String>,
     pub(crate) thumbnail: Option<String>,
+    pub(crate) as_document: bool,
 }
 
 impl MediaBody {
@@ -50,7 +51,8 @@ impl MediaBody {
         if self.caption.is_some() && !captioned {
             issues.add(&format!("{name}.caption"), "this kind of message has no caption");
         }
-        if self.filename.is_some() && media != MediaKind::Document {
+        let as_document = self.as_document;
+        if self.filename.is_some() && media != MediaKind::Document && !as_document {
             issues.add(&format!("{name}.filename"), "only documents show a file name");
         }
         let thumbnail = self.thumbnail.as_deref().map(|text| {
@@ -62,7 +64,8 @@ impl MediaBody {
             issues.add(&format!("{name}.thumbnail"), words);
         }
         let Self { mime, filename, caption, .. } = self;
-        Content::Media { media, source, mime, filename, caption, thumbnail: thumbnail.flatten() }
+        let thumbnail = thumbnail.flatten();
+        Content::Media { media, source, mime, filename, caption, thumbnail, as_document }
     }
 }
 

@@ -143,8 +143,8 @@ impl SendBody {
         }
         let view_once = self.view_once;
         let once = |content: &Content| match content {
-            Content::Media { media, .. } => {
-                !matches!(media, MediaKind::Document | MediaKind::Sticker)
+            Content::Media { media, as_document, .. } => {
+                !matches!(media, MediaKind::Document | MediaKind::Sticker) && !as_document
             }
             _ => false,
         };
@@ -156,7 +156,7 @@ impl SendBody {
             issues.add("forward", "a message is passed on as it is: no reply_to, no mentions");
         }
         if view_once && !contents.iter().all(once) {
-            issues.add("view_once", "only for image, video, audio and voice");
+            issues.add("view_once", "only for image, video, audio and voice, without as_document");
         }
         match (to, contents.pop()) {
             (Ok(to), Some(content)) if issues.0.is_empty() => {

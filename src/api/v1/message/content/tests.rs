@@ -194,6 +194,10 @@ fn an_album_has_pictures_and_films() {
         (json!(vec![image.clone(); 31]), "album"),
         (json!([image, {}]), "album[1]"),
         (json!([image, { "image": { "url": "ftp://a" } }]), "album[1].image.url"),
+        (
+            json!([image, { "image": { "url": "https://a.example", "as_document": true } }]),
+            "album[1]",
+        ),
     ] {
         assert_eq!(wrong(&album(items)), [path]);
     }
