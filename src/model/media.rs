@@ -187,6 +187,11 @@ fn extended_text(text: &str) -> Option<String> {
     }
 }
 
+/// The name at the end of a path of any system.
+pub(crate) fn end_of_path(path: &str) -> Option<String> {
+    fit_name(path.rsplit(['/', '\\']).next()?)
+}
+
 /// A name without what some system takes for a path.
 fn fit_name(name: &str) -> Option<String> {
     let name: String = name
@@ -201,6 +206,14 @@ fn fit_name(name: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_is_not_shown() {
+        for path in ["nota.pdf", "/var/www/nota.pdf", "C:\\Berkas\\nota.pdf", "../nota.pdf"] {
+            assert_eq!(end_of_path(path).as_deref(), Some("nota.pdf"), "{path}");
+        }
+        assert_eq!(end_of_path("/"), None);
+    }
 
     #[test]
     fn a_file_in_the_spool_has_a_name_and_no_path() {

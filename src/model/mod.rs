@@ -28,7 +28,7 @@ pub use event::{Event, EventData, EventId, EventType, MessageData, Person};
 pub use kind::{Body, MessageKind};
 pub(crate) use media::SpoolName;
 pub use media::{MediaKind, MediaSource, Thumbnail};
-pub(crate) use media::{file_name, given_name};
+pub(crate) use media::{end_of_path, file_name, given_name};
 pub use message::{
     Content, EventPlace, IdempotencyKey, MessageId, MessageStatus, SendRequest, SentMessage,
 };

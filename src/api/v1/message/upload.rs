@@ -10,7 +10,7 @@ use super::content::{MediaBody, SendBody, media_kind};
 use crate::api::call::Call;
 use crate::api::http::multipart::Multipart;
 use crate::api::http::problem::{Code, Problem};
-use crate::model::{DeviceName, MediaKind};
+use crate::model::{DeviceName, MediaKind, end_of_path};
 use crate::store::{SpoolFull, Upload};
 
 /// How long the whole upload may take: 64 MiB at 100 kB/s.
@@ -28,7 +28,9 @@ pub(crate) async fn send_body(call: &mut Call) -> Result<(SendBody, Option<Uploa
     while let Some(part) = multipart.next().await? {
         match part.name.as_str() {
             "file" => {
-                media.filename = media.filename.or(part.filename);
+                // PHP's curl sends the whole path.
+                let name = part.filename.as_deref().and_then(end_of_path);
+                media.filename = media.filename.or(name);
                 media.mime = media.mime.or(part.mime);
                 file = Some(to_spool(call, &mut multipart).await?);
             }
