@@ -5,10 +5,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::MediaKind;
 use super::cap::{Cap, Part};
 use super::detail::{self, Circumstances, Pressed};
-
-use super::MediaKind;
 
 macro_rules! kinds {
     ($($name:ident $(($details:ident))? = $word:literal;)*) => {

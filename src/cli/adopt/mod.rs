@@ -152,7 +152,7 @@ fn in_database(file: &Path) -> Result<Option<Vec<Session>>> {
         return Ok(None);
     }
     bail!(
-        "{} is a SQLite database, which this build of moonwa cannot read: adopt it with the release for x86_64, there run \
+        "{} is a SQLite database, which this build of moonwa cannot read: adopt it with one of the releases, there run \
          moonwa backup, and here moonwa restore",
         file.display()
     )
