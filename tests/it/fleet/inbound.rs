@@ -353,10 +353,7 @@ async fn calls_and_changes_of_groups() -> Result<()> {
     let group = story.sim.group("Warga", &[bob, ann]).await?;
     group.add(bob, &[&cid]).await?;
     let change = async |word: &str| {
-        let good = |data: &Value| {
-            data["group"] == group.jid() && data["change"].to_string().contains(word)
-        };
-        let event = story.gateway.expect_event(EventType::GroupUpdated, good).await;
+        let event = story.gateway.expect_change(&group.jid(), word).await;
         assert_eq!(event["data"]["by_phone"], bob.number(), "{event}");
         event["data"].to_string()
     };

@@ -362,7 +362,7 @@ async fn groups_are_listed_written_to_and_heard() -> Result<()> {
     toko.typing(&id, true).await?;
 
     group.add(&ann, &[&carl]).await?;
-    gateway.expect_event(EventType::GroupUpdated, |data| data["group"] == id.as_str()).await;
+    gateway.expect_change(id.as_str(), "add").await;
     gateway.stop().await;
     Ok(())
 }

@@ -74,8 +74,7 @@ async fn all_mentions_every_member() -> Result<()> {
     assert_eq!(text, "rapat jam 8");
     assert_eq!(mentioned, sorted(&[&story.ann, &story.bob]));
     group.add(&story.ann, &[&carl]).await?;
-    let joined = |data: &serde_json::Value| data["group"] == group.jid();
-    story.gateway.expect_event(moonwa::facade::model::EventType::GroupUpdated, joined).await;
+    story.gateway.expect_change(&group.jid(), "add").await;
     let (_, mentioned) = said(&story.sent(everybody()).await?.message)?;
     assert_eq!(mentioned, sorted(&[&story.ann, &story.bob, &carl]), "who joined later, too");
     story.end().await;

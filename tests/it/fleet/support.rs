@@ -208,6 +208,12 @@ impl Gateway {
         assert_eq!(ids.len(), found.len(), "an event is stored once");
         found.pop().expect("found")
     }
+
+    /// Waits for a change of that type in a group; that it was made is a change, too.
+    pub(crate) async fn expect_change(&self, group: &str, change: &str) -> Value {
+        let good = |data: &Value| data["group"] == group && data["change"]["type"] == change;
+        self.expect_event(EventType::GroupUpdated, good).await
+    }
 }
 
 pub(crate) fn to(number: &str, content: Content) -> SendRequest {
