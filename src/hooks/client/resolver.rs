@@ -116,7 +116,7 @@ impl PolicyResolver {
     async fn named(&self, name: &str) -> Addresses {
         let known = self.names().get(name).and_then(|name| name.known.clone());
         let stale = match known {
-            Some((at, answer)) if at.elapsed() < freshness(&answer) => return answer,
+            Some(known) if is_fresh(&known) => return known.1,
             Some((_, answer)) => answer.ok(),
             None => None,
         };
@@ -152,6 +152,11 @@ impl PolicyResolver {
         if let Some(underway) = underway(&known, name) {
             return Ok(underway);
         }
+        // One may have ended since its answer was looked for.
+        let answer = known.get(name).and_then(|name| name.known.as_ref());
+        if let Some((_, answer)) = answer.filter(|known| is_fresh(known)) {
+            return Ok(watch::channel(Some(answer.clone())).1);
+        }
         let (answered, answer) = watch::channel(None);
         let (names, lookup, asked) = (self.names.clone(), self.lookup.clone(), name.to_owned());
         let builder = std::thread::Builder::new().name("moonwa-dns".into()).stack_size(256 * 1024);
@@ -183,8 +188,8 @@ fn underway(names: &Names, name: &str) -> Option<Underway> {
     underway.filter(|underway| underway.has_changed().is_ok())
 }
 
-fn freshness(answer: &Addresses) -> Duration {
-    if answer.is_ok() { FRESH } else { FRESH_FAILURE }
+fn is_fresh((at, answer): &(Instant, Addresses)) -> bool {
+    at.elapsed() < if answer.is_ok() { FRESH } else { FRESH_FAILURE }
 }
 
 fn not_found(name: &str, cause: &str) -> ResolveError {
@@ -312,6 +317,14 @@ mod tests {
         futures_util::future::try_join_all(all).await.unwrap();
         resolver.addresses("crm.example").await.unwrap();
         assert_eq!(asked.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn a_lookup_that_ended_meanwhile_is_not_made_again() {
+        let resolver = PolicyResolver::asking(|_| Ok(vec![IpAddr::V4(Ipv4Addr::LOCALHOST)]));
+        let known = resolver.addresses("crm.example").await;
+        let resolver = PolicyResolver { lookup: Arc::new(|_| panic!("once more")), ..resolver };
+        assert_eq!(resolver.ask("crm.example", PATIENCE).await, known);
     }
 
     /// A lookup that hangs, for all names but that one, until the sender is dropped.
