@@ -261,6 +261,27 @@ async fn what_goes_wrong_on_the_way_loses_nothing() -> Result<()> {
         send(&moonwa, &bob, &text, "delivered").await?;
         bob.expect_text(&text).await?;
     }
+    // A frame that cannot be read is passed over: the connection goes on with the next one.
+    sim.fault(&ann, Fault::BadMac);
+    bob.send_text(&ann, "masih di sana?").await?;
+    hook.expect_text("masih di sana?").await;
+    send(&moonwa, &bob, "masih", "delivered").await?;
+
+    // What came meanwhile is handed out also when the service never says that it was all.
+    sim.fault(&ann, Fault::NoOfflineEnd);
+    let since = sim.cursor();
+    moonwa.admin().post("/v1/devices/toko/stop", &Value::Null).await?.expect(202);
+    moonwa.wait_state("toko", "stopped").await;
+    bob.send_text(&ann, "sudah tutup?").await?;
+    moonwa.admin().post("/v1/devices/toko/start", &Value::Null).await?.expect(202);
+    ann.expect_login(since).await?;
+    hook.expect_text("sudah tutup?").await;
+    moonwa.wait_state("toko", "connected").await;
+    // The engine gives it a minute before it sends; the next login is told.
+    let id = moonwa.send_text("toko", bob.number(), "belum").await?;
+    reconnect(&moonwa, &ann, sim.cursor()).await?;
+    moonwa.wait_status("toko", &id, "delivered").await;
+
     let cid = sim.phone("628111000947", "Cid").await;
     sim.fault(&cid, Fault::KeysRefused);
     send(&moonwa, &cid, "kunci", "delivered").await?;

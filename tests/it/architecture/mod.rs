@@ -40,7 +40,12 @@ fn floors() -> BTreeMap<String, u8> {
 }
 
 fn sources() -> Vec<(PathBuf, String)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    files("src")
+}
+
+/// The Rust files below a directory, by their paths from there.
+fn files(directory: &str) -> Vec<(PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(directory);
     let mut found = Vec::new();
     let mut open = vec![root.clone()];
     while let Some(directory) = open.pop() {
@@ -244,6 +249,26 @@ fn the_indonesian_readme_has_the_same_headings_and_examples() {
         assert_eq!(one, other, "README.md and .github/README.id.md");
     }
     assert_eq!(english.len(), indonesian.len(), "one of them goes on");
+}
+
+#[test]
+fn each_fault_of_the_simulator_is_in_a_story() {
+    let stories: String = files("tests/it").into_iter().map(|(_, text)| text).collect();
+    let faults = document("tests/simulator/src/fault.rs");
+    let (_, faults) = faults.split_once("pub enum Fault {").unwrap();
+    let (faults, _) = faults.split_once("\n}").unwrap();
+    let names = faults.lines().map(str::trim).filter_map(|line| {
+        line.starts_with(char::is_uppercase).then(|| line.split([',', '(']).next())?
+    });
+    let mut count = 0;
+    for name in names {
+        count += 1;
+        // Scenario files have them in small letters.
+        let small = format!("fault = \"{}", name.to_lowercase());
+        let told = stories.contains(&format!("Fault::{name}")) || stories.contains(&small);
+        assert!(told, "no story has Fault::{name}");
+    }
+    assert!(count > 40, "the faults were not found");
 }
 
 #[test]
