@@ -1,7 +1,10 @@
 //! The files of the admin page, which are part of the binary. Only the names of those files are served, so no path of a
 //! request ever reaches the file system.
 
-use data_encoding::HEXLOWER;
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use data_encoding::BASE64URL_NOPAD;
 use hyper::header::{
     ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, ETAG, HeaderName, HeaderValue,
     IF_NONE_MATCH, VARY,
@@ -15,9 +18,10 @@ use crate::api::http::problem::{Code, Problem};
 use crate::api::http::response::{self, Response};
 use crate::config::Config;
 
-/// The folder is absolute, because a debug binary reads it when it runs, wherever it was started.
+/// What build.rs makes of web/. The folder is absolute, because a debug binary reads it when it runs, wherever it was
+/// started.
 #[derive(rust_embed::RustEmbed)]
-#[folder = "$CARGO_MANIFEST_DIR/web"]
+#[folder = "$OUT_DIR/web"]
 struct Files;
 
 const HTML: &str = "text/html; charset=utf-8";
@@ -47,22 +51,24 @@ pub(crate) fn serve(head: &Parts, config: &Config, path: &str) -> Result<Respons
         Method::GET | Method::HEAD => {
             let hash = file.metadata.sha256_hash();
             let (short, _) = hash.split_at(16);
-            let plain = file.data;
-            let code = matches!(content_type, SCRIPT | STYLE);
-            let gzip =
-                gzip::is_accepted(head).then(|| gzip::compressed(hash, &plain, code)).flatten();
+            let gzip = gzip::is_accepted(head);
             // The compressed file is another one to a cache, so it has a tag of its own. Half a hash is enough for it.
-            let form = if gzip.is_some() { "-gzip" } else { "" };
-            let tag = format!("\"{}{form}\"", HEXLOWER.encode(short));
-            let mut response = match gzip {
-                _ if matches(head, &tag) => response::empty(StatusCode::NOT_MODIFIED),
-                Some(gzip) => {
-                    let mut response = response::bytes_of(StatusCode::OK, content_type, gzip);
-                    let coding = HeaderValue::from_static("gzip");
-                    response.headers_mut().insert(CONTENT_ENCODING, coding);
-                    response
-                }
-                None => response::bytes_of(StatusCode::OK, content_type, plain.into_owned()),
+            let form = if gzip { "" } else { "-plain" };
+            let tag = format!("\"{}{form}\"", BASE64URL_NOPAD.encode(short));
+            let mut response = if matches(head, &tag) {
+                response::empty(StatusCode::NOT_MODIFIED)
+            } else if gzip {
+                let bytes = match file.data {
+                    Cow::Borrowed(bytes) => Bytes::from_static(bytes),
+                    Cow::Owned(bytes) => bytes.into(),
+                };
+                let mut response = response::bytes_of(StatusCode::OK, content_type, bytes);
+                let coding = HeaderValue::from_static("gzip");
+                response.headers_mut().insert(CONTENT_ENCODING, coding);
+                response
+            } else {
+                let plain = gzip::plain(&file.data).ok_or(Code::Internal)?;
+                response::bytes_of(StatusCode::OK, content_type, plain)
             };
             response.headers_mut().insert(VARY, HeaderValue::from_static("accept-encoding"));
             if let Ok(tag) = HeaderValue::from_str(&tag) {

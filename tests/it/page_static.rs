@@ -10,6 +10,7 @@ use http_body_util::Full;
 use hyper::Method;
 use moonwa_simulator::Simulator;
 use moonwa_simulator::harness::{Moonwa, Reply};
+use serde_json::Value;
 
 /// The kinds of file the page may consist of.
 const KINDS: [&str; 5] = ["html", "js", "css", "svg", "json"];
@@ -257,7 +258,7 @@ fn every_problem_of_moonwa_toml_has_words_in_both_languages() {
 /// What openapi.json lets a field of a schema be.
 fn choices(schema: &str) -> Vec<String> {
     let text = fs::read_to_string(web().join("openapi.json")).unwrap();
-    let book: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let book: Value = serde_json::from_str(&text).unwrap();
     let list = book.pointer(&format!("/components/schemas/{schema}/enum")).unwrap();
     serde_json::from_value(list.clone()).unwrap()
 }
@@ -450,6 +451,40 @@ async fn the_page_is_light_on_the_wire() -> Result<()> {
     println!("on the wire: first view {first} bytes, everything {all} bytes");
     assert!(first <= 45_000, "the first view takes {first} bytes");
     assert!(all <= 110_000, "everything takes {all} bytes");
+    moonwa.stop().await?;
+    Ok(())
+}
+
+/// Whoever edits the page writes comments and indents; who loads it gets neither, and every line where it was written.
+#[tokio::test]
+async fn what_is_served_is_what_was_written_without_comments() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let moonwa = Moonwa::builder(env!("CARGO_BIN_EXE_moonwa")).whatsapp(&sim).start().await?;
+    let mut emptied = 0;
+    for (name, written) in assets() {
+        let served = moonwa.anyone().get(&format!("/{name}")).await?.expect(200).text();
+        match kind(&name) {
+            "js" | "css" => {
+                assert_eq!(served.lines().count(), written.lines().count(), "{name}");
+                for (served, written) in served.lines().zip(written.lines()) {
+                    let written = written.trim_start();
+                    if served != written {
+                        emptied += 1;
+                        let comment =
+                            ["//", "/*", "*"].iter().any(|start| written.starts_with(start));
+                        assert!(served.is_empty() && comment, "{name}: {written}");
+                    }
+                }
+            }
+            "json" => {
+                let [served, written] =
+                    [&served, &written].map(|text| serde_json::from_str::<Value>(text));
+                assert_eq!(served?, written?, "{name}");
+            }
+            _ => assert_eq!(served, written, "{name}"),
+        }
+    }
+    assert!(emptied > 50, "{emptied} comments were emptied");
     moonwa.stop().await?;
     Ok(())
 }
