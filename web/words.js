@@ -436,7 +436,7 @@ export default {
 	"error.config_invalid": ["moonwa.toml would not be valid so:", "moonwa.toml jadi tidak sah:"],
 	"error.config_read_only": ["Paste these lines into moonwa.toml and save.", "Tempel baris ini di moonwa.toml lalu simpan."],
 	"error.conflict": ["Something changed meanwhile. Look again.", "Ada perubahan lain. Periksa lagi."],
-	"error.cross_site": ["This address is another one than moonwa sees. Behind nginx add: proxy_set_header Host $host;", "Alamat ini berbeda dari yang dilihat moonwa. Di nginx tambahkan: proxy_set_header Host $host;"],
+	"error.cross_site": ["This address is another one than moonwa sees. Behind nginx add: proxy_set_header Host $http_host;", "Alamat ini berbeda dari yang dilihat moonwa. Di nginx tambahkan: proxy_set_header Host $http_host;"],
 	"error.device_not_connected": ["This device is not connected.", "Perangkat ini tidak terhubung."],
 	"error.device_not_found": ["This device does not exist any more.", "Perangkat ini sudah tidak ada."],
 	"error.disabled": ["This device is switched off in moonwa.toml.", "Perangkat ini dimatikan di moonwa.toml."],

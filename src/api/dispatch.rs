@@ -3,14 +3,15 @@
 
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{
-    ALLOW, CACHE_CONTROL, HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CACHE_CONTROL, HOST, HeaderName, HeaderValue, ORIGIN, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::http::request::Parts;
 use hyper::{Request, StatusCode};
@@ -38,6 +39,8 @@ const PAGE_FILE: &str = "Asset";
 /// A histogram keeps every value until it is seen to. The tick is not enough for a hundred thousand requests a second.
 const UPKEEP: u32 = 4096;
 
+const MINUTE: Duration = Duration::from_secs(60);
+
 /// When a client for whom there is no place may ask again.
 const BUSY: Duration = Duration::from_secs(1);
 
@@ -46,11 +49,13 @@ pub(crate) struct Dispatch {
     routes: Routes,
     /// How many requests were recorded.
     recorded: AtomicU32,
+    /// When the log was told last of an address that hides moonwa from people.
+    told: Mutex<Option<Instant>>,
 }
 
 impl Dispatch {
     pub(crate) fn new(state: Arc<State>) -> Self {
-        Self { state, routes: Routes::new(), recorded: AtomicU32::new(0) }
+        Self { state, routes: Routes::new(), recorded: AtomicU32::new(0), told: Mutex::default() }
     }
 
     /// Answers a request, whatever goes wrong with it.
@@ -70,7 +75,8 @@ impl Dispatch {
             Ok(Found::Options(allow)) => (NO_ROUTE, Access::Public, options(&allow)),
             Ok(Found::Nothing) => {
                 let found = admitted.and_then(|()| page::serve(&head, &config, &path));
-                let found = found.unwrap_or_else(|problem| problem.render(&id));
+                let found =
+                    found.unwrap_or_else(|problem| self.refusal(&head, &problem, None, &id));
                 (PAGE_FILE, Access::Public, found)
             }
             Ok(Found::Route(route, path)) => {
@@ -85,10 +91,11 @@ impl Dispatch {
                     self.hold_up(client, place).await;
                 }
                 who = call.who;
-                let mut response = answer.unwrap_or_else(|problem| refusal(&problem, route, &id));
+                let mut response = answer
+                    .unwrap_or_else(|problem| self.refusal(&call.head, &problem, Some(route), &id));
                 if place.is_gone() && response.status().is_client_error() {
                     // The body broke off because another connection took the place, not by the client's fault.
-                    response = refusal(&no_place(), route, &id);
+                    response = self.refusal(&call.head, &no_place(), Some(route), &id);
                 }
                 (route.label, route.access, response)
             }
@@ -116,6 +123,50 @@ impl Dispatch {
         }
     }
 
+    fn refusal(
+        &self,
+        head: &Parts,
+        problem: &Problem,
+        route: Option<&Route>,
+        id: &str,
+    ) -> Response {
+        self.tell_of_address(head, problem.code);
+        if route.is_some_and(|route| route.access == Access::BodyKey) {
+            return compat::error::refuse(problem);
+        }
+        page::refusal(head, problem.code).unwrap_or_else(|| problem.render(id))
+    }
+
+    /// A proxy that hides the address which a person typed keeps them out, and they look into the log. Once a minute,
+    /// because anybody can have it written.
+    fn tell_of_address(&self, head: &Parts, code: Code) {
+        if !matches!(code, Code::HostNotAllowed | Code::CrossSite) {
+            return;
+        }
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.is_some_and(|when| when.elapsed() < MINUTE) {
+            return;
+        }
+        *told = Some(Instant::now());
+        let [host, origin] = [HOST, ORIGIN].map(|name| head.headers.get(name));
+        if code == Code::HostNotAllowed {
+            tracing::warn!(
+                ?host,
+                "The admin page was asked for by a name that it does not answer to. If a person typed it, add it to hosts under \
+                 [server]; if they typed another one, the proxy before moonwa hides that: nginx passes it on with \
+                 \"proxy_set_header Host $http_host;\"."
+            );
+        } else {
+            tracing::warn!(
+                ?host,
+                ?origin,
+                "A browser's request to the admin page was refused, because it seems to come from another site. If a person made it, \
+                 the proxy before moonwa hides the address that they typed: nginx passes it on with \
+                 \"proxy_set_header Host $http_host;\"."
+            );
+        }
+    }
+
     fn record(&self, label: &'static str, status: StatusCode, started: Instant) {
         metrics::histogram!("moonwa_http_request_seconds", "op" => label)
             .record(started.elapsed().as_secs_f64());
@@ -133,14 +184,6 @@ impl Dispatch {
 /// The answer to a client for whom there is no place, or no longer.
 fn no_place() -> Problem {
     Problem::from(Code::TooManyConnections).retry_after(BUSY)
-}
-
-fn refusal(problem: &Problem, route: &Route, id: &str) -> Response {
-    if route.access == Access::BodyKey {
-        compat::error::refuse(problem)
-    } else {
-        problem.render(id)
-    }
 }
 
 /// A handler that panics costs its own request an answer of 500, and nothing else.

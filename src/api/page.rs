@@ -6,8 +6,8 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use data_encoding::BASE64URL_NOPAD;
 use hyper::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, ETAG, HeaderName, HeaderValue,
-    IF_NONE_MATCH, VARY,
+    ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, ETAG, HeaderName,
+    HeaderValue, IF_NONE_MATCH, VARY,
 };
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
@@ -38,6 +38,27 @@ const TYPES: &[(&str, &str)] =
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     img-src 'self'; media-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; \
     require-trusted-types-for 'script'; trusted-types 'none'";
+
+/// In both languages, because nobody has chosen one yet.
+const REFUSAL: &str = r#"<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>moonwa does not answer to this address</title>
+<h1>moonwa does not answer to this address</h1>
+<p>It was asked for as <strong>{host}</strong>. If that is what you typed, write in moonwa.toml, below [server]:</p>
+<pre>hosts = ["{host}"]</pre>
+<p>If you typed another address, the proxy before moonwa hides it. nginx passes it on with:</p>
+<pre>proxy_set_header Host $http_host;</pre>
+<section lang="id">
+<h2>moonwa tidak melayani alamat ini</h2>
+<p>Yang diminta darinya: <strong>{host}</strong>. Kalau itu yang Anda ketik, tulis di moonwa.toml, di bawah [server]:</p>
+<pre>hosts = ["{host}"]</pre>
+<p>Kalau Anda mengetik alamat lain, proxy di depan moonwa menyembunyikannya. nginx meneruskannya dengan:</p>
+<pre>proxy_set_header Host $http_host;</pre>
+</section>
+</html>
+"#;
 
 pub(crate) fn serve(head: &Parts, config: &Config, path: &str) -> Result<Response, Problem> {
     let name = match path.strip_prefix('/') {
@@ -97,6 +118,21 @@ pub(crate) fn serve(head: &Parts, config: &Config, path: &str) -> Result<Respons
         headers.insert(opener, HeaderValue::from_static("same-origin"));
     }
     Ok(response)
+}
+
+/// What a browser shows whose address moonwa refuses: its page cannot say it, because it is not served.
+pub(crate) fn refusal(head: &Parts, code: Code) -> Option<Response> {
+    let accept = head.headers.get(ACCEPT)?.to_str().ok()?;
+    let host = origin::host(head)?;
+    // What has other characters is no name that somebody typed, and would have to be escaped.
+    let is_name = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+    if code != Code::HostNotAllowed || !accept.contains("text/html") || !host.chars().all(is_name) {
+        return None;
+    }
+    let html = REFUSAL.replace("{host}", host);
+    let mut response = response::bytes_of(StatusCode::MISDIRECTED_REQUEST, HTML, html);
+    response.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    Some(response)
 }
 
 fn find(name: &str) -> Option<(&'static str, rust_embed::EmbeddedFile)> {

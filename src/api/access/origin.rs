@@ -50,7 +50,7 @@ pub(crate) fn is_https(head: &Parts, peer: IpAddr, config: &Config) -> bool {
 }
 
 /// The host the client asked for, without a port.
-fn host(head: &Parts) -> Option<&str> {
+pub(crate) fn host(head: &Parts) -> Option<&str> {
     let authority = match head.uri.authority() {
         Some(authority) => authority.as_str(),
         None => header(head, HOST.as_str())?,

@@ -8,6 +8,7 @@ mod forms;
 mod gallery;
 mod newcomer;
 mod operator;
+mod proxied;
 mod reference;
 mod sender;
 
@@ -326,6 +327,8 @@ async fn a_page_that_is_not_logged_in_has_no_qr() -> Result<()> {
 
     browser.click("Sign out of this page").await;
     browser.sees("Welcome to moonwa").await;
+    // This moonwa has no admin token; what to type on its machine is said in full.
+    browser.sees("sudo -u moonwa moonwa login").await;
     browser.until("no code any more", "return document.querySelector('.qr') === null").await;
     let script = format!(
         "return fetch({address}).then(async (answer) => `${{answer.status}} ${{(await answer.text()).includes('<svg')}}`)"

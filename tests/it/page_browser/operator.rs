@@ -1,16 +1,11 @@
 //! The page as an operator uses it: what is wrong with a receiver or with the file, the tail of messages, the reference
-//! of the API, a proxy in front, and many devices at once.
-
-use std::net::SocketAddr;
+//! of the API, and many devices at once.
 
 use anyhow::{Context as _, Result};
 use moonwa::facade::config::{Config, Context};
 use moonwa_simulator::Simulator;
 use moonwa_simulator::harness::{Answer, Delivery, Moonwa, WebhookReceiver, eventually};
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
 
 use super::browser::Browser;
 use super::gateway;
@@ -29,6 +24,9 @@ async fn a_receivers_troubles_are_seen_and_mended() -> Result<()> {
     browser.log_in(&moonwa).await?;
     browser.click("Webhook").await;
     browser.sees("Nothing sent yet").await;
+    // It is not known to work.
+    let grey = "return document.querySelector('.hook .pill').className === 'pill'";
+    browser.until("a grey pill", grey).await;
 
     let answer = |status| Answer {
         body: "out of \u{201c}stock\u{201d}".to_owned(),
@@ -243,6 +241,80 @@ async fn a_file_with_problems_is_told_everywhere_and_where_it_is_wrong() -> Resu
     Ok(())
 }
 
+/// moonwa reads its file at once, so a plan seldom has all kinds of change: this one is made up.
+#[tokio::test]
+#[ignore = "needs Chromium and ChromeDriver; .ci/run installs them and runs this"]
+async fn what_would_change_is_told_in_colours() -> Result<()> {
+    let moonwa = gateway(&Simulator::start().await?).start().await?;
+    let browser = Browser::start().await?;
+    browser.log_in(&moonwa).await?;
+    moonwa.edit_config(|text| format!("{text}\n[media]\nmax_size = \"5 MB\"\n"))?;
+    browser.click("Config").await;
+    browser.sees("media.max_size").await;
+    let diff = json!({
+        "devices": {
+            "added": ["kasir"],
+            "changed": [{ "device": "toko", "keys": ["pace"], "reconnects": false }],
+            "removed": ["gudang"],
+        },
+        "webhooks": { "added": [], "changed": [], "removed": [] },
+        "keys": [],
+        "needs_restart": ["media.max_size"],
+        "mass_removal": false,
+    });
+    let plan = json!({ "outcome": "applied", "problems": [], "diff": diff });
+    let answer = "const plan = arguments[0], real = fetch; window.fetch = (path, options) => \
+        path.endsWith('/plan') ? Promise.resolve(Response.json(plan)) : real(path, options)";
+    browser.run(answer, vec![plan]).await;
+    browser.click("What would change?").await;
+    browser.sees("gudang").await;
+    let look = "return [...document.querySelectorAll('.diff li')].map((line) => \
+        `${line.querySelector('b').textContent} ${getComputedStyle(line).backgroundColor}`)";
+    let lines = browser.run(look, Vec::new()).await;
+    let lines = lines.as_array().map(Vec::as_slice).unwrap_or_default();
+    let mut seen: Vec<_> = lines.iter().filter_map(|line| line.as_str()?.split_once(' ')).collect();
+    assert_eq!(seen.iter().map(|(sign, _)| *sign).collect::<String>(), "!+~-", "{seen:?}");
+    assert!(seen.iter().all(|(_, colour)| *colour != "rgba(0, 0, 0, 0)"), "{seen:?}");
+    seen.sort_by_key(|(_, colour)| *colour);
+    seen.dedup_by_key(|(_, colour)| *colour);
+    assert_eq!(seen.len(), 3, "what goes, what comes and what changes look different: {seen:?}");
+    browser.close(&[]).await?;
+    moonwa.stop().await?;
+    Ok(())
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and ChromeDriver; .ci/run installs them and runs this"]
+async fn what_went_well_is_said_for_four_seconds_and_in_its_view() -> Result<()> {
+    let moonwa = gateway(&Simulator::start().await?).start().await?;
+    let browser = Browser::start().await?;
+    browser.log_in(&moonwa).await?;
+    let said = "return document.getElementById('say').textContent !== ''";
+    let nothing = &said.replace("!==", "===");
+    // The clock of this story: what is to happen after four seconds happens when the story says so.
+    let clock = "window.later = []; const real = setTimeout; \
+        window.setTimeout = (act, ms, ...more) => (ms === 4000 ? -later.push(act) : real(act, ms, ...more))";
+    browser.run(clock, Vec::new()).await;
+    browser.click("Config").await;
+    browser.click("Reload").await;
+    browser.until("a word about it", said).await;
+    assert_eq!(
+        browser.run("later.forEach((act) => act()); return later.length", Vec::new()).await,
+        json!(1)
+    );
+    browser.until("silence", nothing).await;
+    browser.click("Reload").await;
+    browser.until("a word about it", said).await;
+    let late = "const real = Date.now; Date.now = () => real() + 2000";
+    browser.run(late, Vec::new()).await;
+    browser.click("Webhook").await;
+    browser.sees("No webhook yet").await;
+    browser.until("silence in the next view", nothing).await;
+    browser.close(&[]).await?;
+    moonwa.stop().await?;
+    Ok(())
+}
+
 /// What moonwa says of every wrong file that there is, and what the page makes of it.
 #[tokio::test]
 #[ignore = "needs Chromium and ChromeDriver; .ci/run installs them and runs this"]
@@ -275,69 +347,6 @@ async fn every_problem_is_told_in_indonesian() -> Result<()> {
         let left = words.into_iter().find(|word| !by_parser && indonesian.contains(word));
         assert_eq!(left, None, "{english} is told as: {indonesian}");
     }
-    browser.close(&[]).await?;
-    moonwa.stop().await?;
-    Ok(())
-}
-
-/// A reverse proxy that serves moonwa at `/wa/` and knows nothing else, as nginx does with `location /wa/`.
-async fn proxy(tasks: &mut JoinSet<()>, to: SocketAddr) -> Result<SocketAddr> {
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let address = listener.local_addr()?;
-    tasks.spawn(async move {
-        let mut open = JoinSet::new();
-        while let Ok((stream, _)) = listener.accept().await {
-            // The browser may close a connection whenever it likes.
-            open.spawn(async move { pass(stream, to).await.ok() });
-        }
-    });
-    Ok(address)
-}
-
-async fn pass(mut browser: TcpStream, to: SocketAddr) -> Result<()> {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        head.push(browser.read_u8().await?);
-    }
-    let head = String::from_utf8(head)?;
-    if head.split(' ').nth(1).is_none_or(|path| !path.starts_with("/wa/")) {
-        let refusal = "HTTP/1.1 418 Outside\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-        return Ok(browser.write_all(refusal.as_bytes()).await?);
-    }
-    let mut moonwa = TcpStream::connect(to).await?;
-    // One request for each connection, so that each is looked at.
-    let head = head.replacen("Connection: keep-alive", "Connection: close", 1);
-    moonwa.write_all(head.as_bytes()).await?;
-    copy_bidirectional(&mut browser, &mut moonwa).await?;
-    Ok(())
-}
-
-#[tokio::test]
-#[ignore = "needs Chromium and ChromeDriver; .ci/run installs them and runs this"]
-async fn the_page_works_below_a_path_behind_a_proxy() -> Result<()> {
-    let sim = Simulator::start().await?;
-    let moonwa = gateway(&sim).device("toko", &[]).start().await?;
-    moonwa.edit_config(|text| text.replace("[store]", "base_path = \"/wa/\"\n\n[store]"))?;
-    moonwa.admin().post("/v1/config/reload", &Value::Null).await?.expect(200);
-    let link = moonwa.admin().post("/v1/login-links", &Value::Null).await?.expect(201).json();
-    let path = link["path"].as_str().unwrap_or_default();
-    assert!(path.starts_with("/wa/"), "{path}");
-    let browser = Browser::start().await?;
-    let mut tasks = JoinSet::new();
-    let proxy = proxy(&mut tasks, moonwa.address()).await?;
-    browser.open(&format!("http://{proxy}{path}")).await?;
-    browser.sees("PENDING").await;
-    browser.click("Device toko").await;
-    browser.click("START SESSION").await;
-    browser.until("a QR code", super::QR_SHOWN).await;
-    for view in ["Single Send", "Webhook", "Messages", "Config", "API reference"] {
-        browser.click(view).await;
-        let script = format!("return document.querySelector('h1').textContent === '{view}'");
-        browser.until(view, &script).await;
-    }
-    browser.sees("/api/send-message").await;
-    browser.click("Sign out of this page").await;
-    browser.sees("Welcome to moonwa").await;
     browser.close(&[]).await?;
     moonwa.stop().await?;
     Ok(())
