@@ -1,6 +1,6 @@
 // The API as openapi.json describes it: a line for each request, and all about it once opened.
 import { get } from "../api.js";
-import { code, el, empty, explain, h1, icon, input, muted } from "../dom.js";
+import { code, el, empty, explain, h1, input, muted } from "../dom.js";
 import { say, t } from "../i18n.js";
 import { changed, state } from "../state.js";
 import { makeOperation, operationsOf } from "./operation.js";
@@ -59,7 +59,12 @@ export default function reference() {
 		return el(
 			"details",
 			{ lang: "en", toggle, "data-key": name },
-			el("summary", el(`b.verb.${method}`, method.toUpperCase()), code(path), muted(summary)),
+			el(
+				"summary",
+				el(`b.verb.${method}`, method.toUpperCase()),
+				code(breakable(path)),
+				muted(summary),
+			),
 			opened.get(name)?.(device ?? ""),
 		);
 	}
@@ -80,8 +85,11 @@ export default function reference() {
 		return [
 			el(
 				".head",
-				el("div", h1(t("nav.api")), el("p.muted", t("api.why"))),
-				el("a.btn", { href: "openapi.json" }, icon("api"), "openapi.json"),
+				el(
+					"div",
+					h1(t("nav.api")),
+					el("p.muted", t("api.why"), " ", el("a", { href: "openapi.json" }, "openapi.json")),
+				),
 			),
 			el(
 				".row.filters",
@@ -98,6 +106,9 @@ export default function reference() {
 		];
 	};
 }
+
+/** A path whose lines end before a slash. */
+const breakable = (path) => path.split(/(?=\/)/).flatMap((part) => [el("wbr"), part]);
 
 /**
  * The groups in their order; sending a message comes first.

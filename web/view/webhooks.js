@@ -43,7 +43,8 @@ export default function webhooks(_signal, wanted) {
 /** The card of the n-th webhook of a device: gives the function that draws it. */
 function makeCard(device, n) {
 	const path = (rest) => pathOf(device, `webhooks/${n}/${rest}`);
-	let attempts = [];
+	/** Unknown until they were asked for. */
+	let attempts = null;
 	let deadLetters = [];
 	/** The dead letter after which there are more. */
 	let more = null;
@@ -115,11 +116,12 @@ function makeCard(device, n) {
 		const toggle = ({ target }) => {
 			if (target.open) loadAttempts();
 		};
+		const none = attempts ? t("webhook.idle") : t("loading");
 		return el(
 			"details",
 			{ toggle },
 			el("summary", t("webhook.attempts")),
-			attempts.length ? lines(attempts.map(attemptLine)) : el("p.muted", t("webhook.idle")),
+			attempts?.length ? lines(attempts.map(attemptLine)) : el("p.muted", none),
 		);
 	}
 

@@ -168,14 +168,17 @@ async fn a_login_that_seems_to_come_from_another_site_is_explained() -> Result<(
 #[tokio::test]
 #[ignore = "needs Chromium and ChromeDriver; .ci/run installs them and runs this"]
 async fn a_slow_line_shows_that_a_view_is_on_its_way() -> Result<()> {
-    let moonwa = gateway(&Simulator::start().await?).start().await?;
-    let line = Arc::new(Semaphore::new(0));
-    let free = Arc::clone(&line);
+    let hook = ["http://127.0.0.1:9/hook".to_owned()];
+    let moonwa = gateway(&Simulator::start().await?).device("toko", &hook).start().await?;
+    let [line, answers] = [(); 2].map(|()| Arc::new(Semaphore::new(0)));
+    let held = [("/view/config.js", Arc::clone(&line)), ("/webhooks ", Arc::clone(&answers))];
     let slow = move |head: String| {
-        let line = Arc::clone(&line);
+        let held = held.clone();
         async move {
-            if head.contains("/view/config.js") {
-                drop(line.acquire().await);
+            for (place, free) in held {
+                if head.contains(place) {
+                    drop(free.acquire().await);
+                }
             }
             Some(head)
         }
@@ -186,16 +189,22 @@ async fn a_slow_line_shows_that_a_view_is_on_its_way() -> Result<()> {
     browser
         .open(&format!("http://{}{}", proxy.address, link["path"].as_str().unwrap_or_default()))
         .await?;
-    browser.sees("Link your first number").await;
+    browser.sees("PENDING").await;
     let bar = "return getComputedStyle(document.documentElement, '::before').content !== 'none'";
     let no_bar = &bar.replace("!==", "===");
     browser.until("no bar", no_bar).await;
     browser.click("Config").await;
     browser.until("a moving bar", bar).await;
-    browser.sees("Link your first number").await;
-    free.add_permits(1);
+    browser.sees("PENDING").await;
+    line.add_permits(1);
     browser.sees("What would change?").await;
     browser.until("no bar any more", no_bar).await;
+    // What is not known yet is not said to be nothing.
+    browser.click("Webhook").await;
+    browser.click("Last attempts").await;
+    browser.sees("Loading").await;
+    answers.add_permits(1);
+    browser.misses("Loading").await;
     browser.close(&[]).await?;
     moonwa.stop().await?;
     Ok(())
