@@ -1,6 +1,6 @@
 //! What a command says to the person or program that started it: lines on its two outputs, and the exit code.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 /// How the program ends.
@@ -35,4 +35,17 @@ pub(crate) fn say(line: &str) {
 /// Writes a line to standard error.
 pub(crate) fn complain(line: &str) {
     let _closed = writeln!(std::io::stderr(), "{line}");
+}
+
+/// Asks a person at a terminal. Where there is none, whoever wrote the script has answered.
+pub(crate) fn confirm(question: &str) -> std::io::Result<bool> {
+    if !std::io::stdin().is_terminal() {
+        return Ok(true);
+    }
+    let mut out = std::io::stdout();
+    write!(out, "{question} [y/N] ")?;
+    out.flush()?;
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer)?;
+    Ok(["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))
 }

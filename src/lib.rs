@@ -33,7 +33,8 @@
 //! linked to. **directory**: which **LID** (a privacy-preserving address) is which **phone** number; a **JID** is any
 //! WhatsApp **address**. **session**: the engine's own store, with the keys of the **signal** protocol, the app state
 //! (**app**) and the device's **identity**; **backup**: the identities of all devices. To **adopt** is to take the identity
-//! of a **foreign** gateway's device over, one that keeps it as **baileys** does, or in **sqlite** as **whatsmeow** does; a **busy** one is refused.
+//! of a **foreign** gateway's device over: its **source** is a folder as of **baileys**, or **rows** as of **whatsmeow**, **waxum** or
+//! **evolution**, in **sqlite** or **postgres**. One that is **busy**, or **running** as its API says, is refused with a **hint**.
 //!
 //! Messages in. **message**, **contact**, **group**, **poll**, **attachment**, **media**: as WhatsApp's users know them.
 //! **hook**: where the engine hands a message over. **business**, **commerce**, **special**: **kinds** of message that are neither

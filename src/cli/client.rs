@@ -1,6 +1,6 @@
 //! Commands that ask the running gateway: they find it through `control.json` and speak `/v1`.
 
-use std::io::{ErrorKind, IsTerminal, Write};
+use std::io::ErrorKind;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use serde_json::{Value, json};
 
 use super::user;
-use crate::console::{Exit, say};
+use crate::console::{Exit, confirm, say};
 use crate::control::Control;
 use crate::model::DeviceName;
 
@@ -307,20 +307,13 @@ pub(super) fn end_logins(config: Option<&Path>) -> Result<Exit> {
 pub(super) fn logout(config: Option<&Path>, device: &DeviceName, sure: bool) -> Result<Exit> {
     let gateway = Gateway::find(config)?;
     let account = gateway.device(device.as_str())?;
-    if !sure && std::io::stdin().is_terminal() {
-        let mut out = std::io::stdout();
-        write!(
-            out,
-            "{device} ({}) will need a new QR code to work again. Log it out? [y/N] ",
-            text(&account, "phone")
-        )?;
-        out.flush()?;
-        let mut answer = String::new();
-        std::io::stdin().read_line(&mut answer)?;
-        if !["y", "yes"].contains(&answer.trim().to_lowercase().as_str()) {
-            say(&format!("{device} was left as it is."));
-            return Ok(Exit::Failure);
-        }
+    let question = format!(
+        "{device} ({}) will need a new QR code to work again. Log it out?",
+        text(&account, "phone")
+    );
+    if !sure && !confirm(&question)? {
+        say(&format!("{device} was left as it is."));
+        return Ok(Exit::Failure);
     }
     gateway.post(&format!("v1/devices/{device}/logout"), &json!({}))?;
     say(&format!("{device} is logged out."));

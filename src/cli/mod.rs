@@ -14,11 +14,13 @@ use std::process::ExitCode;
 use clap::error::{ContextKind, ContextValue};
 use clap::{Parser, Subcommand};
 
+use self::adopt::{OldUrl, Wish};
 use crate::app;
 use crate::config::nearest;
 use crate::console::{Exit, complain};
 use crate::model::DeviceName;
 use crate::private;
+use crate::whatsapp::foreign::Source;
 
 #[derive(Parser)]
 #[command(name = "moonwa", version, about = "A WhatsApp gateway for people who self-host.")]
@@ -115,17 +117,26 @@ enum Command {
     /// Take a session over that another gateway has linked, while both are stopped; it needs no new QR code
     Adopt {
         /// The device's name in moonwa.toml; it is added there if it is new
-        #[arg(required_unless_present = "list", conflicts_with = "list")]
+        #[arg(required_unless_present_any = ["list", "stop_hint"])]
         device: Option<String>,
-        /// Where the other gateway keeps its sessions: a folder of Baileys, or a SQLite file of whatsmeow; it is only read
+        /// Where the other gateway keeps its sessions: a folder, a SQLite file or a postgres:// URL; it is only read
         #[arg(long, value_name = "SOURCE")]
-        from: PathBuf,
+        from: Source,
         /// Which session, by its name or number, when there are several
-        #[arg(long, value_name = "NAME", conflicts_with = "list")]
+        #[arg(long, value_name = "NAME")]
         session: Option<String>,
-        /// Show the sessions that are there, and take none
+        /// The other gateway's API, which is asked whether the number is stopped there; its key as http://:KEY@host:port
+        #[arg(long, value_name = "URL", value_parser = OldUrl::parse)]
+        old_url: Option<OldUrl>,
+        /// Without asking
         #[arg(long)]
+        yes: bool,
+        /// Show the sessions that are there, and take none
+        #[arg(long, conflicts_with_all = ["device", "session", "stop_hint"])]
         list: bool,
+        /// Show what to type to stop the other gateway
+        #[arg(long, conflicts_with_all = ["device", "session"])]
+        stop_hint: bool,
     },
     /// Make a damaged store again, while moonwa is stopped; sets the damaged files aside and deletes nothing
     Repair,
@@ -170,8 +181,9 @@ pub fn main() -> ExitCode {
         Command::Doctor => local::doctor(config),
         Command::Backup { file } => local::backup(config, &file),
         Command::Restore { file } => local::restore(config, &file),
-        Command::Adopt { device: Some(device), from, session, .. } => {
-            adopt::adopt(config, &device, &from, session.as_deref())
+        Command::Adopt { from, stop_hint: true, .. } => adopt::stop_hint(&from),
+        Command::Adopt { device: Some(device), from, session, old_url, yes, .. } => {
+            adopt::adopt(config, &Wish { device, from, session, old_url, sure: yes })
         }
         Command::Adopt { device: None, from, .. } => adopt::list(&from),
         Command::Plan { json } => client::plan(config, json),

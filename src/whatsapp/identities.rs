@@ -84,6 +84,11 @@ pub(crate) async fn open(options: StoreOptions, repair: bool) -> Result<Store, W
     .into())
 }
 
+/// Whether a store has the credentials of a device.
+pub(crate) async fn is_linked(store: &Store, device: &DeviceName) -> Result<bool, WhatsAppError> {
+    Ok(SessionStore::new(store.space(device)).is_linked().await?)
+}
+
 /// Which device of a store is linked as this companion device of an account.
 pub(crate) async fn linked_as(
     store: &Store,

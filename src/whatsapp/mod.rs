@@ -8,6 +8,7 @@
 //! directory LID and phone number      history/  earlier messages
 //! recorder  writes other events       media/    files
 //! net       the engine's network      session/  the engine's storage
+//!                                     foreign/  sessions of other gateways
 //! ```
 
 mod backup;
@@ -16,6 +17,7 @@ mod device;
 mod directory;
 mod error;
 mod fleet;
+pub(crate) mod foreign;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzz;
 mod handle;
@@ -35,6 +37,4 @@ pub use error::WhatsAppError;
 pub use fleet::{Fleet, FleetOptions};
 pub use handle::DeviceHandle;
 pub(crate) use handle::{GroupMember, GroupSummary};
-pub(crate) use session::{
-    ForeignAccount, ForeignDevice, ForeignPreKey, ForeignSyncKey, fingerprint,
-};
+pub(crate) use session::ForeignDevice;

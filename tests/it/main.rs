@@ -14,6 +14,7 @@
     reason = "what a test does not expect shall end it loudly"
 )]
 
+mod adopt;
 mod api;
 mod architecture;
 mod backlog;

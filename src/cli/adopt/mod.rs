@@ -2,43 +2,43 @@
 //! code. Its files are only read. What they mean is known to one module for each product; from there on the way is that
 //! of `moonwa restore`.
 
-mod baileys;
 mod busy;
-mod session;
-#[cfg(feature = "adopt")]
-mod sqlite;
-#[cfg(feature = "adopt")]
-mod whatsmeow;
+mod hint;
+mod running;
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-use self::session::Session;
+pub(super) use self::running::OldUrl;
 use super::local::on_runtime;
 use super::user::own;
 use crate::app;
-use crate::config::{self, Config, Edit, EditError};
-use crate::console::{Exit, say};
+use crate::config::{self, Config, DeviceEdit, Edit, EditError};
+use crate::console::{Exit, confirm, say};
 use crate::model::DeviceName;
 use crate::store::Store;
+use crate::whatsapp::foreign::{ForeignSession, Source, find};
 use crate::whatsapp::{Backup, ForeignDevice, identities};
 
-/// What was found in a source.
-struct Found {
-    /// The product that keeps its sessions like this.
-    product: &'static str,
-    sessions: Vec<Session>,
+/// What a person asks for.
+pub(super) struct Wish {
+    pub(super) device: String,
+    pub(super) from: Source,
+    pub(super) session: Option<String>,
+    pub(super) old_url: Option<OldUrl>,
+    /// Nothing is asked.
+    pub(super) sure: bool,
 }
 
 /// `moonwa adopt --list`: a line for each session.
-pub(super) fn list(from: &Path) -> Result<Exit> {
-    let found = find(from)?;
+pub(super) fn list(from: &Source) -> Result<Exit> {
+    let sessions = find(from)?;
     let mut exit = Exit::Clean;
-    say(&format!("{}: {} sessions of {}.", from.display(), found.sessions.len(), found.product));
-    for Session { name, device, .. } in found.sessions {
+    let mut products: Vec<_> = sessions.iter().map(|session| session.product).collect();
+    products.dedup();
+    say(&format!("{from}: {} sessions of {}.", sessions.len(), products.join(" and ")));
+    for ForeignSession { name, device, .. } in sessions {
         match device.and_then(|device| Ok(device.rows().map(|_| device)?)) {
             Ok(device) => say(&format!("{name} {}", description(&device))),
             Err(error) => {
@@ -50,127 +50,128 @@ pub(super) fn list(from: &Path) -> Result<Exit> {
     Ok(exit)
 }
 
+/// `moonwa adopt --stop-hint`: what to type to stop the gateway that has these sessions.
+pub(super) fn stop_hint(from: &Source) -> Result<Exit> {
+    for line in hint::lines(from, &find(from)?) {
+        say(&line);
+    }
+    Ok(Exit::Clean)
+}
+
 /// `moonwa adopt DEVICE`: into a store that nobody uses, and into moonwa.toml.
-pub(super) fn adopt(
-    config: Option<&Path>,
-    device: &str,
-    from: &Path,
-    session: Option<&str>,
-) -> Result<Exit> {
-    let name = DeviceName::parse(device)?;
-    let found = find(from)?;
-    let product = found.product;
-    let session = choose(found.sessions, session)?;
-    let foreign = session.device.with_context(|| format!("{} cannot be adopted", session.name))?;
-    busy::refuse(&session.files)?;
-    let backup = Backup::adopted(name.clone(), &foreign)
+pub(super) fn adopt(config: Option<&Path>, wish: &Wish) -> Result<Exit> {
+    let name = DeviceName::parse(&wish.device)?;
+    let session = choose(find(&wish.from)?, wish.session.as_deref())?;
+    let foreign = match &session.device {
+        Ok(device) => device,
+        Err(error) => bail!("{} cannot be adopted: {error:#}", session.name),
+    };
+    let backup = Backup::adopted(name.clone(), foreign)
         .with_context(|| format!("{} cannot be adopted", session.name))?;
+    refuse_busy(wish, &session, foreign)?;
     let path = config::find(config)?;
     let config = Config::load(&path)?.config;
     own(&config.store.path)?;
+    on_store(&config, async |store| refuse_linked(store, &name, foreign).await)?;
 
-    say(&format!("{} of {product}: {}", session.name, description(&foreign)));
+    say(&format!("{} of {}: {}", session.name, session.product, description(foreign)));
     for note in &session.notes {
         say(&format!("{note}; the device can live without it."));
     }
-    let edit = Edit::Put(name.clone(), Box::default());
-    let is_new = !config.devices.contains_key(&name);
-    if is_new {
-        match edit.rehearse(&path, None, &config) {
-            Ok(_) => say(&format!("{}:\n+ [device.{name}]", path.display())),
-            // A person has to write it then.
-            Err(EditError::ReadOnly { .. }) => {}
-            Err(error) => return Err(error.into()),
-        }
+    let edit = Edit::Put(name.clone(), Box::<DeviceEdit>::default());
+    let table = config.devices.get(&name);
+    match table {
+        None => show_lines(&edit, &path, &config)?,
+        Some(_) => say(&format!("{}: [device.{name}] is there and stays.", path.display())),
     }
-    on_runtime(async {
-        let store = Store::open(app::store_options(&config)).await?;
-        let done = into(&store, backup, &foreign).await;
-        store.close().await?;
-        done
+    if !wish.sure && !confirm(&format!("Adopt it as {name}? The old gateway must stay stopped."))? {
+        say("Nothing was changed.");
+        return Ok(Exit::Failure);
+    }
+    on_store(&config, async |store| {
+        refuse_linked(store, &name, foreign).await?;
+        backup.restore(store).await?;
+        Ok(())
     })?;
-    if is_new {
-        match edit.write(&path, None, &config) {
-            Ok(_) => {}
-            Err(EditError::ReadOnly { file, toml }) => say(&format!("Add to {file}:\n{toml}")),
-            Err(error) => return Err(error).context("the device is adopted, but not in the file"),
-        }
+    if table.is_none() {
+        edit.write(&path, None, &config).context(
+            "the device is adopted, but not in the file: run the same command again once this is solved",
+        )?;
     }
+    let start = if table.is_some_and(|device| !device.enabled) {
+        "connects once enabled = false is taken out of its table"
+    } else {
+        "connects when moonwa starts"
+    };
     say(&format!(
-        "{name} is adopted; it connects when moonwa starts. The old gateway must stay stopped, or WhatsApp may log the \
-         device out. To go back: stop moonwa, set enabled = false for {name} (no moonwa logout: that unlinks the phone), \
-         and start the old gateway."
+        "{name} is adopted; it {start}. The old gateway must stay stopped, or WhatsApp may log the device out. To go \
+         back: stop moonwa, set enabled = false for {name} (no moonwa logout: that unlinks the phone), and start the old \
+         gateway."
     ));
     Ok(Exit::Clean)
 }
 
-async fn into(store: &Store, backup: Backup, foreign: &ForeignDevice) -> Result<()> {
-    if let Some(name) = identities::linked_as(store, &foreign.jid).await? {
-        bail!("this session is adopted already: it is the device {name}");
-    }
-    for (name, restored) in backup.restore(store).await? {
-        if !restored {
-            bail!("{name} is linked already and was left as it is");
+/// Refuses a session that its gateway still uses, as far as that can be seen, and says how to stop it.
+fn refuse_busy(wish: &Wish, session: &ForeignSession, foreign: &ForeignDevice) -> Result<()> {
+    let refuse = || {
+        if let Some(old) = &wish.old_url {
+            old.refuse(foreign.number())?;
         }
+        match &wish.from {
+            Source::Files(_) => busy::refuse(&session.files),
+            // Where its API has answered, whoever else uses the database is another program.
+            Source::Server(_) if wish.old_url.is_some() => Ok(()),
+            Source::Server(url) => url.refuse_others(),
+        }
+    };
+    refuse().map_err(|error| {
+        let lines = hint::lines(&wish.from, std::slice::from_ref(session)).join("\n  ");
+        anyhow::anyhow!("{error:#}\n  {lines}")
+    })
+}
+
+/// Shows what the file gets. When moonwa may not write it, a person must do so first, and nothing is adopted.
+fn show_lines(edit: &Edit, path: &Path, config: &Config) -> Result<()> {
+    match edit.rehearse(path, None, config) {
+        Ok(_) => {}
+        Err(EditError::ReadOnly { file, toml }) => {
+            bail!("moonwa may not write {file}: add these lines there, then run this again\n{toml}")
+        }
+        Err(error) => return Err(error.into()),
+    }
+    say(&format!("{}:", path.display()));
+    for line in edit.to_paste("").unwrap_or_default().lines() {
+        say(&format!("+ {line}"));
     }
     Ok(())
 }
 
-/// Recognises the product by what is there.
-fn find(from: &Path) -> Result<Found> {
-    let metadata = from.metadata().with_context(|| from.display().to_string())?;
-    let folder = match from.parent() {
-        Some(parent) if from.ends_with(baileys::CREDENTIALS) => parent,
-        _ => from,
-    };
-    if metadata.is_dir() || folder != from {
-        let sessions = baileys::sessions(folder)?;
-        if !sessions.is_empty() {
-            return Ok(Found { product: "Baileys", sessions });
-        }
-    } else if let Some(sessions) = in_database(from)? {
-        return Ok(Found { product: "whatsmeow", sessions });
-    }
-    bail!(
-        "{} has no session that moonwa knows: it reads folders of Baileys, with a creds.json in them, \
-         and SQLite files of whatsmeow",
-        from.display()
-    )
+fn on_store<T>(config: &Config, work: impl AsyncFnOnce(&Store) -> Result<T>) -> Result<T> {
+    on_runtime(async {
+        let store = Store::open(app::store_options(config)).await?;
+        let done = work(&store).await;
+        store.close().await?;
+        done
+    })
 }
 
-#[cfg(feature = "adopt")]
-fn in_database(file: &Path) -> Result<Option<Vec<Session>>> {
-    if !is_database(file) {
-        return Ok(None);
+async fn refuse_linked(store: &Store, name: &DeviceName, foreign: &ForeignDevice) -> Result<()> {
+    if let Some(name) = identities::linked_as(store, &foreign.jid).await? {
+        bail!("this session is adopted already: it is the device {name}");
     }
-    whatsmeow::sessions(file).with_context(|| format!("{} is damaged", file.display()))
-}
-
-#[cfg(not(feature = "adopt"))]
-fn in_database(file: &Path) -> Result<Option<Vec<Session>>> {
-    if !is_database(file) {
-        return Ok(None);
+    if identities::is_linked(store, name).await? {
+        bail!("{name} is linked already: take another name, or run moonwa logout {name} first");
     }
-    bail!(
-        "{} is a SQLite database, which this build of moonwa cannot read: adopt it with one of the releases, there run \
-         moonwa backup, and here moonwa restore",
-        file.display()
-    )
-}
-
-fn is_database(file: &Path) -> bool {
-    let mut start = Vec::new();
-    let read = File::open(file).and_then(|file| file.take(16).read_to_end(&mut start));
-    read.is_ok() && start == b"SQLite format 3\0"
+    Ok(())
 }
 
 /// The session that is called so, or whose number that is; the only one there is, when none is asked for.
-fn choose(sessions: Vec<Session>, wanted: Option<&str>) -> Result<Session> {
+fn choose(sessions: Vec<ForeignSession>, wanted: Option<&str>) -> Result<ForeignSession> {
     let names: Vec<_> = sessions.iter().map(|session| session.name.clone()).collect();
     let is_number = |device: &ForeignDevice, wanted: &str| {
         device.number() == wanted.strip_prefix('+').unwrap_or(wanted)
     };
-    let fits = |session: &Session| {
+    let fits = |session: &ForeignSession| {
         wanted.is_none_or(|wanted| {
             let device = session.device.as_ref();
             session.name == wanted || device.is_ok_and(|device| is_number(device, wanted))

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use wa_rs::Jid;
+use wa_rs::buffa::Message as _;
 use wa_rs::wacore::adv::{AdvValidation, validate_adv_with_identity_key};
 use wa_rs::wacore::libsignal::protocol::{KeyPair, PrivateKey};
 use wa_rs::wacore::libsignal::store::record_helpers::new_pre_key_record;
@@ -53,12 +54,48 @@ pub(crate) struct ForeignPreKey {
     pub(crate) uploaded: bool,
 }
 
+impl ForeignAccount {
+    /// From the form that WhatsApp gives it, in which the engine keeps it too.
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        let account = account_serde::from_bytes(bytes).ok()?;
+        Some(Self {
+            details: account.details?,
+            signature_key: account.account_signature_key?.try_into().ok()?,
+            signature: account.account_signature?.try_into().ok()?,
+            device_signature: account.device_signature?.try_into().ok()?,
+        })
+    }
+}
+
+impl ForeignPreKey {
+    /// From a record of libsignal.
+    pub(crate) fn decode(id: u32, record: &[u8], uploaded: bool) -> Option<Self> {
+        let record = codec::pre_key_record_decode(record).ok()?;
+        Some(Self { id, key: record.private_key?.try_into().ok()?, uploaded })
+    }
+}
+
 /// A key of the synchronised settings.
 pub(crate) struct ForeignSyncKey {
     pub(crate) id: Vec<u8>,
     pub(crate) data: Vec<u8>,
     pub(crate) fingerprint: Vec<u8>,
     pub(crate) timestamp: i64,
+}
+
+impl ForeignSyncKey {
+    /// From the form in which the engine's own SQLite store keeps it: that of the message that brings it.
+    pub(crate) fn decode(id: Vec<u8>, record: &[u8]) -> Option<Self> {
+        let key = wa::message::AppStateSyncKeyData::decode_from_slice(record).ok()?;
+        let data = key.key_data.filter(|data| data.len() == 32)?;
+        let fingerprint = key.fingerprint.into_option().unwrap_or_default();
+        Some(Self {
+            id,
+            data,
+            fingerprint: codec::app_state_sync_key_fingerprint_to_vec(&fingerprint),
+            timestamp: key.timestamp.unwrap_or_default(),
+        })
+    }
 }
 
 /// Why an identity cannot be taken over.

@@ -1,7 +1,7 @@
 //! Clients that nobody here wrote, against the simulator: in the place of the gateway, to see whether the simulator is
 //! true, and as the contact of a real gateway. What they found is in tests/simulator/README.md.
 
-mod adopt;
+pub(crate) mod adopt;
 mod baileys;
 mod foreign;
 mod whatsmeow;

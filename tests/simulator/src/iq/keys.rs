@@ -140,6 +140,22 @@ impl World {
 }
 
 impl Bundle {
+    /// The keys that a device sends along when it asks for a message the second time.
+    pub(crate) fn of_retry(receipt: &Node) -> Option<Self> {
+        let keys = receipt.get_optional_child("keys")?;
+        let one_time = keys.get_optional_child("key").map(|key| {
+            let part = |tag| child_bytes(key, tag).unwrap_or_default();
+            (be(&part("id")), part("value"))
+        });
+        Some(Self {
+            registration: be(&child_bytes(receipt, "registration")?),
+            identity: child_bytes(keys, "identity")?.try_into().ok()?,
+            signed: signed_key(keys.get_optional_child("skey")?),
+            one_time,
+            device_identity: child_bytes(keys, "device-identity"),
+        })
+    }
+
     fn node(self, jid: &Jid) -> Node {
         let (id, key, signature) = &self.signed;
         let mut children = vec![

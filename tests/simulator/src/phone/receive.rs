@@ -14,6 +14,7 @@ use waproto::whatsapp as wa;
 
 use super::send::{now, signal};
 use super::{InboxMessage, ItemKind, text_of};
+use crate::iq::Bundle;
 use crate::receipts::receipt_ids;
 use crate::util::{attr, bytes, children, jid, rng, text};
 use crate::world::{Address, World};
@@ -227,7 +228,7 @@ impl World {
         let receipt = attr(node, "type").unwrap_or_else(|| "delivered".to_owned());
         if receipt == "retry" {
             for id in &ids {
-                if let Err(error) = self.resend(pn, &who, id) {
+                if let Err(error) = self.resend(pn, &who, id, Bundle::of_retry(node)) {
                     self.violation(Some(&who), "resend", format!("{error:#}"));
                 }
             }

@@ -226,12 +226,22 @@ impl World {
         Ok(())
     }
 
-    /// Sends a message again to a device which could not read it, in a fresh session.
-    pub(crate) fn resend(&mut self, pn: &str, asker: &Address, id: &str) -> Result<()> {
+    /// Sends a message again to a device which could not read it, in a fresh session: with the keys that it sent along,
+    /// or else with those that the server has of it.
+    pub(crate) fn resend(
+        &mut self,
+        pn: &str,
+        asker: &Address,
+        id: &str,
+        keys: Option<Bundle>,
+    ) -> Result<()> {
         let Some(account) = self.accounts.get_mut(pn) else { return Ok(()) };
         let Some(sent) = account.phone.sent.get(id).cloned() else { return Ok(()) };
         account.phone.stores.sessions.0.remove(&signal(asker).to_string());
         let form = account.server();
+        if let Some(keys) = keys {
+            self.start_session(pn, asker, keys)?;
+        }
         let group = self.groups.get(&sent.to).map(GroupState::jid);
         let (chat, form, message) = if let Some(group) = group {
             (group.clone(), Server::Lid, self.with_keys(pn, &group, &sent)?)

@@ -7,14 +7,17 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use rusqlite::types::{FromSql, ToSql};
-use rusqlite::{Connection, OpenFlags, Row};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OpenFlags, ToSql};
 
+use super::row::{Cell, Row, Rows};
 use crate::private;
 
 /// A database and its journals.
+const ENDS: [&str; 3] = ["", "-wal", "-journal"];
+
 pub(super) fn files(database: &Path) -> [PathBuf; 3] {
-    ["", "-wal", "-journal"].map(|end| {
+    ENDS.map(|end| {
         let mut file = database.as_os_str().to_owned();
         file.push(end);
         file.into()
@@ -28,10 +31,7 @@ pub(super) struct Copied {
 
 impl Copied {
     pub(super) fn of(database: &Path) -> Result<Self> {
-        let folder = std::env::temp_dir().join(format!("moonwa-adopt-{:x}", rand::random::<u64>()));
-        let made = DirBuilder::new().mode(0o700).create(&folder);
-        made.with_context(|| folder.display().to_string())?;
-        let copied = Self { folder };
+        let copied = Self::empty()?;
         for (from, to) in files(database).iter().zip(files(&copied.database())) {
             match File::open(from) {
                 // A journal that is not there.
@@ -43,6 +43,13 @@ impl Copied {
             .with_context(|| from.display().to_string())?;
         }
         Ok(copied)
+    }
+
+    fn empty() -> Result<Self> {
+        let folder = std::env::temp_dir().join(format!("moonwa-adopt-{:x}", rand::random::<u64>()));
+        let made = DirBuilder::new().mode(0o700).create(&folder);
+        made.with_context(|| folder.display().to_string())?;
+        Ok(Self { folder })
     }
 
     fn database(&self) -> PathBuf {
@@ -64,16 +71,33 @@ impl Drop for Copied {
     }
 }
 
-/// Every row that a query finds for one device.
-pub(super) fn all<T>(
-    store: &Connection,
-    query: &str,
-    device: &impl ToSql,
-    read: impl Fn(&Row<'_>) -> Result<T>,
-) -> Result<Vec<T>> {
-    store.prepare(query)?.query_and_then([device], read)?.collect()
-}
+impl Rows for Connection {
+    fn has_table(&mut self, name: &str) -> Result<bool> {
+        Ok(self.table_exists(None, name)?)
+    }
 
-pub(super) fn field<T: FromSql>(row: &Row<'_>, name: &str) -> Result<T> {
-    row.get(name).with_context(|| format!("its {name} is missing or damaged"))
+    fn rows(&mut self, query: &str, device: Option<&Cell>) -> Result<Vec<Row>> {
+        let device = device.map(|device| match device {
+            Cell::Number(number) => number as &dyn ToSql,
+            Cell::Text(text) => text,
+            Cell::Bytes(bytes) => bytes,
+        });
+        let mut statement = self.prepare(query)?;
+        let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
+        let mut rows = statement.query(device.as_slice())?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            let cell = |(place, name): (usize, &String)| {
+                let cell = match row.get_ref(place).ok()? {
+                    ValueRef::Integer(number) => Cell::Number(number),
+                    ValueRef::Text(text) => Cell::Text(str::from_utf8(text).ok()?.to_owned()),
+                    ValueRef::Blob(bytes) => Cell::Bytes(bytes.to_vec()),
+                    ValueRef::Real(_) | ValueRef::Null => return None,
+                };
+                Some((name.clone(), cell))
+            };
+            found.push(Row(names.iter().enumerate().filter_map(cell).collect()));
+        }
+        Ok(found)
+    }
 }

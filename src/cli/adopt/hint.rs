@@ -1,0 +1,73 @@
+//! What a person types to stop another gateway so that it stays stopped, and its phone linked.
+
+use crate::whatsapp::foreign::{ForeignSession, Source};
+
+const CONTAINER: &str = "docker update --restart=no CONTAINER && docker stop CONTAINER";
+
+struct Product {
+    name: &'static str,
+    /// Of which library its sessions are.
+    library: &'static str,
+    /// A word in the path of its sessions that others do not have.
+    path: &'static str,
+    stop: &'static str,
+}
+
+/// A product whose path fits stands before those that may be it.
+const PRODUCTS: [Product; 8] = [
+    Product {
+        name: "WAHA (GOWS)",
+        library: "whatsmeow",
+        path: "gows",
+        stop: "curl -X POST -H 'X-Api-Key: KEY' http://HOST:3000/api/sessions/NAME/stop",
+    },
+    Product {
+        name: "WAHA (NOWEB)",
+        library: "Baileys",
+        path: "noweb",
+        stop: "curl -X POST -H 'X-Api-Key: KEY' http://HOST:3000/api/sessions/NAME/stop",
+    },
+    Product { name: "GOWA", library: "whatsmeow", path: "storages", stop: CONTAINER },
+    Product { name: "wuzapi", library: "whatsmeow", path: "dbdata", stop: CONTAINER },
+    Product { name: "quepasa", library: "whatsmeow", path: "quepasa", stop: CONTAINER },
+    Product { name: "Evolution", library: "Baileys", path: "instances", stop: CONTAINER },
+    Product {
+        name: "a bot with Baileys",
+        library: "Baileys",
+        path: "auth_info",
+        stop: "pm2 stop NAME && pm2 save",
+    },
+    Product { name: "waxum", library: "whatsapp-rust", path: "whatsapp.db", stop: CONTAINER },
+];
+
+/// A line for each product that these sessions may be of.
+pub(super) fn lines(source: &Source, sessions: &[ForeignSession]) -> Vec<String> {
+    let place = match source {
+        Source::Files(path) => path.display().to_string(),
+        Source::Server(_) => String::new(),
+    };
+    let is_of = |product: &&Product| {
+        sessions
+            .iter()
+            .any(|session| session.product == product.library || product.name == session.product)
+    };
+    let is_at = |product: &&Product| {
+        let path = |path: &str| path.split('/').any(|part| part.contains(product.path));
+        path(&place)
+            || sessions
+                .iter()
+                .flat_map(|session| &session.files)
+                .any(|file| path(&file.display().to_string()))
+    };
+    let possible: Vec<_> = PRODUCTS.iter().filter(is_of).collect();
+    let sure: Vec<_> = possible.iter().copied().filter(is_at).collect();
+    let named = if sure.is_empty() { possible } else { sure };
+    let mut lines: Vec<_> =
+        named.iter().map(|product| format!("{}: {}", product.name, product.stop)).collect();
+    lines.push("Where systemd runs it: systemctl disable --now SERVICE".to_owned());
+    lines.push(
+        "Do not log out or delete the session there: that unlinks the phone, and nothing is left to adopt."
+            .to_owned(),
+    );
+    lines
+}

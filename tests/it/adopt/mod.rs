@@ -1,0 +1,244 @@
+//! `moonwa adopt`: a device that another gateway has linked goes on here, from every form in which others keep theirs.
+//! The clients that really make such files are in `clients`.
+
+mod layout;
+mod server;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use anyhow::{Context as _, Result};
+use moonwa_simulator::harness::{Answer, Moonwa, WebhookReceiver, api_key};
+use moonwa_simulator::{Phone, Simulator};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use self::layout::{Identity, WHATSAPP_RUST, WHATSMEOW, hex};
+use crate::clients::adopt::{adopt, refused, stopped_gateway};
+
+/// A device of Ann's whose gateway is gone, and the people.
+struct Left {
+    sim: Simulator,
+    people: [Phone; 3],
+    identity: Identity,
+    folder: TempDir,
+}
+
+impl Left {
+    async fn behind() -> Result<Self> {
+        let sim = Simulator::start().await?;
+        let people = [
+            sim.phone("628333000201", "Ann").await,
+            sim.phone("628333000202", "Bob").await,
+            sim.phone("628333000203", "Cid").await,
+        ];
+        let [ann, bob, _] = &people;
+        let hook = WebhookReceiver::start().await?;
+        let binary = env!("CARGO_BIN_EXE_moonwa");
+        let mut old =
+            Moonwa::builder(binary).whatsapp(&sim).device("lama", &[hook.url()]).start().await?;
+        old.link("lama", ann).await?;
+        bob.send_text(ann, "sebelum").await?;
+        hook.expect_text("sebelum").await;
+        old.send_text("lama", bob.number(), "ya").await?;
+        bob.expect_text("ya").await?;
+        old.kill().await?;
+        let (code, text) = old.command(&["backup", "saved.json"]).await?;
+        assert_eq!(code, 0, "{text}");
+        let identity = Identity::read(&old.dir().join("saved.json"), "lama")?;
+        Ok(Self { sim, people, identity, folder: tempfile::tempdir()? })
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    async fn adopted(&self, arguments: &[&str]) -> Result<()> {
+        let mut moonwa = stopped_gateway(&self.sim).await?;
+        let [ann, bob, cid] = &self.people;
+        adopt(&self.sim, &mut moonwa, arguments, [ann, bob, cid]).await?;
+        moonwa.stop().await?;
+        Ok(())
+    }
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("UTF-8")
+}
+
+/// A database as a gateway leaves it that was stopped a while ago.
+fn database(path: &Path, sql: &str) -> Result<()> {
+    fs::create_dir_all(path.parent().context("no folder")?)?;
+    rusqlite::Connection::open(path)?.execute_batch(sql)?;
+    rest(path)
+}
+
+fn rest(path: &Path) -> Result<()> {
+    if path.is_dir() {
+        for entry in fs::read_dir(path)? {
+            rest(&entry?.path())?;
+        }
+        return Ok(());
+    }
+    Ok(fs::File::open(path)?.set_modified(SystemTime::UNIX_EPOCH)?)
+}
+
+#[tokio::test]
+async fn from_waxum() -> Result<()> {
+    let left = Left::behind().await?;
+    let rows = left.identity.as_whatsapp_rust();
+    database(&left.path("sessions/toko-1/whatsapp.db"), &[WHATSAPP_RUST, &rows].concat())?;
+    database(&left.path("sessions/waxum.db"), "CREATE TABLE sessions (id TEXT);")?;
+    let unlinked = "INSERT INTO device (id, lid, pn, registration_id, noise_key, identity_key, signed_pre_key, \
+                    signed_pre_key_id, signed_pre_key_signature, adv_secret_key) \
+                    VALUES (1, '', '', 1, x'', x'', x'', 1, x'', x'');";
+    database(&left.path("sessions/baru/whatsapp.db"), &[WHATSAPP_RUST, unlinked].concat())?;
+    let from = left.path("sessions");
+    let moonwa = stopped_gateway(&left.sim).await?;
+    let (code, said) = moonwa.command(&["adopt", "--list", "--from", text(&from)]).await?;
+    assert_eq!(code, 1, "{said}");
+    for words in [
+        "2 sessions of whatsapp-rust",
+        "baru cannot be adopted: it was never linked",
+        &format!("toko-1 +{} \"Ann\", linked 20", left.people[0].number()),
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    left.adopted(&["--from", text(&from), "--session", "toko-1"]).await
+}
+
+#[tokio::test]
+async fn from_one_of_wahas_sessions() -> Result<()> {
+    let left = Left::behind().await?;
+    for n in 1..=20 {
+        let folder = left.path(&format!(".sessions/noweb/toko-{n}"));
+        left.identity.as_baileys(&folder)?;
+        if n != 7 {
+            let other = left.identity.credentials().to_string();
+            let other = other.replace(left.people[0].number(), &format!("62833300{n:04}"));
+            fs::write(folder.join("creds.json"), other)?;
+        }
+        database(&folder.join("store.sqlite3"), "CREATE TABLE messages (id TEXT);")?;
+    }
+    rest(left.folder.path())?;
+    let from = left.path(".sessions");
+    let moonwa = stopped_gateway(&left.sim).await?;
+    let (code, said) = moonwa.command(&["adopt", "--list", "--from", text(&from)]).await?;
+    assert_eq!((code, said.contains("20 sessions of Baileys")), (0, true), "{said}");
+    let listed = said.lines().filter(|line| line.starts_with("toko-")).count();
+    assert_eq!(listed, 20, "{said}");
+    for missing in [&[][..], &["--session", "toko-21"]] {
+        let arguments = [&["toko", "--from", text(&from)][..], missing].concat();
+        refused(&moonwa, &arguments, "say which session with --session; there are: toko-1,")
+            .await?;
+    }
+    left.adopted(&["--from", text(&from), "--session", "toko-7"]).await
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_refused_with_words() -> Result<()> {
+    let left = Left::behind().await?;
+    let moonwa = stopped_gateway(&left.sim).await?;
+    let path = left.path("main.db");
+    database(&path, &[WHATSMEOW, &left.identity.as_whatsmeow(hex)].concat())?;
+    let whole = fs::read(&path)?;
+    for (name, bytes, words) in [
+        ("half.db", &whole[..whole.len() / 2], "half.db is damaged"),
+        // A database of SQLCipher begins with its salt.
+        (
+            "secret.db",
+            b"\x9f\x12\x03secret and nothing else",
+            "is encrypted (SQLCipher) or damaged",
+        ),
+        ("notes.txt", b"buy milk", "no session that moonwa knows"),
+    ] {
+        let path = left.path(name);
+        fs::write(&path, bytes)?;
+        rest(&path)?;
+        refused(&moonwa, &["toko", "--from", text(&path)], words).await?;
+    }
+    let nobody = "postgres://u:s3cret@127.0.0.1:1/none";
+    let (code, said) = moonwa.command(&["adopt", "--list", "--from", nobody]).await?;
+    assert_eq!((code, said.contains("does not let moonwa in")), (1, true), "{said}");
+    assert!(!said.contains("s3cret"), "{said}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_gateway_that_runs_is_refused_with_what_to_stop() -> Result<()> {
+    let left = Left::behind().await?;
+    let moonwa = stopped_gateway(&left.sim).await?;
+    let folder = left.path("noweb/default");
+    left.identity.as_baileys(&folder)?;
+    rest(&folder)?;
+    let from = ["toko", "--from", text(&folder)];
+    let number = left.people[0].number();
+
+    // Its files rest, but its API says that it runs.
+    let api = WebhookReceiver::start().await?;
+    let list = |status: &str| {
+        json!([{ "name": "default", "status": status,
+                             "me": { "id": format!("{number}@c.us") } }])
+    };
+    let url = format!("http://:kunci@{}", api.address());
+    let answers = |status: u16, body: Value| {
+        api.otherwise(Some(Answer { status, ..Answer::body(body.to_string()) }));
+    };
+    let with_url = [&from[..], &["--old-url", &url]].concat();
+    answers(200, list("WORKING"));
+    let (code, said) = moonwa.command(&[&["adopt"], &with_url[..]].concat()).await?;
+    assert_eq!(code, 1, "{said}");
+    for words in ["is connected there", "WAHA (NOWEB): curl", "unlinks the phone"] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    assert!(!said.contains("kunci"), "{said}");
+    answers(401, json!({}));
+    refused(&moonwa, &with_url, "it wants its key").await?;
+    answers(200, json!({ "hello": "world" }));
+    refused(&moonwa, &with_url, "does not say that").await?;
+    let (code, said) = moonwa.command(&["adopt", "--stop-hint", "--from", text(&folder)]).await?;
+    assert_eq!((code, said.contains("WAHA (NOWEB): curl")), (0, true), "{said}");
+    assert!(!said.contains("Evolution"), "{said}");
+
+    answers(200, list("STOPPED"));
+    left.adopted(&with_url[1..]).await
+}
+
+#[tokio::test]
+async fn nothing_is_half_done() -> Result<()> {
+    let left = Left::behind().await?;
+    let mut moonwa = stopped_gateway(&left.sim).await?;
+    let folder = left.path("auth_info");
+    left.identity.as_baileys(&folder)?;
+    rest(&folder)?;
+    let from = ["toko", "--from", text(&folder)];
+    let file = moonwa.dir().join("moonwa.toml");
+    let before = fs::read_to_string(&file)?;
+
+    // A file that only a person may write.
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o440))?;
+    refused(&moonwa, &from, "add these lines there, then run this again\n[device.toko]").await?;
+    assert_eq!(fs::read_to_string(&file)?, before);
+    // With the lines in it, the same command attaches the session to the table that is there.
+    let table = format!("\n[device.toko]\nenabled = false\napi_key = {:?}\n", api_key("toko"));
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o640))?;
+    moonwa.edit_config(|text| text + table.as_str())?;
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o440))?;
+    let (code, said) = moonwa.command(&[&["adopt"], &from[..]].concat()).await?;
+    assert_eq!(code, 0, "{said}");
+    for words in ["[device.toko] is there and stays", "once enabled = false is taken out"] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    assert_eq!(fs::read_to_string(&file)?, before + table.as_str());
+
+    // The name is taken now, and so is the session.
+    refused(&moonwa, &from, "this session is adopted already: it is the device toko").await?;
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o640))?;
+    moonwa.edit_config(|text| text.replace("enabled = false\n", ""))?;
+    moonwa.relaunch().await?;
+    moonwa.wait_state("toko", "connected").await;
+    moonwa.stop().await?;
+    Ok(())
+}
