@@ -5,16 +5,18 @@
 mod busy;
 mod hint;
 mod running;
+mod settings;
 
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
 pub(super) use self::running::OldUrl;
+use self::settings::Table;
 use super::local::on_runtime;
 use super::user::own;
 use crate::app;
-use crate::config::{self, Config, DeviceEdit, Edit, EditError};
+use crate::config::{self, Config, Edit, EditError};
 use crate::console::{Exit, confirm, say};
 use crate::model::DeviceName;
 use crate::store::Store;
@@ -78,10 +80,11 @@ pub(super) fn adopt(config: Option<&Path>, wish: &Wish) -> Result<Exit> {
     for note in &session.notes {
         say(&format!("{note}; the device can live without it."));
     }
-    let edit = Edit::Put(name.clone(), Box::<DeviceEdit>::default());
+    let new = Table::new(&session.settings, &name, &path);
+    let edit = Edit::Put(name.clone(), Box::new(new.edit.clone()));
     let table = config.devices.get(&name);
     match table {
-        None => show_lines(&edit, &path, &config)?,
+        None => show_lines(&edit, &new.notes, &path, &config)?,
         Some(_) => say(&format!("{}: [device.{name}] is there and stays.", path.display())),
     }
     if !wish.sure && !confirm(&format!("Adopt it as {name}? The old gateway must stay stopped."))? {
@@ -97,6 +100,10 @@ pub(super) fn adopt(config: Option<&Path>, wish: &Wish) -> Result<Exit> {
         edit.write(&path, None, &config).context(
             "the device is adopted, but not in the file: run the same command again once this is solved",
         )?;
+    }
+    if table.is_none() {
+        new.keep();
+        say(&format!("Its programs need a key: moonwa key new {name} --write"));
     }
     let start = if table.is_some_and(|device| !device.enabled) {
         "connects once enabled = false is taken out of its table"
@@ -131,7 +138,7 @@ fn refuse_busy(wish: &Wish, session: &ForeignSession, foreign: &ForeignDevice) -
 }
 
 /// Shows what the file gets. When moonwa may not write it, a person must do so first, and nothing is adopted.
-fn show_lines(edit: &Edit, path: &Path, config: &Config) -> Result<()> {
+fn show_lines(edit: &Edit, notes: &[String], path: &Path, config: &Config) -> Result<()> {
     match edit.rehearse(path, None, config) {
         Ok(_) => {}
         Err(EditError::ReadOnly { file, toml }) => {
@@ -142,6 +149,9 @@ fn show_lines(edit: &Edit, path: &Path, config: &Config) -> Result<()> {
     say(&format!("{}:", path.display()));
     for line in edit.to_paste("").unwrap_or_default().lines() {
         say(&format!("+ {line}"));
+    }
+    for note in notes {
+        say(&format!("# {note}."));
     }
     Ok(())
 }

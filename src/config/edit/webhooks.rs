@@ -19,6 +19,9 @@ pub struct EndpointEdit {
     pub n: Option<usize>,
     pub url: String,
     pub secret: Option<String>,
+    /// Where the secret is, beside `moonwa.toml`. Never taken from a request.
+    #[serde(skip)]
+    pub secret_file: Option<String>,
     pub events: Option<Vec<String>>,
     pub chats: Option<Vec<String>>,
     pub only: Option<Vec<String>>,
@@ -38,6 +41,7 @@ impl EndpointEdit {
         let changes = [
             ("url", Some(Some(self.url.as_str().into()))),
             ("secret", self.secret.as_deref().map(text)),
+            ("secret", self.secret_file.as_deref().map(|file| Some(in_file(file)))),
             ("events", self.events.as_deref().map(texts)),
             ("chats", self.chats.as_deref().map(texts)),
             ("only", self.only.as_deref().map(texts)),
@@ -80,6 +84,10 @@ impl EndpointEdit {
             change_headers(entry, headers);
         }
     }
+}
+
+fn in_file(file: &str) -> Value {
+    InlineTable::from_iter([("file", file)]).into()
 }
 
 pub(super) fn change_webhooks(device: &mut dyn TableLike, webhooks: &[EndpointEdit]) {

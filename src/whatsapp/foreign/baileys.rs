@@ -9,6 +9,7 @@ use data_encoding::BASE64;
 use serde_json::Value;
 
 use super::session::ForeignSession;
+use super::settings::ForeignSettings;
 use crate::whatsapp::session::{
     ForeignAccount, ForeignDevice, ForeignPreKey, ForeignSyncKey, fingerprint,
 };
@@ -39,7 +40,8 @@ pub(super) fn session(folder: &Path, name: String) -> Result<ForeignSession> {
     let parts: Result<Vec<_>> = parts.collect();
     let mut notes = Vec::new();
     let device = parts.and_then(|parts| whole(&parts, &mut notes));
-    Ok(ForeignSession { name, product: "Baileys", files, device, notes })
+    let settings = ForeignSettings::of_folder(folder);
+    Ok(ForeignSession { files, notes, settings, ..ForeignSession::new("Baileys", name, device) })
 }
 
 /// A file of a folder.

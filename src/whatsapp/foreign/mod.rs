@@ -9,6 +9,7 @@ mod postgres;
 #[cfg(feature = "adopt")]
 mod row;
 mod session;
+mod settings;
 mod source;
 #[cfg(feature = "adopt")]
 mod sqlite;
@@ -24,6 +25,7 @@ use anyhow::{Context, Result, bail};
 
 use self::baileys::CREDENTIALS;
 pub(crate) use self::session::ForeignSession;
+pub(crate) use self::settings::{ForeignHook, ForeignSettings};
 pub(crate) use self::source::Source;
 use self::source::{Url, is_database};
 
@@ -105,13 +107,10 @@ fn in_folder(
                     found.extend(sessions);
                 }
                 Ok(sessions) => found.extend(sessions),
-                Err(error) => found.push(ForeignSession {
-                    name: last_name(&path),
-                    product: "an unknown gateway",
-                    files: vec![path],
-                    device: Err(error),
-                    notes: Vec::new(),
-                }),
+                Err(error) => {
+                    let name = last_name(&path);
+                    found.push(ForeignSession::new("an unknown gateway", name, Err(error)));
+                }
             }
         }
     }
@@ -127,6 +126,16 @@ fn in_database(file: &Path) -> Result<Vec<ForeignSession>> {
     let mut sessions = read().with_context(|| format!("{} is damaged", file.display()))?;
     for session in &mut sessions {
         session.files = sqlite::files(file).into();
+        // One database of wuzapi's has both.
+        if let Some(folder) = file.parent().filter(|_| session.settings.hooks.is_empty()) {
+            session.settings = ForeignSettings::of_folder(folder);
+        }
+    }
+    // Another of wuzapi's has them apart.
+    let users = file.with_file_name("users.db");
+    if users != file && is_database(&users) {
+        let copied = sqlite::Copied::of(&users)?;
+        whatsmeow::settings_of_wuzapi(&mut copied.open()?, &mut sessions)?;
     }
     Ok(sessions)
 }

@@ -22,7 +22,7 @@ pub(super) fn sessions(store: &mut dyn Rows) -> Result<Option<Vec<ForeignSession
         };
         let mut notes = Vec::new();
         let device = device(store, row, jid, &mut notes);
-        Ok(ForeignSession { name, product: "whatsapp-rust", files: Vec::new(), device, notes })
+        Ok(ForeignSession { notes, ..ForeignSession::new("whatsapp-rust", name, device) })
     };
     devices.iter().map(session).collect::<Result<_>>().map(Some)
 }

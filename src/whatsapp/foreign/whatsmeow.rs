@@ -4,6 +4,7 @@ use anyhow::Result;
 
 use super::row::{Cell, Row, Rows};
 use super::session::ForeignSession;
+use super::settings::ForeignHook;
 use crate::whatsapp::session::{ForeignAccount, ForeignDevice, ForeignPreKey, ForeignSyncKey};
 
 /// The sessions in a store; `None` when it is not whatsmeow's.
@@ -15,10 +16,42 @@ pub(super) fn sessions(store: &mut dyn Rows) -> Result<Option<Vec<ForeignSession
     let session = |row: &Row| {
         let jid: String = row.field("jid")?;
         let name = jid.split('@').next().unwrap_or_default().to_owned();
-        let (device, notes) = (device(store, row, jid), Vec::new());
-        Ok(ForeignSession { name, product: "whatsmeow", files: Vec::new(), device, notes })
+        Ok(ForeignSession::new("whatsmeow", name, device(store, row, jid)))
     };
-    devices.iter().map(session).collect::<Result<_>>().map(Some)
+    let mut sessions = devices.iter().map(session).collect::<Result<Vec<_>>>()?;
+    settings_of_wuzapi(store, &mut sessions)?;
+    Ok(Some(sessions))
+}
+
+/// wuzapi keeps the webhook of each session in a table of its own: in the same database, or in a file beside it.
+pub(super) fn settings_of_wuzapi(
+    store: &mut dyn Rows,
+    sessions: &mut [ForeignSession],
+) -> Result<()> {
+    if !store.has_table("users")? {
+        return Ok(());
+    }
+    for row in store.rows("SELECT * FROM users", None)? {
+        let (Some(jid), Some(url)) = (row.get::<String>("jid"), row.get::<String>("webhook"))
+        else {
+            continue;
+        };
+        let is_it = |session: &&mut ForeignSession| {
+            session.device.as_ref().is_ok_and(|device| device.jid == jid)
+        };
+        let Some(session) = sessions.iter_mut().find(is_it).filter(|_| !url.is_empty()) else {
+            continue;
+        };
+        let events: String = row.get("events").unwrap_or_default();
+        let hook = ForeignHook { url, ..ForeignHook::default() };
+        session.settings.hook(hook, events.split(','));
+        if row.get::<Vec<u8>>("hmac_key").is_some() {
+            let note =
+                "wuzapi keeps the webhook's secret encrypted: give it as secret = { file = … }";
+            session.settings.notes.push(note.to_owned());
+        }
+    }
+    Ok(())
 }
 
 fn device(store: &mut dyn Rows, row: &Row, jid: String) -> Result<ForeignDevice> {

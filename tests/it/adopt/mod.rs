@@ -242,3 +242,73 @@ async fn nothing_is_half_done() -> Result<()> {
     moonwa.stop().await?;
     Ok(())
 }
+
+#[tokio::test]
+async fn what_the_gateway_was_told_moves_too() -> Result<()> {
+    let left = Left::behind().await?;
+    let [ann, bob, _] = &left.people;
+    let hook = WebhookReceiver::start().await?;
+    let folder = left.path("noweb/default");
+    left.identity.as_baileys(&folder)?;
+    let settings = json!({ "webhooks": [
+        { "url": hook.url(), "events": ["message", "presence.update"],
+          "hmac": { "key": "kunci rahasia lama yang panjang" },
+          "customHeaders": [{ "name": "x-team", "value": "cs" }] },
+        { "url": "http://127.0.0.1:1/wa", "hmac": { "key": "pendek" } },
+    ] });
+    fs::write(folder.join(".waha.session.config.json"), settings.to_string())?;
+    rest(&folder)?;
+    let mut moonwa = stopped_gateway(&left.sim).await?;
+    let (code, said) = moonwa.command(&["adopt", "toko", "--from", text(&folder)]).await?;
+    assert_eq!(code, 0, "{said}");
+    let secret = moonwa.dir().join("toko.webhook-1.secret");
+    for words in [
+        "+ [device.toko]\n",
+        "events = [\"message.received\"]",
+        "secret = { file = \"toko.webhook-1.secret\" }",
+        "# The event presence.update has no counterpart.",
+        "# The secret of http://127.0.0.1:1/wa has fewer than 24 bytes and was left out",
+        "moonwa key new toko --write",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    assert!(!said.contains("kunci"), "{said}");
+    assert_eq!(fs::read_to_string(&secret)?, "kunci rahasia lama yang panjang");
+    assert_eq!(fs::metadata(&secret)?.permissions().mode() & 0o777, 0o600);
+    moonwa.relaunch().await?;
+    moonwa.wait_state("toko", "connected").await;
+    bob.send_text(ann, "sesudah").await?;
+    let told = hook.expect_text("sesudah").await;
+    assert_eq!(
+        (told.header("x-team"), told.header("x-webhook-hmac").is_empty()),
+        ("cs".to_owned(), false)
+    );
+    moonwa.stop().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn wuzapis_webhook_moves_too() -> Result<()> {
+    let left = Left::behind().await?;
+    let moonwa = stopped_gateway(&left.sim).await?;
+    let main = left.path("dbdata/main.db");
+    database(&main, &[WHATSMEOW, &left.identity.as_whatsmeow(hex)].concat())?;
+    let users = format!(
+        "CREATE TABLE users (id TEXT PRIMARY KEY, name TEXT, token TEXT, webhook TEXT, jid TEXT, events TEXT, \
+         hmac_key BLOB); INSERT INTO users VALUES ('a', 'toko', 't', 'http://127.0.0.1:1/wa', '{}', \
+         'ReadReceipt,CallOffer,HistorySync', x'00');",
+        left.identity.pn()
+    );
+    database(&left.path("dbdata/users.db"), &users)?;
+    let (code, said) = moonwa.command(&["adopt", "toko", "--from", text(&main), "--yes"]).await?;
+    assert_eq!(code, 0, "{said}");
+    for words in [
+        "events = [\"call.offer\", \"message.status\"]",
+        "url = \"http://127.0.0.1:1/wa\"",
+        "# The event HistorySync has no counterpart.",
+        "# wuzapi keeps the webhook's secret encrypted",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    Ok(())
+}

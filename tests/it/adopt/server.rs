@@ -127,6 +127,8 @@ async fn of_evolution() -> Result<()> {
     let left = Left::behind().await?;
     // JSON in JSON, as Evolution writes it.
     let creds = Value::String(left.identity.credentials().to_string()).to_string();
+    let hook = WebhookReceiver::start().await?;
+    let url = hook.url();
     let server = apart(move || {
         let server = Server::start()?;
         let mut client = server.client()?;
@@ -136,6 +138,11 @@ async fn of_evolution() -> Result<()> {
         let insert = "INSERT INTO \"Session\" (id, \"sessionId\", creds) VALUES ($1, $1, $2)";
         client.execute(insert, &[&"c1", &creds])?;
         client.execute(insert, &[&"c2", &"{}"])?;
+        client.execute(
+            "INSERT INTO \"Webhook\" (id, url, headers, events, \"webhookBase64\", \"instanceId\") \
+             VALUES ('w', $1, '{\"x-team\": \"cs\"}', '[\"MESSAGES_UPSERT\", \"QRCODE_UPDATED\"]', true, 'c1')",
+            &[&url],
+        )?;
         Ok(server)
     })
     .await?;
@@ -147,9 +154,9 @@ async fn of_evolution() -> Result<()> {
     let (code, said) =
         moonwa.command(&["adopt", "toko", "--from", &url, "--session", "toko"]).await?;
     assert_eq!((code, said.contains("pre-keys are not in the database")), (0, true), "{said}");
-    let hook = WebhookReceiver::start().await?;
-    let device = format!("[device.toko]\nwebhooks = [{:?}]", hook.url());
-    moonwa.edit_config(|text| text.replace("[device.toko]", &device))?;
+    for words in ["x-team = \"cs\"", "QRCODE_UPDATED has no counterpart", "(webhookBase64)"] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
     moonwa.relaunch().await?;
     moonwa.wait_state("toko", "connected").await;
     // What a contact has written with a pre-key that stayed behind is asked for again, and read.

@@ -1,0 +1,104 @@
+//! The table of an adopted device, with what its gateway was told to do.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use crate::config::{DeviceEdit, EndpointEdit, shown_url};
+use crate::model::DeviceName;
+use crate::private;
+use crate::whatsapp::foreign::{ForeignHook, ForeignSettings};
+
+/// A device has at most so many webhooks.
+const MOST: usize = 4;
+
+/// So many bytes moonwa wants of a secret at least; others take any, and GOWA's own has six.
+const SHORTEST: usize = 24;
+
+/// What is written for a device. The files with its secrets are there already; unless it is kept, they go again.
+pub(super) struct Table {
+    pub(super) edit: DeviceEdit,
+    /// What has no counterpart, or a person has to do.
+    pub(super) notes: Vec<String>,
+    secrets: Vec<PathBuf>,
+}
+
+impl Table {
+    pub(super) fn new(settings: &ForeignSettings, name: &DeviceName, config: &Path) -> Self {
+        let mut this = Self {
+            edit: DeviceEdit::default(),
+            notes: settings.notes.clone(),
+            secrets: Vec::new(),
+        };
+        let mut webhooks: Vec<EndpointEdit> = Vec::new();
+        for hook in &settings.hooks {
+            if webhooks.iter().any(|known| known.url == hook.url) {
+                continue;
+            }
+            if webhooks.len() == MOST {
+                this.notes.push(format!(
+                    "A device has at most {MOST} webhooks: the others were left out"
+                ));
+                break;
+            }
+            let file = format!("{name}.webhook-{}.secret", webhooks.len() + 1);
+            webhooks.push(this.webhook(hook, &file, config));
+        }
+        if !webhooks.is_empty() {
+            this.notes
+                .push("The bodies are moonwa's own: see \"format\" in moonwa.toml".to_owned());
+            this.edit.webhooks = Some(webhooks);
+        }
+        this
+    }
+
+    fn webhook(&mut self, hook: &ForeignHook, file: &str, config: &Path) -> EndpointEdit {
+        let path = config.with_file_name(file);
+        let long = hook.secret.as_ref().filter(|secret| secret.expose().len() >= SHORTEST);
+        if hook.secret.is_some() && long.is_none() {
+            self.notes.push(format!(
+                "The secret of {} has fewer than {SHORTEST} bytes and was left out: set a new one here and there",
+                shown_url(&hook.url)
+            ));
+        }
+        let secret = long.and_then(|secret| {
+            // What is there is somebody's.
+            let new = if path.exists() { None } else { private::create(&path).ok() };
+            let written = new.is_some_and(|mut new| new.write_all(secret.expose().as_bytes()).is_ok());
+            if !written {
+                self.notes.push(format!(
+                    "{} cannot be written: put the secret of the other gateway there, and secret = {{ file = {file:?} }} \
+                     beside the url",
+                    path.display()
+                ));
+            }
+            written.then(|| file.to_owned())
+        });
+        if secret.is_some() {
+            self.secrets.push(path);
+        }
+        let signed = hook.signed_as.filter(|_| secret.is_some());
+        let headers = hook.headers.iter();
+        let headers = headers.map(|(name, value)| (name.clone(), Some(value.clone())));
+        EndpointEdit {
+            url: hook.url.clone(),
+            secret_file: secret,
+            events: Some(hook.events.iter().map(|event| (*event).to_owned()).collect()),
+            compat: signed.map(|product| vec![product.to_owned()]),
+            headers: (!hook.headers.is_empty()).then(|| headers.collect()),
+            ..EndpointEdit::default()
+        }
+    }
+
+    pub(super) fn keep(mut self) {
+        self.secrets.clear();
+    }
+}
+
+impl Drop for Table {
+    fn drop(&mut self) {
+        for secret in &self.secrets {
+            let _gone = fs::remove_file(secret);
+        }
+    }
+}
