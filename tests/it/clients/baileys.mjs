@@ -45,6 +45,14 @@ logger.child = () => logger;
 const say = (what) => process.stdout.write(`${JSON.stringify(what, BufferJSON.replacer)}\n`);
 
 const { state, saveCreds } = await baileys.useMultiFileAuthState(directory);
+/** What is being written into the directory: Baileys waits for none of it, and an end in between leaves half a file. */
+const writes = new Set();
+const written = (write) => {
+	writes.add(write);
+	return write.finally(() => writes.delete(write));
+};
+const { set } = state.keys;
+state.keys.set = (data) => written(set(data));
 /** Messages by id: what a contact asks for again, and what has a file. */
 const kept = new Map();
 let socket;
@@ -65,7 +73,7 @@ function open() {
 		},
 	});
 	socket.ev.process(async (events) => {
-		if (events["creds.update"]) await saveCreds();
+		if (events["creds.update"]) await written(saveCreds());
 		for (const message of events["messages.upsert"]?.messages ?? [])
 			kept.set(message.key.id, message);
 		for (const [event, data] of Object.entries(events)) {
@@ -104,4 +112,5 @@ for await (const line of createInterface({ input: process.stdin })) {
 	running = answer(line);
 	await running;
 }
+while (writes.size > 0) await Promise.allSettled(writes);
 process.exit();
