@@ -61,7 +61,8 @@ pub(crate) fn run(config: Option<&Path>, fallback_last_good: bool) -> Exit {
     }
     let (metrics, log) = telemetry::install(&loaded.config.log);
     let runtime = Builder::new_multi_thread()
-        .worker_threads(std::thread::available_parallelism().map_or(2, |cores| cores.get().min(4)))
+        // The disk, files and whatever else takes long have threads of their own.
+        .worker_threads(2)
         .max_blocking_threads(16)
         .enable_all()
         .build();

@@ -2,12 +2,23 @@
 
 use std::future::Future;
 use std::io;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+/// The next beat of a pulse that is the same for everybody: whatever is looked at from time to time is looked at together,
+/// and the processor wakes once for all of it.
+pub(crate) fn beat(period: Duration) -> Instant {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    let (start, period) = (*START, period.as_nanos().max(1));
+    let beats = Instant::now().saturating_duration_since(start).as_nanos() / period + 1;
+    start + Duration::from_nanos(u64::try_from(beats * period).unwrap_or(u64::MAX))
+}
 
 /// Spawns tasks and ends them. Clones share one tracker and one stop token.
 #[derive(Clone, Debug, Default)]

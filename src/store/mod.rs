@@ -58,6 +58,7 @@ use database::outbox::Outbox;
 use database::reader::{Databases, Readers};
 use database::segment::Limits;
 use database::state::State;
+use database::tables::Tables;
 use database::writer::Writer;
 use disk::Disk;
 use log::Tails;
@@ -297,8 +298,10 @@ fn open(
     let clock = Arc::clone(&outbox.clock);
     let databases = Databases { state: Arc::clone(&state), outbox: Arc::clone(&outbox) };
     let readers = Readers::start(&databases).map_err(StoreError::io(path))?;
-    let state = Writer::start("store-state", state, Arc::clone(&disk), options.power_safe)?;
-    let outbox = Writer::start("store-outbox", outbox, Arc::clone(&disk), options.power_safe)?;
+    let (safe, tables) = (options.power_safe, Tables::start(Arc::clone(&disk)));
+    let tables = tables.map_err(StoreError::io(path))?;
+    let state = Writer::start("store-state", state, &tables, Arc::clone(&disk), safe)?;
+    let outbox = Writer::start("store-outbox", outbox, &tables, Arc::clone(&disk), safe)?;
     let store = Store(Arc::new(Inner {
         log: EventLog::new(outbox.clone(), readers.clone(), tails.clone()),
         cursors: Cursors::new(outbox.clone(), readers.clone()),

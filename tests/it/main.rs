@@ -32,6 +32,7 @@ mod engine;
 mod fleet;
 mod fuzz;
 mod hooks_delivery;
+mod idle;
 mod kinds;
 mod linking;
 mod linking_trouble;

@@ -1,5 +1,5 @@
-//! Two small files beside each database: which format its rows have, and how far it had been written when it was
-//! closed. Without them a database whose journal is gone would look like a new one.
+//! Small files beside each database: which format its rows have, and how far it had been written when it was closed, and
+//! when its journal was emptied. Without them a database whose journal is gone would look like a new one.
 
 use std::fs;
 use std::io::{ErrorKind, Write};
@@ -19,6 +19,7 @@ pub(crate) const FORMAT: u64 = 2;
 const FORMAT_FILE: &str = "format";
 const FORMAT_LINE: &str = "moonwa store format ";
 const CLOSED_FILE: &str = "closed";
+const EMPTIED_FILE: &str = "emptied";
 
 /// Whether the database was made completely, by a version that writes the file.
 pub(crate) fn is_made(path: &Path) -> bool {
@@ -64,17 +65,34 @@ fn checksum(text: &str) -> String {
 
 /// The number of the last commit before the database was closed; `None` when it is open, or was not closed.
 pub(crate) fn closed_at(path: &Path) -> Option<u64> {
-    let text = fs::read_to_string(path.join(CLOSED_FILE)).ok()?;
+    noted(&path.join(CLOSED_FILE))
+}
+
+/// The number of the last commit before the journal was emptied, all of it in tables; `None` when it never was.
+pub(crate) fn emptied_at(path: &Path) -> Option<u64> {
+    noted(&path.join(EMPTIED_FILE))
+}
+
+/// Notes that the journal is about to be emptied, on the disk before `Ok`.
+pub(crate) fn emptied(path: &Path, commit: u64) -> std::io::Result<()> {
+    replace(&path.join(EMPTIED_FILE), note(commit).as_bytes())
+}
+
+fn noted(file: &Path) -> Option<u64> {
+    let text = fs::read_to_string(file).ok()?;
     let (commit, sum) = text.trim_end().split_once(' ')?;
     commit.parse().ok().filter(|_| sum == checksum(commit))
 }
 
+fn note(commit: u64) -> String {
+    let commit = commit.to_string();
+    format!("{commit} {}\n", checksum(&commit))
+}
+
 /// Writes down how far the database was written. When this file is missing, less damage is noticed.
 pub(crate) fn close(path: &Path, commit: u64) {
-    let commit = commit.to_string();
-    let text = format!("{commit} {}\n", checksum(&commit));
     let written = private::create(&path.join(CLOSED_FILE))
-        .and_then(|mut file| file.write_all(text.as_bytes()));
+        .and_then(|mut file| file.write_all(note(commit).as_bytes()));
     if let Err(error) = written {
         tracing::debug!(%error, "No note of the last write could be made.");
     }

@@ -1,7 +1,9 @@
 //! How a database is opened, with which sizes, and what the committer thread needs of it.
 
+pub(crate) mod checkpoint;
 pub(crate) mod clock;
 pub(crate) mod format;
+pub(crate) mod health;
 pub(crate) mod outbox;
 pub(crate) mod reader;
 pub(crate) mod segment;
@@ -42,9 +44,10 @@ pub(crate) trait Base: Send + Sync + 'static {
 
 /// Both databases share it. What is read is read again soon, or not at all.
 static CACHE: LazyLock<Arc<Cache>> = LazyLock::new(|| Arc::new(Cache::with_capacity_bytes(MIB)));
-/// What a keyspace keeps in memory before fjall's own worker acts: only when `tables` finds no room for long. (Keyspaces of
-/// earlier versions keep half a MiB.)
+/// What a keyspace keeps in memory before fjall's own workers would act. There are none.
 const MEMTABLE: u64 = 4 * MIB;
+/// The keyspace that each database makes first.
+pub(crate) const META: &str = "meta";
 /// Tables that a database keeps open.
 const OPEN_FILES: usize = 16;
 
@@ -79,15 +82,27 @@ pub(crate) fn open(path: &Path) -> Result<Database, StoreError> {
     private::create_folder(path).map_err(StoreError::io(path))?;
     format::check(path)?;
     let mut config = Database::builder(path)
-        .worker_threads(1)
+        // `tables` does their work.
+        .worker_threads_unchecked(0)
         .max_cached_files(Some(OPEN_FILES))
-        .max_journaling_size(64 * MIB)
         // What salvage checks is then exactly what was written.
         .journal_compression(CompressionType::None)
         .into_config();
     config.cache = Arc::clone(&CACHE);
     salvage::before_open(path)?;
-    Database::open(config).map_err(|error| match error {
+    let open = || Database::open(config.clone());
+    let opened = if salvage::is_finished(path) {
+        open()
+    } else {
+        // fjall writes a journal that it made at a place which it remembers, and one that it opened at its end. Only the
+        // latter can be emptied. The first keyspace is made before, or it would get another number.
+        open().and_then(|made| {
+            drop(made.keyspace(META, options)?);
+            drop(made);
+            open()
+        })
+    };
+    opened.map_err(|error| match error {
         fjall::Error::Locked => StoreError::Locked(path.to_owned()),
         fjall::Error::Io(error) | fjall::Error::Storage(fjall::LsmError::Io(error))
             if !is_damage(&error) =>

@@ -9,7 +9,7 @@ use crate::store::StoreError;
 use crate::store::database;
 use crate::store::database::clock::StoreClock;
 use crate::store::database::segment::{Limits, Segment};
-use crate::store::database::{Base, check_format, keyspace};
+use crate::store::database::{Base, META, check_format, keyspace};
 use crate::store::key::Parts;
 use crate::store::repair::damage::Damage;
 use crate::store::seq::Places;
@@ -32,7 +32,7 @@ pub(crate) struct Outbox {
 impl Outbox {
     pub(crate) fn open(path: &Path, limits: Limits) -> Result<Self, StoreError> {
         let db = database::open(path)?;
-        let meta = keyspace(&db, "meta")?;
+        let meta = keyspace(&db, META)?;
         check_format(path, &db, &meta)?;
         let dead = keyspace(&db, "dead")?;
         let queue = keyspace(&db, "queue")?;

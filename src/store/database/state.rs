@@ -6,7 +6,7 @@ use fjall::{Database, Keyspace};
 
 use crate::store::StoreError;
 use crate::store::database;
-use crate::store::database::{Base, check_format, keyspace};
+use crate::store::database::{Base, META, check_format, keyspace};
 
 /// `state/`: credentials and Signal state.
 pub(crate) struct State {
@@ -19,7 +19,7 @@ pub(crate) struct State {
 impl State {
     pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
         let db = database::open(path)?;
-        let meta = keyspace(&db, "meta")?;
+        let meta = keyspace(&db, META)?;
         check_format(path, &db, &meta)?;
         let rows = keyspace(&db, "rows")?;
         Ok(Self { path: path.to_owned(), db, meta, rows })

@@ -8,6 +8,9 @@ use fjall::{Keyspace, PersistMode};
 
 use crate::store::StoreError;
 
+/// What a row has in the journal beside its key and value.
+const ROW: usize = 21;
+
 /// A row's keyspace (by its number) and key.
 type RowKey = (u64, Vec<u8>);
 /// `None` removes the row.
@@ -49,13 +52,17 @@ impl Group {
         self.keyspaces.values().cloned().collect()
     }
 
-    /// Writes everything as one batch, then does what waits for that.
-    pub(crate) fn commit(self, db: &fjall::Database, mode: PersistMode) -> Result<(), StoreError> {
+    /// Writes everything as one batch, then does what waits for that. Says how many bytes of the journal that took, or a
+    /// little less.
+    pub(crate) fn commit(self, db: &fjall::Database, mode: PersistMode) -> Result<u64, StoreError> {
+        let mut bytes = 0;
         let mut batch = db.batch().durability(Some(mode));
         for ((keyspace, key), value) in self.changes {
             let Some(keyspace) = self.keyspaces.get(&keyspace) else {
                 return Err(StoreError::Damaged("a row without a keyspace".to_owned()));
             };
+            let size = key.len() + value.as_ref().map_or(0, Bytes::len) + ROW;
+            bytes += u64::try_from(size).unwrap_or_default();
             match value {
                 Some(value) => batch.insert(keyspace, key, value.as_ref()),
                 None => batch.remove(keyspace, key),
@@ -65,7 +72,7 @@ impl Group {
         for done in self.after {
             done();
         }
-        Ok(())
+        Ok(bytes)
     }
 }
 

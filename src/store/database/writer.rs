@@ -4,18 +4,19 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use fjall::PersistMode;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::knobs;
 use crate::store::StoreError;
 use crate::store::database::Base;
+use crate::store::database::checkpoint;
 use crate::store::database::format;
-use crate::store::database::tables::Tables;
+use crate::store::database::health::{Health, Loud};
+use crate::store::database::tables::{DatabaseTables, Tables};
 use crate::store::database::txn::{Group, Txn};
 use crate::store::disk::{Disk, Room};
 use crate::store::key::Key;
@@ -26,10 +27,11 @@ use crate::store::repair::vital::Vital;
 const GROUP: usize = 256;
 /// How many jobs may wait in the queue before callers have to wait too.
 const WAITING: usize = 1024;
-/// How long the thread sleeps with nothing to do, and how old a lazy write may get before it is synced.
-const TICK: Duration = Duration::from_secs(1);
-/// How often an idle database is synced. With nothing to write that is no wear for a card or a disk, and yet the file
-/// system answers for itself and for the device: a failing one is noticed within seconds.
+/// How old a lazy write may get before it is synced.
+const LAZY: Duration = Duration::from_secs(1);
+/// How long the thread sleeps with nothing to do, and how often an idle database is looked at and synced. With nothing to
+/// write that is no wear for a card or a disk, and yet the file system answers for itself and for the device: a failing one
+/// is noticed within seconds.
 const PROBE: Duration = Duration::from_secs(3);
 /// How often old rows are looked for, and something is written although nothing happens: a disk may fail writes alone.
 const TIDY: Duration = Duration::from_mins(1);
@@ -83,50 +85,23 @@ impl<D> Clone for Writer<D> {
     }
 }
 
-/// Whether the thread lives and the database still takes writes.
-struct Health {
-    started: Instant,
-    beat: AtomicU64,
-    failed: watch::Sender<Option<StoreError>>,
-}
-
-impl Health {
-    fn beat(&self) {
-        let since = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.beat.store(since, Ordering::Relaxed);
-    }
-
-    fn fail(&self, error: StoreError) {
-        self.failed.send_if_modified(|failed| {
-            let first = failed.is_none();
-            failed.get_or_insert(error);
-            first
-        });
-    }
-
-    fn failure(&self) -> Option<StoreError> {
-        self.failed.borrow().clone()
-    }
-}
-
 impl<D: Tidy> Writer<D> {
     pub(crate) fn start(
         name: &str,
         base: Arc<D>,
+        tables: &Tables,
         disk: Arc<Disk>,
         power_safe: bool,
     ) -> Result<Self, StoreError> {
         let (requests, queue) = channel();
         let row = base.meta().get(Key::new(Mark::KEY)).map_err(StoreError::database)?;
         let commit = row.and_then(|row| Mark::parse(&row)).map_or(0, |mark| mark.commit);
-        let health = Arc::new(Health {
-            started: Instant::now(),
-            beat: AtomicU64::new(0),
-            failed: watch::Sender::new(None),
-        });
-        let vital = Vital::of(base.path());
-        let tables = Tables::start(name, base.db().clone(), Arc::clone(&disk))
-            .map_err(StoreError::io(Path::new(name)))?;
+        let health = Arc::new(Health::new());
+        let vital = Arc::new(Vital::of(base.path()));
+        let (health_of_tables, vital_of_tables) = (Arc::clone(&health), Arc::clone(&vital));
+        let failed = move |error: &StoreError| health_of_tables.fail_of(&vital_of_tables, error);
+        let tables = tables.of(base.db().clone(), failed);
+        let journal = checkpoint::size(base.path());
         let thread = Thread {
             base,
             vital,
@@ -134,6 +109,7 @@ impl<D: Tidy> Writer<D> {
             disk,
             power_safe,
             health: Arc::clone(&health),
+            journal,
             // Opening synced everything.
             mark: Mark { commit, synced: commit },
             unsynced_since: None,
@@ -171,9 +147,7 @@ impl<D: Tidy> Writer<D> {
 
     /// Whether the thread showed that it is alive within `patience`, and the database takes writes.
     pub(crate) fn is_alive(&self, patience: Duration) -> bool {
-        let now = u64::try_from(self.health.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let silent = now.saturating_sub(self.health.beat.load(Ordering::Relaxed));
-        self.health.failure().is_none() && Duration::from_millis(silent) <= patience
+        self.health.failure().is_none() && self.health.silent_for() <= patience
     }
 
     pub(crate) fn has_failed(&self) -> bool {
@@ -182,11 +156,7 @@ impl<D: Tidy> Writer<D> {
 
     /// Resolves when nothing can be written any more.
     pub(crate) async fn failed(&self) -> StoreError {
-        let mut failed = self.health.failed.subscribe();
-        match failed.wait_for(Option::is_some).await {
-            Ok(error) => error.clone().unwrap_or(StoreError::Closed),
-            Err(_) => StoreError::Closed,
-        }
+        self.health.failed().await
     }
 
     /// Syncs everything and ends the thread; it has let go of the database then.
@@ -203,12 +173,14 @@ impl<D: Tidy> Writer<D> {
 
 struct Thread<D> {
     base: Arc<D>,
-    vital: Vital,
-    tables: Tables,
+    vital: Arc<Vital>,
+    tables: DatabaseTables,
     disk: Arc<Disk>,
     power_safe: bool,
     health: Arc<Health>,
     mark: Mark,
+    /// The bytes in the journal, at least.
+    journal: u64,
     unsynced_since: Option<Instant>,
     synced: Instant,
     probed: Instant,
@@ -230,6 +202,9 @@ impl<D: Tidy> Thread<D> {
             }
             if let Some(done) = close {
                 let outcome = self.persist(PersistMode::SyncAll);
+                if outcome.is_ok() && self.journal >= checkpoint::WORTH {
+                    self.empty_journal();
+                }
                 if outcome.is_ok() {
                     format::close(self.base.path(), self.mark.commit);
                 }
@@ -244,7 +219,7 @@ impl<D: Tidy> Thread<D> {
 
     fn patience(&self) -> Duration {
         let since = self.unsynced_since.filter(|_| self.power_safe);
-        since.map_or(TICK, |since| TICK.saturating_sub(since.elapsed()))
+        since.map_or(PROBE, |since| LAZY.saturating_sub(since.elapsed()))
     }
 
     fn commit(&mut self, writes: Vec<Write<D>>) {
@@ -284,7 +259,8 @@ impl<D: Tidy> Thread<D> {
         })?;
         let mode = if lazy { PersistMode::Buffer } else { PersistMode::SyncData };
         let written = group.keyspaces();
-        group.commit(self.base.db(), mode).inspect_err(|error| self.fail(error))?;
+        let bytes = group.commit(self.base.db(), mode).inspect_err(|error| self.fail(error))?;
+        self.journal += bytes;
         for keyspace in &written {
             self.tables.look(keyspace);
         }
@@ -302,8 +278,25 @@ impl<D: Tidy> Thread<D> {
         self.synced = Instant::now();
     }
 
+    fn empty_journal(&mut self) {
+        let (path, commit) = (self.base.path(), self.mark.commit);
+        // Without room it is tried again after as much again.
+        self.journal = 0;
+        match checkpoint::run(path, self.base.db(), &self.disk, commit) {
+            Ok(true) => {
+                self.synced();
+                self.tables.merge();
+            }
+            Ok(false) => {}
+            Err(error) => self.fail(&error),
+        }
+    }
+
     fn look_after(&mut self) {
-        let late = self.unsynced_since.is_some_and(|since| since.elapsed() >= TICK);
+        if self.journal >= checkpoint::LARGE && self.health.failure().is_none() {
+            self.empty_journal();
+        }
+        let late = self.unsynced_since.is_some_and(|since| since.elapsed() >= LAZY);
         if self.power_safe && (late || self.synced.elapsed() >= PROBE) {
             if self.persist(PersistMode::SyncData).is_ok() {
                 self.synced();
@@ -313,7 +306,7 @@ impl<D: Tidy> Thread<D> {
             if let Err(error) = self.vital.sync() {
                 self.fail(&error);
             }
-        } else if self.probed.elapsed() >= TICK {
+        } else if self.probed.elapsed() >= PROBE {
             // fjall cannot be asked whether it is poisoned, but a flush that writes nothing fails if it is.
             self.persist(PersistMode::Buffer).ok();
         }
@@ -327,7 +320,7 @@ impl<D: Tidy> Thread<D> {
                 tracing::warn!(%error, "Old rows could not be removed.");
             }
         }
-        if self.looked.elapsed() >= TICK {
+        if self.looked.elapsed() >= PROBE {
             self.looked = Instant::now();
             if let Err(error) = self.vital.check() {
                 self.health.fail(error);
@@ -343,9 +336,8 @@ impl<D: Tidy> Thread<D> {
         done.inspect_err(|error| self.fail(error))
     }
 
-    /// A directory that is gone or takes no writes says more than what fails because of it.
     fn fail(&self, error: &StoreError) {
-        self.health.fail(self.vital.check().err().unwrap_or_else(|| error.clone()));
+        self.health.fail_of(&self.vital, error);
     }
 }
 
@@ -362,15 +354,4 @@ fn gather<D>(first: Request<D>, queue: &Receiver<Request<D>>) -> (Vec<Write<D>>,
         }
     }
     (writes, None)
-}
-
-/// If the thread panics, the store has failed: nothing can be written any more.
-struct Loud(Arc<Health>);
-
-impl Drop for Loud {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.fail(StoreError::Database(Arc::from(Box::from("a committer thread panicked"))));
-        }
-    }
 }

@@ -26,8 +26,6 @@ pub(crate) fn newest(
         {
             return Ok((last, row));
         }
-        // Nothing will be added to it, so its memory is released. If that fails it only costs memory.
-        last.rows.rotate_memtable().ok();
     }
     let next = Segment::open(&outbox.db, number)?;
     outbox.add_segment(next.clone());

@@ -122,7 +122,8 @@ impl<'a> Inspection<'a> {
 
     fn journal(&mut self, journal: &Path, newest: bool) -> io::Result<()> {
         let mut file = journal_file::open(journal)?;
-        if fs::metadata(journal)?.len() == 0 {
+        let emptied = format::emptied_at(self.path) == Some(self.flushed);
+        if fs::metadata(journal)?.len() == 0 && !emptied && format::is_made(self.path) {
             self.damaged(journal, "is empty");
         }
         let mut at = 0;

@@ -54,7 +54,7 @@ fn hold(lock: &File) -> Result<(), TryLockError> {
 }
 
 /// fjall writes this file last when it makes a database.
-fn is_finished(path: &Path) -> bool {
+pub(crate) fn is_finished(path: &Path) -> bool {
     std::fs::read(path.join("version")).is_ok_and(|version| version.starts_with(b"FJL"))
 }
 
@@ -86,7 +86,10 @@ fn clear(path: &Path) -> Result<(), StoreError> {
 
 /// Cuts a torn last commit off a journal, keeping a copy of the journal as it was. What must not be cut is returned.
 fn mend(path: &Path, journal: &Path) -> Result<Option<Damage>, StoreError> {
-    let find = || find_tear(&mut journal_file::open(journal)?, format::closed_at(path));
+    // What was in tables before the journal was emptied is no business of its.
+    let emptied = format::emptied_at(path);
+    let closed = format::closed_at(path).filter(|closed| emptied.is_none_or(|at| at < *closed));
+    let find = || find_tear(&mut journal_file::open(journal)?, closed);
     let Some(tear) = find().map_err(StoreError::io(journal))? else { return Ok(None) };
     if tear.promised {
         let what = format!("is damaged at byte {}", tear.at);

@@ -9,6 +9,7 @@ use crate::model::{
     Content, EventId, EventType, IdempotencyKey, MessageId, MessageStatus, Recipient, SendRequest,
     SentMessage,
 };
+use crate::store::database::tables;
 use crate::store::tally::Counted;
 
 const EVENTS: u64 = 240;
@@ -161,9 +162,12 @@ async fn store() -> Files {
     let state = State::open(&path.join("state")).unwrap();
     let outbox = Outbox::open(&path.join("outbox"), limits).unwrap();
     let segments = outbox.segments();
-    let all = [&state.meta, &state.rows, &outbox.meta, &outbox.dead, &outbox.queue].into_iter();
+    for keyspace in [&state.meta, &state.rows] {
+        tables::empty(&state.db, keyspace);
+    }
+    let all = [&outbox.meta, &outbox.dead, &outbox.queue].into_iter();
     for keyspace in all.chain(segments.iter().map(|segment| &segment.rows)) {
-        keyspace.rotate_memtable_and_wait().unwrap();
+        tables::empty(&outbox.db, keyspace);
     }
     drop((state, outbox, segments));
     let store = Store::open(options(path)).await.unwrap();

@@ -6,7 +6,7 @@ use crate::model::{
     Content, EventId, EventType, IdempotencyKey, MessageId, MessageStatus, Recipient, SendRequest,
     SentMessage,
 };
-use crate::store::database::format;
+use crate::store::database::{format, tables};
 use crate::store::repair::inspect;
 use crate::store::tally::Counted;
 
@@ -162,7 +162,7 @@ async fn write_the_fixture() {
     store.close().await.unwrap();
     let limits = Limits { keep: Duration::from_hours(72), max_size: 1 << 28 };
     let outbox = Outbox::open(&dir.path().join("outbox"), limits).unwrap();
-    outbox.queue.rotate_memtable_and_wait().unwrap();
+    tables::empty(&outbox.db, &outbox.queue);
     drop(outbox);
     let to = fixtures().join(format!("format-{}", format::FORMAT));
     copy(dir.path(), &to);

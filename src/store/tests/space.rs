@@ -1,8 +1,11 @@
+use std::fs::OpenOptions;
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::*;
+use crate::store::database::{MIB, checkpoint};
+use crate::store::repair::inspect::journals;
 
 #[tokio::test]
 async fn devices_cannot_see_each_other_and_rows_survive() {
@@ -165,4 +168,64 @@ async fn a_newer_format_is_refused() {
     drop(state);
     let error = Store::open(options(opened.dir.path())).await.err().unwrap();
     assert!(matches!(error, StoreError::Newer { found: 99, .. }), "{error}");
+}
+
+/// The bytes that the journal of a database holds.
+fn journal(opened: &Opened) -> u64 {
+    checkpoint::size(&opened.dir.path().join("state"))
+}
+
+#[tokio::test]
+async fn a_journal_is_emptied_early_and_what_comes_after_it_survives() {
+    let mut opened = open().await;
+    let row = |n: u8| vec![n; 100_000];
+    for round in 0..3_u8 {
+        let space = opened.store.own_space();
+        for n in 0..50 {
+            let mut batch = Batch::new();
+            batch.put([round, n], row(n));
+            space.write(batch).await.unwrap();
+        }
+        // 15 MB were written by now, in the last round.
+        assert!(
+            journal(&opened) < checkpoint::LARGE + MIB,
+            "it is not emptied while the store runs"
+        );
+        opened = opened.reopen().await;
+        assert!(journal(&opened) < checkpoint::WORTH, "it is not emptied at a stop");
+        let mut batch = Batch::new();
+        batch.put([round, 50], row(50));
+        opened.store.own_space().write(batch).await.unwrap();
+    }
+    let opened = opened.reopen().await;
+    let space = opened.store.own_space();
+    for round in 0..3_u8 {
+        for n in 0..=50 {
+            assert_eq!(space.get([round, n]).await.unwrap().unwrap(), row(n));
+        }
+    }
+    assert!(Store::inspect(opened.dir.path().to_owned()).await.is_err(), "the store is open");
+    opened.store.close().await.unwrap();
+    assert_eq!(Store::inspect(opened.dir.path().to_owned()).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn an_empty_journal_is_damage_unless_it_was_emptied() {
+    for emptied in [false, true] {
+        let opened = open().await;
+        for n in 0..if emptied { 50 } else { 1 } {
+            let mut batch = Batch::new();
+            batch.put([n], vec![n; 10_000]);
+            opened.store.own_space().write(batch).await.unwrap();
+        }
+        opened.store.close().await.unwrap();
+        let state = opened.dir.path().join("state");
+        // As after a crash.
+        std::fs::remove_file(state.join("closed")).unwrap();
+        let journal = journals(&state).unwrap().pop().unwrap();
+        assert_eq!(journal.metadata().unwrap().len() == 0, emptied);
+        OpenOptions::new().write(true).open(&journal).unwrap().set_len(0).unwrap();
+        let opens = Store::open(options(opened.dir.path())).await.is_ok();
+        assert_eq!(opens, emptied);
+    }
 }

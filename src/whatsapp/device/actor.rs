@@ -15,9 +15,13 @@ use super::notice::{Answer, DeviceCommand, Ending, Notice};
 use super::phase::{Current, Effort, Gap, Phase, Rest, Then};
 use super::probe::Probe;
 use crate::model::{Account, Disconnect, LoggedOut, Pending, PhoneNumber, Stop, UnixMillis};
+use crate::task::beat;
 use crate::whatsapp::context::Context;
 use crate::whatsapp::error::WhatsAppError;
 
+/// How often a connection is judged until it is online, and after that: what WhatsApp says comes as a notice meanwhile.
+const BRISK: Duration = Duration::from_secs(1);
+const CALM: Duration = Duration::from_secs(3);
 /// How often a full disk is looked at again.
 const ROOM: Duration = Duration::from_secs(2);
 /// How often an unlinked client may fail before the linking is given up.
@@ -121,11 +125,13 @@ impl Device {
     /// The actor's loop; ends when it is told to quit or the gateway stops.
     pub(crate) async fn run(&mut self) {
         let stop = self.context.tasks.stop().clone();
-        let mut tick = tokio::time::interval(Duration::from_secs(1));
-        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut look = beat(BRISK);
         loop {
             self.settle();
             self.publish();
+            if !matches!(self.phase, Phase::Online(_, None)) {
+                look = look.min(beat(BRISK));
+            }
             let due = match self.phase {
                 Phase::Waiting(due, _) => Some(due),
                 _ => None,
@@ -140,7 +146,10 @@ impl Device {
                     Some(command) => self.obey(command),
                 },
                 () = until(due), if due.is_some() => {}
-                _ = tick.tick(), if runs => self.judge(),
+                () = tokio::time::sleep_until(look), if runs => {
+                    self.judge();
+                    look = beat(CALM);
+                }
             }
         }
     }

@@ -1,5 +1,5 @@
 //! Whether a connection is alive. An open socket proves nothing; only what WhatsApp sent does, and the older that is,
-//! the less it proves. Pure: the actor asks once a second and acts on the answer.
+//! the less it proves. Pure: the actor asks every few seconds and acts on the answer.
 
 use std::time::Duration;
 
