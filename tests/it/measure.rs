@@ -143,6 +143,58 @@ fn calm(moonwa: &Moonwa) -> Result<f64> {
     megabytes(moonwa, "VmRSS")
 }
 
+/// A figure of `/proc/PID/io`.
+fn io(moonwa: &Moonwa, figure: &str) -> Result<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{}/io", moonwa.pid()))?;
+    let line = text.lines().find_map(|line| line.strip_prefix(figure)?.strip_prefix(": "));
+    Ok(line.with_context(|| format!("no {figure}"))?.parse()?)
+}
+
+/// What the store's files take on the disk, in bytes, without the file that only keeps room.
+fn on_disk(folder: &std::path::Path) -> Result<u64> {
+    let mut all = 0;
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            all += on_disk(&entry.path())?;
+        } else if entry.file_name() != "ballast" {
+            all += std::os::unix::fs::MetadataExt::blocks(&entry.metadata()?) * 512;
+        }
+    }
+    Ok(all)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement"]
+async fn bytes_written_and_stored_per_message() -> Result<()> {
+    const MESSAGES: usize = 5_000;
+    let sim = Simulator::start().await?;
+    let (ann, bob) =
+        (sim.phone("628666100005", "Ann").await, sim.phone("628666100006", "Bob").await);
+    let hook = WebhookReceiver::start().await?;
+    let moonwa = gateway(&sim).device("toko", &[hook.url()]).start().await?;
+    moonwa.link("toko", &ann).await?;
+    let data = moonwa.dir().join("data");
+    let figures =
+        || anyhow::Ok((io(&moonwa, "wchar")?, io(&moonwa, "write_bytes")?, on_disk(&data)?));
+    let before = figures()?;
+    for n in 0..MESSAGES {
+        bob.send_text(&ann, &format!("pesanan {n}")).await?;
+    }
+    let count = || async { hook.count() };
+    eventually_within(Duration::from_mins(5), "all of them", count, |n| *n >= MESSAGES).await;
+    let after = figures()?;
+    let each = |before: u64, after: u64| (after - before.min(after)) / MESSAGES as u64;
+    println!(
+        "per message of {MESSAGES}: {} bytes given to write, {} bytes of pages written, {} bytes more on the disk",
+        each(before.0, after.0),
+        each(before.1, after.1),
+        each(before.2, after.2)
+    );
+    moonwa.stop().await?;
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_film_is_never_whole_in_memory() -> Result<()> {
     streams(20).await

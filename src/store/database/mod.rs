@@ -18,7 +18,8 @@ use std::sync::{Arc, LazyLock};
 use bytes::Bytes;
 use fjall::compaction::Leveled;
 use fjall::config::{
-    BlockSizePolicy, CompressionPolicy, FilterPolicy, FilterPolicyEntry, PinningPolicy,
+    BlockSizePolicy, BloomConstructionPolicy, CompressionPolicy, FilterPolicy, FilterPolicyEntry,
+    PinningPolicy,
 };
 use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
@@ -58,12 +59,12 @@ pub(crate) fn keyspace(db: &Database, name: &str) -> Result<Keyspace, StoreError
 
 /// A keyspace that is written at its end and read in order.
 pub(crate) fn log_keyspace(db: &Database, name: &str) -> Result<Keyspace, StoreError> {
-    // Larger blocks need fewer entries in an index and compress better. Filters would tell that a row is not there, and
-    // nobody asks for one that is not.
+    // Larger blocks need fewer entries in an index and compress better. Each event that comes is asked for in every segment,
+    // and is in none: a filter answers that without a block.
     let options = || {
-        options()
-            .data_block_size_policy(BlockSizePolicy::all(16 * 1024))
-            .filter_policy(FilterPolicy::all(FilterPolicyEntry::None))
+        options().data_block_size_policy(BlockSizePolicy::all(16 * 1024)).filter_policy(
+            FilterPolicy::all(FilterPolicyEntry::Bloom(BloomConstructionPolicy::BitsPerKey(10.0))),
+        )
     };
     db.keyspace(name, options).map_err(StoreError::database)
 }

@@ -3,19 +3,26 @@
 //! serves both databases.
 
 use std::io::{Error, ErrorKind};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
+use fjall::compaction::Leveled;
 use fjall::{Database, Keyspace, LsmError, PersistMode};
 use lsm_tree::AbstractTree;
+use lsm_tree::compaction::CompactionStrategy;
 
 use crate::store::StoreError;
 use crate::store::database::MIB;
 use crate::store::disk::Disk;
+use crate::store::repair::checked::{self, Checked};
+use crate::store::repair::damage::Damage;
 
 /// What a keyspace keeps in memory. A gateway has a dozen keyspaces.
 const FULL: u64 = MIB / 4;
+/// How many tables that came from memory are merged at once.
+const MERGED: u8 = 12;
 /// How often a full disk is asked whether it has room again.
 const TICK: Duration = Duration::from_secs(1);
 /// fjall finds out which old versions of rows nobody reads any more at every so many snapshots that close.
@@ -31,8 +38,16 @@ struct Work {
     failed: Failed,
 }
 
+/// A table, by its name in its database, that may have been damaged since it was read whole.
+struct Check {
+    database: PathBuf,
+    table: PathBuf,
+    failed: Failed,
+}
+
 enum Request {
     Work(Work),
+    Check(Check),
     /// Lets go of a database.
     Close(Database, Sender<()>),
 }
@@ -99,6 +114,12 @@ impl DatabaseTables {
             .for_each(|keyspace| self.ask(keyspace));
     }
 
+    /// Reads a table again.
+    pub(crate) fn check(&self, database: &Path, table: PathBuf) {
+        let (database, failed) = (database.to_owned(), Arc::clone(&self.failed));
+        self.tables.requests.send(Request::Check(Check { database, table, failed })).ok();
+    }
+
     fn ask(&self, keyspace: &Keyspace) {
         let (db, keyspace) = (self.db.clone(), keyspace.clone());
         let work = Work { db, keyspace, failed: Arc::clone(&self.failed) };
@@ -130,6 +151,7 @@ fn serve(disk: &Disk, queue: &Receiver<Request>) {
         };
         match request {
             Ok(Request::Work(work)) => waiting.push(work),
+            Ok(Request::Check(check)) => check.run(),
             Ok(Request::Close(db, done)) => {
                 waiting.retain(|work| !std::ptr::eq(&raw const *work.db, &raw const *db));
                 drop(db);
@@ -145,6 +167,24 @@ fn serve(disk: &Disk, queue: &Receiver<Request>) {
                 "The disk has no room for a table of the store; its rows wait in memory and in the journal."
             );
         }
+    }
+}
+
+impl Check {
+    fn run(&self) {
+        let (database, file) = (&self.database, self.database.join(&self.table));
+        let whole = checked::is_whole(database, &self.table);
+        if matches!(whole, Ok(true)) {
+            return;
+        }
+        let error = whole.err().map(tracing::field::display);
+        tracing::error!(table = %file.display(), error, "A table of the store is damaged.");
+        // The next start reads everything, and repairs what it can.
+        if let Err(error) = Checked::forget(database) {
+            tracing::debug!(%error, "The list of tables stays.");
+        }
+        let what = "is damaged".to_owned();
+        (self.failed)(&StoreError::broken(database, vec![Damage { file, what }]));
     }
 }
 
@@ -192,9 +232,13 @@ fn flush(db: &Database, keyspace: &Keyspace) -> fjall::Result<()> {
 
 /// Merges tables until there is nothing to merge.
 fn merge(db: &Database, keyspace: &Keyspace) -> fjall::Result<()> {
+    // Whatever a keyspace was made with: each merge writes all of a segment again, and its filters make many tables cheap to
+    // ask. fjall holds writes up from 20 tables on.
+    let strategy = Leveled::default().with_table_target_size(4 * MIB).with_l0_threshold(MERGED);
+    let strategy: Arc<dyn CompactionStrategy + Send + Sync> = Arc::new(strategy);
     loop {
         let before = keyspace.tree.current_version().id();
-        let strategy = Arc::clone(&keyspace.config.compaction_strategy);
+        let strategy = Arc::clone(&strategy);
         let oldest_read = db.supervisor.snapshot_tracker.get_seqno_safe_to_gc();
         keyspace.tree.compact(strategy, oldest_read)?;
         if keyspace.tree.current_version().id() == before {
@@ -242,7 +286,7 @@ mod tests {
         let asked = Arc::clone(&free);
         let disk = Disk::with(dir.path(), move |_| Ok(asked.load(Ordering::Relaxed)));
         let failed: Failed = Arc::new(|error| panic!("{error}"));
-        for round in 0..8_u8 {
+        for round in 0..2 * MERGED {
             for n in 0..500_u32 {
                 rows.insert(n.to_be_bytes(), [round; 1024]).unwrap();
             }
@@ -255,10 +299,13 @@ mod tests {
             assert!(work.is_done(&disk));
             free.store(0, Ordering::Relaxed);
             assert_eq!(rows.sealed_memtable_count(), 0);
-            assert!(rows.l0_table_count() < 4, "not merged");
+            assert!(rows.l0_table_count() < usize::from(MERGED), "not merged");
         }
-        assert_eq!(rows.get(7_u32.to_be_bytes()).unwrap().unwrap().as_ref(), [7; 1024]);
+        assert_eq!(
+            rows.get(7_u32.to_be_bytes()).unwrap().unwrap().as_ref(),
+            [2 * MERGED - 1; 1024]
+        );
         // Of each row, old versions are gone where tables were merged.
-        assert!(rows.approximate_len() <= 4 * 500);
+        assert!(rows.approximate_len() <= usize::from(MERGED) * 500);
     }
 }

@@ -2,7 +2,7 @@
 //! a single job is written at once. It also syncs what was written lazily, removes old rows, and shows that it is
 //! alive.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
@@ -20,6 +20,7 @@ use crate::store::database::tables::{DatabaseTables, Tables};
 use crate::store::database::txn::{Group, Txn};
 use crate::store::disk::{Disk, Room};
 use crate::store::key::Key;
+use crate::store::repair::checked::Checked;
 use crate::store::repair::journal_file::Mark;
 use crate::store::repair::vital::Vital;
 
@@ -102,6 +103,7 @@ impl<D: Tidy> Writer<D> {
         let failed = move |error: &StoreError| health_of_tables.fail_of(&vital_of_tables, error);
         let tables = tables.of(base.db().clone(), failed);
         let journal = checkpoint::size(base.path());
+        let unread = Checked::load(base.path()).tables().cloned().collect();
         let thread = Thread {
             base,
             vital,
@@ -110,6 +112,7 @@ impl<D: Tidy> Writer<D> {
             power_safe,
             health: Arc::clone(&health),
             journal,
+            unread,
             // Opening synced everything.
             mark: Mark { commit, synced: commit },
             unsynced_since: None,
@@ -181,6 +184,8 @@ struct Thread<D> {
     mark: Mark,
     /// The bytes in the journal, at least.
     journal: u64,
+    /// Tables that this start did not read.
+    unread: Vec<PathBuf>,
     unsynced_since: Option<Instant>,
     synced: Instant,
     probed: Instant,
@@ -207,6 +212,7 @@ impl<D: Tidy> Thread<D> {
                 }
                 if outcome.is_ok() {
                     format::close(self.base.path(), self.mark.commit);
+                    self.renew_checked();
                 }
                 self.tables.close();
                 drop(self.base);
@@ -285,10 +291,18 @@ impl<D: Tidy> Thread<D> {
         match checkpoint::run(path, self.base.db(), &self.disk, commit) {
             Ok(true) => {
                 self.synced();
+                self.renew_checked();
                 self.tables.merge();
             }
             Ok(false) => {}
             Err(error) => self.fail(&error),
+        }
+    }
+
+    /// Without it, the next start reads more.
+    fn renew_checked(&self) {
+        if let Err(error) = Checked::renew(self.base.path()) {
+            tracing::debug!(%error, "The list of tables could not be written.");
         }
     }
 
@@ -312,6 +326,9 @@ impl<D: Tidy> Thread<D> {
         }
         if self.tidied.elapsed() >= TIDY && self.health.failure().is_none() && self.disk.fits(0) {
             self.tidied = Instant::now();
+            if let Some(table) = self.unread.pop() {
+                self.tables.check(self.base.path(), table);
+            }
             let mut group = Group::default();
             let outcome = group
                 .run(|txn| self.base.tidy(txn))

@@ -1,5 +1,6 @@
 //! Finds and mends damage in the files of a store, and keeps beside the databases what is needed for that.
 
+pub(crate) mod checked;
 pub(crate) mod damage;
 pub(crate) mod file;
 pub(crate) mod identities;

@@ -24,7 +24,7 @@ pub(crate) fn before_open(path: &Path) -> Result<(), StoreError> {
     }
     let journal = journals(path).map_err(StoreError::io(path))?.pop();
     let torn = journal.map_or(Ok(None), |journal| mend(path, &journal))?;
-    let mut damages = inspect::verify(path).map_err(StoreError::io(path))?;
+    let mut damages = inspect::verify_news(path).map_err(StoreError::io(path))?;
     if let Some(torn) = torn {
         damages.retain(|damage| *damage != torn);
         damages.insert(0, torn);

@@ -7,6 +7,7 @@ mod log;
 mod message;
 mod salvage;
 mod space;
+mod start;
 
 use std::path::Path;
 use std::time::Duration;
