@@ -144,6 +144,7 @@ pub(crate) fn keyspaces(db: &Database) -> Vec<Keyspace> {
 fn serve(disk: &Disk, queue: &Receiver<Request>) {
     let mut waiting: Vec<Work> = Vec::new();
     loop {
+        let lacked_room = !waiting.is_empty();
         let request = if waiting.is_empty() {
             queue.recv().map_err(|_ended| RecvTimeoutError::Disconnected)
         } else {
@@ -160,7 +161,6 @@ fn serve(disk: &Disk, queue: &Receiver<Request>) {
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
-        let lacked_room = !waiting.is_empty();
         waiting.retain(|work| !work.is_done(disk));
         if !lacked_room && !waiting.is_empty() {
             tracing::warn!(
