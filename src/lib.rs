@@ -53,7 +53,7 @@
 //!
 //! The store. **event**: something that happened; its id is a function of the WhatsApp key, so it survives replays and
 //! crashes. **log**: the durable, ordered events of a device; **seq**: a place in it; **segment**: a piece of it that is dropped
-//! whole, by the rules of **retention**. **outbox**: the database of the log, `state` that of everything else. **space**: the
+//! whole, by the rules of **retention**; what is **recent** is in memory, too. **outbox**: the database of the log, `state` that of everything else. **space**: the
 //! **rows** of one device. **journal**: fjall's own file; **salvage** mends its end, a **checkpoint** empties it. What was **checked** is not read again. **tables**: the files that rows go
 //! to from memory. **txn**: what a group of jobs writes at once. **tidy**, **sweep**: what is old goes. **rebuild**: a damaged database made again. **vital**: whether the store's
 //! directory is still there and can be written. **nudge**: "look in the store"; it carries nothing and may be lost.

@@ -119,7 +119,9 @@ fn has_file(event: &[u8]) -> bool {
     struct About {
         media: Option<IgnoredAny>,
     }
-    serde_json::from_slice(event).is_ok_and(|Envelope { data }| data.media.is_some())
+    // In a text the quotes would be escaped.
+    std::str::from_utf8(event).is_ok_and(|text| text.contains("\"media\":{"))
+        && serde_json::from_slice(event).is_ok_and(|Envelope { data }| data.media.is_some())
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::store::database::bytes;
 use crate::store::database::outbox::Outbox;
 use crate::store::database::reader::Readers;
 use crate::store::database::txn::Txn;
-use crate::store::database::writer::{Promise, Writer};
+use crate::store::database::writer::{Begun, Promise, Writer};
 use crate::store::disk::Room;
 use crate::store::json::{from_json, to_json};
 use crate::store::key::{Key, Parts};
@@ -137,9 +137,18 @@ impl Cursors {
 
     /// Saves a cursor. It survives `kill -9` at once, and a power cut after a second at most.
     pub async fn save(&self, endpoint: &EndpointId, cursor: &Cursor) -> Result<(), StoreError> {
+        self.begin_to_save(endpoint, cursor).await?.done().await
+    }
+
+    /// Has a cursor saved. Whether it is is told to whoever asks: that costs less than to be woken for it.
+    pub(crate) async fn begin_to_save(
+        &self,
+        endpoint: &EndpointId,
+        cursor: &Cursor,
+    ) -> Result<Begun<()>, StoreError> {
         let (key, value) = (cursor_key(endpoint), to_json(cursor)?);
         self.writer
-            .run(Promise::Lazy, Room::Essential, move |outbox, txn| {
+            .begin(Promise::Lazy, Room::Essential, move |outbox, txn| {
                 failpoint("cursor.before");
                 txn.put(&outbox.meta, key, value);
                 Ok(())

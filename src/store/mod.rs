@@ -59,6 +59,7 @@ use database::reader::{Databases, Readers};
 use database::segment::Limits;
 use database::state::State;
 use database::tables::Tables;
+pub(crate) use database::writer::Begun;
 use database::writer::Writer;
 use disk::Disk;
 use log::Tails;

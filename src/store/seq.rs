@@ -28,23 +28,28 @@ pub(crate) struct Places(Arc<Mutex<BTreeMap<DeviceName, watch::Sender<Seq>>>>);
 
 impl Places {
     pub(crate) fn advance(&self, device: &DeviceName, to: Seq) {
-        self.with(device, |place| {
-            place.send_if_modified(|place| {
-                let moved = to > *place;
-                *place = to.max(*place);
-                moved
-            })
+        self.sender(device).send_if_modified(|place| {
+            let moved = to > *place;
+            *place = to.max(*place);
+            moved
         });
+    }
+
+    pub(crate) fn of(&self, device: &DeviceName) -> Seq {
+        *self.sender(device).borrow()
     }
 
     /// `Seq(0)` until it moves.
     pub(crate) fn watch(&self, device: &DeviceName) -> watch::Receiver<Seq> {
-        self.with(device, watch::Sender::subscribe)
+        self.sender(device).subscribe()
     }
 
-    fn with<T>(&self, device: &DeviceName, f: impl FnOnce(&watch::Sender<Seq>) -> T) -> T {
+    /// Whoever is woken asks for a place at once, so that the lock must not be held until then.
+    fn sender(&self, device: &DeviceName) -> watch::Sender<Seq> {
         let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = || watch::Sender::new(Seq(0));
-        f(places.entry(device.clone()).or_insert_with(fresh))
+        match places.get(device) {
+            Some(known) => known.clone(),
+            None => places.entry(device.clone()).or_default().clone(),
+        }
     }
 }

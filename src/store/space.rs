@@ -173,13 +173,37 @@ impl Space {
 
     /// Applies a batch, durable before `Ok`.
     pub async fn write(&self, batch: Batch) -> Result<(), StoreError> {
-        self.apply(Promise::Durable, batch).await
+        self.update(move |txn| {
+            txn.apply(batch);
+            Ok(())
+        })
+        .await
     }
 
     /// Applies a batch without waiting for the disk. A power cut may take it, and then with it everything written
     /// after it: both go through one journal, in order.
     pub async fn write_in_order(&self, batch: Batch) -> Result<(), StoreError> {
-        self.apply(Promise::Lazy, batch).await
+        self.run(Promise::Lazy, move |txn| {
+            txn.apply(batch);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Lets rows be changed after everything that was asked for before, and before everything that is asked for later:
+    /// with the next change that is waited for, or within a second. A power cut may take them, and then with them
+    /// everything written after them: both go through one journal, in order. `failed` is called if they cannot be
+    /// written, before a later change is tried.
+    pub async fn leave(
+        &self,
+        job: impl FnOnce(&mut SpaceTxn<'_, '_>) -> Result<(), StoreError> + Send + 'static,
+        failed: impl FnOnce(&StoreError) + Send + 'static,
+    ) -> Result<(), StoreError> {
+        let prefix = Arc::clone(&self.prefix);
+        let job = move |state: &Arc<State>, txn: &mut Txn<'_>| {
+            job(&mut SpaceTxn { prefix: &prefix, state, txn })
+        };
+        self.writer.leave(Room::Essential, job, failed).await
     }
 
     /// Reads and changes rows in one step that no other write can come between, durable before `Ok`. When `job`
@@ -189,19 +213,6 @@ impl Space {
         job: impl FnOnce(&mut SpaceTxn<'_, '_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.run(Promise::Durable, job).await
-    }
-
-    async fn apply(&self, promise: Promise, batch: Batch) -> Result<(), StoreError> {
-        self.run(promise, move |txn| {
-            for (key, value) in batch.changes {
-                match value {
-                    Some(value) => txn.put(key, value),
-                    None => txn.remove(key),
-                }
-            }
-            Ok(())
-        })
-        .await
     }
 
     async fn run<T: Send + 'static>(
@@ -287,6 +298,16 @@ impl SpaceTxn<'_, '_> {
         let bare =
             |(key, value): (Vec<u8>, Bytes)| (key.get(own..).unwrap_or_default().to_vec(), value);
         Ok(rows.into_iter().map(bare).collect())
+    }
+
+    /// Puts and removes what the batch says.
+    pub fn apply(&mut self, batch: Batch) {
+        for (key, value) in batch.changes {
+            match value {
+                Some(value) => self.put(key, value),
+                None => self.remove(key),
+            }
+        }
     }
 
     pub fn put(&mut self, key: impl AsRef<[u8]>, value: impl Into<Bytes>) {

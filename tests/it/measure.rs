@@ -1,11 +1,14 @@
 //! Figures, not verdicts, but for one: memory and start-up of the real binary. Run by hand in a release build:
 //! `cargo test --release --test it measure:: -- --ignored --nocapture --test-threads 1`.
 
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use moonwa_simulator::harness::{Moonwa, MoonwaBuilder, WebhookReceiver, eventually_within};
 use moonwa_simulator::{File, Simulator};
+use rustix::process::{Pid, Signal};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -258,6 +261,67 @@ async fn streams(size: u32) -> Result<()> {
     );
     assert!(got.body == film, "byte for byte");
     assert!(out <= MOST && back <= MOST, "{out:.1} and {back:.1} MB, at most {MOST}");
+    moonwa.stop().await?;
+    Ok(())
+}
+
+/// How often the threads of the gateway gave the processor up to wait for something.
+fn waits(moonwa: &Moonwa) -> Result<u64> {
+    let mut sum = 0;
+    for task in std::fs::read_dir(format!("/proc/{}/task", moonwa.pid()))? {
+        // A thread may end meanwhile.
+        let Ok(text) = std::fs::read_to_string(task?.path().join("status")) else { continue };
+        let row = text.lines().find_map(|row| row.strip_prefix("voluntary_ctxt_switches:"));
+        sum += row.context("a row")?.trim().parse::<u64>()?;
+    }
+    Ok(sum)
+}
+
+/// What a message costs from WhatsApp to its POST: how often a thread waits, and with `MOONWA_STRACE=FILE` the system calls.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement"]
+async fn what_a_message_in_costs() -> Result<()> {
+    const MESSAGES: u32 = 1000;
+    let sim = Simulator::start().await?;
+    let (ann, bob) =
+        (sim.phone("628666300001", "Ann").await, sim.phone("628666300002", "Bob").await);
+    let hook = WebhookReceiver::start().await?;
+    let moonwa = gateway(&sim).device("toko", &[hook.url()]).start().await?;
+    moonwa.link("toko", &ann).await?;
+    bob.send_text(&ann, "first").await?;
+    hook.expect_text("first").await;
+    for burst in [false, true] {
+        ann.expect_confirmed().await?;
+        let mut tracer = None;
+        if let Ok(file) = std::env::var("MOONWA_STRACE") {
+            let mut strace = Command::new("strace")
+                .args(["-f", "-c", "-U", "calls,name", "-o", &format!("{file}.{burst}")])
+                .args(["-p", &moonwa.pid().to_string()])
+                .stderr(Stdio::piped())
+                .spawn()?;
+            let said = strace.stderr.take().context("a pipe")?;
+            // It says when it has attached.
+            BufReader::new(said).lines().next().context("no word of strace")??;
+            tracer = Some(strace);
+        }
+        let (before, taken) = (waits(&moonwa)?, hook.count());
+        for n in 0..MESSAGES {
+            bob.send_text(&ann, &format!("{burst} {n}")).await?;
+            if !burst {
+                hook.more_than(taken + n as usize).await;
+            }
+        }
+        hook.more_than(taken + MESSAGES as usize - 1).await;
+        ann.expect_confirmed().await?;
+        let waits = f64::from(u32::try_from(waits(&moonwa)? - before)?);
+        if let Some(mut strace) = tracer {
+            let pid = Pid::from_child(&strace);
+            rustix::process::kill_process(pid, Signal::INT)?;
+            strace.wait()?;
+        }
+        let how = if burst { "in a burst" } else { "one by one" };
+        println!("{MESSAGES} messages {how}: {:.1} waits each", waits / f64::from(MESSAGES));
+    }
     moonwa.stop().await?;
     Ok(())
 }

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use moonwa_simulator::Simulator;
 use moonwa_simulator::harness::{Answer, Moonwa, WebhookReceiver, eventually};
+use serde_json::Value;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_moonwa");
 
@@ -83,6 +84,44 @@ async fn prometheus_is_told_how_devices_webhooks_and_the_store_are() -> Result<(
         |told| value(told, &backlog).is_none() && told.contains("n=\"1\",host=\"127.0.0.2\"}"),
     )
     .await;
+    moonwa.stop().await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_that_keeps_up_gets_events_from_memory_and_one_that_is_behind_from_the_log()
+-> Result<()> {
+    let sim = Simulator::start().await?;
+    let (ann, bob) =
+        (sim.phone("628111000153", "Ann").await, sim.phone("628111000154", "Bob").await);
+    let hook = WebhookReceiver::start().await?;
+    let moonwa = Moonwa::builder(BINARY)
+        .whatsapp(&sim)
+        .env("MOONWA_RETRY_SCALE", "0.001")
+        .device("toko", &[hook.url()])
+        .start()
+        .await?;
+    moonwa.link("toko", &ann).await?;
+    let reads = || async { value(&metrics(&moonwa).await, "moonwa_event_log_reads_total") };
+    for n in 0..20 {
+        bob.send_text(&ann, &format!("prompt {n}")).await?;
+        hook.expect_text(&format!("prompt {n}")).await;
+    }
+    assert_eq!(reads().await, None, "an event was read back from the log");
+
+    let webhook = "/v1/devices/toko/webhooks/1";
+    moonwa.admin().post(&format!("{webhook}/pause"), &Value::Null).await?.expect(200);
+    for n in 0..100 {
+        bob.send_text(&ann, &format!("late {n}")).await?;
+    }
+    ann.expect_confirmed().await?;
+    moonwa.admin().post(&format!("{webhook}/resume"), &Value::Null).await?.expect(200);
+    hook.expect_text("late 99").await;
+    assert!(reads().await > Some(0.0), "more was in memory than is said");
+    let texts = hook.taken_texts();
+    let sent = (0..20).map(|n| format!("prompt {n}"));
+    let sent: Vec<String> = sent.chain((0..100).map(|n| format!("late {n}"))).collect();
+    assert_eq!(texts, sent);
     moonwa.stop().await?;
     Ok(())
 }

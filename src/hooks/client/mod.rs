@@ -6,6 +6,9 @@ mod error;
 mod request;
 mod resolver;
 
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,7 +18,7 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{LOCATION, RETRY_AFTER};
 use hyper::{Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -41,7 +44,6 @@ const HEAD: usize = 16 * 1024;
 #[derive(Clone)]
 pub(super) struct Client {
     connector: Connector,
-    tasks: Tasks,
     underway: TaskTracker,
     /// Cancelled some time after the stop: no request goes on then.
     interrupt: CancellationToken,
@@ -53,7 +55,36 @@ pub(super) struct KeepAlive(Option<Connection>);
 
 struct Connection {
     requests: SendRequest<Full<Bytes>>,
+    /// What reads and writes, while it does. It is no task of its own: to wake one for each request and for each answer
+    /// costs more than both.
+    wire: Option<Wire>,
     idle_since: Instant,
+}
+
+type Wire = Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>;
+
+impl Connection {
+    /// Does something that needs the wire.
+    async fn drive<T>(wire: &mut Option<Wire>, work: impl Future<Output = T>) -> T {
+        let mut work = std::pin::pin!(work);
+        poll_fn(|context| {
+            // A request is written as soon as it is there, and an answer is there as soon as it is read.
+            if let Poll::Ready(done) = work.as_mut().poll(context) {
+                return Poll::Ready(done);
+            }
+            if let Some(running) = wire
+                && let Poll::Ready(ended) = running.as_mut().poll(context)
+            {
+                // Whoever waits for an answer is told of the error.
+                if let Err(error) = ended {
+                    tracing::debug!(%error, "A webhook connection broke.");
+                }
+                *wire = None;
+            }
+            work.as_mut().poll(context)
+        })
+        .await
+    }
 }
 
 /// What the receiver answered.
@@ -71,7 +102,6 @@ impl Client {
     pub(super) fn start(tasks: &Tasks) -> Self {
         let client = Self {
             connector: Connector::new(),
-            tasks: tasks.clone(),
             underway: TaskTracker::new(),
             interrupt: CancellationToken::new(),
         };
@@ -102,13 +132,14 @@ impl Client {
         let interrupted = || PostError::Interrupted;
         let answering = timeout_at(deadline, self.answer(post, at, keep_alive.take()));
         let answering = self.interrupt.run_until_cancelled(Box::pin(answering));
-        let (response, connection) = answering
+        let (response, mut connection) = answering
             .await
             .ok_or_else(interrupted)?
             .map_err(|_elapsed| PostError::Timeout(timeout))??;
         let (head, mut body) = response.into_parts();
         let mut read = Vec::new();
-        let reading = timeout_at(deadline, read_body(&mut body, limit, &mut read));
+        let reading = read_body(&mut body, limit, &mut read);
+        let reading = timeout_at(deadline, Connection::drive(&mut connection.wire, reading));
         if let Some(Ok(true)) = self.interrupt.run_until_cancelled(reading).await {
             keep_alive.keep(connection);
         }
@@ -126,41 +157,39 @@ impl Client {
     ) -> Result<(Response<Incoming>, Connection), PostError> {
         let target = Target::of(&post.endpoint.url)?;
         let request = request::signed(post, &target, at)?;
-        if let Some(mut connection) = kept
-            && connection.requests.ready().await.is_ok()
+        if let Some(Connection { mut requests, mut wire, idle_since }) = kept
+            && Connection::drive(&mut wire, requests.ready()).await.is_ok()
         {
             let sent = Instant::now();
-            match connection.requests.send_request(request.clone()).await.map_err(PostError::from) {
+            let answering = requests.send_request(request.clone());
+            match Connection::drive(&mut wire, answering).await.map_err(PostError::from) {
                 // The receiver closed the idle connection just when it was used again, which is no failure.
                 Err(error) if error.is_hang_up() && sent.elapsed() < STALE => {}
-                answer => return Ok((answer?, connection)),
+                answer => return Ok((answer?, Connection { requests, wire, idle_since })),
             }
         }
-        let mut connection = self.connect(&target).await?;
-        let response = connection.requests.send_request(request).await?;
-        Ok((response, connection))
+        let Connection { mut requests, mut wire, idle_since } = self.connect(&target).await?;
+        let response = Connection::drive(&mut wire, requests.send_request(request)).await?;
+        Ok((response, Connection { requests, wire, idle_since }))
     }
 
     async fn connect(&self, target: &Target) -> Result<Connection, PostError> {
         let stream = self.connector.connect(target).await?;
-        let (requests, connection) =
+        let (requests, wire) =
             http1::Builder::new().max_buf_size(HEAD).handshake(TokioIo::new(stream)).await?;
-        let interrupt = self.interrupt.clone();
-        self.tasks.spawn("webhook connection", async move {
-            // Whoever waits for an answer is told of the error.
-            if let Some(Err(error)) = interrupt.run_until_cancelled(connection).await {
-                tracing::debug!(%error, "A webhook connection broke.");
-            }
-        });
-        Ok(Connection { requests, idle_since: Instant::now() })
+        Ok(Connection { requests, wire: Some(Box::pin(wire)), idle_since: Instant::now() })
     }
 }
 
 impl KeepAlive {
-    /// Closes the connection once it has been idle for long; waits for ever when there is none.
+    /// Closes the connection once it has been idle for long, or the receiver closes it; waits for ever when there is
+    /// none.
     pub(super) async fn expire(&mut self) {
-        let Some(connection) = &self.0 else { return std::future::pending().await };
-        sleep_until(connection.idle_since + IDLE).await;
+        let Some(connection) = &mut self.0 else { return std::future::pending().await };
+        if let Some(wire) = &mut connection.wire {
+            // However it ends, it is of no use any more.
+            drop(timeout_at(connection.idle_since + IDLE, wire).await);
+        }
         self.0 = None;
     }
 
@@ -196,12 +225,11 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_idle_connection_is_closed() {
-        let tasks = Tasks::new();
         let (ours, mut theirs) = tokio::io::duplex(1024);
-        let (requests, connection) = http1::handshake(TokioIo::new(ours)).await.unwrap();
-        tasks.spawn("connection", async move { connection.await.unwrap() });
+        let (requests, wire) = http1::handshake(TokioIo::new(ours)).await.unwrap();
+        let wire: Option<Wire> = Some(Box::pin(wire));
         let mut keep_alive = KeepAlive::default();
-        keep_alive.keep(Connection { requests, idle_since: Instant::now() });
+        keep_alive.keep(Connection { requests, wire, idle_since: Instant::now() });
         let began = Instant::now();
         keep_alive.expire().await;
         assert!(began.elapsed() >= IDLE);

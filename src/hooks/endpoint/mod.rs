@@ -26,7 +26,7 @@ use super::delivery::{Deliverer, Delivery};
 use super::monitor::Monitor;
 use crate::config::EndpointConfig;
 use crate::model::UnixMillis;
-use crate::store::{Cursor, EndpointId, EndpointState, Seq, StoreError, StoredEvent};
+use crate::store::{Begun, Cursor, EndpointId, EndpointState, Seq, StoreError, StoredEvent};
 use backlog::Backlog;
 
 /// How many events of an endpoint are held in memory.
@@ -66,8 +66,10 @@ pub(super) struct Machine {
     page: VecDeque<StoredEvent>,
     /// Unwanted events passed since the cursor was saved.
     unsaved: u64,
-    /// An event was delivered since the cursor was saved.
+    /// An event was delivered since the cursor was given to be saved.
     owed: bool,
+    /// The cursor as it was given to be saved last, if nobody looked yet whether it is.
+    saving: Option<Begun<()>>,
     /// When the back-off ends, by the monotonic clock.
     not_before: Option<Instant>,
     /// An event that the receiver may refuse for its own sake, because it took another one meanwhile.
@@ -136,6 +138,7 @@ impl Machine {
             page: VecDeque::new(),
             unsaved: 0,
             owed: false,
+            saving: None,
             not_before: left.map(|left| Instant::now() + left),
             doubted: None,
             tried_instead: Seq(0),
@@ -158,7 +161,7 @@ impl Machine {
                 Plan::Wait => self.idle().await,
             }
         }
-        if self.owed || self.unsaved > 0 {
+        if !self.saved().await || self.owed || self.unsaved > 0 {
             self.save_or_log().await;
         }
     }
@@ -184,7 +187,7 @@ impl Machine {
                 self.unsaved += 1;
             }
             if self.owed || self.unsaved >= LAZY {
-                self.save_or_log().await;
+                self.begin_to_save().await;
             }
             // The tail is marked as seen before the log is read, so an event appended in between wakes `idle`.
             let tail = *self.inputs.tail.borrow_and_update();
@@ -248,25 +251,22 @@ impl Machine {
     /// Delivers one event, and does meanwhile what must not wait for the receiver. `None` when the endpoint stops
     /// first.
     async fn deliver(&mut self, delivery: &Delivery) -> Option<Outcome> {
+        if self.owed {
+            // The cursor of the previous delivery is saved meanwhile. A crash then repeats that event, and at worst
+            // this one too.
+            self.begin_to_save().await;
+            self.publish();
+        }
         let deliverer = self.deliverer.clone();
         let mut keep_alive = std::mem::take(&mut self.keep_alive);
         let outcome = {
             let underway = deliverer.deliver(delivery, &mut keep_alive);
-            // The cursor of the previous delivery is saved meanwhile. A crash then repeats that event, and at worst
-            // this one too.
-            let (mut saved, mut outcome) = (!self.owed, None);
-            let saving = self.save_apart();
-            tokio::pin!(underway, saving);
+            tokio::pin!(underway);
             loop {
                 select! {
                     biased;
-                    done = &mut saving, if !saved => {
-                        saved = true;
-                        self.saved_or_log(&done);
-                        self.publish();
-                    }
-                    answer = &mut underway, if outcome.is_none() => outcome = Some(answer),
-                    () = self.inputs.stop.cancelled(), if outcome.is_none() => {
+                    answer = &mut underway => break answer,
+                    () = self.inputs.stop.cancelled() => {
                         if !self.inputs.shutdown.is_cancelled() {
                             return None;
                         }
@@ -274,10 +274,7 @@ impl Machine {
                         let answer = tokio::time::timeout(GRACE * 2, &mut underway).await.ok()?;
                         return (answer.class == Class::Delivered).then_some(answer);
                     }
-                    Some(request) = self.inputs.actions.recv(), if saved => self.apply(request).await,
-                }
-                if saved && let Some(outcome) = outcome.take() {
-                    break outcome;
+                    Some(request) = self.inputs.actions.recv() => self.apply(request).await,
                 }
             }
         };
@@ -357,32 +354,36 @@ impl Machine {
     }
 
     async fn save(&mut self) -> Result<(), StoreError> {
-        self.save_apart().await?;
-        (self.unsaved, self.owed) = (0, false);
+        self.deliverer.store.cursors().save(&self.id, &self.cursor).await?;
+        (self.unsaved, self.owed, self.saving) = (0, false, None);
         Ok(())
     }
 
-    /// Saves the cursor as it is now. The future does not borrow the machine.
-    fn save_apart(&self) -> impl Future<Output = Result<(), StoreError>> + use<> {
-        let (store, id, cursor) =
-            (self.deliverer.store.clone(), self.id.clone(), self.cursor.clone());
-        async move { store.cursors().save(&id, &cursor).await }
-    }
-
-    async fn save_or_log(&mut self) -> bool {
-        let done = self.save_apart().await;
-        self.saved_or_log(&done)
-    }
-
     /// Deliveries go on when the cursor cannot be saved: that means duplicates after a restart, never a loss.
-    fn saved_or_log(&mut self, done: &Result<(), StoreError>) -> bool {
-        match done {
-            Ok(()) => (self.unsaved, self.owed) = (0, false),
-            Err(error) => {
-                tracing::warn!(device = %self.cursor.device, n = self.current.n, %error, "A webhook's cursor could not be saved.");
-            }
+    async fn save_or_log(&mut self) {
+        if let Err(error) = self.save().await {
+            self.log_unsaved(&error);
         }
-        done.is_ok()
+    }
+
+    /// Has the cursor saved as it is now. One is on its way at a time: a crash shall repeat few events.
+    async fn begin_to_save(&mut self) {
+        self.saved().await;
+        match self.deliverer.store.cursors().begin_to_save(&self.id, &self.cursor).await {
+            Ok(saving) => (self.unsaved, self.owed, self.saving) = (0, false, Some(saving)),
+            Err(error) => self.log_unsaved(&error),
+        }
+    }
+
+    /// Whether the cursor that was given to be saved is, once that is known.
+    async fn saved(&mut self) -> bool {
+        let Some(saving) = self.saving.take() else { return true };
+        let done = saving.done().await;
+        done.inspect_err(|error| self.log_unsaved(error)).is_ok()
+    }
+
+    fn log_unsaved(&self, error: &StoreError) {
+        tracing::warn!(device = %self.cursor.device, n = self.current.n, %error, "A webhook's cursor could not be saved.");
     }
 }
 

@@ -58,7 +58,7 @@ impl Machine {
         self.advance(seq);
         self.recover();
         self.cursor.delivered = self.cursor.delivered.saturating_add(1);
-        // The cursor is saved and shown beside the next POST, or as soon as nothing is left to post.
+        // The cursor is saved and shown with the next POST, or as soon as nothing is left to post.
         self.owed = true;
     }
 
@@ -100,7 +100,7 @@ impl Machine {
                 self.backlog.done(event.seq);
                 self.advance(event.seq);
                 self.at_once();
-                (self.unsaved, self.owed) = (0, false);
+                (self.unsaved, self.owed, self.saving) = (0, false, None);
                 self.count_letters().await;
                 self.monitor.count("moonwa_webhook_parked_total", &self.current, 1);
                 tracing::warn!(

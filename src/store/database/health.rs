@@ -1,6 +1,5 @@
 //! Whether a committer thread lives and its database takes writes.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -22,7 +21,7 @@ impl Health {
     }
 
     /// How long the thread has not shown that it is alive.
-    pub(crate) fn silent_for(&self) -> Duration {
+    pub(crate) fn silence(&self) -> Duration {
         let beat = Duration::from_millis(self.beat.load(Ordering::Relaxed));
         self.started.elapsed().saturating_sub(beat)
     }
@@ -57,15 +56,9 @@ impl Health {
     pub(crate) fn failure(&self) -> Option<StoreError> {
         self.failed.borrow().clone()
     }
-}
 
-/// If the thread panics, the store has failed: nothing can be written any more.
-pub(crate) struct Loud(pub(crate) Arc<Health>);
-
-impl Drop for Loud {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.fail(StoreError::Database(Arc::from(Box::from("a committer thread panicked"))));
-        }
+    /// Why nothing is answered.
+    pub(crate) fn reason(&self) -> StoreError {
+        self.failure().unwrap_or(StoreError::Closed)
     }
 }

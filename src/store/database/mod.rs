@@ -5,6 +5,7 @@ pub(crate) mod clock;
 pub(crate) mod format;
 pub(crate) mod health;
 pub(crate) mod outbox;
+pub(crate) mod queue;
 pub(crate) mod reader;
 pub(crate) mod segment;
 pub(crate) mod state;

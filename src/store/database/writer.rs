@@ -4,7 +4,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use fjall::PersistMode;
@@ -15,7 +14,8 @@ use crate::store::StoreError;
 use crate::store::database::Base;
 use crate::store::database::checkpoint;
 use crate::store::database::format;
-use crate::store::database::health::{Health, Loud};
+use crate::store::database::health::Health;
+use crate::store::database::queue::{Haste, Queue};
 use crate::store::database::tables::{DatabaseTables, Tables};
 use crate::store::database::txn::{Group, Txn};
 use crate::store::disk::{Disk, Room};
@@ -69,20 +69,24 @@ enum Request<D> {
     Close(Closing),
 }
 
-/// A handle to the thread. Clones share it.
-pub(crate) struct Writer<D> {
-    requests: Sender<Request<D>>,
+/// A handle to the thread. Clones share it; the thread ends with the last one.
+pub(crate) struct Writer<D>(Arc<Desk<D>>);
+
+struct Desk<D> {
+    queue: Arc<Queue<Request<D>>>,
     places: Arc<Semaphore>,
     health: Arc<Health>,
 }
 
 impl<D> Clone for Writer<D> {
     fn clone(&self) -> Self {
-        Self {
-            requests: self.requests.clone(),
-            places: Arc::clone(&self.places),
-            health: Arc::clone(&self.health),
-        }
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<D> Drop for Desk<D> {
+    fn drop(&mut self) {
+        self.queue.shut();
     }
 }
 
@@ -94,7 +98,7 @@ impl<D: Tidy> Writer<D> {
         disk: Arc<Disk>,
         power_safe: bool,
     ) -> Result<Self, StoreError> {
-        let (requests, queue) = channel();
+        let queue = Queue::new();
         let row = base.meta().get(Key::new(Mark::KEY)).map_err(StoreError::database)?;
         let commit = row.and_then(|row| Mark::parse(&row)).map_or(0, |mark| mark.commit);
         let health = Arc::new(Health::new());
@@ -121,11 +125,12 @@ impl<D: Tidy> Writer<D> {
             looked: Instant::now(),
             tidied: Instant::now(),
         };
+        let taken = Arc::clone(&queue);
         std::thread::Builder::new()
             .name(name.to_owned())
-            .spawn(move || thread.serve(&queue))
+            .spawn(move || thread.serve(&taken))
             .map_err(StoreError::io(Path::new(name)))?;
-        Ok(Self { requests, places: Arc::new(Semaphore::new(WAITING)), health })
+        Ok(Self(Arc::new(Desk { queue, places: Arc::new(Semaphore::new(WAITING)), health })))
     }
 
     /// Runs a job and waits for its promise. The job sees everything done before it.
@@ -135,42 +140,97 @@ impl<D: Tidy> Writer<D> {
         room: Room,
         job: impl FnOnce(&Arc<D>, &mut Txn<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let place = Arc::clone(&self.places);
-        let place = place.acquire_owned().await.map_err(|_closed| StoreError::Closed)?;
+        self.begin(promise, room, job).await?.done().await
+    }
+
+    /// The same without waiting yet. What is begun is done after everything before it, also if nobody waits for it.
+    pub(crate) async fn begin<T: Send + 'static>(
+        &self,
+        promise: Promise,
+        room: Room,
+        job: impl FnOnce(&Arc<D>, &mut Txn<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<Begun<T>, StoreError> {
         let (answer, answered) = oneshot::channel();
         let run: Run<D> = Box::new(move |base, group| {
             let outcome = base.and_then(|base| group.run(|txn| job(base, txn)));
             // The caller may have gone away; the write counts all the same.
             Box::new(move |commit| drop(answer.send(commit.and(outcome))))
         });
+        self.queue(promise, room, run, Haste::Now).await?;
+        Ok(Begun { answered, health: Arc::clone(&self.0.health) })
+    }
+
+    /// Lets a job be done after everything before it, with the next one that somebody waits for, or within a second. When
+    /// it fails, `failed` is called in the committer thread, before the next job runs.
+    pub(crate) async fn leave(
+        &self,
+        room: Room,
+        job: impl FnOnce(&Arc<D>, &mut Txn<'_>) -> Result<(), StoreError> + Send + 'static,
+        failed: impl FnOnce(&StoreError) + Send + 'static,
+    ) -> Result<(), StoreError> {
+        let run: Run<D> = Box::new(move |base, group| {
+            match base.and_then(|base| group.run(|txn| job(base, txn))) {
+                Ok(()) => Box::new(move |commit| {
+                    if let Err(error) = commit {
+                        failed(&error);
+                    }
+                }),
+                Err(error) => {
+                    failed(&error);
+                    Box::new(drop)
+                }
+            }
+        });
+        self.queue(Promise::Lazy, room, run, Haste::Later).await
+    }
+
+    async fn queue(
+        &self,
+        promise: Promise,
+        room: Room,
+        run: Run<D>,
+        haste: Haste,
+    ) -> Result<(), StoreError> {
+        let place = Arc::clone(&self.0.places);
+        let place = place.acquire_owned().await.map_err(|_closed| StoreError::Closed)?;
         let request = Request::Write(Write { promise, room, run, _place: place });
-        self.requests.send(request).map_err(|_closed| self.closed())?;
-        answered.await.map_err(|_closed| self.closed())?
+        if self.0.queue.put(request, haste) { Ok(()) } else { Err(self.0.health.reason()) }
     }
 
     /// Whether the thread showed that it is alive within `patience`, and the database takes writes.
     pub(crate) fn is_alive(&self, patience: Duration) -> bool {
-        self.health.failure().is_none() && self.health.silent_for() <= patience
+        self.0.health.failure().is_none() && self.0.health.silence() <= patience
     }
 
     pub(crate) fn has_failed(&self) -> bool {
-        self.health.failure().is_some()
+        self.0.health.failure().is_some()
     }
 
     /// Resolves when nothing can be written any more.
     pub(crate) async fn failed(&self) -> StoreError {
-        self.health.failed().await
+        self.0.health.failed().await
     }
 
     /// Syncs everything and ends the thread; it has let go of the database then.
     pub(crate) async fn close(&self) -> Result<(), StoreError> {
         let (done, ended) = oneshot::channel();
-        self.requests.send(Request::Close(done)).map_err(|_closed| self.closed())?;
-        ended.await.map_err(|_closed| self.closed())?
+        if !self.0.queue.put(Request::Close(done), Haste::Now) {
+            return Err(self.0.health.reason());
+        }
+        ended.await.map_err(|_closed| self.0.health.reason())?
     }
+}
 
-    fn closed(&self) -> StoreError {
-        self.health.failure().unwrap_or(StoreError::Closed)
+/// A job on its way.
+pub(crate) struct Begun<T> {
+    answered: oneshot::Receiver<Result<T, StoreError>>,
+    health: Arc<Health>,
+}
+
+impl<T> Begun<T> {
+    /// Waits for its promise.
+    pub(crate) async fn done(self) -> Result<T, StoreError> {
+        self.answered.await.map_err(|_closed| self.health.reason())?
     }
 }
 
@@ -194,14 +254,10 @@ struct Thread<D> {
 }
 
 impl<D: Tidy> Thread<D> {
-    fn serve(mut self, queue: &Receiver<Request<D>>) {
-        let _loud = Loud(Arc::clone(&self.health));
-        loop {
-            let (writes, close) = match queue.recv_timeout(self.patience()) {
-                Ok(first) => gather(first, queue),
-                Err(RecvTimeoutError::Timeout) => (Vec::new(), None),
-                Err(RecvTimeoutError::Disconnected) => return,
-            };
+    fn serve(mut self, queue: &Arc<Queue<Request<D>>>) {
+        let _loud = Loud { queue: Arc::clone(queue), health: Arc::clone(&self.health) };
+        while let Some(requests) = queue.take(GROUP, self.patience()) {
+            let (writes, close) = sort(requests);
             if !writes.is_empty() {
                 self.commit(writes);
             }
@@ -358,17 +414,30 @@ impl<D: Tidy> Thread<D> {
     }
 }
 
-/// Takes the jobs that wait, up to the order to end or a full group.
-fn gather<D>(first: Request<D>, queue: &Receiver<Request<D>>) -> (Vec<Write<D>>, Option<Closing>) {
-    let mut writes = Vec::new();
-    for request in std::iter::once(first).chain(queue.try_iter()) {
+/// The jobs, and the order to end: what comes after that is dropped.
+fn sort<D>(requests: Vec<Request<D>>) -> (Vec<Write<D>>, Option<Closing>) {
+    let mut writes = Vec::with_capacity(requests.len());
+    for request in requests {
         match request {
             Request::Write(write) => writes.push(write),
             Request::Close(done) => return (writes, Some(done)),
         }
-        if writes.len() >= GROUP {
-            break;
-        }
     }
     (writes, None)
+}
+
+/// Lets nobody wait for a thread that is gone. If it panics, the store has failed: nothing can be written any more.
+struct Loud<D> {
+    queue: Arc<Queue<Request<D>>>,
+    health: Arc<Health>,
+}
+
+impl<D> Drop for Loud<D> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.health
+                .fail(StoreError::Database(Arc::from(Box::from("a committer thread panicked"))));
+        }
+        self.queue.clear();
+    }
 }

@@ -49,6 +49,16 @@ pub struct StoredEvent {
     pub body: Bytes,
 }
 
+/// What `read_after` found.
+#[derive(Clone, Debug, Default)]
+pub struct Page {
+    pub events: Vec<StoredEvent>,
+    /// How many events before these retention dropped.
+    pub dropped: u64,
+    /// Whether there are events after these.
+    pub more: bool,
+}
+
 pub(super) fn encode(event: &NewEvent, stored: UnixMillis) -> Vec<u8> {
     let head = Key::default().number(stored.millis()).number(event.at.millis());
     head.part(event.kind.as_str()).part(event.id.as_str()).rest(&event.body).into_bytes()

@@ -2,6 +2,7 @@
 //! their cursors.
 
 mod event;
+mod recent;
 pub(crate) mod retention;
 
 use std::collections::BTreeMap;
@@ -24,13 +25,14 @@ use crate::store::database::writer::{Promise, Writer};
 use crate::store::disk::Room;
 use crate::store::key::{Key, number};
 use crate::store::log::event::encode;
+use crate::store::log::recent::Recent;
 use crate::store::log::retention::{newest, tails};
 use crate::store::seq::Places;
 use crate::store::tally;
 use crate::store::{Seq, StoreError};
 
 pub use self::event::NewEvent;
-pub(crate) use self::event::{StoredEvent, decode};
+pub(crate) use self::event::{Page, StoredEvent, decode};
 
 /// How often a busy gateway saves the time of the store's clock.
 const OFTEN: Duration = Duration::from_mins(1);
@@ -38,26 +40,17 @@ const OFTEN: Duration = Duration::from_mins(1);
 /// The most bytes of a page, unless its first event has more.
 const PAGE: usize = 1 << 20;
 
-/// What `read_after` found.
-#[derive(Clone, Debug, Default)]
-pub struct Page {
-    pub events: Vec<StoredEvent>,
-    /// How many events before these retention dropped.
-    pub dropped: u64,
-    /// Whether there are events after these.
-    pub more: bool,
-}
-
 pub struct EventLog {
     writer: Writer<Outbox>,
     readers: Readers,
     tails: Tails,
 }
 
-/// The newest place of every device, and how far retention has got.
+/// The newest place of every device with its newest events, and how far retention has got.
 #[derive(Clone)]
 pub(crate) struct Tails {
     newest: Places,
+    recent: Recent,
     dropped: Places,
     at_risk: Places,
     /// The newest event with which a person is in touch who was not before.
@@ -73,7 +66,8 @@ impl Tails {
         }
         retention::tell(outbox, outbox.clock.now())?;
         let (dropped, at_risk) = (outbox.dropped.clone(), outbox.at_risk.clone());
-        Ok(Self { newest, dropped, at_risk, met: Places::default() })
+        let (recent, met) = (Recent::default(), Places::default());
+        Ok(Self { newest, recent, dropped, at_risk, met })
     }
 }
 
@@ -92,14 +86,24 @@ impl EventLog {
             .await
     }
 
-    /// Up to `limit` events after `after`, and fewer when they are large.
+    /// Up to `limit` events after `after`, and fewer when they are large. The newest come from memory.
     pub async fn read_after(
         &self,
         device: &DeviceName,
         after: Seq,
         limit: usize,
     ) -> Result<Page, StoreError> {
-        let (device, tail) = (device.clone(), self.committed(device));
+        let tail = self.committed(device);
+        if tail <= after {
+            return Ok(Page::default());
+        }
+        if self.tails.dropped.of(device) <= after
+            && let Some(page) = self.tails.recent.after(device, after, tail, limit)
+        {
+            return Ok(page);
+        }
+        metrics::counter!("moonwa_event_log_reads_total").increment(1);
+        let device = device.clone();
         self.readers
             .run(move |databases| page(&databases.outbox, &device, after, tail, limit))
             .await
@@ -124,7 +128,7 @@ impl EventLog {
     /// The newest place whose commit is complete. A snapshot may be trusted only up to here: one that is taken during a
     /// commit can show a part of it, if a memtable is written to the disk at that moment.
     fn committed(&self, device: &DeviceName) -> Seq {
-        *self.tail(device).borrow()
+        self.tails.newest.of(device)
     }
 
     /// The place before the first event stored at or after `at` (for replays), or before the oldest one kept. Exact
@@ -169,7 +173,7 @@ pub(crate) fn append(
 ) -> Result<(), StoreError> {
     failpoint("append.before");
     let now = UnixMillis::now();
-    let (mut moved, mut met) = (BTreeMap::new(), BTreeMap::new());
+    let (mut moved, mut met) = (Vec::new(), BTreeMap::new());
     // Only messages are acknowledged to WhatsApp.
     let mut message = false;
     for event in events {
@@ -189,14 +193,17 @@ pub(crate) fn append(
         if tally::happened(outbox, txn, &event.device, &event.counts)? {
             met.insert(event.device.clone(), Seq(seq));
         }
-        moved.insert(event.device, Seq(seq));
+        let NewEvent { device, id, kind, at, body, .. } = event;
+        moved.push((device, StoredEvent { seq: Seq(seq), id, kind, at, stored: now, body }));
     }
     let tails = tails.clone();
     txn.after_commit(move || {
         if message {
             failpoint("append.synced");
         }
-        for (device, seq) in moved {
+        for (device, event) in moved {
+            let seq = event.seq;
+            tails.recent.add(&device, event);
             tails.newest.advance(&device, seq);
         }
         for (device, seq) in met {

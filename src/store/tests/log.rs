@@ -219,9 +219,11 @@ async fn a_reader_beside_the_writer_misses_nothing() {
             opened.store.log().append((first..first + BATCH).map(long).collect()).await.unwrap();
         }
     };
+    let mut tail = opened.store.log().tail(&a);
     let reader = async {
         while *read.borrow() < ALL {
             let after = *read.borrow();
+            tail.wait_for(|tail| tail.0 > after).await.unwrap();
             let page = opened.store.log().read_after(&a, Seq(after), 64).await.unwrap();
             let expected: Vec<u64> = (after + 1..).take(page.events.len()).collect();
             assert_eq!((seqs(&page), page.dropped), (expected, 0), "after {after}");

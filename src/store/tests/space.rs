@@ -229,3 +229,31 @@ async fn an_empty_journal_is_damage_unless_it_was_emptied() {
         assert_eq!(opens, emptied);
     }
 }
+
+#[tokio::test]
+async fn what_is_left_to_be_written_comes_before_what_is_waited_for() {
+    let opened = open().await;
+    let space = opened.store.space(&device("a"));
+    let put = |value: &'static [u8]| {
+        move |txn: &mut SpaceTxn<'_, '_>| {
+            txn.put("k", value);
+            Ok(())
+        }
+    };
+    space.leave(put(b"one"), |_| panic!("it failed")).await.unwrap();
+    let seen = space.update(|txn| txn.get("k")).await.unwrap();
+    assert_eq!(seen.as_deref(), Some(&b"one"[..]));
+
+    // Whoever comes after a failure knows of it.
+    let failed = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let (told, asked) = (Arc::clone(&failed), Arc::clone(&failed));
+    let tell = move |_: &StoreError| told.store(true, std::sync::atomic::Ordering::SeqCst);
+    space.leave(|_| Err(StoreError::DiskFull), tell).await.unwrap();
+    let known = space.update(move |_| Ok(asked.load(std::sync::atomic::Ordering::SeqCst))).await;
+    assert!(known.unwrap());
+
+    space.leave(put(b"two"), |_| panic!("it failed")).await.unwrap();
+    let opened = opened.reopen().await;
+    let kept = opened.store.space(&device("a")).get("k").await.unwrap();
+    assert_eq!(kept.as_deref(), Some(&b"two"[..]), "lost by a clean end");
+}

@@ -258,7 +258,7 @@ impl ProtocolStore for SessionStore {
         sender: &str,
         id: &str,
     ) -> Result<Option<Vec<u8>>> {
-        let row = self.get(inbound(chat, sender, id)).await?;
+        let row = self.get_latest(inbound(chat, sender, id)).await?;
         Ok(row.map(|row| unstamp(&row).1.to_vec()))
     }
 

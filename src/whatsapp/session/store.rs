@@ -15,10 +15,11 @@ use crate::store::{Batch, Key, Space, SpaceTxn, StoreError};
 /// One device's rows, as the engine wants to see them.
 pub(crate) struct SessionStore {
     pub(crate) space: Space,
-    /// Nothing is written any more: a message could not be kept, or this store's client is down. The engine's memory
-    /// has moved past such a message. If that reached the disk, the message would be taken for a known one when it
-    /// comes again, and be acked without being kept.
+    /// Nothing is written any more: this store's client is down.
     halted: AtomicBool,
+    /// Nothing is written any more: a message could not be kept. The engine's memory has moved past it. If that reached
+    /// the disk, the message would be taken for a known one when it comes again, and be acked without being kept.
+    lost: Arc<AtomicBool>,
     pub(crate) told: Option<Told>,
     pub(super) crowded: Option<Crowded>,
 }
@@ -33,7 +34,7 @@ impl SessionStore {
     /// The session in a device's space. It keeps to keys that start with `wa/`.
     pub(crate) fn new(space: Space) -> Self {
         let (space, halted) = (space.under(b"wa/"), AtomicBool::new(false));
-        Self { space, halted, told: None, crowded: None }
+        Self { space, halted, lost: Arc::default(), told: None, crowded: None }
     }
 
     /// The same, and tells of people who become known under both of their addresses.
@@ -103,9 +104,12 @@ impl SessionStore {
     }
 
     pub(crate) async fn write(&self, batch: Batch) -> Result<()> {
-        self.check()?;
         let identity = batch.keys_set().any(is_identity);
-        self.space.write(batch).await.map_err(failed)?;
+        self.update(move |txn| {
+            txn.apply(batch);
+            Ok(())
+        })
+        .await?;
         if identity {
             self.space.note_identity();
         }
@@ -117,37 +121,58 @@ impl SessionStore {
         job: impl FnOnce(&mut SpaceTxn<'_, '_>) -> std::result::Result<T, StoreError> + Send + 'static,
     ) -> Result<T> {
         self.check()?;
-        self.space.update(job).await.map_err(failed)
+        let lost = Arc::clone(&self.lost);
+        let done = self.space.update(move |txn| {
+            // A message may have been left to be kept before, and that has failed just now.
+            check(&lost)?;
+            job(txn)
+        });
+        done.await.map_err(failed)
     }
 
-    pub(crate) fn check(&self) -> Result<()> {
-        if self.halted.load(Ordering::SeqCst) { Err(failed(StoreError::Closed)) } else { Ok(()) }
-    }
-
-    /// Writes messages that are not handed over yet. They only have to be on the disk before the ratchet that has moved
-    /// past them: whatever a power cut takes comes again and is decrypted again.
+    /// Sees to it that messages that are not handed over yet are on the disk before the ratchet that has moved past them:
+    /// whatever a power cut or a crash takes comes again and is decrypted again.
     pub(crate) async fn keep(&self, rows: impl IntoIterator<Item = (Key, Bytes)>) -> Result<()> {
-        self.check()?;
-        let kept = self.space.write_in_order(batch_of(rows)).await.map_err(failed);
-        if kept.is_err() {
-            self.halted.store(true, Ordering::SeqCst);
-        }
-        kept
+        let lost = Arc::clone(&self.lost);
+        self.leave(batch_of(rows), move || lost.store(true, Ordering::SeqCst)).await
     }
 
     /// Removes messages that are handed over. If a crash brings one back, it is handed over again under the same event
     /// id.
     pub(crate) async fn let_go(&self, keys: impl IntoIterator<Item = Key>) -> Result<()> {
-        self.check()?;
         let mut batch = Batch::new();
         for key in keys {
             batch.remove(key);
         }
-        self.space.write_in_order(batch).await.map_err(failed)
+        self.leave(batch, || ()).await
+    }
+
+    async fn leave(&self, batch: Batch, undone: impl FnOnce() + Send + 'static) -> Result<()> {
+        self.check()?;
+        let lost = Arc::clone(&self.lost);
+        let job = move |txn: &mut SpaceTxn<'_, '_>| {
+            check(&lost)?;
+            txn.apply(batch);
+            Ok(())
+        };
+        let left = self.space.leave(job, move |error| {
+            tracing::debug!(%error, "What is known of a message on its way in could not be written.");
+            undone();
+        });
+        left.await.map_err(failed)
+    }
+
+    fn check(&self) -> Result<()> {
+        check(&self.halted).and_then(|()| check(&self.lost)).map_err(failed)
     }
 
     pub(crate) async fn scan(&self, prefix: Key) -> Result<Vec<(Vec<u8>, Bytes)>> {
         self.space.scan(prefix).await.map_err(failed)
+    }
+
+    /// A row as it will be once all that was left to be written is there.
+    pub(crate) async fn get_latest(&self, key: Key) -> Result<Option<Bytes>> {
+        self.update(move |txn| txn.get(key)).await
     }
 
     /// Removes the rows under a prefix that are `old`, and says how many. The search runs beside other writes; only
@@ -157,6 +182,8 @@ impl SessionStore {
         prefix: Key,
         old: impl Fn(&[u8]) -> bool + Send + 'static,
     ) -> Result<u32> {
+        // What was left to be written is there then.
+        self.space.write(Batch::new()).await.map_err(failed)?;
         let mut found = self.scan(prefix).await?;
         found.retain(|(_, value)| old(value));
         if found.is_empty() {
@@ -174,6 +201,10 @@ impl SessionStore {
         })
         .await
     }
+}
+
+fn check(closed: &AtomicBool) -> std::result::Result<(), StoreError> {
+    if closed.load(Ordering::SeqCst) { Err(StoreError::Closed) } else { Ok(()) }
 }
 
 fn batch_of(rows: impl IntoIterator<Item = (Key, Bytes)>) -> Batch {
