@@ -36,6 +36,7 @@ pub(crate) use key::{Key, Parts};
 pub use log::NewEvent;
 pub(crate) use log::{EventLog, Page, StoredEvent};
 pub use message::Enqueued;
+pub(crate) use message::album::Due;
 pub(crate) use message::{QUEUE_LIMIT, SendQueue};
 pub(crate) use repair::damage::Damage;
 pub(crate) use repair::identities::Identities;

@@ -206,6 +206,24 @@ impl Space {
         self.writer.leave(Room::Essential, job, failed).await
     }
 
+    /// Resolves when everything that was written to `state/` before survives a power cut.
+    pub async fn settle(&self) -> Result<(), StoreError> {
+        self.writer.settle().await
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_settled(&self) -> bool {
+        self.writer.is_settled()
+    }
+
+    /// The same as `update`, without waiting for the disk: what `write_in_order` says of a batch.
+    pub async fn update_in_order<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut SpaceTxn<'_, '_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.run(Promise::Lazy, job).await
+    }
+
     /// Reads and changes rows in one step that no other write can come between, durable before `Ok`. When `job`
     /// fails, nothing changes.
     pub async fn update<T: Send + 'static>(

@@ -173,6 +173,11 @@ impl Recorder {
             if steps.is_empty() {
                 return Ok(());
             }
+            // Once WhatsApp has a message it does not go out again, so what its receivers may still ask for must be
+            // here then.
+            if steps.iter().any(|(_, status)| status.is_settled()) {
+                self.store.space(&self.device).settle().await?;
+            }
             self.store.queue().advance_all(&self.device, steps).await.map(drop)
         };
         let appended = async {
@@ -212,6 +217,36 @@ mod tests {
     use futures_util::FutureExt;
 
     use super::*;
+    use crate::model::{Content, Recipient, SendRequest, SentMessage};
+    use crate::store::{Batch, StoreOptions};
+
+    #[tokio::test]
+    async fn whatsapp_has_a_message_only_when_its_receivers_may_ask_for_it_after_a_power_cut() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("data");
+        let (keep, max_size) = (Duration::from_hours(72), 1 << 28);
+        let options = StoreOptions { path, power_safe: true, keep, max_size };
+        let store = Store::open(options).await.unwrap();
+        let device = DeviceName::parse("toko").unwrap();
+        let request = SendRequest::plain(
+            Recipient::parse("628123456789", None).unwrap(),
+            Content::Text { text: "halo".to_owned() },
+        );
+        let message = SentMessage::new(device.clone(), request);
+        store.queue().enqueue(message.clone(), None, 9).await.unwrap();
+
+        let (notes, records) = Notes::new();
+        let mut recorder = Recorder { store: store.clone(), device: device.clone(), records };
+        let mut batch = Batch::new();
+        batch.put("sent", "what the engine keeps of it");
+        store.space(&device).write_in_order(batch).await.unwrap();
+        let status = MessageStatus::Accepted;
+        notes.note(Record::Advance { ids: vec![message.id.clone()], status });
+        recorder.drain().await;
+        assert!(store.space(&device).is_settled());
+        let now = store.queue().get(&device, &message.id).await.unwrap().unwrap();
+        assert_eq!(now.status, MessageStatus::Accepted);
+    }
 
     #[test]
     fn what_came_before_must_be_paid_and_what_comes_after_need_not() {

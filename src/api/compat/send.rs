@@ -15,6 +15,7 @@ use crate::model::{
     Content, DeviceName, IdempotencyKey, Jid, MediaKind, MessageStatus, Recipient, SendRequest,
     SentMessage, UnixMillis, web_url,
 };
+use crate::store::Due;
 use crate::whatsapp::{DeviceHandle, WhatsAppError};
 
 /// How long a caller waits for a text, and for a file, which must first be fetched and uploaded.
@@ -137,6 +138,8 @@ async fn deliver(
     let queue = call.state.api.store.queue();
     let changes = queue.changes();
     let mut first = None;
+    // The answer is about the first message only.
+    let due = if requests.len() == 1 { Due::Later } else { Due::Now };
     for (n, request) in requests.into_iter().enumerate() {
         let message = queue::enqueue(
             &call.state,
@@ -144,6 +147,7 @@ async fn deliver(
             request,
             Vec::new(),
             queue::nth_key(key.as_ref(), n),
+            due,
         );
         let message = message.await?;
         first = first.or(Some(message));

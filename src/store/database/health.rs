@@ -1,6 +1,6 @@
 //! Whether a committer thread lives and its database takes writes.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -12,18 +12,29 @@ use crate::store::repair::vital::Vital;
 pub(crate) struct Health {
     started: Instant,
     beat: AtomicU64,
+    /// Whether a power cut may take something that was written.
+    unsynced: AtomicBool,
     failed: watch::Sender<Option<StoreError>>,
 }
 
 impl Health {
     pub(crate) fn new() -> Self {
-        Self { started: Instant::now(), beat: AtomicU64::new(0), failed: watch::Sender::new(None) }
+        let (beat, unsynced) = (AtomicU64::new(0), AtomicBool::new(false));
+        Self { started: Instant::now(), beat, unsynced, failed: watch::Sender::new(None) }
     }
 
     /// How long the thread has not shown that it is alive.
     pub(crate) fn silence(&self) -> Duration {
         let beat = Duration::from_millis(self.beat.load(Ordering::Relaxed));
         self.started.elapsed().saturating_sub(beat)
+    }
+
+    pub(crate) fn set_synced(&self, synced: bool) {
+        self.unsynced.store(!synced, Ordering::Release);
+    }
+
+    pub(crate) fn is_synced(&self) -> bool {
+        !self.unsynced.load(Ordering::Acquire)
     }
 
     /// Resolves when nothing can be written any more.

@@ -36,6 +36,8 @@ pub(crate) const MIB: u64 = 1024 * 1024;
 
 /// What the committer thread and the closing of a database need of either.
 pub(crate) trait Base: Send + Sync + 'static {
+    /// What the metrics call it.
+    const NAME: &'static str;
     /// Whether tests may hold its commits.
     const MAY_BE_HELD: bool;
     fn path(&self) -> &Path;

@@ -99,6 +99,7 @@ impl Outbox {
 }
 
 impl Base for Outbox {
+    const NAME: &'static str = "outbox";
     const MAY_BE_HELD: bool = true;
     fn path(&self) -> &Path {
         &self.path

@@ -27,6 +27,7 @@ impl State {
 }
 
 impl Base for State {
+    const NAME: &'static str = "state";
     const MAY_BE_HELD: bool = false;
     fn path(&self) -> &Path {
         &self.path

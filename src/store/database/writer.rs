@@ -11,13 +11,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::knobs;
 use crate::store::StoreError;
-use crate::store::database::Base;
-use crate::store::database::checkpoint;
-use crate::store::database::format;
 use crate::store::database::health::Health;
 use crate::store::database::queue::{Haste, Queue};
 use crate::store::database::tables::{DatabaseTables, Tables};
 use crate::store::database::txn::{Group, Txn};
+use crate::store::database::{Base, checkpoint, format};
 use crate::store::disk::{Disk, Room};
 use crate::store::key::Key;
 use crate::store::repair::checked::Checked;
@@ -44,6 +42,8 @@ pub(crate) enum Promise {
     Durable,
     /// It survives `kill -9`, and a power cut within a second.
     Lazy,
+    /// What was written before survives a power cut too, also when the job writes nothing itself.
+    Settled,
 }
 
 /// What the thread does beside its writes.
@@ -114,6 +114,7 @@ impl<D: Tidy> Writer<D> {
             tables,
             disk,
             power_safe,
+            syncs: metrics::counter!("moonwa_store_syncs_total", "database" => D::NAME),
             health: Arc::clone(&health),
             journal,
             unread,
@@ -197,6 +198,18 @@ impl<D: Tidy> Writer<D> {
         if self.0.queue.put(request, haste) { Ok(()) } else { Err(self.0.health.reason()) }
     }
 
+    /// Resolves when everything that was written before survives a power cut. Costs nothing when it does already.
+    pub(crate) async fn settle(&self) -> Result<(), StoreError> {
+        if self.is_settled() {
+            return Ok(());
+        }
+        self.run(Promise::Settled, Room::Essential, |_, _| Ok(())).await
+    }
+
+    pub(crate) fn is_settled(&self) -> bool {
+        self.0.health.is_synced()
+    }
+
     /// Whether the thread showed that it is alive within `patience`, and the database takes writes.
     pub(crate) fn is_alive(&self, patience: Duration) -> bool {
         self.0.health.failure().is_none() && self.0.health.silence() <= patience
@@ -240,6 +253,7 @@ struct Thread<D> {
     tables: DatabaseTables,
     disk: Arc<Disk>,
     power_safe: bool,
+    syncs: metrics::Counter,
     health: Arc<Health>,
     mark: Mark,
     /// The bytes in the journal, at least.
@@ -286,7 +300,7 @@ impl<D: Tidy> Thread<D> {
 
     fn commit(&mut self, writes: Vec<Write<D>>) {
         let mut group = Group::default();
-        let mut lazy = true;
+        let (mut lazy, mut settle) = (true, false);
         let mut answers = Vec::with_capacity(writes.len());
         for write in writes {
             let fit = match self.health.failure() {
@@ -294,19 +308,20 @@ impl<D: Tidy> Thread<D> {
                 None => self.disk.check(write.room),
             };
             lazy &= write.promise == Promise::Lazy;
+            settle |= write.promise == Promise::Settled;
             answers.push((write.run)(fit.map(|()| &self.base), &mut group));
         }
         if D::MAY_BE_HELD {
             knobs::hold_commit();
         }
-        let outcome = self.write(group, lazy || !self.power_safe);
+        let lazy = lazy || !self.power_safe;
+        let mut outcome = if group.is_empty() { Ok(()) } else { self.record(group, lazy) };
+        if settle && outcome.is_ok() && !self.health.is_synced() {
+            outcome = self.persist(PersistMode::SyncData);
+        }
         for answer in answers {
             answer(outcome.clone());
         }
-    }
-
-    fn write(&mut self, group: Group, lazy: bool) -> Result<(), StoreError> {
-        if group.is_empty() { Ok(()) } else { self.record(group, lazy) }
     }
 
     fn record(&mut self, mut group: Group, lazy: bool) -> Result<(), StoreError> {
@@ -328,6 +343,7 @@ impl<D: Tidy> Thread<D> {
         }
         if lazy {
             self.unsynced_since.get_or_insert_with(Instant::now);
+            self.health.set_synced(!self.power_safe);
         } else {
             self.synced();
         }
@@ -335,8 +351,10 @@ impl<D: Tidy> Thread<D> {
     }
 
     fn synced(&mut self) {
+        self.syncs.increment(1);
         self.mark.synced = self.mark.commit;
         self.unsynced_since = None;
+        self.health.set_synced(true);
         self.synced = Instant::now();
     }
 
@@ -368,9 +386,7 @@ impl<D: Tidy> Thread<D> {
         }
         let late = self.unsynced_since.is_some_and(|since| since.elapsed() >= LAZY);
         if self.power_safe && (late || self.synced.elapsed() >= PROBE) {
-            if self.persist(PersistMode::SyncData).is_ok() {
-                self.synced();
-            }
+            self.persist(PersistMode::SyncData).ok();
         } else if !self.power_safe && self.synced.elapsed() >= PROBE {
             self.synced = Instant::now();
             if let Err(error) = self.vital.sync() {
@@ -406,7 +422,11 @@ impl<D: Tidy> Thread<D> {
     fn persist(&mut self, mode: PersistMode) -> Result<(), StoreError> {
         self.probed = Instant::now();
         let done = self.base.db().persist(mode).map_err(StoreError::database);
-        done.inspect_err(|error| self.fail(error))
+        done.inspect_err(|error| self.fail(error))?;
+        if mode != PersistMode::Buffer {
+            self.synced();
+        }
+        Ok(())
     }
 
     fn fail(&self, error: &StoreError) {

@@ -2,7 +2,7 @@
 //! are in `outbox/`, so that a message's status and the event that reports it are written in one commit.
 
 pub(super) mod account;
-mod album;
+pub(super) mod album;
 mod counts;
 pub(super) mod row;
 mod sweep;

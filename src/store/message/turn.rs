@@ -32,6 +32,16 @@ impl SendQueue {
             .await
     }
 
+    /// Resolves when every message that was queued before survives a power cut.
+    pub async fn settle(&self) -> Result<(), StoreError> {
+        self.writer.settle().await
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_settled(&self) -> bool {
+        self.writer.is_settled()
+    }
+
     /// Keeps what WhatsApp said of the new chats that it allows.
     pub async fn allow(&self, device: &DeviceName, new_chats: NewChats) -> Result<(), StoreError> {
         let device = device.clone();

@@ -308,3 +308,42 @@ async fn an_answer_a_refusal_and_a_lock_are_counted_once() {
         Some(quota)
     );
 }
+
+#[tokio::test]
+async fn a_message_is_synced_before_its_caller_hears_of_it() {
+    let opened = open().await;
+    let queue = opened.store.queue();
+    let put = |id: &str, key, due| queue.enqueue_album(message(id, "hi"), vec![], key, 9, due);
+    put("M1", None, Due::Now).await.unwrap();
+    assert!(queue.is_settled(), "the answer is 202");
+    put("M2", None, Due::Later).await.unwrap();
+    put("M3", key("k"), Due::Later).await.unwrap();
+    assert!(queue.is_settled(), "whoever repeats the key after a power cut must find it");
+    put("M4", None, Due::Later).await.unwrap();
+    queue.settle().await.unwrap();
+    assert!(queue.is_settled(), "its caller waited in vain");
+    put("M5", None, Due::Later).await.unwrap();
+    let fate = MessageId::parse("M5").unwrap();
+    queue.advance(&device("a"), &fate, MessageStatus::Accepted).await.unwrap();
+    assert!(queue.is_settled(), "its caller hears what became of it");
+}
+
+/// The sender reads on from the place up to which it has read, so a long queue costs each message as much as a short one.
+#[tokio::test]
+async fn a_message_is_read_from_the_queue_once_however_many_wait() {
+    let opened = open().await;
+    let (queue, a) = (opened.store.queue(), device("a"));
+    let (mut after, mut waiting) = (0, 0);
+    for length in [1, 1_000, 10_000] {
+        let puts =
+            (waiting..length).map(|n| queue.enqueue(message(&format!("M{n}"), "hi"), None, 20_000));
+        futures_util::future::try_join_all(puts).await.unwrap();
+        let old = queue.pending(&a, after, usize::MAX).await.unwrap();
+        assert_eq!(old.len(), length - waiting);
+        after = old.last().unwrap().0;
+        queue.enqueue(message(&format!("N{length}"), "hi"), None, 20_000).await.unwrap();
+        let new = queue.pending(&a, after, usize::MAX).await.unwrap();
+        assert_eq!(new.len(), 1, "rows read for one message behind {length}");
+        (after, waiting) = (new[0].0, length);
+    }
+}

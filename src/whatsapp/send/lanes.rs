@@ -1,6 +1,7 @@
 //! Which message of a device goes next. A chat is a lane: its messages leave in the order they were queued, and the
 //! next one only when WhatsApp has the one before. What was written to a connection that ended is written again,
-//! under its id, to the next one. Pure: the queue on disk, the connection and the clock are the caller's.
+//! under its id, to the next one. Pure: the queue on disk, the connection and the clock are the caller's. What is done for
+//! one message looks at no other that waits behind one of its chat, so it costs the same however many wait.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -24,7 +25,20 @@ const OFFLINE_PAUSE: Duration = Duration::from_secs(1);
 pub(crate) struct Lanes {
     waiting: BTreeMap<u64, Waiting>,
     places: BTreeMap<MessageId, u64>,
+    chats: BTreeMap<Jid, Chat>,
+    /// The next message of each chat that has one which is not on its way.
+    next: BTreeSet<u64>,
+    /// What waits for its ack, and since when.
+    unacked: BTreeSet<(Instant, u64)>,
     flying: usize,
+}
+
+/// The messages of one chat.
+#[derive(Default)]
+struct Chat {
+    places: BTreeSet<u64>,
+    /// Its one in `Lanes::next`.
+    next: Option<u64>,
 }
 
 struct Waiting {
@@ -94,6 +108,15 @@ impl Waiting {
         let (chat, message) = (&self.chat, &self.message);
         Lane { place, chat, message, open: self.open, flying, postponed }
     }
+
+    fn not_before(&self) -> Option<Instant> {
+        if let Stage::Idle(not_before) = self.stage { not_before } else { None }
+    }
+
+    /// Whether those behind it no longer wait for it.
+    fn is_passed(&self) -> bool {
+        matches!(self.stage, Stage::Unacked(_)) && self.swallowed >= SWALLOWED
+    }
 }
 
 impl Lanes {
@@ -103,8 +126,9 @@ impl Lanes {
             return;
         }
         self.places.insert(message.id.clone(), place);
+        let chat = message.request.to.jid();
         let waiting = Waiting {
-            chat: message.request.to.jid(),
+            chat: chat.clone(),
             open: message.status != MessageStatus::Queued,
             message,
             stage: Stage::Idle(None),
@@ -112,6 +136,8 @@ impl Lanes {
             swallowed: 0,
         };
         self.waiting.insert(place, waiting);
+        self.chats.entry(chat.clone()).or_default().places.insert(place);
+        self.look(&chat);
     }
 
     /// How many are known.
@@ -140,32 +166,26 @@ impl Lanes {
         now: Instant,
         may_go: impl Fn(&Lane<'_>) -> Result<(), Duration>,
     ) -> Next {
-        let mut blocked: BTreeSet<&Jid> = BTreeSet::new();
         let mut wake: Option<Instant> = None;
         let mut found = None;
-        for (place, waiting) in &self.waiting {
-            let free = !blocked.contains(&waiting.chat);
-            match waiting.stage {
-                Stage::Idle(not_before) if free => {
-                    let at = not_before.filter(|at| *at > now);
-                    let turn = || may_go(&waiting.lane(*place)).err().map(|pause| now + pause);
-                    let Some(at) = at.or_else(turn) else {
-                        found = Some(*place);
-                        break;
-                    };
-                    wake = Some(wake.map_or(at, |wake| wake.min(at)));
-                }
-                Stage::Unacked(_) if waiting.swallowed >= SWALLOWED => continue,
-                _ => {}
-            }
-            blocked.insert(&waiting.chat);
+        for place in &self.next {
+            let Some(waiting) = self.waiting.get(place) else { continue };
+            let at = waiting.not_before().filter(|at| *at > now);
+            let turn = || may_go(&waiting.lane(*place)).err().map(|pause| now + pause);
+            let Some(at) = at.or_else(turn) else {
+                found = Some(*place);
+                break;
+            };
+            wake = Some(wake.map_or(at, |wake| wake.min(at)));
         }
-        let Some(waiting) = found.and_then(|place| self.waiting.get_mut(&place)) else {
-            return Next::Nothing(wake);
+        let begin = |waiting: &mut Waiting| {
+            waiting.stage = Stage::Flying;
+            waiting.message.clone()
         };
-        waiting.stage = Stage::Flying;
-        self.flying += 1;
-        Next::Send(Box::new(waiting.message.clone()))
+        match found.and_then(|place| self.change(place, begin)) {
+            Some(message) => Next::Send(Box::new(message)),
+            None => Next::Nothing(wake),
+        }
     }
 
     /// It was written to a connection that still lives.
@@ -191,10 +211,13 @@ impl Lanes {
 
     /// What was postponed need not wait any longer.
     pub(crate) fn hasten(&mut self, ids: &BTreeSet<MessageId>) {
-        for waiting in self.waiting.values_mut() {
-            if matches!(waiting.stage, Stage::Idle(_)) && ids.contains(&waiting.message.id) {
-                waiting.stage = Stage::Idle(None);
-            }
+        for id in ids {
+            let Some(place) = self.places.get(id).copied() else { continue };
+            self.change(place, |waiting| {
+                if matches!(waiting.stage, Stage::Idle(_)) {
+                    waiting.stage = Stage::Idle(None);
+                }
+            });
         }
     }
 
@@ -223,46 +246,35 @@ impl Lanes {
     /// Its fate is known: WhatsApp has it, or it will not be sent.
     pub(crate) fn settled(&mut self, id: &MessageId) {
         let Some(place) = self.places.remove(id) else { return };
-        if let Some(waiting) = self.waiting.remove(&place)
-            && waiting.stage == Stage::Flying
-        {
-            self.flying = self.flying.saturating_sub(1);
+        self.change(place, |waiting| waiting.stage = Stage::Idle(None));
+        let Some(waiting) = self.waiting.remove(&place) else { return };
+        if let Some(chat) = self.chats.get_mut(&waiting.chat) {
+            chat.places.remove(&place);
         }
+        self.look(&waiting.chat);
     }
 
     /// The connection is gone: what it was given without an answer goes again with the next one.
     pub(crate) fn disconnected(&mut self) {
-        for waiting in self.waiting.values_mut() {
-            if matches!(waiting.stage, Stage::Unacked(_)) {
-                waiting.stage = Stage::Idle(None);
-            }
+        for (_, place) in std::mem::take(&mut self.unacked) {
+            self.change(place, |waiting| waiting.stage = Stage::Idle(None));
         }
     }
 
     /// What WhatsApp kept silent about for too long; each silence counts once. Then the time of the next one.
     pub(crate) fn overdue(&mut self, now: Instant) -> (Vec<Silence>, Option<Instant>) {
-        let (mut silent, mut next) = (Vec::new(), None::<Instant>);
-        for waiting in self.waiting.values_mut() {
-            let Stage::Unacked(since) = waiting.stage else { continue };
-            let mut due = since + ACK_PATIENCE;
-            if due <= now {
+        let mut silent = Vec::new();
+        let due = |unacked: &BTreeSet<(Instant, u64)>| {
+            unacked.first().map(|(since, place)| (*since + ACK_PATIENCE, *place))
+        };
+        while let Some((_, place)) = due(&self.unacked).filter(|(due, _)| *due <= now) {
+            silent.extend(self.change(place, |waiting| {
                 waiting.swallowed += 1;
                 waiting.stage = Stage::Unacked(now);
-                silent.push(Silence {
-                    message: waiting.message.clone(),
-                    first: waiting.swallowed == 1,
-                });
-                due = now + ACK_PATIENCE;
-            }
-            next = Some(next.map_or(due, |next| next.min(due)));
+                Silence { message: waiting.message.clone(), first: waiting.swallowed == 1 }
+            }));
         }
-        (silent, next)
-    }
-
-    /// What is not being written at the moment, each with its place.
-    pub(crate) fn idle(&self) -> Vec<(u64, SentMessage)> {
-        let idle = self.waiting.iter().filter(|(_, waiting)| waiting.stage != Stage::Flying);
-        idle.map(|(place, waiting)| (*place, waiting.message.clone())).collect()
+        (silent, due(&self.unacked).map(|(due, _)| due))
     }
 
     /// Forgets what is settled.
@@ -274,11 +286,47 @@ impl Lanes {
     }
 
     fn land(&mut self, id: &MessageId, stage: impl FnOnce(&mut Waiting) -> Stage) {
-        let Some(place) = self.places.get(id) else { return };
-        let Some(waiting) = self.waiting.get_mut(place) else { return };
-        if waiting.stage == Stage::Flying {
-            self.flying = self.flying.saturating_sub(1);
-            waiting.stage = stage(waiting);
+        let Some(place) = self.places.get(id).copied() else { return };
+        self.change(place, |waiting| {
+            if waiting.stage == Stage::Flying {
+                waiting.stage = stage(waiting);
+            }
+        });
+    }
+
+    /// Changes a message, and notes everything that follows from its stage.
+    fn change<T>(&mut self, place: u64, change: impl FnOnce(&mut Waiting) -> T) -> Option<T> {
+        let waiting = self.waiting.get_mut(&place)?;
+        match waiting.stage {
+            Stage::Flying => self.flying = self.flying.saturating_sub(1),
+            Stage::Unacked(since) => drop(self.unacked.remove(&(since, place))),
+            Stage::Idle(_) => {}
+        }
+        let outcome = change(waiting);
+        match waiting.stage {
+            Stage::Flying => self.flying += 1,
+            Stage::Unacked(since) => drop(self.unacked.insert((since, place))),
+            Stage::Idle(_) => {}
+        }
+        let chat = waiting.chat.clone();
+        self.look(&chat);
+        Some(outcome)
+    }
+
+    /// Finds the message of a chat that is next: the first one, but for those that WhatsApp swallowed.
+    fn look(&mut self, chat: &Jid) {
+        let Some(own) = self.chats.get_mut(chat) else { return };
+        let mut there =
+            own.places.iter().filter_map(|place| Some((*place, self.waiting.get(place)?)));
+        let first = there.find(|(_, waiting)| !waiting.is_passed());
+        let next = first.filter(|(_, waiting)| matches!(waiting.stage, Stage::Idle(_)));
+        let next = next.map(|(place, _)| place);
+        if let Some(before) = std::mem::replace(&mut own.next, next) {
+            self.next.remove(&before);
+        }
+        self.next.extend(next);
+        if own.places.is_empty() {
+            self.chats.remove(chat);
         }
     }
 }
@@ -409,6 +457,31 @@ mod tests {
         let Next::Nothing(Some(wake)) = lanes.next(now, slow) else { panic!("too early") };
         assert_eq!(wake, now + Duration::from_secs(7));
         assert_eq!(lanes.flying(), 1);
+    }
+
+    #[test]
+    fn a_send_looks_at_one_message_of_each_chat_however_many_wait() {
+        for length in [10, 1_000, 10_000] {
+            let (mut lanes, now) = (Lanes::default(), Instant::now());
+            for place in 1..=length {
+                lanes.add(place, message(u8::try_from(place % 3).unwrap(), MessageStatus::Queued));
+            }
+            for _round in 0..9 {
+                // All that `next` can look at.
+                assert!(lanes.next.len() <= 3 && lanes.unacked.is_empty());
+                let sent: Vec<_> = std::iter::from_fn(|| send(&mut lanes, now)).collect();
+                assert_eq!((lanes.next.len(), lanes.flying()), (0, sent.len()));
+                assert!(sent.len() == 3 || length == 10, "all chats go on");
+                for id in &sent {
+                    lanes.written(id, now);
+                }
+                // All that `overdue` can look at.
+                assert_eq!((lanes.unacked.len(), lanes.flying()), (sent.len(), 0));
+                for id in &sent {
+                    lanes.settled(id);
+                }
+            }
+        }
     }
 
     #[derive(Clone, Debug)]

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use wa_rs::client::Client;
 
 use super::failure::Failure;
-use super::lanes::{Lanes, Next, Silence};
+use super::lanes::{Lane, Lanes, Next, Silence};
 use super::one::send_one;
 use super::turn::{self, Turns};
 use crate::model::{
@@ -196,26 +196,28 @@ impl SendLoop {
         self.acked |= !matches!(message.status, MessageStatus::Failed { .. });
         self.lanes.settled(&message.id);
         self.context.holds.forget(&message.id);
-        self.more |= self.lanes.len() < PAGE;
         clear(&self.context, message).await;
     }
 
     /// Messages that are too old fail: those that never left, and those that WhatsApp never answered.
     async fn expire(&mut self) {
-        let keep = self.context.store.keep();
-        for (place, row) in self.lanes.idle() {
-            let age = self.context.store.queue().age(place);
-            let (code, detail) = match self.lanes.is_open(&row.id) {
-                true if age > keep.max(EXPIRES) => {
-                    ("unconfirmed", "WhatsApp never said that it has it".to_owned())
-                }
+        let keep = self.context.store.keep().max(EXPIRES);
+        let old = |lane: &Lane<'_>| {
+            let age = self.context.store.queue().age(lane.place);
+            match lane.open {
+                true if age > keep => Some(("unconfirmed", "WhatsApp never said that it has it")),
                 // It could not have gone before.
-                false if age.min(self.turns.free_for(&row.id)) > EXPIRES => {
-                    ("expired", "not sent within 24 hours".to_owned())
+                false if age.min(self.turns.free_for(&lane.message.id)) > EXPIRES => {
+                    Some(("expired", "not sent within 24 hours"))
                 }
-                _ => continue,
-            };
-            fail(&self.context, &row, code, detail).await;
+                _ => None,
+            }
+        };
+        let idle = self.lanes.each().filter(|lane| !lane.flying);
+        let old: Vec<_> =
+            idle.filter_map(|lane| Some((lane.message.clone(), old(&lane)?))).collect();
+        for (row, (code, detail)) in old {
+            fail(&self.context, &row, code, detail.to_owned()).await;
         }
     }
 

@@ -27,7 +27,8 @@ impl SessionStore {
     pub(super) async fn keep_sent(&self, chat: &str, message: &str, payload: &[u8]) -> Result<()> {
         let (name, payload) = (name(chat, message), payload.to_vec());
         let (now, most) = (self.space.now(), knobs().sent_bytes.unwrap_or(MAX_BYTES));
-        let dropped = self.update(move |txn| keep(txn, &name, &payload, now, most)).await?;
+        let dropped =
+            self.update_in_order(move |txn| keep(txn, &name, &payload, now, most)).await?;
         if dropped > 0
             && let Some(crowded) = &self.crowded
         {

@@ -16,7 +16,7 @@ const SECRET: u8 = b'M';
 impl MsgSecretStore for SessionStore {
     async fn put_msg_secrets(&self, entries: Vec<MsgSecretEntry>) -> Result<usize> {
         let stored = entries.len();
-        self.update(move |txn| {
+        self.update_in_order(move |txn| {
             for entry in entries {
                 let key = secret_key(&entry.chat, &entry.sender, &entry.msg_id);
                 let mut row = SecretRow {

@@ -130,6 +130,21 @@ impl SessionStore {
         done.await.map_err(failed)
     }
 
+    /// The same for what only has to be on the disk before WhatsApp's ack of the message that it belongs to, which the
+    /// recorder sees to.
+    pub(crate) async fn update_in_order<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut SpaceTxn<'_, '_>) -> std::result::Result<T, StoreError> + Send + 'static,
+    ) -> Result<T> {
+        self.check()?;
+        let lost = Arc::clone(&self.lost);
+        let done = self.space.update_in_order(move |txn| {
+            check(&lost)?;
+            job(txn)
+        });
+        done.await.map_err(failed)
+    }
+
     /// Sees to it that messages that are not handed over yet are on the disk before the ratchet that has moved past them:
     /// whatever a power cut or a crash takes comes again and is decrypted again.
     pub(crate) async fn keep(&self, rows: impl IntoIterator<Item = (Key, Bytes)>) -> Result<()> {

@@ -7,6 +7,7 @@
 
 mod albums;
 mod caller;
+mod cost;
 mod kinds;
 mod trouble;
 mod verdict;

@@ -23,7 +23,7 @@ use crate::model::{
     Content, DeviceName, IdempotencyKey, Jid, KeyHash, MediaSource, MessageStatus, Recipient,
     SendRequest, SentMessage,
 };
-use crate::store::Upload;
+use crate::store::{Due, Upload};
 use crate::whatsapp::Fleet;
 
 /// A JSON body may hold a small file in Base64. Larger ones are uploaded as multipart, which is not held in memory.
@@ -122,7 +122,8 @@ pub(crate) async fn send(call: &mut Call) -> Answer {
             if let Content::Forward { message } = &request.content {
                 handle.can_forward(message).await?;
             }
-            enqueue(&call.state, &name, request, files, key).await?
+            let due = if wait.is_some() { Due::Later } else { Due::Now };
+            enqueue(&call.state, &name, request, files, key, due).await?
         }
     };
     // Of a request that came before, its message may have been sent meanwhile, and needs no file any more.
@@ -276,7 +277,7 @@ async fn follow_up(call: &Call, to: Recipient, content: Content) -> Result<Respo
         Some(message) => message,
         None => {
             check_state(&call.handle()?.status().state)?;
-            enqueue(&call.state, &name, request, Vec::new(), key).await?
+            enqueue(&call.state, &name, request, Vec::new(), key, Due::Now).await?
         }
     };
     Ok(queued_answer(call, &message))

@@ -13,7 +13,7 @@ use crate::model::{
     Degradation, DeviceName, DeviceState, IdempotencyKey, KeyHash, MessageStatus, Recipient,
     SendRequest, SentMessage, UnixMillis,
 };
-use crate::store::{Enqueued, QUEUE_LIMIT};
+use crate::store::{Due, Enqueued, QUEUE_LIMIT};
 use crate::whatsapp::DeviceHandle;
 
 /// When to try again if sending is locked and WhatsApp does not say until when.
@@ -91,9 +91,11 @@ pub(crate) async fn enqueue(
     request: SendRequest,
     files: Vec<SendRequest>,
     key: Option<IdempotencyKey>,
+    due: Due,
 ) -> Result<SentMessage, Problem> {
     let message = SentMessage::new(device.clone(), request);
-    match state.api.store.queue().enqueue_album(message, files, key, QUEUE_LIMIT).await? {
+    let queue = state.api.store.queue();
+    match queue.enqueue_album(message, files, key, QUEUE_LIMIT, due).await? {
         Enqueued::Queued(message) | Enqueued::Known(message) => Ok(message),
         Enqueued::Conflict => Err(Code::IdempotencyConflict.into()),
         Enqueued::Full => Err(Problem::from(Code::QueueFull).retry_after(Duration::from_mins(1))),
@@ -132,6 +134,10 @@ pub(crate) async fn follow(
                 }
             }
         }
+    }
+    if !message.status.is_settled() {
+        // Nothing was synced for it yet, perhaps, and now its caller is told that it will go.
+        queue.settle().await?;
     }
     Ok(message)
 }
