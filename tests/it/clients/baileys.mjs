@@ -5,25 +5,14 @@
 //
 // ROOT is the key that signs the simulator's certificates, in Base64.
 
-import { Agent } from "node:https";
-import { connect } from "node:net";
 import { createInterface } from "node:readline";
+import { PlainAgent, plain } from "./plain.mjs";
 
 const [, , library, waWebSocketUrl, root, directory] = process.argv;
 const baileys = await import(library);
-const { BufferJSON, DisconnectReason, WA_CERT_DETAILS } = baileys;
+const { BufferJSON, DisconnectReason } = baileys;
 
-// The whole chain is checked as ever, up to the simulator's root instead of WhatsApp's.
-WA_CERT_DETAILS.PUBLIC_KEY = Buffer.from(root, "base64");
-
-// The simulator's media host speaks HTTP without TLS, and Baileys asks every host for `https`.
-class PlainAgent extends Agent {
-	createConnection({ host, port }, connected) {
-		return connect({ host, port }, connected);
-	}
-}
-const fetchWithTls = globalThis.fetch;
-globalThis.fetch = (url, options) => fetchWithTls(`${url}`.replace(/^https:/, "http:"), options);
+plain(baileys, root);
 
 // Standard output belongs to the story, so the log goes to standard error, and what its Signal library prints nowhere.
 const quiet = () => {};
