@@ -138,6 +138,7 @@ async fn gateway(
     fleet.limit_spool(&config.media);
     let webhooks = Webhooks::start(store.clone(), tasks.clone()).await?;
     webhooks.publish_under(config.server.public_url.as_deref());
+    webhooks.know(fleet.statuses());
     // Endpoints first: a device that connects at once must find its webhooks' cursors in place.
     webhooks.reconcile(&config.devices).await?;
     fleet.reconcile(&config.devices).await;

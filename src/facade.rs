@@ -8,11 +8,11 @@ pub mod api {
 pub mod config {
     pub use crate::config::{
         AdminConfig, Browser, ChatFilter, Compat, Config, Context, DeviceConfig, DeviceEdit,
-        Durability, Edit, EditError, EndpointConfig, EndpointEdit, EventFilter, Format, Gap,
-        KeyConfig, Loaded, LogConfig, MediaConfig, Notice, Others, OutboxConfig, Pace, Presence,
-        Proxy, ProxyProtocol, Quiet, Rejected, ReloadHandle, ReloadMailbox, ReloadOutcome,
-        ReloadReport, Repair, Revision, SAMPLE, Scope, ServerConfig, ShownAs, Start, StoreConfig,
-        System, Trigger, Watcher, keep_last_good, last_good,
+        Durability, Edit, EditError, EndpointConfig, EndpointEdit, EventFilter, FaceName, Format,
+        Gap, KeyConfig, Loaded, LogConfig, MediaConfig, Notice, Others, OutboxConfig, Pace,
+        Presence, Proxy, ProxyProtocol, Quiet, Rejected, ReloadHandle, ReloadMailbox,
+        ReloadOutcome, ReloadReport, Repair, Revision, SAMPLE, Scope, ServerConfig, ShownAs, Start,
+        StoreConfig, System, Trigger, Watcher, keep_last_good, last_good,
     };
 }
 

@@ -16,7 +16,7 @@
 //!
 //! # Rooms
 //! ```text
-//! api       http: the wire · access: who may · compat: /api · v1: /v1 · route: the table of all routes
+//! api       http: the wire · access: who may · compat: /api and the faces · v1: /v1 · route: the table of all routes
 //! whatsapp  device: connecting · receive: in · send: out · media: files · history: earlier messages · session: the engine's keys
 //! hooks     endpoint: one webhook and its cursor · client: the POST
 //! config    read: text to Config · edit: the page's edits · watch, mailbox: changes of the file
@@ -61,7 +61,7 @@
 //! Webhooks. **webhook**: a **URL** of a device in the file; **endpoint**: the machine that serves it; the **registry** has all of
 //! them. **cursor**: how far an endpoint has got in the log; its **backlog** is what waits for it there. **delivery**: an event's way to one endpoint; **attempt**: one POST
 //! of it. An attempt has a **class**, a **fault** or none, and a **verdict**: on, again after a **backoff**, or parked as a
-//! **dead letter**; after a 500 there is **doubt** whose fault it is. **filter**: which chats an endpoint hears of, by **pattern**. **profile**: the body's form. **signature**: proof that a
+//! **dead letter**; after a 500 there is **doubt** whose fault it is. **filter**: which chats an endpoint hears of, by **pattern**. **profile**: the body's form; **moonwa**'s is that of docs.moonwa.id. **signature**: proof that a
 //! request is ours. A file's **URL** is signed for those without a key. **reply**: a message in a receiver's answer. **report**: what people are told of an endpoint. **resolver**:
 //! from names to addresses.
 //!
@@ -73,7 +73,8 @@
 //! The API. **call**: one request being answered, by **dispatch**. **login**: a browser's, by a link or the admin token.
 //! **throttle**: guessing is slow. **proof**: what a caller has shown. A **connection** has a place, which it may lose
 //! while it waits for its client; its **socket** ends it then. **stream**: one that an answer's events go on coming
-//! through. **compat**: the routes that docs.moonwa.id documents. **multipart**: a
+//! through. **compat**: the routes that docs.moonwa.id documents, and the **faces**: the API of other products (**WAHA** is
+//! the WhatsApp HTTP API, **GOWA** go-whatsapp-web-multidevice). What was **wanted** of one and is not offered is remembered. **multipart**: a
 //! form in parts, one of which may be a file. An **issue** is one thing that is wrong with a request. **live**: events as they happen.
 //!
 //! Around it. **console**: lines on a terminal and exit codes. **private**: files for their owner alone. **heap**: memory.

@@ -27,6 +27,7 @@ pub(crate) type Answer = Result<Response, Problem>;
 pub(crate) enum PathName {
     Device,
     Message,
+    Chat,
     Phone,
     Group,
     Webhook,
@@ -39,6 +40,7 @@ impl PathName {
         Some(match name {
             "device" => Self::Device,
             "message" => Self::Message,
+            "chat" => Self::Chat,
             "phone" => Self::Phone,
             "group" => Self::Group,
             "n" => Self::Webhook,
@@ -60,6 +62,22 @@ impl PathValues {
     /// The device a path names, whether or not there is one of that name.
     pub(crate) fn device(&self) -> Option<&str> {
         self.get(PathName::Device)
+    }
+
+    /// The message a path names, as it is written there.
+    pub(crate) fn message(&self) -> Option<&str> {
+        self.get(PathName::Message)
+    }
+
+    /// The chat a path names, as it is written there.
+    pub(crate) fn chat(&self) -> Option<&str> {
+        self.get(PathName::Chat)
+    }
+
+    /// Says what a name stands for, where a request says it elsewhere than in its path.
+    pub(crate) fn set(&mut self, name: PathName, value: String) {
+        self.0.retain(|(known, _)| *known != name);
+        self.0.push((name, value));
     }
 
     fn get(&self, name: PathName) -> Option<&str> {
@@ -101,6 +119,13 @@ impl Call {
     /// Finds out who sent the request.
     pub(crate) fn identify(&mut self) -> Result<Principal, Problem> {
         let who = auth::identify(&self.state, &self.config, &self.head, self.client);
+        self.guessed = who.as_ref().is_err_and(|problem| problem.code == Code::Unauthorized);
+        who
+    }
+
+    /// Finds out whose key it is that a face's callers send in their own way.
+    pub(crate) fn identify_by(&mut self, key: &str) -> Result<Principal, Problem> {
+        let who = auth::holder(&self.state, &self.config, key, self.client);
         self.guessed = who.as_ref().is_err_and(|problem| problem.code == Code::Unauthorized);
         who
     }

@@ -19,7 +19,9 @@ use tokio::time::{Instant, sleep};
 
 use crate::api::access::auth::{self, Access, Principal};
 use crate::api::access::origin;
-use crate::api::call::{Answer, Call};
+use crate::api::call::{Answer, Call, PathValues};
+use crate::api::compat::face::Face;
+use crate::api::compat::faces::{Asked, Faces};
 use crate::api::http::body::Received;
 use crate::api::http::connection::Place;
 use crate::api::http::problem::{Code, Problem};
@@ -28,13 +30,15 @@ use crate::api::route::{Found, Route, Routes};
 use crate::api::state::State;
 use crate::api::v1::media;
 use crate::api::{compat, page};
-use crate::model::DeviceName;
+use crate::config::Config;
+use crate::model::{DeviceName, UnixMillis};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The metrics' labels of requests that reach no route.
 const NO_ROUTE: &str = "none";
 const PAGE_FILE: &str = "Asset";
+const NOT_OFFERED: &str = "NotOffered";
 
 /// A histogram keeps every value until it is seen to. The tick is not enough for a hundred thousand requests a second.
 const UPKEEP: u32 = 4096;
@@ -47,6 +51,7 @@ const BUSY: Duration = Duration::from_secs(1);
 pub(crate) struct Dispatch {
     pub(crate) state: Arc<State>,
     routes: Routes,
+    faces: Faces,
     /// How many requests were recorded.
     recorded: AtomicU32,
     /// When the log was told last of an address that hides moonwa from people.
@@ -55,7 +60,8 @@ pub(crate) struct Dispatch {
 
 impl Dispatch {
     pub(crate) fn new(state: Arc<State>) -> Self {
-        Self { state, routes: Routes::new(), recorded: AtomicU32::new(0), told: Mutex::default() }
+        let (routes, faces, told) = (Routes::new(), Faces::new(), Mutex::default());
+        Self { state, routes, faces, recorded: AtomicU32::new(0), told }
     }
 
     /// Answers a request, whatever goes wrong with it.
@@ -70,21 +76,21 @@ impl Dispatch {
         let admitted = place.begin(client, many, !body.is_end_stream()).map_err(|_| no_place());
         let admitted = admitted.and_then(|()| origin::one_host(&head));
         let mut who = Principal::Nobody;
-        let (label, access, mut response) = match self.routes.find(&method, &path) {
+        let (label, access, mut response) = match self.find(&config, &head, &path) {
             Err(problem) => (NO_ROUTE, Access::Public, problem.render(&id)),
-            Ok(Found::Options(allow)) => (NO_ROUTE, Access::Public, options(&allow)),
-            Ok(Found::Nothing) => {
+            Ok(Target::Options(allow)) => (NO_ROUTE, Access::Public, options(&allow)),
+            Ok(Target::Nothing) => {
                 let found = admitted.and_then(|()| page::serve(&head, &config, &path));
                 let found =
                     found.unwrap_or_else(|problem| self.refusal(&head, &problem, None, &id));
                 (PAGE_FILE, Access::Public, found)
             }
-            Ok(Found::Route(route, path)) => {
+            Ok(Target::Operation(to, path)) => {
                 let state = Arc::clone(&self.state);
                 let body = Received::new(body, place.clone());
                 let mut call = Call::new(state, config, head, body, path, peer, client);
                 let answer = match admitted {
-                    Ok(()) => caught(run(&mut call, route)).await,
+                    Ok(()) => caught(to.run(&mut call)).await,
                     Err(problem) => Err(problem),
                 };
                 if call.guessed {
@@ -92,12 +98,12 @@ impl Dispatch {
                 }
                 who = call.who;
                 let mut response = answer
-                    .unwrap_or_else(|problem| self.refusal(&call.head, &problem, Some(route), &id));
+                    .unwrap_or_else(|problem| self.refusal(&call.head, &problem, Some(to), &id));
                 if place.is_gone() && response.status().is_client_error() {
                     // The body broke off because another connection took the place, not by the client's fault.
-                    response = self.refusal(&call.head, &no_place(), Some(route), &id);
+                    response = self.refusal(&call.head, &no_place(), Some(to), &id);
                 }
-                (route.label, route.access, response)
+                (to.label(), to.access(), response)
             }
         };
         finish(&mut response, &id);
@@ -115,6 +121,24 @@ impl Dispatch {
         response
     }
 
+    /// What a request is for: moonwa's own routes come before those of the faces that are on.
+    fn find(&self, config: &Config, head: &Parts, path: &str) -> Result<Target, Problem> {
+        let own = match self.routes.find(&head.method, path) {
+            Ok(Found::Route(route, values)) => {
+                return Ok(Target::Operation(Operation::Own(route), values));
+            }
+            Ok(Found::Options(allow)) => return Ok(Target::Options(allow)),
+            Ok(Found::Nothing) => Ok(Target::Nothing),
+            Err(problem) => Err(problem),
+        };
+        let asked = self.faces.find(&config.server.faces, head, path)?;
+        let Some(Asked { face, route }) = asked else { return own };
+        Ok(match route {
+            Some((route, values)) => Target::Operation(Operation::Face(face, route), values),
+            None => Target::Operation(Operation::NotOffered(face), PathValues::default()),
+        })
+    }
+
     /// Lets a client wait that guesses keys. Meanwhile its connection gives way to others.
     async fn hold_up(&self, client: IpAddr, place: &Place) {
         if let Some(delay) = self.state.throttle.delay(client) {
@@ -123,18 +147,26 @@ impl Dispatch {
         }
     }
 
+    /// Says what is wrong in the form that the caller knows.
     fn refusal(
         &self,
         head: &Parts,
         problem: &Problem,
-        route: Option<&Route>,
+        to: Option<Operation>,
         id: &str,
     ) -> Response {
         self.tell_of_address(head, problem.code);
-        if route.is_some_and(|route| route.access == Access::BodyKey) {
-            return compat::error::refuse(problem);
+        match to {
+            Some(Operation::Face(face, _) | Operation::NotOffered(face)) => {
+                let mut response = (face.refuse)(problem);
+                problem.add_headers(&mut response);
+                response
+            }
+            Some(Operation::Own(route)) if route.access == Access::BodyKey => {
+                compat::error::refuse(problem)
+            }
+            _ => page::refusal(head, problem.code).unwrap_or_else(|| problem.render(id)),
         }
-        page::refusal(head, problem.code).unwrap_or_else(|| problem.render(id))
     }
 
     /// A proxy that hides the address which a person typed keeps them out, and they look into the log. Once a minute,
@@ -192,6 +224,57 @@ async fn caught(handler: impl Future<Output = Answer> + Send) -> Answer {
         tracing::error!("A request handler panicked; the log has its place above.");
         Err(Code::Internal.into())
     })
+}
+
+/// What a request is for.
+enum Target {
+    Operation(Operation, PathValues),
+    /// An `OPTIONS` request, and the methods of its path.
+    Options(String),
+    /// No route; perhaps a file of the admin page.
+    Nothing,
+}
+
+/// What is done for a request.
+#[derive(Clone, Copy)]
+enum Operation {
+    Own(&'static Route),
+    Face(&'static Face, &'static Route),
+    /// The product has it, and moonwa does not offer it.
+    NotOffered(&'static Face),
+}
+
+impl Operation {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Own(route) | Self::Face(_, route) => route.label,
+            Self::NotOffered(_) => NOT_OFFERED,
+        }
+    }
+
+    fn access(self) -> Access {
+        match self {
+            Self::Own(route) | Self::Face(_, route) => route.access,
+            Self::NotOffered(_) => Access::Read,
+        }
+    }
+
+    async fn run(self, call: &mut Call) -> Answer {
+        match self {
+            Self::Own(route) => run(call, route).await,
+            Self::Face(face, route) => {
+                face.admit(call, route.access)?;
+                (route.handler)(call).await
+            }
+            Self::NotOffered(face) => {
+                face.identify(call)?;
+                let path = below(&call.config.server.base_path, call.head.uri.path());
+                let wanted = &call.state.wanted;
+                wanted.note(face.name, call.head.method.as_str(), path, UnixMillis::now());
+                Err(Code::NotOffered.into())
+            }
+        }
+    }
 }
 
 async fn run(call: &mut Call, route: &Route) -> Answer {

@@ -6,6 +6,7 @@ use std::future::ready;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use hyper::Method;
+use matchit::Params;
 
 use crate::api::access::auth::Access;
 use crate::api::access::login;
@@ -29,7 +30,7 @@ pub(crate) enum Verb {
 }
 
 impl Verb {
-    fn of(method: &Method) -> Option<Self> {
+    pub(crate) fn of(method: &Method) -> Option<Self> {
         match *method {
             Method::GET | Method::HEAD => Some(Self::Get),
             Method::POST => Some(Self::Post),
@@ -52,7 +53,7 @@ impl Verb {
 }
 
 /// Answers a request that may use the route.
-type Handler = for<'a> fn(&'a mut Call) -> BoxFuture<'a, Answer>;
+pub(crate) type Handler = for<'a> fn(&'a mut Call) -> BoxFuture<'a, Answer>;
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Route {
@@ -64,23 +65,43 @@ pub(crate) struct Route {
     pub(crate) handler: Handler,
 }
 
-const fn get(path: &'static str, access: Access, label: &'static str, handler: Handler) -> Route {
+pub(crate) const fn get(
+    path: &'static str,
+    access: Access,
+    label: &'static str,
+    handler: Handler,
+) -> Route {
     Route { verb: Verb::Get, path, access, label, handler }
 }
 
-const fn post(path: &'static str, access: Access, label: &'static str, handler: Handler) -> Route {
+pub(crate) const fn post(
+    path: &'static str,
+    access: Access,
+    label: &'static str,
+    handler: Handler,
+) -> Route {
     Route { verb: Verb::Post, path, access, label, handler }
 }
 
-const fn put(path: &'static str, access: Access, label: &'static str, handler: Handler) -> Route {
+pub(crate) const fn put(
+    path: &'static str,
+    access: Access,
+    label: &'static str,
+    handler: Handler,
+) -> Route {
     Route { verb: Verb::Put, path, access, label, handler }
 }
 
-const fn patch(path: &'static str, access: Access, label: &'static str, handler: Handler) -> Route {
+pub(crate) const fn patch(
+    path: &'static str,
+    access: Access,
+    label: &'static str,
+    handler: Handler,
+) -> Route {
     Route { verb: Verb::Patch, path, access, label, handler }
 }
 
-const fn delete(
+pub(crate) const fn delete(
     path: &'static str,
     access: Access,
     label: &'static str,
@@ -90,12 +111,12 @@ const fn delete(
 }
 
 /// For a handler that waits for nothing.
-fn now(answer: Answer) -> BoxFuture<'static, Answer> {
+pub(crate) fn now(answer: Answer) -> BoxFuture<'static, Answer> {
     ready(answer).boxed()
 }
 
 /// For a handler that waits.
-fn soon<'a>(answer: impl Future<Output = Answer> + Send + 'a) -> BoxFuture<'a, Answer> {
+pub(crate) fn soon<'a>(answer: impl Future<Output = Answer> + Send + 'a) -> BoxFuture<'a, Answer> {
     answer.boxed()
 }
 
@@ -116,6 +137,7 @@ pub(crate) static ROUTES: &[Route] = &[
     get   ("/v1/config",                                                        Access::Gateway, "ConfigReport",      |call| soon(config::show(call))),
     post  ("/v1/config/plan",                                                   Access::Gateway, "ConfigPlan",        |call| soon(config::plan(call))),
     post  ("/v1/config/reload",                                                 Access::Gateway, "ConfigReload",      |call| soon(config::reload(call))),
+    get   ("/v1/faces",                                                         Access::Gateway, "Faces",             |call| now(Ok(compat::spoken(call)))),
     get   ("/v1/devices",                                                       Access::Read,    "ListDevices",       |call| now(Ok(device::list(call)))),
     get   ("/v1/devices/{device}",                                              Access::Read,    "ShowDevice",        |call| soon(device::show(call))),
     put   ("/v1/devices/{device}",                                              Access::Gateway, "PutDevice",         |call| soon(device_edit::put(call))),
@@ -203,19 +225,22 @@ impl Routes {
             let problem = Problem::from(Code::MethodNotAllowed);
             return Err(Problem { allow: Some(allowed()), ..problem });
         };
-        // matchit gives the values in the order of the pattern.
-        let values = matched.params.iter().map(|(_, value)| form::decode(value));
-        let names = names(route.path).map(PathName::parse);
-        let values = names.zip(values).map(|(name, value)| Some((name?, value?)));
-        match values.collect() {
-            Some(values) => Ok(Found::Route(route, PathValues::new(values))),
-            None => Err(Problem::new(Code::InvalidRequest, "the path is not valid UTF-8")),
-        }
+        Ok(Found::Route(route, values(route, &matched.params)?))
     }
 }
 
+/// What the names in a route's path stand for in this one.
+pub(crate) fn values(route: &Route, given: &Params<'_, '_>) -> Result<PathValues, Problem> {
+    // matchit gives the values in the order of the pattern.
+    let values = given.iter().map(|(_, value)| form::decode(value));
+    let names = names(route.path).map(PathName::parse);
+    let values = names.zip(values).map(|(name, value)| Some((name?, value?)));
+    let values = values.collect::<Option<_>>().map(PathValues::new);
+    values.ok_or_else(|| Problem::new(Code::InvalidRequest, "the path is not valid UTF-8"))
+}
+
 /// The names in a route's path, as the table writes them.
-fn names(path: &'static str) -> impl Iterator<Item = &'static str> {
+pub(crate) fn names(path: &'static str) -> impl Iterator<Item = &'static str> {
     path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
 }
 
@@ -260,6 +285,7 @@ mod tests {
             "GET /v1/config ConfigReport",
             "POST /v1/config/plan ConfigPlan",
             "POST /v1/config/reload ConfigReload",
+            "GET /v1/faces Faces",
             "GET /v1/devices ListDevices",
             "GET /v1/devices/{device} ShowDevice",
             "PUT /v1/devices/{device} PutDevice",

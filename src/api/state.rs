@@ -12,6 +12,7 @@ use tokio::time::sleep;
 use crate::api::access::logins::{LoginLink, Logins};
 use crate::api::access::streams::Streams;
 use crate::api::access::throttle::Throttle;
+use crate::api::compat::wanted::Wanted;
 use crate::config::{Config, ReloadHandle};
 use crate::hooks::Webhooks;
 use crate::model::KeyHash;
@@ -55,6 +56,7 @@ pub(crate) struct State {
     login_rows: Space,
     pub(crate) throttle: Throttle,
     pub(crate) streams: Streams,
+    pub(crate) wanted: Wanted,
     /// One look at the mode of moonwa.toml at a time.
     pub(crate) look: Arc<Semaphore>,
 }
@@ -66,6 +68,7 @@ impl State {
             login_rows: api.store.own_space().under(b"login/"),
             throttle: Throttle::default(),
             streams: Streams::default(),
+            wanted: Wanted::default(),
             look: Arc::new(Semaphore::new(1)),
             api,
         }

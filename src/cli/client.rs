@@ -261,6 +261,15 @@ pub(super) fn advice(config: Option<&Path>) -> Result<Vec<String>> {
         let said = device.get("advice").and_then(Value::as_str);
         advice.extend(said.map(|said| format!("{name}: {said}")));
     }
+    let (status, body) = gateway.get("v1/faces", "application/json")?;
+    let faces = understood(status, &body)?;
+    for want in faces.get("not_offered").and_then(Value::as_array).into_iter().flatten() {
+        let [face, operation, last] = ["face", "operation", "last"].map(|key| text(want, key));
+        let times = want.get("times").and_then(Value::as_u64).unwrap_or_default();
+        advice.push(format!(
+            "{face}: {operation} is not offered, and was asked for {times} times, last at {last}"
+        ));
+    }
     Ok(advice)
 }
 

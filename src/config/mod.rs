@@ -4,6 +4,7 @@
 
 mod diff;
 mod edit;
+mod endpoint;
 mod find;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzz;
@@ -22,6 +23,7 @@ mod watch;
 pub(crate) use diff::ConfigDiff;
 pub(crate) use edit::is_writable;
 pub use edit::{DeviceEdit, Edit, EditError, EndpointEdit};
+pub use endpoint::{ChatFilter, Compat, EndpointConfig, EventFilter, Format, Start};
 pub(crate) use find::{SERVICE_STORE, find};
 pub(crate) use key::{is_random_key, new_key};
 pub use last_good::{keep_last_good, last_good};
@@ -33,9 +35,8 @@ pub(crate) use problem::{Problem, nearest};
 pub use proxy::{Proxy, ProxyProtocol};
 pub use read::{Context, Loaded, Others, Rejected, Revision};
 pub use settings::{
-    AdminConfig, Browser, ChatFilter, Compat, Config, DeviceConfig, Durability, EndpointConfig,
-    EventFilter, Format, KeyConfig, LogConfig, MediaConfig, OutboxConfig, Presence, Repair, Scope,
-    ServerConfig, ShownAs, Start, StoreConfig, System,
+    AdminConfig, Browser, Config, DeviceConfig, Durability, FaceName, KeyConfig, LogConfig,
+    MediaConfig, OutboxConfig, Presence, Repair, Scope, ServerConfig, ShownAs, StoreConfig, System,
 };
 pub use watch::{Notice, Watcher};
 

@@ -27,6 +27,7 @@ impl Config {
                 "base_path": server.base_path,
                 "public_url": server.public_url,
                 "max_connections": server.max_connections,
+                "faces": server.faces.iter().map(|face| face.as_str()).collect::<Vec<_>>(),
             },
             "admin": { "token": admin.token.is_some(), "editable": admin.editable },
             "store": { "path": store.path, "durability": word(&value::DURABILITIES, &store.durability), "repair": word(&value::REPAIRS, &store.repair) },

@@ -33,8 +33,8 @@ pub(super) async fn post(client: &Client, post: &Post, keep_alive: &mut KeepAliv
     let at = UnixMillis::now();
     let started = Instant::now();
     let limit = match post.endpoint.format {
-        Format::Standard => ANSWER,
         Format::Moonwa => REPLY,
+        Format::Standard | Format::Waha | Format::Gowa => ANSWER,
     };
     let result = client.post(post, at, limit, keep_alive).await;
     let took = started.elapsed();

@@ -1,18 +1,24 @@
 //! Delivering one event to one endpoint: the POST, and the reply that may come back with it. Whether and when to try
 //! again is up to the machine.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
+use tokio::sync::watch;
 
 use super::attempt::{self, Outcome};
 use super::class::Class;
 use super::client::{Client, KeepAlive, Post};
 use super::media_url::MediaUrls;
-use super::{profile, reply};
+use super::profile::{self, Setting};
+use super::reply;
 use crate::config::{EndpointConfig, Format};
-use crate::model::{EventId, UnixMillis};
+use crate::model::{DeviceName, DeviceStatus, EventId, UnixMillis};
 use crate::store::{EndpointId, Store};
+
+/// What is known of all devices.
+pub(super) type Statuses = watch::Receiver<Arc<BTreeMap<DeviceName, DeviceStatus>>>;
 
 /// Carries out deliveries. Clones share the client.
 #[derive(Clone)]
@@ -20,6 +26,8 @@ pub(super) struct Deliverer {
     pub(super) store: Store,
     pub(super) client: Client,
     pub(super) urls: Arc<MediaUrls>,
+    /// Whose accounts the devices are linked to.
+    pub(super) statuses: Arc<OnceLock<Statuses>>,
     /// Every wait is multiplied by this; it is 1 except in tests.
     pub(super) scale: f64,
 }
@@ -38,10 +46,13 @@ pub(super) struct Delivery {
 impl Deliverer {
     /// What is posted to the endpoint, if it is posted now, of the event whose JSON is `source`.
     pub(super) fn body(&self, endpoint: &EndpointConfig, source: &Bytes) -> Option<Bytes> {
-        match endpoint.format {
-            Format::Standard => Some(self.urls.given_out(source, UnixMillis::now())),
-            Format::Moonwa => profile::moonwa(source),
-        }
+        let source = match endpoint.format {
+            // It names no file.
+            Format::Moonwa => source.clone(),
+            _ => self.urls.given_out(source, UnixMillis::now()),
+        };
+        let statuses = self.statuses.get().map(|statuses| statuses.borrow().clone());
+        profile::body(&source, &Setting { statuses: statuses.as_deref(), endpoint })
     }
 
     /// Posts the event, and queues the reply in the answer.

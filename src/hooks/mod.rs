@@ -38,8 +38,8 @@ use crate::config::DeviceConfig;
 use crate::knobs::knobs;
 use crate::model::detail::Circumstances;
 use crate::model::{
-    Body, ChatKind, DeviceName, Event, EventData, EventId, EventType, MessageData, Person,
-    UnixMillis,
+    Body, ChatKind, DeviceName, DeviceStatus, Event, EventData, EventId, EventType, MessageData,
+    Person, UnixMillis,
 };
 use crate::store::{DeadLetter, Seq, Store, StoreError};
 use crate::task::Tasks;
@@ -66,7 +66,8 @@ impl Webhooks {
         scale: f64,
     ) -> Result<Arc<Self>, StoreError> {
         let urls = Arc::new(MediaUrls::load(&store).await?);
-        let deliverer = Deliverer { store, client: Client::start(&tasks), urls, scale };
+        let (client, statuses) = (Client::start(&tasks), Arc::default());
+        let deliverer = Deliverer { store, client, urls, statuses, scale };
         let registry = Registry::start(deliverer.clone(), tasks);
         Ok(Arc::new(Self { registry, deliverer }))
     }
@@ -79,6 +80,11 @@ impl Webhooks {
     /// Says under which address receivers reach moonwa.
     pub fn publish_under(&self, public_url: Option<&str>) {
         self.deliverer.urls.publish_under(public_url);
+    }
+
+    /// Says where it is known whose accounts the devices are linked to. Only the first one told is asked.
+    pub fn know(&self, statuses: watch::Receiver<Arc<BTreeMap<DeviceName, DeviceStatus>>>) {
+        self.deliverer.statuses.get_or_init(|| statuses);
     }
 
     /// Makes the endpoints match the file. A removed endpoint's cursor is kept for 24 hours; an edited one goes on

@@ -23,6 +23,7 @@ pub use device::{
     Degradation, DeviceName, DeviceState, Disconnect, Hurdle, Linking, LoggedOut, Obstacle,
     Pending, Stop, Trouble,
 };
+pub(crate) use event::StatusData;
 pub(crate) use event::{DeviceData, MediaData, Reply};
 pub use event::{Event, EventData, EventId, EventType, MessageData, Person};
 pub use kind::{Body, MessageKind};

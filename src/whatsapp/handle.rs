@@ -208,6 +208,21 @@ impl DeviceHandle {
         }
     }
 
+    /// Who wrote a message that came in, or was sent from the phone; `None` when the account itself did.
+    pub async fn author(&self, message: &MessageId) -> Result<Option<Jid>, WhatsAppError> {
+        let sight = find(&self.context.store, &self.context.name, message).await?;
+        let missing = sight.missing();
+        let found = sight.found.ok_or(missing)?;
+        let author = || Jid::parse(&found.from.jid).map_err(|_unreadable| WhatsAppError::NotFound);
+        if found.from_me { Ok(None) } else { author().map(Some) }
+    }
+
+    /// The newest message that came in a chat; `None` when none is found.
+    pub async fn newest_in(&self, chat: &Jid) -> Result<Option<MessageId>, WhatsAppError> {
+        let newest = lookup::latest_in(&self.context.store, &self.context.name, chat).await?;
+        Ok(newest.and_then(|found| MessageId::parse(&found.id)))
+    }
+
     /// Shows "typing…" in a chat, or stops showing it.
     pub async fn typing(&self, chat: &Jid, on: bool) -> Result<(), WhatsAppError> {
         let client = self.client()?;

@@ -29,6 +29,7 @@ mod config_edit;
 mod crash;
 mod durability;
 mod engine;
+mod faces;
 mod fleet;
 mod fuzz;
 mod hooks_delivery;

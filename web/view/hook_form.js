@@ -16,6 +16,8 @@ const LISTS = ["only", "ignore"];
 const FORMATS = [
 	["standard", "Standard Webhooks"],
 	["moonwa", "moonwa: message, from, isGroup, isMe"],
+	["waha", "WAHA"],
+	["gowa", "GOWA"],
 ];
 
 /**

@@ -158,16 +158,7 @@ pub(crate) fn identify(
     client: IpAddr,
 ) -> Result<Principal, Problem> {
     if let Some(key) = presented(head) {
-        if let Some(known) = key_with(config, KeyHash::of(key)) {
-            return Ok(known);
-        }
-        if state.api.operator.matches(key) {
-            return Ok(Principal::Admin { login: None });
-        }
-        if is_token(state, config, Attempt::Key, client, key)? {
-            return Ok(Principal::Admin { login: None });
-        }
-        return Err(Problem::new(Code::Unauthorized, "the key is not valid"));
+        return holder(state, config, key, client);
     }
     let Some(id) =
         logins::cookie(&head.headers).and_then(|c| state.logins.touch(c, config.admin.token))
@@ -177,6 +168,22 @@ pub(crate) fn identify(
     origin::host_allowed(head, config)?;
     origin::same_site(head)?;
     Ok(Principal::Admin { login: Some(id) })
+}
+
+/// Whose key or token it is.
+pub(crate) fn holder(
+    state: &State,
+    config: &Config,
+    key: &str,
+    client: IpAddr,
+) -> Result<Principal, Problem> {
+    if let Some(known) = key_with(config, KeyHash::of(key)) {
+        return Ok(known);
+    }
+    if state.api.operator.matches(key) || is_token(state, config, Attempt::Key, client, key)? {
+        return Ok(Principal::Admin { login: None });
+    }
+    Err(Problem::new(Code::Unauthorized, "the key is not valid"))
 }
 
 /// Whether it is the admin token. A person may have chosen that, so guessing must be slow: after many failures it is not

@@ -66,6 +66,7 @@ codes! {
     TooManyAttempts = "too_many_attempts", TOO_MANY_REQUESTS, "Too many attempts.";
     QueueFull = "queue_full", TOO_MANY_REQUESTS, "Too many messages are waiting to be sent.";
     Internal = "internal", INTERNAL_SERVER_ERROR, "Something went wrong in moonwa; the log says what.";
+    NotOffered = "not_offered", NOT_IMPLEMENTED, "moonwa does not offer this part of that product's API.";
     TooManyConnections = "too_many_connections", SERVICE_UNAVAILABLE, "Too many connections are open.";
     TooManyStreams = "too_many_streams", SERVICE_UNAVAILABLE, "Too many event streams are open.";
     ShuttingDown = "shutting_down", SERVICE_UNAVAILABLE, "moonwa is shutting down.";

@@ -97,7 +97,7 @@ fn render_linking(linking: &Linking, admin: bool) -> Value {
 }
 
 /// A device's status. If the fleet has none yet, it follows from the configuration.
-fn status_of(state: &State, name: &DeviceName, config: &DeviceConfig) -> DeviceStatus {
+pub(crate) fn status_of(state: &State, name: &DeviceName, config: &DeviceConfig) -> DeviceStatus {
     state.api.fleet.statuses().borrow().get(name).cloned().unwrap_or_else(|| {
         let waiting = if config.enabled {
             DeviceState::Pending(Pending::NotStarted)

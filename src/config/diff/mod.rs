@@ -7,11 +7,12 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
+use super::endpoint::EndpointConfig;
 use super::mask::shown_url;
 use super::problem::Problem;
 use super::settings::{
-    AdminConfig, Config, DeviceConfig, EndpointConfig, LogConfig, MediaConfig, OutboxConfig,
-    ServerConfig, StoreConfig,
+    AdminConfig, Config, DeviceConfig, LogConfig, MediaConfig, OutboxConfig, ServerConfig,
+    StoreConfig,
 };
 use crate::model::DeviceName;
 
@@ -233,6 +234,7 @@ fn gateway_keys(old: &Config, new: &Config) -> Vec<(&'static str, Applies)> {
             base_path: ("server.base_path", AtOnce),
             public_url: ("server.public_url", AtOnce),
             max_connections: ("server.max_connections", AtOnce),
+            faces: ("server.faces", AtOnce),
         }
     );
     let admin = differing!(

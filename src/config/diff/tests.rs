@@ -10,9 +10,9 @@ use proptest::sample::select;
 use tracing::Level;
 
 use super::*;
+use crate::config::endpoint::{ChatFilter, Compat, EventFilter, Format, Start};
 use crate::config::settings::{
-    Browser, ChatFilter, Compat, Durability, EventFilter, Format, KeyConfig, Presence, Repair,
-    Scope, ShownAs, Start, System,
+    Browser, Durability, FaceName, KeyConfig, Presence, Repair, Scope, ShownAs, System,
 };
 use crate::config::{Context, Gap, Pace, Proxy};
 use crate::model::{EventType, KeyHash, Secret};
@@ -131,14 +131,18 @@ fn any_server() -> impl Strategy<Value = ServerConfig> {
     let listen = of(["127.0.0.1:1", "127.0.0.1:2"].map(|text| text.parse().unwrap()));
     let base_path = of(["/".to_owned(), "/wa/".to_owned()]);
     let public_url = maybe("https://wa.example.com".to_owned());
-    (listen, words(), nets(), base_path, public_url, of([64, 256])).prop_map(
-        |(listen, hosts, trusted_proxies, base_path, public_url, max_connections)| ServerConfig {
-            listen,
-            hosts,
-            trusted_proxies,
-            base_path,
-            public_url,
-            max_connections,
+    let faces = of([Vec::new(), vec![FaceName::Gowa]]);
+    (listen, words(), nets(), base_path, public_url, of([64, 256]), faces).prop_map(
+        |(listen, hosts, trusted_proxies, base_path, public_url, max_connections, faces)| {
+            ServerConfig {
+                listen,
+                hosts,
+                trusted_proxies,
+                base_path,
+                public_url,
+                max_connections,
+                faces,
+            }
         },
     )
 }
@@ -283,7 +287,7 @@ fn the_webhook(config: &mut Config) -> &mut EndpointConfig {
 
 #[test]
 fn each_key_is_told_by_its_name() {
-    let gateway: [(&str, Change); 21] = [
+    let gateway: [(&str, Change); 22] = [
         ("! whatsapp_version: needs a restart", |c| c.whatsapp_version = Some((2, 3000, 1))),
         ("! server.listen: needs a restart", |c| c.server.listen.set_port(1)),
         ("~ server.hosts", |c| c.server.hosts.push("a".to_owned())),
@@ -293,6 +297,7 @@ fn each_key_is_told_by_its_name() {
         ("~ server.base_path", |c| c.server.base_path.push_str("wa/")),
         ("~ server.public_url", |c| c.server.public_url = Some("https://wa.example".to_owned())),
         ("~ server.max_connections", |c| c.server.max_connections = 64),
+        ("~ server.faces", |c| c.server.faces.push(FaceName::Gowa)),
         ("~ admin.token", |c| c.admin.token = Some(KeyHash::of("a token"))),
         ("~ admin.editable", |c| c.admin.editable = false),
         ("! store.path: needs a restart", |c| c.store.path.push("other")),

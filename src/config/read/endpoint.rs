@@ -9,8 +9,8 @@ use base64::engine::general_purpose::STANDARD;
 use super::raw::{Node, Section};
 use super::secret::Secrets;
 use super::value;
+use crate::config::endpoint::{ChatFilter, EndpointConfig, EventFilter, Format, Start};
 use crate::config::problem::nearest;
-use crate::config::settings::{ChatFilter, EndpointConfig, EventFilter, Format, Start};
 use crate::model::{EventType, Secret};
 
 /// The limit that docs.moonwa.id gives.

@@ -75,6 +75,7 @@ fn server(mut table: Section<'_>) -> ServerConfig {
         max_connections: table.or("max_connections", default.max_connections, |node| {
             node.number(FEWEST_CONNECTIONS..=MOST_CONNECTIONS)
         }),
+        faces: table.or("faces", default.faces, |node| node.each(|node| node.word(&value::FACES))),
     };
     table.finish();
     config

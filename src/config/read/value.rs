@@ -9,10 +9,11 @@ use hyper::header::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 use tracing::Level;
 
+use crate::config::endpoint::{Compat, Format, Start};
 use crate::config::mask::is_masked_url;
 use crate::config::pace::Gap;
 use crate::config::settings::{
-    Browser, Compat, Durability, Format, Presence, Repair, Scope, ShownAs, Start, System,
+    Browser, Durability, FaceName, Presence, Repair, Scope, ShownAs, System,
 };
 use crate::model::{ChatKind, ChatPattern, encoded_url};
 use crate::net::Network;
@@ -51,8 +52,14 @@ pub(crate) const SHOWN_AS: [(&str, ShownAs); 9] = [
     ("Firefox (Mac OS)", shown(Browser::Firefox, System::MacOs)),
     ("Safari (Mac OS)", shown(Browser::Safari, System::MacOs)),
 ];
-pub(crate) const FORMATS: [(&str, Format); 2] =
-    [("standard", Format::Standard), ("moonwa", Format::Moonwa)];
+pub(crate) const FORMATS: [(&str, Format); 4] = [
+    ("standard", Format::Standard),
+    ("moonwa", Format::Moonwa),
+    ("waha", Format::Waha),
+    ("gowa", Format::Gowa),
+];
+pub(crate) const FACES: [(&str, FaceName); 2] =
+    [("waha", FaceName::Waha), ("gowa", FaceName::Gowa)];
 pub(crate) const CHATS: [(&str, ChatKind); 2] =
     [("people", ChatKind::Person), ("groups", ChatKind::Group)];
 pub(crate) const COMPATS: [(&str, Compat); 2] = [("waha", Compat::Waha), ("gowa", Compat::Gowa)];

@@ -127,7 +127,8 @@ fn headers(post: &Post, target: &Target, at: UnixMillis) -> Result<HeaderMap, ht
     headers.remove(header::TRANSFER_ENCODING);
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(post.body.len()));
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    signature::sign(&mut headers, &endpoint.secrets, &endpoint.compat, &post.event, at, &post.body);
+    let products = endpoint.signed_for();
+    signature::sign(&mut headers, &endpoint.secrets, &products, &post.event, at, &post.body);
     Ok(headers)
 }
 

@@ -16,11 +16,11 @@ impl Machine {
         self.deliverer.body(&self.current, &event.body).map_or(Fate::Unwanted, Fate::Post)
     }
 
-    /// Whether it is posted. One form of body has messages only; the other costs nothing to know.
+    /// Whether it is posted. The standard body says everything, which costs nothing to know; others pass some events over.
     pub(super) fn gets(&self, event: &StoredEvent) -> bool {
         match self.current.format {
             Format::Standard => self.wants(event),
-            Format::Moonwa => matches!(self.fate(event), Fate::Post(_)),
+            _ => matches!(self.fate(event), Fate::Post(_)),
         }
     }
 

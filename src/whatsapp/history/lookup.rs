@@ -51,6 +51,16 @@ pub(crate) async fn find_in(
     Ok(newest(store, device, it).await?.found)
 }
 
+/// The newest message that came in a chat.
+pub(crate) async fn latest_in(
+    store: &Store,
+    device: &DeviceName,
+    chat: &Jid,
+) -> Result<Option<MessageData>, StoreError> {
+    let theirs = |data: &MessageData| !data.from_me && is_in(data, chat);
+    Ok(newest(store, device, theirs).await?.found)
+}
+
 /// Whether a message belongs to that chat, by whichever of a person's addresses.
 fn is_in(data: &MessageData, chat: &Jid) -> bool {
     let of = |address: &Option<String>| address.as_deref() == Some(chat.user());

@@ -3,5 +3,6 @@
 
 pub(crate) mod adopt;
 mod baileys;
+mod faces;
 mod foreign;
 mod whatsmeow;

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use moonwa::facade::config::{
     AdminConfig, Browser, ChatFilter, Compat, Config, Context, DeviceConfig, Durability,
-    EndpointConfig, EventFilter, Format, Gap, KeyConfig, Loaded, LogConfig, MediaConfig,
+    EndpointConfig, EventFilter, FaceName, Format, Gap, KeyConfig, Loaded, LogConfig, MediaConfig,
     OutboxConfig, Pace, Presence, Proxy, ProxyProtocol, Quiet, Rejected, Repair, SAMPLE, Scope,
     ServerConfig, ShownAs, Start, StoreConfig, System, keep_last_good, last_good,
 };
@@ -200,6 +200,7 @@ fn every_key_means_what_the_manual_says() {
             base_path: "/wa/".to_owned(),
             public_url: Some("https://wa.example.com/wa".to_owned()),
             max_connections: 1024,
+            faces: vec![FaceName::Gowa, FaceName::Waha],
         },
         admin: AdminConfig { token: Some(hash("3")), editable: false },
         store: StoreConfig {

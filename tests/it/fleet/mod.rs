@@ -1,7 +1,7 @@
 //! A fleet against the simulated WhatsApp, in one process: faster than the stories with the real binary, which are
 //! elsewhere.
 
-mod files;
+pub(crate) mod files;
 mod ids;
 mod inbound;
 mod invitations;

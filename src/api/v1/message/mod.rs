@@ -3,7 +3,7 @@
 
 pub(crate) mod content;
 pub(crate) mod queue;
-mod upload;
+pub(crate) mod upload;
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ use crate::store::{Due, Upload};
 use crate::whatsapp::Fleet;
 
 /// A JSON body may hold a small file in Base64. Larger ones are uploaded as multipart, which is not held in memory.
-const MAX_INLINE: usize = 4 * 1024 * 1024;
+pub(crate) const MAX_INLINE: usize = 4 * 1024 * 1024;
 /// The longest time that `?wait=` may ask for.
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
 const LISTED: usize = 100;
@@ -87,23 +87,48 @@ pub(crate) async fn shown(fleet: &Fleet, message: &SentMessage) -> Value {
 
 /// `POST …/messages`.
 pub(crate) async fn send(call: &mut Call) -> Answer {
-    let key = idempotency_key(call)?;
+    idempotency_key(call)?;
     let wait = call.query("wait")?.map(|text| parse_wait(&text)).transpose()?;
-    let (name, config) = call.device()?;
-    let country_code = config.country_code.clone();
-    let handle = call.handle()?;
+    call.handle()?;
     let (body, upload) = if call.has_type("multipart/form-data") {
-        // Nobody should upload a video only to learn that the device is not linked. With an idempotency key the message
-        // may have been queued earlier, so that is asked first.
-        if key.is_none() {
-            check_state(&handle.status().state)?;
-        }
+        expect_device(call)?;
         upload::send_body(call).await?
     } else {
         (call.json::<SendBody>(MAX_INLINE).await?, None)
     };
-    let Wish { mut request, mut files } = body.request(country_code.as_deref())?;
     let changes = call.state.api.store.queue().changes();
+    let message = accept(call, body, upload).await?;
+    let Some(wait) = wait else { return Ok(queued_answer(call, &message)) };
+    let message = follow(&call.state, changes, message, MessageStatus::is_settled, wait).await?;
+    let settled = message.status.is_settled();
+    let status = if settled { StatusCode::OK } else { StatusCode::ACCEPTED };
+    Ok(located(
+        call,
+        &message,
+        response::json(status, &shown(&call.state.api.fleet, &message).await),
+    ))
+}
+
+/// Refuses an upload that could not be sent, before it comes: nobody should upload a video only to learn that the device
+/// is not linked. With an idempotency key the message may have been queued earlier, so that is asked first.
+pub(crate) fn expect_device(call: &Call) -> Result<(), Problem> {
+    match idempotency_key(call)? {
+        Some(_) => Ok(()),
+        None => check_state(&call.handle()?.status().state),
+    }
+}
+
+/// Queues what a body asks of the device in the path, with the file that came beside it. `/v1` and the faces of other
+/// products all send this way.
+pub(crate) async fn accept(
+    call: &Call,
+    body: SendBody,
+    upload: Option<Upload>,
+) -> Result<SentMessage, Problem> {
+    let key = idempotency_key(call)?;
+    let (name, config) = call.device()?;
+    let handle = call.handle()?;
+    let Wish { mut request, mut files } = body.request(config.country_code.as_deref())?;
     let upload = settle(call, &name, &mut request, upload, key.as_ref()).await?;
     let mut uploads = Vec::new();
     for (n, file) in files.iter_mut().enumerate() {
@@ -138,15 +163,7 @@ pub(crate) async fn send(call: &mut Call) -> Answer {
             upload.keep();
         }
     }
-    let Some(wait) = wait else { return Ok(queued_answer(call, &message)) };
-    let message = follow(&call.state, changes, message, MessageStatus::is_settled, wait).await?;
-    let settled = message.status.is_settled();
-    let status = if settled { StatusCode::OK } else { StatusCode::ACCEPTED };
-    Ok(located(
-        call,
-        &message,
-        response::json(status, &shown(&call.state.api.fleet, &message).await),
-    ))
+    Ok(message)
 }
 
 /// Puts the file of a request where its message finds it, under the name that the request then has.
@@ -204,7 +221,7 @@ fn parse_wait(text: &str) -> Result<Duration, Problem> {
 }
 
 /// A message that the device's present account sent.
-async fn own(call: &Call) -> Result<SentMessage, Problem> {
+pub(crate) async fn own(call: &Call) -> Result<SentMessage, Problem> {
     let (name, _) = call.device()?;
     let message = call.state.api.store.queue().own(&name, &call.message()?).await?;
     message.ok_or_else(|| Code::MessageNotFound.into())
@@ -239,6 +256,11 @@ struct EditBody {
 /// `PATCH …/messages/{message}`: new text, or a new caption, for a message sent earlier.
 pub(crate) async fn edit(call: &mut Call) -> Answer {
     let EditBody { text } = call.json(MAX_JSON).await?;
+    Ok(queued_answer(call, &change(call, text).await?))
+}
+
+/// Queues new text, or a new caption, for the message in the path.
+pub(crate) async fn change(call: &Call, text: String) -> Result<SentMessage, Problem> {
     if text.trim().is_empty() {
         return Err(Problem::field("text", "must not be empty"));
     }
@@ -257,30 +279,38 @@ pub(crate) async fn edit(call: &mut Call) -> Answer {
 /// `DELETE …/messages/{message}`: deletes it for everyone. `?chat=` and `?author=` name a message of somebody else,
 /// which an admin of a group may delete.
 pub(crate) async fn revoke(call: &Call) -> Answer {
-    let message = call.message()?;
     let read = |name| -> Result<Option<Jid>, Problem> {
         let jid = call.query(name)?.map(|text| Jid::parse(&text)).transpose();
         jid.map_err(|error| Problem::field(name, error))
     };
-    let to = match read("chat")? {
+    Ok(queued_answer(call, &take_back(call, read("chat")?, read("author")?).await?))
+}
+
+/// Queues the deletion of the message in the path: our own, unless a chat is named.
+pub(crate) async fn take_back(
+    call: &Call,
+    chat: Option<Jid>,
+    author: Option<Jid>,
+) -> Result<SentMessage, Problem> {
+    let message = call.message()?;
+    let to = match chat {
         Some(chat) => Recipient::Jid(chat),
         None => own(call).await?.request.to,
     };
-    follow_up(call, to, Content::Revoke { message, author: read("author")? }).await
+    follow_up(call, to, Content::Revoke { message, author }).await
 }
 
-async fn follow_up(call: &Call, to: Recipient, content: Content) -> Result<Response, Problem> {
+async fn follow_up(call: &Call, to: Recipient, content: Content) -> Result<SentMessage, Problem> {
     let (name, _) = call.device()?;
     let key = idempotency_key(call)?;
     let request = SendRequest::plain(to, content);
-    let message = match promised(&call.state, &name, &request, key.as_ref()).await? {
-        Some(message) => message,
+    match promised(&call.state, &name, &request, key.as_ref()).await? {
+        Some(message) => Ok(message),
         None => {
             check_state(&call.handle()?.status().state)?;
-            enqueue(&call.state, &name, request, Vec::new(), key, Due::Now).await?
+            enqueue(&call.state, &name, request, Vec::new(), key, Due::Now).await
         }
-    };
-    Ok(queued_answer(call, &message))
+    }
 }
 
 /// `POST …/messages/{message}/read`.
@@ -306,11 +336,16 @@ fn yes() -> bool {
 /// `POST …/typing`.
 pub(crate) async fn typing(call: &mut Call) -> Answer {
     let TypingBody { to, on } = call.json(MAX_JSON).await?;
-    let (_, config) = call.device()?;
-    let to = Recipient::parse(&to, config.country_code.as_deref())
-        .map_err(|error| Problem::field("to", error))?;
-    call.handle()?.typing(&to.jid(), on).await?;
+    show_typing(call, &to, on).await?;
     Ok(response::empty(StatusCode::NO_CONTENT))
+}
+
+/// Shows "typing…" in a chat, or stops showing it.
+pub(crate) async fn show_typing(call: &Call, to: &str, on: bool) -> Result<(), Problem> {
+    let (_, config) = call.device()?;
+    let to = Recipient::parse(to, config.country_code.as_deref())
+        .map_err(|error| Problem::field("to", error))?;
+    Ok(call.handle()?.typing(&to.jid(), on).await?)
 }
 
 #[cfg(test)]

@@ -68,7 +68,8 @@ fn given(text: String) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-async fn to_spool<B: HttpBody<Data = Bytes>>(
+/// Puts the present part of an upload, which is a file for the device in the path, into the spool.
+pub(crate) async fn to_spool<B: HttpBody<Data = Bytes>>(
     call: &Call,
     multipart: &mut Multipart<B>,
 ) -> Result<Upload, Problem> {

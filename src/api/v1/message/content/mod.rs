@@ -14,7 +14,7 @@ use self::album::{AlbumBody, album};
 use self::event::EventBody;
 use self::issues::Issues;
 pub(crate) use self::media::{MediaBody, media_kind, media_name};
-use self::poll::PollBody;
+pub(crate) use self::poll::PollBody;
 use crate::api::http::problem::Problem;
 use crate::model::{Content, Jid, MediaKind, Recipient, SendRequest};
 
@@ -49,31 +49,31 @@ pub(crate) struct SendBody {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LocationBody {
-    latitude: Number,
-    longitude: Number,
-    name: Option<String>,
-    address: Option<String>,
+    pub(crate) latitude: Number,
+    pub(crate) longitude: Number,
+    pub(crate) name: Option<String>,
+    pub(crate) address: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ContactBody {
-    name: String,
-    vcard: String,
+    pub(crate) name: String,
+    pub(crate) vcard: String,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ReactionBody {
-    message: String,
-    emoji: String,
-    author: Option<String>,
+    pub(crate) message: String,
+    pub(crate) emoji: String,
+    pub(crate) author: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ForwardBody {
-    message: String,
+    pub(crate) message: String,
 }
 
 /// What a body asks for.

@@ -12,11 +12,11 @@ const OPTIONS: RangeInclusive<usize> = 2..=12;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PollBody {
-    question: String,
-    options: Vec<String>,
-    selectable: Option<u32>,
+    pub(crate) question: String,
+    pub(crate) options: Vec<String>,
+    pub(crate) selectable: Option<u32>,
     /// The right answer, which makes it a quiz.
-    correct: Option<String>,
+    pub(crate) correct: Option<String>,
 }
 
 impl PollBody {

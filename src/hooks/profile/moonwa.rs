@@ -1,19 +1,10 @@
-//! The body that programs written for docs.moonwa.id expect. That of the `standard` format is the event itself.
+//! The body that programs written for docs.moonwa.id expect.
 
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::model::{Event, EventData, EventType, Jid, MessageData, PhoneNumber, UnixMillis};
-
-/// The event and its message, if it is about one.
-pub(super) fn message(source: &[u8]) -> Option<(Event, MessageData)> {
-    let mut event: Event = serde_json::from_slice(source).ok()?;
-    let other = EventData::Other(serde_json::Value::Null);
-    match std::mem::replace(&mut event.data, other) {
-        EventData::Message(message) => Some((event, *message)),
-        EventData::Status(_) | EventData::Device(_) | EventData::Other(_) => None,
-    }
-}
+use super::event;
+use crate::model::{EventType, Jid, MessageData, PhoneNumber, UnixMillis};
 
 /// The first four keys never change; the others came later, and more may follow.
 #[derive(Serialize)]
@@ -35,14 +26,14 @@ struct Moonwa<'a> {
 
 /// The body for the event whose JSON is `source`; `None` when this format cannot express the event, which is then passed
 /// over.
-pub(super) fn moonwa(source: &[u8]) -> Option<Bytes> {
-    let (event, message) = message(source)?;
+pub(super) fn body(source: &[u8]) -> Option<Bytes> {
+    let (event, message) = event::message(source)?;
     message.answer_to()?;
     // A reaction's emoji is no message.
     let says = !matches!(event.kind, EventType::MessageReaction | EventType::PollVote);
     let text = message.text.as_deref().filter(|_| says)?;
     let chat_phone = Jid::parse(&message.chat).ok().and_then(|chat| chat.phone());
-    let body = Moonwa {
+    let posted = Moonwa {
         message: text,
         from: answer_to(&message, chat_phone.as_ref().map(PhoneNumber::as_str)),
         is_group: message.group.is_some(),
@@ -56,7 +47,7 @@ pub(super) fn moonwa(source: &[u8]) -> Option<Bytes> {
         sender_lid: message.from.lid.as_deref(),
         name: message.from.name.as_deref(),
     };
-    serde_json::to_vec(&body).ok().map(Bytes::from)
+    serde_json::to_vec(&posted).ok().map(Bytes::from)
 }
 
 /// What a program writes as `receiver` to answer: the group, the person's number, or their address as long as the
@@ -91,13 +82,13 @@ mod tests {
     }
 
     fn sent(source: &Bytes) -> serde_json::Value {
-        serde_json::from_slice(&moonwa(source).unwrap()).unwrap()
+        serde_json::from_slice(&body(source).unwrap()).unwrap()
     }
 
     #[test]
     fn the_four_documented_keys_come_first() {
         let source = text("628123456789@s.whatsapp.net", "null", false, "\"628123456789\"");
-        let bytes = moonwa(&source).unwrap();
+        let bytes = body(&source).unwrap();
         let documented = r#"{"message":"halo","from":"628123456789","isGroup":false,"isMe":false,"#;
         assert!(bytes.starts_with(documented.as_bytes()), "{bytes:?}");
     }
@@ -127,11 +118,11 @@ mod tests {
             event(kind, &data)
         };
         assert_eq!(sent(&image("message.received", "\"caption\""))["message"], "caption");
-        assert_eq!(moonwa(&image("message.received", "null")), None);
-        assert_eq!(moonwa(&image("message.reaction", "\"+1\"")), None);
+        assert_eq!(body(&image("message.received", "null")), None);
+        assert_eq!(body(&image("message.reaction", "\"+1\"")), None);
         let state =
             event("device.state", r#"{"status":"CONNECTED","state":"connected","reason":null}"#);
-        assert_eq!(moonwa(&state), None);
-        assert_eq!(moonwa(&Bytes::from_static(b"not json")), None);
+        assert_eq!(body(&state), None);
+        assert_eq!(body(&Bytes::from_static(b"not json")), None);
     }
 }
