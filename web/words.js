@@ -473,6 +473,7 @@ export default {
 	"error.timeout": ["That took too long. Try again.", "Terlalu lama. Coba lagi."],
 	"error.too_large": ["The file is too large.", "Berkas terlalu besar."],
 	"error.too_many_attempts": ["Too many attempts. Wait {n} seconds.", "Terlalu sering. Tunggu {n} detik."],
+	"error.not_offered": ["moonwa does not offer this part of that API.", "Bagian API itu belum ada di moonwa."],
 	"error.too_many_connections": ["Too many connections are open; try again.", "Terlalu banyak koneksi terbuka; coba lagi."],
 	"error.too_many_streams": ["Too many pages are open at once.", "Terlalu banyak halaman terbuka."],
 	"error.unauthorized": ["Your login has ended. Sign in again.", "Masa masuk Anda berakhir. Masuk lagi."],
