@@ -56,7 +56,8 @@ impl EndpointConfig {
         let of_body = match self.format {
             Format::Waha => Some(Compat::Waha),
             Format::Gowa => Some(Compat::Gowa),
-            Format::Standard | Format::Moonwa => None,
+            Format::Wuzapi | Format::WuzapiJson => Some(Compat::Wuzapi),
+            Format::Standard | Format::Moonwa | Format::Evolution => None,
         };
         self.compat.iter().copied().chain(of_body).collect()
     }
@@ -78,6 +79,22 @@ pub enum Format {
     Waha,
     /// As GOWA posts it.
     Gowa,
+    /// As Evolution API posts it.
+    Evolution,
+    /// As wuzapi posts it: a form with the event in it.
+    Wuzapi,
+    /// As wuzapi posts it where it was told to post JSON.
+    WuzapiJson,
+}
+
+impl Format {
+    /// The type of such a body.
+    pub(crate) fn mime(self) -> &'static str {
+        match self {
+            Self::Wuzapi => "application/x-www-form-urlencoded",
+            _ => "application/json",
+        }
+    }
 }
 
 /// Products whose signature headers can be added.
@@ -87,6 +104,8 @@ pub enum Compat {
     Waha,
     /// GOWA: `X-Hub-Signature-256`.
     Gowa,
+    /// wuzapi: `X-Hmac-Signature`.
+    Wuzapi,
 }
 
 /// Where a new endpoint begins in the log.

@@ -53,6 +53,9 @@ pub enum FaceName {
     Waha,
     /// go-whatsapp-web-multidevice.
     Gowa,
+    /// Evolution API v2.
+    Evolution,
+    Wuzapi,
 }
 
 impl FaceName {
@@ -60,6 +63,8 @@ impl FaceName {
         match self {
             Self::Waha => "waha",
             Self::Gowa => "gowa",
+            Self::Evolution => "evolution",
+            Self::Wuzapi => "wuzapi",
         }
     }
 }

@@ -34,7 +34,7 @@ pub(super) async fn post(client: &Client, post: &Post, keep_alive: &mut KeepAliv
     let started = Instant::now();
     let limit = match post.endpoint.format {
         Format::Moonwa => REPLY,
-        Format::Standard | Format::Waha | Format::Gowa => ANSWER,
+        _ => ANSWER,
     };
     let result = client.post(post, at, limit, keep_alive).await;
     let took = started.elapsed();

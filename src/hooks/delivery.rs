@@ -52,7 +52,9 @@ impl Deliverer {
             _ => self.urls.given_out(source, UnixMillis::now()),
         };
         let statuses = self.statuses.get().map(|statuses| statuses.borrow().clone());
-        profile::body(&source, &Setting { statuses: statuses.as_deref(), endpoint })
+        let public_url = self.urls.public_url();
+        let statuses = statuses.as_deref();
+        profile::body(&source, &Setting { statuses, public_url: &public_url, endpoint })
     }
 
     /// Posts the event, and queues the reply in the answer.

@@ -1,6 +1,7 @@
 //! The URLs of received files: under the address at which moonwa is reached, and signed, so that a program without a key
 //! can fetch the file for a day. The log has neither: both are added whenever an event is given out.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -56,6 +57,11 @@ impl MediaUrls {
     /// Says under which address moonwa is reached; none leaves the URLs relative.
     pub(super) fn publish_under(&self, public_url: Option<&str>) {
         self.public.store(public_url.unwrap_or_default().to_owned().into());
+    }
+
+    /// Under which address moonwa is reached; empty when it is not known.
+    pub(super) fn public_url(&self) -> Arc<String> {
+        self.public.load_full()
     }
 
     /// The event as it is given out at that time: what the log has, with the URLs of its file if it has one.

@@ -47,6 +47,12 @@ pub(super) fn sign(
         let hex = HEXLOWER.encode(&hmac::<Hmac<Sha256>>(key, &[body]));
         set(headers, "x-hub-signature-256", &format!("sha256={hex}"));
     }
+    if compat.contains(&Compat::Wuzapi)
+        && let Some(key) = text
+    {
+        let hex = HEXLOWER.encode(&hmac::<Hmac<Sha256>>(key, &[body]));
+        set(headers, "x-hmac-signature", &hex);
+    }
 }
 
 /// `v1,` and the signature of `{id}.{seconds}.{body}`.
@@ -152,7 +158,7 @@ mod tests {
     // Digests made with `openssl dgst -hmac`.
     #[test]
     fn other_products_verify() {
-        let headers = headers(&["my-secret-key"], &[Compat::Waha, Compat::Gowa]);
+        let headers = headers(&["my-secret-key"], &[Compat::Waha, Compat::Gowa, Compat::Wuzapi]);
         assert_eq!(
             headers["x-webhook-hmac"],
             "655c205c3884a7259adc755c4849a087f740252a55bd1b882fe09195742a51a38dc5dfbf9f10f13c4ac6597a32bb9424bd25c715a857f4cce012e2771b3ffbf6"
@@ -163,6 +169,10 @@ mod tests {
         assert_eq!(
             headers["x-hub-signature-256"],
             "sha256=640a7b40994cc470bfa34794a71d108df9211774d442fc142fac49076925359a"
+        );
+        assert_eq!(
+            headers["x-hmac-signature"],
+            "640a7b40994cc470bfa34794a71d108df9211774d442fc142fac49076925359a"
         );
     }
 }

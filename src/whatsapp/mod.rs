@@ -36,5 +36,5 @@ pub(crate) use backup::Backup;
 pub use error::WhatsAppError;
 pub use fleet::{Fleet, FleetOptions};
 pub use handle::DeviceHandle;
-pub(crate) use handle::{GroupMember, GroupSummary};
+pub(crate) use handle::{GroupMember, GroupSummary, Lookup};
 pub(crate) use session::ForeignDevice;

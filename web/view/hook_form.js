@@ -9,7 +9,7 @@ import { EVENTS, wholeAttempt } from "./status.js";
 /** The places of the webhooks, from zero. */
 export const HOOKS = [0, 1, 2, 3];
 
-const COMPAT = ["waha", "gowa"];
+const COMPAT = ["waha", "gowa", "wuzapi"];
 const CHATS = ["people", "groups"];
 /** Keys that are lists of patterns, which the form has with commas. */
 const LISTS = ["only", "ignore"];
@@ -18,6 +18,9 @@ const FORMATS = [
 	["moonwa", "moonwa: message, from, isGroup, isMe"],
 	["waha", "WAHA"],
 	["gowa", "GOWA"],
+	["evolution", "Evolution API"],
+	["wuzapi", "wuzapi"],
+	["wuzapi-json", "wuzapi, JSON"],
 ];
 
 /**

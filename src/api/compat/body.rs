@@ -10,13 +10,15 @@ use crate::api::http::multipart::Multipart;
 use crate::api::http::problem::{Code, Problem};
 use crate::api::http::request;
 use crate::api::v1::message::content::MediaBody;
+use crate::api::v1::message::expect_device;
 use crate::api::v1::message::upload::to_spool;
-use crate::api::v1::message::{MAX_INLINE, expect_device};
 use crate::model::end_of_path;
 use crate::store::Upload;
 
 /// How long a form in parts may take.
 const WHOLE: Duration = Duration::from_mins(12);
+/// The largest body in memory: some of these programs send a file in Base64 and in no other way, 16 MiB at most.
+const MAX_BODY: usize = 24 * 1024 * 1024;
 /// The most bytes of a field other than the file.
 const MAX_FIELD: usize = 64 * 1024;
 
@@ -40,9 +42,9 @@ impl Given {
             return Self::read_parts(call, file).await;
         }
         let is_form = call.has_type("application/x-www-form-urlencoded");
-        let bytes = call.read(MAX_INLINE).await?;
+        let bytes = call.read(MAX_BODY).await?;
         let mut given = Self::default();
-        if bytes.trim_ascii().is_empty() {
+        if matches!(bytes.trim_ascii(), b"" | b"null") {
             return Ok(given);
         }
         if is_form {
@@ -151,12 +153,44 @@ impl Given {
 
     /// A list of texts; a single one is a list of one.
     pub(crate) fn list(&self, name: &str) -> Vec<String> {
-        let of = |value: &Value| value.as_str().map(str::to_owned);
+        let of = |value: &Value| match value {
+            Value::String(text) => Some(text.clone()),
+            Value::Number(number) => Some(number.to_string()),
+            _ => None,
+        };
         match self.fields.get(name) {
             Some(Value::Array(list)) => list.iter().filter_map(of).collect(),
             Some(one) => of(one).into_iter().collect(),
             None => Vec::new(),
         }
+    }
+
+    /// What is nested in a field; nothing when there is none.
+    pub(crate) fn inner(&self, name: &str) -> Self {
+        self.fields.get(name).map(Self::of).unwrap_or_default()
+    }
+
+    pub(crate) fn of(value: &Value) -> Self {
+        Self { fields: value.as_object().cloned().unwrap_or_default(), ..Self::default() }
+    }
+
+    /// The same with every name in small letters, for callers whose product does not mind their case.
+    #[must_use]
+    pub(crate) fn uncased(self) -> Self {
+        let fields = self.fields.into_iter();
+        let fields = fields.map(|(name, value)| (name.to_lowercase(), value)).collect();
+        Self { fields, ..self }
+    }
+
+    /// The file of a message: the one that was uploaded, or what a field has, which is a URL, or Base64.
+    pub(crate) fn file(&mut self, field: &'static str) -> Result<MediaBody, Problem> {
+        if self.upload.is_some() {
+            return Ok(self.media(field));
+        }
+        let text = self.take_text(field).ok_or_else(|| Problem::field(field, "required"))?;
+        let is_url = text.starts_with("http://") || text.starts_with("https://");
+        let (url, base64) = if is_url { (Some(text), None) } else { (None, Some(text)) };
+        Ok(MediaBody { url, base64, ..MediaBody::default() })
     }
 
     /// The file of a message: the one that was uploaded, or the one at the URL in the field `url`.

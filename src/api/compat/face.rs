@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::api::access::auth::{self, Access};
 use crate::api::call::{Call, PathName};
+use crate::api::http::form;
 use crate::api::http::problem::{Code, Problem};
 use crate::api::http::response::Response;
 use crate::api::route::Route;
@@ -55,6 +56,13 @@ impl Face {
 pub(crate) fn header(head: &Parts, name: &str) -> Option<String> {
     let value = head.headers.get(name)?.to_str().ok()?.trim();
     (!value.is_empty()).then(|| value.to_owned())
+}
+
+/// The value of a parameter in the query.
+pub(crate) fn query(head: &Parts, name: &str) -> Option<String> {
+    let pairs = form::pairs(head.uri.query()?)?;
+    let value = pairs.into_iter().find(|(known, _)| known == name)?.1;
+    (!value.is_empty()).then_some(value)
 }
 
 /// The password of HTTP's Basic authentication, whatever the name before it.

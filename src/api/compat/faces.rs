@@ -8,13 +8,13 @@ use hyper::Method;
 use hyper::http::request::Parts;
 
 use super::face::Face;
-use super::{gowa, waha};
+use super::{evolution, gowa, waha, wuzapi};
 use crate::api::call::PathValues;
 use crate::api::http::problem::Problem;
 use crate::api::route::{Route, Verb, values};
 use crate::config::FaceName;
 
-static ALL: &[&Face] = &[&waha::FACE, &gowa::FACE];
+static ALL: &[&Face] = &[&waha::FACE, &gowa::FACE, &evolution::FACE, &wuzapi::FACE];
 
 /// What a request asks of a face.
 pub(crate) struct Asked {

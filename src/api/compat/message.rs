@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::api::call::Call;
+use crate::api::call::{Call, PathName};
 use crate::api::http::problem::{Code, Problem};
 use crate::api::v1::message::content::SendBody;
 use crate::api::v1::message::{self, queue};
@@ -48,6 +48,11 @@ pub(crate) async fn followed(
         }
         _ => Ok(message),
     }
+}
+
+/// Names the message that a request is about, where its path does not.
+pub(crate) fn about(call: &mut Call, id: &str) {
+    call.path.set(PathName::Message, id.to_owned());
 }
 
 /// Who wrote a message in that chat; nobody else when the account itself did.

@@ -5,6 +5,7 @@
 
 mod body;
 pub(crate) mod error;
+mod evolution;
 pub(crate) mod face;
 pub(crate) mod faces;
 pub(crate) mod fields;
@@ -15,6 +16,7 @@ mod message;
 pub(crate) mod send;
 mod waha;
 pub(crate) mod wanted;
+mod wuzapi;
 
 use serde_json::json;
 

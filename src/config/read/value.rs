@@ -52,17 +52,25 @@ pub(crate) const SHOWN_AS: [(&str, ShownAs); 9] = [
     ("Firefox (Mac OS)", shown(Browser::Firefox, System::MacOs)),
     ("Safari (Mac OS)", shown(Browser::Safari, System::MacOs)),
 ];
-pub(crate) const FORMATS: [(&str, Format); 4] = [
+pub(crate) const FORMATS: [(&str, Format); 7] = [
     ("standard", Format::Standard),
     ("moonwa", Format::Moonwa),
     ("waha", Format::Waha),
     ("gowa", Format::Gowa),
+    ("evolution", Format::Evolution),
+    ("wuzapi", Format::Wuzapi),
+    ("wuzapi-json", Format::WuzapiJson),
 ];
-pub(crate) const FACES: [(&str, FaceName); 2] =
-    [("waha", FaceName::Waha), ("gowa", FaceName::Gowa)];
+pub(crate) const FACES: [(&str, FaceName); 4] = [
+    ("waha", FaceName::Waha),
+    ("gowa", FaceName::Gowa),
+    ("evolution", FaceName::Evolution),
+    ("wuzapi", FaceName::Wuzapi),
+];
 pub(crate) const CHATS: [(&str, ChatKind); 2] =
     [("people", ChatKind::Person), ("groups", ChatKind::Group)];
-pub(crate) const COMPATS: [(&str, Compat); 2] = [("waha", Compat::Waha), ("gowa", Compat::Gowa)];
+pub(crate) const COMPATS: [(&str, Compat); 3] =
+    [("waha", Compat::Waha), ("gowa", Compat::Gowa), ("wuzapi", Compat::Wuzapi)];
 pub(crate) const STARTS: [(&str, Start); 2] =
     [("tail", Start::Tail), ("earliest", Start::Earliest)];
 

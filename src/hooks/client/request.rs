@@ -126,7 +126,7 @@ fn headers(post: &Post, target: &Target, at: UnixMillis) -> Result<HeaderMap, ht
     // A body without its length arrives empty at PHP behind FPM.
     headers.remove(header::TRANSFER_ENCODING);
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(post.body.len()));
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(endpoint.format.mime()));
     let products = endpoint.signed_for();
     signature::sign(&mut headers, &endpoint.secrets, &products, &post.event, at, &post.body);
     Ok(headers)

@@ -13,6 +13,8 @@ use crate::model::{
 pub(in crate::hooks) struct Setting<'a> {
     /// What is known of the devices.
     pub(in crate::hooks) statuses: Option<&'a BTreeMap<DeviceName, DeviceStatus>>,
+    /// Under which address moonwa is reached; empty when it is not known.
+    pub(in crate::hooks) public_url: &'a str,
     /// What else the endpoint is told of.
     pub(in crate::hooks) endpoint: &'a EndpointConfig,
 }

@@ -2,9 +2,12 @@
 //! and says of an event what its product would, or passes it over.
 
 mod event;
+mod evolution;
 mod gowa;
+mod message;
 mod moonwa;
 mod waha;
+mod wuzapi;
 
 use bytes::Bytes;
 
@@ -20,6 +23,9 @@ pub(super) fn body(source: &Bytes, setting: &Setting<'_>) -> Option<Bytes> {
         Format::Moonwa => return moonwa::body(source),
         Format::Waha => waha::body(&Told::read(source)?, setting)?,
         Format::Gowa => gowa::body(&Told::read(source)?, setting)?,
+        Format::Evolution => evolution::body(&Told::read(source)?, setting)?,
+        Format::Wuzapi => return wuzapi::form(&Told::read(source)?),
+        Format::WuzapiJson => wuzapi::body(&Told::read(source)?)?,
     };
     serde_json::to_vec(&value).ok().map(Bytes::from)
 }

@@ -1,4 +1,4 @@
-//! Programs' libraries that were written for WAHA and GOWA, against moonwa in their place.
+//! Programs' libraries that were written for WAHA, GOWA and Evolution API, against moonwa in their place.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
-use crate::faces::support::Story;
+use crate::faces::support::{BOSS, Story};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -21,7 +21,17 @@ fn picture() -> String {
 
 /// Runs one of the scripts to its end; answers what it printed.
 async fn run(script: &str, arguments: &[&str], input: &[u8]) -> Result<Value> {
-    let mut child = Command::new(root().join("target/faces/python/bin/python"))
+    let python = root().join("target/faces/python/bin/python");
+    run_by(python, script, arguments, input).await
+}
+
+async fn run_by(
+    program: impl AsRef<std::ffi::OsStr>,
+    script: &str,
+    arguments: &[&str],
+    input: &[u8],
+) -> Result<Value> {
+    let mut child = Command::new(program)
         .arg(root().join("tests/it/clients").join(script))
         .args(arguments)
         .stdin(Stdio::piped())
@@ -107,5 +117,42 @@ async fn wahas_python_libraries_send_ask_and_are_told() -> Result<()> {
     let read = run("talk_waha.py", &["read", &folder], &post.body).await?;
     assert_eq!((&read["event"], &read["from"]), (&json!("message.any"), &json!(chat)), "{read}");
     assert_eq!((&read["engine"], &read["media"]), (&json!("GOWS"), &json!("text/plain")), "{read}");
+    story.stop().await
+}
+
+#[tokio::test]
+#[ignore = "needs a client from PyPI; .ci/run installs it"]
+async fn evolutions_python_library_sends_asks_and_is_told() -> Result<()> {
+    let story = Story::start("evolution", ["320131", "320132"]).await?;
+    let url = format!("http://{}", story.moonwa.address());
+    let talk = ["talk", &url, &api_key("toko"), story.bob.number(), &picture()];
+    let said = run("talk_evolution.py", &talk, b"").await?;
+    assert_eq!((&said["state"], &said["instances"]), (&json!("open"), &json!(["toko"])), "{said}");
+    assert_eq!(said["typing"], json!({"presence": "composing"}));
+    all_arrive(&story, &said["sent"]).await?;
+    let id = story.bob.send_text(&story.ann, "an answer").await?;
+    let it = |post: &Delivery| post.json()["data"]["key"]["id"] == json!(id);
+    let post = story.hook.expect("the answer", it).await;
+    let read = run("talk_evolution.py", &["read"], &post.body).await?;
+    let expected = json!({
+        "event": "messages.upsert", "from": story.bob.jid(), "name": "Bob", "text": "an answer",
+    });
+    assert_eq!(read, expected);
+    story.stop().await
+}
+
+#[tokio::test]
+#[ignore = "needs node and a package of npm; .ci/run installs them"]
+async fn evolutions_node_for_n8n_sends_and_asks() -> Result<()> {
+    let story = Story::start("evolution", ["320141", "320142"]).await?;
+    let url = format!("http://{}", story.moonwa.address());
+    let group = story.sim.group("Customers", &[&story.ann, &story.bob]).await?;
+    let folder = root().join("target/faces/n8n/package").display().to_string();
+    let arguments = [&folder, &url, BOSS, story.bob.number(), &group.jid()];
+    let said = run_by("node", "talk_evolution.mjs", &arguments, b"").await?;
+    assert_eq!((&said["state"], &said["connect"]), (&json!("open"), &json!("open")), "{said}");
+    assert_eq!((&said["groups"], &said["members"]), (&json!(["Customers"]), &json!(2)), "{said}");
+    assert_eq!(said["presence"], "composing");
+    all_arrive(&story, &said["sent"]).await?;
     story.stop().await
 }

@@ -8,9 +8,11 @@ use moonwa_simulator::{Phone, Simulator};
 use serde_json::Value;
 
 /// The key of the device `toko` that may link it.
-pub(super) const BOSS: &str = "boss-of-toko-0123456789abcdef";
+pub(crate) const BOSS: &str = "boss-of-toko-0123456789abcdef";
 /// What signs the events of `toko`.
 pub(super) const SECRET: &str = "a-secret-of-some-length-0123456789";
+/// A sound.
+pub(super) const SOUND: &[u8] = include_bytes!("../fleet/sounds/tone.mp3");
 const BOUNDARY: &str = "0c8b2f4e5a6d47c1b3a99fd2e7f61c58";
 
 /// A gateway with one device, its account and somebody else.
@@ -115,6 +117,10 @@ impl Program {
 
     pub(super) async fn get(&self, path: &str) -> Result<Reply> {
         self.ask(Method::GET, path, "", Vec::new()).await
+    }
+
+    pub(super) async fn delete(&self, path: &str) -> Result<Reply> {
+        self.ask(Method::DELETE, path, "", Vec::new()).await
     }
 
     pub(super) async fn post(&self, path: &str, body: &Value) -> Result<Reply> {

@@ -1,0 +1,185 @@
+//! The body that wuzapi posts: the events of whatsmeow as JSON, in a field of a form or, on request, as the whole body.
+
+use bytes::Bytes;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Map, Value, json};
+
+use super::event::{Told, by_phone, chat_of, rfc3339};
+use super::message::{file_word, said};
+use crate::model::{
+    Body, ChatKind, DeviceData, EventData, EventType, Jid, MessageData, StatusData,
+};
+
+/// What Go's `url.Values` leaves as it is: receivers build the form again to check its signature. A space becomes a plus.
+const ESCAPED: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b' ');
+
+/// A form whose `jsonData` is the event. Of a device's keys only the hashes are known, so `token` is the device's name.
+pub(super) fn form(told: &Told) -> Option<Bytes> {
+    let data = event(told)?.to_string();
+    let device = told.event.device.as_str();
+    let fields =
+        [("instanceName", device), ("jsonData", &data), ("token", device), ("userID", device)];
+    let pairs = fields.map(|(name, value)| {
+        format!("{name}={}", utf8_percent_encode(value, ESCAPED).to_string().replace(' ', "+"))
+    });
+    Some(Bytes::from(pairs.join("&")))
+}
+
+/// The event alone, as wuzapi posts it where it was told to post JSON.
+pub(super) fn body(told: &Told) -> Option<Value> {
+    let mut event = event(told)?;
+    if let Value::Object(fields) = &mut event {
+        fields.insert("instanceName".to_owned(), json!(told.event.device));
+        fields.insert("userID".to_owned(), json!(told.event.device));
+    }
+    Some(event)
+}
+
+fn event(told: &Told) -> Option<Value> {
+    match (&told.event.data, told.event.kind) {
+        (EventData::Message(_), EventType::MessageUndecryptable) => None,
+        (EventData::Message(message), kind) => said_event(told, message, kind),
+        (EventData::Status(status), _) => receipt(told, status),
+        (EventData::Device(device), _) => device_event(device),
+        (EventData::Other(data), EventType::CallOffer) => Some(call(told, data)),
+        (EventData::Other(_), _) => None,
+    }
+}
+
+fn said_event(told: &Told, message: &MessageData, kind: EventType) -> Option<Value> {
+    let (name, content) = match (&message.body, kind) {
+        (Body::Revoked(target), _) => {
+            let key = json!({ "remoteJID": chat_of(message), "ID": target.message });
+            ("protocolMessage", json!({ "key": key, "type": 0 }))
+        }
+        (_, EventType::MessageEdited) => {
+            let original = message.circumstances.about.message.as_ref()?;
+            let edited = json!({ "conversation": message.text });
+            let key = json!({ "remoteJID": chat_of(message), "ID": original });
+            ("protocolMessage", json!({ "key": key, "type": 14, "editedMessage": edited }))
+        }
+        _ => said(told, message, "URL")?,
+    };
+    let file = message.media.as_ref().and_then(|media| Some((media, file_word(&message.kind())?)));
+    let once = message.circumstances.view_once == Some(true);
+    let mut posted = json!({
+        "type": "Message",
+        "event": {
+            "Info": info(told, message, file.map(|(_, word)| word)),
+            "Message": Map::from_iter([(name.to_owned(), content)]),
+            "IsEphemeral": message.disappears_after.is_some(),
+            "IsViewOnce": once,
+            "IsDocumentWithCaption": false,
+            "IsEdit": kind == EventType::MessageEdited,
+            "RetryCount": 0,
+        },
+    });
+    if let (Some((media, _)), Value::Object(fields)) = (file, &mut posted) {
+        // As it is where wuzapi puts files into a store of their own.
+        let stored = json!({
+            "url": told.file,
+            "mimeType": media.mime,
+            "fileName": media.filename,
+            "size": media.size,
+        });
+        fields.insert("s3".to_owned(), stored);
+        fields.insert("mimeType".to_owned(), json!(media.mime));
+        fields.insert("fileName".to_owned(), json!(media.filename));
+    }
+    Some(posted)
+}
+
+fn info(told: &Told, message: &MessageData, file: Option<&str>) -> Value {
+    let from = &message.from;
+    let lid = from.lid.as_ref().map(|lid| format!("{}@lid", lid.trim_end_matches("@lid")));
+    let in_list =
+        Jid::parse(&message.chat).is_ok_and(|chat| chat.chat_kind() == ChatKind::Broadcast);
+    json!({
+        "Chat": chat_of(message),
+        "Sender": by_phone(&from.jid, from.phone.as_deref()),
+        "IsFromMe": message.from_me,
+        "IsGroup": message.group.is_some() || in_list,
+        "AddressingMode": "pn",
+        "SenderAlt": lid.unwrap_or_default(),
+        "RecipientAlt": "",
+        "ID": message.id,
+        "Type": if file.is_some() { "media" } else { "text" },
+        "PushName": from.name.as_deref().unwrap_or_default(),
+        "Timestamp": rfc3339(told.event.timestamp),
+        "MediaType": file.unwrap_or_default(),
+        "Edit": "",
+    })
+}
+
+fn receipt(told: &Told, status: &StatusData) -> Option<Value> {
+    let (state, kind) = match status.status.as_str() {
+        "delivered" => ("Delivered", ""),
+        "read" => ("Read", "read"),
+        _ => return None,
+    };
+    Some(json!({
+        "type": "ReadReceipt",
+        "state": state,
+        "event": {
+            "Chat": status.to,
+            "Sender": status.to,
+            "IsFromMe": false,
+            "IsGroup": status.to.ends_with("@g.us"),
+            "MessageIDs": [status.id],
+            "Timestamp": rfc3339(told.event.timestamp),
+            "Type": kind,
+        },
+    }))
+}
+
+/// A code to scan is a login secret, and no webhook has one.
+fn device_event(device: &DeviceData) -> Option<Value> {
+    Some(match device.state.as_str() {
+        "connected" => json!({ "type": "Connected", "event": {} }),
+        "logged_out" => {
+            json!({ "type": "LoggedOut", "event": { "OnConnect": false, "Reason": 401 } })
+        }
+        "reconnecting" | "stopped" => json!({ "type": "Disconnected", "event": {} }),
+        _ => return None,
+    })
+}
+
+fn call(told: &Told, data: &Value) -> Value {
+    let phone = data.get("phone").and_then(Value::as_str);
+    let from = by_phone(data.get("from").and_then(Value::as_str).unwrap_or_default(), phone);
+    json!({
+        "type": "CallOffer",
+        "event": {
+            "From": from,
+            "CallCreator": from,
+            "CallID": data.get("id"),
+            "Timestamp": rfc3339(told.event.timestamp),
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_and_json_say_the_same() {
+        let id = crate::model::EventId::derive(&["wuzapi"]);
+        let source = json!({
+            "id": id, "type": "message.status", "timestamp": "2026-11-23T08:00:00Z", "device": "toko",
+            "data": { "id": "3EB0", "to": "628123456789@s.whatsapp.net", "status": "read", "code": null },
+        });
+        let told = Told::read(source.to_string().as_bytes()).unwrap();
+        let mut whole = body(&told).unwrap();
+        assert_eq!((&whole["instanceName"], &whole["userID"]), (&json!("toko"), &json!("toko")));
+        for name in ["instanceName", "userID"] {
+            whole.as_object_mut().unwrap().shift_remove(name);
+        }
+        assert_eq!((&whole["type"], &whole["state"]), (&json!("ReadReceipt"), &json!("Read")));
+        let form = String::from_utf8(form(&told).unwrap().to_vec()).unwrap();
+        let escaped = utf8_percent_encode(&whole.to_string(), ESCAPED).to_string();
+        let wanted = format!("instanceName=toko&jsonData={escaped}&token=toko&userID=toko");
+        assert_eq!(form, wanted);
+    }
+}
