@@ -8,7 +8,7 @@ use crate::api::http::problem::{Code, Problem};
 use crate::api::v1::message::content::SendBody;
 use crate::api::v1::message::{self, queue};
 use crate::model::{Jid, MessageId, MessageStatus, SentMessage, UnixMillis};
-use crate::store::Upload;
+use crate::store::{Due, Upload};
 use crate::whatsapp::WhatsAppError;
 
 /// How long a caller waits to hear whether WhatsApp took a message.
@@ -22,7 +22,7 @@ pub(crate) async fn send(
     body: SendBody,
     upload: Option<Upload>,
 ) -> Result<SentMessage, Problem> {
-    followed(call, message::accept(call, body, upload)).await
+    followed(call, message::accept(call, body, upload, Due::Now)).await
 }
 
 /// Queues a message and follows it until it is known whether WhatsApp took it, or until it must wait.

@@ -97,7 +97,8 @@ pub(crate) async fn send(call: &mut Call) -> Answer {
         (call.json::<SendBody>(MAX_INLINE).await?, None)
     };
     let changes = call.state.api.store.queue().changes();
-    let message = accept(call, body, upload).await?;
+    let due = if wait.is_some() { Due::Later } else { Due::Now };
+    let message = accept(call, body, upload, due).await?;
     let Some(wait) = wait else { return Ok(queued_answer(call, &message)) };
     let message = follow(&call.state, changes, message, MessageStatus::is_settled, wait).await?;
     let settled = message.status.is_settled();
@@ -124,6 +125,7 @@ pub(crate) async fn accept(
     call: &Call,
     body: SendBody,
     upload: Option<Upload>,
+    due: Due,
 ) -> Result<SentMessage, Problem> {
     let key = idempotency_key(call)?;
     let (name, config) = call.device()?;
@@ -147,7 +149,6 @@ pub(crate) async fn accept(
             if let Content::Forward { message } = &request.content {
                 handle.can_forward(message).await?;
             }
-            let due = if wait.is_some() { Due::Later } else { Due::Now };
             enqueue(&call.state, &name, request, files, key, due).await?
         }
     };
