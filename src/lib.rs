@@ -20,7 +20,7 @@
 //! whatsapp  device: connecting · receive: in · send: out · media: files · history: earlier messages · session: the engine's keys
 //! hooks     endpoint: one webhook and its cursor · client: the POST
 //! config    read: text to Config · edit: the page's edits · watch, mailbox: changes of the file
-//! store     log, message, cursor, space: what is kept · writer, reader: the threads · salvage: after a crash
+//! store     log, message, cursor, space: what is kept · writer, reader, committer: the threads · salvage: after a crash
 //! ```
 //!
 //! # Glossary
@@ -55,7 +55,7 @@
 //! crashes. **log**: the durable, ordered events of a device; **seq**: a place in it; **segment**: a piece of it that is dropped
 //! whole, by the rules of **retention**; what is **recent** is in memory, too. **outbox**: the database of the log, `state` that of everything else. **space**: the
 //! **rows** of one device. **journal**: fjall's own file; **salvage** mends its end, a **checkpoint** empties it. What was **checked** is not read again. **tables**: the files that rows go
-//! to from memory. **txn**: what a group of jobs writes at once. **tidy**, **sweep**: what is old goes. **rebuild**: a damaged database made again. **vital**: whether the store's
+//! to from memory. A **writer** gives jobs to the **committer**, the one thread that writes a database; **txn**: what a group of jobs writes at once. **tidy**, **sweep**: what is old goes. **rebuild**: a damaged database made again. **vital**: whether the store's
 //! directory is still there and can be written. **nudge**: "look in the store"; it carries nothing and may be lost.
 //!
 //! Webhooks. **webhook**: a **URL** of a device in the file; **endpoint**: the machine that serves it; the **registry** has all of

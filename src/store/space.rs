@@ -9,10 +9,11 @@ use crate::model::{DeviceName, UnixMillis};
 use crate::store::StoreError;
 use crate::store::database::bytes;
 use crate::store::database::clock::StoreClock;
+use crate::store::database::committer::Promise;
 use crate::store::database::reader::Readers;
 use crate::store::database::state::State;
 use crate::store::database::txn::Txn;
-use crate::store::database::writer::{Promise, Writer};
+use crate::store::database::writer::Writer;
 use crate::store::disk::Room;
 use crate::store::repair::identities::Identities;
 

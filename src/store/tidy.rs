@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::store::StoreError;
+use crate::store::database::committer::Tidy;
 use crate::store::database::outbox::Outbox;
 use crate::store::database::state::State;
 use crate::store::database::txn::Txn;
-use crate::store::database::writer::Tidy;
 use crate::store::log::retention::retire;
 use crate::store::message::sweep;
 

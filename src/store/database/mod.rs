@@ -2,6 +2,7 @@
 
 pub(crate) mod checkpoint;
 pub(crate) mod clock;
+pub(crate) mod committer;
 pub(crate) mod format;
 pub(crate) mod health;
 pub(crate) mod outbox;

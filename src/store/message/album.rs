@@ -3,7 +3,7 @@
 use super::{Enqueued, SendQueue, enqueue_and_nudge};
 use crate::model::{IdempotencyKey, SendRequest, SentMessage};
 use crate::store::StoreError;
-use crate::store::database::writer::Promise;
+use crate::store::database::committer::Promise;
 use crate::store::disk::Room;
 
 /// When a message must be able to survive a power cut.

@@ -27,10 +27,11 @@ use crate::model::{
 };
 use crate::store::StoreError;
 use crate::store::database::clock::StoreClock;
+use crate::store::database::committer::Promise;
 use crate::store::database::outbox::Outbox;
 use crate::store::database::reader::Readers;
 use crate::store::database::txn::Txn;
-use crate::store::database::writer::{Promise, Writer};
+use crate::store::database::writer::Writer;
 use crate::store::disk::Room;
 use crate::store::json::{from_json, to_json};
 use crate::store::key::Key;

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use super::counts::Counts;
 use super::{SendQueue, advance_each};
 use crate::model::{DeviceName, MessageId, MessageStatus, NewChats};
-use crate::store::database::writer::Promise;
+use crate::store::database::committer::Promise;
 use crate::store::disk::Room;
 use crate::store::tally::{self, Counted, Tallies};
 use crate::store::{Seq, StoreError};

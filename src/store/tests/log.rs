@@ -5,8 +5,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::{EventId, EventType};
+use crate::store::database::committer::Tidy;
 use crate::store::database::segment::Segment;
-use crate::store::database::writer::Tidy;
 use crate::store::log::Page;
 use crate::store::repair::inspect;
 use crate::store::tally::Counted;
