@@ -222,7 +222,7 @@ impl Fleet {
             notices,
         });
         let crew = Crew {
-            recorder: Recorder { store: self.store.clone(), device: name.clone(), records },
+            recorder: Recorder::new(self.store.clone(), name.clone(), records),
             send_loop: SendLoop::new(Arc::clone(&context), live.subscribe()),
             context: Arc::clone(&context),
             device: Device::new(

@@ -117,49 +117,65 @@ impl Debts {
 
 /// The writer of one device.
 pub(crate) struct Recorder {
-    pub(crate) store: Store,
-    pub(crate) device: DeviceName,
-    pub(crate) records: mpsc::UnboundedReceiver<(Record, Option<Debt>)>,
+    store: Store,
+    device: DeviceName,
+    records: mpsc::UnboundedReceiver<(Record, Option<Debt>)>,
+    /// What was taken from these and is perhaps not on the disk: whoever is stopped in the middle of a write leaves it to
+    /// the next one.
+    batch: Vec<(Record, Option<Debt>)>,
 }
 
 impl Recorder {
+    pub(crate) fn new(
+        store: Store,
+        device: DeviceName,
+        records: mpsc::UnboundedReceiver<(Record, Option<Debt>)>,
+    ) -> Self {
+        Self { store, device, records, batch: Vec::new() }
+    }
+
     /// Writes until nobody is left to send records. What cannot be written now is tried again: WhatsApp waits
     /// meanwhile.
     pub(crate) async fn run(&mut self) {
-        while let Some(first) = self.records.recv().await {
-            let batch = self.gather(first);
-            while let Err(error) = self.write(&batch).await {
+        loop {
+            if self.batch.is_empty() {
+                let Some(first) = self.records.recv().await else { return };
+                self.batch.push(first);
+            }
+            self.gather();
+            while let Err(error) = self.write().await {
                 tracing::error!(device = %self.device, %error, "What WhatsApp told could not be written; trying again.");
                 tokio::time::sleep(PAUSE).await;
             }
+            self.batch.clear();
         }
     }
 
     /// Writes what is waiting now.
     pub(crate) async fn drain(&mut self) {
-        while let Ok(first) = self.records.try_recv() {
-            let batch = self.gather(first);
-            if let Err(error) = self.write(&batch).await {
+        self.gather();
+        while !self.batch.is_empty() {
+            if let Err(error) = self.write().await {
                 tracing::error!(device = %self.device, %error, "What WhatsApp told could not be written.");
             }
+            self.batch.clear();
+            self.gather();
         }
     }
 
-    fn gather(&mut self, first: (Record, Option<Debt>)) -> Vec<(Record, Option<Debt>)> {
-        let mut batch = vec![first];
-        while batch.len() < BATCH
+    fn gather(&mut self) {
+        while self.batch.len() < BATCH
             && let Ok(next) = self.records.try_recv()
         {
-            batch.push(next);
+            self.batch.push(next);
         }
-        batch
     }
 
     /// Writing the same again changes nothing: a status only goes forward, and an event is appended once.
-    async fn write(&self, batch: &[(Record, Option<Debt>)]) -> Result<(), StoreError> {
+    async fn write(&self) -> Result<(), StoreError> {
         let (mut steps, mut events, mut quota, mut timers) =
             (Vec::new(), Vec::new(), None, Vec::new());
-        for (record, _) in batch {
+        for (record, _) in &self.batch {
             match record {
                 Record::Advance { ids, status } => {
                     steps.extend(ids.iter().map(|id| (id.clone(), status.clone())));
@@ -236,13 +252,18 @@ mod tests {
         store.queue().enqueue(message.clone(), None, 9).await.unwrap();
 
         let (notes, records) = Notes::new();
-        let mut recorder = Recorder { store: store.clone(), device: device.clone(), records };
+        let mut recorder = Recorder::new(store.clone(), device.clone(), records);
         let mut batch = Batch::new();
         batch.put("sent", "what the engine keeps of it");
         store.space(&device).write_in_order(batch).await.unwrap();
         let status = MessageStatus::Accepted;
-        notes.note(Record::Advance { ids: vec![message.id.clone()], status });
+        let debt = notes.owe();
+        notes.pay(debt, Record::Advance { ids: vec![message.id.clone()], status });
+        // A stop in the middle of the write.
+        assert!(recorder.run().now_or_never().is_none());
+        assert!(notes.settled().now_or_never().is_none(), "it is not written");
         recorder.drain().await;
+        assert!(notes.settled().now_or_never().is_some());
         assert!(store.space(&device).is_settled());
         let now = store.queue().get(&device, &message.id).await.unwrap().unwrap();
         assert_eq!(now.status, MessageStatus::Accepted);
