@@ -64,10 +64,19 @@ impl<T> Queue<T> {
     /// is shut and empty.
     pub(crate) fn take(&self, most: usize, patience: Duration) -> Option<Vec<T>> {
         let mut waiting = self.lock();
-        if !waiting.hasty && !waiting.shut {
-            waiting.asleep = Some(Instant::now() + patience);
+        let mut until = Instant::now() + patience;
+        while !waiting.hasty && !waiting.shut {
+            let now = Instant::now();
+            if !waiting.all.is_empty() {
+                // What woke the thread can wait; it only must not wait until then.
+                until = until.min(now + LATER);
+            }
+            if until <= now {
+                break;
+            }
+            waiting.asleep = Some(until);
             let sleeps = |waiting: &mut Waiting<T>| waiting.asleep.is_some() && !waiting.shut;
-            let woken = self.woken.wait_timeout_while(waiting, patience, sleeps);
+            let woken = self.woken.wait_timeout_while(waiting, until - now, sleeps);
             waiting = woken.unwrap_or_else(PoisonError::into_inner).0;
             waiting.asleep = None;
         }
@@ -139,5 +148,37 @@ mod tests {
             assert_eq!(sleeper.join().unwrap(), (Some(vec![1]), None));
         });
         assert!(!queue.put(2, Haste::Now));
+    }
+
+    #[test]
+    fn a_sleeper_is_not_woken_for_each_that_can_wait() {
+        let queue = Queue::new();
+        std::thread::scope(|scope| {
+            let sleeper = scope.spawn(|| {
+                let mut taken = Vec::new();
+                while taken.last() != Some(&3) {
+                    taken.extend(queue.take(9, LONG).unwrap());
+                }
+                taken
+            });
+            let sleeps = |soon: bool| {
+                let waiting = queue.lock();
+                let near = |until: Instant| until <= Instant::now() + LATER;
+                waiting.asleep.is_some_and(|until| near(until) == soon)
+                    || (soon && waiting.all.is_empty())
+            };
+            let settle = |soon| {
+                while !sleeps(soon) {
+                    std::thread::yield_now();
+                }
+            };
+            settle(false);
+            queue.put(1, Haste::Later);
+            settle(true);
+            queue.put(2, Haste::Later);
+            assert!(sleeps(true), "woken once more");
+            queue.put(3, Haste::Now);
+            assert_eq!(sleeper.join().unwrap(), [1, 2, 3]);
+        });
     }
 }
