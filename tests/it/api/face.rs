@@ -405,9 +405,14 @@ async fn every_refusal_is_the_documented_one() -> Result<()> {
         r#"{"status":false,"message":"Failed to send message.","error":"479"}"#
     );
 
-    let large =
-        json!({"api_key": KEY, "receiver": bob.number(), "data": {"message": "x".repeat(300_000)}});
-    let large = anyone.post("/api/send-message", &large).await?.expect(413);
+    // The largest body that is taken, and a byte more.
+    let sized = async |size: usize| {
+        let mut body = text(KEY, bob.number()).to_string().into_bytes();
+        body.resize(size, b' ');
+        anyone.post_bytes("/api/send-message", "application/json", body).await
+    };
+    sized(256 << 10).await?.expect(200);
+    let large = sized((256 << 10) + 1).await?.expect(413);
     assert_eq!(
         large.text(),
         r#"{"status":false,"message":"The request is too large.","error":"too_large"}"#
