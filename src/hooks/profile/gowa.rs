@@ -3,7 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::event::{Setting, Told, by_phone, chat_of, rfc3339};
-use crate::model::{Body, EventData, EventType, MessageData, MessageKind, StatusData};
+use super::message::file_word;
+use crate::model::{Body, EventData, EventType, MessageData, StatusData};
 
 pub(super) fn body(told: &Told, setting: &Setting<'_>) -> Option<Value> {
     let event = &told.event;
@@ -102,7 +103,7 @@ fn content(told: &Told, message: &MessageData) -> Value {
         }
         _ => {}
     }
-    if let (Some(media), Some(name)) = (&message.media, file_field(&message.kind())) {
+    if let (Some(media), Some(name)) = (&message.media, file_word(&message.kind())) {
         // The file is fetched from moonwa when it is wanted, so it is given as GOWA gives one that it did not download.
         let url = told.file.as_ref().unwrap_or(&media.url);
         let mut file = Map::from_iter([("url".to_owned(), json!(url))]);
@@ -115,17 +116,6 @@ fn content(told: &Told, message: &MessageData) -> Value {
         say(name, file.into());
     }
     payload.into()
-}
-
-fn file_field(kind: &MessageKind) -> Option<&'static str> {
-    Some(match kind {
-        MessageKind::Image => "image",
-        MessageKind::Video => "video",
-        MessageKind::Audio | MessageKind::Voice => "audio",
-        MessageKind::Document => "document",
-        MessageKind::Sticker => "sticker",
-        _ => return None,
-    })
 }
 
 fn reaction(told: &Told, message: &MessageData) -> Option<Value> {
