@@ -53,10 +53,9 @@ impl Cast {
         Ok(())
     }
 
+    /// Only what is sent to the group asks about Carl.
     fn device_questions(&self, after: u64) -> usize {
-        let asked = |entry: &&Entry| {
-            entry.seq > after && entry.is_in("iq") && entry.text.contains("<usync")
-        };
+        let asked = |entry: &&Entry| entry.seq > after && self.carl.is_asked_about(entry);
         self.sim.journal().iter().filter(asked).count()
     }
 }

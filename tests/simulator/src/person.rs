@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
-use wacore_binary::{Jid, Server};
+use wacore_binary::{Jid, Node, Server};
 use waproto::whatsapp as wa;
 
 use crate::iq::EnteredCode;
 use crate::phone::appstate::AppState;
 use crate::phone::{InboxItem, InboxMessage, PhoneState};
-use crate::util::below;
+use crate::util::{attr, below, bytes, children};
 use crate::world::{Account, Address, World};
 use crate::{Entry, PATIENCE, Simulator};
 
@@ -143,6 +143,20 @@ impl Phone {
     /// `LID@lid`.
     pub fn lid(&self) -> String {
         Jid::lid(self.lid.as_str()).to_string()
+    }
+
+    /// Whether a client asks the directory about this person, by number, JID or LID. Each device also asks about itself,
+    /// some time after it connects.
+    pub fn is_asked_about(&self, entry: &Entry) -> bool {
+        let names = [self.number.clone(), self.jid(), self.lid()];
+        let is_named = |user: &Node| {
+            let contact = user.get_optional_child("contact").map(bytes).unwrap_or_default();
+            let contact = String::from_utf8_lossy(&contact).trim_start_matches('+').to_owned();
+            names.contains(&contact) || attr(user, "jid").is_some_and(|jid| names.contains(&jid))
+        };
+        let usync = entry.node.as_ref().and_then(|node| node.get_optional_child("usync"));
+        let users = usync.and_then(|usync| usync.get_optional_child("list")).map(children);
+        entry.is_in("iq") && users.unwrap_or_default().iter().any(is_named)
     }
 
     /// Scans a QR code and waits until the companion has confirmed.
