@@ -197,6 +197,8 @@ struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
+    /// Whether a hangup means that the terminal was closed. Asked at the start: one that is closed is no terminal any more.
+    of_terminal: bool,
 }
 
 impl Signals {
@@ -205,6 +207,7 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
+            of_terminal: systemd::is_absent() && on_terminal(),
         })
     }
 }
@@ -217,7 +220,6 @@ async fn run_until_told(
     reload: impl Fn(),
     upkeep: impl Fn(),
 ) -> Result<()> {
-    let of_terminal = systemd::is_absent() && on_terminal();
     let mut failed: Option<(StoreError, Instant)> = None;
     let mut statuses = fleet.statuses();
     let period = systemd::watchdog_interval().map_or(TICK, |asked| (asked / 3).min(TICK));
@@ -227,7 +229,7 @@ async fn run_until_told(
         tokio::select! {
             _ = signals.terminate.recv() => return Ok(()),
             _ = signals.interrupt.recv() => return Ok(()),
-            _ = signals.hangup.recv() => if of_terminal { return Ok(()) } else { reload() },
+            _ = signals.hangup.recv() => if signals.of_terminal { return Ok(()) } else { reload() },
             failure = store.failed(), if failed.is_none() => {
                 error!(
                     "The store has failed: {failure}. Nothing is taken or sent any more; moonwa ends in a minute, so that it is started anew."
