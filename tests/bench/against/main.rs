@@ -33,7 +33,7 @@ use serde_json::json;
 use tokio::time::{sleep, timeout};
 
 use gateway::{Face, Gateway, Installed, Kind};
-use process::{awake, resident, size, threads, used};
+use process::{awake, resident, size, threads, used, used_at_rest};
 use table::{Figures, Table};
 
 /// Devices of the fleet, and chats of the wider burst.
@@ -190,9 +190,7 @@ async fn sends(gateway: &Gateway, face: Face, to: &Phone, load: Load) -> Result<
     };
     try_join_all((0..CALLERS).map(caller)).await?;
     let per_second = together as f64 / began.elapsed().as_secs_f64();
-    // What it does after its answers (receipts, the store) is part of a send.
-    sleep(Duration::from_secs(1)).await;
-    let (after, all) = (used(gateway.pid())?, (alone + together) as f64);
+    let (after, all) = (used_at_rest(gateway.pid()).await?, (alone + together) as f64);
     let (p50, p99) = percentiles(took);
     let processor = (after.processor - before.processor) / all * 1000.0;
     Ok([p50, p99, per_second, processor, (after.written - before.written) / all / 1000.0])
@@ -221,8 +219,7 @@ async fn one_device(kind: Kind, at: &Installed, load: Load) -> Result<Figures> {
     figures.extend([("hook_p50_ms", p50), ("hook_p99_ms", p99)]);
     let chat = burst(&hook, &pairs[..1], "chat", load).await?;
     let chats = burst(&hook, &pairs, "chats", load).await?;
-    sleep(Duration::from_secs(1)).await;
-    let (after, all) = (used(gateway.pid())?, (load.burst * 5 / 2) as f64);
+    let (after, all) = (used_at_rest(gateway.pid()).await?, (load.burst * 5 / 2) as f64);
     figures.extend([
         ("burst_chat_per_s", chat.per_second),
         ("burst_chats_per_s", chats.per_second),

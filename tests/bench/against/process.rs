@@ -2,11 +2,16 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
+use moonwa_simulator::harness::{PATIENCE, eventually_within};
+
+/// A process that has used up nothing for so long has done its work.
+const CALM: Duration = Duration::from_millis(300);
 
 /// What a process has used up so far.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 pub(crate) struct Used {
     /// Processor time in seconds.
     pub(crate) processor: f64,
@@ -30,6 +35,22 @@ pub(crate) fn used(pid: u32) -> Result<Used> {
     let io = format!("/proc/{pid}/io");
     let written = value(&io, "write_bytes")? - value(&io, "cancelled_write_bytes")?;
     Ok(Used { processor: ticks / 100.0, written })
+}
+
+/// What a process has used up once it rests: what it does after its last answer (receipts, the store) is part of the work.
+pub(crate) async fn used_at_rest(pid: u32) -> Result<Used> {
+    let (mut last, mut since) = (used(pid)?, Instant::now());
+    let look = || {
+        let seen = used(pid);
+        if let Ok(seen) = &seen
+            && *seen != last
+        {
+            (last, since) = (*seen, Instant::now());
+        }
+        std::future::ready((seen.is_err(), since.elapsed()))
+    };
+    eventually_within(PATIENCE, "rest", look, |(gone, calm)| *gone || *calm >= CALM).await;
+    used(pid)
 }
 
 /// What it has in memory, in MB.
