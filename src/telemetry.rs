@@ -3,18 +3,18 @@
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tracing::{Level, Metadata};
-use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::filter::{LevelFilter, Targets, filter_fn};
 use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Registry, reload};
+use tracing_subscriber::{Registry, reload};
 
 use crate::config::LogConfig;
 use crate::model::show_full_numbers;
 
 /// Other crates stay silent but for the database: the engine logs pair codes and chats under target names of its own,
 /// and what its errors mean for a device is in the device's state.
-const OTHERS: &str = "off,fjall=warn,lsm_tree=warn";
+const OTHERS: [(&str, LevelFilter); 2] = [("fjall", LevelFilter::WARN), ("lsm_tree", LevelFilter::WARN)];
 
 /// Whether a line may be written whatever `$RUST_LOG` asks for: the promise that no code, name or message reaches the
 /// log is ours alone.
@@ -29,7 +29,7 @@ fn is_safe(line: &Metadata<'_>) -> bool {
 
 /// What the log says, while it runs.
 #[derive(Clone, Debug, Default)]
-pub struct Log(Option<reload::Handle<EnvFilter, Registry>>);
+pub struct Log(Option<reload::Handle<Targets, Registry>>);
 
 impl Log {
     /// Makes the log say what the configuration asks for.
@@ -45,14 +45,15 @@ impl Log {
 /// The upper bounds of a histogram's buckets, in seconds. Buckets of several gateways add up, and cost little memory.
 const BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
-fn ours(log: &LogConfig) -> EnvFilter {
-    EnvFilter::new(format!("{OTHERS},moonwa={}", log.level))
+fn ours(log: &LogConfig) -> Targets {
+    let level: LevelFilter = log.level.into();
+    Targets::new().with_targets(OTHERS).with_target("moonwa", level)
 }
 
 /// Installs the subscriber and the metrics recorder. Call once, first. `$RUST_LOG` has the last word on our own lines.
 pub(crate) fn install(log: &LogConfig) -> (PrometheusHandle, Log) {
     show_full_numbers(log.full_jids);
-    let asked = EnvFilter::try_from_default_env().ok();
+    let asked: Option<Targets> = std::env::var("RUST_LOG").ok().and_then(|asked| asked.parse().ok());
     let is_ours = asked.is_none();
     let (filter, handle) = reload::Layer::new(asked.unwrap_or_else(|| ours(log)));
     let unsafe_dependencies = log.unsafe_dependencies;
