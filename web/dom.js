@@ -167,7 +167,7 @@ export function explain(error) {
 	if (!(error instanceof ApiProblem)) throw error;
 	const { errors = [], retry_after: n, detail } = error.body;
 	const other = t("error.other", { detail: detail ?? error.code });
-	const text = say("error", error.code, { n, host: location.host }, other);
+	const text = say("error", error.code, { n, host: location.host, detail }, other);
 	const [first] = errors;
 	return first ? `${text} (${first.path}: ${first.msg})` : text;
 }

@@ -175,6 +175,22 @@ export default {
 	// Telephone numbers
 	"number.bad": ["7 to 15 digits, with country code, for example 6281234567890.", "7 sampai 15 angka, dengan kode negara, misalnya 6281234567890."],
 	"number.zero": ["Write the number with its country code: {example}", "Tulis nomor dengan kode negara: {example}"],
+	// A session of another gateway
+	"adopt.choose": ["Choose the files of its session here", "Pilih berkas sesinya di sini"],
+	"adopt.done": ["{device} goes on here.", "{device} lanjut di sini."],
+	"adopt.files": ["Files of the session", "Berkas sesi"],
+	"adopt.files_why": ["The SQLite database, and the file ending in -wal beside it, if there is one. Of Baileys: creds.json and all other files of its folder. They are not kept.", "Basis data SQLite, beserta berkas berakhiran -wal di sampingnya kalau ada. Dari Baileys: creds.json dan semua berkas lain di foldernya. Berkas ini tidak disimpan."],
+	"adopt.hooks": ["{n} webhooks come along", "{n} webhook ikut pindah"],
+	"adopt.hooks.one": ["{n} webhook comes along", "{n} webhook ikut pindah"],
+	"adopt.how_stop": ["How to stop it", "Cara menghentikannya"],
+	"adopt.known": ["here already, as {device}", "sudah ada di sini, sebagai {device}"],
+	"adopt.linked": ["linked {when}", "ditautkan {when}"],
+	"adopt.looking": ["Looking at the files…", "Memeriksa berkas…"],
+	"adopt.open": ["Move from another gateway", "Pindah dari gateway lain"],
+	"adopt.sessions": ["What is in them", "Isinya"],
+	"adopt.stop": ["Stop the other gateway, for good. Two that run as one device throw each other out. Do not log out there", "Hentikan gateway lain untuk seterusnya. Dua yang berjalan sebagai satu perangkat saling mengeluarkan. Jangan log out di sana"],
+	"adopt.take": ["Take over", "Ambil alih"],
+	"adopt.why": ["A number that WAHA, GOWA, wuzapi, Evolution or a Baileys bot has linked goes on here, without a new QR code.", "Nomor yang sudah ditautkan WAHA, GOWA, wuzapi, Evolution, atau bot Baileys lanjut di sini tanpa kode QR baru."],
 	// Adding a device, and its settings
 	"settings.available": ["available: contacts see “online”, the phone stays silent", "available: kontak melihat “online”, HP tidak berbunyi"],
 	"settings.chats": ["Chats", "Obrolan"],
@@ -479,6 +495,7 @@ export default {
 	"error.unauthorized": ["Your login has ended. Sign in again.", "Masa masuk Anda berakhir. Masuk lagi."],
 	"error.unsupported_media_type": ["The file is of another kind than the message.", "Jenis berkas tidak cocok dengan jenis pesan."],
 	"error.webhook_not_found": ["This webhook does not exist any more.", "Webhook ini sudah tidak ada."],
+	"error.source_unreadable": ["No session there can be taken over: {detail}", "Tidak ada sesi yang bisa diambil alih di situ: {detail}"],
 	"error.whatsapp_refused": ["WhatsApp did not take it.", "WhatsApp tidak menerimanya."],
 	"error.whatsapp_timeout": ["That took too long. Try again.", "Terlalu lama. Coba lagi."],
 };

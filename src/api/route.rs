@@ -15,8 +15,8 @@ use crate::api::compat;
 use crate::api::http::form;
 use crate::api::http::problem::{Code, Problem};
 use crate::api::v1::{
-    backup, config, contact, device, device_edit, event, group, health, live, media, message,
-    metrics, qr, standing, webhook,
+    backup, config, contact, device, device_edit, event, foreign, group, health, live, media,
+    message, metrics, qr, standing, webhook,
 };
 
 /// The methods in the table. A `HEAD` is handled as `Get`, and `OPTIONS` is answered from the table itself.
@@ -132,6 +132,7 @@ pub(crate) static ROUTES: &[Route] = &[
     delete("/v1/logins",                                                        Access::Gateway, "EndLogins",         |call| soon(login::end_all(call))),
     get   ("/v1/backup",                                                        Access::Token,   "Backup",            |call| soon(backup::show(call))),
     post  ("/v1/forgotten/{device}",                                            Access::Gateway, "ForgetDevice",      |call| soon(device::forget(call))),
+    post  ("/v1/foreign",                                                       Access::Gateway, "ListForeign",       |call| soon(foreign::list(call))),
     get   ("/v1/session",                                                       Access::Page,    "Session",           |call| now(login::show(call))),
     get   ("/v1/events",                                                        Access::Read,    "Events",            |call| now(live::events(call))),
     get   ("/v1/config",                                                        Access::Gateway, "ConfigReport",      |call| soon(config::show(call))),
@@ -147,6 +148,7 @@ pub(crate) static ROUTES: &[Route] = &[
     post  ("/v1/devices/{device}/stop",                                         Access::Admin,   "StopDevice",        |call| soon(device::stop(call))),
     post  ("/v1/devices/{device}/reconnect",                                    Access::Admin,   "ReconnectDevice",   |call| soon(device::reconnect(call))),
     post  ("/v1/devices/{device}/logout",                                       Access::Admin,   "LogoutDevice",      |call| soon(device::logout(call))),
+    post  ("/v1/devices/{device}/adopt",                                        Access::Gateway, "AdoptDevice",       |call| soon(foreign::adopt(call))),
     get   ("/v1/devices/{device}/qr",                                           Access::Admin,   "LinkingQr",         |call| now(qr::show(call))),
     post  ("/v1/devices/{device}/pair-code",                                    Access::Admin,   "PairCode",          |call| soon(device::pair_code(call))),
     post  ("/v1/devices/{device}/passkey",                                      Access::Admin,   "PasskeyResponse",   |call| soon(device::passkey_response(call))),

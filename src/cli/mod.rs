@@ -128,6 +128,10 @@ enum Command {
         /// The other gateway's API, which is asked whether the number is stopped there; its key as http://:KEY@host:port
         #[arg(long, value_name = "URL", value_parser = OldUrl::parse)]
         old_url: Option<OldUrl>,
+        /// What starts GOWA, with its settings in flags or variables: a .env or Compose file, a systemd unit, a script [default: what
+        /// stands beside the source]
+        #[arg(long, value_name = "FILE")]
+        settings: Option<PathBuf>,
         /// Without asking
         #[arg(long)]
         yes: bool,
@@ -182,8 +186,8 @@ pub fn main() -> ExitCode {
         Command::Backup { file } => local::backup(config, &file),
         Command::Restore { file } => local::restore(config, &file),
         Command::Adopt { from, stop_hint: true, .. } => adopt::stop_hint(&from),
-        Command::Adopt { device: Some(device), from, session, old_url, yes, .. } => {
-            adopt::adopt(config, &Wish { device, from, session, old_url, sure: yes })
+        Command::Adopt { device: Some(device), from, session, old_url, settings, yes, .. } => {
+            adopt::adopt(config, &Wish { device, from, session, old_url, settings, sure: yes })
         }
         Command::Adopt { device: None, from, .. } => adopt::list(&from),
         Command::Plan { json } => client::plan(config, json),

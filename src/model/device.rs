@@ -331,6 +331,11 @@ impl DeviceState {
         }
     }
 
+    /// Whether the device does nothing until somebody wants it to.
+    pub(crate) fn rests(&self) -> bool {
+        matches!(self, Self::Pending(_) | Self::LoggedOut(_) | Self::Stopped(_))
+    }
+
     /// Whether messages can be sent right now.
     pub fn can_send(&self) -> bool {
         matches!(self, Self::Connected | Self::Degraded(_))

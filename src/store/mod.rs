@@ -44,7 +44,7 @@ pub(crate) use repair::{Keeps, Repaired};
 pub use seq::Seq;
 pub(crate) use space::{Batch, Space, SpaceTxn};
 pub(crate) use spool::SpoolLimits;
-pub(crate) use spool::{Scratch, Spool, SpoolFull, Upload};
+pub(crate) use spool::{Folder, Scratch, Spool, SpoolFull, Upload};
 pub use tally::Counted;
 #[cfg(test)]
 pub(crate) use tally::QUARTER;

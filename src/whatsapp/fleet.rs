@@ -10,6 +10,7 @@ use futures_util::FutureExt;
 use futures_util::future::join_all;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::backup::Backup;
 use super::context::Context;
 use super::device::actor::Device;
 use super::device::notice::DeviceCommand;
@@ -19,6 +20,7 @@ use super::directory::Directory;
 use super::error::WhatsAppError;
 use super::handle::DeviceHandle;
 use super::history::row;
+use super::identities::{AdoptError, refuse_taken};
 use super::media::fetch::Fetcher;
 use super::media::place::Places;
 use super::net::Net;
@@ -152,6 +154,44 @@ impl Fleet {
             return Err(WhatsAppError::NotFound);
         }
         self.store.space(name).erase().await?;
+        Ok(())
+    }
+
+    /// Makes a device of another gateway's that one here; `identity` is a backup of it. It connects at once if the file has it,
+    /// and otherwise as soon as it does. What is linked, or being linked, is left as it is.
+    pub(crate) async fn adopt(
+        &self,
+        name: &DeviceName,
+        jid: &str,
+        identity: Backup,
+        in_file: impl FnOnce() -> Option<DeviceConfig>,
+    ) -> Result<(), AdoptError> {
+        let _turn = self.turn.lock().await;
+        refuse_taken(&self.store, name, jid).await?;
+        if let Some(handle) = self.device(name) {
+            if !handle.status().state.rests() {
+                return Err(AdoptError::Busy(name.clone()));
+            }
+            // Old credentials may still be on their way out.
+            handle.stop().await?;
+            self.end(vec![name.clone()], false).await;
+        }
+        // Nobody writes for the device now, and it may have been linked until then.
+        let done = self.become_foreign(name, jid, identity).await;
+        if let Some(config) = in_file() {
+            drop(tokio::time::timeout(WAKING, self.begin(name, &config)).await);
+        }
+        done
+    }
+
+    async fn become_foreign(
+        &self,
+        name: &DeviceName,
+        jid: &str,
+        identity: Backup,
+    ) -> Result<(), AdoptError> {
+        refuse_taken(&self.store, name, jid).await?;
+        identity.restore(&self.store).await?;
         Ok(())
     }
 

@@ -84,9 +84,33 @@ pub(crate) async fn open(options: StoreOptions, repair: bool) -> Result<Store, W
     .into())
 }
 
-/// Whether a store has the credentials of a device.
-pub(crate) async fn is_linked(store: &Store, device: &DeviceName) -> Result<bool, WhatsAppError> {
-    Ok(SessionStore::new(store.space(device)).is_linked().await?)
+/// Why a session of another gateway cannot become a device here.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AdoptError {
+    #[error("this session is adopted already: it is the device {0}")]
+    Known(DeviceName),
+    #[error("{0} is linked already: take another name, or log it out first (moonwa logout {0})")]
+    Linked(DeviceName),
+    #[error("{0} is being linked now: cancel that first")]
+    Busy(DeviceName),
+    #[error(transparent)]
+    Other(#[from] WhatsAppError),
+}
+
+/// Refuses a session that is a device here already, and a name that another one has.
+pub(crate) async fn refuse_taken(
+    store: &Store,
+    name: &DeviceName,
+    jid: &str,
+) -> Result<(), AdoptError> {
+    if let Some(known) = linked_as(store, jid).await? {
+        return Err(AdoptError::Known(known));
+    }
+    let session = SessionStore::new(store.space(name));
+    if session.is_linked().await.map_err(WhatsAppError::from)? {
+        return Err(AdoptError::Linked(name.clone()));
+    }
+    Ok(())
 }
 
 /// Which device of a store is linked as this companion device of an account.

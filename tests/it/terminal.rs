@@ -12,13 +12,13 @@ use tokio::process::{Child, Command};
 const BINARY: &str = env!("CARGO_BIN_EXE_moonwa");
 
 /// A command on a terminal of its own. Dropping it closes the terminal.
-struct Terminal {
-    script: Child,
+pub(crate) struct Terminal {
+    pub(crate) script: Child,
     output: std::path::PathBuf,
 }
 
 impl Terminal {
-    fn open(dir: &Path, command: &str, env: &[(&str, &str)]) -> Result<Self> {
+    pub(crate) fn open(dir: &Path, command: &str, env: &[(&str, &str)]) -> Result<Self> {
         let output = dir.join("terminal");
         let script = Command::new("script")
             .args(["--quiet", "--return", "--command", &format!("exec {BINARY} {command}")])
@@ -35,16 +35,16 @@ impl Terminal {
         Ok(Self { script, output })
     }
 
-    async fn types(&mut self, keys: &str) -> Result<()> {
+    pub(crate) async fn types(&mut self, keys: &str) -> Result<()> {
         let keyboard = self.script.stdin.as_mut().context("no keyboard")?;
         Ok(keyboard.write_all(keys.as_bytes()).await?)
     }
 
-    fn shown(&self) -> String {
+    pub(crate) fn shown(&self) -> String {
         std::fs::read_to_string(&self.output).unwrap_or_default()
     }
 
-    async fn shows(&self, words: &str) -> String {
+    pub(crate) async fn shows(&self, words: &str) -> String {
         eventually(words, || async { self.shown() }, |shown| shown.contains(words)).await
     }
 }

@@ -48,7 +48,7 @@ async function load(name) {
 }
 
 /** The device's name, proposed from its Session Name. */
-function nameFrom(label) {
+export function nameFrom(label) {
 	const plain = label.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
 	const words = plain.replace(/[^a-z0-9]+/g, "-").slice(0, 60);
 	const base = words.replace(/^-|-$/g, "") || "device";
@@ -125,6 +125,7 @@ function draw(form) {
 	return el(
 		"form.stack",
 		{ novalidate: true, input: (event) => typed(form, event), submit: () => save(form) },
+		fresh && button("", "in", t("adopt.open"), () => move(form)),
 		textField(form, "Session Name", "label", { placeholder: "Admin Toko" }),
 		!fresh && keySection(form),
 		fresh ? details(t("settings.more"), el(".stack", rest(form))) : rest(form),
@@ -136,6 +137,15 @@ function draw(form) {
 			el("button.primary", editable ? send : t("settings.lines")),
 		),
 	);
+}
+
+/** To the other way of adding a device. */
+async function move(form) {
+	const { default: adopt } = await import("./adopt.js");
+	const dialog = form.element.closest("dialog");
+	// One drawer at a time.
+	dialog.addEventListener("close", adopt);
+	dialog.close();
 }
 
 const textField = (form, label, key, more) =>
@@ -208,7 +218,7 @@ function newKey(form) {
 	);
 }
 
-const linesToPaste = (toml) =>
+export const linesToPaste = (toml) =>
 	el(
 		"section.stack.part",
 		{ id: "lines" },

@@ -34,6 +34,7 @@ pub(crate) struct Multipart<B> {
     /// The end of a part: CRLF, two dashes and the boundary.
     mark: Vec<u8>,
     parts: usize,
+    most_parts: usize,
     deadline: Instant,
 }
 
@@ -50,8 +51,14 @@ impl<B: HttpBody<Data = Bytes>> Multipart<B> {
             read: BytesMut::from(&b"\r\n"[..]),
             mark: format!("\r\n--{boundary}").into_bytes(),
             parts: 0,
+            most_parts: MAX_PARTS,
             deadline: Instant::now() + patience,
         })
+    }
+
+    /// The same body, which may have so many parts.
+    pub(crate) fn with_parts(self, most: usize) -> Self {
+        Self { most_parts: most, ..self }
     }
 
     async fn fill(&mut self) -> Result<(), Problem> {
@@ -79,7 +86,7 @@ impl<B: HttpBody<Data = Bytes>> Multipart<B> {
             return Ok(None);
         }
         self.parts += 1;
-        if self.parts > MAX_PARTS {
+        if self.parts > self.most_parts {
             return Err(broken("too many parts"));
         }
         let mut searched = 0;

@@ -61,6 +61,7 @@ codes! {
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The body has the wrong type.";
     HostNotAllowed = "host_not_allowed", MISDIRECTED_REQUEST, "The admin page does not answer to this Host name.";
     ConfigInvalid = "config_invalid", UNPROCESSABLE_ENTITY, "moonwa.toml would be refused; `problems` says why.";
+    SourceUnreadable = "source_unreadable", UNPROCESSABLE_ENTITY, "No session in it can be adopted; `detail` says why.";
     WhatsAppRefused = "whatsapp_refused", UNPROCESSABLE_ENTITY, "WhatsApp refused.";
     MediaUnavailable = "media_unavailable", UNPROCESSABLE_ENTITY, "The file could not be fetched.";
     TooManyAttempts = "too_many_attempts", TOO_MANY_REQUESTS, "Too many attempts.";

@@ -1,6 +1,6 @@
 //! Reads the body of a request within limits of size and time. hyper itself sets no such limits.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -31,10 +31,27 @@ where
     let whole = Instant::now() + WHOLE;
     let mut body = pin!(body);
     let mut read = BytesMut::new();
+    while let Some(data) = next_piece(body.as_mut(), whole).await? {
+        if read.len() + data.len() > max {
+            return Err(too_large());
+        }
+        read.extend_from_slice(&data);
+    }
+    Ok(read.freeze())
+}
+
+/// More of a body that must be there at that time; `None` at its end.
+pub(crate) async fn next_piece<B>(
+    mut body: Pin<&mut B>,
+    end: Instant,
+) -> Result<Option<Bytes>, Problem>
+where
+    B: HttpBody<Data = Bytes>,
+{
     loop {
-        let patience = whole.min(Instant::now() + CHUNK);
+        let patience = end.min(Instant::now() + CHUNK);
         let frame = match timeout_at(patience, body.frame()).await {
-            Ok(None) => return Ok(read.freeze()),
+            Ok(None) => return Ok(None),
             Ok(Some(Ok(frame))) => frame,
             Ok(Some(Err(_))) => {
                 return Err(Problem::new(Code::InvalidRequest, "the body broke off"));
@@ -42,10 +59,7 @@ where
             Err(_) => return Err(Code::Timeout.into()),
         };
         if let Ok(data) = frame.into_data() {
-            if read.len() + data.len() > max {
-                return Err(too_large());
-            }
-            read.extend_from_slice(&data);
+            return Ok(Some(data));
         }
     }
 }

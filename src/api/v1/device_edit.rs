@@ -120,7 +120,8 @@ async fn edit(call: &Call, request: EditRequest) -> Result<Arc<ReloadReport>, Pr
     settled(call.state.api.reload.edit(request)).await
 }
 
-async fn settled<T>(
+/// What an edit of the file came to.
+pub(super) async fn settled<T>(
     answer: impl Future<Output = Option<Result<T, EditError>>>,
 ) -> Result<T, Problem> {
     let answer = timeout(PATIENCE, answer).await.ok().flatten();

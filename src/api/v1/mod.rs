@@ -6,6 +6,7 @@ pub(crate) mod contact;
 pub(crate) mod device;
 pub(crate) mod device_edit;
 pub(crate) mod event;
+pub(crate) mod foreign;
 pub(crate) mod group;
 pub(crate) mod health;
 pub(crate) mod live;

@@ -3,16 +3,13 @@
 //! of `moonwa restore`.
 
 mod busy;
-mod hint;
 mod running;
-mod settings;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
 pub(super) use self::running::OldUrl;
-use self::settings::Table;
 use super::local::on_runtime;
 use super::user::own;
 use crate::app;
@@ -20,8 +17,11 @@ use crate::config::{self, Config, Edit, EditError};
 use crate::console::{Exit, confirm, say};
 use crate::model::DeviceName;
 use crate::store::Store;
-use crate::whatsapp::foreign::{ForeignSession, Source, find};
-use crate::whatsapp::{Backup, ForeignDevice, identities};
+use crate::whatsapp::foreign::{
+    ForeignSession, Source, Table, choose, find, settings_of_file, stop_hint as hint,
+};
+use crate::whatsapp::identities::refuse_taken;
+use crate::whatsapp::{ForeignDevice, identities};
 
 /// What a person asks for.
 pub(super) struct Wish {
@@ -29,6 +29,8 @@ pub(super) struct Wish {
     pub(super) from: Source,
     pub(super) session: Option<String>,
     pub(super) old_url: Option<OldUrl>,
+    /// What starts the other gateway, and has its settings.
+    pub(super) settings: Option<PathBuf>,
     /// Nothing is asked.
     pub(super) sure: bool,
 }
@@ -54,7 +56,7 @@ pub(super) fn list(from: &Source) -> Result<Exit> {
 
 /// `moonwa adopt --stop-hint`: what to type to stop the gateway that has these sessions.
 pub(super) fn stop_hint(from: &Source) -> Result<Exit> {
-    for line in hint::lines(from, &find(from)?) {
+    for line in hint(from, &find(from)?) {
         say(&line);
     }
     Ok(Exit::Clean)
@@ -63,18 +65,22 @@ pub(super) fn stop_hint(from: &Source) -> Result<Exit> {
 /// `moonwa adopt DEVICE`: into a store that nobody uses, and into moonwa.toml.
 pub(super) fn adopt(config: Option<&Path>, wish: &Wish) -> Result<Exit> {
     let name = DeviceName::parse(&wish.device)?;
-    let session = choose(find(&wish.from)?, wish.session.as_deref())?;
-    let foreign = match &session.device {
-        Ok(device) => device,
-        Err(error) => bail!("{} cannot be adopted: {error:#}", session.name),
-    };
-    let backup = Backup::adopted(name.clone(), foreign)
-        .with_context(|| format!("{} cannot be adopted", session.name))?;
+    let mut session = choose(find(&wish.from)?, wish.session.as_deref(), "--session")?;
+    if let Some(file) = &wish.settings {
+        session.settings = settings_of_file(file)?;
+    }
+    let (foreign, backup) = session.identity(&name)?;
     refuse_busy(wish, &session, foreign)?;
     let path = config::find(config)?;
     let config = Config::load(&path)?.config;
     own(&config.store.path)?;
-    on_store(&config, async |store| refuse_linked(store, &name, foreign).await)?;
+    let table = config.devices.get(&name);
+    let is_taken = async |store: &Store| match identities::linked_as(store, &foreign.jid).await? {
+        // It was adopted before, but not written into the file.
+        Some(known) if known == name && table.is_none() => Ok(false),
+        _ => refuse_taken(store, &name, &foreign.jid).await.map(|()| true).map_err(Into::into),
+    };
+    on_store(&config, is_taken)?;
 
     say(&format!("{} of {}: {}", session.name, session.product, description(foreign)));
     for note in &session.notes {
@@ -82,9 +88,8 @@ pub(super) fn adopt(config: Option<&Path>, wish: &Wish) -> Result<Exit> {
     }
     let new = Table::new(&session.settings, &name, &path);
     let edit = Edit::Put(name.clone(), Box::new(new.edit.clone()));
-    let table = config.devices.get(&name);
     match table {
-        None => show_lines(&edit, &new.notes, &path, &config)?,
+        None => show_lines(&edit, &path, &config)?,
         Some(_) => say(&format!("{}: [device.{name}] is there and stays.", path.display())),
     }
     if !wish.sure && !confirm(&format!("Adopt it as {name}? The old gateway must stay stopped."))? {
@@ -92,16 +97,15 @@ pub(super) fn adopt(config: Option<&Path>, wish: &Wish) -> Result<Exit> {
         return Ok(Exit::Failure);
     }
     on_store(&config, async |store| {
-        refuse_linked(store, &name, foreign).await?;
-        backup.restore(store).await?;
+        if is_taken(store).await? {
+            backup.restore(store).await?;
+        }
         Ok(())
     })?;
     if table.is_none() {
         edit.write(&path, None, &config).context(
             "the device is adopted, but not in the file: run the same command again once this is solved",
         )?;
-    }
-    if table.is_none() {
         new.keep();
         say(&format!("Its programs need a key: moonwa key new {name} --write"));
     }
@@ -125,20 +129,20 @@ fn refuse_busy(wish: &Wish, session: &ForeignSession, foreign: &ForeignDevice) -
             old.refuse(foreign.number())?;
         }
         match &wish.from {
-            Source::Files(_) => busy::refuse(&session.files),
+            Source::Files(_) | Source::Upload(_) => busy::refuse(&session.files),
             // Where its API has answered, whoever else uses the database is another program.
             Source::Server(_) if wish.old_url.is_some() => Ok(()),
             Source::Server(url) => url.refuse_others(),
         }
     };
     refuse().map_err(|error| {
-        let lines = hint::lines(&wish.from, std::slice::from_ref(session)).join("\n  ");
+        let lines = hint(&wish.from, std::slice::from_ref(session)).join("\n  ");
         anyhow::anyhow!("{error:#}\n  {lines}")
     })
 }
 
 /// Shows what the file gets. When moonwa may not write it, a person must do so first, and nothing is adopted.
-fn show_lines(edit: &Edit, notes: &[String], path: &Path, config: &Config) -> Result<()> {
+fn show_lines(edit: &Edit, path: &Path, config: &Config) -> Result<()> {
     match edit.rehearse(path, None, config) {
         Ok(_) => {}
         Err(EditError::ReadOnly { file, toml }) => {
@@ -150,9 +154,6 @@ fn show_lines(edit: &Edit, notes: &[String], path: &Path, config: &Config) -> Re
     for line in edit.to_paste("").unwrap_or_default().lines() {
         say(&format!("+ {line}"));
     }
-    for note in notes {
-        say(&format!("# {note}."));
-    }
     Ok(())
 }
 
@@ -163,35 +164,6 @@ fn on_store<T>(config: &Config, work: impl AsyncFnOnce(&Store) -> Result<T>) -> 
         store.close().await?;
         done
     })
-}
-
-async fn refuse_linked(store: &Store, name: &DeviceName, foreign: &ForeignDevice) -> Result<()> {
-    if let Some(name) = identities::linked_as(store, &foreign.jid).await? {
-        bail!("this session is adopted already: it is the device {name}");
-    }
-    if identities::is_linked(store, name).await? {
-        bail!("{name} is linked already: take another name, or run moonwa logout {name} first");
-    }
-    Ok(())
-}
-
-/// The session that is called so, or whose number that is; the only one there is, when none is asked for.
-fn choose(sessions: Vec<ForeignSession>, wanted: Option<&str>) -> Result<ForeignSession> {
-    let names: Vec<_> = sessions.iter().map(|session| session.name.clone()).collect();
-    let is_number = |device: &ForeignDevice, wanted: &str| {
-        device.number() == wanted.strip_prefix('+').unwrap_or(wanted)
-    };
-    let fits = |session: &ForeignSession| {
-        wanted.is_none_or(|wanted| {
-            let device = session.device.as_ref();
-            session.name == wanted || device.is_ok_and(|device| is_number(device, wanted))
-        })
-    };
-    let mut fitting = sessions.into_iter().filter(fits);
-    match (fitting.next(), fitting.next()) {
-        (Some(session), None) => Ok(session),
-        _ => bail!("say which session with --session; there are: {}", names.join(", ")),
-    }
 }
 
 fn description(device: &ForeignDevice) -> String {

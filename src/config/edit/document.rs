@@ -32,6 +32,9 @@ pub struct DeviceEdit {
     pub proxy: Option<Secret>,
     /// The whole list of webhooks, in its new order.
     pub webhooks: Option<Vec<EndpointEdit>>,
+    /// What stands above the table of a new device for people to read. Never taken from a request.
+    #[serde(skip)]
+    pub comments: Vec<String>,
 }
 
 impl DeviceEdit {
@@ -47,6 +50,13 @@ impl DeviceEdit {
             ("proxy", self.proxy.as_ref().map(|proxy| text(proxy.expose()))),
         ];
         changes.into_iter().filter_map(|(key, change)| Some((key, change?))).collect()
+    }
+
+    /// The comments as lines of the file.
+    pub(super) fn comment_lines(&self) -> String {
+        // A line break would end the comment.
+        let line = |comment: &String| format!("# {}.\n", comment.replace(char::is_control, " "));
+        self.comments.iter().map(line).collect()
     }
 }
 
@@ -106,7 +116,7 @@ impl Edit {
                     change_webhooks(device, webhooks);
                 }
                 if is_new && !inline {
-                    at_the_end(document, name, above)?;
+                    at_the_end(document, name, above + &edit.comment_lines())?;
                 }
             }
         }

@@ -28,7 +28,9 @@ impl Edit {
         };
         let lines: String = edit.changes().iter().map(|(key, _)| line(key)).collect();
         let webhooks = edit.webhooks.as_ref().map(|webhooks| list(device, webhooks));
-        Some(format!("[device.{name}]{place}\n{lines}{}", webhooks.unwrap_or_default()))
+        let comments = if place.is_empty() { edit.comment_lines() } else { String::new() };
+        let webhooks = webhooks.unwrap_or_default();
+        Some(format!("{comments}[device.{name}]{place}\n{lines}{webhooks}"))
     }
 }
 

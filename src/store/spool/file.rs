@@ -1,12 +1,16 @@
-//! A file whose every byte is granted before it is written.
+//! Files whose every byte is granted before it is written.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tokio::fs;
+use tokio::io::AsyncWriteExt as _;
+
 use super::budget::{Budget, Owner, SpoolFull, Use};
+use crate::task::Tasks;
 
 /// How many bytes are granted at once. More would be counted that are never written; fewer would ask the disk too often.
 const STEP: u64 = 256 << 10;
@@ -139,5 +143,75 @@ impl Seek for Scratch {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         self.at = self.file.seek(to)?;
         Ok(self.at)
+    }
+}
+
+/// A folder for files that are only looked at. It vanishes when this is dropped; what a crash leaves of it goes when the store is
+/// opened again.
+pub(crate) struct Folder {
+    path: PathBuf,
+    grant: Grant,
+    size: u64,
+    tasks: Tasks,
+    removed: bool,
+}
+
+impl Folder {
+    pub(super) async fn create(directory: &Path, grant: Grant, tasks: &Tasks) -> io::Result<Self> {
+        let path = directory.join(format!("folder-{:032x}", rand::random::<u128>()));
+        fs::DirBuilder::new().mode(0o700).create(&path).await?;
+        Ok(Self { path, grant, size: 0, tasks: tasks.clone(), removed: false })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A new file in it, by a name without a path.
+    pub(crate) async fn file(&self, name: &str) -> io::Result<fs::File> {
+        fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(self.path.join(name))
+            .await
+    }
+
+    /// Adds to one of its files.
+    pub(crate) async fn write(&mut self, file: &mut fs::File, bytes: &[u8]) -> io::Result<()> {
+        let size = self.size.saturating_add(bytes.len() as u64);
+        self.grant.reach(size)?;
+        file.write_all(bytes).await?;
+        self.size = size;
+        Ok(())
+    }
+
+    /// Has all of a file written, so that others can read it.
+    pub(crate) async fn close(&self, mut file: fs::File) -> io::Result<()> {
+        file.flush().await
+    }
+
+    pub(crate) async fn rename(&self, old: &str, new: &str) -> io::Result<()> {
+        fs::rename(self.path.join(old), self.path.join(new)).await
+    }
+
+    pub(crate) async fn remove(mut self) -> io::Result<()> {
+        self.removed = true;
+        fs::remove_dir_all(&self.path).await
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if self.removed {
+            return;
+        }
+        let (path, grant) = (std::mem::take(&mut self.path), self.grant.take());
+        self.tasks.spawn("folder cleanup", async move {
+            if let Err(error) = fs::remove_dir_all(path).await {
+                tracing::warn!(%error, "Files that were only looked at could not be removed; the next start does it.");
+            }
+            drop(grant);
+        });
     }
 }

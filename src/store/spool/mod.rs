@@ -22,7 +22,7 @@ use budget::{Budget, Owner, Use};
 pub(crate) use budget::{SpoolFull, SpoolLimits};
 
 use file::Grant;
-pub(crate) use file::Scratch;
+pub(crate) use file::{Folder, Scratch};
 
 use super::disk::Disk;
 use crate::model::{DeviceName, IdempotencyKey, SpoolName, UnixMillis};
@@ -85,6 +85,12 @@ impl Spool {
         Scratch::create(&self.directory, grant)
     }
 
+    /// A folder for files that are only looked at.
+    pub(crate) async fn folder(&self, tasks: &Tasks) -> io::Result<Folder> {
+        let grant = Grant::first(&self.budget, Use::Scratch, None)?;
+        Folder::create(&self.directory, grant, tasks).await
+    }
+
     /// The file of an upload. Blocks.
     pub(crate) fn read(&self, name: &SpoolName) -> io::Result<File> {
         File::open(self.path(name))
@@ -115,6 +121,12 @@ impl Spool {
         let directory = &self.directory;
         for entry in std::fs::read_dir(directory).map_err(StoreError::io(directory))?.flatten() {
             let Ok(found) = entry.metadata() else { continue };
+            if found.is_dir() {
+                // Nobody looks at the files in it any more.
+                let folder = entry.path();
+                std::fs::remove_dir_all(&folder).map_err(StoreError::io(&folder))?;
+                continue;
+            }
             if u64::try_from(found.mtime()).is_ok_and(|secs| secs < expired.secs()) {
                 let file = entry.path();
                 std::fs::remove_file(&file).map_err(StoreError::io(&file))?;

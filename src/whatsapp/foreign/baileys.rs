@@ -8,8 +8,8 @@ use anyhow::{Context, Result, bail};
 use data_encoding::BASE64;
 use serde_json::Value;
 
+use super::load::settings_of_folder;
 use super::session::ForeignSession;
-use super::settings::ForeignSettings;
 use crate::whatsapp::session::{
     ForeignAccount, ForeignDevice, ForeignPreKey, ForeignSyncKey, fingerprint,
 };
@@ -40,7 +40,7 @@ pub(super) fn session(folder: &Path, name: String) -> Result<ForeignSession> {
     let parts: Result<Vec<_>> = parts.collect();
     let mut notes = Vec::new();
     let device = parts.and_then(|parts| whole(&parts, &mut notes));
-    let settings = ForeignSettings::of_folder(folder);
+    let settings = settings_of_folder(folder);
     Ok(ForeignSession { files, notes, settings, ..ForeignSession::new("Baileys", name, device) })
 }
 

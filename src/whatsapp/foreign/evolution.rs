@@ -67,6 +67,7 @@ fn settings(store: &mut dyn Rows, instance: &Row) -> Result<ForeignSettings> {
             headers: headers
                 .filter_map(|(name, value)| Some((name.clone(), text(value)?)))
                 .collect(),
+            format: Some("evolution"),
             ..ForeignHook::default()
         };
         let events = webhook.get("events").and_then(Value::as_array).into_iter().flatten();

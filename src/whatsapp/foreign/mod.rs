@@ -4,6 +4,9 @@
 mod baileys;
 #[cfg(feature = "adopt")]
 mod evolution;
+mod gowa;
+mod hint;
+mod load;
 #[cfg(feature = "adopt")]
 mod postgres;
 #[cfg(feature = "adopt")]
@@ -13,6 +16,7 @@ mod settings;
 mod source;
 #[cfg(feature = "adopt")]
 mod sqlite;
+mod table;
 #[cfg(feature = "adopt")]
 mod waxum;
 #[cfg(feature = "adopt")]
@@ -24,10 +28,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use self::baileys::CREDENTIALS;
-pub(crate) use self::session::ForeignSession;
-pub(crate) use self::settings::{ForeignHook, ForeignSettings};
+pub(crate) use self::hint::lines as stop_hint;
+pub(crate) use self::load::settings_of_file;
+#[cfg(feature = "adopt")]
+use self::load::settings_of_folder;
+pub(crate) use self::session::{ForeignSession, choose};
 pub(crate) use self::source::Source;
 use self::source::{Url, is_database};
+pub(crate) use self::table::Table;
 
 /// Gateways keep a session at most so far below the folder that a person names: `.sessions/noweb/default`.
 const DEEPEST: usize = 3;
@@ -43,20 +51,28 @@ const UNREAD: &str = "is a database, which this build of moonwa cannot read: ado
 pub(crate) fn find(source: &Source) -> Result<Vec<ForeignSession>> {
     let sessions = match source {
         Source::Files(path) => in_files(path)?,
+        Source::Upload(folder) => in_upload(folder)?,
         Source::Server(url) => in_server(url)?,
     };
     if !sessions.is_empty() {
         return Ok(sessions);
     }
-    let mut hint = "";
-    if let Source::Files(path) = source
-        && path.is_file()
-        && !is_database(path)
-        && path.extension().is_some_and(|kind| kind != "json")
-    {
-        hint = ". If it should be a SQLite file: it does not begin like one, so it is encrypted (SQLCipher) or damaged";
-    }
+    let unread = match source {
+        Source::Files(path) => path.is_file() && path.extension().is_some() && is_unknown(path),
+        Source::Upload(folder) => {
+            fs::read_dir(folder)?.flatten().any(|entry| is_unknown(&entry.path()))
+        }
+        Source::Server(_) => false,
+    };
+    let hint = if unread { ENCRYPTED } else { "" };
     bail!("{source} has no session that moonwa knows: {KNOWN}{hint}")
+}
+
+const ENCRYPTED: &str = ". If it should be a SQLite file: it does not begin like one, so it is encrypted (SQLCipher) or damaged";
+
+/// Whether a file is neither a database nor called like one of Baileys'.
+fn is_unknown(path: &Path) -> bool {
+    !is_database(path) && path.extension().is_none_or(|kind| kind != "json")
 }
 
 fn in_files(path: &Path) -> Result<Vec<ForeignSession>> {
@@ -66,11 +82,33 @@ fn in_files(path: &Path) -> Result<Vec<ForeignSession>> {
         _ => path,
     };
     if !metadata.is_dir() && folder == path {
-        return if is_database(path) { in_database(path) } else { Ok(Vec::new()) };
+        return if is_database(path) { in_database(path, None) } else { Ok(Vec::new()) };
     }
     let mut found = Vec::new();
     in_folder(folder, &last_name(&fs::canonicalize(folder)?), DEEPEST, &mut found)?;
     Ok(found)
+}
+
+/// What was sent is one session of Baileys', or databases. A damaged one is no session among others.
+fn in_upload(folder: &Path) -> Result<Vec<ForeignSession>> {
+    let mut sessions = Vec::new();
+    if folder.join(CREDENTIALS).is_file() {
+        let mut session = baileys::session(folder, "Baileys".to_owned())?;
+        if let Ok(device) = &session.device {
+            device.number().clone_into(&mut session.name);
+        }
+        sessions.push(session);
+    } else {
+        let mut files = Vec::new();
+        for entry in fs::read_dir(folder)? {
+            files.push(entry?.path());
+        }
+        files.sort();
+        for file in files.iter().filter(|file| is_database(file)) {
+            sessions.extend(in_database(file, Some(folder))?);
+        }
+    }
+    Ok(sessions)
 }
 
 fn last_name(path: &Path) -> String {
@@ -98,7 +136,7 @@ fn in_folder(
                 in_folder(&path, &last_name(&path), deeper - 1, found)?;
             }
         } else if is_database(&path) {
-            match in_database(&path) {
+            match in_database(&path, None) {
                 // A gateway with a database for each session names the folder after it.
                 Ok(mut sessions) if deeper < DEEPEST && sessions.len() == 1 => {
                     for session in &mut sessions {
@@ -118,9 +156,9 @@ fn in_folder(
 }
 
 #[cfg(feature = "adopt")]
-fn in_database(file: &Path) -> Result<Vec<ForeignSession>> {
+fn in_database(file: &Path, own: Option<&Path>) -> Result<Vec<ForeignSession>> {
     let read = || {
-        let copied = sqlite::Copied::of(file)?;
+        let copied = sqlite::Copied::of(file, own)?;
         in_rows(&mut copied.open()?)
     };
     let mut sessions = read().with_context(|| format!("{} is damaged", file.display()))?;
@@ -128,13 +166,13 @@ fn in_database(file: &Path) -> Result<Vec<ForeignSession>> {
         session.files = sqlite::files(file).into();
         // One database of wuzapi's has both.
         if let Some(folder) = file.parent().filter(|_| session.settings.hooks.is_empty()) {
-            session.settings = ForeignSettings::of_folder(folder);
+            session.settings = settings_of_folder(folder);
         }
     }
     // Another of wuzapi's has them apart.
     let users = file.with_file_name("users.db");
     if users != file && is_database(&users) {
-        let copied = sqlite::Copied::of(&users)?;
+        let copied = sqlite::Copied::of(&users, own)?;
         whatsmeow::settings_of_wuzapi(&mut copied.open()?, &mut sessions)?;
     }
     Ok(sessions)
@@ -151,7 +189,7 @@ fn in_rows(store: &mut dyn row::Rows) -> Result<Vec<ForeignSession>> {
 }
 
 #[cfg(not(feature = "adopt"))]
-fn in_database(file: &Path) -> Result<Vec<ForeignSession>> {
+fn in_database(file: &Path, _own: Option<&Path>) -> Result<Vec<ForeignSession>> {
     bail!("{} {UNREAD}", file.display())
 }
 

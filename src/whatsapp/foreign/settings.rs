@@ -1,28 +1,27 @@
 //! What another gateway was told to do with a session's messages, in the words of `moonwa.toml`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::path::Path;
 
 use serde_json::Value;
 
+use crate::config::shown_url;
 use crate::model::Secret;
 
 /// A session's webhooks, and what has no counterpart here.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct ForeignSettings {
     pub(crate) hooks: Vec<ForeignHook>,
     pub(crate) notes: Vec<String>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct ForeignHook {
     pub(crate) url: String,
     pub(crate) secret: Option<Secret>,
     pub(crate) events: BTreeSet<&'static str>,
     pub(crate) headers: BTreeMap<String, String>,
-    /// Whose signatures its receiver verifies, where moonwa can make them.
-    pub(crate) signed_as: Option<&'static str>,
+    /// In whose form its receiver reads the bodies and verifies the signatures.
+    pub(crate) format: Option<&'static str>,
 }
 
 /// How others call what a webhook may hear of, in lower case. WAHA, GOWA and wuzapi share some words.
@@ -87,25 +86,15 @@ impl ForeignSettings {
         if !named || hook.events.contains("*") {
             hook.events = BTreeSet::from(["*"]);
         }
+        if hook.events.is_empty() {
+            let note = format!("{} was left out: it hears of nothing else", shown_url(&hook.url));
+            return self.notes.push(note);
+        }
         self.hooks.push(hook);
     }
 
-    /// What stands beside a session: WAHA's settings, or GOWA's for all.
-    pub(super) fn of_folder(folder: &Path) -> Self {
-        if let Ok(text) = fs::read(folder.join(".waha.session.config.json")) {
-            return Self::of_waha(&text);
-        }
-        // GOWA's database is in a folder below.
-        let folders = [Some(folder), folder.parent()];
-        let env = folders
-            .into_iter()
-            .flatten()
-            .find_map(|folder| fs::read_to_string(folder.join(".env")).ok());
-        env.map(|text| Self::of_gowa(&text)).unwrap_or_default()
-    }
-
     /// WAHA's `.waha.session.config.json`, in the folder of a session.
-    fn of_waha(text: &[u8]) -> Self {
+    pub(super) fn of_waha(text: &[u8]) -> Self {
         let mut this = Self::default();
         let config: Value = match serde_json::from_slice(text) {
             Ok(config) => config,
@@ -122,7 +111,7 @@ impl ForeignSettings {
                 headers: list(webhook, "customHeaders")
                     .map(|header| (word(header, "name"), word(header, "value")))
                     .collect(),
-                signed_as: Some("waha"),
+                format: Some("waha"),
                 ..ForeignHook::default()
             };
             this.hook(hook, list(webhook, "events").filter_map(Value::as_str));
@@ -134,43 +123,6 @@ impl ForeignSettings {
             if config.get(other).is_some_and(|value| !value.is_null()) {
                 this.notes
                     .push(format!("WAHA's \"{other}\" was left out: see moonwa.toml for its like"));
-            }
-        }
-        this
-    }
-
-    /// GOWA's `.env`, which all its sessions share.
-    fn of_gowa(text: &str) -> Self {
-        let mut this = Self::default();
-        let variable = |name: &str| {
-            text.lines().rev().find_map(|line| {
-                let line = line.trim();
-                let (found, value) =
-                    line.strip_prefix("export ").unwrap_or(line).split_once('=')?;
-                let value = value.trim().trim_matches(['"', '\'']);
-                (found.trim() == name && !value.is_empty()).then(|| value.to_owned())
-            })
-        };
-        let secret = variable("WHATSAPP_WEBHOOK_SECRET").unwrap_or_else(|| "secret".to_owned());
-        let events = variable("WHATSAPP_WEBHOOK_EVENTS").unwrap_or_default();
-        for url in variable("WHATSAPP_WEBHOOK").unwrap_or_default().split(',') {
-            if url.trim().is_empty() {
-                continue;
-            }
-            let hook = ForeignHook {
-                url: url.trim().to_owned(),
-                secret: Some(Secret::new(secret.clone())),
-                signed_as: Some("gowa"),
-                ..ForeignHook::default()
-            };
-            this.hook(hook, events.split(','));
-        }
-        for other in ["WHATSAPP_AUTO_REPLY", "WHATSAPP_AUTO_MARK_READ", "WHATSAPP_AUTO_REJECT_CALL"]
-        {
-            if variable(other).is_some_and(|value| value != "false") {
-                this.notes.push(format!(
-                    "{other} has no counterpart: the receiver of the webhook does that"
-                ));
             }
         }
         this
@@ -226,26 +178,5 @@ mod tests {
         }
         assert_eq!(ForeignSettings::of_waha(b"null").hooks.len(), 0);
         assert!(ForeignSettings::of_waha(b"{").notes[0].contains("damaged"));
-    }
-
-    #[test]
-    fn gowas_env_is_read() {
-        let read = ForeignSettings::of_gowa(
-            "# webhooks\nWHATSAPP_WEBHOOK=\"http://a/wa, http://b/wa\"\nexport WHATSAPP_WEBHOOK_SECRET=rahasia\n\
-             WHATSAPP_WEBHOOK_EVENTS=message,message.ack\nWHATSAPP_AUTO_REPLY='halo'\n",
-        );
-        let events = vec!["message.received", "message.status"];
-        assert_eq!(
-            hooks(&read),
-            [
-                ("http://a/wa", Some("rahasia"), events.clone()),
-                ("http://b/wa", Some("rahasia"), events)
-            ]
-        );
-        assert_eq!(read.notes.len(), 1);
-        // Whoever sets no secret has GOWA's own.
-        let read = ForeignSettings::of_gowa("WHATSAPP_WEBHOOK=http://a/wa\n");
-        assert_eq!(hooks(&read), [("http://a/wa", Some("secret"), vec!["*"])]);
-        assert_eq!(ForeignSettings::of_gowa("").hooks.len(), 0);
     }
 }

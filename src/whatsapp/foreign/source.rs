@@ -11,6 +11,8 @@ use std::str::FromStr;
 #[derive(Clone, Debug)]
 pub(crate) enum Source {
     Files(PathBuf),
+    /// A folder of moonwa's own with the files that somebody has sent.
+    Upload(PathBuf),
     Server(Url),
 }
 
@@ -51,6 +53,7 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Files(path) => path.display().fmt(f),
+            Self::Upload(_) => f.write_str("the upload"),
             Self::Server(url) => url.fmt(f),
         }
     }

@@ -30,9 +30,15 @@ pub(super) struct Copied {
 }
 
 impl Copied {
-    pub(super) fn of(database: &Path) -> Result<Self> {
-        let copied = Self::empty()?;
+    /// In the system's folder for what is temporary, or in `own`, a folder of moonwa's with the database in it.
+    pub(super) fn of(database: &Path, own: Option<&Path>) -> Result<Self> {
+        let copied = Self::empty(own.unwrap_or(&std::env::temp_dir()))?;
         for (from, to) in files(database).iter().zip(files(&copied.database())) {
+            if own.is_some() && from.exists() {
+                // It is a copy already.
+                fs::hard_link(from, &to).with_context(|| from.display().to_string())?;
+                continue;
+            }
             match File::open(from) {
                 // A journal that is not there.
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,
@@ -45,8 +51,8 @@ impl Copied {
         Ok(copied)
     }
 
-    fn empty() -> Result<Self> {
-        let folder = std::env::temp_dir().join(format!("moonwa-adopt-{:x}", rand::random::<u64>()));
+    fn empty(place: &Path) -> Result<Self> {
+        let folder = place.join(format!("moonwa-adopt-{:x}", rand::random::<u64>()));
         let made = DirBuilder::new().mode(0o700).create(&folder);
         made.with_context(|| folder.display().to_string())?;
         Ok(Self { folder })

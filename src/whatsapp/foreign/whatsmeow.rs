@@ -43,7 +43,7 @@ pub(super) fn settings_of_wuzapi(
             continue;
         };
         let events: String = row.get("events").unwrap_or_default();
-        let hook = ForeignHook { url, ..ForeignHook::default() };
+        let hook = ForeignHook { url, format: Some("wuzapi"), ..ForeignHook::default() };
         session.settings.hook(hook, events.split(','));
         if row.get::<Vec<u8>>("hmac_key").is_some() {
             let note =

@@ -48,8 +48,8 @@ fn bytes(value: &Value) -> Vec<u8> {
 }
 
 impl Identity {
-    pub(crate) fn read(backup: &Path, name: &str) -> Result<Self> {
-        let backup: Value = serde_json::from_slice(&fs::read(backup)?)?;
+    pub(crate) fn of(backup: &[u8], name: &str) -> Result<Self> {
+        let backup: Value = serde_json::from_slice(backup)?;
         let mut this = Self { device: Value::Null, pre_keys: Vec::new(), sync_keys: Vec::new() };
         for row in backup["devices"][name].as_array().context("no rows")? {
             let part = |n: usize| BASE64.decode(row[n].as_str().unwrap().as_bytes());
@@ -71,6 +71,11 @@ impl Identity {
         let jid = &self.device[which];
         let part = |name: &str| jid[name].as_str().unwrap().to_owned();
         format!("{}:{}@{}", part("user"), jid["device"], part("server"))
+    }
+
+    /// The name that the account has given itself.
+    pub(crate) fn push_name(&self) -> String {
+        self.text("push_name")
     }
 
     pub(crate) fn pn(&self) -> String {

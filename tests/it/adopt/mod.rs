@@ -1,8 +1,9 @@
 //! `moonwa adopt`: a device that another gateway has linked goes on here, from every form in which others keep theirs.
 //! The clients that really make such files are in `clients`.
 
-mod layout;
+pub(crate) mod layout;
 mod server;
+mod upload;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -10,24 +11,25 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use anyhow::{Context as _, Result};
-use moonwa_simulator::harness::{Answer, Moonwa, WebhookReceiver, api_key};
+use moonwa_simulator::harness::{Answer, Delivery, Moonwa, WebhookReceiver, api_key, eventually};
 use moonwa_simulator::{Phone, Simulator};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use self::layout::{Identity, WHATSAPP_RUST, WHATSMEOW, hex};
-use crate::clients::adopt::{adopt, refused, stopped_gateway};
+use crate::clients::adopt::{adopt, read_all, refused, stopped_gateway};
+use crate::terminal::Terminal;
 
 /// A device of Ann's whose gateway is gone, and the people.
-struct Left {
-    sim: Simulator,
-    people: [Phone; 3],
-    identity: Identity,
+pub(crate) struct Left {
+    pub(crate) sim: Simulator,
+    pub(crate) people: [Phone; 3],
+    pub(crate) identity: Identity,
     folder: TempDir,
 }
 
 impl Left {
-    async fn behind() -> Result<Self> {
+    pub(crate) async fn behind() -> Result<Self> {
         let sim = Simulator::start().await?;
         let people = [
             sim.phone("628333000201", "Ann").await,
@@ -44,14 +46,21 @@ impl Left {
         hook.expect_text("sebelum").await;
         old.send_text("lama", bob.number(), "ya").await?;
         bob.expect_text("ya").await?;
+        // The account's name comes in its own time.
+        let backup = || async {
+            let backup = old.admin().get("/v1/backup").await.ok()?;
+            Some(Identity::of(&backup.body, "lama").ok()?.push_name())
+        };
+        let named = |name: &Option<String>| name.as_deref() == Some("Ann");
+        eventually("the account's name on the disk", backup, named).await;
         old.kill().await?;
         let (code, text) = old.command(&["backup", "saved.json"]).await?;
         assert_eq!(code, 0, "{text}");
-        let identity = Identity::read(&old.dir().join("saved.json"), "lama")?;
+        let identity = Identity::of(&fs::read(old.dir().join("saved.json"))?, "lama")?;
         Ok(Self { sim, people, identity, folder: tempfile::tempdir()? })
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
@@ -69,7 +78,7 @@ fn text(path: &Path) -> &str {
 }
 
 /// A database as a gateway leaves it that was stopped a while ago.
-fn database(path: &Path, sql: &str) -> Result<()> {
+pub(crate) fn database(path: &Path, sql: &str) -> Result<()> {
     fs::create_dir_all(path.parent().context("no folder")?)?;
     rusqlite::Connection::open(path)?.execute_batch(sql)?;
     rest(path)
@@ -266,19 +275,23 @@ async fn what_the_gateway_was_told_moves_too() -> Result<()> {
         "+ [device.toko]\n",
         "events = [\"message.received\"]",
         "secret = { file = \"toko.webhook-1.secret\" }",
+        "format = \"waha\"",
         "# The event presence.update has no counterpart.",
-        "# The secret of http://127.0.0.1:1/wa has fewer than 24 bytes and was left out",
+        "# The secret of http://127.0.0.1:1/wa has fewer than 24 bytes, so its requests are not signed. Make one with",
         "moonwa key new toko --write",
     ] {
         assert!(said.contains(words), "{words}: {said}");
     }
     assert!(!said.contains("kunci"), "{said}");
+    let written = fs::read_to_string(moonwa.dir().join("moonwa.toml"))?;
+    assert!(written.contains("# The event presence.update has no counterpart.\n"), "{written}");
     assert_eq!(fs::read_to_string(&secret)?, "kunci rahasia lama yang panjang");
     assert_eq!(fs::metadata(&secret)?.permissions().mode() & 0o777, 0o600);
     moonwa.relaunch().await?;
     moonwa.wait_state("toko", "connected").await;
     bob.send_text(ann, "sesudah").await?;
-    let told = hook.expect_text("sesudah").await;
+    let body = |told: &Delivery| told.json()["payload"]["body"] == "sesudah";
+    let told = hook.expect("the message as WAHA posts it", body).await;
     assert_eq!(
         (told.header("x-team"), told.header("x-webhook-hmac").is_empty()),
         ("cs".to_owned(), false)
@@ -310,5 +323,122 @@ async fn wuzapis_webhook_moves_too() -> Result<()> {
     ] {
         assert!(said.contains(words), "{words}: {said}");
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn gowas_flags_move_too() -> Result<()> {
+    let left = Left::behind().await?;
+    let moonwa = stopped_gateway(&left.sim).await?;
+    let from = left.path("gowa/storages/whatsapp.db");
+    database(&from, &[WHATSMEOW, &left.identity.as_whatsmeow(hex)].concat())?;
+    let compose = "services:\n  gowa:\n    image: aldinokemal2104/go-whatsapp-web-multidevice\n    command:\n      - rest\n      \
+                   - --basic-auth=ann:sesame\n      - --webhook=http://127.0.0.1:1/wa\n      - --webhook-events=message,label\n";
+    fs::write(left.path("gowa/docker-compose.yml"), compose)?;
+    let unit = left.path("other.service");
+    fs::write(
+        &unit,
+        "[Service]\nExecStart=/opt/gowa rest -w http://127.0.0.1:2/wa --webhook-secret \"kunci yang cukup panjang\"\n",
+    )?;
+    let with_unit = ["adopt", "toko", "--from", text(&from), "--settings", text(&unit)];
+    let mut asked = Terminal::open(moonwa.dir(), &with_unit.join(" "), &[])?;
+    let shown = asked.shows("Adopt it as toko?").await;
+    for words in ["http://127.0.0.1:2/wa", "secret = { file = \"toko.webhook-1.secret\" }"] {
+        assert!(shown.contains(words), "{words}: {shown}");
+    }
+    asked.types("n\n").await?;
+    asked.shows("Nothing was changed.").await;
+    assert_eq!(asked.script.wait().await?.code(), Some(1));
+    assert!(!moonwa.dir().join("toko.webhook-1.secret").exists());
+
+    let (code, said) = moonwa.command(&["adopt", "toko", "--from", text(&from)]).await?;
+    assert_eq!(code, 0, "{said}");
+    let written = fs::read_to_string(moonwa.dir().join("moonwa.toml"))?;
+    for words in [
+        "# APP_BASIC_AUTH has no counterpart",
+        "# The event label has no counterpart.",
+        // GOWA's own, of six bytes.
+        "# The secret of http://127.0.0.1:1/wa has fewer than 24 bytes",
+        "[device.toko]\n",
+        "events = [\"message.received\"]",
+        "format = \"gowa\"",
+    ] {
+        assert!(said.contains(words) && written.contains(words), "{words}: {said} {written}");
+    }
+    assert!(!said.contains("sesame") && !written.contains("sesame"), "{said} {written}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_sees_what_is_written_and_is_asked() -> Result<()> {
+    let left = Left::behind().await?;
+    let mut moonwa = stopped_gateway(&left.sim).await?;
+    let folder = left.path("auth_info");
+    left.identity.as_baileys(&folder)?;
+    rest(&folder)?;
+    let file = moonwa.dir().join("moonwa.toml");
+    let before = fs::read_to_string(&file)?;
+    let command = format!("adopt toko --from {}", text(&folder));
+    for answer in ["", "n", "ya"] {
+        let mut asked = Terminal::open(moonwa.dir(), &command, &[])?;
+        let question = "Adopt it as toko? The old gateway must stay stopped. [y/N]";
+        let shown = asked.shows(question).await;
+        assert!(shown.contains("+ [device.toko]"), "{shown}");
+        asked.types(&format!("{answer}\n")).await?;
+        asked.shows("Nothing was changed.").await;
+        assert_eq!(asked.script.wait().await?.code(), Some(1));
+    }
+    assert_eq!(fs::read_to_string(&file)?, before);
+    let mut asked = Terminal::open(moonwa.dir(), &command, &[])?;
+    asked.shows("[y/N]").await;
+    asked.types("y\n").await?;
+    asked.shows("To go back: stop moonwa, set enabled = false for toko").await;
+    assert!(asked.script.wait().await?.success(), "{}", asked.shown());
+
+    // Out of the file by mistake: the same command puts the table back, and nothing is adopted a second time.
+    moonwa.edit_config(|_| before.clone())?;
+    let (code, said) = moonwa.command(&["adopt", "toko", "--from", text(&folder)]).await?;
+    assert_eq!((code, said.contains("+ [device.toko]")), (0, true), "{said}");
+    moonwa.relaunch().await?;
+    moonwa.wait_state("toko", "connected").await;
+    moonwa.stop().await?;
+    Ok(())
+}
+
+/// A database whose rows are in its journal, as a gateway that runs keeps it.
+fn in_journal(path: &Path, sql: &str) -> Result<rusqlite::Connection> {
+    let connection = rusqlite::Connection::open(path)?;
+    let mode = "PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0;";
+    connection.execute_batch(&[mode, sql].concat())?;
+    Ok(connection)
+}
+
+#[tokio::test]
+async fn a_database_that_is_open_or_was_just_written_is_refused() -> Result<()> {
+    let left = Left::behind().await?;
+    let moonwa = stopped_gateway(&left.sim).await?;
+    let path = left.path("whatsapp.db");
+    let sql = [WHATSMEOW, &left.identity.as_whatsmeow(hex)].concat();
+    let running = in_journal(&path, &sql)?;
+    let from = ["toko", "--from", text(&path)];
+    rest(left.folder.path())?;
+    refused(&moonwa, &from, "is in use by process").await?;
+    let journal = left.path("whatsapp.db-wal");
+    fs::File::open(&journal)?.set_modified(SystemTime::now())?;
+    refused(&moonwa, &from, "whatsapp.db-wal was written").await?;
+    let (code, said) = moonwa.command(&[&["adopt"], &from[..]].concat()).await?;
+    assert_eq!((code, said.contains("docker stop CONTAINER")), (1, true), "{said}");
+
+    // As a crash leaves it: what is only in the journal counts, and both files stay as they are.
+    let crashed = left.path("crashed");
+    fs::create_dir(&crashed)?;
+    for name in ["whatsapp.db", "whatsapp.db-wal"] {
+        fs::copy(left.path(name), crashed.join(name))?;
+    }
+    drop(running);
+    rest(&crashed)?;
+    let before = read_all(&crashed)?;
+    left.adopted(&["--from", text(&crashed.join("whatsapp.db"))]).await?;
+    assert_eq!(read_all(&crashed)?, before);
     Ok(())
 }

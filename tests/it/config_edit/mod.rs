@@ -162,6 +162,7 @@ fn keys_are_set_changed_and_removed() {
         shown_as: Some("Safari (Mac OS)".to_owned()),
         proxy: Some(Secret::new("socks5://ann:sesame-7@proxy.example:1080")),
         webhooks: None,
+        comments: vec!["This is only said above a new table".to_owned()],
     };
     let expected = format!(
         "-label = 'Toko'   # shown on the page\n+label = \"Toko Budi\"   # shown on the page\n\
@@ -173,6 +174,23 @@ fn keys_are_set_changed_and_removed() {
     assert_eq!(diff(FILE, &put("toko", set)), expected);
     let unset = DeviceEdit { label: Some(String::new()), ..DeviceEdit::default() };
     assert_eq!(diff(FILE, &put("toko", unset)), "-label = 'Toko'   # shown on the page\n");
+}
+
+#[test]
+fn what_is_said_of_a_new_device_stands_above_it_and_goes_with_it() {
+    let comments = ["One thing", "Another\n[server]\nlisten = \"0.0.0.0:1\""].map(str::to_owned);
+    let label = Some("Baru".to_owned());
+    let edit =
+        put("baru", DeviceEdit { label, comments: comments.into(), ..DeviceEdit::default() });
+    let lines = "# One thing.\n# Another [server] listen = \"0.0.0.0:1\".\n[device.baru]\nlabel = \"Baru\"\n";
+    let added = edit.apply(FILE).unwrap();
+    assert_eq!(added, format!("{FILE}\n{lines}"));
+    assert_eq!(edit.to_paste(FILE).unwrap(), lines);
+    let removed = Edit::Remove(name("baru")).apply(&added).unwrap();
+    assert!(!removed.contains("One thing") && !removed.contains("Another"), "{removed}");
+    // The lists of one line have no place for them.
+    let inline = edit.apply("device = { toko = {} }\n").unwrap();
+    assert!(inline.contains("baru = { label = \"Baru\" }"), "{inline}");
 }
 
 #[test]

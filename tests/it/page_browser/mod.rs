@@ -1,6 +1,7 @@
 //! The admin page as a person uses it: real Chromium, the real binary, the simulated WhatsApp. Run by `.ci/run`, or
 //! with `cargo test --test it page_browser:: -- --ignored` where Chromium and ChromeDriver are installed.
 
+mod adopt;
 mod browser;
 mod chats;
 mod device;

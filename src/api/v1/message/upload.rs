@@ -98,7 +98,7 @@ pub(super) async fn begin(call: &Call, device: &DeviceName) -> Result<Upload, Pr
 
 /// Why a file was not taken.
 #[expect(clippy::needless_pass_by_value, reason = "a function for map_err")]
-pub(super) fn failed(error: std::io::Error) -> Problem {
+pub(crate) fn failed(error: std::io::Error) -> Problem {
     match SpoolFull::of(&error) {
         Some(full) => full.into(),
         None => {

@@ -4,10 +4,10 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use super::settings::{ForeignHook, ForeignSettings};
 use crate::config::{DeviceEdit, EndpointEdit, shown_url};
-use crate::model::DeviceName;
+use crate::model::{DeviceName, web_url};
 use crate::private;
-use crate::whatsapp::foreign::{ForeignHook, ForeignSettings};
 
 /// A device has at most so many webhooks.
 const MOST: usize = 4;
@@ -16,15 +16,15 @@ const MOST: usize = 4;
 const SHORTEST: usize = 24;
 
 /// What is written for a device. The files with its secrets are there already; unless it is kept, they go again.
-pub(super) struct Table {
-    pub(super) edit: DeviceEdit,
-    /// What has no counterpart, or a person has to do.
-    pub(super) notes: Vec<String>,
+pub(crate) struct Table {
+    /// With what has no counterpart, or a person has to do, as comments.
+    pub(crate) edit: DeviceEdit,
+    notes: Vec<String>,
     secrets: Vec<PathBuf>,
 }
 
 impl Table {
-    pub(super) fn new(settings: &ForeignSettings, name: &DeviceName, config: &Path) -> Self {
+    pub(crate) fn new(settings: &ForeignSettings, name: &DeviceName, config: &Path) -> Self {
         let mut this = Self {
             edit: DeviceEdit::default(),
             notes: settings.notes.clone(),
@@ -33,6 +33,11 @@ impl Table {
         let mut webhooks: Vec<EndpointEdit> = Vec::new();
         for hook in &settings.hooks {
             if webhooks.iter().any(|known| known.url == hook.url) {
+                continue;
+            }
+            if web_url(&hook.url).is_err() {
+                let url = shown_url(&hook.url);
+                this.notes.push(format!("The webhook {url:?} was left out: that is no URL"));
                 continue;
             }
             if webhooks.len() == MOST {
@@ -45,10 +50,13 @@ impl Table {
             webhooks.push(this.webhook(hook, &file, config));
         }
         if !webhooks.is_empty() {
-            this.notes
-                .push("The bodies are moonwa's own: see \"format\" in moonwa.toml".to_owned());
+            if webhooks.iter().any(|webhook| webhook.format.is_some()) {
+                let note = "The bodies are in the form that the receiver knows; without \"format\" they are moonwa's own";
+                this.notes.push(note.to_owned());
+            }
             this.edit.webhooks = Some(webhooks);
         }
+        this.edit.comments = std::mem::take(&mut this.notes);
         this
     }
 
@@ -57,7 +65,8 @@ impl Table {
         let long = hook.secret.as_ref().filter(|secret| secret.expose().len() >= SHORTEST);
         if hook.secret.is_some() && long.is_none() {
             self.notes.push(format!(
-                "The secret of {} has fewer than {SHORTEST} bytes and was left out: set a new one here and there",
+                "The secret of {} has fewer than {SHORTEST} bytes, so its requests are not signed. Make one with \"openssl rand \
+                 -hex 32\", give it to the receiver, put it into {file}, and write secret = {{ file = {file:?} }} beside the url",
                 shown_url(&hook.url)
             ));
         }
@@ -77,20 +86,20 @@ impl Table {
         if secret.is_some() {
             self.secrets.push(path);
         }
-        let signed = hook.signed_as.filter(|_| secret.is_some());
         let headers = hook.headers.iter();
         let headers = headers.map(|(name, value)| (name.clone(), Some(value.clone())));
         EndpointEdit {
             url: hook.url.clone(),
             secret_file: secret,
             events: Some(hook.events.iter().map(|event| (*event).to_owned()).collect()),
-            compat: signed.map(|product| vec![product.to_owned()]),
+            format: hook.format.map(str::to_owned),
             headers: (!hook.headers.is_empty()).then(|| headers.collect()),
             ..EndpointEdit::default()
         }
     }
 
-    pub(super) fn keep(mut self) {
+    /// The table is written: its secrets stay.
+    pub(crate) fn keep(mut self) {
         self.secrets.clear();
     }
 }

@@ -1,6 +1,7 @@
 //! What a person types to stop another gateway so that it stays stopped, and its phone linked.
 
-use crate::whatsapp::foreign::{ForeignSession, Source};
+use super::session::ForeignSession;
+use super::source::Source;
 
 const CONTAINER: &str = "docker update --restart=no CONTAINER && docker stop CONTAINER";
 
@@ -41,10 +42,10 @@ const PRODUCTS: [Product; 8] = [
 ];
 
 /// A line for each product that these sessions may be of.
-pub(super) fn lines(source: &Source, sessions: &[ForeignSession]) -> Vec<String> {
+pub(crate) fn lines(source: &Source, sessions: &[ForeignSession]) -> Vec<String> {
     let place = match source {
         Source::Files(path) => path.display().to_string(),
-        Source::Server(_) => String::new(),
+        Source::Upload(_) | Source::Server(_) => String::new(),
     };
     let is_of = |product: &&Product| {
         sessions
@@ -70,4 +71,27 @@ pub(super) fn lines(source: &Source, sessions: &[ForeignSession]) -> Vec<String>
             .to_owned(),
     );
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_product_is_known_by_where_its_sessions_are() {
+        for product in &PRODUCTS {
+            let source = Source::Files(format!("/srv/{}/x", product.path).into());
+            let session = |path: &str| {
+                let device = Err(anyhow::anyhow!("unread"));
+                let session = ForeignSession::new(product.library, "x".to_owned(), device);
+                ForeignSession { files: vec![path.into()], ..session }
+            };
+            let said = lines(&source, &[session("/x")]);
+            assert_eq!(said[0], format!("{}: {}", product.name, product.stop));
+            assert!(said[1].starts_with("Where systemd runs it"), "{said:?}");
+            // Wherever they are, all that it may be are named.
+            let said = lines(&Source::Upload("/x".into()), &[session("/x")]);
+            assert!(said.iter().any(|line| line.starts_with(product.name)), "{said:?}");
+        }
+    }
 }
