@@ -1,11 +1,13 @@
 //! Sessions in a PostgreSQL server.
 
+use std::fs::Permissions;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
-use moonwa_simulator::harness::WebhookReceiver;
+use moonwa_simulator::harness::{Delivery, WebhookReceiver, eventually};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -48,15 +50,42 @@ fn run(folder: &Path, name: &str, arguments: &[&str]) -> Result<()> {
 
 impl Server {
     fn start() -> Result<Self> {
+        Self::start_with(|_folder| Ok(String::new()))
+    }
+
+    /// One that takes nothing but TLS from other machines, with a certificate for 127.0.0.1 of an authority of its own.
+    fn with_tls() -> Result<Self> {
+        Self::start_with(|folder| {
+            for arguments in [
+                "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=ours -keyout ca.key -out ca.pem",
+                "req -newkey rsa:2048 -nodes -subj /CN=db -addext subjectAltName=IP:127.0.0.1 -keyout db.key -out db.csr",
+                "x509 -req -in db.csr -CA ca.pem -CAkey ca.key -CAcreateserial -copy_extensions copy -days 2 -out db.pem",
+            ] {
+                let done = Command::new("openssl")
+                    .args(arguments.split(' '))
+                    .current_dir(folder)
+                    .stderr(Stdio::null())
+                    .status()?;
+                ensure!(done.success(), "openssl {arguments}");
+            }
+            std::fs::set_permissions(folder.join("db.key"), Permissions::from_mode(0o600))?;
+            let place = folder.display();
+            Ok(format!("-c ssl=on -c ssl_cert_file={place}/db.pem -c ssl_key_file={place}/db.key"))
+        })
+    }
+
+    fn start_with(more: impl FnOnce(&Path) -> Result<String>) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("pg").tempdir_in("/tmp")?;
+        let more = more(folder.path())?;
         if rustix::process::geteuid().is_root() {
-            let owned = Command::new("chown").arg("postgres").arg(folder.path()).status()?;
+            let owned =
+                Command::new("chown").args(["-R", "postgres"]).arg(folder.path()).status()?;
             ensure!(owned.success(), "chown postgres");
         }
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let this = Self { folder, port };
         this.run("initdb", &["-D", "data", "-U", "wa", "-A", "trust", "--no-sync"])?;
-        let options = format!("-p {port} -h 127.0.0.1 -k '' -F");
+        let options = format!("-p {port} -h 127.0.0.1 -k '' -F {more}");
         this.run("pg_ctl", &["start", "-w", "-D", "data", "-l", "log", "-o", &options])?;
         Ok(this)
     }
@@ -123,6 +152,64 @@ async fn of_whatsmeow() -> Result<()> {
 
 #[tokio::test]
 #[ignore = "needs PostgreSQL; .ci/run installs it and runs this"]
+async fn over_tls() -> Result<()> {
+    let left = Left::behind().await?;
+    let sql = [WHATSMEOW, &left.identity.as_whatsmeow(bytea)].concat();
+    let server = apart(move || {
+        let server = Server::with_tls()?;
+        let mut client = server.client()?;
+        client.batch_execute(&sql)?;
+        client.close()?;
+        // From now on whoever does not encrypt is turned away.
+        let rules = "hostssl all all 127.0.0.1/32 trust\n";
+        std::fs::write(server.folder.path().join("data/pg_hba.conf"), rules)?;
+        server.run("pg_ctl", &["reload", "-D", "data"])?;
+        Ok(server)
+    })
+    .await?;
+    let moonwa = stopped_gateway(&left.sim).await?;
+    let place = server.url().replace("?sslmode=disable", "");
+    let root = server.folder.path().join("ca.pem").display().to_string();
+    let none = server.folder.path().join("db.csr").display().to_string();
+    let list = async |query: &str| {
+        let url = format!("{place}?{query}");
+        moonwa.command(&["adopt", "--list", "--from", &url]).await
+    };
+    // The server reads its rules again in its own time.
+    eventually(
+        "a server that wants TLS",
+        || list("sslmode=disable"),
+        |done| done.as_ref().is_ok_and(|(code, _)| *code == 1),
+    )
+    .await?;
+    let number = format!("+{} \"Ann\"", left.people[0].number());
+    for query in [
+        format!("sslmode=require&sslrootcert={root}"),
+        format!("sslmode=verify-full&sslrootcert={root}"),
+        format!("sslmode=prefer&sslrootcert={root}"),
+        format!("sslrootcert={root}"),
+    ] {
+        let (code, said) = list(&query).await?;
+        assert_eq!((code, said.contains(&number)), (0, true), "{query}: {said}");
+        assert!(!said.contains("s3cret"), "{said}");
+    }
+    for (query, words) in [
+        ("sslmode=require".to_owned(), "its certificate must be good for its name"),
+        ("sslmode=verify-full".to_owned(), "its certificate must be good for its name"),
+        (format!("sslmode=require&sslrootcert={none}"), "has no certificate"),
+        // Its certificate is unknown and it takes nothing else.
+        ("sslmode=prefer".to_owned(), "does not let moonwa in"),
+        ("sslmode=on".to_owned(), "write disable, prefer, require or verify-full"),
+    ] {
+        let (code, said) = list(&query).await?;
+        assert_eq!((code, said.contains(words)), (1, true), "{query}: {said}");
+    }
+    left.adopted(&["--from", &format!("{place}?sslmode=verify-full&sslrootcert={root}")]).await?;
+    drop_apart(server).await
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL; .ci/run installs it and runs this"]
 async fn of_evolution() -> Result<()> {
     let left = Left::behind().await?;
     // JSON in JSON, as Evolution writes it.
@@ -163,7 +250,8 @@ async fn of_evolution() -> Result<()> {
     let [ann, _, cid] = &left.people;
     let first = cid.send_text(ann, "kenalan").await?;
     cid.expect_receipt("retry", &first).await?;
-    hook.expect_text("kenalan").await;
+    let body = |told: &Delivery| told.json()["data"]["message"]["conversation"] == "kenalan";
+    hook.expect("the message as Evolution posts it", body).await;
     left.sim.assert_no_violations();
     moonwa.stop().await?;
     drop_apart(server).await
