@@ -23,9 +23,9 @@ pub mod hooks {
 pub mod model {
     pub use crate::model::detail::Circumstances;
     pub use crate::model::{
-        Body, ChatKind, ChatPattern, Content, Degradation, DeviceName, DeviceState, Disconnect,
-        Event, EventData, EventId, EventPlace, EventType, Hurdle, IdempotencyKey, Jid, KeyHash,
-        Linking, LoggedOut, MediaKind, MediaSource, MessageData, MessageId, MessageKind,
+        Body, ChatKind, ChatPattern, ContactCard, Content, Degradation, DeviceName, DeviceState,
+        Disconnect, Event, EventData, EventId, EventPlace, EventType, Hurdle, IdempotencyKey, Jid,
+        KeyHash, Linking, LoggedOut, MediaKind, MediaSource, MessageData, MessageId, MessageKind,
         MessageStatus, Obstacle, Pending, Person, PhoneNumber, Recipient, Secret, SendRequest,
         SentMessage, Stop, Thumbnail, Trouble, UnixMillis,
     };

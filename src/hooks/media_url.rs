@@ -79,13 +79,17 @@ impl MediaUrls {
         let message = data.get("id")?.as_str()?.to_owned();
         let media = data.get_mut("media")?.as_object_mut()?;
         let url = format!("{}{}", self.public.load(), media.get("url")?.as_str()?);
-        let expires = now.after(GOOD_FOR).secs();
-        let signature = self.mac(&device, &message, expires).finalize().into_bytes();
-        let signature = BASE64URL_NOPAD.encode(&signature);
-        let signed = format!("{url}?expires={expires}&signature={signature}");
+        let signed = format!("{url}?{}", self.signature(&device, &message, now));
         media.insert("url".to_owned(), url.into());
         media.insert("signed_url".to_owned(), signed.into());
         serde_json::to_vec(&event).ok().map(Bytes::from)
+    }
+
+    /// What is put behind the URL of that message's file, so that it needs no key from now on for a day.
+    pub(crate) fn signature(&self, device: &str, message: &str, now: UnixMillis) -> String {
+        let expires = now.after(GOOD_FOR).secs();
+        let signature = self.mac(device, message, expires).finalize().into_bytes();
+        format!("expires={expires}&signature={}", BASE64URL_NOPAD.encode(&signature))
     }
 
     /// Whether moonwa signed this for that message's file, and it still works.

@@ -156,6 +156,13 @@ impl Recipient {
     }
 }
 
+/// Somebody in an address book, as it is sent to others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContactCard {
+    pub name: String,
+    pub vcard: String,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

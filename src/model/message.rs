@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::media::{MediaKind, MediaSource, Thumbnail};
-use super::{DeviceName, Jid, Recipient, UnixMillis, web_url};
+use super::{ContactCard, DeviceName, Jid, Recipient, UnixMillis, web_url};
 
 /// A WhatsApp message id. For a message to be sent, moonwa chooses it before the request is accepted, so that every
 /// try is made under the same id.
@@ -152,6 +152,10 @@ pub enum Content {
         name: String,
         vcard: String,
     },
+    /// Two of them or more, in one message.
+    Contacts {
+        contacts: Vec<ContactCard>,
+    },
     Poll {
         question: String,
         options: Vec<String>,
@@ -215,6 +219,7 @@ impl Content {
             Self::Media { caption, .. } => caption.as_deref(),
             Self::Location { name, .. } => name.as_deref(),
             Self::Contact { name, .. } | Self::Event { name, .. } => Some(name),
+            Self::Contacts { contacts } => contacts.first().map(|card| card.name.as_str()),
             Self::Poll { question, .. } => Some(question),
             Self::Reaction { emoji, .. } => Some(emoji),
             Self::Album { .. } | Self::Forward { .. } | Self::Revoke { .. } | Self::Read { .. } => {
@@ -234,9 +239,7 @@ impl Content {
             _ => None,
         }
     }
-}
 
-impl Content {
     /// A file given by its URL alone. A caption that this kind of file cannot have follows as a text message of its own.
     pub fn file(
         media: MediaKind,

@@ -16,7 +16,7 @@ mod secret;
 mod time;
 mod url;
 
-pub use address::{ChatKind, Jid, Recipient};
+pub use address::{ChatKind, ContactCard, Jid, Recipient};
 pub(crate) use cap::{Cap, Part};
 pub(crate) use device::{Account, DeviceStatus, Passkey, Shown, StatusWord};
 pub use device::{

@@ -127,6 +127,11 @@ impl Given {
         }
     }
 
+    /// Whether a field is there at all.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.fields.get(name).is_some_and(|value| !value.is_null())
+    }
+
     /// A text that may be large.
     pub(crate) fn take_text(&mut self, name: &str) -> Option<String> {
         match self.fields.remove(name)? {

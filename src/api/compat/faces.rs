@@ -128,6 +128,31 @@ mod tests {
         assert_eq!(find(&both[..1], "x-api-key"), None);
     }
 
+    /// The page for people who come from these products has each operation in a table, and no others.
+    #[test]
+    fn the_page_for_those_who_move_has_every_operation() {
+        let page = include_str!("../../../.github/migrate.md");
+        let plain = |path: &str| {
+            let steps = path.split('/');
+            let steps = steps.map(|step| if step.starts_with('{') { "{}" } else { step });
+            steps.collect::<Vec<_>>().join("/")
+        };
+        for (face, product) in ALL.iter().zip(["WAHA", "GOWA", "Evolution API", "wuzapi"]) {
+            let section = page.split("\n## From ").find(|section| section.starts_with(product));
+            let rows = section.unwrap().lines().filter(|line| line.starts_with("| "));
+            let first = rows.filter_map(|row| row.split(" | ").next());
+            let words = first.flat_map(|cell| cell.split('`').skip(1).step_by(2));
+            let told: BTreeSet<_> = words
+                .filter(|word| word.contains(" /"))
+                .map(|word| word.split_once(' ').map(|(verb, path)| (verb.to_owned(), plain(path))))
+                .collect();
+            let offered = face.routes.iter();
+            let verb = |route: &Route| format!("{:?}", route.verb).to_uppercase();
+            let offered = offered.map(|route| Some((verb(route), plain(route.path))));
+            assert_eq!(told, offered.collect(), "{product}");
+        }
+    }
+
     #[test]
     fn every_table_is_sound_and_hides_nothing_of_moonwas_own() {
         let mut labels: BTreeSet<&str> = ROUTES.iter().map(|route| route.label).collect();

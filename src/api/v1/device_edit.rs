@@ -116,7 +116,8 @@ fn expected(call: &Call) -> Result<Option<Revision>, Problem> {
     revision.map(Some).ok_or_else(wrong)
 }
 
-async fn edit(call: &Call, request: EditRequest) -> Result<Arc<ReloadReport>, Problem> {
+/// Writes an edit, and waits until it is in force.
+pub(crate) async fn edit(call: &Call, request: EditRequest) -> Result<Arc<ReloadReport>, Problem> {
     settled(call.state.api.reload.edit(request)).await
 }
 

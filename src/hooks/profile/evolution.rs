@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::event::{Setting, Told, by_phone, chat_of};
+use super::group::{Change, Kind, Member, Role};
 use super::message::{context, key_of, said, without_nulls};
 use crate::model::{
     Body, DeviceData, DeviceName, EventData, EventType, Jid, MessageData, StatusData,
@@ -21,9 +22,8 @@ pub(super) fn body(told: &Told, setting: &Setting<'_>) -> Option<Value> {
         (EventData::Message(message), _) => ("messages.upsert", upsert(told, message)?),
         (EventData::Status(status), _) => ("messages.update", update(told, status)?),
         (EventData::Device(device), _) => ("connection.update", connection(told, device, setting)),
-        (EventData::Other(data), EventType::GroupUpdated) => {
-            ("group-participants.update", members(data)?)
-        }
+        (EventData::Other(data), EventType::GroupUpdated) => group(told, &Change::read(data)?),
+        (EventData::Other(data), EventType::CallOffer) => ("call", call(told, data)),
         (EventData::Other(_), _) => return None,
     };
     Some(json!({
@@ -148,23 +148,56 @@ fn connection(told: &Told, device: &DeviceData, setting: &Setting<'_>) -> Value 
     data
 }
 
-/// Who came, went or got another role; other changes of a group are not told.
-fn members(data: &Value) -> Option<Value> {
-    let change = data.get("change")?;
-    let action = change.get("type").and_then(Value::as_str)?;
-    if !matches!(action, "add" | "remove" | "promote" | "demote") {
-        return None;
-    }
-    let named = |member: &Value| {
-        let one = |name: &str| member.get(name).and_then(Value::as_str).map(str::to_owned);
-        one("phone_number").or_else(|| one("jid"))
+/// What happened to a group, in the three events that Baileys has for it.
+fn group(told: &Told, change: &Change<'_>) -> (&'static str, Value) {
+    let (id, author) = (change.group(), change.by());
+    let action = match change.kind {
+        Kind::Created => {
+            let made = json!({
+                "id": id,
+                "subject": change.subject(),
+                "owner": author,
+                "creation": told.event.timestamp.secs(),
+            });
+            return ("groups.upsert", json!([without_nulls(made)]));
+        }
+        Kind::Info => {
+            let info = json!({
+                "id": id,
+                "author": author,
+                "subject": change.subject(),
+                "desc": change.description(),
+                "announce": change.announce(),
+                "restrict": change.locked(),
+                "ephemeralDuration": change.ephemeral(),
+                "joinApprovalMode": change.approval(),
+                "memberAddMode": change.all_add(),
+                "inviteCode": change.invite(),
+            });
+            return ("groups.update", json!([without_nulls(info)]));
+        }
+        Kind::Members(Role::Joined) => "add",
+        Kind::Members(Role::Left) => "remove",
+        Kind::Members(Role::Promoted) => "promote",
+        Kind::Members(Role::Demoted) => "demote",
     };
-    let members: Vec<String> =
-        change.get("participants")?.as_array()?.iter().filter_map(named).collect();
-    Some(without_nulls(json!({
-        "id": data.get("group"),
-        "author": data.get("by"),
-        "participants": members,
-        "action": action,
-    })))
+    let members: Vec<String> = change.members().iter().map(Member::address).collect();
+    let told = json!({ "id": id, "author": author, "participants": members, "action": action });
+    ("group-participants.update", without_nulls(told))
+}
+
+fn call(told: &Told, data: &Value) -> Value {
+    let phone = data.get("phone").and_then(Value::as_str);
+    let from = by_phone(data.get("from").and_then(Value::as_str).unwrap_or_default(), phone);
+    let missed = data.get("missed") == Some(&Value::Bool(true));
+    without_nulls(json!({
+        "chatId": from,
+        "from": from,
+        "id": data.get("id"),
+        "date": told.event.timestamp,
+        "isVideo": data.get("video"),
+        "isGroup": data.get("group"),
+        "status": if missed { "timeout" } else { "offer" },
+        "offline": missed,
+    }))
 }

@@ -3,11 +3,17 @@
 use serde_json::{Map, Value, json};
 
 use super::event::{Setting, Told, by_phone, chat_of, rfc3339};
-use super::message::file_word;
+use super::group::{Change, Kind, Member, Role};
+use super::message::{file_word, without_nulls};
 use crate::model::{Body, EventData, EventType, MessageData, StatusData};
 
 pub(super) fn body(told: &Told, setting: &Setting<'_>) -> Option<Value> {
     let event = &told.event;
+    let account = setting.account(&event.device).and_then(|account| account.phone.as_ref());
+    let device = account.map_or_else(
+        || event.device.to_string(),
+        |phone| format!("{}@s.whatsapp.net", phone.as_str()),
+    );
     let (name, payload) = match (&event.data, event.kind) {
         (EventData::Message(message), EventType::MessageReceived | EventType::MessageSent) => {
             ("message", content(told, message))
@@ -22,15 +28,10 @@ pub(super) fn body(told: &Told, setting: &Setting<'_>) -> Option<Value> {
             ("message.edited", edited(told, message)?)
         }
         (EventData::Status(status), _) => ("message.ack", receipt(status)?),
-        (EventData::Other(data), EventType::GroupUpdated) => ("group.participants", members(data)?),
+        (EventData::Other(data), EventType::GroupUpdated) => group(&Change::read(data)?, &device)?,
         (EventData::Other(data), EventType::CallOffer) => ("call.offer", call(data)),
         _ => return None,
     };
-    let account = setting.account(&event.device).and_then(|account| account.phone.as_ref());
-    let device = account.map_or_else(
-        || event.device.to_string(),
-        |phone| format!("{}@s.whatsapp.net", phone.as_str()),
-    );
     let mut posted = json!({ "event": name, "device_id": device, "payload": payload });
     if let (Value::Object(fields), true) =
         (&mut posted, !matches!(event.data, EventData::Message(_)))
@@ -164,27 +165,37 @@ fn receipt(status: &StatusData) -> Option<Value> {
     }))
 }
 
-/// Who came, went or got another role; other changes of a group are not told.
-fn members(data: &Value) -> Option<Value> {
-    let change = data.get("change")?;
-    let kind = match change.get("type").and_then(Value::as_str)? {
-        "add" => "join",
-        "remove" => "leave",
-        "promote" => "promote",
-        "demote" => "demote",
-        _ => return None,
+/// Who came, went or got another role, and that the account is in a new group; other changes of a group are not told.
+fn group(change: &Change<'_>, account: &str) -> Option<(&'static str, Value)> {
+    let kind = match change.kind {
+        Kind::Created => {
+            let payload = json!({
+                "chat_id": change.group(),
+                "type": "join",
+                "jids": [account],
+                "reason": change.reason(),
+                "group_name": change.subject(),
+            });
+            return Some(("group.joined", without_nulls(payload)));
+        }
+        Kind::Members(Role::Joined) => "join",
+        Kind::Members(Role::Left) => "leave",
+        Kind::Members(Role::Promoted) => "promote",
+        Kind::Members(Role::Demoted) => "demote",
+        Kind::Info => return None,
     };
-    let named = |member: &Value| {
-        let one = |name: &str| member.get(name).and_then(Value::as_str).map(str::to_owned);
-        one("phone_number").or_else(|| one("jid"))
-    };
-    let jids: Vec<String> =
-        change.get("participants")?.as_array()?.iter().filter_map(named).collect();
-    Some(json!({ "chat_id": data.get("group"), "type": kind, "jids": jids }))
+    let jids: Vec<String> = change.members().iter().map(Member::address).collect();
+    let payload = json!({ "chat_id": change.group(), "type": kind, "jids": jids });
+    Some(("group.participants", payload))
 }
 
 fn call(data: &Value) -> Value {
     let phone = data.get("phone").and_then(Value::as_str);
     let from = data.get("from").and_then(Value::as_str).unwrap_or_default();
-    json!({ "call_id": data.get("id"), "from": by_phone(from, phone), "auto_rejected": false })
+    without_nulls(json!({
+        "call_id": data.get("id"),
+        "from": by_phone(from, phone),
+        "from_lid": from.ends_with("@lid").then_some(from),
+        "auto_rejected": false,
+    }))
 }

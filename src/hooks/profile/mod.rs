@@ -4,6 +4,7 @@
 mod event;
 mod evolution;
 mod gowa;
+mod group;
 mod message;
 mod moonwa;
 mod waha;

@@ -3,9 +3,12 @@
 use serde_json::{Map, Value, json};
 
 use super::event::{Setting, Told, by_phone, chat_of};
+use super::group::{Change, Kind, Role};
+use super::message::without_nulls;
 use crate::config::EventFilter;
 use crate::model::{
     Account, Body, DeviceData, EventData, EventType, MessageData, PhoneNumber, StatusData,
+    UnixMillis,
 };
 
 /// Programs know four engines and refuse a fifth. What they know of this one is nearest to what moonwa does.
@@ -52,6 +55,10 @@ pub(super) fn body(told: &Told, setting: &Setting<'_>) -> Option<Value> {
                 json!({ "name": event.device, "status": status, "statuses": [point] }),
             )
         }
+        (EventData::Other(data), EventType::GroupUpdated) => {
+            group(&Change::read(data)?, event.timestamp, account)
+        }
+        (EventData::Other(data), EventType::CallOffer) => ("call.received", call(data, at)),
         _ => return None,
     };
     Some(json!({
@@ -210,6 +217,69 @@ fn receipt(status: &StatusData, account: Option<&Account>) -> Option<Value> {
         "ack": ack,
         "ackName": name,
     }))
+}
+
+/// What happened to a group. WAHA says by the event's name whether it happened to the account itself, and gives the
+/// time of these events alone in milliseconds.
+fn group(change: &Change<'_>, at: UnixMillis, account: Option<&Account>) -> (&'static str, Value) {
+    let (id, at, raw) = (change.group(), at.millis(), change.raw());
+    let (kind, role) = match change.kind {
+        Kind::Created => {
+            let group = without_nulls(json!({ "id": id, "subject": change.subject() }));
+            return ("group.v2.join", json!({ "timestamp": at, "group": group, "_data": raw }));
+        }
+        Kind::Info => {
+            let group = without_nulls(json!({
+                "id": id,
+                "subject": change.subject(),
+                "description": change.description(),
+                "invite": change.invite(),
+                "membersCanAddNewMember": change.all_add(),
+                "membersCanSendMessages": change.announce().map(|admins_only| !admins_only),
+                "newMembersApprovalRequired": change.approval(),
+            }));
+            return ("group.v2.update", json!({ "timestamp": at, "group": group, "_data": raw }));
+        }
+        Kind::Members(Role::Joined) => ("join", "participant"),
+        Kind::Members(Role::Left) => ("leave", "left"),
+        Kind::Members(Role::Promoted) => ("promote", "admin"),
+        Kind::Members(Role::Demoted) => ("demote", "participant"),
+    };
+    let group = json!({ "id": id });
+    let own = match kind {
+        "join" => Some("group.v2.join"),
+        "leave" => Some("group.v2.leave"),
+        _ => None,
+    };
+    if let (Some(name), true) = (own, change.is_about(account)) {
+        return (name, json!({ "timestamp": at, "group": group, "_data": raw }));
+    }
+    let members = change.members();
+    let members = members.iter().map(|member| {
+        let phone = member.phone.as_ref().map(|phone| format!("{phone}@c.us"));
+        json!({ "id": address(&member.address()), "pn": phone, "role": role })
+    });
+    let payload = json!({
+        "group": group,
+        "type": kind,
+        "timestamp": at,
+        "participants": members.collect::<Vec<_>>(),
+        "_data": raw,
+    });
+    ("group.v2.participants", payload)
+}
+
+fn call(data: &Value, at: u64) -> Value {
+    let phone = data.get("phone").and_then(Value::as_str);
+    let from = data.get("from").and_then(Value::as_str).unwrap_or_default();
+    json!({
+        "id": data.get("id"),
+        "from": address(&by_phone(from, phone)),
+        "timestamp": at,
+        "isVideo": data.get("video").and_then(Value::as_bool).unwrap_or_default(),
+        "isGroup": data.get("group").and_then(Value::as_bool).unwrap_or_default(),
+        "_data": data,
+    })
 }
 
 fn session_status(state: &DeviceData) -> &'static str {

@@ -5,7 +5,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 
 use super::event::{Told, by_phone, chat_of, rfc3339};
-use super::message::{file_word, said};
+use super::group::{Change, Kind, Member, Role};
+use super::message::{file_word, said, without_nulls};
 use crate::model::{
     Body, ChatKind, DeviceData, EventData, EventType, Jid, MessageData, StatusData,
 };
@@ -43,6 +44,9 @@ fn event(told: &Told) -> Option<Value> {
         (EventData::Status(status), _) => receipt(told, status),
         (EventData::Device(device), _) => device_event(device),
         (EventData::Other(data), EventType::CallOffer) => Some(call(told, data)),
+        (EventData::Other(data), EventType::GroupUpdated) => {
+            Some(group(told, &Change::read(data)?))
+        }
         (EventData::Other(_), _) => None,
     }
 }
@@ -157,6 +161,40 @@ fn call(told: &Told, data: &Value) -> Value {
             "Timestamp": rfc3339(told.event.timestamp),
         },
     })
+}
+
+/// What happened to a group, in whatsmeow's words: of a change, all else is null.
+fn group(told: &Told, change: &Change<'_>) -> Value {
+    let at = rfc3339(told.event.timestamp);
+    if change.kind == Kind::Created {
+        let event = json!({ "JID": change.group(), "Name": change.subject(), "Sender": change.by(), "Timestamp": at });
+        return json!({ "type": "JoinedGroup", "event": without_nulls(event) });
+    }
+    let members: Vec<String> = change.members().iter().map(Member::address).collect();
+    let of = |role| (change.kind == Kind::Members(role)).then_some(&members);
+    let event = json!({
+        "JID": change.group(),
+        "Sender": change.by(),
+        "Timestamp": at,
+        "Name": change.subject().map(|name| json!({ "Name": name })),
+        "Topic": change.description().map(
+            |text| json!({ "Topic": text, "TopicDeleted": text.is_empty() }),
+        ),
+        "Locked": change.locked().map(|on| json!({ "IsLocked": on })),
+        "Announce": change.announce().map(|on| json!({ "IsAnnounce": on })),
+        "Ephemeral": change.ephemeral().map(
+            |seconds| json!({ "IsEphemeral": seconds > 0, "DisappearingTimer": seconds }),
+        ),
+        "MembershipApprovalMode": change.approval().map(
+            |on| json!({ "IsJoinApprovalRequired": on }),
+        ),
+        "NewInviteLink": change.invite().map(|code| format!("https://chat.whatsapp.com/{code}")),
+        "Join": of(Role::Joined),
+        "Leave": of(Role::Left),
+        "Promote": of(Role::Promoted),
+        "Demote": of(Role::Demoted),
+    });
+    json!({ "type": "GroupInfo", "event": event })
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use wa_rs::types::{events::Event as EngineEvent, message::MessageInfo};
+use wa_rs::wacore::stanza::groups::GroupNotificationAction;
 use wa_rs::wacore::types::call::CallAction;
 use wa_rs::waproto::whatsapp as wa;
 
@@ -36,7 +37,7 @@ pub(crate) fn notification(device: &DeviceName, event: &EngineEvent) -> Option<E
                 "group": group,
                 "by": by,
                 "by_phone": phone,
-                "change": serde_json::to_value(&update.action).ok()?,
+                "change": change(&update.action)?,
             });
             let notification = update.notification_id.clone().unwrap_or_default();
             let part = format!("{notification}/{}", update.action_index);
@@ -75,6 +76,21 @@ pub(crate) fn notification(device: &DeviceName, event: &EngineEvent) -> Option<E
         }
         _ => None,
     }
+}
+
+/// A change in the engine's words. What it leaves out of a new group is the name, and how the account came into it.
+fn change(action: &GroupNotificationAction) -> Option<Value> {
+    let mut change = serde_json::to_value(action).ok()?;
+    if let (GroupNotificationAction::Create { raw }, Value::Object(fields)) = (action, &mut change)
+    {
+        let group = raw.get_optional_child("group");
+        for (name, node) in [("subject", group), ("reason", Some(raw))] {
+            if let Some(text) = node.and_then(|node| node.attrs().optional_string(name)) {
+                fields.insert(name.to_owned(), text.into());
+            }
+        }
+    }
+    Some(change)
 }
 
 fn other(device: &DeviceName, kind: EventType, key: &[&str; 3], at: i64, data: Value) -> Event {

@@ -10,7 +10,9 @@ use wa_rs::waproto::whatsapp as wa;
 
 use super::parts::{MessageParts, mention};
 use super::preview::Preview;
-use crate::model::{Content, EventPlace, MediaKind, MessageId, SendRequest, UnixMillis};
+use crate::model::{
+    ContactCard, Content, EventPlace, MediaKind, MessageId, SendRequest, UnixMillis,
+};
 use crate::whatsapp::media::upload::UploadedFile;
 
 /// How the links of WhatsApp's own calls begin.
@@ -53,6 +55,7 @@ pub(crate) fn message(
             place(latitude, longitude, name.clone(), address.clone(), context)?
         }
         Content::Contact { name, vcard } => card(name, vcard, context),
+        Content::Contacts { contacts } => cards(contacts, context),
         Content::Poll { question, options, selectable, correct } => {
             poll(question, options, *selectable, correct.as_ref(), context)
         }
@@ -270,6 +273,23 @@ pub(crate) fn card(name: &str, vcard: &str, context: Option<wa::ContextInfo>) ->
         contact_message: MessageField::some(wa::message::ContactMessage {
             display_name: Some(name.to_owned()),
             vcard: Some(vcard.to_owned()),
+            context_info: field(context),
+            ..Default::default()
+        }),
+        ..Default::default()
+    }
+}
+
+pub(crate) fn cards(contacts: &[ContactCard], context: Option<wa::ContextInfo>) -> wa::Message {
+    let one = |card: &ContactCard| wa::message::ContactMessage {
+        display_name: Some(card.name.clone()),
+        vcard: Some(card.vcard.clone()),
+        ..Default::default()
+    };
+    wa::Message {
+        contacts_array_message: MessageField::some(wa::message::ContactsArrayMessage {
+            display_name: Some(format!("{} contacts", contacts.len())),
+            contacts: contacts.iter().map(one).collect(),
             context_info: field(context),
             ..Default::default()
         }),

@@ -165,6 +165,7 @@ pub(crate) fn sent(content: &Content) -> Option<wa::Message> {
             encode::place(latitude, longitude, name.clone(), address.clone(), None).ok()
         }
         Content::Contact { name, vcard } => Some(encode::card(name, vcard, None)),
+        Content::Contacts { contacts } => Some(encode::cards(contacts, None)),
         _ => None,
     }
 }

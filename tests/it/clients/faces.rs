@@ -97,9 +97,13 @@ async fn wahas_python_libraries_send_ask_and_are_told() -> Result<()> {
     all_arrive(&story, &said["sent"]).await?;
     let folder: PathBuf = root().join("target/faces/waha-py");
     let folder = folder.display().to_string();
-    let said =
-        run("talk_waha.py", &["generated", &folder, &url, &api_key("toko"), &chat], b"").await?;
-    assert_eq!(said["groups"], json!(["Customers"]));
+    let said = run(
+        "talk_waha.py",
+        &["generated", &folder, &url, &api_key("toko"), &chat, &picture()],
+        b"",
+    )
+    .await?;
+    assert_eq!((&said["session"], &said["groups"]), (&json!("WORKING"), &json!(["Customers"])));
     all_arrive(&story, &said["sent"]).await?;
     let id = story
         .bob
@@ -114,6 +118,11 @@ async fn wahas_python_libraries_send_ask_and_are_told() -> Result<()> {
         post.json()["payload"]["id"].as_str().is_some_and(|whole| whole.ends_with(&id))
     };
     let post = story.hook.expect("the file", it).await;
+    let heard = run("talk_waha.py", &["hear"], &post.body).await?;
+    assert_eq!(
+        heard,
+        json!({"id": post.json()["payload"]["id"], "body": null, "mine": false, "file": true})
+    );
     let read = run("talk_waha.py", &["read", &folder], &post.body).await?;
     assert_eq!((&read["event"], &read["from"]), (&json!("message.any"), &json!(chat)), "{read}");
     assert_eq!((&read["engine"], &read["media"]), (&json!("GOWS"), &json!("text/plain")), "{read}");

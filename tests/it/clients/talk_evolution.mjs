@@ -1,5 +1,5 @@
 // The npm package n8n-nodes-evolution-api, which was written for Evolution API v2: its operations in a host as small as
-// they need, in n8n's place.
+// they need, in n8n's place. It has no trigger: in n8n a node for any webhook takes the events.
 //
 // talk_evolution.mjs FOLDER URL KEY PHONE GROUP
 

@@ -1,7 +1,8 @@
 """The PyPI package waha, whose answers have types, and waha-py, which is made of WAHA's own OpenAPI description. Both have
 the same name, so the second one lies in a folder of its own.
 
-talk_waha.py talk URL KEY CHAT PICTURE    talk_waha.py generated FOLDER URL KEY CHAT    talk_waha.py read FOLDER < EVENT
+talk_waha.py talk URL KEY CHAT PICTURE    talk_waha.py generated FOLDER URL KEY CHAT PICTURE
+talk_waha.py hear < EVENT                 talk_waha.py read FOLDER < EVENT
 """
 
 import base64
@@ -29,8 +30,18 @@ def talk(url, key, chat, picture):
     }
 
 
-def generated(url, key, chat):
+def hear():
     import waha
+
+    message = waha.WAMessage.model_validate(json.load(sys.stdin)["payload"])
+    return {"id": message.id, "body": message.body, "mine": message.fromMe, "file": message.hasMedia}
+
+
+def generated(url, key, chat, picture):
+    import waha
+
+    with open(picture, "rb") as file:
+        data = base64.b64encode(file.read()).decode()
 
     client = waha.WahaClient(base_url=url, api_key=key)
     to = {"session": "toko", "chatId": chat}
@@ -39,10 +50,13 @@ def generated(url, key, chat):
     client.chatting.start_typing(to)
     client.chatting.stop_typing(to)
     reaction = client.chatting.set_reaction({"session": "toko", "messageId": text["id"], "reaction": "👍"})
+    file = {"mimetype": "image/png", "filename": "a.png", "data": data}
     return {
+        "session": client.sessions.get("toko")["status"],
         "groups": [group["subject"] for group in client.groups.get_groups("toko")],
         "sent": {
             "text": text["id"],
+            "image": client.chatting.send_image({**to, "file": file, "caption": "a picture"})["id"],
             "reaction": reaction["id"],
             "poll": client.chatting.send_poll({**to, "poll": poll})["id"],
             "location": client.chatting.send_location({**to, "latitude": -6.2, "longitude": 106.8, "title": "Shop"})["id"],
@@ -66,8 +80,8 @@ def read():
 
 
 what, rest = sys.argv[1], sys.argv[2:]
-if what == "talk":
-    answer = talk(*rest)
+if what in ("talk", "hear"):
+    answer = talk(*rest) if what == "talk" else hear()
 else:
     sys.path.insert(0, rest[0])
     answer = generated(*rest[1:]) if what == "generated" else read()

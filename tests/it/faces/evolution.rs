@@ -104,6 +104,15 @@ async fn what_evolutions_programs_send_arrives() -> Result<()> {
             "waid=628111222333:+62 811 1222 333",
         ),
         (
+            "sendContact",
+            json!({"contact": [
+                {"fullName": "Cid", "phoneNumber": "628111222333"},
+                {"fullName": "Dina", "phoneNumber": "628111222444"},
+            ]}),
+            "contacts",
+            "waid=628111222444",
+        ),
+        (
             "sendPoll",
             json!({"name": "Kapan?", "selectableCount": 1, "values": ["kini", "nanti"]}),
             "poll",

@@ -1,8 +1,6 @@
 //! GOWA's programs.
 
 use anyhow::{Context as _, Result};
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use data_encoding::HEXLOWER;
 use hmac::{Hmac, KeyInit, Mac};
 use moonwa_simulator::File;
@@ -10,12 +8,11 @@ use moonwa_simulator::harness::{Delivery, Moonwa, api_key};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use super::support::{BOSS, Program, SECRET, Story, picture, speak};
+use super::support::{BOSS, Program, SECRET, Story, basic, picture, speak};
 use crate::fleet::files::film;
 
 fn program(moonwa: &Moonwa, key: &str) -> Program {
-    let basic = format!("Basic {}", BASE64_STANDARD.encode(format!("user:{key}")));
-    Program::new(moonwa, &[("authorization", &basic)])
+    Program::new(moonwa, &[("authorization", &basic(key))])
 }
 
 /// What a good answer says.
@@ -62,8 +59,10 @@ async fn a_face_is_spoken_while_it_is_on_and_says_what_it_lacks() -> Result<()> 
     toko.get("/app/logout").await?.expect(403);
 
     // A device's key needs no name and reaches no other device; the admin says which.
-    let other =
-        Program::new(&moonwa, &[("authorization", &basic("toko")), ("x-device-id", "gudang")]);
+    let other = Program::new(
+        &moonwa,
+        &[("authorization", &basic(&api_key("toko"))), ("x-device-id", "gudang")],
+    );
     other.get("/app/status").await?.expect(403);
     let admin = moonwa.admin();
     let status = results(&toko.get("/app/status").await?);
@@ -100,10 +99,6 @@ async fn a_face_is_spoken_while_it_is_on_and_says_what_it_lacks() -> Result<()> 
     toko.get("/app/status").await?.expect(404);
     moonwa.stop().await?;
     Ok(())
-}
-
-fn basic(device: &str) -> String {
-    format!("Basic {}", BASE64_STANDARD.encode(format!("user:{}", api_key(device))))
 }
 
 #[tokio::test]
@@ -216,6 +211,9 @@ async fn gowas_programs_do_with_messages_what_they_did() -> Result<()> {
     let done = results(&gowa.post(&format!("/message/{own}/update"), &update).await?);
     let (_, edit) = story.got(&id_in(&done)?).await?;
     assert!(edit.to_string().contains("harga 12"), "{edit}");
+    let done = results(&gowa.post(&format!("/message/{theirs}/forward"), &phone).await?);
+    let (_, forward) = story.got(&id_in(&done)?).await?;
+    assert!(forward.to_string().contains("berapa?"), "{forward}");
     let done = results(&gowa.post(&format!("/message/{own}/revoke"), &phone).await?);
     let (_, revoke) = story.got(&id_in(&done)?).await?;
     assert!(revoke.to_string().contains(&own), "{revoke}");
@@ -252,7 +250,10 @@ async fn gowas_programs_link_a_device_and_let_it_go() -> Result<()> {
     );
     let linked = gowa.get("/app/login").await?.expect(400).json();
     assert_eq!(linked["code"], "ALREADY_LOGGED_IN", "{linked}");
+    assert_eq!(results(&gowa.get("/devices/toko").await?), list[0]);
     results(&gowa.get("/app/reconnect").await?);
+    story.moonwa.wait_state("toko", "connected").await;
+    results(&gowa.post("/devices/toko/reconnect", &Value::Null).await?);
     story.moonwa.wait_state("toko", "connected").await;
 
     results(&gowa.get("/app/logout").await?);
@@ -262,15 +263,26 @@ async fn gowas_programs_link_a_device_and_let_it_go() -> Result<()> {
     let address = format!("http://{}", story.moonwa.address());
     let link = login["qr_link"].as_str().context("a link")?;
     let path = link.strip_prefix(&address).context("an address")?;
+    assert_eq!(path, "/statics/images/qrcode/toko");
     Program::new(&story.moonwa, &[]).get(path).await?.expect(401);
     program(&story.moonwa, &api_key("toko")).get(path).await?.expect(403);
     let qr = gowa.get(path).await?.expect(200);
     assert_eq!(qr.headers["content-type"], "image/png");
     assert!(image::load_from_memory(&qr.body)?.width() > 200);
 
+    let same = results(&gowa.get("/devices/toko/login").await?);
+    assert_eq!(same["qr_link"], login["qr_link"], "{same}");
+
     let code = gowa.get(&format!("/app/login-with-code?phone={}", story.ann.number())).await?;
     let code = results(&code)["pair_code"].as_str().context("a code")?.to_owned();
     assert!(code.len() == 9 && code.contains('-'), "{code}");
+    story.ann.enter_code(&code.replace('-', "")).await?;
+    story.moonwa.wait_state("toko", "connected").await;
+    results(&gowa.post("/devices/toko/logout", &Value::Null).await?);
+    story.moonwa.wait_state("toko", "logged_out").await;
+    let phone = json!({"phone": story.ann.number()});
+    let code = results(&gowa.post("/devices/toko/login/code", &phone).await?);
+    let code = code["pair_code"].as_str().context("a code")?;
     story.ann.enter_code(&code.replace('-', "")).await?;
     story.moonwa.wait_state("toko", "connected").await;
     story.stop().await
@@ -315,10 +327,21 @@ async fn gowas_receivers_are_told_in_its_form() -> Result<()> {
     told("message.revoked", &of("revoked_message_id", first)).await;
 
     let id = bob.send_file(ann, b"nota", "text/plain", File::Document("nota.txt".into())).await?;
-    let file = told("message", &of("id", id)).await.json()["payload"]["document"].clone();
+    let file = told("message", &of("id", id.clone())).await.json()["payload"]["document"].clone();
     assert_eq!(file["filename"], "nota.txt", "{file}");
     let url = file["url"].as_str().context("a URL")?;
-    assert_eq!(story.moonwa.anyone().get(url).await?.expect(200).body.as_ref(), b"nota");
+    let anyone = story.moonwa.anyone();
+    assert_eq!(anyone.get(url).await?.expect(200).body.as_ref(), b"nota");
+    let path = format!("/message/{id}/download?phone={}", bob.jid());
+    let file = results(&program(&story.moonwa, &api_key("toko")).get(&path).await?);
+    assert_eq!(
+        (&file["message_id"], &file["media_type"], &file["filename"], &file["file_size"]),
+        (&json!(id), &json!("document"), &json!("nota.txt"), &json!(4))
+    );
+    let path = file["file_path"].as_str().context("a path")?;
+    assert_eq!(anyone.get(&format!("/{path}")).await?.expect(200).body.as_ref(), b"nota");
+    let address = format!("http://{}/{path}", story.moonwa.address());
+    assert_eq!(file["file_url"], address, "{file}");
     bob.send_location(ann, -6.2, 106.8, "Toko").await?;
     let place = told("message", &|payload| payload["location"].is_object()).await;
     assert_eq!(place.json()["payload"]["location"]["name"], "Toko");
@@ -330,12 +353,6 @@ async fn gowas_receivers_are_told_in_its_form() -> Result<()> {
         |payload: &Value| payload["ids"] == json!([sent]) && payload["receipt_type"] == "read";
     let receipt = told("message.ack", &read).await.json();
     assert!(receipt["timestamp"].is_string(), "{receipt}");
-    let group = story.sim.group("Pelanggan", &[ann, bob]).await?;
-    group.remove(ann, &[bob]).await?;
-    let left = told("group.participants", &|payload| payload["type"] == "leave").await.json();
-    assert_eq!(left["payload"]["chat_id"], group.jid(), "{left}");
-    let call = bob.call(ann, false).await?;
-    told("call.offer", &of("call_id", call)).await;
     assert!(
         hook.deliveries().iter().all(|post| post.json()["event"].is_string()),
         "one form for all"

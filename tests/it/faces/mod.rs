@@ -3,6 +3,9 @@
 
 mod evolution;
 mod gowa;
+mod groups;
+mod sessions;
 pub(crate) mod support;
+mod table;
 mod waha;
 mod wuzapi;

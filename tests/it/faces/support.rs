@@ -1,6 +1,8 @@
 //! A gateway that speaks other products' API, and somebody who talks to it as their programs do.
 
 use anyhow::{Context as _, Result};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use http_body_util::Full;
 use hyper::Method;
 use moonwa_simulator::harness::{Moonwa, MoonwaBuilder, Reply, Rest, WebhookReceiver, eventually};
@@ -34,6 +36,8 @@ impl Story {
         let moonwa = gateway(face, &hook).whatsapp(&sim).start().await?;
         speak(&moonwa, &[face]).await?;
         moonwa.link("toko", &ann).await?;
+        // Her name comes after the connection is there.
+        moonwa.wait_device("toko", "her name", |device| device["push_name"] == "Ann").await;
         Ok(Self { sim, ann, bob, hook, moonwa })
     }
 
@@ -157,6 +161,11 @@ impl Program {
         let kind = format!("multipart/form-data; boundary={BOUNDARY}");
         self.ask(Method::POST, path, &kind, body).await
     }
+}
+
+/// The header of Basic authentication with that password.
+pub(super) fn basic(key: &str) -> String {
+    format!("Basic {}", BASE64_STANDARD.encode(format!("user:{key}")))
 }
 
 /// A small picture.

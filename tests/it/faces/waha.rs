@@ -96,6 +96,12 @@ async fn what_wahas_programs_send_arrives() -> Result<()> {
             "waid=628111222333:+62 811 1222 333",
         ),
         (
+            "sendContactVcard",
+            json!({"contacts": [{"vcard": card}, {"fullName": "Dina", "phoneNumber": "628111222444"}]}),
+            "contacts",
+            "waid=628111222444:628111222444",
+        ),
+        (
             "sendPoll",
             json!({"poll": {"name": "Kapan?", "options": ["kini", "nanti"], "multipleAnswers": false}}),
             "poll",
@@ -111,9 +117,8 @@ async fn what_wahas_programs_send_arrives() -> Result<()> {
         assert!(name.contains(kind), "{operation}: {name}");
         assert!(content.to_string().contains(part), "{operation}: {content}");
     }
-    let two =
-        json!({"session": "toko", "chatId": chat, "contacts": [{"vcard": card}, {"vcard": card}]});
-    let refused = waha.post("/api/sendContactVcard", &two).await?.expect(400).json();
+    let nobody = json!({"session": "toko", "chatId": chat, "contacts": []});
+    let refused = waha.post("/api/sendContactVcard", &nobody).await?.expect(400).json();
     assert_eq!((&refused["statusCode"], &refused["error"]), (&json!(400), &json!("Bad Request")));
 
     story.stop().await
@@ -188,6 +193,8 @@ async fn wahas_programs_do_with_messages_what_they_did() -> Result<()> {
     let check = format!("/api/contacts/check-exists?session=default&phone={}", bob.number());
     let found = waha.get(&check).await?.expect(200).json();
     assert_eq!((&found["numberExists"], &found["pn"]), (&json!(true), &json!(chat)));
+    let older = check.replace("contacts/check-exists", "checkNumberStatus");
+    assert_eq!(waha.get(&older).await?.expect(200).json(), found);
     let found = waha.get("/api/contacts/check-exists?phone=628999000996").await?.expect(200).json();
     assert_eq!(found, json!({"numberExists": false}));
     let group = story.sim.group("Pelanggan", &[ann, bob]).await?;

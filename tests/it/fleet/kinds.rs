@@ -7,8 +7,8 @@ use std::net::TcpListener;
 use super::support::{Gateway, text_to, to};
 use anyhow::Result;
 use moonwa::facade::model::{
-    Content, Degradation, DeviceState, EventType, Jid, MediaKind, MediaSource, MessageId,
-    MessageStatus, PhoneNumber, Recipient, SendRequest, Stop,
+    ContactCard, Content, Degradation, DeviceState, EventType, Jid, MediaKind, MediaSource,
+    MessageId, MessageStatus, PhoneNumber, Recipient, SendRequest, Stop,
 };
 use moonwa::facade::whatsapp::WhatsAppError;
 use moonwa_simulator::harness::eventually;
@@ -284,6 +284,14 @@ async fn every_other_kind_goes_out() -> Result<()> {
     let card = Content::Contact { name: "Siti".into(), vcard: "BEGIN:VCARD\nEND:VCARD".into() };
     let got = send(to(bob.number(), card)).await?;
     assert!(got.message.contact_message.is_set());
+
+    let card =
+        |name: &str| ContactCard { name: name.into(), vcard: "BEGIN:VCARD\nEND:VCARD".into() };
+    let cards = Content::Contacts { contacts: vec![card("Siti"), card("Tini")] };
+    let got = send(to(bob.number(), cards)).await?;
+    let cards = got.message.contacts_array_message.as_option().expect("contacts");
+    let names: Vec<_> = cards.contacts.iter().map(|card| card.display_name.as_deref()).collect();
+    assert_eq!(names, [Some("Siti"), Some("Tini")]);
 
     let poll = Content::Poll {
         question: "Kapan?".into(),

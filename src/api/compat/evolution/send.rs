@@ -98,8 +98,15 @@ fn location(given: &mut Given, body: &mut SendBody) -> Result<(), Problem> {
 }
 
 fn contact(given: &mut Given, body: &mut SendBody) -> Result<(), Problem> {
-    let [card] = <[Given; 1]>::try_from(given.inners("contact"))
-        .map_err(|_other| Problem::field("contact", "one contact a message"))?;
+    let cards: Vec<_> = given.inners("contact").iter().map(card).collect::<Result<_, _>>()?;
+    if cards.is_empty() {
+        return Err(Problem::field("contact", "required"));
+    }
+    body.set_contacts(cards);
+    Ok(())
+}
+
+fn card(card: &Given) -> Result<ContactBody, Problem> {
     let line = |name: &str| card.text(name).map(|text| text.replace(['\r', '\n'], " "));
     let name = line("fullName").ok_or_else(|| Problem::field("contact.fullName", "required"))?;
     let phone = line("phoneNumber").or_else(|| line("wuid"));
@@ -112,9 +119,7 @@ fn contact(given: &mut Given, body: &mut SendBody) -> Result<(), Problem> {
     let known = |(field, given, end)| Some(format!("{field}:{}{end}", line(given)?));
     vcard.extend(others.into_iter().filter_map(known));
     vcard.push(format!("item1.TEL;waid={id}:{phone}\nitem1.X-ABLabel:Celular\nEND:VCARD"));
-    let vcard = vcard.join("\n");
-    body.contact = Some(ContactBody { name, vcard });
-    Ok(())
+    Ok(ContactBody { name, vcard: vcard.join("\n") })
 }
 
 fn poll(given: &mut Given, body: &mut SendBody) -> Result<(), Problem> {
@@ -190,6 +195,11 @@ fn said(content: &Content) -> (&'static str, Value) {
         }
         Content::Contact { name, vcard } => {
             ("contactMessage", json!({ "displayName": name, "vcard": vcard }))
+        }
+        Content::Contacts { contacts } => {
+            let cards = contacts.iter();
+            let cards = cards.map(|card| json!({ "displayName": card.name, "vcard": card.vcard }));
+            ("contactsArrayMessage", json!({ "contacts": cards.collect::<Vec<_>>() }))
         }
         Content::Poll { question, options, selectable, .. } => {
             let options = options.iter().map(|option| json!({ "optionName": option }));

@@ -62,6 +62,8 @@ static ROUTES: &[Route] = &[
     post  ("/message/{message}/revoke",               Access::Send,  "GowaRevoke",          |call| soon(message::revoke(call))),
     post  ("/message/{message}/update",               Access::Send,  "GowaUpdate",          |call| soon(message::update(call))),
     post  ("/message/{message}/read",                 Access::Send,  "GowaMarkRead",        |call| soon(message::read(call))),
+    post  ("/message/{message}/forward",              Access::Send,  "GowaForward",         |call| soon(message::forward(call))),
+    get   ("/message/{message}/download",             Access::Read,  "GowaDownload",        |call| soon(message::download(call))),
     get   ("/user/info",                              Access::Read,  "GowaUserInfo",        |call| soon(user::info(call))),
     get   ("/user/check",                             Access::Read,  "GowaUserCheck",       |call| soon(user::check(call))),
     get   ("/user/my/groups",                         Access::Read,  "GowaMyGroups",        |call| soon(user::groups(call))),

@@ -1,5 +1,6 @@
 //! The API of WAHA, the WhatsApp HTTP API, as its OpenAPI description has it.
 
+mod config;
 mod error;
 mod form;
 mod message;
@@ -29,6 +30,9 @@ static ROUTES: &[Route] = &[
     get   ("/api/version",                                       Access::Read,   "WahaVersion",      |_call| now(Ok(session::version()))),
     get   ("/api/server/version",                                Access::Read,   "WahaServer",       |_call| now(Ok(session::version()))),
     get   ("/api/sessions",                                      Access::Read,   "WahaSessions",     |call| now(Ok(session::list(call)))),
+    post  ("/api/sessions",                                      Access::Gateway, "WahaMakeSession",  |call| soon(config::create(call))),
+    put   ("/api/sessions/{device}",                             Access::Gateway, "WahaPutSession",   |call| soon(config::change(call))),
+    delete("/api/sessions/{device}",                             Access::Gateway, "WahaDeleteSession", |call| soon(config::delete(call))),
     get   ("/api/sessions/{device}",                             Access::Read,   "WahaSession",      |call| now(session::show(call))),
     get   ("/api/sessions/{device}/me",                          Access::Read,   "WahaMe",           |call| now(session::me(call))),
     post  ("/api/sessions/{device}/start",                       Access::Admin,  "WahaStart",        |call| soon(session::start(call))),

@@ -92,32 +92,32 @@ pub(super) fn location(given: &mut Given, body: &mut SendBody) -> Result<(), Pro
     Ok(())
 }
 
-/// A contact, as a vCard or by its fields. WhatsApp takes more than one in a message; moonwa sends one.
+/// Contacts, each as a vCard or by its fields.
 pub(super) fn contact(given: &mut Given, body: &mut SendBody) -> Result<(), Problem> {
-    let cards = given.inners("contacts");
-    let [card] = &cards[..] else {
-        return Err(Problem::field("contacts", "moonwa sends one contact in a message"));
-    };
-    let one_line = |text: String| text.replace(['\r', '\n'], " ");
-    body.contact = Some(if let Some(vcard) = card.text("vcard") {
-        let named = vcard.lines().find_map(|line| line.trim().strip_prefix("FN:"));
-        ContactBody { name: named.unwrap_or("Contact").to_owned(), vcard }
-    } else {
-        let name = one_line(card.need("fullName")?);
-        let phone = one_line(card.need("phoneNumber")?);
-        let company = card.text("organization").map(|name| format!("ORG:{};\n", one_line(name)));
-        let digits: String = match card.text("whatsappId") {
-            Some(id) => id,
-            None => phone.clone(),
-        };
-        let digits: String = digits.chars().filter(char::is_ascii_digit).collect();
-        let vcard = format!(
-            "BEGIN:VCARD\nVERSION:3.0\nFN:{name}\n{}TEL;type=CELL;type=VOICE;waid={digits}:{phone}\nEND:VCARD",
-            company.unwrap_or_default()
-        );
-        ContactBody { name, vcard }
-    });
+    let cards: Vec<_> = given.inners("contacts").iter().map(card).collect::<Result<_, _>>()?;
+    if cards.is_empty() {
+        return Err(Problem::field("contacts", "required"));
+    }
+    body.set_contacts(cards);
     Ok(())
+}
+
+fn card(card: &Given) -> Result<ContactBody, Problem> {
+    let one_line = |text: String| text.replace(['\r', '\n'], " ");
+    if let Some(vcard) = card.text("vcard") {
+        let named = vcard.lines().find_map(|line| line.trim().strip_prefix("FN:"));
+        return Ok(ContactBody { name: named.unwrap_or("Contact").to_owned(), vcard });
+    }
+    let name = one_line(card.need("fullName")?);
+    let phone = one_line(card.need("phoneNumber")?);
+    let company = card.text("organization").map(|name| format!("ORG:{};\n", one_line(name)));
+    let digits = card.text("whatsappId").unwrap_or_else(|| phone.clone());
+    let digits: String = digits.chars().filter(char::is_ascii_digit).collect();
+    let vcard = format!(
+        "BEGIN:VCARD\nVERSION:3.0\nFN:{name}\n{}TEL;type=CELL;type=VOICE;waid={digits}:{phone}\nEND:VCARD",
+        company.unwrap_or_default()
+    );
+    Ok(ContactBody { name, vcard })
 }
 
 pub(super) fn poll(given: &mut Given, body: &mut SendBody) -> Result<(), Problem> {

@@ -2,6 +2,7 @@
 //! stored here.
 
 mod album;
+mod contact;
 mod event;
 mod issues;
 mod media;
@@ -11,6 +12,7 @@ use serde::Deserialize;
 use serde_json::Number;
 
 use self::album::{AlbumBody, album};
+pub(crate) use self::contact::ContactBody;
 use self::event::EventBody;
 use self::issues::Issues;
 pub(crate) use self::media::{MediaBody, media_kind, media_name};
@@ -36,6 +38,7 @@ pub(crate) struct SendBody {
     pub(crate) album: Option<Vec<AlbumBody>>,
     pub(crate) location: Option<LocationBody>,
     pub(crate) contact: Option<ContactBody>,
+    pub(crate) contacts: Option<Vec<ContactBody>>,
     pub(crate) poll: Option<PollBody>,
     pub(crate) event: Option<EventBody>,
     pub(crate) reaction: Option<ReactionBody>,
@@ -53,13 +56,6 @@ pub(crate) struct LocationBody {
     pub(crate) longitude: Number,
     pub(crate) name: Option<String>,
     pub(crate) address: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ContactBody {
-    pub(crate) name: String,
-    pub(crate) vcard: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -106,6 +102,14 @@ impl SendBody {
         } = Some(media);
     }
 
+    /// One contact or several.
+    pub(crate) fn set_contacts(&mut self, mut cards: Vec<ContactBody>) {
+        match cards.len() {
+            1 => self.contact = cards.pop(),
+            _ => self.contacts = Some(cards),
+        }
+    }
+
     /// Reads the body, or says everything that is wrong with it.
     pub(crate) fn request(mut self, country_code: Option<&str>) -> Result<Wish, Problem> {
         let mut issues = Issues::default();
@@ -138,7 +142,7 @@ impl SendBody {
             issues.add(
                 "",
                 "give exactly one of text, image, video, audio, voice, document, sticker, \
-                 album, location, contact, poll, event, reaction, forward",
+                 album, location, contact, contacts, poll, event, reaction, forward",
             );
         }
         let view_once = self.view_once;
@@ -211,13 +215,8 @@ impl SendBody {
             contents.extend(media.map(|media| media.content(name, kind, issues)));
         }
         contents.extend(self.location.take().map(|location| location.content(issues)));
-        contents.extend(self.contact.take().map(|contact| {
-            issues.text("contact.name", &contact.name);
-            if !contact.vcard.trim_start().starts_with("BEGIN:VCARD") {
-                issues.add("contact.vcard", "must begin with BEGIN:VCARD");
-            }
-            Content::Contact { name: contact.name, vcard: contact.vcard }
-        }));
+        contents.extend(self.contact.take().map(|contact| contact.content(issues)));
+        contents.extend(self.contacts.take().map(|list| contact::several(list, issues)));
         contents.extend(self.poll.take().map(|poll| poll.content(issues)));
         contents.extend(self.event.take().map(|event| event.content(issues)));
         contents.extend(self.reaction.take().and_then(|reaction| reaction.content(issues)));
@@ -268,7 +267,7 @@ pub(crate) fn kind_of(content: &Content) -> &'static str {
         Content::Media { media, .. } => media_name(*media),
         Content::Album { .. } => "album",
         Content::Location { .. } => "location",
-        Content::Contact { .. } => "contact",
+        Content::Contact { .. } | Content::Contacts { .. } => "contact",
         Content::Poll { .. } => "poll",
         Content::Event { .. } => "event",
         Content::Reaction { .. } => "reaction",

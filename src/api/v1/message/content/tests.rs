@@ -111,6 +111,14 @@ fn the_other_kinds_are_checked() {
     assert!(
         read(&json!({ "to": to, "contact": { "name": "n", "vcard": "BEGIN:VCARD\n" } })).is_ok()
     );
+    let card = |vcard: &str| json!({ "name": "n", "vcard": vcard });
+    let cards = |list: &[Value]| json!({ "to": to, "contacts": list });
+    let good = card("BEGIN:VCARD\n");
+    assert!(read(&cards(&[good.clone(), good.clone()])).is_ok());
+    assert_eq!(wrong(&cards(&[good.clone(), card("FN:n")])), ["contacts[1].vcard"]);
+    for few_or_many in [vec![good.clone()], vec![good; 31]] {
+        assert_eq!(wrong(&cards(&few_or_many)), ["contacts"]);
+    }
     assert_eq!(wrong(&json!({ "to": to, "text": "a", "view_once": true })), ["view_once"]);
 }
 
