@@ -62,6 +62,7 @@ codes! {
     HostNotAllowed = "host_not_allowed", MISDIRECTED_REQUEST, "The admin page does not answer to this Host name.";
     ConfigInvalid = "config_invalid", UNPROCESSABLE_ENTITY, "moonwa.toml would be refused; `problems` says why.";
     WhatsAppRefused = "whatsapp_refused", UNPROCESSABLE_ENTITY, "WhatsApp refused.";
+    TimeRefused = "time_refused", UNPROCESSABLE_ENTITY, "No message can be sent at that time.";
     MediaUnavailable = "media_unavailable", UNPROCESSABLE_ENTITY, "The file could not be fetched.";
     TooManyAttempts = "too_many_attempts", TOO_MANY_REQUESTS, "Too many attempts.";
     QueueFull = "queue_full", TOO_MANY_REQUESTS, "Too many messages are waiting to be sent.";
