@@ -13,6 +13,7 @@ const SEGMENT_BYTES: &str = "MOONWA_SEGMENT_BYTES";
 const STORE_AGE: &str = "MOONWA_STORE_AGE";
 const SENT_BYTES: &str = "MOONWA_SENT_BYTES";
 const GROUP_REFRESH: &str = "MOONWA_GROUP_REFRESH";
+const CLOCK_LOOK: &str = "MOONWA_CLOCK_LOOK";
 const DISK_BYTES: &str = "MOONWA_DISK_BYTES";
 const FAILPOINT: &str = "MOONWA_FAILPOINT";
 const HOLD_COMMIT: &str = "MOONWA_HOLD_COMMIT";
@@ -32,6 +33,9 @@ pub(crate) struct Knobs {
     pub(crate) sent_bytes: Option<u64>,
     /// `MOONWA_GROUP_REFRESH`: for how many seconds the devices of a group's members are known.
     pub(crate) group_refresh: Option<Duration>,
+    /// `MOONWA_CLOCK_LOOK`: after how many milliseconds the wall clock is looked at, because the kernel does not tell when that
+    /// of a test jumps.
+    pub(crate) clock_look: Option<Duration>,
     /// `MOONWA_DISK_BYTES`: the size of a disk that has nothing but the store, so that a test can fill one.
     pub(crate) disk_bytes: Option<u64>,
     /// `MOONWA_WHATSAPP_URL`: where the simulated WhatsApp is.
@@ -49,6 +53,7 @@ impl Knobs {
         store_age: Duration::ZERO,
         sent_bytes: None,
         group_refresh: None,
+        clock_look: None,
         disk_bytes: None,
         whatsapp_url: None,
         failpoint: None,
@@ -79,6 +84,7 @@ impl Knobs {
             store_age: seconds(STORE_AGE)?.unwrap_or_default(),
             sent_bytes: bytes(SENT_BYTES)?,
             group_refresh: seconds(GROUP_REFRESH)?,
+            clock_look: number(CLOCK_LOOK, "milliseconds")?.map(Duration::from_millis),
             disk_bytes: bytes(DISK_BYTES)?,
             whatsapp_url: text(WHATSAPP_URL)?.map(loopback_url).transpose()?,
             failpoint: text(FAILPOINT)?.map(|text| place(&text)),
@@ -173,6 +179,7 @@ mod tests {
             (STORE_AGE, "7200"),
             (SENT_BYTES, "5000"),
             (GROUP_REFRESH, "0"),
+            (CLOCK_LOOK, "20"),
             (DISK_BYTES, "1000000"),
             (WHATSAPP_URL, url),
             (FAILPOINT, "append.before:7"),
@@ -184,6 +191,7 @@ mod tests {
             store_age: Duration::from_hours(2),
             sent_bytes: Some(5000),
             group_refresh: Some(Duration::ZERO),
+            clock_look: Some(Duration::from_millis(20)),
             disk_bytes: Some(1_000_000),
             whatsapp_url: Some(url.to_owned()),
             failpoint: Some(("append.before".to_owned(), 7)),
@@ -204,6 +212,7 @@ mod tests {
             (STORE_AGE, "2h"),
             (SENT_BYTES, "-1"),
             (GROUP_REFRESH, "1h"),
+            (CLOCK_LOOK, "1s"),
             (DISK_BYTES, "-1"),
             (WHATSAPP_URL, "wss://127.0.0.1:7711/"),
             (WHATSAPP_URL, "ws://192.0.2.1:7711/"),

@@ -301,6 +301,7 @@ export default {
 	"progress.played": ["Played", "Diputar"],
 	"progress.queued": ["Queued", "Antre"],
 	"progress.read": ["Read", "Dibaca"],
+	"progress.scheduled": ["Scheduled", "Terjadwal"],
 	"progress.sent": ["Sent", "Terkirim"],
 	// Webhooks
 	"webhook.answered": ["The receiver answers {status}. moonwa keeps trying; nothing is lost.", "Penerima menjawab {status}. moonwa terus mencoba; tidak ada yang hilang."],
@@ -449,6 +450,7 @@ export default {
 	"error.463": ["WhatsApp keeps this number from new contacts for now.", "Untuk sementara nomor ini tidak boleh menulis ke kontak baru."],
 	"error.account_changed": ["The device was linked to another number before it was sent.", "Perangkat sudah ditautkan ke nomor lain sebelum pesan ini dikirim."],
 	"error.already_linked": ["This device is linked already.", "Perangkat ini sudah tertaut."],
+	"error.cancelled": ["It was taken back before its time.", "Dibatalkan sebelum waktunya."],
 	"error.config_invalid": ["moonwa.toml would not be valid so:", "moonwa.toml jadi tidak sah:"],
 	"error.config_read_only": ["Paste these lines into moonwa.toml and save.", "Tempel baris ini di moonwa.toml lalu simpan."],
 	"error.conflict": ["Something changed meanwhile. Look again.", "Ada perubahan lain. Periksa lagi."],
@@ -486,6 +488,7 @@ export default {
 	"error.sending_locked": ["WhatsApp keeps this number from new contacts for now.", "Untuk sementara nomor ini tidak boleh menulis ke kontak baru."],
 	"error.shutting_down": ["moonwa is shutting down.", "moonwa sedang dimatikan."],
 	"error.store_failed": ["moonwa cannot write to its disk.", "moonwa tidak bisa menulis ke disk."],
+	"error.time_refused": ["That time is over, or does not exist.", "Waktu itu sudah lewat atau tidak ada."],
 	"error.timeout": ["That took too long. Try again.", "Terlalu lama. Coba lagi."],
 	"error.too_large": ["The file is too large.", "Berkas terlalu besar."],
 	"error.too_many_attempts": ["Too many attempts. Wait {n} seconds.", "Terlalu sering. Tunggu {n} detik."],

@@ -45,7 +45,7 @@ pub enum MediaSource {
 
 /// The name of a file in the store's spool: its device and 32 or 64 hexadecimal digits, as in `toko.0f…`. Earlier ones
 /// have no device. It is no path, so it holds wherever the store is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct SpoolName(String);
 

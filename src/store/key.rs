@@ -16,8 +16,9 @@
 //!          queue   'm' dev id                  -> the message (JSON)
 //!                  'q' dev order               -> id, until WhatsApp has it
 //!                  't' dev order               -> id, all of them
+//!                  'd' dev due order           -> id, until its time comes
 //!                  'k' dev hash(key)           -> hash(request), id
-//!                  'n' dev                     -> how many of those, newest order
+//!                  'n' dev                     -> how many wait, newest order, how many are to go later
 //!                  'a' dev                     -> the accounts it was linked to (JSON)
 //!                  'p' dev part(account) user  -> a person in touch: when we wrote first without an answer, or 0;
 //!                                                 without a user: those of an older version are there too

@@ -37,6 +37,7 @@ pub use log::NewEvent;
 pub(crate) use log::{EventLog, Page, StoredEvent};
 pub use message::Enqueued;
 pub(crate) use message::album::Due;
+pub(crate) use message::due::Change;
 pub(crate) use message::{QUEUE_LIMIT, SendQueue};
 pub(crate) use repair::damage::Damage;
 pub(crate) use repair::identities::Identities;
@@ -296,7 +297,8 @@ fn open(
         |damages| Some(repair::outbox(&outbox, damages, limits)),
         &mut repaired,
     )?;
-    let spool = Spool::open(path, Arc::clone(&disk), outbox.clock.now())?;
+    let spool =
+        Spool::open(path, Arc::clone(&disk), outbox.clock.now(), || message::due::files(&outbox))?;
     let clock = Arc::clone(&outbox.clock);
     let databases = Databases { state: Arc::clone(&state), outbox: Arc::clone(&outbox) };
     let readers = Readers::start(&databases).map_err(StoreError::io(path))?;

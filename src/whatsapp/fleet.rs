@@ -21,6 +21,7 @@ use super::error::WhatsAppError;
 use super::handle::DeviceHandle;
 use super::history::row;
 use super::identities::{AdoptError, refuse_taken};
+use super::later;
 use super::media::fetch::Fetcher;
 use super::media::place::Places;
 use super::net::Net;
@@ -309,6 +310,7 @@ impl Crew {
                     () = self.send_loop.run() => {}
                     () = self.recorder.run() => {}
                     () = prune(&self.context) => {}
+                    () = later::run(&self.context) => {}
                 }
             };
             if AssertUnwindSafe(Box::pin(working)).catch_unwind().await.is_ok() {

@@ -23,6 +23,7 @@ pub(crate) mod fuzz;
 mod handle;
 mod history;
 pub(crate) mod identities;
+mod later;
 mod media;
 mod net;
 mod receive;

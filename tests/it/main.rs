@@ -35,6 +35,7 @@ mod fuzz;
 mod hooks_delivery;
 mod idle;
 mod kinds;
+mod later;
 mod linking;
 mod linking_trouble;
 mod many;

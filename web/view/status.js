@@ -29,6 +29,7 @@ export const EVENTS = [
 
 /** The icon of each status a message passes through, in order. */
 export const TICK = {
+	scheduled: "clock",
 	queued: "clock",
 	sent: "clock",
 	accepted: "tick",

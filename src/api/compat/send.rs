@@ -144,7 +144,7 @@ async fn deliver(
         let message = queue::enqueue(
             &call.state,
             device,
-            request,
+            (request, None),
             Vec::new(),
             queue::nth_key(key.as_ref(), n),
             due,
@@ -234,6 +234,7 @@ mod tests {
             status: MessageStatus::Sent,
             created: at,
             updated: at,
+            due: None,
         };
         success(kind, &message, None).to_string()
     }

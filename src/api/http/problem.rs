@@ -63,6 +63,7 @@ codes! {
     ConfigInvalid = "config_invalid", UNPROCESSABLE_ENTITY, "moonwa.toml would be refused; `problems` says why.";
     SourceUnreadable = "source_unreadable", UNPROCESSABLE_ENTITY, "No session in it can be adopted; `detail` says why.";
     WhatsAppRefused = "whatsapp_refused", UNPROCESSABLE_ENTITY, "WhatsApp refused.";
+    TimeRefused = "time_refused", UNPROCESSABLE_ENTITY, "No message can be sent at that time.";
     MediaUnavailable = "media_unavailable", UNPROCESSABLE_ENTITY, "The file could not be fetched.";
     TooManyAttempts = "too_many_attempts", TOO_MANY_REQUESTS, "Too many attempts.";
     QueueFull = "queue_full", TOO_MANY_REQUESTS, "Too many messages are waiting to be sent.";

@@ -13,8 +13,8 @@ use crate::store::repair::file::replace;
 
 /// The format of the rows. A newer one is refused, an older one is converted when it is opened.
 ///
-/// 1: without the files here. 2: with them.
-pub(crate) const FORMAT: u64 = 2;
+/// 1: without the files here. 2: with them. 3: messages may be scheduled.
+pub(crate) const FORMAT: u64 = 3;
 
 const FORMAT_FILE: &str = "format";
 const FORMAT_LINE: &str = "moonwa store format ";

@@ -141,8 +141,8 @@ pub(crate) fn check_format(path: &Path, db: &Database, meta: &Keyspace) -> Resul
     let found = row.map(|row| Parts::of(&row).number().unwrap_or_default());
     match found {
         Some(format::FORMAT) => {}
-        // Format 1 had the same rows, and not the files beside the database.
-        Some(1) => set_format(db, meta)?,
+        // Format 1 had the same rows, and not the files beside the database; format 2 had fewer kinds of rows.
+        Some(1 | 2) => set_format(db, meta)?,
         None if !format::is_made(path) => set_format(db, meta)?,
         Some(found) if found > format::FORMAT => {
             return Err(StoreError::Newer { path: path.to_owned(), found, reads: format::FORMAT });

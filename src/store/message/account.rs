@@ -5,7 +5,7 @@
 use fjall::Readable;
 
 use super::counts::Counts;
-use super::{Enqueued, SendQueue, advance_each, enqueue_and_nudge, message_key, row_bytes};
+use super::{Enqueued, SendQueue, advance_each, enqueue_and_nudge, row_bytes};
 use crate::model::{DeviceName, EventId, IdempotencyKey, MessageId, MessageStatus, SentMessage};
 use crate::store::account::{Accounts, Turn, accounts_key};
 use crate::store::database::committer::Promise;
@@ -14,7 +14,7 @@ use crate::store::database::txn::Txn;
 use crate::store::disk::Room;
 use crate::store::json::{from_json, to_json};
 use crate::store::key::Key;
-use crate::store::message::row::Row;
+use crate::store::message::row::{Row, message_key};
 use crate::store::{Seq, StoreError, log};
 
 /// The most bytes of the rows of `recent`.
@@ -150,12 +150,13 @@ fn failures(
 ) -> Result<Vec<(MessageId, MessageStatus)>, StoreError> {
     let waiting = txn.scan(&outbox.queue, Key::new(b'q').device(device).as_ref(), usize::MAX)?;
     let mut steps = Vec::with_capacity(waiting.len());
-    for (_, id) in waiting {
+    let later = txn.scan(&outbox.queue, Key::new(b'd').device(device).as_ref(), usize::MAX)?;
+    for (_, id) in waiting.into_iter().chain(later) {
         let row = txn.get(&outbox.queue, Key::new(b'm').device(device).rest(&id))?;
         let row = row.ok_or_else(|| StoreError::Damaged("a queued message".to_owned()))?;
         let message = from_json::<Row>(&row)?.message;
         let (code, detail) = match message.status {
-            MessageStatus::Queued => {
+            MessageStatus::Scheduled | MessageStatus::Queued => {
                 ("account_changed", "the device was linked to another number before it was sent")
             }
             _ => ("unconfirmed", "WhatsApp never said that it has it, and the number has changed"),

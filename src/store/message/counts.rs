@@ -15,6 +15,8 @@ pub(super) struct Counts {
     pub(super) waiting: u64,
     /// The place of the newest.
     pub(super) last: u64,
+    /// How many are to be queued later.
+    pub(super) scheduled: u64,
 }
 
 impl Counts {
@@ -27,8 +29,11 @@ impl Counts {
             return Ok(Self::default());
         };
         let mut parts = Parts::of(&row);
-        match (parts.number(), parts.number()) {
-            (Some(waiting), Some(last)) => Ok(Self { waiting, last }),
+        match (parts.number(), parts.number(), parts.number()) {
+            // An older version knew of none.
+            (Some(waiting), Some(last), scheduled) => {
+                Ok(Self { waiting, last, scheduled: scheduled.unwrap_or_default() })
+            }
             _ => Err(StoreError::Damaged("a count of messages".to_owned())),
         }
     }
@@ -45,7 +50,7 @@ impl Counts {
     }
 
     pub(super) fn save(&self, outbox: &Outbox, txn: &mut Txn<'_>, device: &DeviceName) {
-        let row = Key::default().number(self.waiting).number(self.last);
+        let row = Key::default().number(self.waiting).number(self.last).number(self.scheduled);
         txn.put(&outbox.queue, Key::new(b'n').device(device), row.into_bytes());
     }
 }

@@ -4,22 +4,26 @@
 pub(super) mod account;
 pub(super) mod album;
 mod counts;
+pub(super) mod due;
+mod later;
+mod nudge;
 pub(super) mod row;
 mod sweep;
 mod turn;
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
 use fjall::{Readable, Slice, Snapshot};
 use sha2::{Digest, Sha256};
-use tokio::sync::{broadcast, watch};
+use tokio::sync::broadcast;
 
 use self::counts::Counts;
-use self::row::{Row, order_at, time_of};
+use self::due::LATER_LIMIT;
+use self::nudge::Nudges;
+use self::row::{Row, message_key, order_at, time_of};
 pub(super) use self::sweep::sweep;
 use crate::model::{
     DeviceName, Event, IdempotencyKey, MessageId, MessageStatus, SendRequest, SentMessage,
@@ -64,17 +68,6 @@ pub struct SendQueue {
     tails: Tails,
     clock: Arc<StoreClock>,
     changes: broadcast::Sender<SentMessage>,
-}
-
-/// A counter per device that only says "look in the store".
-#[derive(Clone, Default)]
-struct Nudges(Arc<Mutex<BTreeMap<DeviceName, watch::Sender<u64>>>>);
-
-impl Nudges {
-    fn with<T>(&self, device: &DeviceName, f: impl FnOnce(&watch::Sender<u64>) -> T) -> T {
-        let mut nudges = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        f(nudges.entry(device.clone()).or_default())
-    }
 }
 
 impl SendQueue {
@@ -199,11 +192,6 @@ impl SendQueue {
             .await
     }
 
-    /// Wakes whenever something was queued for the device.
-    pub fn nudge(&self, device: &DeviceName) -> watch::Receiver<u64> {
-        self.nudges.with(device, watch::Sender::subscribe)
-    }
-
     /// Every change of a status, for `?wait=` and the admin page. A slow receiver misses some: look in the store.
     pub fn changes(&self) -> broadcast::Receiver<SentMessage> {
         self.changes.subscribe()
@@ -220,10 +208,10 @@ fn enqueue_and_nudge(
 ) -> Result<Enqueued, StoreError> {
     let device = message.device.clone();
     let outcome = enqueue(outbox, txn, message, key, limit)?;
-    if matches!(outcome, Enqueued::Queued(_)) {
-        txn.after_commit(move || {
-            nudges.with(&device, |n| n.send_modify(|n| *n = n.wrapping_add(1)));
-        });
+    if let Enqueued::Queued(message) = &outcome {
+        let later = message.status == MessageStatus::Scheduled;
+        let nudge = if later { nudges.scheduled } else { nudges.queued };
+        txn.after_commit(move || nudge.give(&device));
     }
     Ok(outcome)
 }
@@ -252,7 +240,11 @@ fn enqueue(
         return Ok(if same { Enqueued::Known(known) } else { Enqueued::Conflict });
     }
     let mut counts = Counts::load(outbox, txn, device)?;
-    if counts.waiting >= limit as u64 {
+    let (there, limit) = match message.status {
+        MessageStatus::Scheduled => (counts.scheduled, LATER_LIMIT),
+        _ => (counts.waiting, limit),
+    };
+    if there >= limit as u64 {
         return Ok(Enqueued::Full);
     }
     // Messages keep the order in which they came, even if the clock goes back.
@@ -279,12 +271,16 @@ fn put(
         let value = [request.as_slice(), &id].concat();
         txn.put(queue, Key::new(b'k').device(device).rest(hash), value);
     }
-    if row.message.request.content.is_message() {
-        txn.put(queue, Key::new(b't').device(device).number(row.order), id.clone());
-    }
-    if !row.message.status.is_settled() {
-        txn.put(queue, Key::new(b'q').device(device).number(row.order), id);
-        counts.waiting += 1;
+    if row.message.status == MessageStatus::Scheduled {
+        due::put(outbox, txn, row, id, counts);
+    } else {
+        if row.message.request.content.is_message() {
+            txn.put(queue, Key::new(b't').device(device).number(row.order), id.clone());
+        }
+        if !row.message.status.is_settled() {
+            txn.put(queue, Key::new(b'q').device(device).number(row.order), id);
+            counts.waiting += 1;
+        }
     }
     counts.last = counts.last.max(row.order);
     txn.put(queue, message_key(device, &row.message.id), to_json(row)?);
@@ -354,7 +350,9 @@ fn advance(
     if !row.message.status.may_become(&status) {
         return Ok(None);
     }
-    if !row.message.status.is_settled() && status.is_settled() {
+    if row.message.status == MessageStatus::Scheduled {
+        due::ends(outbox, txn, &row)?;
+    } else if !row.message.status.is_settled() && status.is_settled() {
         txn.remove(&outbox.queue, Key::new(b'q').device(device).number(row.order));
         let mut counts = Counts::load(outbox, txn, device)?;
         counts.waiting = counts.waiting.saturating_sub(1);
@@ -391,8 +389,4 @@ fn row_bytes(
     let key = Key::new(b'm').device(device).rest(id);
     let row = now.get(&outbox.queue, key).map_err(StoreError::database)?;
     row.ok_or_else(|| StoreError::Damaged("a queued message".to_owned()))
-}
-
-fn message_key(device: &DeviceName, id: &MessageId) -> Key {
-    Key::new(b'm').device(device).rest(id.as_str())
 }

@@ -1,6 +1,7 @@
 //! A message as it is stored.
 
-use crate::model::{SentMessage, UnixMillis};
+use crate::model::{DeviceName, MessageId, SentMessage, UnixMillis};
+use crate::store::key::Key;
 
 #[derive(serde::Serialize, serde::Deserialize)]
 pub(in crate::store) struct Row {
@@ -24,4 +25,8 @@ pub(super) fn order_at(time: UnixMillis) -> u64 {
 /// When the message at this place came.
 pub(super) fn time_of(order: u64) -> UnixMillis {
     UnixMillis::from_millis(order / 1000)
+}
+
+pub(super) fn message_key(device: &DeviceName, id: &MessageId) -> Key {
+    Key::new(b'm').device(device).rest(id.as_str())
 }

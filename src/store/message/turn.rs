@@ -95,6 +95,16 @@ impl SendQueue {
             .await
     }
 
+    /// Wakes whenever something was queued for the device.
+    pub fn nudge(&self, device: &DeviceName) -> watch::Receiver<u64> {
+        self.nudges.queued.watch(device)
+    }
+
+    /// Wakes whenever a message of the device was scheduled, or its time was changed.
+    pub(crate) fn schedule(&self, device: &DeviceName) -> watch::Receiver<u64> {
+        self.nudges.scheduled.watch(device)
+    }
+
     /// Wakes when somebody wrote to the device who was a stranger, or the account's owner wrote to one.
     pub fn met(&self, device: &DeviceName) -> watch::Receiver<Seq> {
         self.tails.met.watch(device)

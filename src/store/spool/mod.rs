@@ -6,6 +6,7 @@ mod file;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -30,7 +31,7 @@ use crate::private;
 use crate::store::StoreError;
 use crate::task::Tasks;
 
-/// A queued message expires after a day, so its file can be removed after two.
+/// A queued message expires after a day, so its file can be removed after two; not that of one that goes later.
 const KEEP: Duration = Duration::from_hours(48);
 
 /// The open spool. Clones share it.
@@ -43,11 +44,16 @@ pub struct Spool {
 impl Spool {
     /// Makes the directory, removes what is too old and counts the rest. Only the holder of the databases' locks may
     /// call this.
-    pub(super) fn open(store: &Path, disk: Arc<Disk>, now: UnixMillis) -> Result<Self, StoreError> {
+    pub(super) fn open(
+        store: &Path,
+        disk: Arc<Disk>,
+        now: UnixMillis,
+        needed: impl FnOnce() -> Result<BTreeSet<SpoolName>, StoreError>,
+    ) -> Result<Self, StoreError> {
         let directory: Arc<Path> = store.join("spool").into();
         private::create_folder(&directory).map_err(StoreError::io(&directory))?;
         let spool = Self { directory, budget: Arc::new(Budget::new(disk)) };
-        spool.sweep(now)?;
+        spool.sweep(now, needed)?;
         Ok(spool)
     }
 
@@ -116,23 +122,37 @@ impl Spool {
         self.directory.join(name.as_str())
     }
 
-    fn sweep(&self, now: UnixMillis) -> Result<(), StoreError> {
+    fn sweep(
+        &self,
+        now: UnixMillis,
+        needed: impl FnOnce() -> Result<BTreeSet<SpoolName>, StoreError>,
+    ) -> Result<(), StoreError> {
         let expired = now.before(KEEP);
+        // Only asked for when something is old.
+        let (mut needed, mut known) = (Some(needed), Ok(BTreeSet::new()));
         let directory = &self.directory;
         for entry in std::fs::read_dir(directory).map_err(StoreError::io(directory))?.flatten() {
             let Ok(found) = entry.metadata() else { continue };
-            if found.is_dir() {
+if found.is_dir() {
                 // Nobody looks at the files in it any more.
                 let folder = entry.path();
                 std::fs::remove_dir_all(&folder).map_err(StoreError::io(&folder))?;
                 continue;
             }
-            if u64::try_from(found.mtime()).is_ok_and(|secs| secs < expired.secs()) {
-                let file = entry.path();
-                std::fs::remove_file(&file).map_err(StoreError::io(&file))?;
-                continue;
-            }
             let name = entry.file_name().to_str().and_then(SpoolName::parse);
+            if u64::try_from(found.mtime()).is_ok_and(|secs| secs < expired.secs()) {
+                if let Some(needed) = needed.take() {
+                    known = needed();
+                }
+                let in_use =
+                    |known: &BTreeSet<_>| name.as_ref().is_some_and(|name| known.contains(name));
+                // When nobody can say what is needed, everything stays.
+                if known.as_ref().is_ok_and(|known| !in_use(known)) {
+                    let file = entry.path();
+                    std::fs::remove_file(&file).map_err(StoreError::io(&file))?;
+                    continue;
+                }
+            }
             let owner: Owner = name.and_then(|name| name.device());
             self.budget.enter(Use::Upload, owner, found.len());
         }

@@ -27,7 +27,10 @@ impl Small {
             seen.fetch_min(free, Ordering::Relaxed);
             Ok(free)
         }));
-        let spool = Spool::open(dir.path(), Arc::clone(&disk), UnixMillis::from_secs(0)).unwrap();
+        let spool = Spool::open(dir.path(), Arc::clone(&disk), UnixMillis::from_secs(0), || {
+            Ok(BTreeSet::new())
+        })
+        .unwrap();
         Self { spool, disk, least, dir }
     }
 
@@ -89,7 +92,10 @@ async fn a_device_has_its_own_budget_and_all_have_one() {
     // Counted again when the store is opened, wherever it is then.
     let moved = tempfile::tempdir().unwrap();
     std::fs::rename(small.dir.path().join("spool"), moved.path().join("spool")).unwrap();
-    let reopened = Spool::open(moved.path(), Arc::clone(&small.disk), UnixMillis::from_secs(0));
+    let reopened =
+        Spool::open(moved.path(), Arc::clone(&small.disk), UnixMillis::from_secs(0), || {
+            Ok(BTreeSet::new())
+        });
     let (spool, tasks) = (&reopened.unwrap(), Tasks::new());
     spool.limit(SpoolLimits { device: 2 * MIB, all: 3 * MIB });
     let full = async |owner: &str, size| {

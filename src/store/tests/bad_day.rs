@@ -46,21 +46,12 @@ fn event(n: u64) -> NewEvent {
 
 fn message(n: u64) -> SentMessage {
     let (id, text) = (format!("M{n}"), format!("text {n}"));
+    let to = Recipient::parse("628123456789", None).unwrap();
     SentMessage {
         id: MessageId::parse(&id).unwrap(),
-        device: device("a"),
-        request: SendRequest {
-            to: Recipient::parse("628123456789", None).unwrap(),
-            content: Content::Text { text },
-            reply_to: None,
-            mentions: vec![],
-            mention_all: false,
-            view_once: false,
-            album: None,
-        },
-        status: MessageStatus::Queued,
         created: UnixMillis::from_secs(1),
         updated: UnixMillis::from_secs(1),
+        ..SentMessage::new(device("a"), SendRequest::plain(to, Content::Text { text }))
     }
 }
 

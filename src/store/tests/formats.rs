@@ -33,10 +33,12 @@ fn message(n: u64) -> SentMessage {
             mention_all: false,
             view_once: false,
             album: None,
+            send_at: None,
         },
         status: MessageStatus::Queued,
         created: UnixMillis::from_secs(1_790_000_000),
         updated: UnixMillis::from_secs(1_790_000_000),
+        due: None,
     }
 }
 
@@ -67,7 +69,11 @@ fn cursor() -> Cursor {
     }
 }
 
-async fn has_everything(store: &Store) {
+fn later_message() -> SentMessage {
+    message(4).at(UnixMillis::from_secs(4_102_444_800))
+}
+
+async fn has_everything(store: &Store, format: u64) {
     let rows = store.space(&device("a")).scan("row/").await.unwrap();
     let row = |n: u8| (format!("row/{n}").into_bytes(), bytes::Bytes::from(vec![n; 10]));
     assert_eq!(rows, [row(0), row(1), row(2)]);
@@ -75,6 +81,8 @@ async fn has_everything(store: &Store) {
     let pending = store.queue().pending(&device("a"), 0, 9).await.unwrap();
     let ids: Vec<&str> = pending.iter().map(|(_, message)| message.id.as_str()).collect();
     assert_eq!(ids, ["M2", "M3"]);
+    let later = store.queue().scheduled(&device("a"), 9).await.unwrap();
+    assert_eq!(later, if format > 2 { vec![later_message()] } else { vec![] });
     for n in 1..=3 {
         let known = store.queue().known(&device("a"), &message(n).request, &key(n)).await.unwrap();
         assert!(matches!(known, Some(Enqueued::Known(known)) if known.id == message(n).id));
@@ -116,7 +124,7 @@ async fn a_store_of_every_earlier_format_opens_with_all_it_had() {
         copy(&fixtures().join(format!("format-{format}")), dir.path());
         for _start in 0..2 {
             let store = Store::open(options(dir.path())).await.unwrap();
-            has_everything(&store).await;
+            has_everything(&store, format).await;
             store.close().await.unwrap();
             for database in ["state", "outbox"] {
                 let text = std::fs::read_to_string(dir.path().join(database).join("format"));
@@ -146,6 +154,7 @@ async fn write_the_fixture() {
     for n in 1..=3 {
         store.queue().enqueue(message(n), Some(key(n)), 9).await.unwrap();
     }
+    store.queue().enqueue(later_message(), None, 9).await.unwrap();
     store.queue().advance(&device("a"), &message(1).id, MessageStatus::Delivered).await.unwrap();
     let letter = DeadLetter {
         seq: Seq(1),

@@ -6,7 +6,7 @@ use crate::model::{
     SendRequest, SentMessage,
 };
 
-fn message(id: &str, text: &str) -> SentMessage {
+pub(super) fn message(id: &str, text: &str) -> SentMessage {
     SentMessage {
         id: MessageId::parse(id).unwrap(),
         device: device("a"),
@@ -18,14 +18,16 @@ fn message(id: &str, text: &str) -> SentMessage {
             mention_all: false,
             view_once: false,
             album: None,
+            send_at: None,
         },
         status: MessageStatus::Queued,
         created: UnixMillis::now(),
         updated: UnixMillis::now(),
+        due: None,
     }
 }
 
-fn key(text: &str) -> Option<IdempotencyKey> {
+pub(super) fn key(text: &str) -> Option<IdempotencyKey> {
     IdempotencyKey::parse(text)
 }
 
@@ -33,7 +35,7 @@ fn ids(messages: &[SentMessage]) -> Vec<&str> {
     messages.iter().map(|message| message.id.as_str()).collect()
 }
 
-async fn waiting(queue: &SendQueue, device: &DeviceName, limit: usize) -> Vec<String> {
+pub(super) async fn waiting(queue: &SendQueue, device: &DeviceName, limit: usize) -> Vec<String> {
     let rows = queue.pending(device, 0, limit).await.unwrap();
     rows.into_iter().map(|(_, row)| row.id.to_string()).collect()
 }

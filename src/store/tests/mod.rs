@@ -3,6 +3,7 @@
 mod bad_day;
 mod cursor;
 mod formats;
+mod later;
 mod log;
 mod message;
 mod salvage;

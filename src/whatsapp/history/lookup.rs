@@ -110,7 +110,8 @@ pub(crate) async fn acquaintances(
     .await?;
     for row in store.queue().recent(device, RECENT).await? {
         let jid = row.request.to.jid();
-        let left = !matches!(row.status, MessageStatus::Queued | MessageStatus::Failed { .. });
+        let waits = matches!(row.status, MessageStatus::Scheduled | MessageStatus::Queued);
+        let left = !waits && !matches!(row.status, MessageStatus::Failed { .. });
         if left && jid.chat_kind() == ChatKind::Person {
             known.insert(jid.user().to_owned());
         }

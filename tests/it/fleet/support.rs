@@ -140,6 +140,7 @@ impl Gateway {
             status: MessageStatus::Queued,
             created: now,
             updated: now,
+            due: None,
         };
         match self.store.queue().enqueue(row, None::<IdempotencyKey>, 1000).await? {
             Enqueued::Queued(row) => Ok(row),
@@ -225,6 +226,7 @@ pub(crate) fn to(number: &str, content: Content) -> SendRequest {
         mention_all: false,
         view_once: false,
         album: None,
+        send_at: None,
     }
 }
 

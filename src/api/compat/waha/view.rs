@@ -77,7 +77,7 @@ pub(super) fn message(call: &Call, sent: &SentMessage) -> Value {
     let status = call.handle().map(|handle| handle.status());
     let me = status.ok().and_then(|status| own(&status));
     let (ack, ack_name) = match sent.status {
-        MessageStatus::Queued | MessageStatus::Sent => (0, "PENDING"),
+        MessageStatus::Scheduled | MessageStatus::Queued | MessageStatus::Sent => (0, "PENDING"),
         MessageStatus::Accepted => (1, "SERVER"),
         MessageStatus::Delivered => (2, "DEVICE"),
         MessageStatus::Read => (3, "READ"),

@@ -2,6 +2,7 @@
 //! that it was taken.
 
 pub(crate) mod content;
+mod later;
 pub(crate) mod queue;
 pub(crate) mod upload;
 
@@ -12,8 +13,12 @@ use hyper::header::{HeaderValue, LOCATION};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use self::content::later::check as check_time;
 use self::content::{SendBody, Wish, kind_of};
-use self::queue::{check_lock, check_state, enqueue, follow, idempotency_key, nth_key, promised};
+use self::later::EditBody;
+use self::queue::{
+    check_lock, check_state, enqueue, follow, follow_up, idempotency_key, nth_key, own, promised,
+};
 use self::upload::begin;
 use crate::api::call::{Answer, Call};
 use crate::api::http::problem::{Code, Problem};
@@ -21,7 +26,7 @@ use crate::api::http::request::MAX_JSON;
 use crate::api::http::response::{self, Response};
 use crate::model::{
     Content, DeviceName, IdempotencyKey, Jid, KeyHash, MediaSource, MessageStatus, Recipient,
-    SendRequest, SentMessage,
+    SendRequest, SentMessage, UnixMillis,
 };
 use crate::store::{Due, Upload};
 use crate::whatsapp::Fleet;
@@ -31,6 +36,7 @@ pub(crate) const MAX_INLINE: usize = 4 * 1024 * 1024;
 /// The longest time that `?wait=` may ask for.
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
 const LISTED: usize = 100;
+const SCHEDULED: usize = 1_000;
 
 /// A message as callers see it.
 fn render(message: &SentMessage, canonical: Option<&Jid>) -> Value {
@@ -54,8 +60,14 @@ fn render(message: &SentMessage, canonical: Option<&Jid>) -> Value {
     });
     if let Value::Object(fields) = &mut shown {
         fields.extend(album_of(message));
+        fields.extend(time_of(message));
     }
     shown
+}
+
+/// When it is to go, or was to go, if that was not at once.
+fn time_of(message: &SentMessage) -> Option<(String, Value)> {
+    message.due.map(|due| ("send_at".to_owned(), json!(due)))
 }
 
 /// The album that a message belongs to, or the files that it announces.
@@ -99,7 +111,10 @@ pub(crate) async fn send(call: &mut Call) -> Answer {
     let changes = call.state.api.store.queue().changes();
     let due = if wait.is_some() { Due::Later } else { Due::Now };
     let message = accept(call, body, upload, due).await?;
-    let Some(wait) = wait else { return Ok(queued_answer(call, &message)) };
+    // Nobody waits for what is to go later.
+    let Some(wait) = wait.filter(|_| message.status != MessageStatus::Scheduled) else {
+        return Ok(queued_answer(call, &message));
+    };
     let message = follow(&call.state, changes, message, MessageStatus::is_settled, wait).await?;
     let settled = message.status.is_settled();
     let status = if settled { StatusCode::OK } else { StatusCode::ACCEPTED };
@@ -130,7 +145,7 @@ pub(crate) async fn accept(
     let key = idempotency_key(call)?;
     let (name, config) = call.device()?;
     let handle = call.handle()?;
-    let Wish { mut request, mut files } = body.request(config.country_code.as_deref())?;
+    let Wish { mut request, mut files, at } = body.request(config.country_code.as_deref())?;
     let upload = settle(call, &name, &mut request, upload, key.as_ref()).await?;
     let mut uploads = Vec::new();
     for (n, file) in files.iter_mut().enumerate() {
@@ -145,26 +160,34 @@ pub(crate) async fn accept(
         Some(message) => message,
         None => {
             check_state(&handle.status().state)?;
-            check_lock(&handle, &request.to).await?;
+            match at {
+                Some(at) => check_time(at, UnixMillis::now())?,
+                // Until its time the lock may be over.
+                None => check_lock(&handle, &request.to).await?,
+            }
             if let Content::Forward { message } = &request.content {
                 handle.can_forward(message).await?;
             }
-            enqueue(&call.state, &name, request, files, key, due).await?
+            enqueue(&call.state, &name, (request, at), files, key, due).await?
         }
     };
     // Of a request that came before, its message may have been sent meanwhile, and needs no file any more.
-    if message.status == MessageStatus::Queued
+    if needs_file(&message)
         && let Some(upload) = upload
     {
         upload.keep();
     }
     for (n, upload) in uploads {
         let file = call.state.api.store.queue().get(&name, &message.id.part(n)).await?;
-        if file.is_some_and(|file| file.status == MessageStatus::Queued) {
+        if file.is_some_and(|file| needs_file(&file)) {
             upload.keep();
         }
     }
     Ok(message)
+}
+
+fn needs_file(message: &SentMessage) -> bool {
+    matches!(message.status, MessageStatus::Scheduled | MessageStatus::Queued)
 }
 
 /// Puts the file of a request where its message finds it, under the name that the request then has.
@@ -197,6 +220,7 @@ fn queued_answer(call: &Call, message: &SentMessage) -> Response {
     let mut answer = json!({ "id": message.id, "status": message.status.as_str() });
     if let Value::Object(fields) = &mut answer {
         fields.extend(album_of(message));
+        fields.extend(time_of(message));
     }
     located(call, message, response::json(StatusCode::ACCEPTED, &answer))
 }
@@ -221,13 +245,6 @@ fn parse_wait(text: &str) -> Result<Duration, Problem> {
         .ok_or_else(|| Problem::field("wait", "write 10s, at most 60s"))
 }
 
-/// A message that the device's present account sent.
-pub(crate) async fn own(call: &Call) -> Result<SentMessage, Problem> {
-    let (name, _) = call.device()?;
-    let message = call.state.api.store.queue().own(&name, &call.message()?).await?;
-    message.ok_or_else(|| Code::MessageNotFound.into())
-}
-
 /// `GET …/messages/{message}`: also one of an account that the device was linked to before, because whoever has its id
 /// wants to know what became of it.
 pub(crate) async fn show(call: &Call) -> Answer {
@@ -237,10 +254,15 @@ pub(crate) async fn show(call: &Call) -> Answer {
     Ok(response::ok(&shown(&call.state.api.fleet, &message).await))
 }
 
-/// `GET …/messages`: those of the present account, newest first.
+/// `GET …/messages`: those of the present account, newest first, or those that are scheduled, the next one first.
 pub(crate) async fn list(call: &Call) -> Answer {
     let (name, _) = call.device()?;
-    let messages = call.state.api.store.queue().recent(&name, LISTED).await?;
+    let queue = call.state.api.store.queue();
+    let messages = match call.query("status")?.as_deref() {
+        None => queue.recent(&name, LISTED).await?,
+        Some("scheduled") => queue.scheduled(&name, SCHEDULED).await?,
+        Some(_) => return Err(Problem::field("status", "only scheduled can be asked for")),
+    };
     let mut list = Vec::with_capacity(messages.len());
     for message in &messages {
         list.push(shown(&call.state.api.fleet, message).await);
@@ -248,33 +270,16 @@ pub(crate) async fn list(call: &Call) -> Answer {
     Ok(response::ok(&json!({ "messages": list })))
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct EditBody {
-    text: String,
-}
-
-/// `PATCH …/messages/{message}`: new text, or a new caption, for a message sent earlier.
+/// `PATCH …/messages/{message}`: new text, or a new caption, for a message sent earlier; of one that is scheduled also
+/// another time.
 pub(crate) async fn edit(call: &mut Call) -> Answer {
-    let EditBody { text } = call.json(MAX_JSON).await?;
-    Ok(queued_answer(call, &change(call, text).await?))
+    let body = call.json(MAX_JSON).await?;
+    Ok(queued_answer(call, &later::edit(call, body).await?))
 }
 
-/// Queues new text, or a new caption, for the message in the path.
+/// New text, or a new caption, for the message in the path.
 pub(crate) async fn change(call: &Call, text: String) -> Result<SentMessage, Problem> {
-    if text.trim().is_empty() {
-        return Err(Problem::field("text", "must not be empty"));
-    }
-    let original = own(call).await?;
-    let editable = match &original.request.content {
-        Content::Text { .. } | Content::LinkedText { .. } => true,
-        Content::Media { media, .. } => media.has_caption(),
-        _ => false,
-    };
-    if !editable {
-        return Err(Problem::field("text", "only a text or a caption can be changed"));
-    }
-    follow_up(call, original.request.to, Content::Edit { message: original.id, text }).await
+    later::edit(call, EditBody { text: Some(text), send_at: None }).await
 }
 
 /// `DELETE …/messages/{message}`: deletes it for everyone. `?chat=` and `?author=` name a message of somebody else,
@@ -293,25 +298,15 @@ pub(crate) async fn take_back(
     chat: Option<Jid>,
     author: Option<Jid>,
 ) -> Result<SentMessage, Problem> {
+    if let Some(cancelled) = later::cancel(call).await? {
+        return Ok(cancelled);
+    }
     let message = call.message()?;
     let to = match chat {
         Some(chat) => Recipient::Jid(chat),
         None => own(call).await?.request.to,
     };
     follow_up(call, to, Content::Revoke { message, author }).await
-}
-
-async fn follow_up(call: &Call, to: Recipient, content: Content) -> Result<SentMessage, Problem> {
-    let (name, _) = call.device()?;
-    let key = idempotency_key(call)?;
-    let request = SendRequest::plain(to, content);
-    match promised(&call.state, &name, &request, key.as_ref()).await? {
-        Some(message) => Ok(message),
-        None => {
-            check_state(&call.handle()?.status().state)?;
-            enqueue(&call.state, &name, request, Vec::new(), key, Due::Now).await
-        }
-    }
 }
 
 /// `POST …/messages/{message}/read`.
@@ -352,7 +347,7 @@ pub(crate) async fn show_typing(call: &Call, to: &str, on: bool) -> Result<(), P
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{MessageId, UnixMillis};
+    use crate::model::MessageId;
 
     #[test]
     fn waits_are_short_and_have_a_unit_or_none() {
@@ -377,6 +372,7 @@ mod tests {
             status: MessageStatus::Failed { code: "463".into(), detail: "why".into() },
             created: at,
             updated: at,
+            due: None,
         };
         assert_eq!(
             render(&message, None).to_string(),

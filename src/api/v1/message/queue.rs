@@ -10,8 +10,8 @@ use crate::api::call::Call;
 use crate::api::http::problem::{Code, Problem};
 use crate::api::state::State;
 use crate::model::{
-    Degradation, DeviceName, DeviceState, IdempotencyKey, KeyHash, MessageStatus, Recipient,
-    SendRequest, SentMessage, UnixMillis,
+    Content, Degradation, DeviceName, DeviceState, IdempotencyKey, KeyHash, MessageStatus,
+    Recipient, SendRequest, SentMessage, UnixMillis,
 };
 use crate::store::{Due, Enqueued, QUEUE_LIMIT};
 use crate::whatsapp::DeviceHandle;
@@ -88,17 +88,46 @@ pub(crate) fn nth_key(key: Option<&IdempotencyKey>, n: usize) -> Option<Idempote
 pub(crate) async fn enqueue(
     state: &State,
     device: &DeviceName,
-    request: SendRequest,
+    (request, at): (SendRequest, Option<UnixMillis>),
     files: Vec<SendRequest>,
     key: Option<IdempotencyKey>,
     due: Due,
 ) -> Result<SentMessage, Problem> {
     let message = SentMessage::new(device.clone(), request);
+    let message = match at {
+        Some(at) => message.at(at),
+        None => message,
+    };
     let queue = state.api.store.queue();
     match queue.enqueue_album(message, files, key, QUEUE_LIMIT, due).await? {
         Enqueued::Queued(message) | Enqueued::Known(message) => Ok(message),
         Enqueued::Conflict => Err(Code::IdempotencyConflict.into()),
         Enqueued::Full => Err(Problem::from(Code::QueueFull).retry_after(Duration::from_mins(1))),
+    }
+}
+
+/// A message that the device's present account sent.
+pub(crate) async fn own(call: &Call) -> Result<SentMessage, Problem> {
+    let (name, _) = call.device()?;
+    let message = call.state.api.store.queue().own(&name, &call.message()?).await?;
+    message.ok_or_else(|| Code::MessageNotFound.into())
+}
+
+/// Queues a message about another one.
+pub(crate) async fn follow_up(
+    call: &Call,
+    to: Recipient,
+    content: Content,
+) -> Result<SentMessage, Problem> {
+    let (name, _) = call.device()?;
+    let key = idempotency_key(call)?;
+    let request = SendRequest::plain(to, content);
+    match promised(&call.state, &name, &request, key.as_ref()).await? {
+        Some(message) => Ok(message),
+        None => {
+            check_state(&call.handle()?.status().state)?;
+            enqueue(&call.state, &name, (request, None), Vec::new(), key, Due::Now).await
+        }
     }
 }
 

@@ -48,6 +48,7 @@ pub(crate) async fn send_body(call: &mut Call) -> Result<(SendBody, Option<Uploa
             "thumbnail" => media.thumbnail = given(multipart.text(MAX_FIELD).await?),
             "reply_to" => send.reply_to = given(multipart.text(MAX_FIELD).await?),
             "mentions" => send.mentions.extend(given(multipart.text(MAX_FIELD).await?)),
+            "send_at" => send.send_at = Some(multipart.text(MAX_FIELD).await?),
             "view_once" => send.view_once = multipart.text(MAX_FIELD).await? == "true",
             other => return Err(Problem::field(other, "unknown field")),
         }

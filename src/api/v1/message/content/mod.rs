@@ -5,6 +5,7 @@ mod album;
 mod contact;
 mod event;
 mod issues;
+pub(crate) mod later;
 mod media;
 mod poll;
 
@@ -14,11 +15,12 @@ use serde_json::Number;
 use self::album::{AlbumBody, album};
 pub(crate) use self::contact::ContactBody;
 use self::event::EventBody;
-use self::issues::Issues;
+pub(crate) use self::issues::Issues;
+use self::later::Wrong;
 pub(crate) use self::media::{MediaBody, media_kind, media_name};
 pub(crate) use self::poll::PollBody;
-use crate::api::http::problem::Problem;
-use crate::model::{Content, Jid, MediaKind, Recipient, SendRequest};
+use crate::api::http::problem::{Code, Problem};
+use crate::model::{Content, Jid, MediaKind, Recipient, SendRequest, UnixMillis};
 
 /// As a mention: everybody in the group.
 const EVERYBODY: &str = "all";
@@ -47,6 +49,7 @@ pub(crate) struct SendBody {
     pub(crate) mentions: Vec<String>,
     pub(crate) view_once: bool,
     pub(crate) link_preview: bool,
+    pub(crate) send_at: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -78,6 +81,8 @@ pub(crate) struct Wish {
     pub(crate) request: SendRequest,
     /// Those of the album that the request announces.
     pub(crate) files: Vec<SendRequest>,
+    /// When it is to go; at once when absent.
+    pub(crate) at: Option<UnixMillis>,
 }
 
 fn announcement(files: &[Content]) -> Content {
@@ -113,6 +118,7 @@ impl SendBody {
     /// Reads the body, or says everything that is wrong with it.
     pub(crate) fn request(mut self, country_code: Option<&str>) -> Result<Wish, Problem> {
         let mut issues = Issues::default();
+        let at = send_at(self.send_at.as_deref(), &mut issues);
         let to = Recipient::parse(&self.to, country_code);
         if self.to.is_empty() {
             issues.add("to", "required");
@@ -164,7 +170,9 @@ impl SendBody {
         }
         match (to, contents.pop()) {
             (Ok(to), Some(content)) if issues.0.is_empty() => {
+                let at = at?;
                 let request = SendRequest {
+                    send_at: self.send_at,
                     mentions,
                     mention_all,
                     view_once,
@@ -173,6 +181,7 @@ impl SendBody {
                 Ok(match files {
                     // A caption may mention somebody; the announcement says nothing.
                     Some(files) => Wish {
+                        at,
                         files: files
                             .into_iter()
                             .map(|content| SendRequest { content, ..request.clone() })
@@ -185,7 +194,7 @@ impl SendBody {
                         },
                     },
                     None => {
-                        Wish { request: SendRequest { reply_to, ..request }, files: Vec::new() }
+                        Wish { at, request: SendRequest { reply_to, ..request }, files: Vec::new() }
                     }
                 })
             }
@@ -226,6 +235,21 @@ impl SendBody {
         }));
         contents
     }
+}
+
+/// Reads when a message is to go. A time that does not exist is a problem of its own: only its words are right.
+pub(crate) fn send_at(
+    words: Option<&str>,
+    issues: &mut Issues,
+) -> Result<Option<UnixMillis>, Problem> {
+    let read = words.map(|words| later::parse(words, UnixMillis::now())).transpose();
+    read.or_else(|wrong| match wrong {
+        Wrong::Form => {
+            issues.add("send_at", Wrong::FORM);
+            Ok(None)
+        }
+        Wrong::Time(why) => Err(Problem::new(Code::TimeRefused, format!("send_at: {why}"))),
+    })
 }
 
 impl LocationBody {

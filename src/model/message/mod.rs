@@ -1,72 +1,13 @@
 //! What callers ask to be sent, and how far each message got.
 
-use std::fmt;
+mod id;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+
+pub use id::{IdempotencyKey, MessageId};
 
 use super::media::{MediaKind, MediaSource, Thumbnail};
 use super::{ContactCard, DeviceName, Jid, Recipient, UnixMillis, web_url};
-
-/// A WhatsApp message id. For a message to be sent, moonwa chooses it before the request is accepted, so that every
-/// try is made under the same id.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct MessageId(String);
-
-impl MessageId {
-    /// A fresh id in the form of WhatsApp's own web client: `3EB0` and 18 hexadecimal digits.
-    pub fn random() -> Self {
-        let bytes: [u8; 9] = rand::random();
-        Self(format!("3EB0{}", data_encoding::HEXUPPER.encode(&bytes)))
-    }
-
-    /// The id of the n-th file of an album.
-    #[must_use]
-    pub fn part(&self, n: usize) -> Self {
-        let hash = Sha256::digest(format!("{self}/{n}"));
-        let (bytes, _) = hash.split_at(9);
-        Self(format!("3EB0{}", data_encoding::HEXUPPER.encode(bytes)))
-    }
-
-    /// An id that came from outside. `None` when it cannot be one.
-    pub fn parse(text: &str) -> Option<Self> {
-        let good = (1..=128).contains(&text.len())
-            && text
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b':'));
-        good.then(|| Self(text.to_owned()))
-    }
-
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for MessageId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for MessageId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl TryFrom<String> for MessageId {
-    type Error = &'static str;
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        Self::parse(&text).ok_or("not a message id")
-    }
-}
-
-impl From<MessageId> for String {
-    fn from(id: MessageId) -> Self {
-        id.0
-    }
-}
 
 /// A valid request to send one message, the same for `/api` and `/v1`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,6 +28,9 @@ pub struct SendRequest {
     /// The album that this file belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub album: Option<MessageId>,
+    /// When it is to go, as its caller wrote it: the same words again are the same request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub send_at: Option<String>,
 }
 
 impl SendRequest {
@@ -100,6 +44,7 @@ impl SendRequest {
             mention_all: false,
             view_once: false,
             album: None,
+            send_at: None,
         }
     }
 }
@@ -228,6 +173,17 @@ impl Content {
         }
     }
 
+    /// Gives a text or a caption other words; other contents stay as they are.
+    pub fn reword(&mut self, words: &str) {
+        match self {
+            Self::Text { text } | Self::LinkedText { text } => words.clone_into(text),
+            Self::Media { media, caption, .. } if media.has_caption() => {
+                *caption = Some(words.to_owned());
+            }
+            _ => {}
+        }
+    }
+
     /// The message that a reaction, an edit and their kin are about.
     pub fn about(&self) -> Option<&MessageId> {
         match self {
@@ -278,6 +234,8 @@ pub struct EventPlace {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "status", rename_all = "snake_case")]
 pub enum MessageStatus {
+    /// On our disk, and its time has not come.
+    Scheduled,
     /// On our disk.
     Queued,
     /// Written to the socket; WhatsApp has not confirmed it.
@@ -302,6 +260,7 @@ impl MessageStatus {
     /// The word for this status in the API and in events.
     pub fn as_str(&self) -> &'static str {
         match self {
+            Self::Scheduled => "scheduled",
             Self::Queued => "queued",
             Self::Sent => "sent",
             Self::Accepted => "accepted",
@@ -314,13 +273,14 @@ impl MessageStatus {
 
     fn rank(&self) -> u8 {
         match self {
-            Self::Queued => 0,
-            Self::Sent => 1,
-            Self::Accepted => 2,
-            Self::Delivered => 3,
-            Self::Read => 4,
-            Self::Played => 5,
-            Self::Failed { .. } => 6,
+            Self::Scheduled => 0,
+            Self::Queued => 1,
+            Self::Sent => 2,
+            Self::Accepted => 3,
+            Self::Delivered => 4,
+            Self::Read => 5,
+            Self::Played => 6,
+            Self::Failed { .. } => 7,
         }
     }
 
@@ -338,7 +298,7 @@ impl MessageStatus {
 
     /// Whether it is known if WhatsApp took the message.
     pub fn is_settled(&self) -> bool {
-        !matches!(self, Self::Queued | Self::Sent)
+        !matches!(self, Self::Scheduled | Self::Queued | Self::Sent)
     }
 }
 
@@ -352,6 +312,9 @@ pub struct SentMessage {
     pub created: UnixMillis,
     /// When its status last changed.
     pub updated: UnixMillis,
+    /// When it is to go, or was to go, by the wall clock; at once when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due: Option<UnixMillis>,
 }
 
 impl SentMessage {
@@ -368,29 +331,25 @@ impl SentMessage {
     #[must_use]
     pub fn with_part(&self, n: usize, file: SendRequest) -> Self {
         let request = SendRequest { album: Some(self.id.clone()), ..file };
-        Self { id: self.id.part(n), ..Self::new(self.device.clone(), request) }
+        let part = Self { id: self.id.part(n), ..Self::new(self.device.clone(), request) };
+        match self.due {
+            Some(due) => part.at(due),
+            None => part,
+        }
     }
 
     /// A message to be queued now, under a fresh id.
     pub fn new(device: DeviceName, request: SendRequest) -> Self {
         let now = UnixMillis::now();
         let status = MessageStatus::Queued;
-        Self { id: MessageId::random(), device, request, status, created: now, updated: now }
-    }
-}
-
-/// A caller's `Idempotency-Key`: 1 to 255 visible ASCII characters.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct IdempotencyKey(String);
-
-impl IdempotencyKey {
-    pub fn parse(text: &str) -> Option<Self> {
-        let good = (1..=255).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
-        good.then(|| Self(text.to_owned()))
+        let (id, due) = (MessageId::random(), None);
+        Self { id, device, request, status, created: now, updated: now, due }
     }
 
-    pub fn as_str(&self) -> &str {
-        &self.0
+    /// The same message, to be queued when that time comes.
+    #[must_use]
+    pub fn at(self, due: UnixMillis) -> Self {
+        Self { status: MessageStatus::Scheduled, due: Some(due), ..self }
     }
 }
 

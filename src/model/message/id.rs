@@ -1,0 +1,81 @@
+//! What messages are known by, to WhatsApp and to callers.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// A WhatsApp message id. For a message to be sent, moonwa chooses it before the request is accepted, so that every
+/// try is made under the same id.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct MessageId(String);
+
+impl MessageId {
+    /// A fresh id in the form of WhatsApp's own web client: `3EB0` and 18 hexadecimal digits.
+    pub fn random() -> Self {
+        let bytes: [u8; 9] = rand::random();
+        Self(format!("3EB0{}", data_encoding::HEXUPPER.encode(&bytes)))
+    }
+
+    /// The id of the n-th file of an album.
+    #[must_use]
+    pub fn part(&self, n: usize) -> Self {
+        let hash = Sha256::digest(format!("{self}/{n}"));
+        let (bytes, _) = hash.split_at(9);
+        Self(format!("3EB0{}", data_encoding::HEXUPPER.encode(bytes)))
+    }
+
+    /// An id that came from outside. `None` when it cannot be one.
+    pub fn parse(text: &str) -> Option<Self> {
+        let good = (1..=128).contains(&text.len())
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b':'));
+        good.then(|| Self(text.to_owned()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for MessageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for MessageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl TryFrom<String> for MessageId {
+    type Error = &'static str;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text).ok_or("not a message id")
+    }
+}
+
+impl From<MessageId> for String {
+    fn from(id: MessageId) -> Self {
+        id.0
+    }
+}
+
+/// A caller's `Idempotency-Key`: 1 to 255 visible ASCII characters.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct IdempotencyKey(String);
+
+impl IdempotencyKey {
+    pub fn parse(text: &str) -> Option<Self> {
+        let good = (1..=255).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
+        good.then(|| Self(text.to_owned()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
