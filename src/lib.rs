@@ -73,7 +73,7 @@
 //! The API. **call**: one request being answered, by **dispatch**. **login**: a browser's, by a link or the admin token.
 //! **throttle**: guessing is slow. **proof**: what a caller has shown. A **connection** has a place, which it may lose
 //! while it waits for its client; its **socket** ends it then. **stream**: one that an answer's events go on coming
-//! through. **compat**: the routes that docs.moonwa.id documents, and the **faces**: the API of other products (**WAHA** is
+//! through. A file of the page has a **coding**: Brotli, gzip or none. **compat**: the routes that docs.moonwa.id documents, and the **faces**: the API of other products (**WAHA** is
 //! the WhatsApp HTTP API, **GOWA** go-whatsapp-web-multidevice; **Evolution** calls a device an **instance**; **wuzapi**). What was **wanted** of one and is not offered is remembered. **multipart**: a
 //! form in parts, one of which may be a file. An **issue** is one thing that is wrong with a request. **live**: events as they happen.
 //!

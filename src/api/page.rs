@@ -13,7 +13,7 @@ use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
 
 use crate::api::access::origin;
-use crate::api::http::gzip;
+use crate::api::http::coding::{self, Coding};
 use crate::api::http::problem::{Code, Problem};
 use crate::api::http::response::{self, Response};
 use crate::config::Config;
@@ -72,24 +72,23 @@ pub(crate) fn serve(head: &Parts, config: &Config, path: &str) -> Result<Respons
         Method::GET | Method::HEAD => {
             let hash = file.metadata.sha256_hash();
             let (short, _) = hash.split_at(16);
-            let gzip = gzip::is_accepted(head);
-            // The compressed file is another one to a cache, so it has a tag of its own. Half a hash is enough for it.
-            let form = if gzip { "" } else { "-plain" };
-            let tag = format!("\"{}{form}\"", BASE64URL_NOPAD.encode(short));
+            let coding = Coding::of(head);
+            // Each form is another file to a cache, so it has a tag of its own. Half a hash is enough for it.
+            let form = coding.name().unwrap_or("plain");
+            let tag = format!("\"{}-{form}\"", BASE64URL_NOPAD.encode(short));
             let mut response = if matches(head, &tag) {
                 response::empty(StatusCode::NOT_MODIFIED)
-            } else if gzip {
-                let bytes = match file.data {
-                    Cow::Borrowed(bytes) => Bytes::from_static(bytes),
-                    Cow::Owned(bytes) => bytes.into(),
+            } else {
+                let bytes = match coding {
+                    Coding::Brotli => whole(Files::get(&brotli(name)).ok_or(Code::Internal)?.data),
+                    Coding::Gzip => whole(file.data),
+                    Coding::Plain => coding::plain(&file.data).ok_or(Code::Internal)?.into(),
                 };
                 let mut response = response::bytes_of(StatusCode::OK, content_type, bytes);
-                let coding = HeaderValue::from_static("gzip");
-                response.headers_mut().insert(CONTENT_ENCODING, coding);
+                if let Some(name) = coding.name() {
+                    response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static(name));
+                }
                 response
-            } else {
-                let plain = gzip::plain(&file.data).ok_or(Code::Internal)?;
-                response::bytes_of(StatusCode::OK, content_type, plain)
             };
             response.headers_mut().insert(VARY, HeaderValue::from_static("accept-encoding"));
             if let Ok(tag) = HeaderValue::from_str(&tag) {
@@ -135,6 +134,18 @@ pub(crate) fn refusal(head: &Parts, code: Code) -> Option<Response> {
     Some(response)
 }
 
+fn whole(file: Cow<'static, [u8]>) -> Bytes {
+    match file {
+        Cow::Borrowed(bytes) => Bytes::from_static(bytes),
+        Cow::Owned(bytes) => bytes.into(),
+    }
+}
+
+/// Where build.rs puts a file's other form. Nothing has a type by this name, so nothing is served by it.
+fn brotli(name: &str) -> String {
+    format!("{name}.br")
+}
+
 fn find(name: &str) -> Option<(&'static str, rust_embed::EmbeddedFile)> {
     let extension = name.rsplit_once('.')?.1;
     let (_, content_type) = TYPES.iter().find(|(known, _)| *known == extension)?;
@@ -177,23 +188,33 @@ mod tests {
     }
 
     #[test]
-    fn the_compressed_file_has_a_tag_of_its_own() {
-        let plain = ask("/openapi.json", &[]).unwrap();
-        let gzip = ask("/openapi.json", &[("accept-encoding", "br, gzip")]).unwrap();
-        assert!(!plain.headers().contains_key("content-encoding"));
-        assert_eq!(gzip.headers()["content-encoding"], "gzip");
-        assert_eq!(gzip.headers()["content-type"], "application/json");
-        for response in [&plain, &gzip] {
-            assert_eq!(response.headers()["vary"], "accept-encoding");
+    fn each_form_of_a_file_has_a_tag_of_its_own() {
+        let asked = ["identity", "gzip", "gzip, br"];
+        let forms =
+            asked.map(|codings| ask("/openapi.json", &[("accept-encoding", codings)]).unwrap());
+        let header = |response: &Response, name: &str| response.headers().get(name).cloned();
+        let codings = forms.each_ref().map(|form| header(form, "content-encoding"));
+        assert_eq!(
+            codings,
+            [None, Some("gzip"), Some("br")].map(|name| name.map(HeaderValue::from_static))
+        );
+        for (form, codings) in forms.iter().zip(asked) {
+            assert_eq!(form.headers()["content-type"], "application/json");
+            assert_eq!(form.headers()["vary"], "accept-encoding");
+            let tag = form.headers()["etag"].to_str().unwrap();
+            for (other, as_codings) in forms.iter().zip(asked) {
+                let known = [("if-none-match", tag), ("accept-encoding", as_codings)];
+                let again = ask("/openapi.json", &known).unwrap();
+                let same = other.headers()["etag"] == tag;
+                assert_eq!(same, codings == as_codings);
+                assert_eq!(
+                    again.status() == StatusCode::NOT_MODIFIED,
+                    same,
+                    "{codings} and {as_codings}"
+                );
+                assert_eq!(again.headers()["vary"], "accept-encoding");
+            }
         }
-        let tag = gzip.headers()["etag"].to_str().unwrap();
-        assert_ne!(tag, plain.headers()["etag"]);
-        let known = ("if-none-match", tag);
-        let again = ask("/openapi.json", &[known, ("accept-encoding", "gzip")]).unwrap();
-        assert_eq!(again.status(), StatusCode::NOT_MODIFIED);
-        assert_eq!(again.headers()["vary"], "accept-encoding");
-        let other = ask("/openapi.json", &[known]).unwrap();
-        assert_eq!(other.status(), StatusCode::OK, "it is not the plain file");
     }
 
     #[test]
@@ -204,6 +225,7 @@ mod tests {
             "//etc/passwd",
             "/openapi.json/",
             "/./openapi.json",
+            "/openapi.json.br",
             "/%6fpenapi.json",
         ] {
             assert_eq!(
@@ -215,9 +237,10 @@ mod tests {
     }
 
     #[test]
-    fn every_embedded_file_has_a_type() {
-        for name in Files::iter() {
+    fn every_embedded_file_has_a_type_and_both_forms() {
+        for name in Files::iter().filter(|name| !name.ends_with(".br")) {
             assert!(find(&name).is_some(), "{name} is embedded but not served");
+            assert!(Files::get(&brotli(&name)).is_some(), "{name} is there as gzip alone");
         }
     }
 }

@@ -25,7 +25,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use futures_util::future::try_join_all;
 use moonwa_simulator::harness::WebhookReceiver;
 use moonwa_simulator::{Phone, Simulator};
@@ -38,6 +38,10 @@ use table::{Figures, Table};
 
 /// Devices of the fleet, and chats of the wider burst.
 const MANY: usize = 10;
+/// Devices of a large shop.
+const CROWD: usize = 50;
+/// Bursts that are stored before a start: 50,000 messages with bursts as they are by default.
+const STORED: usize = 25;
 const CALLERS: usize = 8;
 /// Messages that warm up.
 const WARM: usize = 50;
@@ -69,6 +73,11 @@ async fn main() -> Result<()> {
             let further = (fleet["rss_10_mb"] - figures["rss_1_mb"]) / (MANY - 1) as f64;
             figures.extend(fleet);
             figures.insert("rss_device_mb", further);
+            figures.insert("rss_50_mb", crowd(kind, &installed, load).await?);
+            // Baileys and its forwarder keep no messages.
+            if kind == Kind::Moonwa {
+                figures.insert("ready_stored_ms", ready_with_many(&installed, load).await?);
+            }
             table.add(kind, figures);
         }
     }
@@ -288,4 +297,34 @@ async fn fleet(kind: Kind, at: &Installed, load: Load) -> Result<Figures> {
     let pairs: Vec<_> = bobs.iter().zip(&anns).collect();
     figures.insert("burst_devices_per_s", burst(&hook, &pairs, "fleet", load).await?.per_second);
     Ok(figures)
+}
+
+/// What so many devices at rest have in memory, in MB.
+async fn crowd(kind: Kind, at: &Installed, load: Load) -> Result<f64> {
+    let sim = Simulator::start().await?;
+    let hook = WebhookReceiver::start().await?;
+    let (mut gateway, _) = Gateway::start(kind, &sim, at, CROWD, &hook.url()).await?;
+    for n in 0..CROWD {
+        let phone = sim.phone(&format!("6287775000{n:02}"), "Ann").await;
+        gateway.link(n, &phone).await?;
+    }
+    sleep(load.pause).await;
+    resident(gateway.pid())
+}
+
+/// How long moonwa takes to be ready with many messages stored, after it was killed, in ms.
+async fn ready_with_many(at: &Installed, load: Load) -> Result<f64> {
+    let sim = Simulator::start().await?;
+    let ann = sim.phone("628777600001", "Ann").await;
+    let bob = sim.phone("628777600002", "Bob").await;
+    let hook = WebhookReceiver::start().await?;
+    let (mut gateway, _) = Gateway::start(Kind::Moonwa, &sim, at, 1, &hook.url()).await?;
+    gateway.link(0, &ann).await?;
+    sim.record(false);
+    for part in 0..STORED {
+        let stored = burst(&hook, &[(&bob, &ann)], &format!("stored{part}"), load).await?;
+        ensure!(stored.lost == 0, "{} were lost", stored.lost);
+    }
+    gateway.kill().await?;
+    Ok(gateway.relaunch().await?.as_secs_f64() * 1000.0)
 }

@@ -9,9 +9,10 @@ use serde_json::{Value, json};
 use crate::gateway::Kind;
 
 /// What is measured: its name in the JSON, in words, and how many digits are worth printing.
-const ROWS: [(&str, &str, usize); 30] = [
+const ROWS: [(&str, &str, usize); 32] = [
     ("rss_1_mb", "RSS idle, one device, MB", 1),
     ("rss_10_mb", "RSS idle, ten devices, MB", 1),
+    ("rss_50_mb", "RSS idle, fifty devices, MB", 1),
     ("rss_device_mb", "each further device, MB", 2),
     ("rss_after_mb", "RSS of one device after all its messages, MB", 1),
     ("threads", "threads", 0),
@@ -40,6 +41,7 @@ const ROWS: [(&str, &str, usize); 30] = [
     ("idle_wakes_per_s", "ten idle devices: wake-ups a second", 0),
     ("ready_ms", "start → ready, nothing stored, ms", 0),
     ("ready_full_ms", "start → ready, with all that was received, ms", 0),
+    ("ready_stored_ms", "start → ready, 25 bursts stored, ms", 0),
 ];
 
 /// Figures of one turn, by their names.
@@ -55,26 +57,27 @@ impl Table {
         if kind == Kind::Moonwa { moonwa.push(figures) } else { baileys.push(figures) }
     }
 
-    /// The medians of a figure.
-    fn medians(&self, name: &str) -> Option<[f64; 2]> {
-        let [moonwa, baileys] = &self.0;
+    /// The medians of a figure, of those that have it.
+    fn medians(&self, name: &str) -> [Option<f64>; 2] {
         let median = |turns: &Vec<Figures>| {
             let mut all: Vec<f64> =
                 turns.iter().filter_map(|turn| turn.get(name)).copied().collect();
             all.sort_by(f64::total_cmp);
             all.get(all.len() / 2).copied()
         };
-        Some([median(moonwa)?, median(baileys)?])
+        self.0.each_ref().map(median)
     }
 
     /// A table in Markdown.
     pub(crate) fn print(&self) {
         println!("| | moonwa | Baileys + forwarder | ratio |\n|---|---|---|---|");
         for (name, words, digits) in ROWS {
-            let Some([moonwa, baileys]) = self.medians(name) else { continue };
-            let ratio =
-                if baileys > 0.0 { format!("{:.2}", moonwa / baileys) } else { "–".into() };
-            println!("| {words} | {moonwa:.digits$} | {baileys:.digits$} | {ratio} |");
+            let medians = self.medians(name);
+            let shown = |figure: Option<f64>, digits: usize| {
+                figure.map_or("–".to_owned(), |figure| format!("{figure:.digits$}"))
+            };
+            let [moonwa, baileys] = medians.map(|figure| shown(figure, digits));
+            println!("| {words} | {moonwa} | {baileys} | {} |", shown(ratio(medians), 2));
         }
     }
 
@@ -82,8 +85,9 @@ impl Table {
         let [moonwa, baileys] = &self.0;
         let figures: BTreeMap<_, _> = ROWS
             .iter()
-            .filter_map(|(name, words, _)| {
-                let [one, other] = self.medians(name)?;
+            .map(|(name, words, _)| {
+                let medians = self.medians(name);
+                let [one, other] = medians;
                 let turns = |turns: &[Figures]| {
                     turns.iter().map(|turn| turn.get(name).copied()).collect::<Value>()
                 };
@@ -91,14 +95,20 @@ impl Table {
                     "what": words,
                     "moonwa": one,
                     "baileys": other,
-                    "ratio": (other > 0.0).then_some(one / other),
+                    "ratio": ratio(medians),
                     "turns": { "moonwa": turns(moonwa), "baileys": turns(baileys) },
                 });
-                Some((*name, figure))
+                (*name, figure)
             })
             .collect();
         let all = json!({ "about": about, "figures": figures });
         std::fs::write(path, format!("{all:#}\n"))?;
         Ok(())
     }
+}
+
+/// moonwa's figure in parts of the other's, where both have one.
+fn ratio(medians: [Option<f64>; 2]) -> Option<f64> {
+    let [Some(moonwa), Some(baileys)] = medians else { return None };
+    (baileys > 0.0).then_some(moonwa / baileys)
 }
