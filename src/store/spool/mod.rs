@@ -133,7 +133,7 @@ impl Spool {
         let directory = &self.directory;
         for entry in std::fs::read_dir(directory).map_err(StoreError::io(directory))?.flatten() {
             let Ok(found) = entry.metadata() else { continue };
-if found.is_dir() {
+            if found.is_dir() {
                 // Nobody looks at the files in it any more.
                 let folder = entry.path();
                 std::fs::remove_dir_all(&folder).map_err(StoreError::io(&folder))?;
