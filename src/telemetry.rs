@@ -14,7 +14,8 @@ use crate::model::show_full_numbers;
 
 /// Other crates stay silent but for the database: the engine logs pair codes and chats under target names of its own,
 /// and what its errors mean for a device is in the device's state.
-const OTHERS: [(&str, LevelFilter); 2] = [("fjall", LevelFilter::WARN), ("lsm_tree", LevelFilter::WARN)];
+const OTHERS: [(&str, LevelFilter); 2] =
+    [("fjall", LevelFilter::WARN), ("lsm_tree", LevelFilter::WARN)];
 
 /// Whether a line may be written whatever `$RUST_LOG` asks for: the promise that no code, name or message reaches the
 /// log is ours alone.
@@ -53,7 +54,8 @@ fn ours(log: &LogConfig) -> Targets {
 /// Installs the subscriber and the metrics recorder. Call once, first. `$RUST_LOG` has the last word on our own lines.
 pub(crate) fn install(log: &LogConfig) -> (PrometheusHandle, Log) {
     show_full_numbers(log.full_jids);
-    let asked: Option<Targets> = std::env::var("RUST_LOG").ok().and_then(|asked| asked.parse().ok());
+    let asked: Option<Targets> =
+        std::env::var("RUST_LOG").ok().and_then(|asked| asked.parse().ok());
     let is_ours = asked.is_none();
     let (filter, handle) = reload::Layer::new(asked.unwrap_or_else(|| ours(log)));
     let unsafe_dependencies = log.unsafe_dependencies;

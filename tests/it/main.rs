@@ -38,6 +38,7 @@ mod kinds;
 mod linking;
 mod linking_trouble;
 mod many;
+mod mcp;
 mod measure;
 mod media_urls;
 mod messages;
