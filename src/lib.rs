@@ -74,7 +74,7 @@
 //! **throttle**: guessing is slow. **proof**: what a caller has shown. A **connection** has a place, which it may lose
 //! while it waits for its client; its **socket** ends it then. **stream**: one that an answer's events go on coming
 //! through. A file of the page has a **coding**: Brotli, gzip or none. **compat**: the routes that docs.moonwa.id documents, and the **faces**: the API of other products (**WAHA** is
-//! the WhatsApp HTTP API, **GOWA** go-whatsapp-web-multidevice; **Evolution** calls a device an **instance**; **wuzapi**). What was **wanted** of one and is not offered is remembered. **multipart**: a
+//! the WhatsApp HTTP API, **GOWA** go-whatsapp-web-multidevice; **Evolution** calls a device an **instance**; **wuzapi**). What was **wanted** of one and is not offered is remembered. By **MCP**, the Model Context Protocol, language models use **tools**, for example to read a **chat**. **multipart**: a
 //! form in parts, one of which may be a file. An **issue** is one thing that is wrong with a request. **live**: events as they happen.
 //!
 //! Around it. **console**: lines on a terminal and exit codes. **private**: files for their owner alone. **heap**: memory.

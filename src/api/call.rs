@@ -116,6 +116,19 @@ impl Call {
         Self { state, config, head, path, who, peer, client, guessed: false, body }
     }
 
+    /// The same request without its body, for whoever answers it in parts.
+    pub(crate) fn without_body(&self) -> Self {
+        Self {
+            state: Arc::clone(&self.state),
+            config: Arc::clone(&self.config),
+            head: self.head.clone(),
+            path: self.path.clone(),
+            who: self.who.clone(),
+            body: None,
+            ..*self
+        }
+    }
+
     /// Finds out who sent the request.
     pub(crate) fn identify(&mut self) -> Result<Principal, Problem> {
         let who = auth::identify(&self.state, &self.config, &self.head, self.client);

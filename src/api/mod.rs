@@ -10,6 +10,7 @@ mod dispatch;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzz;
 mod http;
+mod mcp;
 mod page;
 mod route;
 mod state;

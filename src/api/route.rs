@@ -14,6 +14,7 @@ use crate::api::call::{Answer, Call, PathName, PathValues};
 use crate::api::compat;
 use crate::api::http::form;
 use crate::api::http::problem::{Code, Problem};
+use crate::api::mcp;
 use crate::api::v1::{
     backup, config, contact, device, device_edit, event, foreign, group, health, live, media,
     message, metrics, qr, standing, webhook,
@@ -173,6 +174,7 @@ pub(crate) static ROUTES: &[Route] = &[
     post  ("/v1/devices/{device}/webhooks/{n}/resume",                          Access::Admin,   "ResumeWebhook",     |call| soon(webhook::resume(call))),
     get   ("/v1/devices/{device}/webhooks/{n}/dead-letters",                    Access::Read,    "DeadLetters",       |call| soon(webhook::dead_letters(call))),
     post  ("/v1/devices/{device}/webhooks/{n}/dead-letters/{event}/retry",      Access::Admin,   "RetryDeadLetter",   |call| soon(webhook::retry(call))),
+    post  ("/mcp",                                                              Access::Read,    "Mcp",               |call| soon(mcp::answer(call))),
     get   ("/api",                                                              Access::Public,  "CompatHello",       |_call| now(Ok(compat::hello()))),
     post  ("/api/send-message",                                                 Access::BodyKey, "CompatSendText",    |call| soon(compat::send::text(call))),
     post  ("/api/send-media",                                                   Access::BodyKey, "CompatSendMedia",   |call| soon(compat::send::media(call))),
@@ -321,6 +323,7 @@ mod tests {
             "POST /v1/devices/{device}/webhooks/{n}/resume ResumeWebhook",
             "GET /v1/devices/{device}/webhooks/{n}/dead-letters DeadLetters",
             "POST /v1/devices/{device}/webhooks/{n}/dead-letters/{event}/retry RetryDeadLetter",
+            "POST /mcp Mcp",
             "GET /api CompatHello",
             "POST /api/send-message CompatSendText",
             "POST /api/send-media CompatSendMedia",

@@ -15,8 +15,13 @@ use crate::model::DeviceName;
 /// The longest answer, in bytes: a backup of a few thousand devices.
 const LONGEST: u64 = 1 << 30;
 
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(40);
+/// The same where the gateway itself waits for something to happen, for most of a minute.
+const LONG_PATIENCE: Duration = Duration::from_secs(90);
+
 /// The gateway that runs here.
-struct Gateway {
+pub(super) struct Gateway {
     agent: ureq::Agent,
     /// Scheme, address and port.
     origin: String,
@@ -25,7 +30,7 @@ struct Gateway {
 }
 
 impl Gateway {
-    fn find(config: Option<&Path>) -> Result<Self> {
+    pub(super) fn find(config: Option<&Path>) -> Result<Self> {
         // The file may be broken while the gateway runs on: where its store is stands in the copy that works.
         let (_, config) = user::configuration(config)?;
         let store = &config.store.path;
@@ -36,7 +41,7 @@ impl Gateway {
             _ => anyhow!("no moonwa runs with the store {} ({error})", store.display()),
         })?;
         let agent = ureq::Agent::config_builder()
-            .timeout_global(Some(Duration::from_secs(40)))
+            .timeout_global(Some(PATIENCE))
             .http_status_as_error(false)
             .proxy(None)
             .build()
@@ -58,6 +63,25 @@ impl Gateway {
         let answer = request.header("content-type", "application/json").send(body.to_string());
         let (status, text) = self.read(answer)?;
         understood(status, &text)
+    }
+
+    /// Posts JSON as it is, with more headers; the answer's status and body.
+    pub(super) fn pass_on(
+        &self,
+        path: &str,
+        json: &str,
+        headers: &[(&str, String)],
+    ) -> Result<(u16, String)> {
+        let request = self.agent.post(format!("{}{path}", self.base));
+        let request = request.config().timeout_global(Some(LONG_PATIENCE)).build();
+        let mut request = request
+            .header("authorization", &self.token)
+            .header("content-type", "application/json")
+            .header("accept", "application/json, text/event-stream");
+        for (name, value) in headers {
+            request = request.header(*name, value);
+        }
+        self.read(request.send(json))
     }
 
     fn delete(&self, path: &str) -> Result<Value> {

@@ -6,6 +6,7 @@ mod client;
 mod heap;
 mod key;
 mod local;
+mod mcp;
 mod user;
 
 use std::path::PathBuf;
@@ -85,6 +86,18 @@ enum Command {
         /// End every login to the admin page, and every link that nobody has opened
         #[arg(long)]
         revoke_all: bool,
+    },
+    /// Speak the Model Context Protocol with the program of a language model, for the gateway that runs here
+    Mcp {
+        /// Over standard input and output, as such programs start it
+        #[arg(long, required = true)]
+        stdio: bool,
+        /// Only this device, by its name in moonwa.toml
+        #[arg(long, value_parser = DeviceName::parse, value_name = "NAME")]
+        device: Option<DeviceName>,
+        /// Offer tools that send as well
+        #[arg(long)]
+        allow_send: bool,
     },
     /// API keys
     #[command(subcommand)]
@@ -194,6 +207,9 @@ pub fn main() -> ExitCode {
         Command::Link { device, phone } => client::link(config, &device, phone.as_deref()),
         Command::Status { json } => client::status(config, json),
         Command::Healthcheck => client::healthcheck(config),
+        Command::Mcp { stdio: _, device, allow_send } => {
+            mcp::serve(config, device.as_ref(), allow_send)
+        }
         Command::Send { device, to, text } => client::send(config, &device, &to, &text),
         Command::Login { revoke_all: false } => client::login(config),
         Command::Login { revoke_all: true } => client::end_logins(config),

@@ -39,6 +39,7 @@ mod later;
 mod linking;
 mod linking_trouble;
 mod many;
+mod mcp;
 mod measure;
 mod media_urls;
 mod messages;

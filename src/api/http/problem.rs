@@ -164,6 +164,15 @@ impl Problem {
         Value::Object(body)
     }
 
+    /// The body without a request's id, for an answer in another protocol.
+    pub(crate) fn described(&self) -> Value {
+        let mut body = self.json("");
+        if let Value::Object(body) = &mut body {
+            body.remove("instance");
+        }
+        body
+    }
+
     /// `instance` is the id of the request.
     pub(crate) fn render(&self, instance: &str) -> Response {
         let mut response = response::json(self.status(), &self.json(instance));

@@ -5,4 +5,5 @@ pub(crate) mod adopt;
 mod baileys;
 mod faces;
 mod foreign;
+mod mcp;
 mod whatsmeow;
