@@ -13,7 +13,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use self::content::{SendBody, Wish, kind_of};
-use self::queue::{check_lock, check_state, enqueue, follow, idempotency_key, nth_key, promised};
+pub(crate) use self::queue::check_lock;
+use self::queue::{check_state, enqueue, follow, idempotency_key, nth_key, promised};
 use self::upload::begin;
 use crate::api::call::{Answer, Call};
 use crate::api::http::problem::{Code, Problem};
