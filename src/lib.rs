@@ -39,6 +39,7 @@
 //! Messages in. **message**, **contact**, **group**, **poll**, **attachment**, **media**: as WhatsApp's users know them.
 //! **hook**: where the engine hands a message over. **business**, **commerce**, **special**: **kinds** of message that are neither
 //! text nor file; **raw**: one that is not understood. **undecryptable**: what cannot be read. **notification**: what is no message to read: a change of a group, a call.
+//! A group has **members**, and an **invite** link by which people come in; the **news** of one is what happened to it.
 //! A kind's **detail** is what it has beside its text and its file. A **post** is written into a channel.
 //! **history**: what is kept of earlier messages. A chat's **timer** says after how long its messages disappear. **recorder**: writes down what happens to messages and devices.
 //!

@@ -251,6 +251,8 @@ pub enum Scope {
     Send,
     /// Read states, messages, media and events.
     Read,
+    /// Make and change groups.
+    Groups,
     /// Link, stop and change the device.
     Admin,
     /// Read the numbers of the whole gateway: no message, but the names of all devices.

@@ -315,7 +315,11 @@ pub(crate) fn chat_kind(chat: &Jid) -> ChatKind {
 }
 
 /// The LID and the phone number of a person, as far as known.
-async fn both(client: &Client, jid: &Jid, alt: Option<&Jid>) -> (Option<String>, Option<String>) {
+pub(crate) async fn both(
+    client: &Client,
+    jid: &Jid,
+    alt: Option<&Jid>,
+) -> (Option<String>, Option<String>) {
     let known = [Some(jid), alt];
     let user = |wanted: fn(&Jid) -> bool| {
         known.into_iter().flatten().find(|jid| wanted(jid)).map(|jid| jid.user.to_string())

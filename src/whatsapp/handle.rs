@@ -236,7 +236,7 @@ impl DeviceHandle {
         sent.map_err(|_gone| WhatsAppError::NotConnected)
     }
 
-    fn client(&self) -> Result<Arc<Client>, WhatsAppError> {
+    pub(super) fn client(&self) -> Result<Arc<Client>, WhatsAppError> {
         self.live.borrow().clone().ok_or(WhatsAppError::NotConnected)
     }
 
@@ -255,15 +255,15 @@ impl DeviceHandle {
     }
 }
 
-async fn timely<T>(question: impl Future<Output = T>) -> Result<T, WhatsAppError> {
+pub(super) async fn timely<T>(question: impl Future<Output = T>) -> Result<T, WhatsAppError> {
     tokio::time::timeout(PATIENCE, question).await.map_err(|_elapsed| WhatsAppError::Timeout)
 }
 
-fn inside(jid: &Jid) -> Result<wa_rs::Jid, WhatsAppError> {
+pub(super) fn inside(jid: &Jid) -> Result<wa_rs::Jid, WhatsAppError> {
     jid.as_str().parse().map_err(|_unreadable| WhatsAppError::NotFound)
 }
 
-fn outside(jid: &wa_rs::Jid) -> Result<Jid, WhatsAppError> {
+pub(super) fn outside(jid: &wa_rs::Jid) -> Result<Jid, WhatsAppError> {
     address(&jid.to_non_ad_string())
 }
 

@@ -8,7 +8,7 @@
 //! directory LID and phone number      history/  earlier messages
 //! recorder  writes other events       media/    files
 //! net       the engine's network      session/  the engine's storage
-//!                                     foreign/  sessions of other gateways
+//! group/    groups, and their admins    foreign/  sessions of other gateways
 //! ```
 
 mod backup;
@@ -20,6 +20,7 @@ mod fleet;
 pub(crate) mod foreign;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzz;
+mod group;
 mod handle;
 mod history;
 pub(crate) mod identities;
@@ -36,6 +37,10 @@ mod tunnel;
 pub(crate) use backup::Backup;
 pub use error::WhatsAppError;
 pub use fleet::{Fleet, FleetOptions};
+pub(crate) use group::{
+    Group, GroupChange, InviteCode, LONGEST_DESCRIPTION, LONGEST_NAME, MOST_MEMBERS, MemberAction,
+    MembersAdd, NamedMember, NewGroup, RequestAction,
+};
 pub use handle::DeviceHandle;
 pub(crate) use handle::{GroupMember, GroupSummary, Lookup};
 pub(crate) use session::ForeignDevice;

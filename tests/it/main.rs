@@ -32,6 +32,7 @@ mod engine;
 mod faces;
 mod fleet;
 mod fuzz;
+mod groups;
 mod hooks_delivery;
 mod idle;
 mod kinds;

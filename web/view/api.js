@@ -13,6 +13,7 @@ const GROUPS = [
 	"webhooks",
 	"events",
 	"lookups",
+	"groups",
 	"linking",
 	"devices",
 	"config",

@@ -31,6 +31,8 @@ pub(crate) enum Access {
     File,
     /// Keys with the scope `send`.
     Send,
+    /// Keys with the scope `groups` or `admin`.
+    Groups,
     /// Keys with the scope `admin`.
     Admin,
     /// Keys with the scope `metrics`: the numbers of all devices.
@@ -90,7 +92,7 @@ impl Principal {
     }
 
     pub(crate) fn scopes(&self) -> Vec<&'static str> {
-        let all = [Scope::Send, Scope::Read, Scope::Admin, Scope::Metrics];
+        let all = [Scope::Send, Scope::Read, Scope::Groups, Scope::Admin, Scope::Metrics];
         all.into_iter().filter(|scope| self.may(*scope)).map(scope_name).collect()
     }
 
@@ -117,6 +119,7 @@ pub(crate) fn scope_name(scope: Scope) -> &'static str {
     match scope {
         Scope::Send => "send",
         Scope::Read => "read",
+        Scope::Groups => "groups",
         Scope::Admin => "admin",
         Scope::Metrics => "metrics",
     }
@@ -220,6 +223,9 @@ pub(crate) fn check(who: &Principal, access: Access, device: Option<&str>) -> Re
         }
         Access::Read | Access::File => Scope::Read,
         Access::Send => Scope::Send,
+        // Who may stop and change the device may change its groups, too.
+        Access::Groups if who.may(Scope::Admin) => Scope::Admin,
+        Access::Groups => Scope::Groups,
         Access::Admin => Scope::Admin,
         Access::Metrics => Scope::Metrics,
     };
@@ -311,6 +317,7 @@ pub(crate) mod tests {
         for access in [
             Access::Read,
             Access::Send,
+            Access::Groups,
             Access::Admin,
             Access::Metrics,
             Access::Gateway,
@@ -327,6 +334,14 @@ pub(crate) mod tests {
         assert_eq!(code(&key("send"), Access::Read, Some("toko")), Some(Code::Forbidden));
         assert_eq!(code(&key("full"), Access::Admin, Some("toko")), Some(Code::Forbidden));
         assert_eq!(code(&key("other"), Access::Admin, Some("gudang")), None);
+        assert_eq!(code(&key("full"), Access::Groups, Some("toko")), Some(Code::Forbidden));
+        assert_eq!(code(&key("other"), Access::Groups, Some("gudang")), None, "by its `admin`");
+        let mut groups = key("send");
+        if let Principal::Key { scopes, .. } = &mut groups {
+            *scopes = BTreeSet::from([Scope::Groups]);
+        }
+        assert_eq!(code(&groups, Access::Groups, Some("toko")), None);
+        assert_eq!(code(&groups, Access::Send, Some("toko")), Some(Code::Forbidden));
         assert_eq!(code(&key("other"), Access::Gateway, None), Some(Code::Forbidden));
         let browser = Principal::Admin { login: Some("1".to_owned()) };
         assert_eq!(code(&browser, Access::Gateway, None), None);

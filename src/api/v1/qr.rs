@@ -42,6 +42,15 @@ fn render(call: &Call, shown: &Shown) -> Result<Response, Problem> {
     })
 }
 
+/// Any text as a picture of its code.
+pub(crate) fn drawn(text: &str) -> Result<String, Problem> {
+    let code = QrCode::new(text).map_err(|error| {
+        tracing::error!(%error, "A QR code could not be drawn.");
+        Code::Internal
+    })?;
+    Ok(picture(&code))
+}
+
 fn picture(code: &QrCode) -> String {
     code.render::<svg::Color<'_>>().min_dimensions(264, 264).build()
 }

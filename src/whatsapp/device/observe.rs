@@ -47,6 +47,7 @@ pub(crate) fn interest() -> EventInterest {
         EventKind::ServerAck,
         EventKind::Receipt,
         EventKind::GroupUpdate,
+        EventKind::PictureUpdate,
         EventKind::IncomingCall,
         EventKind::MissedCall,
     ])

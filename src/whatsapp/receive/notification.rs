@@ -2,13 +2,14 @@
 
 use serde_json::{Value, json};
 use wa_rs::types::{events::Event as EngineEvent, message::MessageInfo};
-use wa_rs::wacore::stanza::groups::GroupNotificationAction;
 use wa_rs::wacore::types::call::CallAction;
+use wa_rs::wacore_binary::JidExt as _;
 use wa_rs::waproto::whatsapp as wa;
 
 use super::decode::message;
 use crate::model::detail::Unavailable;
 use crate::model::{Body, DeviceName, Event, EventData, EventId, EventType, Person, UnixMillis};
+use crate::whatsapp::group::news;
 
 /// The event of a message that WhatsApp gives to phones only.
 pub(crate) fn unavailable(
@@ -30,18 +31,17 @@ pub(crate) fn unavailable(
 pub(crate) fn notification(device: &DeviceName, event: &EngineEvent) -> Option<Event> {
     match event {
         EngineEvent::GroupUpdate(update) => {
-            let group = update.group_jid.to_string();
-            let by = update.participant.as_ref().map(wa_rs::Jid::to_non_ad_string);
-            let phone = update.participant_pn.as_ref().map(|pn| pn.user.to_string());
-            let data = json!({
-                "group": group,
-                "by": by,
-                "by_phone": phone,
-                "change": change(&update.action)?,
-            });
+            let (group, data) = (update.group_jid.to_string(), news::data(update)?);
             let notification = update.notification_id.clone().unwrap_or_default();
             let part = format!("{notification}/{}", update.action_index);
             let at = update.timestamp.timestamp_millis();
+            Some(other(device, EventType::GroupUpdated, &[&group, "", &part], at, data))
+        }
+        EngineEvent::PictureUpdate(update) if update.jid.is_group() => {
+            let (group, data) = (update.jid.to_string(), news::picture(update)?);
+            let at = update.timestamp.timestamp_millis();
+            let id = update.picture_id.as_deref().unwrap_or("none");
+            let part = format!("picture/{id}/{at}");
             Some(other(device, EventType::GroupUpdated, &[&group, "", &part], at, data))
         }
         EngineEvent::IncomingCall(call) => {
@@ -76,21 +76,6 @@ pub(crate) fn notification(device: &DeviceName, event: &EngineEvent) -> Option<E
         }
         _ => None,
     }
-}
-
-/// A change in the engine's words. What it leaves out of a new group is the name, and how the account came into it.
-fn change(action: &GroupNotificationAction) -> Option<Value> {
-    let mut change = serde_json::to_value(action).ok()?;
-    if let (GroupNotificationAction::Create { raw }, Value::Object(fields)) = (action, &mut change)
-    {
-        let group = raw.get_optional_child("group");
-        for (name, node) in [("subject", group), ("reason", Some(raw))] {
-            if let Some(text) = node.and_then(|node| node.attrs().optional_string(name)) {
-                fields.insert(name.to_owned(), text.into());
-            }
-        }
-    }
-    Some(change)
 }
 
 fn other(device: &DeviceName, kind: EventType, key: &[&str; 3], at: i64, data: Value) -> Event {

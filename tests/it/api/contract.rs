@@ -18,9 +18,9 @@ const PATIENCE: Duration = Duration::from_mins(9);
 /// They would end what the others need: the session, the link, or the stream that never ends. `/mcp` has errors of its
 /// own protocol.
 const ENDINGS: &str =
-    "/(logout|logins|stop|start|reconnect|pair-code|passkey|passkey/confirm)$|^/mcp$";
+    "/(logout|logins|stop|start|reconnect|leave|pair-code|passkey|passkey/confirm)$|^/mcp$";
 const ENDINGS_AND_STREAM: &str =
-    "/(logout|logins|stop|start|reconnect|pair-code|passkey|passkey/confirm)$|^/mcp$|^/v1/events$";
+    "/(logout|logins|stop|start|reconnect|leave|pair-code|passkey|passkey/confirm)$|^/mcp$|^/v1/events$";
 
 /// A linked device with everything that can be asked for: a group, messages both ways, a file, a dead letter.
 struct World {
@@ -94,6 +94,7 @@ fn pin(document: &mut Value, pins: &Value) {
     }
     let schemas = &mut document["components"]["schemas"];
     schemas["Receiver"] = json!({ "enum": pins["receiver"] });
+    schemas["Member"] = json!({ "enum": pins["phone"] });
     // The examples of a form have every field, whatever the schema says of two together, and this one excludes view_once.
     schemas["Upload"]["properties"]["as_document"] = json!({ "enum": ["false"] });
     for kind in ["Send", "Upload", "Media", "Sound", "Document", "Text"] {

@@ -6,10 +6,11 @@ use anyhow::{Context as _, Result};
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node, Server};
 
-use crate::util::{below, now};
+use crate::util::{below, empty, hex, leaf, now, random};
 use crate::world::{Address, World};
 
 /// A group.
+#[expect(clippy::struct_excessive_bools, reason = "WhatsApp's switches")]
 pub(crate) struct GroupState {
     /// User part of its JID.
     pub id: String,
@@ -23,6 +24,22 @@ pub(crate) struct GroupState {
     pub members: BTreeMap<String, bool>,
     /// After how many seconds its messages disappear; 0 for never.
     pub ephemeral: u32,
+    /// The description's id and text.
+    pub description: Option<(String, String)>,
+    /// Only admins write.
+    pub announce: bool,
+    /// Only admins change name, description and picture.
+    pub locked: bool,
+    /// Everybody adds members.
+    pub all_add: bool,
+    /// Whoever comes by the link has to be let in.
+    pub approval: bool,
+    /// The code of its link.
+    pub invite: String,
+    /// Who waits to be let in, since when.
+    pub waiting: BTreeMap<String, u64>,
+    /// The picture's id and bytes.
+    pub picture: Option<(String, Vec<u8>)>,
 }
 
 impl GroupState {
@@ -31,10 +48,38 @@ impl GroupState {
         self.members.contains_key(pn)
     }
 
+    /// What is set, as `<group>` has it.
+    fn settings(&self) -> Vec<Node> {
+        let mode = if self.all_add { "all_member_add" } else { "admin_add" };
+        let mut nodes = vec![leaf("member_add_mode", mode)];
+        if let Some((id, text)) = &self.description {
+            let body = leaf("body", text.as_str());
+            let node = NodeBuilder::new("description").attr("id", id.as_str()).children([body]);
+            nodes.push(node.build());
+        }
+        if self.approval {
+            let join = NodeBuilder::new("group_join").attr("state", "on").build();
+            nodes.push(NodeBuilder::new("membership_approval_mode").children([join]).build());
+        }
+        nodes.extend(self.locked.then(|| empty("locked")));
+        nodes.extend(self.announce.then(|| empty("announcement")));
+        nodes
+    }
+
+    /// Whether that account is an admin.
+    pub(crate) fn is_admin(&self, pn: &str) -> bool {
+        self.members.get(pn) == Some(&true)
+    }
+
     /// Its JID.
     pub(crate) fn jid(&self) -> Jid {
         Jid::group(self.id.as_str())
     }
+}
+
+/// A new code for a link.
+pub(crate) fn invite_code() -> String {
+    hex(&random::<11>())
 }
 
 impl World {
@@ -51,6 +96,14 @@ impl World {
                 created: now(),
                 members: members.iter().map(|pn| (pn.clone(), *pn == creator)).collect(),
                 ephemeral: 0,
+                description: None,
+                announce: false,
+                locked: false,
+                all_add: true,
+                approval: false,
+                invite: invite_code(),
+                waiting: BTreeMap::new(),
+                picture: None,
             },
         );
         let group = self.group_node(&id).context("the group just made")?;
@@ -67,6 +120,18 @@ impl World {
         what: &'static str,
         members: &[String],
     ) -> Result<()> {
+        self.change_members_for(id, author, what, members, None)
+    }
+
+    /// The same, with the reason that is told.
+    pub(crate) fn change_members_for(
+        &mut self,
+        id: &str,
+        author: &str,
+        what: &'static str,
+        members: &[String],
+        reason: Option<&'static str>,
+    ) -> Result<()> {
         let group = self.groups.get_mut(id).context("no such group")?;
         let before = group.members.clone();
         for pn in members {
@@ -78,7 +143,11 @@ impl World {
             }
         }
         let nodes: Vec<Node> = members.iter().filter_map(|pn| self.member(pn, None)).collect();
-        let change = NodeBuilder::new(what).children(nodes).build();
+        let mut change = NodeBuilder::new(what).children(nodes);
+        if let Some(reason) = reason {
+            change = change.attr("reason", reason);
+        }
+        let change = change.build();
         let left: Vec<String> = before.keys().filter(|pn| members.contains(pn)).cloned().collect();
         self.notify_group(id, author, &change, &left);
         Ok(())
@@ -109,7 +178,7 @@ impl World {
         Ok(())
     }
 
-    fn notify_group(&mut self, id: &str, author: &str, change: &Node, also: &[String]) {
+    pub(crate) fn notify_group(&mut self, id: &str, author: &str, change: &Node, also: &[String]) {
         let Some(group) = self.groups.get(id) else { return };
         let mut people: Vec<String> = group.members.keys().cloned().collect();
         people.extend(also.iter().cloned());
@@ -137,7 +206,7 @@ impl World {
         }
     }
 
-    fn member(&self, pn: &str, admin: Option<&'static str>) -> Option<Node> {
+    pub(crate) fn member(&self, pn: &str, admin: Option<&'static str>) -> Option<Node> {
         let account = self.accounts.get(pn)?;
         let mut builder = NodeBuilder::new("participant")
             .attr("jid", account.jid(Server::Lid))
@@ -173,7 +242,7 @@ impl World {
             .attr("s_o_pn", creator.jid(Server::Pn))
             .attr("addressing_mode", "lid")
             .attr("size", group.members.len())
-            .children(members.chain(timer))
+            .children(members.chain(timer).chain(group.settings()))
             .build();
         Some(node)
     }

@@ -18,6 +18,7 @@ mod journal;
 mod keys_used;
 mod login;
 mod media;
+mod membership;
 mod noise;
 mod pairing;
 mod participants;

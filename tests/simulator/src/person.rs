@@ -42,7 +42,7 @@ pub struct Phone {
 /// A group.
 #[derive(Clone)]
 pub struct Group {
-    sim: Simulator,
+    pub(crate) sim: Simulator,
     /// The user part of its JID.
     pub id: String,
 }

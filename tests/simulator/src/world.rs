@@ -224,6 +224,8 @@ pub(crate) struct World {
     pub tokens: BTreeMap<(String, String), Vec<u8>>,
     /// Accounts that take nothing without a token.
     pub wary: BTreeSet<String>,
+    /// Accounts that nobody adds to a group: they have to be invited.
+    pub shy: BTreeSet<String>,
     /// Messages about which nothing comes back until they are sent again.
     pub unanswered: BTreeSet<String>,
     /// Acknowledgements held back, with their sender.
@@ -263,6 +265,7 @@ impl World {
             props_version: 0,
             tokens: BTreeMap::new(),
             wary: BTreeSet::new(),
+            shy: BTreeSet::new(),
             unanswered: BTreeSet::new(),
             held: Vec::new(),
             for_phones: VecDeque::new(),
@@ -293,6 +296,7 @@ impl World {
         self.props_version += 1;
         self.tokens.clear();
         self.wary.clear();
+        self.shy.clear();
         self.unanswered.clear();
         self.held.clear();
         self.for_phones.clear();

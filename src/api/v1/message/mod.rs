@@ -16,8 +16,9 @@ use serde_json::{Value, json};
 use self::content::later::check as check_time;
 use self::content::{SendBody, Wish, kind_of};
 use self::later::EditBody;
+pub(crate) use self::queue::check_lock;
 use self::queue::{
-    check_lock, check_state, enqueue, follow, follow_up, idempotency_key, nth_key, own, promised,
+    check_state, enqueue, follow, follow_up, idempotency_key, nth_key, own, promised,
 };
 use self::upload::begin;
 use crate::api::call::{Answer, Call};

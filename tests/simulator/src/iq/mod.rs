@@ -1,5 +1,6 @@
 //! Requests of the clients: who may ask, which faults strike, and which file answers.
 
+mod group_sets;
 mod groups;
 mod keys;
 mod link;
@@ -80,6 +81,9 @@ impl World {
             "w:sync:app:state" => self.app_state_iq(who, node),
             "w:m" => self.media_conn(node),
             "w:g2" => self.group_iq(who, node),
+            "w:profile:picture" if group_sets::group_of_picture(node).is_some() => {
+                self.group_picture_iq(who, get, node)
+            }
             "w:profile:picture" if get => iq_error(node, 404, "item-not-found"),
             "md" if child == "remove-companion-device" => {
                 self.send(conn, iq_result(node, Vec::new()));
