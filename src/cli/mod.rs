@@ -6,6 +6,7 @@ mod client;
 mod heap;
 mod key;
 mod local;
+mod rule;
 mod user;
 
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use clap::error::{ContextKind, ContextValue};
 use clap::{Parser, Subcommand};
 
 use self::adopt::{OldUrl, Wish};
+use self::rule::Trial;
 use crate::app;
 use crate::config::nearest;
 use crate::console::{Exit, complain};
@@ -89,6 +91,9 @@ enum Command {
     /// API keys
     #[command(subcommand)]
     Key(KeyCommand),
+    /// The rules of devices
+    #[command(subcommand)]
+    Rules(RulesCommand),
     /// Unlink a device from its phone and forget its credentials
     Logout {
         /// The device's name in moonwa.toml
@@ -156,6 +161,12 @@ enum KeyCommand {
     },
 }
 
+#[derive(Subcommand)]
+enum RulesCommand {
+    /// Say what each rule in moonwa.toml would do with a message, and why; sends nothing
+    Test(Trial),
+}
+
 /// Reads the arguments and does what they say.
 pub fn main() -> ExitCode {
     let allowed = private::by_default();
@@ -177,6 +188,7 @@ pub fn main() -> ExitCode {
         Command::Init => local::init(config, allowed),
         Command::Check { file } => Ok(local::check(file.as_deref().or(config))),
         Command::Key(KeyCommand::New { device, write }) => key::new(config, &device, write),
+        Command::Rules(RulesCommand::Test(trial)) => rule::test(config, &trial),
         Command::Repair => local::repair(config),
         Command::Doctor => local::doctor(config),
         Command::Backup { file } => local::backup(config, &file),

@@ -1,6 +1,7 @@
 //! What callers ask to be sent, and how far each message got.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -29,6 +30,25 @@ impl MessageId {
         Self(format!("3EB0{}", data_encoding::HEXUPPER.encode(bytes)))
     }
 
+    /// The id of the n-th answer that the rules of a device give to an event: the same however often it is given. Its last
+    /// digits follow from the others, so that every moonwa knows such an answer, and none answers it by itself.
+    pub fn answer(event: &str, n: usize) -> Self {
+        let hash: [u8; 32] = Sha256::digest(format!("{event}/{n}")).into();
+        let head = hash.first_chunk::<6>().copied().unwrap_or_default();
+        let digits = [head.as_slice(), &answer_mark(&head)].concat();
+        Self(format!("3EB0{}", data_encoding::HEXUPPER.encode(&digits)))
+    }
+
+    /// Whether the rules of a moonwa sent it, this one or another.
+    pub fn is_answer(&self) -> bool {
+        let digits = self.0.strip_prefix("3EB0").map(|hex| hex.as_bytes());
+        let digits = digits.and_then(|hex| data_encoding::HEXUPPER.decode(hex).ok());
+        digits
+            .as_deref()
+            .and_then(<[u8]>::split_first_chunk::<6>)
+            .is_some_and(|(head, mark)| mark == answer_mark(head))
+    }
+
     /// An id that came from outside. `None` when it cannot be one.
     pub fn parse(text: &str) -> Option<Self> {
         let good = (1..=128).contains(&text.len())
@@ -41,6 +61,13 @@ impl MessageId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// What follows the first digits of a rule's answer.
+fn answer_mark(head: &[u8; 6]) -> [u8; 3] {
+    let hash: [u8; 32] =
+        Sha256::digest([b"an answer by a rule of moonwa/".as_slice(), head].concat()).into();
+    hash.first_chunk::<3>().copied().unwrap_or_default()
 }
 
 impl fmt::Display for MessageId {
@@ -87,6 +114,9 @@ pub struct SendRequest {
     /// The album that this file belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub album: Option<MessageId>,
+    /// For how long "typing…" is shown before it goes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub typing: Option<Duration>,
 }
 
 impl SendRequest {
@@ -100,6 +130,7 @@ impl SendRequest {
             mention_all: false,
             view_once: false,
             album: None,
+            typing: None,
         }
     }
 }
@@ -427,6 +458,26 @@ mod tests {
             Content::file(MediaKind::Audio, String::new(), Some(String::new()), false).len(),
             1
         );
+    }
+
+    #[test]
+    fn an_answer_is_known_by_its_id_and_nothing_else_is() {
+        let event = "evt_aaaaaaaaaaaaaaaaaaaaaaaaaa";
+        let id = MessageId::answer(event, 0);
+        assert!(
+            id.as_str().starts_with("3EB0") && id.as_str().len() == 22 && id.is_answer(),
+            "{id}"
+        );
+        assert_eq!(id, MessageId::answer(event, 0));
+        assert_ne!(id, MessageId::answer(event, 1));
+        assert_ne!(id, MessageId::answer("evt_bbbbbbbbbbbbbbbbbbbbbbbbbb", 0));
+        for n in 0..1000 {
+            assert!(MessageId::answer(event, n).is_answer());
+            assert!(!MessageId::random().is_answer(), "one of sixteen million is taken for one");
+        }
+        for other in ["3EB0", "3EB0AA", "AC1F", "3EB0zz", &id.as_str()[4..], &id.as_str()[..20]] {
+            assert!(!MessageId::parse(other).unwrap().is_answer(), "{other}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ pub(super) mod account;
 pub(super) mod album;
 mod counts;
 pub(super) mod row;
+pub(super) mod rule;
 mod sweep;
 mod turn;
 

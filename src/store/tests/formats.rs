@@ -33,6 +33,7 @@ fn message(n: u64) -> SentMessage {
             mention_all: false,
             view_once: false,
             album: None,
+            typing: None,
         },
         status: MessageStatus::Queued,
         created: UnixMillis::from_secs(1_790_000_000),

@@ -18,6 +18,7 @@ fn message(id: &str, text: &str) -> SentMessage {
             mention_all: false,
             view_once: false,
             album: None,
+            typing: None,
         },
         status: MessageStatus::Queued,
         created: UnixMillis::now(),

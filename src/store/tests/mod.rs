@@ -5,6 +5,7 @@ mod cursor;
 mod formats;
 mod log;
 mod message;
+mod rule;
 mod salvage;
 mod space;
 mod start;

@@ -225,6 +225,7 @@ pub(crate) fn to(number: &str, content: Content) -> SendRequest {
         mention_all: false,
         view_once: false,
         album: None,
+        typing: None,
     }
 }
 
