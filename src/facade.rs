@@ -9,10 +9,11 @@ pub mod config {
     pub use crate::config::{
         AdminConfig, Browser, ChatFilter, Compat, Config, Context, DeviceConfig, DeviceEdit,
         Durability, Edit, EditError, EndpointConfig, EndpointEdit, EventFilter, FaceName, Format,
-        Gap, KeyConfig, Loaded, LogConfig, MediaConfig, Notice, Others, OutboxConfig, Pace,
+        Gap, Hours, KeyConfig, Loaded, LogConfig, MediaConfig, Notice, Others, OutboxConfig, Pace,
         Presence, Proxy, ProxyProtocol, Quiet, Rejected, ReloadHandle, ReloadMailbox,
-        ReloadOutcome, ReloadReport, Repair, Revision, SAMPLE, Scope, ServerConfig, ShownAs, Start,
-        StoreConfig, System, Trigger, Watcher, keep_last_good, last_good,
+        ReloadOutcome, ReloadReport, Repair, Revision, RuleConfig, RuleReply, SAMPLE, Scope,
+        ServerConfig, ShownAs, Start, StoreConfig, System, Template, TextPattern, Trigger, Watcher,
+        When, keep_last_good, last_good,
     };
 }
 

@@ -18,7 +18,7 @@
 //! ```text
 //! api       http: the wire · access: who may · compat: /api and the faces · v1: /v1 · route: the table of all routes
 //! whatsapp  device: connecting · receive: in · send: out · media: files · history: earlier messages · session: the engine's keys
-//! hooks     endpoint: one webhook and its cursor · client: the POST
+//! hooks     endpoint: one webhook and its cursor · client: the POST · rule: what a device answers by itself
 //! config    read: text to Config · edit: the page's edits · watch, mailbox: changes of the file
 //! store     log, message, cursor, space: what is kept · writer, reader, committer: the threads · salvage: after a crash
 //! ```
@@ -65,6 +65,9 @@
 //! **dead letter**; after a 500 there is **doubt** whose fault it is. **filter**: which chats an endpoint hears of, by **pattern**. **profile**: the body's form; **moonwa**'s is that of docs.moonwa.id. **signature**: proof that a
 //! request is ours. A file's **URL** is signed for those without a key. **reply**: a message in a receiver's answer. **report**: what people are told of an endpoint. **resolver**:
 //! from names to addresses.
+//!
+//! Rules. A **rule** says what a device answers by itself: a **judge** decides which act on a message, what follows is an
+//! **answer**, made from a **template**; its **hours** are when it is on. A **machine** asks the rules about each event.
 //!
 //! The file. **revision**: the fingerprint of all that a configuration is made of. **diff**: what an edit changes.
 //! **secret**: a value that is never shown; a **mask** stands for the secret parts of a URL; **key**: what opens the

@@ -90,6 +90,12 @@ export default {
 	"device.proof": ["WhatsApp last answered", "WhatsApp terakhir menjawab"],
 	"device.since_down": ["Down since", "Terputus sejak"],
 	"device.since_up": ["Connected since", "Terhubung sejak"],
+	// What a device answers by itself
+	"rules.hits": ["acted {n} times", "bertindak {n} kali"],
+	"rules.hits.one": ["acted once", "bertindak sekali"],
+	"rules.skipped": ["held back {n} times", "ditahan {n} kali"],
+	"rules.skipped.one": ["held back once", "ditahan sekali"],
+	"rules.title": ["Rules", "Aturan"],
 	// What a device sent, and may still send
 	"standing.advice": ["{n} people were written to for the first time within 24 hours. WhatsApp restricts numbers that write to more than about 50 a day: set pace = { new_chats_per_day = 50 } in moonwa.toml.", "{n} orang baru pertama kali dihubungi dalam 24 jam. WhatsApp membatasi nomor yang menghubungi lebih dari sekitar 50 orang baru sehari: tulis pace = { new_chats_per_day = 50 } di moonwa.toml."],
 	"standing.chats": ["{n} new chats", "{n} chat baru"],

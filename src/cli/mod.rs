@@ -7,6 +7,7 @@ mod heap;
 mod key;
 mod local;
 mod mcp;
+mod rule;
 mod user;
 
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ use clap::error::{ContextKind, ContextValue};
 use clap::{Parser, Subcommand};
 
 use self::adopt::{OldUrl, Wish};
+use self::rule::Trial;
 use crate::app;
 use crate::config::nearest;
 use crate::console::{Exit, complain};
@@ -102,6 +104,9 @@ enum Command {
     /// API keys
     #[command(subcommand)]
     Key(KeyCommand),
+    /// The rules of devices
+    #[command(subcommand)]
+    Rules(RulesCommand),
     /// Unlink a device from its phone and forget its credentials
     Logout {
         /// The device's name in moonwa.toml
@@ -173,6 +178,12 @@ enum KeyCommand {
     },
 }
 
+#[derive(Subcommand)]
+enum RulesCommand {
+    /// Say what each rule in moonwa.toml would do with a message, and why; sends nothing
+    Test(Trial),
+}
+
 /// Reads the arguments and does what they say.
 pub fn main() -> ExitCode {
     let allowed = private::by_default();
@@ -194,6 +205,7 @@ pub fn main() -> ExitCode {
         Command::Init => local::init(config, allowed),
         Command::Check { file } => Ok(local::check(file.as_deref().or(config))),
         Command::Key(KeyCommand::New { device, write }) => key::new(config, &device, write),
+        Command::Rules(RulesCommand::Test(trial)) => rule::test(config, &trial),
         Command::Repair => local::repair(config),
         Command::Doctor => local::doctor(config),
         Command::Backup { file } => local::backup(config, &file),

@@ -16,6 +16,7 @@ mod pace;
 mod problem;
 mod proxy;
 mod read;
+mod rule;
 mod settings;
 mod view;
 mod watch;
@@ -34,6 +35,8 @@ pub use pace::{Gap, Pace, Quiet};
 pub(crate) use problem::{Problem, nearest};
 pub use proxy::{Proxy, ProxyProtocol};
 pub use read::{Context, Loaded, Others, Rejected, Revision};
+pub(crate) use rule::Placeholder;
+pub use rule::{Hours, RuleConfig, RuleReply, Template, TextPattern, When};
 pub use settings::{
     AdminConfig, Browser, Config, DeviceConfig, Durability, FaceName, KeyConfig, LogConfig,
     MediaConfig, OutboxConfig, Presence, Repair, Scope, ServerConfig, ShownAs, StoreConfig, System,

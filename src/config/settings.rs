@@ -11,6 +11,7 @@ use tracing::Level;
 use super::endpoint::EndpointConfig;
 use super::pace::Pace;
 use super::proxy::Proxy;
+use super::rule::RuleConfig;
 use crate::model::{DeviceName, KeyHash};
 
 /// The whole configuration, with the defaults filled in.
@@ -203,6 +204,8 @@ pub struct DeviceConfig {
     pub proxy: Option<Proxy>,
     /// Webhooks, in the file's order.
     pub webhooks: Vec<EndpointConfig>,
+    /// What it answers by itself, in the file's order.
+    pub rules: Vec<RuleConfig>,
 }
 
 impl DeviceConfig {
@@ -218,6 +221,7 @@ impl DeviceConfig {
             shown_as: ShownAs::default(),
             proxy: None,
             webhooks: Vec::new(),
+            rules: Vec::new(),
         }
     }
 

@@ -3,12 +3,16 @@
 
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 
 use super::mask::masked_url;
 use super::read::value;
-use super::{Config, DeviceConfig, EndpointConfig, Gap, KeyConfig, Pace, Proxy};
-use crate::model::ChatPattern;
+use super::{
+    Config, DeviceConfig, EndpointConfig, Gap, Hours, KeyConfig, Pace, Proxy, RuleConfig,
+    TextPattern,
+};
+use crate::model::{ChatPattern, Recipient};
 
 /// A header is a credential when its name contains one of these.
 const CREDENTIALS: [&str; 7] = ["auth", "cookie", "key", "pass", "secret", "signature", "token"];
@@ -56,6 +60,7 @@ fn device(config: &DeviceConfig) -> Value {
         "api_key": config.keys.iter().any(|key| key.id == KeyConfig::DEFAULT),
         "keys": config.keys.iter().map(key).collect::<Vec<_>>(),
         "webhooks": config.webhooks.iter().map(webhook).collect::<Vec<_>>(),
+        "rules": config.rules.iter().map(rule).collect::<Vec<_>>(),
     })
 }
 
@@ -79,6 +84,33 @@ fn webhook(config: &EndpointConfig) -> Value {
         "timeout": duration(config.timeout),
         "paused": config.paused,
         "start": word(&value::STARTS, &config.start),
+    })
+}
+
+fn rule(config: &RuleConfig) -> Value {
+    let RuleConfig { n, name, when, reply, react, forward_to, stop, cool_down, most_per_hour } =
+        config;
+    let reply = reply.as_ref().map(|reply| {
+        json!({ "text": reply.text.as_str(), "typing": reply.typing.map(duration), "quote": reply.quote })
+    });
+    json!({
+        "n": n,
+        "name": name,
+        "when": {
+            "text": when.text.as_ref().map(TextPattern::as_str),
+            "chats": when.chats.iter().map(|kind| word(&value::CHATS, kind)).collect::<Vec<_>>(),
+            "from": patterns(&when.from),
+            "hours": when.hours.iter().map(Hours::as_str).collect::<Vec<_>>(),
+            "time_zone": when.time_zone.as_ref().and_then(TimeZone::iana_name),
+            "first_in": when.first_in.map(duration),
+            "max_age": duration(when.max_age),
+        },
+        "reply": reply,
+        "react": react,
+        "forward_to": forward_to.as_ref().map(Recipient::jid),
+        "stop": stop,
+        "cool_down": duration(*cool_down),
+        "most_per_hour": most_per_hour,
     })
 }
 

@@ -1,5 +1,6 @@
 //! Outgoing webhooks: each endpoint has a state machine that reads the log from its cursor, posts one event at a time
-//! and keeps the order. It never sees a device's connection; a reply in an answer becomes a row in the send queue.
+//! and keeps the order. It never sees a device's connection; a reply in an answer becomes a row in the send queue. Rules
+//! read the log in the same way, and answer by themselves.
 
 mod attempt;
 mod backoff;
@@ -17,6 +18,7 @@ mod profile;
 mod registry;
 mod reply;
 mod report;
+pub(crate) mod rule;
 mod signature;
 
 use std::collections::BTreeMap;
@@ -34,6 +36,8 @@ use self::registry::{Registry, RunningEndpoint};
 pub(crate) use self::report::Attempt;
 pub use self::report::EndpointReport;
 pub(crate) use self::report::host_of;
+pub(crate) use self::rule::RuleReport;
+use self::rule::Rules;
 use crate::config::DeviceConfig;
 use crate::knobs::knobs;
 use crate::model::detail::Circumstances;
@@ -50,6 +54,7 @@ const LETTERS: usize = 100;
 /// All endpoints of all devices.
 pub struct Webhooks {
     registry: Arc<Registry>,
+    rules: Arc<Rules>,
     deliverer: Deliverer,
 }
 
@@ -68,8 +73,9 @@ impl Webhooks {
         let urls = Arc::new(MediaUrls::load(&store).await?);
         let (client, statuses) = (Client::start(&tasks), Arc::default());
         let deliverer = Deliverer { store, client, urls, statuses, scale };
+        let rules = Rules::start(deliverer.store.clone(), tasks.clone(), scale);
         let registry = Registry::start(deliverer.clone(), tasks);
-        Ok(Arc::new(Self { registry, deliverer }))
+        Ok(Arc::new(Self { registry, rules, deliverer }))
     }
 
     /// The URLs of received files.
@@ -87,13 +93,19 @@ impl Webhooks {
         self.deliverer.statuses.get_or_init(|| statuses);
     }
 
-    /// Makes the endpoints match the file. A removed endpoint's cursor is kept for 24 hours; an edited one goes on
+    /// Makes the endpoints and the rules match the file. A removed endpoint's cursor is kept for 24 hours; an edited one goes on
     /// where it was, with its new values from the next attempt on. Another URL is another endpoint.
     pub async fn reconcile(
         &self,
         devices: &BTreeMap<DeviceName, DeviceConfig>,
     ) -> Result<(), StoreError> {
-        self.registry.reconcile(devices).await
+        self.registry.reconcile(devices).await?;
+        self.rules.reconcile(devices).await
+    }
+
+    /// How the rules of a device do.
+    pub(crate) fn rules(&self, device: &DeviceName) -> Vec<RuleReport> {
+        self.rules.reports(device)
     }
 
     /// How every endpoint does. Only the latest reports are kept.

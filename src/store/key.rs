@@ -24,6 +24,8 @@
 //!                                                 without a user: those of an older version are there too
 //!                  's' dev part(account)       -> what WhatsApp said of the account last (JSON)
 //!                  'h' dev part(account) quarter -> what happened in that quarter of an hour
+//!                  'r' dev                     -> how far its rules got, and what they did (JSON)
+//!                  'w' dev chat                -> what its rules remember of a chat (JSON)
 //!          log.N   'e' dev seq                 -> an event
 //!                  'd' dev id                  -> its seq
 //! ```

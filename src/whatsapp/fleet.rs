@@ -155,6 +155,7 @@ impl Fleet {
             return Err(WhatsAppError::NotFound);
         }
         self.store.space(name).erase().await?;
+        self.store.queue().forget_rules(name).await?;
         Ok(())
     }
 

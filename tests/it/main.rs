@@ -56,6 +56,7 @@ mod reload;
 mod reload_watch;
 mod restricted;
 mod retries;
+mod rules;
 mod sandbox;
 mod service;
 mod soak;

@@ -7,6 +7,7 @@ import { put, state } from "../state.js";
 import { loading, openSettings, remove } from "./devices.js";
 import link from "./link.js";
 import { copyWorkflow } from "./n8n.js";
+import rules from "./rules.js";
 import standing from "./standing.js";
 import { asOf, badge, hookState, why } from "./status.js";
 
@@ -30,6 +31,7 @@ const needsLink = ({ state, phone }) => UNLINKED.includes(state) || (state === "
 export default function device(signal, name) {
 	const drawLink = link(signal, name);
 	const drawStanding = standing(name);
+	const drawRules = rules(name);
 	let neededLink = false;
 
 	return () => {
@@ -43,7 +45,7 @@ export default function device(signal, name) {
 			back,
 			head(device),
 			device.reason && el(`p.note.${noteLook(device)}`, why(device)),
-			unlinked ? drawLink(device) : [linked(device), drawStanding()],
+			unlinked ? drawLink(device) : [linked(device), drawRules(), drawStanding()],
 		];
 	};
 }

@@ -32,6 +32,12 @@ pub(crate) fn list(call: &Call) -> Answer {
     Ok(response::ok(&json!({ "webhooks": webhooks.collect::<Vec<_>>() })))
 }
 
+/// `GET …/rules`: what each rule did, which is webhooks' kin.
+pub(crate) fn rules(call: &Call) -> Answer {
+    let (name, _) = call.device()?;
+    Ok(response::ok(&json!({ "rules": call.state.api.webhooks.rules(&name) })))
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ReplayBody {

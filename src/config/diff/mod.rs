@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::endpoint::EndpointConfig;
 use super::mask::shown_url;
 use super::problem::Problem;
+use super::rule::RuleConfig;
 use super::settings::{
     AdminConfig, Config, DeviceConfig, LogConfig, MediaConfig, OutboxConfig, ServerConfig,
     StoreConfig,
@@ -71,6 +72,19 @@ impl fmt::Debug for EndpointKey {
     }
 }
 
+/// What makes a rule the same one before and after an edit: its device and its name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct RuleKey {
+    pub device: DeviceName,
+    pub name: String,
+}
+
+impl fmt::Display for RuleKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.device, self.name)
+    }
+}
+
 /// What differs between the configuration in force and the next one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ConfigDiff {
@@ -78,6 +92,8 @@ pub(crate) struct ConfigDiff {
     pub devices: Difference<DeviceName>,
     /// Webhooks. Those of an added or removed device are added or removed too.
     pub endpoints: Difference<EndpointKey>,
+    /// Rules, in the same way.
+    pub rules: Difference<RuleKey>,
     /// Changed keys outside `[device]` that apply at once.
     pub live: Vec<&'static str>,
     /// Changed keys that only a restart applies.
@@ -95,6 +111,7 @@ impl ConfigDiff {
         let endpoints = Difference::between(&endpoints(old), &endpoints(new), |old, new| {
             endpoint_keys(old, new)
         });
+        let rules = Difference::between(&rules(old), &rules(new), |old, new| rule_keys(old, new));
         let (restart, live): (Vec<_>, Vec<_>) = gateway_keys(old, new)
             .into_iter()
             .partition(|(_, applies)| *applies == Applies::AtRestart);
@@ -110,6 +127,7 @@ impl ConfigDiff {
             mass_removal: (all >= MASS && gone * 2 > all).then_some((gone, all)),
             devices,
             endpoints,
+            rules,
             live: names(live),
             needs_restart: names(restart),
         }
@@ -118,6 +136,7 @@ impl ConfigDiff {
     pub(crate) fn is_empty(&self) -> bool {
         self.devices.is_empty()
             && self.endpoints.is_empty()
+            && self.rules.is_empty()
             && self.live.is_empty()
             && self.needs_restart.is_empty()
     }
@@ -157,6 +176,11 @@ impl ConfigDiff {
             lines.push(format!("~ webhook {key}: {}", keys.join(", ")));
         }
         lines.extend(self.endpoints.removed.iter().map(|key| format!("- webhook {key}")));
+        lines.extend(self.rules.added.iter().map(|key| format!("+ rule {key}")));
+        for (key, keys) in &self.rules.changed {
+            lines.push(format!("~ rule {key}: {}", keys.join(", ")));
+        }
+        lines.extend(self.rules.removed.iter().map(|key| format!("- rule {key}")));
         lines
     }
 
@@ -166,6 +190,8 @@ impl ConfigDiff {
             |key: &EndpointKey| json!({ "device": key.device, "url": shown_url(&key.url) });
         let changed_device = |(name, keys): (&DeviceName, &Vec<_>)| json!({ "device": name, "keys": keys, "reconnects": self.reconnects.contains(name) });
         let changed_endpoint = |(key, keys): (&EndpointKey, &Vec<_>)| json!({ "device": key.device, "url": shown_url(&key.url), "keys": keys });
+        let rule = |key: &RuleKey| json!({ "device": key.device, "name": key.name });
+        let changed_rule = |(key, keys): (&RuleKey, &Vec<_>)| json!({ "device": key.device, "name": key.name, "keys": keys });
         json!({
             "devices": {
                 "added": self.devices.added,
@@ -176,6 +202,11 @@ impl ConfigDiff {
                 "added": self.endpoints.added.iter().map(endpoint).collect::<Vec<_>>(),
                 "changed": self.endpoints.changed.iter().map(changed_endpoint).collect::<Vec<_>>(),
                 "removed": self.endpoints.removed.iter().map(endpoint).collect::<Vec<_>>(),
+            },
+            "rules": {
+                "added": self.rules.added.iter().map(rule).collect::<Vec<_>>(),
+                "changed": self.rules.changed.iter().map(changed_rule).collect::<Vec<_>>(),
+                "removed": self.rules.removed.iter().map(rule).collect::<Vec<_>>(),
             },
             "keys": self.live,
             "needs_restart": self.needs_restart,
@@ -196,6 +227,16 @@ fn endpoints(config: &Config) -> BTreeMap<EndpointKey, &EndpointConfig> {
     keys.zip(config.devices.values().flat_map(|device| &device.webhooks)).collect()
 }
 
+fn rules(config: &Config) -> BTreeMap<RuleKey, &RuleConfig> {
+    let each = config.devices.iter().flat_map(|(device, config)| {
+        config
+            .rules
+            .iter()
+            .map(|rule| (RuleKey { device: device.clone(), name: rule.name.clone() }, rule))
+    });
+    each.collect()
+}
+
 /// When a change of a key outside `[device]` applies.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Applies {
@@ -207,8 +248,8 @@ enum Applies {
 /// The keys of the fields in which two structs differ. Every field must be listed, or be named as ignored at the end:
 /// a new field that is forgotten here does not compile.
 macro_rules! differing {
-    ($old:expr, $new:expr, $kind:ident { $($field:ident: $key:expr),+ $(,)? } $(ignoring $ignored:ident)?) => {{
-        let $kind { $($field,)+ $($ignored: _)? } = $old;
+    ($old:expr, $new:expr, $kind:ident { $($field:ident: $key:expr),+ $(,)? } $(ignoring $ignored:ident $(and $further:ident)?)?) => {{
+        let $kind { $($field,)+ $($ignored: _, $($further: _)?)? } = $old;
         let mut keys = Vec::new();
         $(if *$field != $new.$field { keys.push($key); })+
         keys.dedup();
@@ -289,7 +330,7 @@ fn device_keys(old: &DeviceConfig, new: &DeviceConfig) -> Vec<&'static str> {
         presence: "presence",
         shown_as: "shown_as",
         proxy: "proxy",
-    } ignoring webhooks)
+    } ignoring webhooks and rules)
 }
 
 /// The keys that differ, without the URL: an endpoint with another URL is another endpoint.
@@ -307,6 +348,20 @@ fn endpoint_keys(old: &EndpointConfig, new: &EndpointConfig) -> Vec<&'static str
         paused: "paused",
         start: "start",
     } ignoring url)
+}
+
+/// The keys that differ. A name is no key here: another one makes another rule.
+fn rule_keys(old: &RuleConfig, new: &RuleConfig) -> Vec<&'static str> {
+    differing!(old, new, RuleConfig {
+        n: "order",
+        when: "when",
+        reply: "reply",
+        react: "react",
+        forward_to: "forward_to",
+        stop: "stop",
+        cool_down: "cool_down",
+        most_per_hour: "most_per_hour",
+    } ignoring name)
 }
 
 #[cfg(test)]

@@ -71,6 +71,25 @@ fn an_edit_is_told_in_lines() {
 }
 
 #[test]
+fn rules_are_told_by_their_names_and_touch_no_connection() {
+    let rules = |rules: &str| format!("[device.a]\nrules = [{rules}]");
+    let old = rules(
+        "{ name = \"harga\", reply = \"a\" }, { stop = true }, { name = \"sama\", react = \"👍\" }",
+    );
+    let new = rules(
+        "{ name = \"harga\", when = { text = \"x\" }, reply = \"b\", cool_down = \"1m\" }, { name = \"baru\", stop = true }, \
+         { name = \"sama\", react = \"👍\" }",
+    );
+    let diff = diff(&old, &new);
+    let lines = ["+ rule a baru", "~ rule a harga: when, reply, cool_down", "- rule a 2"];
+    assert_eq!(diff.lines(), lines);
+    assert!(!diff.is_empty() && diff.reconnects.is_empty());
+    let json = diff.to_json();
+    assert_eq!(json["rules"]["added"], json!([{ "device": "a", "name": "baru" }]));
+    assert_eq!(json["rules"]["changed"][0]["keys"], json!(["when", "reply", "cool_down"]));
+}
+
+#[test]
 fn only_enabled_and_the_proxy_touch_a_connection() {
     let base = "[device.a]\nwebhooks = [\"https://a.example\"]\n";
     for line in [

@@ -8,6 +8,7 @@ mod pace;
 mod raw;
 mod resolve;
 mod revision;
+mod rule;
 mod secret;
 pub(super) mod value;
 

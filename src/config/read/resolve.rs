@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::raw::{Node, Section};
 use super::secret::Secrets;
-use super::{endpoint, pace, value};
+use super::{endpoint, pace, rule, value};
 use crate::config::proxy::Proxy;
 use crate::config::settings::{
     AdminConfig, Config, DeviceConfig, KeyConfig, LogConfig, MediaConfig, OutboxConfig, Presence,
@@ -235,12 +235,12 @@ impl Reader<'_, '_> {
             }
             keys.push(key);
         }
+        let country_code =
+            table.or("country_code", None, |node| node.parse(value::country_code).map(Some));
         let config = DeviceConfig {
             label,
             enabled,
             keys,
-            country_code: table
-                .or("country_code", None, |node| node.parse(value::country_code).map(Some)),
             pace: table.or("pace", None, |node| pace::pace(node).map(Some)),
             presence: table
                 .or("presence", Presence::default(), |node| node.word(&value::PRESENCES)),
@@ -248,6 +248,8 @@ impl Reader<'_, '_> {
             proxy: table.or("proxy", None, |node| self.proxy(node).map(Some)),
             webhooks: table
                 .or("webhooks", Vec::new(), |node| endpoint::webhooks(self.secrets, node)),
+            rules: table.or("rules", Vec::new(), |node| rule::rules(node, country_code.as_deref())),
+            country_code,
         };
         table.finish();
         config

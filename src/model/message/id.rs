@@ -26,6 +26,25 @@ impl MessageId {
         Self(format!("3EB0{}", data_encoding::HEXUPPER.encode(bytes)))
     }
 
+    /// The id of the n-th answer that the rules of a device give to an event: the same however often it is given. Its last
+    /// digits follow from the others, so that every moonwa knows such an answer, and none answers it by itself.
+    pub fn answer(event: &str, n: usize) -> Self {
+        let hash: [u8; 32] = Sha256::digest(format!("{event}/{n}")).into();
+        let head = hash.first_chunk::<6>().copied().unwrap_or_default();
+        let digits = [head.as_slice(), &answer_mark(&head)].concat();
+        Self(format!("3EB0{}", data_encoding::HEXUPPER.encode(&digits)))
+    }
+
+    /// Whether the rules of a moonwa sent it, this one or another.
+    pub fn is_answer(&self) -> bool {
+        let digits = self.0.strip_prefix("3EB0").map(|hex| hex.as_bytes());
+        let digits = digits.and_then(|hex| data_encoding::HEXUPPER.decode(hex).ok());
+        digits
+            .as_deref()
+            .and_then(<[u8]>::split_first_chunk::<6>)
+            .is_some_and(|(head, mark)| mark == answer_mark(head))
+    }
+
     /// An id that came from outside. `None` when it cannot be one.
     pub fn parse(text: &str) -> Option<Self> {
         let good = (1..=128).contains(&text.len())
@@ -38,6 +57,13 @@ impl MessageId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// What follows the first digits of a rule's answer.
+fn answer_mark(head: &[u8; 6]) -> [u8; 3] {
+    let hash: [u8; 32] =
+        Sha256::digest([b"an answer by a rule of moonwa/".as_slice(), head].concat()).into();
+    hash.first_chunk::<3>().copied().unwrap_or_default()
 }
 
 impl fmt::Display for MessageId {

@@ -2,6 +2,8 @@
 
 mod id;
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 pub use id::{IdempotencyKey, MessageId};
@@ -31,6 +33,9 @@ pub struct SendRequest {
     /// When it is to go, as its caller wrote it: the same words again are the same request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub send_at: Option<String>,
+    /// For how long "typing…" is shown before it goes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub typing: Option<Duration>,
 }
 
 impl SendRequest {
@@ -45,6 +50,7 @@ impl SendRequest {
             view_once: false,
             album: None,
             send_at: None,
+            typing: None,
         }
     }
 }
@@ -389,6 +395,26 @@ mod tests {
             Content::file(MediaKind::Audio, String::new(), Some(String::new()), false).len(),
             1
         );
+    }
+
+    #[test]
+    fn an_answer_is_known_by_its_id_and_nothing_else_is() {
+        let event = "evt_aaaaaaaaaaaaaaaaaaaaaaaaaa";
+        let id = MessageId::answer(event, 0);
+        assert!(
+            id.as_str().starts_with("3EB0") && id.as_str().len() == 22 && id.is_answer(),
+            "{id}"
+        );
+        assert_eq!(id, MessageId::answer(event, 0));
+        assert_ne!(id, MessageId::answer(event, 1));
+        assert_ne!(id, MessageId::answer("evt_bbbbbbbbbbbbbbbbbbbbbbbbbb", 0));
+        for n in 0..1000 {
+            assert!(MessageId::answer(event, n).is_answer());
+            assert!(!MessageId::random().is_answer(), "one of sixteen million is taken for one");
+        }
+        for other in ["3EB0", "3EB0AA", "AC1F", "3EB0zz", &id.as_str()[4..], &id.as_str()[..20]] {
+            assert!(!MessageId::parse(other).unwrap().is_answer(), "{other}");
+        }
     }
 
     #[test]

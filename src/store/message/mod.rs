@@ -8,6 +8,7 @@ pub(super) mod due;
 mod later;
 mod nudge;
 pub(super) mod row;
+pub(super) mod rule;
 mod sweep;
 mod turn;
 

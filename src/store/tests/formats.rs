@@ -34,6 +34,7 @@ fn message(n: u64) -> SentMessage {
             view_once: false,
             album: None,
             send_at: None,
+            typing: None,
         },
         status: MessageStatus::Queued,
         created: UnixMillis::from_secs(1_790_000_000),

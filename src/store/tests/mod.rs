@@ -6,6 +6,7 @@ mod formats;
 mod later;
 mod log;
 mod message;
+mod rule;
 mod salvage;
 mod space;
 mod start;

@@ -50,6 +50,10 @@ pub(crate) async fn send_one(
         encode::disappearing(&mut message, seconds);
     }
     let addresses = turn::addresses(context, &row.request.to).await?;
+    let fresh = waits(context, row).await?.status == MessageStatus::Queued;
+    if let Some(moment) = row.request.typing.filter(|_| fresh) {
+        turn::show_typing(context, client, &to, moment).await;
+    }
     let _wire = match waits(context, row).await?.status {
         MessageStatus::Queued => turn::take(context, client, &to, row, &addresses).await?,
         _ => None,

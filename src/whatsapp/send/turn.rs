@@ -248,13 +248,24 @@ pub(crate) async fn take<'c>(
     if past(context).await?.turn(&pace, stranger).waits_for.is_some() {
         return Err(Failure::Early { stranger });
     }
-    if let Some(moment) = typing(&row.request.content).filter(|_| pace.typing) {
-        if let Err(error) = client.chatstate().send_composing(to).await {
-            tracing::debug!(device = %context.name, %error, "\"typing…\" was not shown.");
-        }
-        tokio::time::sleep(moment).await;
+    let asked = row.request.typing.is_some();
+    if let Some(moment) = typing(&row.request.content).filter(|_| pace.typing && !asked) {
+        show_typing(context, client, to, moment).await;
     }
     Ok(Some(wire))
+}
+
+/// Shows "typing…" in a chat for so long.
+pub(crate) async fn show_typing(
+    context: &Context,
+    client: &Client,
+    to: &wa_rs::Jid,
+    moment: Duration,
+) {
+    if let Err(error) = client.chatstate().send_composing(to).await {
+        tracing::debug!(device = %context.name, %error, "\"typing…\" was not shown.");
+    }
+    tokio::time::sleep(moment).await;
 }
 
 #[cfg(test)]

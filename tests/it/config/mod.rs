@@ -12,11 +12,14 @@ use std::time::Duration;
 
 use moonwa::facade::config::{
     AdminConfig, Browser, ChatFilter, Compat, Config, Context, DeviceConfig, Durability,
-    EndpointConfig, EventFilter, FaceName, Format, Gap, KeyConfig, Loaded, LogConfig, MediaConfig,
-    OutboxConfig, Pace, Presence, Proxy, ProxyProtocol, Quiet, Rejected, Repair, SAMPLE, Scope,
-    ServerConfig, ShownAs, Start, StoreConfig, System, keep_last_good, last_good,
+    EndpointConfig, EventFilter, FaceName, Format, Gap, Hours, KeyConfig, Loaded, LogConfig,
+    MediaConfig, OutboxConfig, Pace, Presence, Proxy, ProxyProtocol, Quiet, Rejected, Repair,
+    RuleConfig, RuleReply, SAMPLE, Scope, ServerConfig, ShownAs, Start, StoreConfig, System,
+    Template, TextPattern, When, keep_last_good, last_good,
 };
-use moonwa::facade::model::{ChatKind, ChatPattern, DeviceName, EventType, KeyHash, Secret};
+use moonwa::facade::model::{
+    ChatKind, ChatPattern, DeviceName, EventType, KeyHash, Recipient, Secret,
+};
 use proptest::prelude::*;
 
 const WHSEC: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
@@ -140,6 +143,33 @@ fn every_media_key() -> MediaConfig {
     }
 }
 
+fn every_rule_key() -> RuleConfig {
+    let hours = ["Mon-Fri 08:00-17:00", "Sat 22:00-02:00"].map(|text| Hours::parse(text).unwrap());
+    RuleConfig {
+        name: "tutup".to_owned(),
+        when: When {
+            text: Some(TextPattern::parse("(?i)harga|price").unwrap()),
+            chats: BTreeSet::from([ChatKind::Person, ChatKind::Group]),
+            from: vec![ChatPattern::parse("62812*").unwrap()],
+            hours: hours.into(),
+            time_zone: Some(jiff::tz::TimeZone::get("Europe/Berlin").unwrap()),
+            first_in: Some(Duration::from_hours(24)),
+            max_age: Duration::from_hours(1),
+        },
+        reply: Some(RuleReply {
+            text: Template::parse("Halo {name}, {{tutup}}").unwrap(),
+            typing: Some(Duration::from_secs(2)),
+            quote: true,
+        }),
+        react: Some("👍🏽".to_owned()),
+        forward_to: Recipient::parse("628123456789", None).ok(),
+        stop: true,
+        cool_down: Duration::from_mins(10),
+        most_per_hour: 3,
+        ..RuleConfig::new(1)
+    }
+}
+
 #[test]
 fn every_key_means_what_the_manual_says() {
     let second = EndpointConfig {
@@ -185,6 +215,7 @@ fn every_key_means_what_the_manual_says() {
         shown_as: ShownAs { browser: Browser::Edge, system: System::Windows },
         proxy: Some(proxy(ProxyProtocol::Http, 3128, None)),
         webhooks: vec![EndpointConfig::new(1, "https://crm.example/wa".to_owned()), second],
+        rules: vec![every_rule_key(), RuleConfig { stop: true, ..RuleConfig::new(2) }],
     };
     let all = EndpointConfig {
         events: EventFilter(EventType::ALL.into()),

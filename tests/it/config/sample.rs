@@ -59,6 +59,7 @@ fn every_commented_key_of_the_sample_is_its_default_or_an_example() {
             headers: BTreeMap::from([("x-team".to_owned(), "cs".to_owned())]),
             ..EndpointConfig::new(1, "http://127.0.0.1:5678/webhook/wa".to_owned())
         }],
+        rules: vec![price_rule()],
     };
     let examples = Config {
         server: ServerConfig {
@@ -73,6 +74,25 @@ fn every_commented_key_of_the_sample_is_its_default_or_an_example() {
     assert_eq!(config, examples);
 }
 
+fn price_rule() -> RuleConfig {
+    let text = Template::parse("Halo {name}, daftar harga: https://toko.example/harga").unwrap();
+    RuleConfig {
+        name: "harga".to_owned(),
+        when: When {
+            text: Some(TextPattern::parse("(?i)^(harga|price)").unwrap()),
+            from: vec![ChatPattern::parse("62*").unwrap()],
+            hours: vec![Hours::parse("08:00-17:00").unwrap()],
+            time_zone: Some(jiff::tz::TimeZone::get("Asia/Jakarta").unwrap()),
+            first_in: Some(Duration::from_hours(24)),
+            ..When::default()
+        },
+        reply: Some(RuleReply { text, typing: Some(Duration::from_secs(2)), quote: false }),
+        react: Some("👍".to_owned()),
+        forward_to: Recipient::parse("628123456789", None).ok(),
+        ..RuleConfig::new(1)
+    }
+}
+
 #[test]
 fn the_sample_names_every_key_there_is() {
     // Whatever a section knows, it lists when it is asked for a key that it does not know.
@@ -80,11 +100,12 @@ fn the_sample_names_every_key_there_is() {
     let sections = ["server", "admin", "store", "log", "outbox", "media", "device.a"];
     let heads = sections.map(|section| format!("[{section}]\n"));
     let webhook = "[[device.a.webhooks]]\nurl = \"https://a.example\"\n";
-    let parts = heads.iter().map(String::as_str).chain([webhook]);
+    let rule = "[[device.a.rules]]\nstop = true\n";
+    let parts = heads.iter().map(String::as_str).chain([webhook, rule]);
     let text: String =
         [nonsense].into_iter().chain(parts.flat_map(|part| [part, nonsense])).collect();
     let Rejected { problems, .. } = Config::parse(text, &context("")).unwrap_err();
-    assert_eq!(problems.len(), 9);
+    assert_eq!(problems.len(), 10);
     for problem in problems {
         let hint = problem.hint.unwrap();
         let keys = hint.strip_prefix("known here: ").unwrap_or_else(|| panic!("{hint}"));
