@@ -452,6 +452,7 @@ export default {
 	"error.internal": ["moonwa ran into a fault. Its log says more.", "Terjadi gangguan di moonwa. Lihat log-nya."],
 	"error.invalid_request": ["Something here is not right.", "Ada isian yang belum benar."],
 	"error.url_expired": ["The signed URL has expired.", "URL bertanda tangan itu sudah kedaluwarsa."],
+	"error.list_not_found": ["There is no such list.", "Daftar itu tidak ada."],
 	"error.media_expired": ["WhatsApp no longer has this file.", "WhatsApp sudah tidak menyimpan berkas ini."],
 	"error.media_failed": ["The file could not be sent.", "Berkas tidak bisa dikirim."],
 	"error.media_fetch_failed": ["The file could not be fetched from that URL.", "Berkas tidak bisa diambil dari URL itu."],

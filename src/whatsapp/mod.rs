@@ -38,4 +38,5 @@ pub use error::WhatsAppError;
 pub use fleet::{Fleet, FleetOptions};
 pub use handle::DeviceHandle;
 pub(crate) use handle::{GroupMember, GroupSummary, Lookup};
+pub(crate) use later::people::Acquaintance;
 pub(crate) use session::ForeignDevice;
