@@ -238,7 +238,7 @@ export default {
 	"send.example": ["Hello, this is a test message from moonwa!", "Halo, ini pesan tes dari moonwa!"],
 	"send.found": ["On WhatsApp", "Ada di WhatsApp"],
 	"send.missing": ["Please fill in this field.", "Isi kolom ini dulu."],
-	"send.more": ["Reply, mentions", "Balasan, sebutan"],
+	"send.more": ["Reply, mentions, later", "Balasan, sebutan, nanti"],
 	"send.send": ["Send", "Kirim"],
 	"send.upload": ["Upload", "Unggahan"],
 	// Single Send: the kinds of message
@@ -278,6 +278,13 @@ export default {
 	"field.text": ["Message", "Pesan"],
 	"field.url": ["File URL", "URL berkas"],
 	"field.view_once": ["View once", "Sekali lihat"],
+	// What is to go later
+	"later.edit": ["Change", "Ubah"],
+	"later.save": ["Save", "Simpan"],
+	"later.sure": ["It will not be sent.", "Pesan ini tidak akan dikirim."],
+	"later.take_back": ["Take back", "Batalkan"],
+	"later.title": ["Scheduled", "Terjadwal"],
+	"later.when": ["Send later, at your time", "Kirim nanti, menurut jam Anda"],
 	// How far a message got
 	"progress.accepted": ["Accepted by WhatsApp", "Diterima WhatsApp"],
 	"progress.delivered": ["Delivered", "Sampai"],
