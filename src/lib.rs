@@ -44,7 +44,7 @@
 //! **history**: what is kept of earlier messages. A chat's **timer** says after how long its messages disappear. **recorder**: writes down what happens to messages and devices.
 //!
 //! Messages out. **queue**: messages that were promised and are not done; a **lane** is one chat's part of it, a **claim** says
-//! who has a message, **pace** how fast they go, a **turn** when one may, a **hold** why one waits; what goes **later** waits until it is **due**, for an **alarm**. Each message has an **id**. A **tally** counts what went and came in a
+//! who has a message, **pace** how fast they go, a **turn** when one may, a **hold** why one waits; what goes **later** waits until it is **due**, for an **alarm**. A paced **list** writes to **people** who have written before. Each message has an **id**. A **tally** counts what went and came in a
 //! quarter of an hour; the **standing** is what follows from that. A **lock** is WhatsApp's, against new contacts; a
 //! **refusal** is what it says when it shuts an account out. **parts**: what a message is built from. A group's list of devices is **fresh** for an hour. **preview**: the card of a link. **album**: files that are shown together.
 //! **mention**: the naming of somebody in a text. **forward**: sent on as it came. **failure**: why a message was not sent. **receipt**: server ack, delivered, read, played;

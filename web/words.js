@@ -260,7 +260,7 @@ export default {
 	"send.example": ["Hello, this is a test message from moonwa!", "Halo, ini pesan tes dari moonwa!"],
 	"send.found": ["On WhatsApp", "Ada di WhatsApp"],
 	"send.missing": ["Please fill in this field.", "Isi kolom ini dulu."],
-	"send.more": ["Reply, mentions", "Balasan, sebutan"],
+	"send.more": ["Reply, mentions, later", "Balasan, sebutan, nanti"],
 	"send.send": ["Send", "Kirim"],
 	"send.upload": ["Upload", "Unggahan"],
 	// Single Send: the kinds of message
@@ -300,6 +300,13 @@ export default {
 	"field.text": ["Message", "Pesan"],
 	"field.url": ["File URL", "URL berkas"],
 	"field.view_once": ["View once", "Sekali lihat"],
+	// What is to go later
+	"later.edit": ["Change", "Ubah"],
+	"later.save": ["Save", "Simpan"],
+	"later.sure": ["It will not be sent.", "Pesan ini tidak akan dikirim."],
+	"later.take_back": ["Take back", "Batalkan"],
+	"later.title": ["Scheduled", "Terjadwal"],
+	"later.when": ["Send later, at your time", "Kirim nanti, menurut jam Anda"],
 	// How far a message got
 	"progress.accepted": ["Accepted by WhatsApp", "Diterima WhatsApp"],
 	"progress.delivered": ["Delivered", "Sampai"],
@@ -475,6 +482,7 @@ export default {
 	"error.internal": ["moonwa ran into a fault. Its log says more.", "Terjadi gangguan di moonwa. Lihat log-nya."],
 	"error.invalid_request": ["Something here is not right.", "Ada isian yang belum benar."],
 	"error.url_expired": ["The signed URL has expired.", "URL bertanda tangan itu sudah kedaluwarsa."],
+	"error.list_not_found": ["There is no such list.", "Daftar itu tidak ada."],
 	"error.media_expired": ["WhatsApp no longer has this file.", "WhatsApp sudah tidak menyimpan berkas ini."],
 	"error.media_failed": ["The file could not be sent.", "Berkas tidak bisa dikirim."],
 	"error.media_fetch_failed": ["The file could not be fetched from that URL.", "Berkas tidak bisa diambil dari URL itu."],

@@ -16,7 +16,7 @@ use crate::api::http::request;
 use crate::api::http::response::Response;
 use crate::api::state::State;
 use crate::config::{Config, DeviceConfig};
-use crate::model::{DeviceName, EventId, Jid, MessageId, PhoneNumber};
+use crate::model::{DeviceName, EventId, Jid, ListId, MessageId, PhoneNumber};
 use crate::whatsapp::DeviceHandle;
 
 /// What a handler gives back.
@@ -27,6 +27,7 @@ pub(crate) type Answer = Result<Response, Problem>;
 pub(crate) enum PathName {
     Device,
     Message,
+    List,
     Chat,
     Phone,
     Group,
@@ -40,6 +41,7 @@ impl PathName {
         Some(match name {
             "device" => Self::Device,
             "message" => Self::Message,
+            "list" => Self::List,
             "chat" => Self::Chat,
             "phone" => Self::Phone,
             "group" => Self::Group,
@@ -226,6 +228,11 @@ impl Call {
         let (_, device) = self.device()?;
         PhoneNumber::parse(self.value(PathName::Phone)?, device.country_code.as_deref())
             .map_err(|error| Problem::field("phone", error))
+    }
+
+    /// The list named in the path.
+    pub(crate) fn list(&self) -> Result<ListId, Problem> {
+        ListId::parse(self.value(PathName::List)?).ok_or_else(|| Code::ListNotFound.into())
     }
 
     /// The group named in the path.

@@ -30,6 +30,7 @@ pub use kind::{Body, MessageKind};
 pub(crate) use media::SpoolName;
 pub use media::{MediaKind, MediaSource, Thumbnail};
 pub(crate) use media::{end_of_path, file_name, given_name};
+pub(crate) use message::ListId;
 pub use message::{
     Content, EventPlace, IdempotencyKey, MessageId, MessageStatus, SendRequest, SentMessage,
 };

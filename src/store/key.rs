@@ -22,10 +22,13 @@
 //!                  'a' dev                     -> the accounts it was linked to (JSON)
 //!                  'p' dev part(account) user  -> a person in touch: when we wrote first without an answer, or 0;
 //!                                                 without a user: those of an older version are there too
+//!                  'w' dev part(account) user  -> a person who wrote: nothing; without a user, as above
+//!                  'l' dev list                -> a paced list (JSON)
+//!                  'u' dev list                -> how far it got (JSON)
 //!                  's' dev part(account)       -> what WhatsApp said of the account last (JSON)
 //!                  'h' dev part(account) quarter -> what happened in that quarter of an hour
 //!                  'r' dev                     -> how far its rules got, and what they did (JSON)
-//!                  'w' dev chat                -> what its rules remember of a chat (JSON)
+//!                  'x' dev chat                -> what its rules remember of a chat (JSON)
 //!          log.N   'e' dev seq                 -> an event
 //!                  'd' dev id                  -> its seq
 //! ```

@@ -39,6 +39,7 @@ pub use message::Enqueued;
 pub(crate) use message::album::Due;
 pub(crate) use message::due::Change;
 pub(crate) use message::rule::{Acted, ChatMemory, RuleState, Step, Stepped};
+pub(crate) use message::list::{Fate, Listed, PacedList, Receiver, Report};
 pub(crate) use message::{QUEUE_LIMIT, SendQueue};
 pub(crate) use repair::damage::Damage;
 pub(crate) use repair::identities::Identities;

@@ -181,6 +181,9 @@ pub(super) fn happened(
     };
     let account = present(outbox, txn, device)?;
     let (mut met, mut unanswered) = (false, 0);
+    if wrote {
+        writers(outbox, txn, device, &account, people)?;
+    }
     for user in people {
         let key = person(device, &account, user);
         let row = txn.get(&outbox.queue, &key)?.map(|row| number(&row)).transpose()?;
@@ -195,6 +198,34 @@ pub(super) fn happened(
         count(outbox, txn, (device, &account), quarter, |tally| tally.answered += 1)?;
     }
     Ok(met)
+}
+
+/// Notes that a person wrote, who has these addresses.
+fn writers(
+    outbox: &Outbox,
+    txn: &mut Txn<'_>,
+    device: &DeviceName,
+    account: &str,
+    people: &[String],
+) -> Result<(), StoreError> {
+    for user in people {
+        let key = writer(device, account, user);
+        if txn.get(&outbox.queue, &key)?.is_none() {
+            txn.put(&outbox.queue, key, Vec::<u8>::new());
+        }
+    }
+    Ok(())
+}
+
+/// Notes who wrote before that was noted.
+pub(super) fn remember_writers(
+    outbox: &Outbox,
+    txn: &mut Txn<'_>,
+    device: &DeviceName,
+    people: &[String],
+) -> Result<(), StoreError> {
+    let account = present(outbox, txn, device)?;
+    writers(outbox, txn, device, &account, people)
 }
 
 /// Counts a message that WhatsApp refused.
@@ -294,18 +325,36 @@ pub(super) fn strangers(
     device: &DeviceName,
     people: &[Vec<String>],
 ) -> Result<Vec<bool>, StoreError> {
+    Ok(known(databases, device, people, person)?.into_iter().map(|known| !known).collect())
+}
+
+/// Of each person, known under these addresses, whether they ever wrote to the account.
+pub(super) fn wrote(
+    databases: &Databases,
+    device: &DeviceName,
+    people: &[Vec<String>],
+) -> Result<Vec<bool>, StoreError> {
+    known(databases, device, people, writer)
+}
+
+fn known(
+    databases: &Databases,
+    device: &DeviceName,
+    people: &[Vec<String>],
+    place: fn(&DeviceName, &str, &str) -> Key,
+) -> Result<Vec<bool>, StoreError> {
     let (outbox, view) = (&databases.outbox, databases.outbox.db.snapshot());
     let get = |key: Key| view.get(&outbox.queue, key).map_err(StoreError::database);
     let accounts = Accounts::load(device, get)?;
-    let mut strangers = Vec::with_capacity(people.len());
+    let mut all = Vec::with_capacity(people.len());
     for addresses in people {
         let mut known = false;
         for user in addresses {
-            known |= get(person(device, accounts.present(), user))?.is_some();
+            known |= get(place(device, accounts.present(), user))?.is_some();
         }
-        strangers.push(!known);
+        all.push(known);
     }
-    Ok(strangers)
+    Ok(all)
 }
 
 fn present(outbox: &Outbox, txn: &Txn<'_>, device: &DeviceName) -> Result<String, StoreError> {
@@ -315,6 +364,10 @@ fn present(outbox: &Outbox, txn: &Txn<'_>, device: &DeviceName) -> Result<String
 
 fn person(device: &DeviceName, account: &str, user: &str) -> Key {
     Key::new(b'p').device(device).part(account).rest(user)
+}
+
+fn writer(device: &DeviceName, account: &str, user: &str) -> Key {
+    Key::new(b'w').device(device).part(account).rest(user)
 }
 
 fn said(device: &DeviceName, account: &str) -> Key {

@@ -14,6 +14,7 @@ use super::directory::Listing;
 use super::error::WhatsAppError;
 use super::history::lookup::{self, find};
 use super::history::row::MediaRow;
+use super::later::people::{Acquaintance, acquaintances};
 use super::media::transfer;
 use super::media::transfer::MediaStream;
 use super::send::claim::Claim;
@@ -125,6 +126,14 @@ impl DeviceHandle {
             return Ok(true);
         }
         Ok(lookup::in_touch(&self.context.store, &self.context.name, &jid).await?)
+    }
+
+    /// What is known of each of these people, in their order.
+    pub(crate) async fn acquaintances(
+        &self,
+        people: &[Recipient],
+    ) -> Result<Vec<Acquaintance>, WhatsAppError> {
+        Ok(acquaintances(&self.context, people).await?)
     }
 
     /// Why a queued message waits although the device is connected.

@@ -43,4 +43,5 @@ pub(crate) use group::{
 };
 pub use handle::DeviceHandle;
 pub(crate) use handle::{GroupMember, GroupSummary, Lookup};
+pub(crate) use later::people::Acquaintance;
 pub(crate) use session::ForeignDevice;

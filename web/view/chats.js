@@ -106,7 +106,10 @@ export function keepEvent({ type, timestamp: at, device, data }) {
 
 /** Takes a message that moonwa sent. */
 export function keepSent(sent) {
-	const { id, device, kind, text, about, status, code, detail, created: at } = sent;
+	const { id, device, kind, text, about, status, code, detail, created } = sent;
+	// What has not gone, and what never will because nobody wants it any more, is in no conversation.
+	if (status === "scheduled" || code === "cancelled") return;
+	const at = sent.send_at ?? created;
 	const chat = chatOf(device, sent.canonical ?? sent.to);
 	if (!ABOUT.includes(kind)) {
 		return keep(chat, { id, at, mine: true, kind, text, status, code, detail });

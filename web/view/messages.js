@@ -13,6 +13,7 @@ import {
 	titleOf,
 	unreadOf,
 } from "./chats.js";
+import later from "./later.js";
 import { read } from "./log.js";
 import { devicePicker } from "./status.js";
 import tail from "./tail.js";
@@ -64,6 +65,7 @@ export default function messages(signal, device = "", address) {
 	const further = () => newest < MOST && (() => readFrom(newest * FURTHER));
 
 	const open = address ? chatOf(device, address) : null;
+	const drawLater = open ? null : later(signal, listed);
 	const drawTalk = open && talk(open, back, further);
 	/** Draws the tail of all events, once that was asked for. */
 	let drawTail = null;
@@ -128,6 +130,7 @@ export default function messages(signal, device = "", address) {
 		if (everything && drawTail) return [head(), drawTail()];
 		return [
 			head(),
+			drawLater?.(),
 			el(
 				".chats",
 				conversations(),

@@ -148,7 +148,7 @@ export default function send(signal, wanted) {
 			receiverField(groups, found),
 			input("Message Type", "kind", kinds),
 			el(".stack", KINDS[kind].split(" ").map(field)),
-			!BARE.includes(kind) && furtherFields(kind),
+			furtherFields(kind),
 			progress !== null &&
 				el("progress", { max: 1, value: progress, "aria-label": t("send.upload") }),
 			el("button.primary", icon("send"), t("send.send")),
@@ -258,7 +258,8 @@ const furtherFields = (kind) =>
 		t("send.more"),
 		el(
 			".stack",
-			["reply_to?", "mentions?"].map(field),
+			!BARE.includes(kind) && ["reply_to?", "mentions?"].map(field),
+			input(t("later.when"), "send_at", "datetime-local"),
 			VIEW_ONCE.includes(kind) && input(t("field.view_once"), "view_once", "checkbox"),
 		),
 	);
@@ -291,7 +292,9 @@ function result(sent, trail) {
 	const step = ({ status, updated }) => [
 		icon(TICK[status], status),
 		el("span", { "data-status": status }, t(`progress.${status}`)),
-		muted(clock(updated, { timeStyle: "medium" })),
+		status === "scheduled"
+			? muted(clock(sent.send_at, { dateStyle: "medium", timeStyle: "short" }))
+			: muted(clock(updated, { timeStyle: "medium" })),
 	];
 	return el(
 		"section.card.stack",

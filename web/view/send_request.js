@@ -35,8 +35,10 @@ export const splitText = (text = "", mark = "\n") =>
  * @returns {Record<string, any>}
  */
 export function requestFrom(values) {
-	const { to, kind, file, reply_to, mentions, view_once, ...content } = values;
-	const request = { to: numberFrom(to), reply_to, view_once: view_once && true };
+	const { to, kind, file, reply_to, mentions, view_once, send_at: at, ...content } = values;
+	// The field's time is the browser's own.
+	const send_at = at && new Date(at).toISOString();
+	const request = { to: numberFrom(to), reply_to, view_once: view_once && true, send_at };
 	if (mentions) request.mentions = splitText(mentions, ",").map(numberFrom);
 	if (file) return { ...request, kind, caption: content.caption, file };
 	return { ...request, [kind]: contentOf(kind, content) };

@@ -235,6 +235,7 @@ mod tests {
             created: at,
             updated: at,
             due: None,
+            list: None,
         };
         success(kind, &message, None).to_string()
     }

@@ -41,6 +41,7 @@ codes! {
     NotFound = "not_found", NOT_FOUND, "There is nothing here.";
     DeviceNotFound = "device_not_found", NOT_FOUND, "There is no such device in moonwa.toml.";
     MessageNotFound = "message_not_found", NOT_FOUND, "There is no such message, group or file.";
+    ListNotFound = "list_not_found", NOT_FOUND, "There is no such list.";
     NoQr = "no_qr", NOT_FOUND, "No QR code is live.";
     WebhookNotFound = "webhook_not_found", NOT_FOUND, "The device has no such webhook.";
     EventNotFound = "event_not_found", NOT_FOUND, "There is no such event any more.";

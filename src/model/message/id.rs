@@ -5,6 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::model::Jid;
+
 /// A WhatsApp message id. For a message to be sent, moonwa chooses it before the request is accepted, so that every
 /// try is made under the same id.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -21,7 +23,11 @@ impl MessageId {
     /// The id of the n-th file of an album.
     #[must_use]
     pub fn part(&self, n: usize) -> Self {
-        let hash = Sha256::digest(format!("{self}/{n}"));
+        Self::derived(&format!("{self}/{n}"))
+    }
+
+    fn derived(seed: &str) -> Self {
+        let hash = Sha256::digest(seed);
         let (bytes, _) = hash.split_at(9);
         Self(format!("3EB0{}", data_encoding::HEXUPPER.encode(bytes)))
     }
@@ -87,6 +93,49 @@ impl TryFrom<String> for MessageId {
 
 impl From<MessageId> for String {
     fn from(id: MessageId) -> Self {
+        id.0
+    }
+}
+
+/// The name of a paced list: `lst_` and 26 characters of base32.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ListId(String);
+
+impl ListId {
+    /// The id that belongs to that seed.
+    pub fn of(seed: &[u8]) -> Self {
+        let digest: [u8; 32] = Sha256::digest(seed).into();
+        let half = digest.first_chunk::<16>().copied().unwrap_or_default();
+        Self(format!("lst_{}", data_encoding::BASE32_NOPAD.encode(&half).to_ascii_lowercase()))
+    }
+
+    /// Reads an id that a caller sends back.
+    pub fn parse(text: &str) -> Option<Self> {
+        let rest = text.strip_prefix("lst_")?;
+        let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+        (rest.len() == 26 && rest.bytes().all(good)).then(|| Self(text.to_owned()))
+    }
+
+    /// The id of the message to one of its receivers, each of whom gets one.
+    pub fn message(&self, to: &Jid) -> MessageId {
+        MessageId::derived(&format!("{}/{}", self.0, to.as_str()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for ListId {
+    type Error = &'static str;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text).ok_or("not the id of a list")
+    }
+}
+
+impl From<ListId> for String {
+    fn from(id: ListId) -> Self {
         id.0
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use id::ListId;
 pub use id::{IdempotencyKey, MessageId};
 
 use super::media::{MediaKind, MediaSource, Thumbnail};
@@ -321,6 +322,9 @@ pub struct SentMessage {
     /// When it is to go, or was to go, by the wall clock; at once when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due: Option<UnixMillis>,
+    /// The paced list that it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub list: Option<ListId>,
 }
 
 impl SentMessage {
@@ -348,8 +352,8 @@ impl SentMessage {
     pub fn new(device: DeviceName, request: SendRequest) -> Self {
         let now = UnixMillis::now();
         let status = MessageStatus::Queued;
-        let (id, due) = (MessageId::random(), None);
-        Self { id, device, request, status, created: now, updated: now, due }
+        let (id, due, list) = (MessageId::random(), None, None);
+        Self { id, device, request, status, created: now, updated: now, due, list }
     }
 
     /// The same message, to be queued when that time comes.

@@ -69,9 +69,9 @@ pub(super) fn find(
     txn: &Txn<'_>,
     device: &DeviceName,
     id: &[u8],
-) -> Result<Row, StoreError> {
+) -> Result<Option<Row>, StoreError> {
     let row = txn.get(&outbox.queue, Key::new(b'm').device(device).rest(id))?;
-    from_json(&row.ok_or_else(|| StoreError::Damaged("a scheduled message".to_owned()))?)
+    row.map(|row| from_json(&row)).transpose()
 }
 
 /// Where a scheduled message waits; those of one moment keep the order in which they came.

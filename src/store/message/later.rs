@@ -7,10 +7,11 @@ use std::time::Duration;
 use fjall::{Readable, Slice};
 
 use super::counts::Counts;
-use super::due::{Change, due_key, due_of, find, listed};
+use super::due::{Change, LATER_LIMIT, due_key, due_of, find, listed};
+use super::list::{self, Fate, Listed, PacedList, Report, list_key};
 use super::row::{Row, message_key, order_at};
-use super::{SendQueue, advance_each, row_bytes};
-use crate::model::{DeviceName, MessageId, MessageStatus, SentMessage, UnixMillis};
+use super::{SendQueue, advance_each, enqueue_and_nudge, row_bytes};
+use crate::model::{DeviceName, ListId, MessageId, MessageStatus, SentMessage, UnixMillis};
 use crate::store::StoreError;
 use crate::store::database::committer::Promise;
 use crate::store::database::outbox::Outbox;
@@ -25,6 +26,8 @@ const LATEST: Duration = Duration::from_hours(24);
 const STEP: usize = 200;
 /// The most bytes of the rows of `scheduled`.
 const LISTED: usize = 4 << 20;
+/// Lists of a device that are shown.
+const LISTS: usize = 100;
 
 impl SendQueue {
     /// Queues what is due at that time, in the order of their times. Says when the next one is.
@@ -65,10 +68,17 @@ impl SendQueue {
                     if due > now {
                         break;
                     }
-                    let mut row = find(outbox, txn, &device, &id)?;
-                    if now.since(due) > LATEST {
+                    let row = find(outbox, txn, &device, &id)?;
+                    let lost = || StoreError::Damaged("a scheduled message".to_owned());
+                    let mut row = row.ok_or_else(lost)?;
+                    // One of a list has no time of its own.
+                    if row.message.list.is_none() && now.since(due) > LATEST {
                         late.push((row.message.id, too_late()));
                         continue;
+                    }
+                    if !list::may_go(outbox, txn, &row, now)? {
+                        // Others have other times now.
+                        break;
                     }
                     txn.remove(&outbox.queue, place);
                     let at = outbox.clock.now();
@@ -87,7 +97,9 @@ impl SendQueue {
                 counts.save(outbox, txn, &device);
                 advance_each(outbox, txn, &device, late, &[], (&tails, &changes))?;
                 txn.after_commit(move || {
-                    queued.into_iter().for_each(|message| drop(changes.send(message)));
+                    for message in queued {
+                        drop(changes.send(message));
+                    }
                     nudge.give(&device);
                 });
                 Ok(())
@@ -147,7 +159,9 @@ impl SendQueue {
                 }
                 let told = changed.clone();
                 txn.after_commit(move || {
-                    drop(told.map(|message| changes.send(message)));
+                    if let Some(message) = told {
+                        drop(changes.send(message));
+                    }
                     nudge.give(&device);
                 });
                 Ok(changed)
@@ -177,6 +191,109 @@ impl SendQueue {
                     found.push(from_json::<Row>(&row)?.message);
                 }
                 Ok(found)
+            })
+            .await
+    }
+}
+
+impl SendQueue {
+    /// Puts a list and all its messages on disk, or nothing of it. Durable before `Ok`.
+    pub(crate) async fn make_list(
+        &self,
+        list: PacedList,
+        messages: Vec<SentMessage>,
+    ) -> Result<Listed, StoreError> {
+        let nudges = self.nudges.clone();
+        self.writer
+            .run(Promise::Durable, Room::Promise, move |outbox, txn| {
+                let key = list_key(&list.device, &list.id);
+                if let Some(row) = txn.get(&outbox.queue, &key)? {
+                    let known: PacedList = from_json(&row)?;
+                    let same = known.request == list.request;
+                    return Ok(if same { Listed::Known(known) } else { Listed::Conflict });
+                }
+                list::sweep(outbox, txn, &list.device)?;
+                let there = Counts::load(outbox, txn, &list.device)?.scheduled;
+                if there + messages.len() as u64 > LATER_LIMIT as u64 {
+                    return Ok(Listed::Full);
+                }
+                for message in messages {
+                    enqueue_and_nudge(outbox, txn, message, None, 0, nudges.clone())?;
+                }
+                txn.put(&outbox.queue, key, to_json(&list)?);
+                Ok(Listed::Made(list))
+            })
+            .await
+    }
+
+    /// Takes back what of a list is not queued yet. `None` when there is no such list.
+    pub(crate) async fn stop_list(
+        &self,
+        device: &DeviceName,
+        id: &ListId,
+    ) -> Result<Option<PacedList>, StoreError> {
+        let (device, id) = (device.clone(), id.clone());
+        let (tails, changes) = (self.tails.clone(), self.changes.clone());
+        self.writer
+            .run(Promise::Durable, Room::Essential, move |outbox, txn| {
+                let key = list_key(&device, &id);
+                let Some(row) = txn.get(&outbox.queue, &key)? else { return Ok(None) };
+                let mut list: PacedList = from_json(&row)?;
+                let mut steps = Vec::new();
+                for row in list::waiting(outbox, txn, &list)? {
+                    let code = "cancelled".to_owned();
+                    let detail = "its list was stopped".to_owned();
+                    steps.push((row.message.id, MessageStatus::Failed { code, detail }));
+                }
+                advance_each(outbox, txn, &device, steps, &[], (&tails, &changes))?;
+                list.stopped.get_or_insert_with(UnixMillis::now);
+                txn.put(&outbox.queue, key, to_json(&list)?);
+                Ok(Some(list))
+            })
+            .await
+    }
+
+    /// A list, with what became of each of its messages.
+    pub(crate) async fn list(
+        &self,
+        device: &DeviceName,
+        id: &ListId,
+    ) -> Result<Option<Report>, StoreError> {
+        let (device, id) = (device.clone(), id.clone());
+        self.readers
+            .run(move |databases| {
+                let queue = &databases.outbox.queue;
+                let read = |key: Key| queue.get(key).map_err(StoreError::database);
+                let Some(row) = read(list_key(&device, &id))? else { return Ok(None) };
+                let list: PacedList = from_json(&row)?;
+                let mut messages = Vec::with_capacity(list.receivers.len());
+                for receiver in &list.receivers {
+                    let Fate::Message(id) = &receiver.fate else {
+                        messages.push(None);
+                        continue;
+                    };
+                    let row = read(message_key(&device, id))?;
+                    let row = row.map(|row| from_json::<Row>(&row)).transpose()?;
+                    messages.push(row.map(|row| row.message));
+                }
+                Ok(Some((list, messages)))
+            })
+            .await
+    }
+
+    /// The lists of a device, newest first.
+    pub(crate) async fn lists(&self, device: &DeviceName) -> Result<Vec<PacedList>, StoreError> {
+        let prefix = Key::new(b'l').device(device).into_bytes();
+        self.readers
+            .run(move |databases| {
+                let mut lists = Vec::new();
+                for guard in databases.outbox.queue.prefix(&prefix) {
+                    let row = guard.value().map_err(StoreError::database)?;
+                    lists.push(from_json::<PacedList>(&row)?);
+                }
+                lists.sort_by_key(|list| std::cmp::Reverse(list.created));
+                lists.truncate(LISTS);
+                Ok(lists)
             })
             .await
     }

@@ -6,6 +6,7 @@ pub(super) mod album;
 mod counts;
 pub(super) mod due;
 mod later;
+pub(super) mod list;
 mod nudge;
 pub(super) mod row;
 pub(super) mod rule;

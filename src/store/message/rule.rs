@@ -235,5 +235,5 @@ fn state_key(device: &DeviceName) -> Key {
 }
 
 fn memory_key(device: &DeviceName) -> Key {
-    Key::new(b'w').device(device)
+    Key::new(b'x').device(device)
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use data_encoding::HEXLOWER;
 
+use super::list;
 use super::row::{Row, order_at};
 use crate::model::{DeviceName, UnixMillis};
 use crate::store::StoreError;
@@ -62,6 +63,9 @@ fn sweep_device(
                 continue;
             }
             txn.remove(&outbox.queue, index);
+            if list::needs(outbox, txn, &row)? {
+                continue;
+            }
             txn.remove(&outbox.queue, key);
             if let Some(hash) = row.key.and_then(|key| HEXLOWER.decode(key.as_bytes()).ok()) {
                 txn.remove(&outbox.queue, Key::new(b'k').device(device).rest(hash));

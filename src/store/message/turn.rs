@@ -105,6 +105,37 @@ impl SendQueue {
         self.nudges.scheduled.watch(device)
     }
 
+    /// Of each person, known under these addresses, whether they ever wrote to the present account.
+    pub(crate) async fn wrote(
+        &self,
+        device: &DeviceName,
+        people: Vec<Vec<String>>,
+    ) -> Result<Vec<bool>, StoreError> {
+        let device = device.clone();
+        self.readers.run(move |databases| tally::wrote(databases, &device, &people)).await
+    }
+
+    /// Whether it was noted who wrote to the present account before that was noted with each message.
+    pub(crate) async fn remembers_writers(&self, device: &DeviceName) -> Result<bool, StoreError> {
+        let nobody = vec![vec![String::new()]];
+        Ok(self.wrote(device, nobody).await? == [true])
+    }
+
+    /// Notes who wrote to the present account before that was noted with each message.
+    pub(crate) async fn remember_writers(
+        &self,
+        device: &DeviceName,
+        people: BTreeSet<String>,
+    ) -> Result<(), StoreError> {
+        let device = device.clone();
+        let people: Vec<String> = people.into_iter().chain([String::new()]).collect();
+        self.writer
+            .run(Promise::Lazy, Room::Essential, move |outbox, txn| {
+                tally::remember_writers(outbox, txn, &device, &people)
+            })
+            .await
+    }
+
     /// Wakes when somebody wrote to the device who was a stranger, or the account's owner wrote to one.
     pub fn met(&self, device: &DeviceName) -> watch::Receiver<Seq> {
         self.tails.met.watch(device)

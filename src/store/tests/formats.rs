@@ -40,6 +40,7 @@ fn message(n: u64) -> SentMessage {
         created: UnixMillis::from_secs(1_790_000_000),
         updated: UnixMillis::from_secs(1_790_000_000),
         due: None,
+        list: None,
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::message::{key, message, waiting};
 use super::*;
-use crate::model::{Content, MessageId, MessageStatus, SentMessage};
-use crate::store::Change;
+use crate::model::{Content, EventId, EventType, ListId, MessageId, MessageStatus, SentMessage};
+use crate::store::{Change, Fate, Listed, PacedList, Receiver};
 
 const NOON: UnixMillis = UnixMillis::from_secs(1_795_420_800);
 
@@ -97,4 +97,90 @@ async fn only_what_is_scheduled_can_be_changed_and_taken_back() {
     assert!(queue.cancel(&a, &second).await.unwrap().is_none());
     let all: Vec<SentMessage> = queue.recent(&a, 9).await.unwrap();
     assert_eq!(all.len(), 2);
+}
+
+fn list(ids: &[&str]) -> (PacedList, Vec<SentMessage>) {
+    let id = ListId::of(b"list");
+    let due = |n: usize| minutes(u64::try_from(n).unwrap());
+    let messages = ids
+        .iter()
+        .enumerate()
+        .map(|(n, name)| SentMessage { list: Some(id.clone()), ..message(name, "hi").at(due(n)) });
+    let messages: Vec<_> = messages.collect();
+    let receiver = |message: &SentMessage| Receiver {
+        to: "628123456789".to_owned(),
+        name: None,
+        fate: Fate::Message(message.id.clone()),
+    };
+    let list = PacedList {
+        id: id.clone(),
+        device: device("a"),
+        text: "hi".to_owned(),
+        per_hour: 60,
+        receivers: messages.iter().map(receiver).collect(),
+        created: UnixMillis::now(),
+        stopped: None,
+        request: "hash".to_owned(),
+    };
+    (list, messages)
+}
+
+#[tokio::test]
+async fn a_list_is_made_once_and_goes_one_by_one_however_late_it_is() {
+    let opened = open().await;
+    let (list, messages) = list(&["L1", "L2", "L3"]);
+    for known in [false, true] {
+        let made = opened.store.queue().make_list(list.clone(), messages.clone()).await.unwrap();
+        assert!(matches!(made, Listed::Known(_)) == known, "{made:?}");
+    }
+    let other = PacedList { request: "another".to_owned(), ..list.clone() };
+    let made = opened.store.queue().make_list(other, Vec::new()).await.unwrap();
+    assert!(matches!(made, Listed::Conflict));
+    // Two days late, it does not expire, and does not hurry.
+    let opened = opened.reopen().await;
+    let (a, queue) = (device("a"), opened.store.queue());
+    let then = minutes(2 * 24 * 60);
+    let next = queue.release(&a, then).await.unwrap().unwrap();
+    assert_eq!(waiting(queue, &a, 9).await, ["L1"]);
+    let gap = next.since(then);
+    assert!(gap > Duration::from_secs(50) && gap <= Duration::from_secs(60), "{gap:?}");
+    // While the one before waits, the next one does, whatever its time.
+    assert!(queue.release(&a, next).await.unwrap().unwrap() > next);
+    assert_eq!(waiting(queue, &a, 9).await, ["L1"]);
+    let (_, report) = queue.list(&a, &list.id).await.unwrap().unwrap();
+    let states: Vec<_> = report.iter().flatten().map(|one| one.status.as_str()).collect();
+    assert_eq!(states, ["queued", "scheduled", "scheduled"]);
+    let stopped = queue.stop_list(&a, &list.id).await.unwrap().unwrap();
+    assert!(stopped.stopped.is_some());
+    assert_eq!(queue.release(&a, minutes(9 * 24 * 60)).await.unwrap(), None);
+    assert_eq!(queue.lists(&a).await.unwrap(), [stopped]);
+}
+
+#[tokio::test]
+async fn who_wrote_is_known_and_who_was_written_to_is_not() {
+    let opened = open().await;
+    let (a, queue) = (device("a"), opened.store.queue());
+    queue.enqueue(message("M1", "hi"), None, 5).await.unwrap();
+    queue.left(&a, &MessageId::parse("M1").unwrap(), Vec::new()).await.unwrap();
+    let person = |user: &str| vec![user.to_owned()];
+    let touch = |people, wrote| Counted::Touch { people, wrote };
+    let both = vec!["1555".to_owned(), "62811".to_owned()];
+    let told = [touch(both, true), touch(person("62822"), false)];
+    let events = (0_u64..).zip(told).map(|(n, counts)| NewEvent {
+        device: a.clone(),
+        id: EventId::derive(&["told", &n.to_string()]),
+        kind: EventType::MessageReceived,
+        at: UnixMillis::now(),
+        body: "{}".into(),
+        counts,
+    });
+    opened.store.log().append(events.collect()).await.unwrap();
+    let opened = opened.reopen().await;
+    let queue = opened.store.queue();
+    let people = ["1555", "62811", "62822", "628123456789", "62833"].map(person).to_vec();
+    assert_eq!(queue.wrote(&a, people).await.unwrap(), [true, true, false, false, false]);
+    assert!(!queue.remembers_writers(&a).await.unwrap());
+    queue.remember_writers(&a, [String::from("62833")].into()).await.unwrap();
+    assert!(queue.remembers_writers(&a).await.unwrap());
+    assert_eq!(queue.wrote(&a, vec![person("62833")]).await.unwrap(), [true]);
 }

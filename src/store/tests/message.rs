@@ -25,6 +25,7 @@ pub(super) fn message(id: &str, text: &str) -> SentMessage {
         created: UnixMillis::now(),
         updated: UnixMillis::now(),
         due: None,
+        list: None,
     }
 }
 

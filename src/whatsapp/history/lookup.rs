@@ -1,7 +1,7 @@
 //! Looking for an earlier message among the newest events of the log, which are the ones that people answer, read and
 //! react to.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{
     ChatKind, DeviceName, Event, EventData, EventType, Jid, MessageData, MessageId, MessageStatus,
@@ -117,6 +117,41 @@ pub(crate) async fn acquaintances(
         }
     }
     Ok(known)
+}
+
+/// The addresses of those who wrote to the account lately, as far as the log tells.
+pub(crate) async fn writers(
+    store: &Store,
+    device: &DeviceName,
+) -> Result<BTreeSet<String>, StoreError> {
+    let mut wrote = BTreeSet::new();
+    let note = |data: &MessageData| {
+        if !data.from_me {
+            wrote.extend(data.people());
+        }
+        false
+    };
+    newest(store, device, note).await?;
+    Ok(wrote)
+}
+
+/// The names that people gave themselves in their newest messages, by their addresses.
+pub(crate) async fn names(
+    store: &Store,
+    device: &DeviceName,
+) -> Result<BTreeMap<String, String>, StoreError> {
+    let mut names = BTreeMap::new();
+    let note = |data: &MessageData| {
+        if let Some(name) = data.from.name.as_ref().filter(|_| !data.from_me) {
+            let addresses = [&data.from.phone, &data.from.lid].into_iter().flatten();
+            addresses.for_each(|user| {
+                names.entry(user.clone()).or_insert_with(|| name.clone());
+            });
+        }
+        false
+    };
+    newest(store, device, note).await?;
+    Ok(names)
 }
 
 /// The newest message for which `good` holds, among the last few thousand events.

@@ -71,7 +71,25 @@ async fn looks() {
 mod tests {
     use std::time::Duration;
 
+    use rustix::time::{ClockId, clock_gettime, clock_settime};
+
     use super::*;
+
+    #[tokio::test]
+    #[ignore = "sets the machine's clock, to the time that it shows; needs CAP_SYS_TIME"]
+    async fn it_rings_when_the_clock_is_set() {
+        let alarm = Alarm::new().unwrap();
+        let set = async {
+            loop {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                clock_settime(ClockId::Realtime, clock_gettime(ClockId::Realtime)).unwrap();
+            }
+        };
+        tokio::select! {
+            rung = alarm.wait(UnixMillis::now().after(Duration::from_hours(1))) => rung.unwrap(),
+            () = set => {}
+        }
+    }
 
     #[tokio::test]
     async fn it_rings_at_once_for_what_is_over_and_never_early() {

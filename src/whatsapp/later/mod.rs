@@ -1,6 +1,7 @@
 //! Puts what is to go later into the send queue when its time comes.
 
 mod alarm;
+pub(crate) mod people;
 
 use std::time::Duration;
 

@@ -17,7 +17,7 @@ use crate::model::{ChatKind, Content, Jid, MessageId, Recipient, SentMessage, Un
 use crate::store::StoreError;
 use crate::whatsapp::context::Context;
 use crate::whatsapp::directory::Listing;
-use crate::whatsapp::history::lookup::acquaintances;
+use crate::whatsapp::history::lookup::{acquaintances, writers};
 
 /// When to look again while another message has the turn, whose end wakes sooner.
 const TAKEN: Duration = Duration::from_mins(1);
@@ -202,6 +202,10 @@ pub(crate) async fn remember(context: &Context) -> Result<(), StoreError> {
     if !store.queue().remembers(name).await? {
         let people = acquaintances(store, name).await?;
         store.queue().remember(name, people).await?;
+    }
+    if !store.queue().remembers_writers(name).await? {
+        let people = writers(store, name).await?;
+        store.queue().remember_writers(name, people).await?;
     }
     Ok(())
 }

@@ -141,6 +141,7 @@ impl Gateway {
             created: now,
             updated: now,
             due: None,
+            list: None,
         };
         match self.store.queue().enqueue(row, None::<IdempotencyKey>, 1000).await? {
             Enqueued::Queued(row) => Ok(row),

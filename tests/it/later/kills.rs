@@ -119,7 +119,7 @@ async fn killed_while_they_are_due_each_goes_once_and_none_early() -> Result<()>
         match times.first(*due) {
             // The clock shows whole milliseconds.
             Some(at) if *went + Duration::from_millis(5) >= at => {
-                late.extend(times.late(at, *went))
+                late.extend(times.late(at, *went));
             }
             _ => early.push(id),
         }

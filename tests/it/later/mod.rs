@@ -2,6 +2,7 @@
 //! gateway and to the clock.
 
 mod kills;
+mod lists;
 
 use anyhow::{Context, Result, ensure};
 use hyper::Method;

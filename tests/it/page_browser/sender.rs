@@ -164,7 +164,7 @@ async fn a_message_answers_mentions_is_seen_once_and_is_passed_on() -> Result<()
     browser.write("Receiver", "628111000220").await?;
     browser.sees("On WhatsApp").await;
     browser.write("Message", "masih, @628111000220").await?;
-    browser.click("Reply, mentions").await;
+    browser.click("Reply, mentions, later").await;
     browser.write("Reply to message id", &asked).await?;
     browser.write("Mentioned numbers, with commas", "+62 811-1000-220").await?;
     browser.click("Send").await;

@@ -19,7 +19,7 @@ pub(super) struct EditBody {
 }
 
 /// What is there is a text: `null` is none.
-fn given<'de, D: Deserializer<'de>>(value: D) -> Result<Option<String>, D::Error> {
+pub(super) fn given<'de, D: Deserializer<'de>>(value: D) -> Result<Option<String>, D::Error> {
     String::deserialize(value).map(Some)
 }
 

@@ -3,6 +3,7 @@
 
 pub(crate) mod content;
 mod later;
+pub(crate) mod list;
 pub(crate) mod queue;
 pub(crate) mod upload;
 
@@ -374,6 +375,7 @@ mod tests {
             created: at,
             updated: at,
             due: None,
+            list: None,
         };
         assert_eq!(
             render(&message, None).to_string(),

@@ -126,8 +126,7 @@ impl SendBody {
             issues.add("to", error);
         }
         let reply_to = self.reply_to.as_deref().and_then(|id| issues.message("reply_to", id));
-        let mut mentions = Vec::new();
-        let mut mention_all = false;
+        let (mut mentions, mut mention_all) = (Vec::new(), false);
         for (n, mention) in self.mentions.iter().enumerate() {
             if mention == EVERYBODY {
                 mention_all = true;
@@ -170,7 +169,6 @@ impl SendBody {
         }
         match (to, contents.pop()) {
             (Ok(to), Some(content)) if issues.0.is_empty() => {
-                let at = at?;
                 let request = SendRequest {
                     send_at: self.send_at,
                     mentions,
@@ -181,7 +179,7 @@ impl SendBody {
                 Ok(match files {
                     // A caption may mention somebody; the announcement says nothing.
                     Some(files) => Wish {
-                        at,
+                        at: at?,
                         files: files
                             .into_iter()
                             .map(|content| SendRequest { content, ..request.clone() })
@@ -193,9 +191,11 @@ impl SendBody {
                             ..request
                         },
                     },
-                    None => {
-                        Wish { at, request: SendRequest { reply_to, ..request }, files: Vec::new() }
-                    }
+                    None => Wish {
+                        at: at?,
+                        request: SendRequest { reply_to, ..request },
+                        files: Vec::new(),
+                    },
                 })
             }
             _ => Err(Problem::invalid(issues.0)),
