@@ -1,6 +1,17 @@
 // Add Device, from another gateway: its files are looked at, a session is picked, and goes on here without a QR code.
 import { call, pathOf, upload } from "../api.js";
-import { code, complain, details, el, explain, forgive, input, lines, muted, steps } from "../dom.js";
+import {
+	code,
+	complain,
+	details,
+	el,
+	explain,
+	forgive,
+	input,
+	lines,
+	muted,
+	steps,
+} from "../dom.js";
 import { clock, phone, t } from "../i18n.js";
 import { drawer, redrawDrawer, tell } from "../overlay.js";
 import { put } from "../state.js";
@@ -15,16 +26,34 @@ export default () => {
 		name: null,
 		/** What a person has to write into moonwa.toml first. */
 		toml: null,
+		/** What to know of the device that goes on here now. */
+		notes: null,
 		element: null,
 	};
 	const nothing = () => {};
-	const dialog = drawer(t("adopt.open"), () => draw(form), nothing, () => true);
+	const dialog = drawer(
+		t("adopt.open"),
+		() => draw(form),
+		nothing,
+		() => true,
+	);
 	form.element = dialog.querySelector("form");
 	form.element.elements.files.focus();
 };
 
 function draw(form) {
-	const { found, looking, toml } = form;
+	const { found, looking, toml, notes } = form;
+	if (notes) {
+		const list = lines(notes.map((note) => `${note}.`));
+		const go = el("button.primary", t("adopt.go"));
+		return el(
+			"form.stack",
+			{ submit: () => leave(form) },
+			el("h3", t("adopt.notes")),
+			list,
+			el(".save", go),
+		);
+	}
 	const wanted = { multiple: true, hint: t("adopt.files_why"), change: () => look(form) };
 	return el(
 		"form.stack",
@@ -70,7 +99,12 @@ function choice(session, checked) {
 		"label.check",
 		{ "data-key": name },
 		el("input", { type: "radio", name: "session", value: name, checked, disabled }),
-		el("span", el("strong", number ? phone(number) : name), el("br"), muted(about.filter(Boolean).join(" · "))),
+		el(
+			"span",
+			el("strong", number ? phone(number) : name),
+			el("br"),
+			muted(about.filter(Boolean).join(" · ")),
+		),
 	);
 }
 
@@ -104,8 +138,9 @@ async function take(form) {
 	if (!called) return complain(label, t("settings.name_first"));
 	form.name ??= nameFrom(called);
 	const { name } = form;
+	let answer;
 	try {
-		await send(pathOf(name, `adopt?session=${encodeURIComponent(session.value)}`), form);
+		answer = await send(pathOf(name, `adopt?session=${encodeURIComponent(session.value)}`), form);
 	} catch (error) {
 		if (error.code !== "config_read_only") form.name = null;
 		else form.toml = error.body.toml;
@@ -113,8 +148,15 @@ async function take(form) {
 		throw error;
 	}
 	// Where moonwa may not write, the person has written the label too, or wants none.
-	if (called !== name && !form.toml) put(await call("PUT", pathOf(name), { body: { label: called } }));
-	form.element.closest("dialog").close();
-	location.hash = `#/devices/${name}`;
+	if (called !== name && !form.toml)
+		put(await call("PUT", pathOf(name), { body: { label: called } }));
 	tell(t("adopt.done", { device: called }));
+	if (!answer.notes.length) return leave(form);
+	form.notes = answer.notes;
+	redrawDrawer();
+}
+
+function leave({ element, name }) {
+	element.closest("dialog").close();
+	location.hash = `#/devices/${name}`;
 }

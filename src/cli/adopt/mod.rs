@@ -16,7 +16,7 @@ use crate::app;
 use crate::config::{self, Config, Edit, EditError};
 use crate::console::{Exit, confirm, say};
 use crate::model::DeviceName;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::whatsapp::foreign::{
     ForeignSession, Source, Table, choose, find, settings_of_file, stop_hint as hint,
 };
@@ -159,7 +159,12 @@ fn show_lines(edit: &Edit, path: &Path, config: &Config) -> Result<()> {
 
 fn on_store<T>(config: &Config, work: impl AsyncFnOnce(&Store) -> Result<T>) -> Result<T> {
     on_runtime(async {
-        let store = Store::open(app::store_options(config)).await?;
+        let store = Store::open(app::store_options(config)).await.map_err(|error| match error {
+            StoreError::Locked(_) => anyhow::anyhow!(
+                "{error}, or have its page do this (Add Device, Move from another gateway)"
+            ),
+            error => error.into(),
+        })?;
         let done = work(&store).await;
         store.close().await?;
         done

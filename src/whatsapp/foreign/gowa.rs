@@ -123,7 +123,7 @@ impl Told {
         if !by_flag.is_empty() {
             return by_flag;
         }
-        let by_variable = self.0.iter().enumerate().filter_map(|(place, word)| {
+        let mut by_variable = self.0.iter().enumerate().filter_map(|(place, word)| {
             let word = word.strip_prefix("Environment=").unwrap_or(word);
             let rest = word.strip_prefix(variable)?;
             match rest.strip_prefix('=') {
@@ -133,7 +133,7 @@ impl Told {
                 None => None,
             }
         });
-        by_variable.last().into_iter().collect()
+        by_variable.next_back().into_iter().collect()
     }
 
     fn last(&self, setting: Setting) -> Option<String> {

@@ -5,8 +5,12 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use anyhow::Result;
+use hyper::Method;
+use hyper::header::AUTHORIZATION;
 use moonwa_simulator::harness::{Moonwa, Reply, WebhookReceiver, api_key, eventually};
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
 
 use super::layout::{WHATSAPP_RUST, WHATSMEOW, hex};
 use super::{Left, database, in_journal};
@@ -224,13 +228,29 @@ async fn what_is_no_session_is_refused_with_words_and_not_kept() -> Result<()> {
     nothing_stays(&moonwa).await;
     assert!(!fs::read_to_string(moonwa.dir().join("moonwa.toml"))?.contains("toko"));
 
-    // What a crash leaves goes at the next start.
+    // What a crash in the middle of it leaves goes at the next start.
+    let token = moonwa.admin().request(Method::POST, "/v1/foreign").body(())?;
+    let token = token.headers()[AUTHORIZATION].to_str()?.to_owned();
+    let mut sender = TcpStream::connect(moonwa.address()).await?;
+    let head = format!(
+        "POST /v1/foreign HTTP/1.1\r\nhost: localhost\r\nauthorization: {token}\r\ncontent-length: {}\r\n\r\n",
+        whole.len()
+    );
+    sender.write_all(head.as_bytes()).await?;
+    sender.write_all(&whole[..whole.len() / 2]).await?;
+    let spool = moonwa.dir().join("data/spool");
+    let modes = || async {
+        let folder = fs::read_dir(&spool).ok()?.flatten().next()?.path();
+        let file = fs::read_dir(&folder).ok()?.flatten().next()?.metadata().ok()?;
+        let mode = |of: &fs::Metadata| of.permissions().mode() & 0o777;
+        (file.len() > 0).then(|| fs::metadata(&folder).ok().map(|of| (mode(&of), mode(&file))))?
+    };
+    let modes = eventually("half of it", modes, Option::is_some).await;
+    assert_eq!(modes, Some((0o700, 0o600)), "for moonwa's user alone");
     moonwa.kill().await?;
-    let left_over = moonwa.dir().join("data/spool/folder-0123/moonwa-adopt-4567");
-    fs::create_dir_all(&left_over)?;
-    fs::write(left_over.join("database"), &whole)?;
+    assert_eq!(fs::read_dir(&spool)?.count(), 1);
     moonwa.relaunch().await?;
-    assert!(!moonwa.dir().join("data/spool/folder-0123").exists());
+    assert_eq!(fs::read_dir(&spool)?.count(), 0);
     moonwa.stop().await?;
     Ok(())
 }

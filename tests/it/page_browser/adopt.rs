@@ -51,7 +51,10 @@ async fn moves(language: &str) -> Result<()> {
     browser.sees("no session that moonwa knows").await;
     picture(&browser, &format!("adopt-wrong-{language}")).await?;
 
-    choose(&browser, &[&database]).await?;
+    // What starts GOWA is chosen with it.
+    let start = left.path("gowa.env");
+    std::fs::write(&start, "APP_BASIC_AUTH=ann:sesame\n")?;
+    choose(&browser, &[&database, &start]).await?;
     browser.misses("no session that moonwa knows").await;
     browser.sees("+62 833-3000-201").await;
     browser.sees("its noise_key is missing or damaged").await;
@@ -60,12 +63,16 @@ async fn moves(language: &str) -> Result<()> {
     picture(&browser, &format!("adopt-found-{language}")).await?;
     browser.write("Session Name", "Toko Lama").await?;
     browser.click("Take over").await;
+    browser.sees("What to know of it").await;
+    browser.sees("APP_BASIC_AUTH has no counterpart").await;
+    picture(&browser, &format!("adopt-notes-{language}")).await?;
+    browser.click("To the device").await;
     browser.sees("CONNECTED").await;
     browser.sees("+62 833-3000-201").await;
     browser.sees("Toko Lama").await;
     assert_eq!(left.people[0].devices().len(), 1, "no other device was linked");
     let file = std::fs::read_to_string(moonwa.dir().join("moonwa.toml"))?;
-    assert!(file.contains("[device.toko-lama]\nlabel = \"Toko Lama\""), "{file}");
+    assert!(file.contains("# APP_BASIC_AUTH has no counterpart: with faces = [\"gowa\"] the password is the device's key, whatever the name.\n[device.toko-lama]\nlabel = \"Toko Lama\""), "{file}");
 
     // What is here already is told and cannot be taken a second time.
     browser.click("Device").await;

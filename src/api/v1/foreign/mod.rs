@@ -19,9 +19,9 @@ use crate::api::state::State;
 use crate::config::{Edit, EditRequest, shown_url};
 use crate::model::DeviceName;
 use crate::task::Tasks;
-use crate::whatsapp::Backup;
 use crate::whatsapp::foreign::{ForeignSession, Source, Table, choose, find, stop_hint};
 use crate::whatsapp::identities::{AdoptError, linked_as};
+use crate::whatsapp::{Backup, ForeignDevice};
 
 /// `POST /v1/foreign`.
 pub(crate) async fn list(call: &mut Call) -> Answer {
@@ -56,9 +56,9 @@ fn shown(session: &ForeignSession) -> Value {
     json!({
         "name": session.name,
         "product": session.product,
-        "number": device.map(|device| device.number()),
+        "number": device.map(ForeignDevice::number),
         "push_name": device.map(|device| &device.push_name),
-        "linked_at": device.and_then(|device| device.linked_at()),
+        "linked_at": device.and_then(ForeignDevice::linked_at),
         "device": null,
         "problem": session.problem(),
         "notes": session.notes,
@@ -74,7 +74,9 @@ struct Adoption {
     identity: Backup,
     /// What is written for it, when moonwa.toml has no table of that name.
     table: Option<Table>,
-    shown: Value,
+    number: String,
+    push_name: String,
+    notes: Vec<String>,
 }
 
 /// `POST /v1/devices/{device}/adopt`.
@@ -85,9 +87,10 @@ pub(crate) async fn adopt(call: &mut Call) -> Answer {
     let read = move |_: &Source, sessions: Vec<ForeignSession>| {
         let session = choose(sessions, wanted.as_deref(), "?session=")?;
         let (device, identity) = session.identity(&name)?;
-        let jid = device.jid.clone();
+        let (jid, number) = (device.jid.clone(), device.number().to_owned());
         let table = is_new.then(|| Table::new(&session.settings, &name, &file));
-        Ok(Adoption { name, jid, identity, table, shown: shown(&session) })
+        let (push_name, notes) = (device.push_name.clone(), session.notes.clone());
+        Ok(Adoption { name, jid, identity, table, number, push_name, notes })
     };
     let adoption = look(call, read).await?;
     // Whoever asked may go away: what is begun is done all the same.
@@ -110,7 +113,7 @@ impl Adoption {
     }
 
     async fn become_device(self, state: &State, table: Option<&Table>) -> Answer {
-        let Self { name, jid, identity, shown, .. } = self;
+        let Self { name, jid, identity, number, push_name, mut notes, table: _ } = self;
         let api = &state.api;
         let edit = |table: &Table, expected| EditRequest {
             edit: Edit::Put(name.clone(), Box::new(table.edit.clone())),
@@ -134,13 +137,10 @@ impl Adoption {
             }
         }
         tracing::info!(device = %name, "A session of another gateway was adopted.");
-        let mut notes = shown["notes"].as_array().cloned().unwrap_or_default();
-        notes.extend(
-            table.into_iter().flat_map(|table| &table.edit.comments).map(|note| json!(note)),
-        );
+        notes.extend(table.into_iter().flat_map(|table| table.edit.comments.clone()));
         let status = if table.is_some() { StatusCode::CREATED } else { StatusCode::OK };
         let answer = json!({
-            "name": name, "number": shown["number"], "push_name": shown["push_name"], "revision": revision, "notes": notes,
+            "name": name, "number": number, "push_name": push_name, "revision": revision, "notes": notes,
         });
         Ok(response::json(status, &answer))
     }
