@@ -27,6 +27,8 @@ pub struct EndpointConfig {
     pub compat: BTreeSet<Compat>,
     /// How long one request may take.
     pub timeout: Duration,
+    /// Whether codes to scan are posted, where the format has an event for them.
+    pub qr: bool,
     pub paused: bool,
     /// Where a new endpoint begins.
     pub start: Start,
@@ -46,6 +48,7 @@ impl EndpointConfig {
             hidden_headers: BTreeSet::new(),
             compat: BTreeSet::new(),
             timeout: Duration::from_secs(15),
+            qr: false,
             paused: false,
             start: Start::Tail,
         }

@@ -82,6 +82,7 @@ fn webhook(config: &EndpointConfig) -> Value {
         "compat": config.compat.iter().map(|one| word(&value::COMPATS, one)).collect::<Vec<_>>(),
         "headers": config.headers.iter().map(header).collect::<Map<_, _>>(),
         "timeout": duration(config.timeout),
+        "qr": config.qr,
         "paused": config.paused,
         "start": word(&value::STARTS, &config.start),
     })

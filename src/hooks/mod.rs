@@ -15,6 +15,7 @@ pub(crate) mod fuzz;
 mod media_url;
 mod monitor;
 mod profile;
+mod qr;
 mod registry;
 mod reply;
 mod report;
@@ -32,6 +33,7 @@ use self::client::{Client, KeepAlive, Post};
 use self::delivery::{Deliverer, Delivery};
 use self::endpoint::Action;
 pub(crate) use self::media_url::{MediaUrls, UrlRefused};
+pub(crate) use self::profile::png as qr_png;
 use self::registry::{Registry, RunningEndpoint};
 pub(crate) use self::report::Attempt;
 pub use self::report::EndpointReport;
@@ -88,9 +90,13 @@ impl Webhooks {
         self.deliverer.urls.publish_under(public_url);
     }
 
-    /// Says where it is known whose accounts the devices are linked to. Only the first one told is asked.
+    /// Says where it is known whose accounts the devices are linked to, and which codes they show. Only the first one
+    /// told is asked.
     pub fn know(&self, statuses: watch::Receiver<Arc<BTreeMap<DeviceName, DeviceStatus>>>) {
-        self.deliverer.statuses.get_or_init(|| statuses);
+        let known = self.deliverer.statuses.set(statuses.clone());
+        if known.is_ok() {
+            self.registry.tell_codes(statuses);
+        }
     }
 
     /// Makes the endpoints and the rules match the file. A removed endpoint's cursor is kept for 24 hours; an edited one goes on

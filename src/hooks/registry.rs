@@ -9,12 +9,13 @@ use tokio::select;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::delivery::Deliverer;
+use super::delivery::{Deliverer, Statuses};
 use super::endpoint::{Action, ActionRequest, Inputs, Machine};
 use super::monitor::Monitor;
+use super::qr;
 use super::report::EndpointReport;
 use crate::config::{DeviceConfig, EndpointConfig, Start};
-use crate::model::{DeviceName, UnixMillis};
+use crate::model::{DeviceName, Shown, UnixMillis};
 use crate::store::{Cursor, EndpointId, EndpointState, Seq, StoreError};
 use crate::task::Tasks;
 
@@ -78,6 +79,29 @@ impl Registry {
         });
         registry.tasks.spawn("webhook registry", registry.clone().keep_house());
         registry
+    }
+
+    /// From now on, posts the codes that devices show.
+    pub(super) fn tell_codes(self: &Arc<Self>, statuses: Statuses) {
+        let (registry, stop) = (self.clone(), self.tasks.stop().clone());
+        self.tasks.spawn("webhook codes", async move {
+            let post = |device: &DeviceName, shown: &Shown| registry.post_code(device, shown);
+            stop.run_until_cancelled(qr::tell(statuses, post)).await;
+        });
+    }
+
+    /// Posts a code that the device shows to those of its endpoints that want it.
+    fn post_code(&self, device: &DeviceName, shown: &Shown) {
+        for running in self.endpoints().values().filter(|running| running.device == *device) {
+            let config = running.config();
+            if config.qr && !config.paused {
+                let post = qr::post(self.deliverer.clone(), config, device.clone(), shown.clone());
+                let stop = self.tasks.stop().clone();
+                self.tasks.spawn("webhook code", async move {
+                    stop.run_until_cancelled(post).await;
+                });
+            }
+        }
     }
 
     pub(super) fn reports(&self) -> watch::Receiver<Reports> {

@@ -345,6 +345,7 @@ fn endpoint_keys(old: &EndpointConfig, new: &EndpointConfig) -> Vec<&'static str
         hidden_headers: "headers",
         compat: "compat",
         timeout: "timeout",
+        qr: "qr",
         paused: "paused",
         start: "start",
     } ignoring url)

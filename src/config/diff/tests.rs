@@ -221,10 +221,10 @@ fn any_endpoint() -> impl Strategy<Value = EndpointConfig> {
         (headers, hidden_headers),
         compat,
         timeout,
-        any::<bool>(),
+        any::<(bool, bool)>(),
         start,
     );
-    keys.prop_map(|(secrets, wanted, format, headers, compat, timeout, paused, start)| {
+    keys.prop_map(|(secrets, wanted, format, headers, compat, timeout, (qr, paused), start)| {
         let ((events, chats), (headers, hidden_headers)) = (wanted, headers);
         let (n, url) = (0, String::new());
         EndpointConfig {
@@ -238,6 +238,7 @@ fn any_endpoint() -> impl Strategy<Value = EndpointConfig> {
             hidden_headers,
             compat,
             timeout,
+            qr,
             paused,
             start,
         }
@@ -334,7 +335,7 @@ fn each_key_is_told_by_its_name() {
         ("~ media.spool", |c| c.media.spool *= 2),
         ("~ media.device_spool", |c| c.media.device_spool *= 2),
     ];
-    let device: [(&str, Change); 18] = [
+    let device: [(&str, Change); 19] = [
         ("~ device a: label (stays connected)", |c| the_device(c).label.push('!')),
         ("~ device a: enabled", |c| the_device(c).enabled = false),
         ("~ device a: keys (stays connected)", |c| the_device(c).keys.clear()),
@@ -368,6 +369,7 @@ fn each_key_is_told_by_its_name() {
             the_webhook(c).compat.insert(Compat::Waha);
         }),
         ("~ webhook a https://a.example: timeout", |c| the_webhook(c).timeout *= 2),
+        ("~ webhook a https://a.example: qr", |c| the_webhook(c).qr = true),
         ("~ webhook a https://a.example: paused", |c| the_webhook(c).paused = true),
         ("~ webhook a https://a.example: start", |c| the_webhook(c).start = Start::Earliest),
     ];

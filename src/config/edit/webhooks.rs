@@ -30,6 +30,7 @@ pub struct EndpointEdit {
     pub format: Option<String>,
     pub compat: Option<Vec<String>>,
     pub timeout: Option<String>,
+    pub qr: Option<bool>,
     pub paused: Option<bool>,
     pub start: Option<String>,
     /// The whole list of headers; one with `null` keeps its value.
@@ -50,6 +51,7 @@ impl EndpointEdit {
             ("format", self.format.as_deref().map(text)),
             ("compat", self.compat.as_deref().map(texts)),
             ("timeout", self.timeout.as_deref().map(text)),
+            ("qr", self.qr.map(|on| Some(on.into()))),
             ("paused", self.paused.map(|on| Some(on.into()))),
             ("start", self.start.as_deref().map(text)),
         ];

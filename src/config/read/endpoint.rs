@@ -61,6 +61,7 @@ fn endpoint(secrets: &Secrets<'_>, n: usize, node: &Node<'_>) -> Option<Endpoint
         timeout: table.or("timeout", default.timeout, |node| {
             node.parse(|text| value::duration(text, second, longest))
         }),
+        qr: table.or("qr", false, Node::flag),
         paused: table.or("paused", false, Node::flag),
         start: table.or("start", Start::Tail, |node| node.word(&value::STARTS)),
         compat: BTreeSet::new(),

@@ -6,7 +6,7 @@ use super::event::{Setting, Told, by_phone, chat_of};
 use super::group::{Change, Kind, Member, Role};
 use super::message::{context, key_of, said, without_nulls};
 use crate::model::{
-    Body, DeviceData, DeviceName, EventData, EventType, Jid, MessageData, StatusData,
+    Body, DeviceData, DeviceName, EventData, EventType, Jid, MessageData, StatusData, UnixMillis,
 };
 
 pub(super) fn body(told: &Told, setting: &Setting<'_>) -> Option<Value> {
@@ -26,17 +26,39 @@ pub(super) fn body(told: &Told, setting: &Setting<'_>) -> Option<Value> {
         (EventData::Other(data), EventType::CallOffer) => ("call", call(told, data)),
         (EventData::Other(_), _) => return None,
     };
-    Some(json!({
+    Some(envelope(name, &event.device, &data, event.timestamp, setting))
+}
+
+fn envelope(
+    name: &str,
+    device: &DeviceName,
+    data: &Value,
+    at: UnixMillis,
+    setting: &Setting<'_>,
+) -> Value {
+    json!({
         "event": name,
-        "instance": event.device,
+        "instance": device,
         "data": data,
         "destination": setting.endpoint.shown_url(),
-        "date_time": event.timestamp,
-        "sender": jid(setting, &event.device),
+        "date_time": at,
+        "sender": jid(setting, device),
         "server_url": setting.public_url,
         // Only its hash is known.
         "apikey": null,
-    }))
+    })
+}
+
+/// A code to scan. It is in no event of the log.
+pub(super) fn code(
+    device: &DeviceName,
+    code: &str,
+    picture: &str,
+    at: UnixMillis,
+    setting: &Setting<'_>,
+) -> Value {
+    let code = json!({ "instance": device, "pairingCode": null, "code": code, "base64": picture });
+    envelope("qrcode.updated", device, &json!({ "qrcode": code }), at, setting)
 }
 
 /// The address of a device's account, if that is known.
@@ -124,7 +146,7 @@ fn update(told: &Told, status: &StatusData) -> Option<Value> {
     }))
 }
 
-/// The state of the connection. A code to scan is a login secret, and no webhook has one.
+/// The state of the connection.
 fn connection(told: &Told, device: &DeviceData, setting: &Setting<'_>) -> Value {
     let name = &told.event.device;
     let (state, reason) = match device.state.as_str() {

@@ -3,12 +3,12 @@
 use serde_json::Value;
 
 use super::event::by_phone;
-use crate::model::Account;
+use crate::model::{Account, PhoneNumber};
 
 /// One change of a group.
 pub(super) struct Change<'a> {
     data: &'a Value,
-    change: &'a Value,
+    what: &'a Value,
     pub(super) kind: Kind,
 }
 
@@ -45,7 +45,7 @@ impl Member {
     }
 
     fn is(&self, account: &Account) -> bool {
-        let phone = account.phone.as_ref().map(|phone| phone.as_str());
+        let phone = account.phone.as_ref().map(PhoneNumber::as_str);
         let by_number = self.phone.as_deref().is_some_and(|own| Some(own) == phone);
         by_number || self.lid.as_deref().is_some_and(|own| Some(own) == account.lid.as_deref())
     }
@@ -72,7 +72,7 @@ impl<'a> Change<'a> {
             | "invite" => Kind::Info,
             _ => return None,
         };
-        Some(Self { data, change, kind })
+        Some(Self { data, what: change, kind })
     }
 
     /// The group's address.
@@ -93,7 +93,7 @@ impl<'a> Change<'a> {
 
     /// Whose membership or role changed.
     pub(super) fn members(&self) -> Vec<Member> {
-        let list = self.change.get("participants").and_then(Value::as_array);
+        let list = self.what.get("participants").and_then(Value::as_array);
         list.into_iter().flatten().filter_map(member).collect()
     }
 
@@ -129,12 +129,12 @@ impl<'a> Change<'a> {
 
     /// After how many seconds messages disappear now; 0 for never.
     pub(super) fn ephemeral(&self) -> Option<u64> {
-        self.change.get("expiration")?.as_u64().filter(|_| self.says(&["ephemeral"]))
+        self.what.get("expiration")?.as_u64().filter(|_| self.says(&["ephemeral"]))
     }
 
     /// Whether an admin has to let people in now.
     pub(super) fn approval(&self) -> Option<bool> {
-        self.change.get("enabled")?.as_bool()
+        self.what.get("enabled")?.as_bool()
     }
 
     /// Whether every member may add others now.
@@ -148,7 +148,7 @@ impl<'a> Change<'a> {
     }
 
     fn text(&self, name: &str) -> Option<&'a str> {
-        self.change.get(name)?.as_str()
+        self.what.get(name)?.as_str()
     }
 
     fn says(&self, words: &[&str]) -> bool {
@@ -187,7 +187,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::model::PhoneNumber;
 
     #[test]
     fn people_are_known_by_their_parts() {

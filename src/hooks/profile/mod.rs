@@ -7,14 +7,18 @@ mod gowa;
 mod group;
 mod message;
 mod moonwa;
+mod picture;
 mod waha;
 mod wuzapi;
 
 use bytes::Bytes;
+use data_encoding::BASE64;
 
 use self::event::Told;
 pub(super) use self::event::{Setting, message};
+pub(crate) use self::picture::png;
 use crate::config::Format;
+use crate::model::{DeviceName, UnixMillis};
 
 /// The body for the event whose JSON is `source`, which has the URLs of its file; `None` when the format cannot express
 /// the event, which is then passed over.
@@ -27,6 +31,26 @@ pub(super) fn body(source: &Bytes, setting: &Setting<'_>) -> Option<Bytes> {
         Format::Evolution => evolution::body(&Told::read(source)?, setting)?,
         Format::Wuzapi => return wuzapi::form(&Told::read(source)?),
         Format::WuzapiJson => wuzapi::body(&Told::read(source)?)?,
+    };
+    serde_json::to_vec(&value).ok().map(Bytes::from)
+}
+
+/// The body that tells of a code to scan; `None` where the format has no event for one.
+pub(super) fn code(
+    device: &DeviceName,
+    code: &str,
+    at: UnixMillis,
+    setting: &Setting<'_>,
+) -> Option<Bytes> {
+    let picture = || {
+        let picture = png(code).ok()?;
+        Some(format!("data:image/png;base64,{}", BASE64.encode(&picture)))
+    };
+    let value = match setting.endpoint.format {
+        Format::Evolution => evolution::code(device, code, &picture()?, at, setting),
+        Format::Wuzapi => return Some(wuzapi::code_form(device, &picture()?)),
+        Format::WuzapiJson => wuzapi::code(device, &picture()?),
+        Format::Standard | Format::Moonwa | Format::Waha | Format::Gowa => return None,
     };
     serde_json::to_vec(&value).ok().map(Bytes::from)
 }

@@ -8,33 +8,53 @@ use super::event::{Told, by_phone, chat_of, rfc3339};
 use super::group::{Change, Kind, Member, Role};
 use super::message::{file_word, said, without_nulls};
 use crate::model::{
-    Body, ChatKind, DeviceData, EventData, EventType, Jid, MessageData, StatusData,
+    Body, ChatKind, DeviceData, DeviceName, EventData, EventType, Jid, MessageData, StatusData,
 };
 
 /// What Go's `url.Values` leaves as it is: receivers build the form again to check its signature. A space becomes a plus.
 const ESCAPED: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b' ');
 
-/// A form whose `jsonData` is the event. Of a device's keys only the hashes are known, so `token` is the device's name.
+/// A form whose `jsonData` is the event.
 pub(super) fn form(told: &Told) -> Option<Bytes> {
-    let data = event(told)?.to_string();
-    let device = told.event.device.as_str();
+    Some(form_of(&event(told)?, &told.event.device))
+}
+
+/// The event alone, as wuzapi posts it where it was told to post JSON.
+pub(super) fn body(told: &Told) -> Option<Value> {
+    Some(body_of(event(told)?, &told.event.device))
+}
+
+/// A code to scan. It is in no event of the log.
+pub(super) fn code_form(device: &DeviceName, picture: &str) -> Bytes {
+    form_of(&code_event(picture), device)
+}
+
+pub(super) fn code(device: &DeviceName, picture: &str) -> Value {
+    body_of(code_event(picture), device)
+}
+
+fn code_event(picture: &str) -> Value {
+    json!({ "type": "QR", "event": "code", "qrCodeBase64": picture })
+}
+
+/// Of a device's keys only the hashes are known, so `token` is the device's name.
+fn form_of(event: &Value, device: &DeviceName) -> Bytes {
+    let (data, device) = (event.to_string(), device.as_str());
     let fields =
         [("instanceName", device), ("jsonData", &data), ("token", device), ("userID", device)];
     let pairs = fields.map(|(name, value)| {
         format!("{name}={}", utf8_percent_encode(value, ESCAPED).to_string().replace(' ', "+"))
     });
-    Some(Bytes::from(pairs.join("&")))
+    Bytes::from(pairs.join("&"))
 }
 
-/// The event alone, as wuzapi posts it where it was told to post JSON.
-pub(super) fn body(told: &Told) -> Option<Value> {
-    let mut event = event(told)?;
+fn body_of(mut event: Value, device: &DeviceName) -> Value {
     if let Value::Object(fields) = &mut event {
-        fields.insert("instanceName".to_owned(), json!(told.event.device));
-        fields.insert("userID".to_owned(), json!(told.event.device));
+        fields.insert("instanceName".to_owned(), json!(device));
+        fields.insert("userID".to_owned(), json!(device));
     }
-    Some(event)
+    event
 }
 
 fn event(told: &Told) -> Option<Value> {
@@ -137,7 +157,6 @@ fn receipt(told: &Told, status: &StatusData) -> Option<Value> {
     }))
 }
 
-/// A code to scan is a login secret, and no webhook has one.
 fn device_event(device: &DeviceData) -> Option<Value> {
     Some(match device.state.as_str() {
         "connected" => json!({ "type": "Connected", "event": {} }),

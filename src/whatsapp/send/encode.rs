@@ -291,7 +291,6 @@ pub(crate) fn cards(contacts: &[ContactCard], context: Option<wa::ContextInfo>) 
             display_name: Some(format!("{} contacts", contacts.len())),
             contacts: contacts.iter().map(one).collect(),
             context_info: field(context),
-            ..Default::default()
         }),
         ..Default::default()
     }

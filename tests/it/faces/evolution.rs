@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use moonwa_simulator::File;
-use moonwa_simulator::harness::{Delivery, Moonwa, Reply, api_key};
+use moonwa_simulator::harness::{Delivery, Moonwa, Reply, api_key, eventually};
 use serde_json::{Value, json};
 
 use super::support::{BOSS, Program, SOUND, Story, picture, speak};
@@ -254,12 +254,43 @@ async fn evolutions_programs_link_a_device_and_let_it_go() -> Result<()> {
         codes["base64"].as_str().and_then(|url| url.strip_prefix("data:image/png;base64,"));
     let picture = BASE64_STANDARD.decode(picture.context("a picture")?)?;
     assert!(image::load_from_memory(&picture)?.width() > 200);
+    // The code comes by itself where it is asked for, and is nowhere in the log.
+    let shown = |post: &Delivery| post.json()["data"]["qrcode"]["code"] == codes["code"];
+    let told = story.hook.expect("the code", shown).await.json();
+    assert_eq!(told["event"], "qrcode.updated", "{told}");
+    assert_eq!(told["data"]["qrcode"]["base64"], codes["base64"]);
+    let log = evolution_log(&story.moonwa).await?;
+    let text = codes["code"].as_str().context("a code")?;
+    assert!(log.contains("device.state") && !log.contains(text) && !log.contains("qrcode"));
     let is_it = |post: &Delivery| post.json()["data"]["state"] == "connecting";
     story.hook.expect("the linking", is_it).await;
     let code = codes["pairingCode"].as_str().context("a pair code")?;
     story.ann.enter_code(code).await?;
     story.moonwa.wait_state("toko", "connected").await;
+
+    story.moonwa.edit_config(|text| text.replace("qr = true", "qr = false"))?;
+    let config = async || {
+        let config = story.moonwa.admin().get("/v1/config").await;
+        config.map(|reply| reply.text()).unwrap_or_default()
+    };
+    eventually("the change", config, |config| !config.contains("\"qr\":true")).await;
+    evolution.delete("/instance/logout/toko").await?.expect(200);
+    story.moonwa.wait_state("toko", "logged_out").await;
+    let codes = evolution.get("/instance/connect/toko").await?.expect(200).json();
+    story.ann.scan(codes["code"].as_str().context("a code")?).await?;
+    story.moonwa.wait_state("toko", "connected").await;
+    assert!(!story.hook.deliveries().iter().any(shown_in(&codes)), "nobody asked for it");
     story.stop().await
+}
+
+fn shown_in(codes: &Value) -> impl Fn(&Delivery) -> bool {
+    move |post| post.json()["data"]["qrcode"]["code"] == codes["code"]
+}
+
+/// All that the log has of the device.
+async fn evolution_log(moonwa: &Moonwa) -> Result<String> {
+    let events = moonwa.admin().get("/v1/devices/toko/events?limit=1000").await?;
+    Ok(events.expect(200).text())
 }
 
 #[tokio::test]

@@ -39,6 +39,15 @@ async fn wahas_programs_make_change_and_delete_a_session() -> Result<()> {
     let told = story.hook.expect("the link", works).await;
     assert_eq!(told.header("x-team"), "cs");
     assert!(!told.header("x-webhook-hmac").is_empty());
+    // Who is not told of the account's own messages hears of the others under another name.
+    let id = story.ann.send_text(&story.bob, "halo").await?;
+    let heard = |post: &Delivery| {
+        let post = post.json();
+        post["event"] == "message"
+            && post["session"] == "gudang"
+            && post["payload"]["id"].as_str().is_some_and(|whole| whole.ends_with(&id))
+    };
+    story.hook.expect("the message", heard).await;
 
     let other = json!({"config": {"webhooks": [{"url": "http://127.0.0.1:9/x", "events": ["*"]}]}});
     admin.put("/api/sessions/gudang", None, &other).await?.expect(200);

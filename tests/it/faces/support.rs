@@ -69,7 +69,7 @@ fn gateway(face: &str, hook: &WebhookReceiver) -> MoonwaBuilder {
     let table = format!(
         "\n[device.toko]\nlabel = \"Toko Ann\"\ncountry_code = \"62\"\napi_key = \"key-of-toko-0123456789abcdef\"\n\
          keys = [{{ id = \"boss\", hash = \"{BOSS}\", scopes = [\"send\", \"read\", \"admin\"] }}]\n\
-         [[device.toko.webhooks]]\nurl = \"{}\"\nevents = [\"*\"]\nformat = \"{face}\"\nsecret = \"{SECRET}\"\n",
+         [[device.toko.webhooks]]\nurl = \"{}\"\nevents = [\"*\"]\nformat = \"{face}\"\nqr = true\nsecret = \"{SECRET}\"\n",
         hook.url()
     );
     Moonwa::builder(env!("CARGO_BIN_EXE_moonwa")).config(&table)

@@ -98,23 +98,22 @@ fn every_row_of_the_tables_names_a_story_that_is_there() -> Result<()> {
     for product in ["WAHA", "GOWA", "Evolution API", "wuzapi"] {
         for [what, _, stories] in rows(product)? {
             assert!(words(&stories).next().is_some(), "{product}: nothing shows {what}");
+            let mut told = String::new();
             for story in words(&stories) {
                 let (room, name) = story.rsplit_once("::").context("a path")?;
                 let file = read(&format!("tests/it/{}.rs", room.replace("::", "/")))?;
-                let (test, end) = (format!("fn {name}() -> Result<()>"), "\n}\n");
-                let body = file.split_once(&test).map(|(_, rest)| rest.split(end).next());
-                assert!(body.is_some(), "{product}: there is no {story}");
+                let rest = file.split_once(&format!("fn {name}() -> Result<()>"));
+                let body = rest.and_then(|(_, rest)| rest.split("\n}\n").next());
+                told.push_str(body.with_context(|| format!("{product}: there is no {story}"))?);
             }
-            // What its last step is called stands in one of these files.
-            for operation in words(&what).filter(|word| word.contains(" /")) {
-                let step = operation.rsplit('/').find(|step| !step.starts_with('{'));
-                let step = step.context("a step")?;
-                let mut files = words(&stories).filter_map(|story| story.rsplit_once("::"));
-                let told = files.any(|(room, _)| {
-                    let file = read(&format!("tests/it/{}.rs", room.replace("::", "/")));
-                    file.is_ok_and(|file| file.contains(step))
-                });
-                assert!(told, "{product}: no story of that row asks for {operation}");
+            // The last step of an operation's path, or an event's name, stands in one of them.
+            for word in words(&what) {
+                let step = match word.split_once(" /") {
+                    Some((_, path)) => path.rsplit('/').find(|step| !step.starts_with('{')),
+                    None => Some(word).filter(|_| what.starts_with("event")),
+                };
+                let shown = step.is_none_or(|step| told.contains(step));
+                assert!(shown, "{product}: no story of that row is about {word}");
             }
         }
     }

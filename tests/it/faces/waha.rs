@@ -137,7 +137,7 @@ async fn wahas_programs_quote_and_pass_on() -> Result<()> {
         })
         .await;
     let reply = json!({"session": "toko", "chatId": chat, "text": "sepuluh", "reply_to": format!("false_{chat}_{theirs}")});
-    let id = sent(waha.post("/api/sendText", &reply).await?, 201)?;
+    let id = sent(waha.post("/api/reply", &reply).await?, 201)?;
     assert!(story.got(&id).await?.1.to_string().contains(&theirs), "it quotes");
     let forward =
         json!({"session": "toko", "chatId": chat, "messageId": format!("false_{chat}_{theirs}")});
@@ -323,6 +323,9 @@ async fn wahas_receivers_are_told_in_its_form() -> Result<()> {
     let receipt =
         told("message.ack", &|payload| payload["id"] == json!(read) && payload["ack"] == 3).await;
     assert_eq!(receipt.json()["payload"]["ackName"], "READ");
+    bob.edit(ann, &first, "halo lagi").await?;
+    let edited = |payload: &Value| payload["editedMessageId"] == json!(first);
+    assert_eq!(told("message.edited", &edited).await.json()["payload"]["body"], "halo lagi");
     bob.revoke(ann, &first).await?;
     told("message.revoked", &|payload| payload["revokedMessageId"] == json!(first)).await;
 

@@ -221,6 +221,9 @@ async fn wuzapis_programs_link_a_device_and_let_it_go() -> Result<()> {
     let picture = qr["QRCode"].as_str().and_then(|url| url.strip_prefix("data:image/png;base64,"));
     let picture = BASE64_STANDARD.decode(picture.context("a picture")?)?;
     assert!(image::load_from_memory(&picture)?.width() > 200);
+    let shown = |post: &Delivery| event(post)["qrCodeBase64"] == qr["QRCode"];
+    let told = event(&story.hook.expect("the code", shown).await);
+    assert_eq!((&told["type"], &told["event"]), (&json!("QR"), &json!("code")));
     story.hook.expect("the end", |post| event(post)["type"] == "LoggedOut").await;
     let pair = json!({"Phone": story.ann.number()});
     let code = data(&wuzapi.post("/session/pairphone", &pair).await?);

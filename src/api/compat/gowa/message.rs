@@ -71,10 +71,8 @@ pub(super) async fn download(call: &mut Call) -> Answer {
     let message = call.message()?;
     // That it can be had is known only from asking for it.
     let file = call.handle()?.media(&message).await?;
-    let kind = match file.mime.as_deref().and_then(|mime| mime.split('/').next()) {
-        Some(kind @ ("image" | "video" | "audio")) => kind,
-        _ => "document",
-    };
+    let kind = file.mime.as_deref().and_then(|mime| mime.split('/').next());
+    let kind = kind.filter(|kind| ["image", "video", "audio"].contains(kind)).unwrap_or("document");
     let urls = call.state.api.webhooks.media_urls();
     let signature = urls.signature(device.as_str(), message.as_str(), UnixMillis::now());
     let path = format!("v1/devices/{device}/media/{message}?{signature}");

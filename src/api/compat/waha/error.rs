@@ -21,7 +21,7 @@ pub(super) fn refuse(problem: &Problem) -> Response {
     // What a person has to write, or to put right, where a session cannot be made by this.
     for (name, value) in &problem.more {
         match (*name, value) {
-            ("toml", Value::String(toml)) => message.push_str(&format!("\n\n{toml}")),
+            ("toml", Value::String(toml)) => message = format!("{message}\n\n{toml}"),
             ("problems", Value::Array(problems)) => {
                 let words = problems.iter().filter_map(|problem| problem.get("message")?.as_str());
                 message = words.fold(message, |told, words| format!("{told}\n{words}"));
