@@ -16,7 +16,7 @@ use crate::api::http::request;
 use crate::api::http::response::Response;
 use crate::api::state::State;
 use crate::config::{Config, DeviceConfig};
-use crate::model::{DeviceName, EventId, Jid, MessageId, PhoneNumber};
+use crate::model::{ChatKind, DeviceName, EventId, Jid, MessageId, PhoneNumber, Recipient};
 use crate::whatsapp::DeviceHandle;
 
 /// What a handler gives back.
@@ -29,6 +29,7 @@ pub(crate) enum PathName {
     Message,
     Chat,
     Phone,
+    Contact,
     Group,
     Webhook,
     Event,
@@ -42,6 +43,7 @@ impl PathName {
             "message" => Self::Message,
             "chat" => Self::Chat,
             "phone" => Self::Phone,
+            "contact" => Self::Contact,
             "group" => Self::Group,
             "n" => Self::Webhook,
             "event" => Self::Event,
@@ -213,6 +215,30 @@ impl Call {
         let (_, device) = self.device()?;
         PhoneNumber::parse(self.value(PathName::Phone)?, device.country_code.as_deref())
             .map_err(|error| Problem::field("phone", error))
+    }
+
+    /// The person named in the path: a phone number, or an address with an `@`.
+    pub(crate) fn contact(&self) -> Result<Recipient, Problem> {
+        let (_, device) = self.device()?;
+        let contact = self.value(PathName::Contact)?;
+        let contact = Recipient::parse(contact, device.country_code.as_deref())
+            .map_err(|error| Problem::field("contact", error))?;
+        match contact.jid().chat_kind() {
+            ChatKind::Person => Ok(contact),
+            _ => Err(Problem::field("contact", "a phone number, or a LID that ends in @lid")),
+        }
+    }
+
+    /// The chat named in the path: a person's, or a group's.
+    pub(crate) fn chat(&self) -> Result<Recipient, Problem> {
+        let (_, device) = self.device()?;
+        let chat = self.value(PathName::Chat)?;
+        let chat = Recipient::parse(chat, device.country_code.as_deref())
+            .map_err(|error| Problem::field("chat", error))?;
+        match chat.jid().chat_kind() {
+            ChatKind::Person | ChatKind::Group => Ok(chat),
+            _ => Err(Problem::field("chat", "a phone number, a LID or a group id")),
+        }
     }
 
     /// The group named in the path.

@@ -19,6 +19,10 @@ const QUALITY: u8 = 60;
 pub(crate) const WEBP: &str = "image/webp";
 /// Its width and height.
 pub(crate) const STICKER: u32 = 512;
+/// Its width and height in a profile, at most.
+const PROFILE: u32 = 640;
+/// Of 100.
+const PROFILE_QUALITY: u8 = 85;
 /// What one picture may take while it is decoded: 20 million pixels of four bytes.
 const MEMORY: u64 = 80 << 20;
 
@@ -62,6 +66,28 @@ pub(crate) fn sticker(file: &mut (impl Read + Seek)) -> Option<Vec<u8>> {
             .encode(&square, STICKER, STICKER, ExtendedColorType::Rgba8)
             .ok()?;
         Some(webp)
+    })
+}
+
+/// The middle of the picture as a square JPEG, as profiles have it; `None` when it cannot be decoded. Blocks.
+pub(crate) fn square(file: &mut (impl Read + Seek)) -> Option<Vec<u8>> {
+    guarded(|| {
+        let (mut picture, orientation) = decode(file)?;
+        picture.apply_orientation(orientation);
+        let side = picture.width().min(picture.height());
+        let margin = |length: u32| length.saturating_sub(side) / 2;
+        let (x, y) = (margin(picture.width()), margin(picture.height()));
+        let mut square = picture.crop_imm(x, y, side, side);
+        drop(picture);
+        if side > PROFILE {
+            square = square.resize(PROFILE, PROFILE, imageops::FilterType::Triangle);
+        }
+        let (square, mut jpeg) = (square.to_rgb8(), Vec::new());
+        let (width, height) = square.dimensions();
+        JpegEncoder::new_with_quality(&mut jpeg, PROFILE_QUALITY)
+            .encode(&square, width, height, ExtendedColorType::Rgb8)
+            .ok()?;
+        Some(jpeg)
     })
 }
 
@@ -160,6 +186,27 @@ mod tests {
             );
             assert!(is_red(&shown, 10, 256) && !is_red(&shown, 500, 256), "{format:?}");
         }
+    }
+
+    #[test]
+    fn a_profiles_picture_is_the_middle_as_a_square_of_at_most_640() {
+        for (file, side) in [(turned(6), 80), (written(image::ImageFormat::Png), 80)] {
+            let shown = image::load_from_memory(&square(&mut Cursor::new(file)).unwrap()).unwrap();
+            assert_eq!((shown.width(), shown.height()), (side, side));
+        }
+        let shown = square(&mut Cursor::new(written(image::ImageFormat::WebP))).unwrap();
+        let shown = image::load_from_memory(&shown).unwrap();
+        assert!(is_red(&shown, 10, 40) && !is_red(&shown, 70, 40), "the middle of the flag");
+        let mut large = Cursor::new(Vec::new());
+        DynamicImage::ImageRgb8(flag())
+            .resize_exact(1600, 900, imageops::FilterType::Nearest)
+            .write_to(&mut large, image::ImageFormat::Png)
+            .unwrap();
+        let shown = square(&mut large).unwrap();
+        assert!(shown.starts_with(b"\xff\xd8"));
+        let shown = image::load_from_memory(&shown).unwrap();
+        assert_eq!((shown.width(), shown.height()), (PROFILE, PROFILE));
+        assert!(square(&mut Cursor::new(b"not a picture")).is_none());
     }
 
     #[test]

@@ -193,7 +193,7 @@ async fn settle(
     Ok(Some(upload))
 }
 
-fn queued_answer(call: &Call, message: &SentMessage) -> Response {
+pub(crate) fn queued_answer(call: &Call, message: &SentMessage) -> Response {
     let mut answer = json!({ "id": message.id, "status": message.status.as_str() });
     if let Value::Object(fields) = &mut answer {
         fields.extend(album_of(message));
@@ -301,7 +301,12 @@ pub(crate) async fn take_back(
     follow_up(call, to, Content::Revoke { message, author }).await
 }
 
-async fn follow_up(call: &Call, to: Recipient, content: Content) -> Result<SentMessage, Problem> {
+/// Queues what is about another message.
+pub(crate) async fn follow_up(
+    call: &Call,
+    to: Recipient,
+    content: Content,
+) -> Result<SentMessage, Problem> {
     let (name, _) = call.device()?;
     let key = idempotency_key(call)?;
     let request = SendRequest::plain(to, content);

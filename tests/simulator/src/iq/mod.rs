@@ -80,7 +80,10 @@ impl World {
             "w:sync:app:state" => self.app_state_iq(who, node),
             "w:m" => self.media_conn(node),
             "w:g2" => self.group_iq(who, node),
-            "w:profile:picture" if get => iq_error(node, 404, "item-not-found"),
+            "w:profile:picture" => self.picture_iq(who, node),
+            "status" => self.about_iq(who, node),
+            "blocklist" => self.blocklist_iq(who, node),
+            "w:biz" if get => self.business_iq(node),
             "md" if child == "remove-companion-device" => {
                 self.send(conn, iq_result(node, Vec::new()));
                 return self.unlink(who);

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, Result};
 use buffa::{Message as _, MessageField};
 use wacore_appstate::hash::{HashState, generate_patch_mac};
-use wacore_appstate::{encode_record, expand_app_state_keys};
+use wacore_appstate::{decode_record, encode_record, expand_app_state_keys};
 use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
 use waproto::whatsapp as wa;
@@ -15,6 +15,7 @@ use waproto::whatsapp::message::{
     AppStateSyncKeyShare, ProtocolMessage, protocol_message,
 };
 
+use crate::Phone;
 use crate::util::{bytes, children, empty, iq_error, iq_result, leaf, now, random, server, text};
 use crate::world::{Address, World};
 
@@ -68,6 +69,23 @@ impl AppState {
         let mac = generate_patch_mac(&patch, "critical_block", &keys.patch_mac, 1);
         patch.patch_mac = Some(mac);
         Ok(patch.encode_to_vec())
+    }
+
+    /// What companions have set, in order of their uploads within each collection: the index, and the value.
+    fn uploaded(&self) -> Result<Vec<(Vec<String>, wa::SyncActionValue)>> {
+        let keys = expand_app_state_keys(&self.key);
+        let mut found = Vec::new();
+        for patch in self.collections.values().flatten() {
+            let patch = wa::SyncdPatch::decode_from_slice(patch)?;
+            for mutation in &patch.mutations {
+                let operation = mutation.operation.and_then(|operation| operation.as_known());
+                let operation = operation.context("an unknown operation")?;
+                let record = mutation.record.as_option().context("a mutation without a record")?;
+                let (mutation, _) = decode_record(operation, record, &keys, &self.key_id, true)?;
+                found.extend(mutation.action_value.map(|value| (mutation.index, value)));
+            }
+        }
+        Ok(found)
     }
 
     fn share(&self) -> wa::Message {
@@ -188,5 +206,14 @@ impl World {
                 .build();
             self.deliver(&Address::new(&who.pn, device), node);
         }
+    }
+}
+
+impl Phone {
+    /// The account's settings as its phone reads them, among them what companions uploaded: index and value.
+    pub fn settings(&self) -> Result<Vec<(Vec<String>, wa::SyncActionValue)>> {
+        let world = self.sim.world();
+        let account = world.accounts.get(self.number()).context("no such account")?;
+        account.app_state.uploaded()
     }
 }
