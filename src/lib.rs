@@ -36,7 +36,7 @@
 //! of a **foreign** gateway's device over: its **source** is a folder as of **baileys**, or **rows** as of **whatsmeow**, **waxum** or
 //! **evolution**, in **sqlite** or **postgres**. One that is **busy**, or **running** as its API says, is refused with a **hint**.
 //!
-//! Messages in. A **block** keeps a contact out; a **mark** is a star, or a pin. **message**, **chat**, **contact**, **group**, **poll**, **attachment**, **media**: as WhatsApp's users know them.
+//! Messages in. A **block** keeps a contact out; a **mark** is a star, or a pin. A call may be **rejected**. **message**, **chat**, **contact**, **group**, **poll**, **attachment**, **media**: as WhatsApp's users know them.
 //! **hook**: where the engine hands a message over. **business**, **commerce**, **special**: **kinds** of message that are neither
 //! text nor file; **raw**: one that is not understood. **undecryptable**: what cannot be read. **notification**: what is no message to read: a change of a group, a call.
 //! A kind's **detail** is what it has beside its text and its file. A **post** is written into a channel.

@@ -224,7 +224,7 @@ impl Call {
         let contact = Recipient::parse(contact, device.country_code.as_deref())
             .map_err(|error| Problem::field("contact", error))?;
         match contact.jid().chat_kind() {
-            ChatKind::Person => Ok(contact),
+            ChatKind::Person if is_address(&contact) => Ok(contact),
             _ => Err(Problem::field("contact", "a phone number, or a LID that ends in @lid")),
         }
     }
@@ -236,7 +236,7 @@ impl Call {
         let chat = Recipient::parse(chat, device.country_code.as_deref())
             .map_err(|error| Problem::field("chat", error))?;
         match chat.jid().chat_kind() {
-            ChatKind::Person | ChatKind::Group => Ok(chat),
+            ChatKind::Person | ChatKind::Group if is_address(&chat) => Ok(chat),
             _ => Err(Problem::field("chat", "a phone number, a LID or a group id")),
         }
     }
@@ -258,4 +258,12 @@ impl Call {
     pub(crate) fn event(&self) -> Result<EventId, Problem> {
         EventId::parse(self.value(PathName::Event)?).ok_or_else(|| Code::EventNotFound.into())
     }
+}
+
+/// Whether it can be somebody's: a LID has digits only, and a group's id dashes as well.
+fn is_address(of: &Recipient) -> bool {
+    let jid = of.jid();
+    let (digits, length) =
+        if jid.is_group() { ("-0123456789", 5..=32) } else { ("0123456789", 5..=20) };
+    length.contains(&jid.user().len()) && jid.user().chars().all(|c| digits.contains(c))
 }

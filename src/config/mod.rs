@@ -35,7 +35,7 @@ pub(crate) use problem::{Problem, nearest};
 pub use proxy::{Proxy, ProxyProtocol};
 pub use read::{Context, Loaded, Others, Rejected, Revision};
 pub use settings::{
-    AdminConfig, Browser, Config, DeviceConfig, Durability, FaceName, KeyConfig, LogConfig,
+    AdminConfig, Browser, Calls, Config, DeviceConfig, Durability, FaceName, KeyConfig, LogConfig,
     MediaConfig, OutboxConfig, Presence, Repair, Scope, ServerConfig, ShownAs, StoreConfig, System,
 };
 pub use watch::{Notice, Watcher};

@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::mask::masked_url;
-use super::read::value;
-use super::{Config, DeviceConfig, EndpointConfig, Gap, KeyConfig, Pace, Proxy};
+use super::read::{call, value};
+use super::{Calls, Config, DeviceConfig, EndpointConfig, Gap, KeyConfig, Pace, Proxy};
 use crate::model::ChatPattern;
 
 /// A header is a credential when its name contains one of these.
@@ -50,6 +50,7 @@ fn device(config: &DeviceConfig) -> Value {
         "enabled": config.enabled,
         "country_code": config.country_code,
         "pace": config.pace.map(pace),
+        "calls": calls(&config.calls),
         "presence": word(&value::PRESENCES, &config.presence),
         "shown_as": word(&value::SHOWN_AS, &config.shown_as),
         "proxy": config.proxy.as_ref().map(Proxy::shown),
@@ -57,6 +58,13 @@ fn device(config: &DeviceConfig) -> Value {
         "keys": config.keys.iter().map(key).collect::<Vec<_>>(),
         "webhooks": config.webhooks.iter().map(webhook).collect::<Vec<_>>(),
     })
+}
+
+fn calls(calls: &Calls) -> Value {
+    match &calls.text {
+        Some(text) => json!({ "reject": calls.reject, "text": text }),
+        None => call::word(calls.reject).into(),
+    }
 }
 
 fn webhook(config: &EndpointConfig) -> Value {
@@ -152,6 +160,7 @@ mod tests {
             api_key = "a key of enough bytes"
             keys = [{ id = "crm", hash = "another key of enough bytes", scopes = ["admin"] }]
             pace = "20/min"
+            calls = { text = "Maaf, kami tidak menerima telepon." }
             presence = "available"
             shown_as = "Firefox (Windows)"
             proxy = "socks5://ann:hidden@proxy.example:1080"
@@ -172,6 +181,8 @@ mod tests {
         let device = &shown["devices"]["a"];
         assert_eq!((&device["pace"], &device["api_key"]), (&json!("20/min"), &json!(true)));
         assert_eq!(device["keys"][1], json!({ "id": "crm", "scopes": ["admin"] }));
+        let calls = json!({ "reject": true, "text": "Maaf, kami tidak menerima telepon." });
+        assert_eq!(device["calls"], calls);
         assert_eq!(device["presence"], "available");
         assert_eq!(device["shown_as"], "Firefox (Windows)");
         assert_eq!(device["proxy"], "socks5://***@proxy.example:1080");

@@ -68,6 +68,19 @@ impl Listing {
         Ok(listing.is_fresh(UnixMillis::now()).then_some(listing))
     }
 
+    /// All numbers that are known to be there.
+    pub(crate) async fn all(space: &Space) -> Result<Vec<(String, Self)>, StoreError> {
+        let (mut all, now) = (Vec::new(), UnixMillis::now());
+        for (key, row) in space.scan(LISTED).await? {
+            let phone = key.strip_prefix(LISTED).map(String::from_utf8_lossy);
+            let listing: Self = serde_json::from_slice(&row)
+                .map_err(|error| StoreError::Damaged(format!("a number: {error}")))?;
+            let phone = phone.filter(|_| listing.is_fresh(now));
+            all.extend(phone.map(|phone| (phone.into_owned(), listing)));
+        }
+        Ok(all)
+    }
+
     fn is_fresh(&self, now: UnixMillis) -> bool {
         now.since(self.at) < KEEP_LISTED
     }

@@ -90,7 +90,7 @@ async fn a_contacts_profile_is_what_it_shows_to_this_account() -> Result<()> {
         (&nobody["code"], &nobody["detail"]),
         (&json!("not_found"), &json!("this number is not on WhatsApp"))
     );
-    for wrong in ["0812", "120363000000000001@g.us", "status@broadcast"] {
+    for wrong in ["0812", "120363000000000001@g.us", "status@broadcast", "me@lid"] {
         key.get(&of(wrong, "profile")).await?.expect(400);
     }
 
@@ -282,11 +282,84 @@ async fn many_numbers_are_checked_in_one_question() -> Result<()> {
     assert_eq!(asked(&sim, before, "<contact>").len(), 1, "it is left alone");
 
     let many: Vec<String> = (0..51).map(|n| format!("6281110023{n:02}")).collect();
-    for wrong in
-        [json!({ "phones": [] }), json!({ "phones": many }), json!({}), json!({ "phones": [1] })]
-    {
+    for wrong in [
+        json!({ "phones": [] }),
+        json!({ "phones": many }),
+        json!({}),
+        json!({ "phones": [1] }),
+        json!({ "phones": [""] }),
+    ] {
         key.post(path, &wrong).await?.expect(400);
     }
+    sim.assert_no_violations();
+    moonwa.stop().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn whom_the_device_knows_is_listed_and_found() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let ann = sim.phone("628111002501", "Ann").await;
+    let bob = sim.phone("628111002502", "Bob").await;
+    ann.know(&[
+        ("628111002590", "Citra Ayu"),
+        ("628111002502", "Budi Toko"),
+        ("628111002591", "Dewi"),
+    ])?;
+    let mut moonwa = gateway(&sim, &ann).await?;
+    let key = moonwa.key_of("toko");
+    let list = async |query: &str| {
+        let reply = key.get(&format!("/v1/devices/toko/contacts{query}")).await;
+        reply.map(|reply| reply.expect(200).json())
+    };
+    let whole = |told: &Result<Value>| {
+        told.as_ref()
+            .is_ok_and(|told| told["contacts"].as_array().is_some_and(|rows| rows.len() == 3))
+    };
+    eventually("the address book", async || list("").await, whole).await?;
+
+    // Who was looked up is known with the LID as well, also without a name.
+    let check = json!({ "phones": [bob.number(), ann.number()] });
+    key.post("/v1/devices/toko/contacts/check", &check).await?.expect(200);
+    let told = list("").await?;
+    let names = |told: &Value| {
+        let rows = told["contacts"].as_array().cloned().unwrap_or_default();
+        let brief = rows.iter().map(|row| (row["phone"].clone(), row["name"].clone()));
+        brief.collect::<Vec<_>>()
+    };
+    let row = |phone: &str, name: Value| (json!(phone), name);
+    let all = [
+        row("628111002501", Value::Null),
+        row("628111002502", json!("Budi Toko")),
+        row("628111002590", json!("Citra Ayu")),
+        row("628111002591", json!("Dewi")),
+    ];
+    assert_eq!(names(&told), all);
+    assert_eq!(told["next"], Value::Null);
+    let lid = bob.lid().trim_end_matches("@lid").to_owned();
+    assert_eq!(
+        (&told["contacts"][1]["lid"], &told["contacts"][1]["jid"]),
+        (&json!(lid), &json!(bob.jid()))
+    );
+
+    let page = list("?limit=3").await?;
+    assert_eq!((names(&page), &page["next"]), (all[..3].to_vec(), &json!("628111002590")));
+    let page = list("?limit=3&after=628111002590").await?;
+    assert_eq!((names(&page), &page["next"]), (all[3..].to_vec(), &Value::Null));
+    for (words, at) in [("ayu", 2), ("BUDI", 1), ("2591", 3)] {
+        assert_eq!(names(&list(&format!("?q={words}")).await?), [all[at].clone()], "{words}");
+    }
+    assert!(names(&list("?q=nobody").await?).is_empty());
+    for wrong in
+        ["limit=0", "limit=201", "limit=many", "after=x", &format!("q={}", "x".repeat(101))]
+    {
+        key.get(&format!("/v1/devices/toko/contacts?{wrong}")).await?.expect(400);
+    }
+    // It is on the disk, and needs no connection.
+    moonwa.restart().await?;
+    let told = moonwa.key_of("toko").get("/v1/devices/toko/contacts").await?.expect(200).json();
+    assert_eq!(names(&told), all);
+    moonwa.wait_state("toko", "connected").await;
     sim.assert_no_violations();
     moonwa.stop().await?;
     Ok(())

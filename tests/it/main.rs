@@ -20,6 +20,7 @@ mod architecture;
 mod backlog;
 mod bad_day;
 mod bad_input;
+mod calls;
 mod chats;
 mod clients;
 mod clock;

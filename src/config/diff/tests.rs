@@ -315,7 +315,7 @@ fn each_key_is_told_by_its_name() {
         ("~ media.spool", |c| c.media.spool *= 2),
         ("~ media.device_spool", |c| c.media.device_spool *= 2),
     ];
-    let device: [(&str, Change); 18] = [
+    let device: [(&str, Change); 19] = [
         ("~ device a: label (stays connected)", |c| the_device(c).label.push('!')),
         ("~ device a: enabled", |c| the_device(c).enabled = false),
         ("~ device a: keys (stays connected)", |c| the_device(c).keys.clear()),
@@ -326,6 +326,7 @@ fn each_key_is_told_by_its_name() {
             let gap = Gap::Even { count: 1, per: Duration::from_secs(1) };
             the_device(c).pace = Some(Pace::spread(gap));
         }),
+        ("~ device a: calls (stays connected)", |c| the_device(c).calls.reject = true),
         ("~ device a: presence (stays connected)", |c| {
             the_device(c).presence = Presence::Available;
         }),

@@ -1,6 +1,9 @@
 //! What an account's devices know of its chats, the phone among them: archived, muted, pinned, unread, deleted, and which
 //! messages are starred. WhatsApp keeps it for all of them; a change is done when this returns.
 
+pub(crate) mod call;
+pub(crate) mod rejected;
+
 use futures_util::FutureExt;
 use wa_rs::client::Client;
 use wa_rs::wacore_binary::JidExt;
@@ -47,9 +50,9 @@ impl DeviceHandle {
         let actions = client.chat_actions();
         if let Some(archived) = change.archived {
             let done = if archived {
-                timely(actions.archive_chat(&jid, range()).boxed()).await?
+                timely(actions.archive_chat(&jid, Some(range())).boxed()).await?
             } else {
-                timely(actions.unarchive_chat(&jid, range()).boxed()).await?
+                timely(actions.unarchive_chat(&jid, Some(range())).boxed()).await?
             };
             done?;
         }
@@ -74,7 +77,7 @@ impl DeviceHandle {
             done?;
         }
         if let Some(unread) = change.unread {
-            timely(actions.mark_chat_as_read(&jid, !unread, range()).boxed()).await??;
+            timely(actions.mark_chat_as_read(&jid, !unread, Some(range())).boxed()).await??;
         }
         Ok(())
     }
@@ -83,7 +86,7 @@ impl DeviceHandle {
     pub(crate) async fn delete_chat(&self, chat: &Recipient) -> Result<(), WhatsAppError> {
         let client = self.client()?;
         let jid = self.address(&client, chat).await?;
-        timely(client.chat_actions().delete_chat(&jid, true, range()).boxed()).await??;
+        timely(client.chat_actions().delete_chat(&jid, true, Some(range())).boxed()).await??;
         Ok(())
     }
 
@@ -152,7 +155,7 @@ impl DeviceHandle {
 }
 
 /// All messages up to now.
-fn range() -> Option<SyncActionMessageRange> {
+fn range() -> SyncActionMessageRange {
     let now = i64::try_from(UnixMillis::now().secs()).unwrap_or(i64::MAX);
-    Some(message_range(now, None, Vec::new()))
+    message_range(now, None, Vec::new())
 }

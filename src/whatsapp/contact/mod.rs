@@ -2,7 +2,9 @@
 
 mod account;
 mod block;
+mod find;
 mod profile;
+pub(crate) mod row;
 
 use wa_rs::client::Client;
 use wa_rs::{ContactError, Jid};

@@ -131,7 +131,7 @@ impl DeviceHandle {
             let _turn = self.context.directory.turn().await?;
             let contacts = client.contacts();
             let picture = contacts.get_profile_picture(&jid, false).boxed();
-            Ok::<_, WhatsAppError>(picture.await.map_err(|error| self.unknown(error))?)
+            picture.await.map_err(|error| self.unknown(error))
         };
         let picture = timely(asked).await??;
         Ok(picture.map(|picture| Picture { id: picture.id, url: Some(picture.url) }))

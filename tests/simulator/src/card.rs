@@ -12,6 +12,7 @@ use crate::world::{Account, Address, World};
 /// What a JPEG begins with.
 const JPEG: &[u8] = b"\xff\xd8";
 
+/// What an account shows.
 #[derive(Default)]
 pub(crate) struct Card {
     about: String,

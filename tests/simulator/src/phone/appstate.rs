@@ -39,34 +39,61 @@ impl AppState {
     }
 
     fn push_name(&self, name: &str) -> Result<Vec<u8>> {
-        let keys = expand_app_state_keys(&self.key);
+        let setting = wa::sync_action_value::PushNameSetting { name: Some(name.to_owned()) };
         let value = wa::SyncActionValue {
-            timestamp: Some(i64::try_from(now())? * 1000),
-            push_name_setting: MessageField::some(wa::sync_action_value::PushNameSetting {
-                name: Some(name.to_owned()),
-            }),
+            push_name_setting: MessageField::some(setting),
             ..Default::default()
         };
-        let (mutation, _) = encode_record(
-            wa::syncd_mutation::SyncdOperation::SET,
-            br#"["setting_pushName"]"#,
-            &value,
-            &keys,
-            &self.key_id,
-            &random(),
-            1,
-        );
-        let mutations = vec![mutation];
+        let index = br#"["setting_pushName"]"#.to_vec();
+        self.first_patch("critical_block", 1, vec![(index, value)])
+    }
+
+    /// Puts people into the address book of an account that has none: number and name.
+    fn address_book(&mut self, people: &[(String, String)]) -> Result<()> {
+        let entry = |(number, name): &(String, String)| {
+            let contact = wa::sync_action_value::ContactAction {
+                full_name: Some(name.clone()),
+                ..Default::default()
+            };
+            let value = wa::SyncActionValue {
+                contact_action: MessageField::some(contact),
+                ..Default::default()
+            };
+            (format!("[\"contact\",\"{number}@s.whatsapp.net\"]").into_bytes(), value)
+        };
+        let patch =
+            self.first_patch("critical_unblock_low", 2, people.iter().map(entry).collect())?;
+        self.collections.insert("critical_unblock_low".to_owned(), vec![patch]);
+        Ok(())
+    }
+
+    /// The first patch of a collection.
+    fn first_patch(
+        &self,
+        name: &str,
+        version: i32,
+        values: Vec<(Vec<u8>, wa::SyncActionValue)>,
+    ) -> Result<Vec<u8>> {
+        let keys = expand_app_state_keys(&self.key);
+        let at = Some(i64::try_from(now())? * 1000);
+        let set = wa::syncd_mutation::SyncdOperation::SET;
+        let mutations: Vec<_> = values
+            .into_iter()
+            .map(|(index, value)| {
+                let value = wa::SyncActionValue { timestamp: at, ..value };
+                encode_record(set, &index, &value, &keys, &self.key_id, &random(), version).0
+            })
+            .collect();
         let mut hash = HashState { version: 1, ..Default::default() };
         hash.update_hash(&mutations, |_, _| Ok(None)).1?;
         let mut patch = wa::SyncdPatch {
             version: MessageField::some(wa::SyncdVersion { version: Some(1) }),
             mutations,
-            snapshot_mac: Some(hash.generate_snapshot_mac("critical_block", &keys.snapshot_mac)),
+            snapshot_mac: Some(hash.generate_snapshot_mac(name, &keys.snapshot_mac)),
             key_id: MessageField::some(wa::KeyId { id: Some(self.key_id.to_vec()) }),
             ..Default::default()
         };
-        let mac = generate_patch_mac(&patch, "critical_block", &keys.patch_mac, 1);
+        let mac = generate_patch_mac(&patch, name, &keys.patch_mac, 1);
         patch.patch_mac = Some(mac);
         Ok(patch.encode_to_vec())
     }
@@ -210,6 +237,17 @@ impl World {
 }
 
 impl Phone {
+    /// Writes people into its address book: number and name. Once, and before a companion is linked.
+    pub fn know(&self, people: &[(&str, &str)]) -> Result<()> {
+        let people: Vec<_> = people
+            .iter()
+            .map(|(number, name)| ((*number).to_owned(), (*name).to_owned()))
+            .collect();
+        let mut world = self.sim.world();
+        let account = world.accounts.get_mut(self.number()).context("no such account")?;
+        account.app_state.address_book(&people)
+    }
+
     /// The account's settings as its phone reads them, among them what companions uploaded: index and value.
     pub fn settings(&self) -> Result<Vec<(Vec<String>, wa::SyncActionValue)>> {
         let world = self.sim.world();
