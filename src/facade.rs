@@ -7,7 +7,7 @@ pub mod api {
 
 pub mod config {
     pub use crate::config::{
-        AdminConfig, Browser, ChatFilter, Compat, Config, Context, DeviceConfig, DeviceEdit,
+        AdminConfig, Browser, Calls, ChatFilter, Compat, Config, Context, DeviceConfig, DeviceEdit,
         Durability, Edit, EditError, EndpointConfig, EndpointEdit, EventFilter, FaceName, Format,
         Gap, Hours, KeyConfig, Loaded, LogConfig, MediaConfig, Notice, Others, OutboxConfig, Pace,
         Presence, Proxy, ProxyProtocol, Quiet, Rejected, ReloadHandle, ReloadMailbox,

@@ -36,7 +36,7 @@
 //! of a **foreign** gateway's device over: its **source** is a folder as of **baileys**, or **rows** as of **whatsmeow**, **waxum** or
 //! **evolution**, in **sqlite** or **postgres**. One that is **busy**, or **running** as its API says, is refused with a **hint**.
 //!
-//! Messages in. **message**, **contact**, **group**, **poll**, **attachment**, **media**: as WhatsApp's users know them.
+//! Messages in. A **block** keeps a contact out; a **mark** is a star, or a pin. A call may be **rejected**. **message**, **chat**, **contact**, **group**, **poll**, **attachment**, **media**: as WhatsApp's users know them.
 //! **hook**: where the engine hands a message over. **business**, **commerce**, **special**: **kinds** of message that are neither
 //! text nor file; **raw**: one that is not understood. **undecryptable**: what cannot be read. **notification**: what is no message to read: a change of a group, a call.
 //! A group has **members**, and an **invite** link by which people come in; the **news** of one is what happened to it.
@@ -86,6 +86,9 @@
 //! **dial**: to open a connection to a host; a **tunnel** leads to one through a **proxy**. **control**: how the command line finds the gateway.
 //! **knobs**: switches for tests. **facade**: what tests use of the crate. **telemetry**: the log lines and the **metrics**.
 //! **fuzzing**: readers of bytes from outside, for tests/fuzz; **fuzz**: those of one room.
+
+// The engine's changes of settings are futures within futures, too many for the usual limit.
+#![recursion_limit = "256"]
 
 mod api;
 mod app;

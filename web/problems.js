@@ -2,6 +2,8 @@
 // differs; of the entries that fit, the longest is meant.
 export default [
 	// What kind of value.
+	["this says nothing, or too much", "ini kosong, atau terlalu panjang"],
+	["write what a caller is told, in at most {} characters", "tulis yang disampaikan kepada penelepon, paling banyak {} karakter"],
 	["a text", "teks"],
 	["a text in quotes", "teks dalam tanda kutip"],
 	["a number", "angka"],

@@ -16,7 +16,9 @@ use crate::api::http::request;
 use crate::api::http::response::Response;
 use crate::api::state::State;
 use crate::config::{Config, DeviceConfig};
-use crate::model::{DeviceName, EventId, Jid, ListId, MessageId, PhoneNumber};
+use crate::model::{
+    ChatKind, DeviceName, EventId, Jid, ListId, MessageId, PhoneNumber, Recipient,
+};
 use crate::whatsapp::DeviceHandle;
 
 /// What a handler gives back.
@@ -30,6 +32,7 @@ pub(crate) enum PathName {
     List,
     Chat,
     Phone,
+    Contact,
     Group,
     Webhook,
     Event,
@@ -44,6 +47,7 @@ impl PathName {
             "list" => Self::List,
             "chat" => Self::Chat,
             "phone" => Self::Phone,
+            "contact" => Self::Contact,
             "group" => Self::Group,
             "n" => Self::Webhook,
             "event" => Self::Event,
@@ -235,6 +239,30 @@ impl Call {
         ListId::parse(self.value(PathName::List)?).ok_or_else(|| Code::ListNotFound.into())
     }
 
+    /// The person named in the path: a phone number, or an address with an `@`.
+    pub(crate) fn contact(&self) -> Result<Recipient, Problem> {
+        let (_, device) = self.device()?;
+        let contact = self.value(PathName::Contact)?;
+        let contact = Recipient::parse(contact, device.country_code.as_deref())
+            .map_err(|error| Problem::field("contact", error))?;
+        match contact.jid().chat_kind() {
+            ChatKind::Person if is_address(&contact) => Ok(contact),
+            _ => Err(Problem::field("contact", "a phone number, or a LID that ends in @lid")),
+        }
+    }
+
+    /// The chat named in the path: a person's, or a group's.
+    pub(crate) fn chat(&self) -> Result<Recipient, Problem> {
+        let (_, device) = self.device()?;
+        let chat = self.value(PathName::Chat)?;
+        let chat = Recipient::parse(chat, device.country_code.as_deref())
+            .map_err(|error| Problem::field("chat", error))?;
+        match chat.jid().chat_kind() {
+            ChatKind::Person | ChatKind::Group if is_address(&chat) => Ok(chat),
+            _ => Err(Problem::field("chat", "a phone number, a LID or a group id")),
+        }
+    }
+
     /// The group named in the path.
     pub(crate) fn group(&self) -> Result<Jid, Problem> {
         let group = Jid::parse(self.value(PathName::Group)?).ok().filter(Jid::is_group);
@@ -252,4 +280,12 @@ impl Call {
     pub(crate) fn event(&self) -> Result<EventId, Problem> {
         EventId::parse(self.value(PathName::Event)?).ok_or_else(|| Code::EventNotFound.into())
     }
+}
+
+/// Whether it can be somebody's: a LID has digits only, and a group's id dashes as well.
+fn is_address(of: &Recipient) -> bool {
+    let jid = of.jid();
+    let (digits, length) =
+        if jid.is_group() { ("-0123456789", 5..=32) } else { ("0123456789", 5..=20) };
+    length.contains(&jid.user().len()) && jid.user().chars().all(|c| digits.contains(c))
 }

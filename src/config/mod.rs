@@ -38,7 +38,7 @@ pub use read::{Context, Loaded, Others, Rejected, Revision};
 pub(crate) use rule::Placeholder;
 pub use rule::{Hours, RuleConfig, RuleReply, Template, TextPattern, When};
 pub use settings::{
-    AdminConfig, Browser, Config, DeviceConfig, Durability, FaceName, KeyConfig, LogConfig,
+    AdminConfig, Browser, Calls, Config, DeviceConfig, Durability, FaceName, KeyConfig, LogConfig,
     MediaConfig, OutboxConfig, Presence, Repair, Scope, ServerConfig, ShownAs, StoreConfig, System,
 };
 pub use watch::{Notice, Watcher};

@@ -196,6 +196,8 @@ pub struct DeviceConfig {
     pub country_code: Option<String>,
     /// How fast messages may go out; absent when there is no limit.
     pub pace: Option<Pace>,
+    /// What becomes of calls.
+    pub calls: Calls,
     /// What WhatsApp is told about whether somebody is there.
     pub presence: Presence,
     /// As what the phone lists it from the next linking on.
@@ -217,6 +219,7 @@ impl DeviceConfig {
             keys: Vec::new(),
             country_code: None,
             pace: None,
+            calls: Calls::default(),
             presence: Presence::default(),
             shown_as: ShownAs::default(),
             proxy: None,
@@ -261,6 +264,14 @@ pub enum Scope {
     Admin,
     /// Read the numbers of the whole gateway: no message, but the names of all devices.
     Metrics,
+}
+
+/// What becomes of calls. A device can take none: they ring on the owner's phone, or are rejected.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Calls {
+    pub reject: bool,
+    /// What somebody is told whose call is rejected.
+    pub text: Option<String>,
 }
 
 /// What WhatsApp is told about whether somebody is there.

@@ -7,9 +7,9 @@ use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 
 use super::mask::masked_url;
-use super::read::value;
+use super::read::{call, value};
 use super::{
-    Config, DeviceConfig, EndpointConfig, Gap, Hours, KeyConfig, Pace, Proxy, RuleConfig,
+    Calls, Config, DeviceConfig, EndpointConfig, Gap, Hours, KeyConfig, Pace, Proxy, RuleConfig,
     TextPattern,
 };
 use crate::model::{ChatPattern, Recipient};
@@ -54,6 +54,7 @@ fn device(config: &DeviceConfig) -> Value {
         "enabled": config.enabled,
         "country_code": config.country_code,
         "pace": config.pace.map(pace),
+        "calls": calls(&config.calls),
         "presence": word(&value::PRESENCES, &config.presence),
         "shown_as": word(&value::SHOWN_AS, &config.shown_as),
         "proxy": config.proxy.as_ref().map(Proxy::shown),
@@ -62,6 +63,13 @@ fn device(config: &DeviceConfig) -> Value {
         "webhooks": config.webhooks.iter().map(webhook).collect::<Vec<_>>(),
         "rules": config.rules.iter().map(rule).collect::<Vec<_>>(),
     })
+}
+
+fn calls(calls: &Calls) -> Value {
+    match &calls.text {
+        Some(text) => json!({ "reject": calls.reject, "text": text }),
+        None => call::word(calls.reject).into(),
+    }
 }
 
 fn webhook(config: &EndpointConfig) -> Value {
@@ -185,6 +193,7 @@ mod tests {
             api_key = "a key of enough bytes"
             keys = [{ id = "crm", hash = "another key of enough bytes", scopes = ["admin"] }]
             pace = "20/min"
+            calls = { text = "Maaf, kami tidak menerima telepon." }
             presence = "available"
             shown_as = "Firefox (Windows)"
             proxy = "socks5://ann:hidden@proxy.example:1080"
@@ -205,6 +214,8 @@ mod tests {
         let device = &shown["devices"]["a"];
         assert_eq!((&device["pace"], &device["api_key"]), (&json!("20/min"), &json!(true)));
         assert_eq!(device["keys"][1], json!({ "id": "crm", "scopes": ["admin"] }));
+        let calls = json!({ "reject": true, "text": "Maaf, kami tidak menerima telepon." });
+        assert_eq!(device["calls"], calls);
         assert_eq!(device["presence"], "available");
         assert_eq!(device["shown_as"], "Firefox (Windows)");
         assert_eq!(device["proxy"], "socks5://***@proxy.example:1080");

@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{mpsc, watch};
 
+use super::chat::rejected::Rejected;
 use super::device::notice::Notice;
 use super::device::status::StatusCell;
 use super::directory::Directory;
@@ -17,7 +18,7 @@ use super::send::fresh::Fresh;
 use super::send::hold::Holds;
 use super::send::read::Written;
 use super::session::SessionStore;
-use crate::config::{Pace, Presence, Proxy, ShownAs};
+use crate::config::{Calls, Pace, Presence, Proxy, ShownAs};
 use crate::model::DeviceName;
 use crate::store::Store;
 use crate::task::Tasks;
@@ -44,6 +45,9 @@ pub(crate) struct Context {
     pub(crate) pace: watch::Sender<Option<Pace>>,
     /// Held while a message that has a pace is written.
     pub(crate) wire: tokio::sync::Mutex<()>,
+    /// What becomes of calls.
+    pub(crate) calls: watch::Sender<Calls>,
+    pub(crate) rejected: Rejected,
     /// What WhatsApp is told about whether somebody is there.
     pub(crate) presence: watch::Sender<Presence>,
     /// As what the phone lists the device from the next linking on.

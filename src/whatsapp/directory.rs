@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -25,6 +26,9 @@ pub(crate) const KEEP_LISTED: Duration = Duration::from_hours(30 * 24);
 const GATHER: Duration = Duration::from_millis(20);
 /// The most numbers in one query.
 const TOGETHER: usize = 100;
+/// How long after a question for many numbers at once the next one of that sort is asked: whoever tries numbers in bulk is
+/// shut out by WhatsApp.
+const BETWEEN_MANY: Duration = Duration::from_secs(5);
 /// How long nothing is looked up after WhatsApp refused to say anything, doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_secs(30);
 const LONGEST_PAUSE: Duration = Duration::from_mins(15);
@@ -62,6 +66,19 @@ impl Listing {
         let listing: Self = serde_json::from_slice(&row)
             .map_err(|error| StoreError::Damaged(format!("a number: {error}")))?;
         Ok(listing.is_fresh(UnixMillis::now()).then_some(listing))
+    }
+
+    /// All numbers that are known to be there.
+    pub(crate) async fn all(space: &Space) -> Result<Vec<(String, Self)>, StoreError> {
+        let (mut all, now) = (Vec::new(), UnixMillis::now());
+        for (key, row) in space.scan(LISTED).await? {
+            let phone = key.strip_prefix(LISTED).map(String::from_utf8_lossy);
+            let listing: Self = serde_json::from_slice(&row)
+                .map_err(|error| StoreError::Damaged(format!("a number: {error}")))?;
+            let phone = phone.filter(|_| listing.is_fresh(now));
+            all.extend(phone.map(|phone| (phone.into_owned(), listing)));
+        }
+        Ok(all)
     }
 
     fn is_fresh(&self, now: UnixMillis) -> bool {
@@ -120,6 +137,8 @@ pub(crate) struct Directory {
     desk: Mutex<Desk>,
     /// Whoever holds it asks WhatsApp, for all who wait.
     turn: tokio::sync::Mutex<()>,
+    /// When many numbers may be asked for again.
+    many: tokio::sync::Mutex<Option<Instant>>,
 }
 
 #[derive(Default)]
@@ -155,6 +174,36 @@ impl Directory {
             }
             self.ask(space, client, batch).await;
         }
+    }
+
+    /// Whoever holds it may ask WhatsApp about people; nobody may while WhatsApp refuses to answer.
+    pub(crate) async fn turn(&self) -> Result<tokio::sync::MutexGuard<'_, ()>, Unknown> {
+        self.open()?;
+        let turn = self.turn.lock().await;
+        self.open()?;
+        Ok(turn)
+    }
+
+    /// What is known of many numbers, in their order; the rest of them goes in one question.
+    pub(crate) async fn find_all(
+        &self,
+        space: &Space,
+        client: &Client,
+        phones: &[PhoneNumber],
+    ) -> Result<Vec<Found>, StoreError> {
+        let mut unknown = false;
+        for phone in phones {
+            unknown |= Listing::find(space, phone).await?.is_none();
+        }
+        if unknown && self.open().is_ok() {
+            let mut next = self.many.lock().await;
+            if let Some(at) = *next {
+                tokio::time::sleep_until(at).await;
+            }
+            *next = Some(Instant::now() + BETWEEN_MANY);
+        }
+        let all = phones.iter().map(|phone| Box::pin(self.find(space, client, phone)));
+        Ok(join_all(all).await)
     }
 
     fn desk(&self) -> MutexGuard<'_, Desk> {
@@ -213,7 +262,7 @@ impl Directory {
     }
 
     /// WhatsApp said nothing: how long not to ask again.
-    fn refused(&self, error: &ContactError) -> Unknown {
+    pub(crate) fn refused(&self, error: &ContactError) -> Unknown {
         let wished = match error {
             ContactError::Iq(IqError::ServerError { backoff, .. }) => *backoff,
             ContactError::Iq(IqError::Timeout | IqError::ParseError(_)) => None,

@@ -1,5 +1,7 @@
 //! Why a device could not do what it was asked. The texts are for people; programs tell the variants apart.
 
+use std::time::Duration;
+
 use wa_rs::wacore::store::error::StoreError as EngineStoreError;
 
 use crate::model::UnixMillis;
@@ -24,6 +26,13 @@ pub enum WhatsAppError {
     /// There is no such message, group or file.
     #[error("not found")]
     NotFound,
+    #[error("this number is not on WhatsApp")]
+    NotOnWhatsApp,
+    /// Without it no setting of the account can be changed.
+    #[error(
+        "the phone has not shared the key of the account's settings with this device yet; open WhatsApp on the phone and try again"
+    )]
+    NoSettings,
     /// The message is not among the newest events; further back nobody looks.
     #[error(
         "it is not among the newest 5,120 events of the device, which is how far moonwa looks back"
@@ -53,15 +62,44 @@ impl From<wa_rs::IqError> for WhatsAppError {
         match error {
             wa_rs::IqError::Timeout => Self::Timeout,
             wa_rs::IqError::ServerError { code: 404, .. } => Self::NotFound,
-            wa_rs::IqError::ServerError { code: 429, .. } => Self::TooFast(None),
+            wa_rs::IqError::ServerError { code: 429, backoff, .. } => {
+                let wait = |secs| UnixMillis::now().after(Duration::from_secs(u64::from(secs)));
+                Self::TooFast(backoff.map(wait))
+            }
             wa_rs::IqError::ServerError { code, text, .. } => {
-                Self::Refused(format!("{code} {text}"))
+                Self::Refused(format!("{} ({code} {text})", in_words(code)))
             }
             wa_rs::IqError::UnexpectedResponseType { .. } | wa_rs::IqError::ParseError(_) => {
                 Self::Refused(error.to_string())
             }
             // All others mean that the connection was lost while we waited.
             _ => Self::NotConnected,
+        }
+    }
+}
+
+/// What WhatsApp means by the number with which it refuses.
+fn in_words(code: u16) -> &'static str {
+    match code {
+        400 | 406 => "WhatsApp does not take what was asked for",
+        401 | 403 => "WhatsApp does not let this account do that",
+        409 => "WhatsApp has something newer; try again",
+        500.. => "WhatsApp has a trouble of its own; try again later",
+        _ => "WhatsApp says no",
+    }
+}
+
+/// A change of the account's settings, which all its devices share.
+impl From<wa_rs::AppStateError> for WhatsAppError {
+    fn from(error: wa_rs::AppStateError) -> Self {
+        match error {
+            // The only thing that it finds wrong with what we ask.
+            wa_rs::AppStateError::InvalidRequest(_) => Self::NoSettings,
+            wa_rs::AppStateError::Internal(cause) => match cause.downcast::<wa_rs::IqError>() {
+                Ok(error) => error.into(),
+                Err(other) => Self::Refused(other.to_string()),
+            },
+            other => Self::Refused(other.to_string()),
         }
     }
 }

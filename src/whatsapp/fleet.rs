@@ -11,6 +11,7 @@ use futures_util::future::join_all;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::backup::Backup;
+use super::chat::rejected::Rejected;
 use super::context::Context;
 use super::device::actor::Device;
 use super::device::notice::DeviceCommand;
@@ -115,6 +116,7 @@ impl Fleet {
                     handle.context.pace.send_if_modified(|pace| {
                         std::mem::replace(pace, config.pace) != config.pace
                     });
+                    handle.context.calls.send_replace(config.calls.clone());
                     handle.context.presence.send_if_modified(|presence| {
                         std::mem::replace(presence, config.presence) != config.presence
                     });
@@ -256,6 +258,8 @@ impl Fleet {
             status,
             pace: watch::Sender::new(config.pace),
             wire: tokio::sync::Mutex::default(),
+            calls: watch::Sender::new(config.calls.clone()),
+            rejected: Rejected::default(),
             presence: watch::Sender::new(config.presence),
             shown_as: watch::Sender::new(config.shown_as),
             proxy: watch::Sender::new(config.proxy.clone()),

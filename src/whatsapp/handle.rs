@@ -245,7 +245,7 @@ impl DeviceHandle {
         sent.map_err(|_gone| WhatsAppError::NotConnected)
     }
 
-    pub(super) fn client(&self) -> Result<Arc<Client>, WhatsAppError> {
+    pub(crate) fn client(&self) -> Result<Arc<Client>, WhatsAppError> {
         self.live.borrow().clone().ok_or(WhatsAppError::NotConnected)
     }
 
@@ -264,11 +264,11 @@ impl DeviceHandle {
     }
 }
 
-pub(super) async fn timely<T>(question: impl Future<Output = T>) -> Result<T, WhatsAppError> {
+pub(crate) async fn timely<T>(question: impl Future<Output = T>) -> Result<T, WhatsAppError> {
     tokio::time::timeout(PATIENCE, question).await.map_err(|_elapsed| WhatsAppError::Timeout)
 }
 
-pub(super) fn inside(jid: &Jid) -> Result<wa_rs::Jid, WhatsAppError> {
+pub(crate) fn inside(jid: &Jid) -> Result<wa_rs::Jid, WhatsAppError> {
     jid.as_str().parse().map_err(|_unreadable| WhatsAppError::NotFound)
 }
 
@@ -276,11 +276,11 @@ pub(super) fn outside(jid: &wa_rs::Jid) -> Result<Jid, WhatsAppError> {
     address(&jid.to_non_ad_string())
 }
 
-fn address(text: &str) -> Result<Jid, WhatsAppError> {
+pub(crate) fn address(text: &str) -> Result<Jid, WhatsAppError> {
     Jid::parse(text).map_err(|error| WhatsAppError::Refused(error.to_string()))
 }
 
-fn group_error(error: wa_rs::GroupError) -> WhatsAppError {
+pub(crate) fn group_error(error: wa_rs::GroupError) -> WhatsAppError {
     match error {
         wa_rs::GroupError::Iq(error) => match error {
             // WhatsApp also answers "forbidden" or "gone" for groups that the account is not in.

@@ -4,6 +4,7 @@
 //! ```text
 //! fleet     all devices               device/   one device: its actor and its connection
 //! handle    what others may ask       receive/  incoming messages, into the log
+//! contact/  profiles and block list     chat/     what the account's devices know of chats
 //! context   what all parts use        send/     outgoing messages, from the send queue
 //! directory LID and phone number      history/  earlier messages
 //! recorder  writes other events       media/    files
@@ -12,6 +13,8 @@
 //! ```
 
 mod backup;
+mod chat;
+mod contact;
 mod context;
 mod device;
 mod directory;
@@ -35,6 +38,7 @@ mod standing;
 mod tunnel;
 
 pub(crate) use backup::Backup;
+pub(crate) use chat::{ChatChange, Mute};
 pub use error::WhatsAppError;
 pub use fleet::{Fleet, FleetOptions};
 pub(crate) use group::{

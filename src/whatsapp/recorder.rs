@@ -16,7 +16,8 @@ use crate::model::{
     DeviceName, Event, EventData, EventId, EventType, MessageId, MessageStatus, NewChats,
     UnixMillis,
 };
-use crate::store::{NewEvent, Store, StoreError};
+use crate::store::{Batch, NewEvent, Store, StoreError};
+use crate::whatsapp::contact::row::Named;
 use crate::whatsapp::history::row::Timer;
 
 /// As many records as one write takes.
@@ -33,6 +34,8 @@ pub(crate) enum Record {
     NewChats(NewChats),
     /// A chat's timer, and what it is kept under.
     Timer(String, Timer),
+    /// Under which name the account's owner has somebody.
+    Name(Named),
     /// Something happened.
     Event(Event),
 }
@@ -175,6 +178,7 @@ impl Recorder {
     async fn write(&self) -> Result<(), StoreError> {
         let (mut steps, mut events, mut quota, mut timers) =
             (Vec::new(), Vec::new(), None, Vec::new());
+        let mut names = Vec::new();
         for (record, _) in &self.batch {
             match record {
                 Record::Advance { ids, status } => {
@@ -182,6 +186,7 @@ impl Recorder {
                 }
                 Record::NewChats(said) => quota = Some(*said),
                 Record::Timer(key, timer) => timers.push((key, timer)),
+                Record::Name(named) => names.push(named),
                 Record::Event(event) => events.push(NewEvent::from(event)),
             }
         }
@@ -206,6 +211,13 @@ impl Recorder {
             }
         };
         let space = self.store.space(&self.device);
+        if !names.is_empty() {
+            let mut batch = Batch::new();
+            for named in names {
+                named.put(&mut batch);
+            }
+            space.write(batch).await?;
+        }
         for (key, timer) in timers {
             timer.save(&space, key).await?;
         }
@@ -234,7 +246,7 @@ mod tests {
 
     use super::*;
     use crate::model::{Content, Recipient, SendRequest, SentMessage};
-    use crate::store::{Batch, StoreOptions};
+    use crate::store::StoreOptions;
 
     #[tokio::test]
     async fn whatsapp_has_a_message_only_when_its_receivers_may_ask_for_it_after_a_power_cut() {

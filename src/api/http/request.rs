@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::Body as HttpBody;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout_at};
 
@@ -75,6 +76,13 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         let what = text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what);
         Problem::new(Code::InvalidRequest, format!("{what}, at byte {place} of the JSON body"))
     })
+}
+
+/// For a field that is there or not, and has a value when it is there: `null` would not say whether to keep or to clear.
+pub(crate) fn given<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 /// The byte at a line and a column of `serde_json`, which counts both from 1, columns in bytes.

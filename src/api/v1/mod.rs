@@ -1,6 +1,7 @@
 //! The handlers of `/v1`, and those for load balancers and Prometheus.
 
 pub(crate) mod backup;
+pub(crate) mod chat;
 pub(crate) mod config;
 pub(crate) mod contact;
 pub(crate) mod device;

@@ -327,6 +327,7 @@ fn device_keys(old: &DeviceConfig, new: &DeviceConfig) -> Vec<&'static str> {
         keys: "keys",
         country_code: "country_code",
         pace: "pace",
+        calls: "calls",
         presence: "presence",
         shown_as: "shown_as",
         proxy: "proxy",

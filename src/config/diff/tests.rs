@@ -346,6 +346,7 @@ fn each_key_is_told_by_its_name() {
             let gap = Gap::Even { count: 1, per: Duration::from_secs(1) };
             the_device(c).pace = Some(Pace::spread(gap));
         }),
+        ("~ device a: calls (stays connected)", |c| the_device(c).calls.reject = true),
         ("~ device a: presence (stays connected)", |c| {
             the_device(c).presence = Presence::Available;
         }),

@@ -1,5 +1,6 @@
 //! From the text of `moonwa.toml` to a `Config`, or to the list of everything that is wrong with it.
 
+pub(super) mod call;
 mod endpoint;
 mod file;
 mod include;

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use super::raw::{Node, Section};
 use super::secret::Secrets;
-use super::{endpoint, pace, rule, value};
+use super::{call, endpoint, pace, rule, value};
 use crate::config::proxy::Proxy;
 use crate::config::settings::{
-    AdminConfig, Config, DeviceConfig, KeyConfig, LogConfig, MediaConfig, OutboxConfig, Presence,
-    Scope, ServerConfig, ShownAs, StoreConfig,
+    AdminConfig, Calls, Config, DeviceConfig, KeyConfig, LogConfig, MediaConfig, OutboxConfig,
+    Presence, Scope, ServerConfig, ShownAs, StoreConfig,
 };
 use crate::model::{DeviceName, KeyHash};
 
@@ -242,6 +242,7 @@ impl Reader<'_, '_> {
             enabled,
             keys,
             pace: table.or("pace", None, |node| pace::pace(node).map(Some)),
+            calls: table.or("calls", Calls::default(), call::calls),
             presence: table
                 .or("presence", Presence::default(), |node| node.word(&value::PRESENCES)),
             shown_as: table.or("shown_as", ShownAs::default(), |node| node.word(&value::SHOWN_AS)),

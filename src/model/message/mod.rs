@@ -1,6 +1,7 @@
 //! What callers ask to be sent, and how far each message got.
 
 mod id;
+mod status;
 
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use id::ListId;
 pub use id::{IdempotencyKey, MessageId};
 
+pub use self::status::MessageStatus;
 use super::media::{MediaKind, MediaSource, Thumbnail};
 use super::{ContactCard, DeviceName, Jid, Recipient, UnixMillis, web_url};
 
@@ -139,6 +141,19 @@ pub enum Content {
         message: MessageId,
         text: String,
     },
+    /// Pins a message in its chat, for everybody there.
+    Pin {
+        message: MessageId,
+        /// Who wrote it; ourselves when absent.
+        author: Option<Jid>,
+        /// For how long; 0 takes the pin off.
+        seconds: u32,
+    },
+    /// Lets the messages of a chat between two people disappear.
+    Timer {
+        /// After how long; 0 lets them stay.
+        seconds: u32,
+    },
     /// A message that came in or went out, passed on as it is.
     Forward {
         message: MessageId,
@@ -174,9 +189,12 @@ impl Content {
             Self::Contacts { contacts } => contacts.first().map(|card| card.name.as_str()),
             Self::Poll { question, .. } => Some(question),
             Self::Reaction { emoji, .. } => Some(emoji),
-            Self::Album { .. } | Self::Forward { .. } | Self::Revoke { .. } | Self::Read { .. } => {
-                None
-            }
+            Self::Album { .. }
+            | Self::Pin { .. }
+            | Self::Timer { .. }
+            | Self::Forward { .. }
+            | Self::Revoke { .. }
+            | Self::Read { .. } => None,
         }
     }
 
@@ -196,6 +214,7 @@ impl Content {
         match self {
             Self::Reaction { message, .. }
             | Self::Edit { message, .. }
+            | Self::Pin { message, .. }
             | Self::Forward { message }
             | Self::Revoke { message, .. }
             | Self::Read { message, .. } => Some(message),
@@ -235,78 +254,6 @@ pub struct EventPlace {
     pub address: Option<String>,
     /// Degrees north and east, as text so that equality and hashing stay exact.
     pub degrees: Option<(String, String)>,
-}
-
-/// How far a sent message got. Later states win; `Failed` is final.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "status", rename_all = "snake_case")]
-pub enum MessageStatus {
-    /// On our disk, and its time has not come.
-    Scheduled,
-    /// On our disk.
-    Queued,
-    /// Written to the socket; WhatsApp has not confirmed it.
-    Sent,
-    /// WhatsApp's server has it.
-    Accepted,
-    /// On the receiver's phone.
-    Delivered,
-    Read,
-    /// Heard or watched.
-    Played,
-    /// It will not arrive.
-    Failed {
-        /// A stable code: `not_on_whatsapp`, `463`, `expired`, …
-        code: String,
-        /// For people.
-        detail: String,
-    },
-}
-
-impl MessageStatus {
-    /// The word for this status in the API and in events.
-    pub fn as_str(&self) -> &'static str {
-        match self {
-            Self::Scheduled => "scheduled",
-            Self::Queued => "queued",
-            Self::Sent => "sent",
-            Self::Accepted => "accepted",
-            Self::Delivered => "delivered",
-            Self::Read => "read",
-            Self::Played => "played",
-            Self::Failed { .. } => "failed",
-        }
-    }
-
-    fn rank(&self) -> u8 {
-        match self {
-            Self::Scheduled => 0,
-            Self::Queued => 1,
-            Self::Sent => 2,
-            Self::Accepted => 3,
-            Self::Delivered => 4,
-            Self::Read => 5,
-            Self::Played => 6,
-            Self::Failed { .. } => 7,
-        }
-    }
-
-    /// Whether `next` is progress. Receipts may come out of order, and a message that was delivered cannot fail any
-    /// more.
-    pub fn may_become(&self, next: &Self) -> bool {
-        match (self, next) {
-            (
-                Self::Failed { .. } | Self::Delivered | Self::Read | Self::Played,
-                Self::Failed { .. },
-            ) => false,
-            _ => next.rank() > self.rank(),
-        }
-    }
-
-    /// Whether it is known if WhatsApp took the message.
-    pub fn is_settled(&self) -> bool {
-        !matches!(self, Self::Scheduled | Self::Queued | Self::Sent)
-    }
 }
 
 /// A row of the send queue: the request, its id and how far it got.

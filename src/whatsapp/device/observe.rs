@@ -13,6 +13,8 @@ use super::notice::Notice;
 use super::refusal;
 use super::status::restricted;
 use crate::model::{MessageId, MessageStatus, Passkey, Secret};
+use crate::whatsapp::chat::call;
+use crate::whatsapp::contact::row::Named;
 use crate::whatsapp::context::Context;
 use crate::whatsapp::history::timer;
 use crate::whatsapp::receive::retry::Retry;
@@ -46,6 +48,7 @@ pub(crate) fn interest() -> EventInterest {
         EventKind::RawNode,
         EventKind::ServerAck,
         EventKind::Receipt,
+        EventKind::ContactUpdate,
         EventKind::GroupUpdate,
         EventKind::PictureUpdate,
         EventKind::IncomingCall,
@@ -129,6 +132,37 @@ impl Observer {
         }
         let ids = receipt.message_ids.iter().filter_map(|id| MessageId::parse(id)).collect();
         self.owe(Record::Advance { ids, status });
+    }
+
+    /// Rejects a call, if that is what moonwa.toml wants.
+    fn rejected(&self, event: &Arc<Event>) -> bool {
+        let (Event::IncomingCall(call), Some(client)) = (&**event, self.client()) else {
+            return false;
+        };
+        if !call::rejects(&self.context, call) {
+            return false;
+        }
+        let (context, event) = (Arc::clone(&self.context), Arc::clone(event));
+        self.context.tasks.spawn("reject call", async move {
+            if let Event::IncomingCall(call) = &*event {
+                call::reject(&context, &client, call).await;
+            }
+        });
+        true
+    }
+
+    /// What happened to a group, or a call.
+    fn happened(&self, event: &Arc<Event>) {
+        if let (Event::GroupUpdate(update), Some(client)) = (&**event, self.client())
+            && let Some((key, timer)) = timer::changed(&client, update)
+        {
+            self.owe(Record::Timer(key, timer));
+        }
+        let rejected = self.rejected(event);
+        if let Some(told) = notification::notification(&self.context.name, event) {
+            let told = if rejected { notification::rejected(told) } else { told };
+            self.owe(Record::Event(told));
+        }
     }
 
     fn unread(&self, gone: &UndecryptableMessage) {
@@ -261,16 +295,12 @@ impl EventHandler for Observer {
                 self.acked(&ack.id, ack.error.as_deref());
             }
             Event::Receipt(receipt) => self.receipt(receipt),
-            _ => {
-                if let (Event::GroupUpdate(update), Some(client)) = (&*event, self.client())
-                    && let Some((key, timer)) = timer::changed(&client, update)
-                {
-                    self.owe(Record::Timer(key, timer));
-                }
-                if let Some(event) = notification::notification(&self.context.name, &event) {
-                    self.owe(Record::Event(event));
+            Event::ContactUpdate(update) => {
+                if let Some(named) = self.client().and_then(|client| Named::of(&client, update)) {
+                    self.note(Record::Name(named));
                 }
             }
+            _ => self.happened(&event),
         }
     }
 }

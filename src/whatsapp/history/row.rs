@@ -10,6 +10,7 @@ use wa_rs::waproto::whatsapp as wa;
 
 use crate::model::{MediaKind, MessageId, UnixMillis};
 use crate::store::{Batch, Space, StoreError};
+use crate::whatsapp::chat::rejected::{KEEP_TOLD, TOLD};
 use crate::whatsapp::directory::{KEEP_LISTED, LISTED};
 use crate::whatsapp::error::WhatsAppError;
 
@@ -229,6 +230,7 @@ pub(crate) async fn prune(space: &Space) -> Result<(), StoreError> {
         (BUILT, KEEP_BUILT),
         (LISTED, KEEP_LISTED),
         (TIMERS, KEEP_TIMERS),
+        (TOLD, KEEP_TOLD),
     ];
     for (rows, keep) in kinds {
         let horizon = UnixMillis::now().before(keep);

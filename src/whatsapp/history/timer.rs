@@ -124,6 +124,20 @@ pub(crate) async fn of(
     Ok(newest.map(|timer| timer.seconds).filter(|seconds| *seconds > 0))
 }
 
+/// Keeps the timer that the account has set in a chat with a person.
+pub(crate) async fn keep(
+    context: &Context,
+    client: &Client,
+    to: &Jid,
+    seconds: u32,
+) -> Result<(), StoreError> {
+    let space = context.store.space(&context.name);
+    for chat in addresses(client, to, None).await {
+        Timer::new(UnixMillis::now().secs(), seconds).save(&space, &key(client, &chat)).await?;
+    }
+    Ok(())
+}
+
 /// What WhatsApp says of a group. When it does not answer, the message goes without: it is asked again in an hour.
 async fn ask(context: &Context, client: &Client, group: &Jid) -> Option<Timer> {
     if !context.timers_asked.is_due(&group.to_string(), Instant::now()) {

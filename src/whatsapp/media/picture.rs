@@ -68,8 +68,8 @@ pub(crate) fn sticker(file: &mut (impl Read + Seek)) -> Option<Vec<u8>> {
     })
 }
 
-/// The middle of the picture as a JPEG in the form that WhatsApp wants of a group's; `None` when it cannot be decoded.
-/// Blocks.
+/// The middle of the picture as a JPEG in the form that WhatsApp wants of a group or an account; `None` when it cannot be
+/// decoded. Blocks.
 pub(crate) fn square(file: &mut (impl Read + Seek)) -> Option<Vec<u8>> {
     guarded(|| {
         let (mut picture, orientation) = decode(file)?;

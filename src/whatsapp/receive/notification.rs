@@ -78,6 +78,14 @@ pub(crate) fn notification(device: &DeviceName, event: &EngineEvent) -> Option<E
     }
 }
 
+/// The event of a call that the device rejects.
+pub(crate) fn rejected(mut event: Event) -> Event {
+    if let EventData::Other(Value::Object(data)) = &mut event.data {
+        data.insert("rejected".to_owned(), true.into());
+    }
+    event
+}
+
 fn other(device: &DeviceName, kind: EventType, key: &[&str; 3], at: i64, data: Value) -> Event {
     let [chat, sender, id] = key;
     Event {

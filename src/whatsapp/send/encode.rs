@@ -8,7 +8,7 @@ use wa_rs::wacore::proto_helpers::{
 };
 use wa_rs::waproto::whatsapp as wa;
 
-use super::parts::{MessageParts, mention};
+use super::parts::{MessageParts, mark, mention};
 use super::preview::Preview;
 use crate::model::{
     ContactCard, Content, EventPlace, MediaKind, MessageId, SendRequest, UnixMillis,
@@ -79,6 +79,10 @@ pub(crate) fn message(
             };
             revoke(key)
         }
+        Content::Pin { message, author, seconds } => {
+            mark::pin(key(to, message, author.as_ref().map(ToString::to_string)), *seconds, now)
+        }
+        Content::Timer { seconds } => protocol(mark::timer(*seconds, now)),
         Content::Forward { .. } => parts.original.ok_or(EncodeError::Unknown)?,
         Content::Read { .. } => return Err(EncodeError::NoMessage),
     };

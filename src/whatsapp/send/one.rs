@@ -92,6 +92,9 @@ pub(crate) async fn send_one(
     if let Content::Revoke { message, .. } = &row.request.content {
         context.backend().forget_sent(message.as_str()).await?;
     }
+    if let Content::Timer { seconds } = &row.request.content {
+        timer::keep(context, client, &to, *seconds).await?;
+    }
     // From here on nobody takes it back, so this is written before the claim ends.
     context.store.queue().left(&context.name, &row.id, addresses).await?;
     claim.settle();

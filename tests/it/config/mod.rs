@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use moonwa::facade::config::{
-    AdminConfig, Browser, ChatFilter, Compat, Config, Context, DeviceConfig, Durability,
+    AdminConfig, Browser, Calls, ChatFilter, Compat, Config, Context, DeviceConfig, Durability,
     EndpointConfig, EventFilter, FaceName, Format, Gap, Hours, KeyConfig, Loaded, LogConfig,
     MediaConfig, OutboxConfig, Pace, Presence, Proxy, ProxyProtocol, Quiet, Rejected, Repair,
     RuleConfig, RuleReply, SAMPLE, Scope, ServerConfig, ShownAs, Start, StoreConfig, System,
@@ -211,6 +211,7 @@ fn every_key_means_what_the_manual_says() {
         ],
         country_code: Some("62".to_owned()),
         pace: Some(Pace::spread(Gap::Even { count: 20, per: Duration::from_mins(1) })),
+        calls: Calls { reject: true, text: Some("Maaf, hanya pesan.".to_owned()) },
         presence: Presence::Available,
         shown_as: ShownAs { browser: Browser::Edge, system: System::Windows },
         proxy: Some(proxy(ProxyProtocol::Http, 3128, None)),

@@ -51,6 +51,7 @@ fn every_commented_key_of_the_sample_is_its_default_or_an_example() {
             quiet: Some(Quiet { from: 21 * 60, to: 7 * 60 }),
             typing: true,
         }),
+        calls: Calls { reject: true, text: Some("Maaf, nomor ini hanya untuk pesan.".to_owned()) },
         presence: Presence::default(),
         shown_as: ShownAs::default(),
         proxy: Some(proxy(ProxyProtocol::Socks5, 1080, Some(("user", "password")))),

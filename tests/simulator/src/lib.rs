@@ -5,6 +5,7 @@
 #![expect(clippy::disallowed_methods, reason = "a test tool has its own tasks and clock")]
 #![expect(clippy::unused_async, reason = "the calls stay the same when the work moves elsewhere")]
 
+mod card;
 mod chain;
 mod compose;
 mod conn;

@@ -105,6 +105,7 @@ fn new_account(world: &mut World, pn: &str, name: &str, options: PhoneOptions) -
             raw_id: below(u32::MAX),
             watchers: BTreeSet::new(),
             locked: 0,
+            card: crate::card::Card::default(),
             app_state: AppState::new(name)?,
         },
     );

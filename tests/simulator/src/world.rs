@@ -177,7 +177,9 @@ pub(crate) struct Account {
     pub watchers: BTreeSet<String>,
     /// Until when the account may not write to people (Unix seconds).
     pub locked: u64,
-    /// Privacy settings and the like are fixed; blocked numbers are not kept.
+    /// What it shows of itself.
+    pub card: crate::card::Card,
+    /// Privacy settings and the like are fixed.
     pub app_state: crate::phone::appstate::AppState,
 }
 

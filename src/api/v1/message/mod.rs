@@ -17,9 +17,9 @@ use serde_json::{Value, json};
 use self::content::later::check as check_time;
 use self::content::{SendBody, Wish, kind_of};
 use self::later::EditBody;
-pub(crate) use self::queue::check_lock;
+pub(crate) use self::queue::{check_lock, follow_up};
 use self::queue::{
-    check_state, enqueue, follow, follow_up, idempotency_key, nth_key, own, promised,
+    check_state, enqueue, follow, idempotency_key, nth_key, own, promised,
 };
 use self::upload::begin;
 use crate::api::call::{Answer, Call};
@@ -218,7 +218,7 @@ async fn settle(
     Ok(Some(upload))
 }
 
-fn queued_answer(call: &Call, message: &SentMessage) -> Response {
+pub(crate) fn queued_answer(call: &Call, message: &SentMessage) -> Response {
     let mut answer = json!({ "id": message.id, "status": message.status.as_str() });
     if let Value::Object(fields) = &mut answer {
         fields.extend(album_of(message));

@@ -3,7 +3,7 @@
 use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
 
-use crate::util::{empty, iq_result, leaf, text};
+use crate::util::{iq_result, leaf, text};
 use crate::world::{Address, World};
 
 const PRIVACY: [(&str, &str); 7] = [
@@ -44,17 +44,13 @@ impl World {
                 iq_result(node, Vec::new())
             }
             "w:mex" => self.mex(who, node),
-            "blocklist" if get => iq_result(node, vec![empty("list")]),
             "privacy"
-            | "blocklist"
             | "urn:xmpp:whatsapp:dirty"
-            | "status"
             | "disappearing_mode"
             | "w:stats"
             | "urn:xmpp:whatsapp:push"
             | "urn:xmpp:whatsapp:account"
             | "w:biz"
-            | "w:profile:picture"
             | "tos"
             | "fb:thrift_iq" => iq_result(node, Vec::new()),
             other => {

@@ -84,7 +84,10 @@ impl World {
             "w:profile:picture" if group_sets::group_of_picture(node).is_some() => {
                 self.group_picture_iq(who, get, node)
             }
-            "w:profile:picture" if get => iq_error(node, 404, "item-not-found"),
+            "w:profile:picture" => self.picture_iq(who, node),
+            "status" => self.about_iq(who, node),
+            "blocklist" => self.blocklist_iq(who, node),
+            "w:biz" if get => self.business_iq(node),
             "md" if child == "remove-companion-device" => {
                 self.send(conn, iq_result(node, Vec::new()));
                 return self.unlink(who);

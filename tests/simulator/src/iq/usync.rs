@@ -90,8 +90,10 @@ impl World {
                     }
                     children.extend(pn.as_ref().and_then(|pn| self.device_list(pn).ok()));
                 }
-                // Status, picture, business and the rest: nobody has any.
-                _ => {}
+                tag => {
+                    let account = pn.as_ref().and_then(|pn| self.accounts.get(pn));
+                    children.extend(account.and_then(|account| account.shown(tag)));
+                }
             }
         }
         let mut node = NodeBuilder::new("user").attr("jid", answer.clone());

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, Result};
 use buffa::{Message as _, MessageField};
 use wacore_appstate::hash::{HashState, generate_patch_mac};
-use wacore_appstate::{encode_record, expand_app_state_keys};
+use wacore_appstate::{decode_record, encode_record, expand_app_state_keys};
 use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
 use waproto::whatsapp as wa;
@@ -15,6 +15,7 @@ use waproto::whatsapp::message::{
     AppStateSyncKeyShare, ProtocolMessage, protocol_message,
 };
 
+use crate::Phone;
 use crate::util::{bytes, children, empty, iq_error, iq_result, leaf, now, random, server, text};
 use crate::world::{Address, World};
 
@@ -38,36 +39,80 @@ impl AppState {
     }
 
     fn push_name(&self, name: &str) -> Result<Vec<u8>> {
-        let keys = expand_app_state_keys(&self.key);
+        let setting = wa::sync_action_value::PushNameSetting { name: Some(name.to_owned()) };
         let value = wa::SyncActionValue {
-            timestamp: Some(i64::try_from(now())? * 1000),
-            push_name_setting: MessageField::some(wa::sync_action_value::PushNameSetting {
-                name: Some(name.to_owned()),
-            }),
+            push_name_setting: MessageField::some(setting),
             ..Default::default()
         };
-        let (mutation, _) = encode_record(
-            wa::syncd_mutation::SyncdOperation::SET,
-            br#"["setting_pushName"]"#,
-            &value,
-            &keys,
-            &self.key_id,
-            &random(),
-            1,
-        );
-        let mutations = vec![mutation];
+        let index = br#"["setting_pushName"]"#.to_vec();
+        self.first_patch("critical_block", 1, vec![(index, value)])
+    }
+
+    /// Puts people into the address book of an account that has none: number and name.
+    fn address_book(&mut self, people: &[(String, String)]) -> Result<()> {
+        let entry = |(number, name): &(String, String)| {
+            let contact = wa::sync_action_value::ContactAction {
+                full_name: Some(name.clone()),
+                ..Default::default()
+            };
+            let value = wa::SyncActionValue {
+                contact_action: MessageField::some(contact),
+                ..Default::default()
+            };
+            (format!("[\"contact\",\"{number}@s.whatsapp.net\"]").into_bytes(), value)
+        };
+        let patch =
+            self.first_patch("critical_unblock_low", 2, people.iter().map(entry).collect())?;
+        self.collections.insert("critical_unblock_low".to_owned(), vec![patch]);
+        Ok(())
+    }
+
+    /// The first patch of a collection.
+    fn first_patch(
+        &self,
+        name: &str,
+        version: i32,
+        values: Vec<(Vec<u8>, wa::SyncActionValue)>,
+    ) -> Result<Vec<u8>> {
+        let keys = expand_app_state_keys(&self.key);
+        let at = Some(i64::try_from(now())? * 1000);
+        let set = wa::syncd_mutation::SyncdOperation::SET;
+        let mutations: Vec<_> = values
+            .into_iter()
+            .map(|(index, value)| {
+                let value = wa::SyncActionValue { timestamp: at, ..value };
+                encode_record(set, &index, &value, &keys, &self.key_id, &random(), version).0
+            })
+            .collect();
         let mut hash = HashState { version: 1, ..Default::default() };
         hash.update_hash(&mutations, |_, _| Ok(None)).1?;
         let mut patch = wa::SyncdPatch {
             version: MessageField::some(wa::SyncdVersion { version: Some(1) }),
             mutations,
-            snapshot_mac: Some(hash.generate_snapshot_mac("critical_block", &keys.snapshot_mac)),
+            snapshot_mac: Some(hash.generate_snapshot_mac(name, &keys.snapshot_mac)),
             key_id: MessageField::some(wa::KeyId { id: Some(self.key_id.to_vec()) }),
             ..Default::default()
         };
-        let mac = generate_patch_mac(&patch, "critical_block", &keys.patch_mac, 1);
+        let mac = generate_patch_mac(&patch, name, &keys.patch_mac, 1);
         patch.patch_mac = Some(mac);
         Ok(patch.encode_to_vec())
+    }
+
+    /// What companions have set, in order of their uploads within each collection: the index, and the value.
+    fn uploaded(&self) -> Result<Vec<(Vec<String>, wa::SyncActionValue)>> {
+        let keys = expand_app_state_keys(&self.key);
+        let mut found = Vec::new();
+        for patch in self.collections.values().flatten() {
+            let patch = wa::SyncdPatch::decode_from_slice(patch)?;
+            for mutation in &patch.mutations {
+                let operation = mutation.operation.and_then(|operation| operation.as_known());
+                let operation = operation.context("an unknown operation")?;
+                let record = mutation.record.as_option().context("a mutation without a record")?;
+                let (mutation, _) = decode_record(operation, record, &keys, &self.key_id, true)?;
+                found.extend(mutation.action_value.map(|value| (mutation.index, value)));
+            }
+        }
+        Ok(found)
     }
 
     fn share(&self) -> wa::Message {
@@ -188,5 +233,25 @@ impl World {
                 .build();
             self.deliver(&Address::new(&who.pn, device), node);
         }
+    }
+}
+
+impl Phone {
+    /// Writes people into its address book: number and name. Once, and before a companion is linked.
+    pub fn know(&self, people: &[(&str, &str)]) -> Result<()> {
+        let people: Vec<_> = people
+            .iter()
+            .map(|(number, name)| ((*number).to_owned(), (*name).to_owned()))
+            .collect();
+        let mut world = self.sim.world();
+        let account = world.accounts.get_mut(self.number()).context("no such account")?;
+        account.app_state.address_book(&people)
+    }
+
+    /// The account's settings as its phone reads them, among them what companions uploaded: index and value.
+    pub fn settings(&self) -> Result<Vec<(Vec<String>, wa::SyncActionValue)>> {
+        let world = self.sim.world();
+        let account = world.accounts.get(self.number()).context("no such account")?;
+        account.app_state.uploaded()
     }
 }

@@ -296,6 +296,8 @@ pub(crate) fn kind_of(content: &Content) -> &'static str {
         Content::Event { .. } => "event",
         Content::Reaction { .. } => "reaction",
         Content::Edit { .. } => "edit",
+        Content::Pin { .. } => "pin",
+        Content::Timer { .. } => "timer",
         Content::Forward { .. } => "forward",
         Content::Revoke { .. } => "revoke",
         Content::Read { .. } => "read",

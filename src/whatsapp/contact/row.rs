@@ -1,0 +1,68 @@
+//! The names under which the account's owner has people in their address book, as WhatsApp tells the account's devices.
+
+use serde::{Deserialize, Serialize};
+use wa_rs::Jid;
+use wa_rs::client::Client;
+use wa_rs::types::events::ContactUpdate;
+
+use crate::store::{Batch, Space, StoreError};
+
+/// Where they are kept, in the device's space.
+const NAMES: &str = "name/";
+
+/// What is kept of a person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct NameRow {
+    pub(crate) name: String,
+    /// The digits of the LID, where WhatsApp says it.
+    pub(crate) lid: Option<String>,
+}
+
+/// A person of an account, by whose number the name is kept: an account that the device is linked to later has other ones.
+#[derive(Clone, Debug)]
+pub(crate) struct Named {
+    key: String,
+    row: NameRow,
+}
+
+impl Named {
+    /// What WhatsApp tells; `None` for somebody without a number, or without a name.
+    pub(crate) fn of(client: &Client, update: &ContactUpdate) -> Option<Self> {
+        let user = |text: &Option<String>| {
+            let jid: Jid = text.as_deref()?.parse().ok()?;
+            Some(jid.user.to_string())
+        };
+        let own = client.pn()?;
+        let (action, jid) = (&update.action, &update.jid);
+        let phone = if jid.is_pn() { jid.user.to_string() } else { user(&action.pn_jid)? };
+        let lid = if jid.is_lid() { Some(jid.user.to_string()) } else { user(&action.lid_jid) };
+        let names = [&action.full_name, &action.first_name];
+        let name =
+            names.into_iter().flatten().map(|name| name.trim()).find(|name| !name.is_empty());
+        let row = NameRow { name: name?.to_owned(), lid };
+        Some(Self { key: format!("{}/{phone}", own.user), row })
+    }
+
+    pub(crate) fn put(&self, batch: &mut Batch) {
+        match serde_json::to_vec(&self.row) {
+            Ok(json) => batch.put(format!("{NAMES}{}", self.key), json),
+            Err(error) => tracing::error!(%error, "A name could not be serialised."),
+        }
+    }
+}
+
+/// All names of an account's address book, by number.
+pub(crate) async fn names(
+    space: &Space,
+    account: &str,
+) -> Result<Vec<(String, NameRow)>, StoreError> {
+    let prefix = format!("{NAMES}{account}/");
+    let mut names = Vec::new();
+    for (key, value) in space.scan(prefix.as_str()).await? {
+        let phone = key.strip_prefix(prefix.as_bytes()).map(String::from_utf8_lossy);
+        let row = serde_json::from_slice(&value)
+            .map_err(|error| StoreError::Damaged(format!("a name: {error}")))?;
+        names.extend(phone.map(|phone| (phone.into_owned(), row)));
+    }
+    Ok(names)
+}
