@@ -64,7 +64,7 @@ async fn world() -> Result<World> {
         "device": [DEVICE], "message": [sent], "received": [text], "image": [image],
         "phone": [bob.number()], "group": [group.jid()], "n": [1], "event": [event],
         "wait": ["0s", "100ms"], "receiver": [bob.number(), group.jid()],
-        "contact": [bob.number(), bob.lid()], "chat": [bob.number(), group.jid()],
+        "contact": [bob.number(), bob.lid()], "chat": [bob.jid(), group.jid()],
         "url": [format!("http://{}/nota.txt", files.address())], "api_key": [api_key(DEVICE)],
     });
     Ok(World { moonwa, pins, _sim: sim, _hook: hook, _files: files })
