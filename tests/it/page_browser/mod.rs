@@ -6,6 +6,7 @@ mod chats;
 mod device;
 mod forms;
 mod gallery;
+mod groups;
 mod newcomer;
 mod operator;
 mod proxied;
