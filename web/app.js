@@ -160,7 +160,8 @@ async function route(event) {
 	if (state.session.role !== "admin") return;
 	const [name, ...rest] = location.hash.slice(2).split("/").map(decodeURIComponent);
 	const entry = NAV.includes(name) ? name : "devices";
-	const file = entry === "devices" && rest[0] ? "device" : entry;
+	const [named, part] = rest;
+	const file = entry !== "devices" || !named ? entry : part === "groups" ? "groups" : "device";
 	const mine = ++turn;
 	const make = await load(file);
 	if (mine !== turn) return;
@@ -200,7 +201,7 @@ const notLoaded = () => [
 
 /** Fetches the other views once the first is there, so that they show without the server too. */
 function preload() {
-	for (const file of ["device", "settings", ...NAV]) import(`./view/${file}.js`).catch(() => {});
+	for (const file of ["device", "groups", "settings", ...NAV]) import(`./view/${file}.js`).catch(() => {});
 }
 
 /** The status of each device that a screen reader heard last. */

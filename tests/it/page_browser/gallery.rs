@@ -16,7 +16,7 @@ const WIDTHS: [(u32, u32); 3] = [(360, 740), (768, 1024), (1280, 800)];
 const PICTURE: &[u8] = include_bytes!("shirt.png");
 
 /// A view: its name, its address, what is on it when it is complete, and what opens the rest of it.
-const VIEWS: [(&str, &str, &str, Option<&str>); 15] = [
+const VIEWS: [(&str, &str, &str, Option<&str>); 17] = [
     ("devices", "#/devices", "return document.querySelectorAll('tbody tr').length === 5", None),
     (
         "linked",
@@ -44,6 +44,18 @@ const VIEWS: [(&str, &str, &str, Option<&str>); 15] = [
         "talk",
         "#/messages/admin-toko/628987654321@s.whatsapp.net",
         "return document.querySelector('.bubble img')?.naturalWidth > 0",
+        None,
+    ),
+    (
+        "groups",
+        "#/devices/admin-toko/groups",
+        "return document.querySelector('.lines a') !== null",
+        None,
+    ),
+    (
+        "group",
+        "#/devices/admin-toko/groups",
+        "return document.querySelector('.lines a') !== null",
         None,
     ),
     ("config", "#/config", "return document.querySelector('.facts') !== null", None),
@@ -140,6 +152,7 @@ impl Shop {
         let sari = self.sim.phone("628777888999", "Sari Dewi").await;
         sari.send_text(ann, "Kak, pesanan saya sampai mana ya? Sudah tiga hari.").await?;
         let group = self.sim.group("Reseller Bandung", &[&sari, ann, budi]).await?;
+        group.promote(&sari, &[ann]).await?;
         sari.send_poll(&group, "Ambil barang hari apa?", &["Senin", "Selasa"]).await?;
         budi.send_text(&group, "Saya ikut Selasa.").await?;
         Ok(())
@@ -169,6 +182,10 @@ impl Shop {
             browser
                 .run("document.querySelectorAll('.hook details')[0].open = true", Vec::new())
                 .await;
+        }
+        if name == "group" {
+            browser.click_first(".lines a").await;
+            browser.until(name, QR_SHOWN).await;
         }
         if let Some(button) = opens {
             browser.run("document.querySelector(arguments[0]).click()", vec![json!(button)]).await;

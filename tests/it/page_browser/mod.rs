@@ -7,6 +7,7 @@ mod chats;
 mod device;
 mod forms;
 mod gallery;
+mod groups;
 mod later;
 mod newcomer;
 mod operator;
