@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use hyper::StatusCode;
 use hyper::header::{CONTENT_DISPOSITION, HeaderValue};
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde::{Deserialize, Deserializer, Serialize, de};
+use serde_json::{Number, Value, json};
 
 use super::content::later::check as check_time;
 use super::content::{self, Issues};
@@ -38,7 +38,7 @@ const LONGEST: usize = 65_536;
 struct ListBody {
     text: String,
     receivers: Vec<ReceiverBody>,
-    #[serde(default = "per_hour")]
+    #[serde(default = "per_hour", deserialize_with = "whole")]
     per_hour: u32,
     #[serde(default, deserialize_with = "given")]
     send_at: Option<String>,
@@ -46,6 +46,13 @@ struct ListBody {
 
 fn per_hour() -> u32 {
     PER_HOUR
+}
+
+/// A whole number; 60.0 is 60 in JSON.
+fn whole<'de, D: Deserializer<'de>>(value: D) -> Result<u32, D::Error> {
+    let number = Number::deserialize(value)?.to_string();
+    let whole = number.strip_suffix(".0").unwrap_or(&number).parse();
+    whole.map_err(|_fraction| de::Error::custom("per_hour must be a whole number"))
 }
 
 #[derive(Deserialize, Serialize)]

@@ -151,12 +151,6 @@ impl SendBody {
             );
         }
         let view_once = self.view_once;
-        let once = |content: &Content| match content {
-            Content::Media { media, as_document, .. } => {
-                !matches!(media, MediaKind::Document | MediaKind::Sticker) && !as_document
-            }
-            _ => false,
-        };
         if self.link_preview && !matches!(contents.first(), Some(Content::LinkedText { .. })) {
             issues.add("link_preview", "only for text");
         }
@@ -164,7 +158,7 @@ impl SendBody {
         if forward && (reply_to.is_some() || !self.mentions.is_empty()) {
             issues.add("forward", "a message is passed on as it is: no reply_to, no mentions");
         }
-        if view_once && !contents.iter().all(once) {
+        if view_once && !contents.iter().all(goes_once) {
             issues.add("view_once", "only for image, video, audio and voice, without as_document");
         }
         match (to, contents.pop()) {
@@ -234,6 +228,16 @@ impl SendBody {
             Some(Content::Forward { message })
         }));
         contents
+    }
+}
+
+/// Whether a content can be one that is seen once only.
+fn goes_once(content: &Content) -> bool {
+    match content {
+        Content::Media { media, as_document, .. } => {
+            !matches!(media, MediaKind::Document | MediaKind::Sticker) && !as_document
+        }
+        _ => false,
     }
 }
 
