@@ -104,15 +104,6 @@ async fn what_evolutions_programs_send_arrives() -> Result<()> {
             "waid=628111222333:+62 811 1222 333",
         ),
         (
-            "sendContact",
-            json!({"contact": [
-                {"fullName": "Cid", "phoneNumber": "628111222333"},
-                {"fullName": "Dina", "phoneNumber": "628111222444"},
-            ]}),
-            "contacts",
-            "waid=628111222444",
-        ),
-        (
             "sendPoll",
             json!({"name": "Kapan?", "selectableCount": 1, "values": ["kini", "nanti"]}),
             "poll",
@@ -158,6 +149,22 @@ async fn what_evolutions_programs_send_arrives() -> Result<()> {
     ] {
         evolution.post(&format!("/message/{operation}/toko"), &body).await?.expect(400);
     }
+    story.stop().await
+}
+
+#[tokio::test]
+async fn evolutions_programs_send_several_contacts() -> Result<()> {
+    let story = Story::start("evolution", ["301161", "301162"]).await?;
+    let evolution = program(&story.moonwa, &api_key("toko"));
+    let cards = json!([
+        {"fullName": "Cid", "phoneNumber": "628111222333"},
+        {"fullName": "Dina", "phoneNumber": "628111222444"},
+    ]);
+    let body = json!({"number": story.bob.number(), "contact": cards});
+    let answer = evolution.post("/message/sendContact/toko", &body).await?;
+    let (name, content) = story.got(&id_in(&answer)?).await?;
+    assert!(name.contains("contacts"), "{name}");
+    assert!(content.to_string().contains("waid=628111222444"), "{content}");
     story.stop().await
 }
 
