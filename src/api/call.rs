@@ -16,9 +16,7 @@ use crate::api::http::request;
 use crate::api::http::response::Response;
 use crate::api::state::State;
 use crate::config::{Config, DeviceConfig};
-use crate::model::{
-    ChatKind, DeviceName, EventId, Jid, ListId, MessageId, PhoneNumber, Recipient,
-};
+use crate::model::{ChatKind, DeviceName, EventId, Jid, ListId, MessageId, PhoneNumber, Recipient};
 use crate::whatsapp::DeviceHandle;
 
 /// What a handler gives back.

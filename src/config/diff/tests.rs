@@ -335,7 +335,7 @@ fn each_key_is_told_by_its_name() {
         ("~ media.spool", |c| c.media.spool *= 2),
         ("~ media.device_spool", |c| c.media.device_spool *= 2),
     ];
-    let device: [(&str, Change); 19] = [
+    let device: [(&str, Change); 20] = [
         ("~ device a: label (stays connected)", |c| the_device(c).label.push('!')),
         ("~ device a: enabled", |c| the_device(c).enabled = false),
         ("~ device a: keys (stays connected)", |c| the_device(c).keys.clear()),

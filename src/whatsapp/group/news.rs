@@ -116,8 +116,7 @@ pub(crate) fn picture(update: &PictureUpdate) -> Option<Value> {
 /// A change in the engine's words. What it leaves out of a new group is the name, and how the account came into it.
 fn change(action: &Action) -> Option<Value> {
     let mut change = serde_json::to_value(action).ok()?;
-    if let (Action::Create { raw }, Value::Object(fields)) = (action, &mut change)
-    {
+    if let (Action::Create { raw }, Value::Object(fields)) = (action, &mut change) {
         let group = raw.get_optional_child("group");
         for (name, node) in [("subject", group), ("reason", Some(raw))] {
             if let Some(text) = node.and_then(|node| node.attrs().optional_string(name)) {

@@ -19,8 +19,7 @@ const PATIENCE: Duration = Duration::from_mins(9);
 /// own protocol.
 const ENDINGS: &str =
     "/(logout|logins|stop|start|reconnect|leave|pair-code|passkey|passkey/confirm)$|^/mcp$";
-const ENDINGS_AND_STREAM: &str =
-    "/(logout|logins|stop|start|reconnect|leave|pair-code|passkey|passkey/confirm)$|^/mcp$|^/v1/events$";
+const ENDINGS_AND_STREAM: &str = "/(logout|logins|stop|start|reconnect|leave|pair-code|passkey|passkey/confirm)$|^/mcp$|^/v1/events$";
 
 /// A linked device with everything that can be asked for: a group, messages both ways, a file, a dead letter.
 struct World {

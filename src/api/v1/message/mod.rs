@@ -18,9 +18,7 @@ use self::content::later::check as check_time;
 use self::content::{SendBody, Wish, kind_of};
 use self::later::EditBody;
 pub(crate) use self::queue::{check_lock, follow_up};
-use self::queue::{
-    check_state, enqueue, follow, idempotency_key, nth_key, own, promised,
-};
+use self::queue::{check_state, enqueue, follow, idempotency_key, nth_key, own, promised};
 use self::upload::begin;
 use crate::api::call::{Answer, Call};
 use crate::api::http::problem::{Code, Problem};
