@@ -49,16 +49,10 @@ fn message(n: u64) -> SentMessage {
     SentMessage {
         id: MessageId::parse(&id).unwrap(),
         device: device("a"),
-        request: SendRequest {
-            to: Recipient::parse("628123456789", None).unwrap(),
-            content: Content::Text { text },
-            reply_to: None,
-            mentions: vec![],
-            mention_all: false,
-            view_once: false,
-            album: None,
-            typing: None,
-        },
+        request: SendRequest::plain(
+            Recipient::parse("628123456789", None).unwrap(),
+            Content::Text { text },
+        ),
         status: MessageStatus::Queued,
         created: UnixMillis::from_secs(1),
         updated: UnixMillis::from_secs(1),
