@@ -40,7 +40,7 @@ pub struct Reloader {
 enum Read {
     Unchanged,
     Rejected(Rejected),
-    Good(Box<Loaded>, ConfigDiff),
+    Good(Box<Loaded>, Box<ConfigDiff>),
 }
 
 impl Reloader {
@@ -152,7 +152,7 @@ impl Reloader {
         let diff = ConfigDiff::between(&self.live.load_full(), &loaded.config);
         let problems = diff.refusals(&self.path.display().to_string());
         if problems.is_empty() {
-            return Read::Good(Box::new(loaded), diff);
+            return Read::Good(Box::new(loaded), Box::new(diff));
         }
         Read::Rejected(Rejected {
             problems,

@@ -47,6 +47,8 @@ pub(super) struct Machine {
     /// Events that were passed since the place was saved, and whether one of them was a message.
     unsaved: u64,
     owed: bool,
+    /// The send queue was full when it was asked last.
+    full: bool,
     /// Every wait is multiplied by this; it is 1 except in tests.
     scale: f64,
 }
@@ -60,7 +62,19 @@ impl Machine {
         shown: watch::Sender<RuleState>,
     ) -> Self {
         let set = inputs.config.borrow_and_update().clone();
-        Self { device, store, state, acked, set, inputs, shown, unsaved: 0, owed: false, scale }
+        Self {
+            device,
+            store,
+            state,
+            acked,
+            set,
+            inputs,
+            shown,
+            unsaved: 0,
+            owed: false,
+            full: false,
+            scale,
+        }
     }
 
     /// Answers until told to stop.
@@ -166,10 +180,12 @@ impl Machine {
                 self.shown.send_replace(self.state.clone());
             }
             Stepped::NotOurs => self.pass(event.seq),
-            Stepped::Full => {
-                tracing::warn!(device = %self.device, "The rules wait: the send queue is full.")
+            Stepped::Full if !self.full => {
+                tracing::warn!(device = %self.device, "The rules wait: the send queue is full.");
             }
+            Stepped::Full => {}
         }
+        self.full = stepped == Stepped::Full;
         Ok(stepped)
     }
 

@@ -88,7 +88,9 @@ impl Rules {
                 .map(|(_, one)| one)
                 .collect()
         };
-        removed.iter().for_each(|running| running.stop.cancel());
+        for running in &removed {
+            running.stop.cancel();
+        }
         for (name, set, place) in starting {
             self.spawn(name, set, place);
         }

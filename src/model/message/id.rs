@@ -37,18 +37,18 @@ impl MessageId {
     pub fn answer(event: &str, n: usize) -> Self {
         let hash: [u8; 32] = Sha256::digest(format!("{event}/{n}")).into();
         let head = hash.first_chunk::<6>().copied().unwrap_or_default();
-        let digits = [head.as_slice(), &answer_mark(&head)].concat();
+        let digits = [head.as_slice(), &answer_mark(head)].concat();
         Self(format!("3EB0{}", data_encoding::HEXUPPER.encode(&digits)))
     }
 
     /// Whether the rules of a moonwa sent it, this one or another.
     pub fn is_answer(&self) -> bool {
-        let digits = self.0.strip_prefix("3EB0").map(|hex| hex.as_bytes());
+        let digits = self.0.strip_prefix("3EB0").map(str::as_bytes);
         let digits = digits.and_then(|hex| data_encoding::HEXUPPER.decode(hex).ok());
         digits
             .as_deref()
             .and_then(<[u8]>::split_first_chunk::<6>)
-            .is_some_and(|(head, mark)| mark == answer_mark(head))
+            .is_some_and(|(head, mark)| mark == answer_mark(*head))
     }
 
     /// An id that came from outside. `None` when it cannot be one.
@@ -66,9 +66,9 @@ impl MessageId {
 }
 
 /// What follows the first digits of a rule's answer.
-fn answer_mark(head: &[u8; 6]) -> [u8; 3] {
+fn answer_mark(head: [u8; 6]) -> [u8; 3] {
     let hash: [u8; 32] =
-        Sha256::digest([b"an answer by a rule of moonwa/".as_slice(), head].concat()).into();
+        Sha256::digest([b"an answer by a rule of moonwa/".as_slice(), &head].concat()).into();
     hash.first_chunk::<3>().copied().unwrap_or_default()
 }
 

@@ -207,7 +207,9 @@ impl SendQueue {
         }
         self.writer
             .run(Promise::Lazy, Room::Essential, move |outbox, txn| {
-                old.into_iter().for_each(|key| txn.remove(&outbox.queue, key));
+                for key in old {
+                    txn.remove(&outbox.queue, key);
+                }
                 Ok(())
             })
             .await

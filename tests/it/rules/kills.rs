@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use moonwa_simulator::Simulator;
-use moonwa_simulator::harness::{PATIENCE, eventually_within};
+use moonwa_simulator::harness::{Moonwa, PATIENCE, eventually_within};
+use moonwa_simulator::{Phone, Simulator};
 use rand::RngExt;
 use tokio::time::timeout;
 
@@ -80,20 +80,7 @@ async fn killed_again_and_again_it_answers_each_message_once() -> Result<()> {
                 .await;
             moonwa.kill().await?;
         } else {
-            moonwa.kill().await?;
-            let name = FAILPOINTS[usize::try_from(round / 2)? % FAILPOINTS.len()];
-            let visit = rand::rng().random_range(1..=batch.clamp(1, 8));
-            moonwa.set_env("MOONWA_FAILPOINT", Some(&format!("{name}:{visit}")));
-            match moonwa.relaunch().await {
-                Ok(()) => {
-                    if timeout(WINDOW, moonwa.wait_exit()).await.is_err() {
-                        moonwa.kill().await?;
-                    }
-                }
-                Err(ended) if format!("{ended:#}").contains("SIGABRT") => {}
-                Err(ended) => return Err(ended),
-            }
-            moonwa.set_env("MOONWA_FAILPOINT", None);
+            die_at_a_commit(&mut moonwa, round, batch).await?;
             deaths += 1;
         }
         moonwa.relaunch().await.with_context(|| format!("no start in round {round}"))?;
@@ -102,11 +89,43 @@ async fn killed_again_and_again_it_answers_each_message_once() -> Result<()> {
 
     let look = || async { answered() };
     let due = u64::try_from(asked.len())?;
-    eventually_within(PATIENCE * 20, "all answers", look, |seen| *seen >= due).await;
+    let patience = PATIENCE * 10 + Duration::from_millis(200 * messages);
+    eventually_within(patience, "all answers", look, |seen| *seen >= due).await;
     // The newest of all is answered last: whatever could come twice has come by then.
     bob.send_text(&ann, "tanya terakhir").await?;
     asked.push("jawab tanya terakhir".to_owned());
     bob.expect_text("jawab tanya terakhir").await?;
+    let all = check(&bob, &asked);
+    println!(
+        "{messages} messages, {deaths} deaths, {all} answers, each once; {} came again under the same id; {} s",
+        bob.repeated().len(),
+        began.elapsed().as_secs()
+    );
+    moonwa.stop().await?;
+    Ok(())
+}
+
+/// Kills the gateway, and lets it die at a fail-point if it comes there in time.
+async fn die_at_a_commit(moonwa: &mut Moonwa, round: u64, batch: u64) -> Result<()> {
+    moonwa.kill().await?;
+    let name = FAILPOINTS[usize::try_from(round / 2)? % FAILPOINTS.len()];
+    let visit = rand::rng().random_range(1..=batch.clamp(1, 8));
+    moonwa.set_env("MOONWA_FAILPOINT", Some(&format!("{name}:{visit}")));
+    match moonwa.relaunch().await {
+        Ok(()) => {
+            if timeout(WINDOW, moonwa.wait_exit()).await.is_err() {
+                moonwa.kill().await?;
+            }
+        }
+        Err(ended) if format!("{ended:#}").contains("SIGABRT") => {}
+        Err(ended) => return Err(ended),
+    }
+    moonwa.set_env("MOONWA_FAILPOINT", None);
+    Ok(())
+}
+
+/// Each question was answered once, and nothing else; how many answers that are.
+fn check(bob: &Phone, asked: &[String]) -> usize {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for item in bob.inbox() {
         let text = item.message().and_then(|message| message.text.clone());
@@ -125,11 +144,5 @@ async fn killed_again_and_again_it_answers_each_message_once() -> Result<()> {
         .map(|(_, count)| count)
         .sum::<usize>();
     assert_eq!(all, asked.len());
-    println!(
-        "{messages} messages, {deaths} deaths, {all} answers, each once; {} came again under the same id; {} s",
-        bob.repeated().len(),
-        began.elapsed().as_secs()
-    );
-    moonwa.stop().await?;
-    Ok(())
+    all
 }
