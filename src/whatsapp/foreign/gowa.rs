@@ -68,6 +68,9 @@ pub(super) fn settings(text: &str) -> Option<ForeignSettings> {
                 .push(format!("The webhook {url} is put together elsewhere: write it here"));
             continue;
         }
+        if !url.starts_with("http") {
+            continue;
+        }
         let hook = ForeignHook {
             url,
             secret: secret.clone(),
