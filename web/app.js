@@ -201,7 +201,8 @@ const notLoaded = () => [
 
 /** Fetches the other views once the first is there, so that they show without the server too. */
 function preload() {
-	for (const file of ["device", "groups", "settings", ...NAV]) import(`./view/${file}.js`).catch(() => {});
+	for (const file of ["device", "groups", "settings", ...NAV])
+		import(`./view/${file}.js`).catch(() => {});
 }
 
 /** The status of each device that a screen reader heard last. */

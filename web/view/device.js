@@ -104,8 +104,7 @@ function commands(device) {
 	return el(
 		".row.foot",
 		connected && el("a.btn.primary", { href: `#/send/${name}` }, icon("send"), t("nav.send")),
-		connected &&
-			el("a.btn", { href: `#/devices/${name}/groups` }, icon("group"), t("groups")),
+		connected && el("a.btn", { href: `#/devices/${name}/groups` }, icon("group"), t("groups")),
 		stopped &&
 			device.reason !== "disabled" &&
 			button(".primary", "", "START SESSION", command("start")),
