@@ -6,8 +6,8 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use data_encoding::BASE64URL_NOPAD;
 use hyper::header::{
-    ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, ETAG, HeaderName,
-    HeaderValue, IF_NONE_MATCH, VARY,
+    ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
+    HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH, VARY,
 };
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
@@ -71,9 +71,9 @@ pub(crate) fn serve(head: &Parts, config: &Config, path: &str) -> Result<Respons
     let mut response = match head.method {
         Method::GET | Method::HEAD => {
             let hash = file.metadata.sha256_hash();
-            let (short, _) = hash.split_at(16);
+            let (short, _) = hash.split_at(9);
             let coding = Coding::of(head);
-            // Each form is another file to a cache, so it has a tag of its own. Half a hash is enough for it.
+            // Each form is another file to a cache, so it has a tag of its own. A part of a hash is enough for it.
             let form = coding.name().unwrap_or("plain");
             let tag = format!("\"{}-{form}\"", BASE64URL_NOPAD.encode(short));
             let mut response = if matches(head, &tag) {
@@ -117,6 +117,12 @@ pub(crate) fn serve(head: &Parts, config: &Config, path: &str) -> Result<Respons
         headers.insert(opener, HeaderValue::from_static("same-origin"));
     }
     Ok(response)
+}
+
+/// Whether a browser may show it as a document, from which further requests go out.
+pub(crate) fn is_document(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    kind.starts_with(b"text/html") || kind.starts_with(SVG.as_bytes())
 }
 
 /// What a browser shows whose address moonwa refuses: its page cannot say it, because it is not served.
