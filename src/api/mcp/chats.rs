@@ -1,6 +1,6 @@
 //! Conversations, put together from the newest events of a device and from what moonwa sent.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -48,7 +48,8 @@ pub(super) struct Message {
 /// A conversation and its newest message.
 #[derive(Debug, Serialize)]
 pub(super) struct Chat {
-    chat: String,
+    #[serde(rename = "chat")]
+    address: String,
     name: Option<String>,
     newest: Message,
     /// Of those looked at.
@@ -82,9 +83,9 @@ struct Said {
 pub(super) struct Conversations {
     messages: Vec<Message>,
     /// The phone number's address of a person who is known by a LID as well.
-    people: HashMap<String, String>,
+    people: BTreeMap<String, String>,
     /// What those call themselves whose chats these are.
-    names: HashMap<String, String>,
+    names: BTreeMap<String, String>,
 }
 
 impl Conversations {
@@ -176,10 +177,10 @@ impl Conversations {
     pub(super) fn newest(&self, limit: usize) -> Vec<Chat> {
         let mut chats: Vec<Chat> = Vec::new();
         for message in self.messages.iter().rev() {
-            match chats.iter_mut().find(|chat| chat.chat == message.chat) {
+            match chats.iter_mut().find(|chat| chat.address == message.chat) {
                 Some(chat) => chat.messages += 1,
                 None => chats.push(Chat {
-                    chat: message.chat.clone(),
+                    address: message.chat.clone(),
                     name: self.names.get(&message.chat).cloned(),
                     newest: message.clone(),
                     messages: 1,

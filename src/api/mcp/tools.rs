@@ -1,5 +1,6 @@
 //! The tools: what each is for, what it takes, and what it does.
 
+use std::future::ready;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -64,7 +65,7 @@ pub(super) static ALL: &[Tool] = &[
         description: "Whether the linked WhatsApp accounts are connected, and why not.",
         arguments: || (json!({}), &[]),
         sends: false,
-        run: |call, given| device_status(call, given).boxed(),
+        run: |call, given| ready(device_status(call, given)).boxed(),
     },
     Tool {
         name: "list_chats",
@@ -209,7 +210,7 @@ fn optional_chat(call: &Call, text: Option<&str>) -> Result<Option<Jid>, Problem
 #[serde(deny_unknown_fields)]
 struct Nothing {}
 
-async fn device_status(call: &mut Call, given: JsonObject) -> Result<Value, Problem> {
+fn device_status(call: &mut Call, given: JsonObject) -> Result<Value, Problem> {
     if given.is_empty() {
         return Ok(json!({ "devices": device::view_all(&call.state, &call.config, &call.who) }));
     }

@@ -170,9 +170,8 @@ fn every_rule_key() -> RuleConfig {
     }
 }
 
-#[test]
-fn every_key_means_what_the_manual_says() {
-    let second = EndpointConfig {
+fn every_webhook_key() -> EndpointConfig {
+    EndpointConfig {
         secrets: vec![Secret::new(WHSEC), Secret::new("an old secret of enough bytes")],
         events: EventFilter(BTreeSet::from([
             EventType::MessageReceived,
@@ -196,7 +195,11 @@ fn every_key_means_what_the_manual_says() {
         paused: true,
         start: Start::Earliest,
         ..EndpointConfig::new(2, "http://127.0.0.1:5678/webhook/wa".to_owned())
-    };
+    }
+}
+
+#[test]
+fn every_key_means_what_the_manual_says() {
     let toko = DeviceConfig {
         label: "Admin Toko".to_owned(),
         enabled: true,
@@ -215,7 +218,10 @@ fn every_key_means_what_the_manual_says() {
         presence: Presence::Available,
         shown_as: ShownAs { browser: Browser::Edge, system: System::Windows },
         proxy: Some(proxy(ProxyProtocol::Http, 3128, None)),
-        webhooks: vec![EndpointConfig::new(1, "https://crm.example/wa".to_owned()), second],
+        webhooks: vec![
+            EndpointConfig::new(1, "https://crm.example/wa".to_owned()),
+            every_webhook_key(),
+        ],
         rules: vec![every_rule_key(), RuleConfig { stop: true, ..RuleConfig::new(2) }],
     };
     let all = EndpointConfig {

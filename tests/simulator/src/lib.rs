@@ -51,8 +51,8 @@ use crate::world::World;
 pub use buffa::MessageField;
 pub use waproto::whatsapp as wa;
 
-/// How long the waiting calls wait at most.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the waiting calls wait at most. A device that WhatsApp sends away comes back after some seconds of its own.
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What can be set for a simulator.
 #[derive(Clone, Debug)]
