@@ -135,9 +135,14 @@ async fn two_accounts_with_companions_talk() {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_account_with_two_companions() {
     let p = linked().await;
+    // What it asks about its own devices after it connects must not be answered with those of before the second one.
+    p.sim.wait_journal(0, |e| p.ann.is_asked_about(e)).await.unwrap();
     let second = TestClient::start(&p.sim).await;
+    let before = p.client.cursor();
     p.ann.scan(&second.qr().await).await.unwrap();
     second.connected(0).await;
+    let is_told = |e: &Event| matches!(e, Event::DeviceListUpdate(_)).then_some(());
+    p.client.wait(before, "news of the second companion", is_told).await;
     p.bob.send_text(&p.ann, "to all of you").await.unwrap();
     p.client.text("to all of you").await;
     second.text("to all of you").await;
