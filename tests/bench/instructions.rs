@@ -1,7 +1,6 @@
 //! How many instructions a message takes, in (from WhatsApp's socket to the webhook's answer) and out (from the request to
-//! WhatsApp's ack), against a budget. Instructions are counted by valgrind's callgrind, so what else the machine does
-//! changes nothing: `cargo bench --profile measured --bench instructions`. It ends with 1 when a figure is more than
-//! 5 % beside its budget, also when it is less: then the budget is lowered here.
+//! WhatsApp's ack). Valgrind's callgrind counts them, so what else the machine does changes nothing. Figures, not
+//! verdicts: `cargo bench --profile measured --bench instructions`.
 
 #![allow(
     clippy::unwrap_used,
@@ -16,20 +15,12 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, ensure};
 use moonwa_simulator::Simulator;
 use moonwa_simulator::harness::{Moonwa, WebhookReceiver};
 use serde_json::json;
 use tempfile::TempDir;
-
-/// Instructions for one text from a contact until its webhook has answered and WhatsApp knows that it was taken.
-const IN: f64 = 1_000_000.0;
-/// Instructions for one text by `POST /v1/devices/{device}/messages?wait`.
-const OUT: f64 = 1_000_000.0;
-/// How far from its budget a figure may be.
-const BESIDE: f64 = 0.05;
 
 /// Messages that come before those that are counted: the first ones make sessions and read code.
 const WARM: usize = 20;
@@ -94,19 +85,13 @@ async fn life(messages_in: usize, messages_out: usize) -> Result<f64> {
     counted.instructions()
 }
 
-fn verdict(name: &str, seen: f64, budget: f64) -> bool {
-    let off = seen / budget - 1.0;
-    println!("{name}: {seen:.0} instructions, budget {budget:.0}, {:+.1} %", off * 100.0);
-    off.abs() <= BESIDE
-}
-
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
-async fn main() -> Result<ExitCode> {
+async fn main() -> Result<()> {
     let base = life(WARM, WARM).await?;
     let more_in = life(WARM + COUNTED, WARM).await?;
     let more_out = life(WARM, WARM + COUNTED).await?;
     let each = |more: f64| (more - base) / COUNTED as f64;
     println!("start, link, {WARM} messages each way, end: {base:.0} instructions");
-    let good = [verdict("one in", each(more_in), IN), verdict("one out", each(more_out), OUT)];
-    Ok(if good == [true; 2] { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    println!("one in: {:.0} instructions; one out: {:.0}", each(more_in), each(more_out));
+    Ok(())
 }
