@@ -9,6 +9,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::api::call::Call;
 use crate::api::http::problem::Problem;
+use crate::api::v1::message::content::kind_of;
 use crate::model::{
     ChatKind, Content, EventType, Jid, MediaData, Person, Reply, SentMessage, UnixMillis,
 };
@@ -133,9 +134,8 @@ impl Conversations {
                 message.media = None;
             }),
             EventType::MessageReceived | EventType::MessageSent => {
-                let phone = said.from.phone.as_ref().map(|phone| format!("{phone}@s.whatsapp.net"));
                 if said.chat_kind == Some(ChatKind::Person) && !said.from_me {
-                    let chat = phone.unwrap_or_else(|| said.chat.clone());
+                    let chat = chat_of(&said);
                     if let Some(name) = &said.from.name {
                         self.names.insert(chat.clone(), name.clone());
                     }
@@ -213,8 +213,15 @@ impl Conversations {
     }
 }
 
-fn kind_of(content: &Content) -> &'static str {
-    crate::api::v1::message::content::kind_of(content)
+/// The address of the conversation: a person's phone number where that is known, whoever's address the message came with.
+fn chat_of(said: &Said) -> String {
+    let phone = said.from.phone.as_ref().filter(|_| !said.from_me);
+    match phone {
+        Some(phone) if said.chat_kind == Some(ChatKind::Person) => {
+            format!("{phone}@s.whatsapp.net")
+        }
+        _ => said.chat.clone(),
+    }
 }
 
 /// What an event says, if it says it in a conversation.
@@ -267,9 +274,7 @@ pub(super) async fn wait(
         let received = page.events.iter().filter(|event| event.kind == EventType::MessageReceived);
         let mut messages = Vec::new();
         for (at, said) in received.filter_map(|event| read(call, event)) {
-            let phone = said.from.phone.as_ref().map(|phone| format!("{phone}@s.whatsapp.net"));
-            let is_person = said.chat_kind == Some(ChatKind::Person);
-            let of = phone.filter(|_| is_person).unwrap_or_else(|| said.chat.clone());
+            let of = chat_of(&said);
             let asked = [chat.map(Jid::as_str), known.as_deref()];
             if chat.is_none() || asked.contains(&Some(&of)) || asked.contains(&Some(&said.chat)) {
                 messages.push(Message { chat: of, ..message(at, said) });
