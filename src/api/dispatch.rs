@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{
-    ALLOW, CACHE_CONTROL, HOST, HeaderName, HeaderValue, ORIGIN, REFERRER_POLICY,
+    ALLOW, CACHE_CONTROL, EXPECT, HOST, HeaderName, HeaderValue, ORIGIN, REFERRER_POLICY,
     X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::http::request::Parts;
@@ -25,6 +25,7 @@ use crate::api::compat::faces::{Asked, Faces};
 use crate::api::http::body::Received;
 use crate::api::http::connection::Place;
 use crate::api::http::problem::{Code, Problem};
+use crate::api::http::request;
 use crate::api::http::response::{self, Response};
 use crate::api::route::{Found, Route, Routes};
 use crate::api::state::State;
@@ -73,21 +74,23 @@ impl Dispatch {
         let path = below(&config.server.base_path, head.uri.path()).to_owned();
         let client = origin::client(&head, peer, &config);
         let many = origin::is_many(client, &config);
+        let body = Received::new(body, place.clone());
         let admitted = place.begin(client, many, !body.is_end_stream()).map_err(|_| no_place());
+        // A client that waits for `100 Continue` would be asked for its body by reading.
+        let may_spend = admitted.is_ok() && !head.headers.contains_key(EXPECT);
         let admitted = admitted.and_then(|()| origin::one_host(&head));
         let mut who = Principal::Nobody;
-        let (label, access, mut response) = match self.find(&config, &head, &path) {
-            Err(problem) => (NO_ROUTE, Access::Public, problem.render(&id)),
-            Ok(Target::Options(allow)) => (NO_ROUTE, Access::Public, options(&allow)),
+        let (label, access, mut response, unread) = match self.find(&config, &head, &path) {
+            Err(problem) => (NO_ROUTE, Access::Public, problem.render(&id), Some(body)),
+            Ok(Target::Options(allow)) => (NO_ROUTE, Access::Public, options(&allow), Some(body)),
             Ok(Target::Nothing) => {
                 let found = admitted.and_then(|()| page::serve(&head, &config, &path));
                 let found =
                     found.unwrap_or_else(|problem| self.refusal(&head, &problem, None, &id));
-                (PAGE_FILE, Access::Public, found)
+                (PAGE_FILE, Access::Public, found, Some(body))
             }
             Ok(Target::Operation(to, path)) => {
                 let state = Arc::clone(&self.state);
-                let body = Received::new(body, place.clone());
                 let mut call = Call::new(state, config, head, body, path, peer, client);
                 let answer = match admitted {
                     Ok(()) => caught(to.run(&mut call)).await,
@@ -96,6 +99,7 @@ impl Dispatch {
                 if call.guessed {
                     self.hold_up(client, place).await;
                 }
+                let unread = call.body().ok();
                 who = call.who;
                 let mut response = answer
                     .unwrap_or_else(|problem| self.refusal(&call.head, &problem, Some(to), &id));
@@ -103,9 +107,12 @@ impl Dispatch {
                     // The body broke off because another connection took the place, not by the client's fault.
                     response = self.refusal(&call.head, &no_place(), Some(to), &id);
                 }
-                (to.label(), to.access(), response)
+                (to.label(), to.access(), response, unread)
             }
         };
+        if let Some(unread) = unread.filter(|_| may_spend) {
+            request::spend(unread).await;
+        }
         finish(&mut response, &id);
         let status = response.status();
         self.record(label, status, started);

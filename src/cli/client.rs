@@ -42,8 +42,8 @@ impl Gateway {
         })?;
         let agent = ureq::Agent::config_builder()
             .timeout_global(Some(PATIENCE))
-            // A connection that is kept may be closed from the other side just when the next question is written to it,
-            // and nobody can tell whether a POST got there.
+            // A connection that is kept may be closed from the other side, by a restart for example, just when the next
+            // question is written to it, and nobody can tell whether a POST got there.
             .max_idle_connections(0)
             .max_idle_connections_per_host(0)
             .http_status_as_error(false)

@@ -8,7 +8,7 @@ use http_body_util::BodyExt;
 use hyper::body::Body as HttpBody;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::problem::{Code, Problem};
 
@@ -18,6 +18,8 @@ pub(crate) const MAX_JSON: usize = 64 * 1024;
 const WHOLE: Duration = Duration::from_secs(30);
 /// How long a client may pause within a body.
 pub(crate) const CHUNK: Duration = Duration::from_secs(10);
+/// How long an answer waits for the body that nobody asked for.
+const UNASKED: Duration = Duration::from_secs(1);
 
 /// Reads a whole body of at most `max` bytes.
 pub(crate) async fn read_limited<B>(body: B, max: usize) -> Result<Bytes, Problem>
@@ -39,6 +41,15 @@ where
         read.extend_from_slice(&data);
     }
     Ok(read.freeze())
+}
+
+/// Reads a short body that nobody asked for. hyper ends the connection after the answer if the body has not come by then,
+/// and a client that keeps the connection learns of that from its next request, which fails.
+pub(crate) async fn spend<B>(body: B)
+where
+    B: HttpBody<Data = Bytes>,
+{
+    timeout(UNASKED, read_limited(body, MAX_JSON)).await.ok();
 }
 
 /// More of a body that must be there at that time; `None` at its end.

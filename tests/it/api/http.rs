@@ -1,14 +1,16 @@
 //! The HTTP server against clients that are wrong, slow, greedy or not who they say they are.
 
+use std::time::Duration;
+
 use super::support::{Gateway, KEY, OTHER, PATIENCE};
 use anyhow::Result;
 use http_body_util::Full;
 use hyper::Method;
 use moonwa_simulator::Simulator;
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 const MESSAGES: &str = "/v1/devices/toko/messages";
 
@@ -48,6 +50,46 @@ async fn every_answer_has_its_headers() -> Result<()> {
     anyone.get("/../moonwa.toml").await?.expect(404);
     gateway.stop().await;
     Ok(())
+}
+
+/// Programs write head and body one after the other, and the second may take its time on the way.
+#[tokio::test]
+async fn a_connection_goes_on_although_nobody_asked_for_the_body() -> Result<()> {
+    let gateway = Gateway::start().await?;
+    let mut stream = BufReader::new(TcpStream::connect(gateway.address).await?);
+    stream.get_ref().set_nodelay(true)?;
+    let asked = [
+        ("POST /v1/devices/toko/stop", "403"),
+        ("GET /healthz", "200"),
+        ("POST /nowhere", "404"),
+        ("DELETE /api/send-message", "405"),
+        ("OPTIONS /api/send-message", "204"),
+    ];
+    for (what, expected) in asked.iter().cycle().take(20) {
+        let head = format!(
+            "{what} HTTP/1.1\r\nHost: {}\r\nX-Api-Key: {KEY}\r\nContent-Length: 2\r\n\r\n",
+            gateway.address
+        );
+        stream.write_all(head.as_bytes()).await?;
+        sleep(Duration::from_millis(5)).await;
+        stream.write_all(b"{}").await?;
+        let answer = timeout(PATIENCE, next_answer(&mut stream)).await??;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {expected} ")), "{what}: {answer}");
+    }
+    gateway.stop().await;
+    Ok(())
+}
+
+/// The head of the next answer on a connection; its body is read as well.
+async fn next_answer(stream: &mut BufReader<TcpStream>) -> Result<String> {
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        anyhow::ensure!(stream.read_line(&mut head).await? > 0, "the connection ended: {head}");
+    }
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+    let mut body = vec![0; length.map_or(Ok(0), str::parse)?];
+    stream.read_exact(&mut body).await?;
+    Ok(head)
 }
 
 #[tokio::test]
