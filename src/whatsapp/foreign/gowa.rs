@@ -231,7 +231,7 @@ mod tests {
     fn the_same_settings_are_read_wherever_they_stand() {
         let expected: Vec<_> = ["http://a/wa", "http://b/wa?x=1&y=2"]
             .map(|url| {
-                let events = vec!["message.received", "message.status"];
+                let events = vec!["message.received", "message.sent", "message.status"];
                 (url.to_owned(), Some("rahasia, panjang".to_owned()), events)
             })
             .into();

@@ -20,11 +20,33 @@ pub(crate) struct ForeignHook {
     pub(crate) secret: Option<Secret>,
     pub(crate) events: BTreeSet<&'static str>,
     pub(crate) headers: BTreeMap<String, String>,
+    /// Whether it is told of codes to scan.
+    pub(crate) qr: bool,
     /// In whose form its receiver reads the bodies and verifies the signatures.
     pub(crate) format: Option<&'static str>,
 }
 
-/// How others call what a webhook may hear of, in lower case. WAHA, GOWA and wuzapi share some words.
+/// How others call codes to scan, in lower case: they are no events here.
+const CODES: &[&str] = &["qrcode_updated", "qr"];
+
+/// What a product means with a word that another has as well.
+const OF_ONE: &[(&str, &str, &[&str])] = &[
+    // What the linked account writes goes by the same name there, and it cannot be had without.
+    ("gowa", "message", &["message.received", "message.sent"]),
+    (
+        "wuzapi",
+        "message",
+        &[
+            "message.received",
+            "message.sent",
+            "message.reaction",
+            "message.edited",
+            "message.revoked",
+        ],
+    ),
+];
+
+/// How others call what a webhook may hear of, in lower case.
 const EVENTS: &[(&str, &[&str])] = &[
     ("*", &["*"]),
     ("all", &["*"]),
@@ -55,7 +77,10 @@ const EVENTS: &[(&str, &[&str])] = &[
     ("joinedgroup", &["group.updated"]),
     ("calloffer", &["call.offer"]),
     // Evolution
-    ("messages_upsert", &["message.received", "message.sent", "message.reaction"]),
+    (
+        "messages_upsert",
+        &["message.received", "message.sent", "message.reaction", "poll.vote", "status.received"],
+    ),
     ("send_message", &["message.sent"]),
     ("messages_update", &["message.status"]),
     ("messages_edited", &["message.edited"]),
@@ -78,13 +103,25 @@ impl ForeignSettings {
         for word in events.into_iter().map(str::trim).filter(|word| !word.is_empty()) {
             named = true;
             let lower = word.to_lowercase();
-            match EVENTS.iter().find(|(theirs, _)| *theirs == lower) {
-                Some((_, ours)) => hook.events.extend(*ours),
+            if CODES.contains(&lower.as_str()) {
+                hook.qr = true;
+                continue;
+            }
+            let of_one =
+                OF_ONE.iter().find(|(of, theirs, _)| hook.format == Some(*of) && *theirs == lower);
+            let of_all = || EVENTS.iter().find(|(theirs, _)| *theirs == lower);
+            let ours = of_one.map(|(.., ours)| ours).or_else(|| of_all().map(|(_, ours)| ours));
+            match ours {
+                Some(ours) => hook.events.extend(*ours),
                 None => self.notes.push(format!("The event {word} has no counterpart")),
             }
         }
         if !named || hook.events.contains("*") {
             hook.events = BTreeSet::from(["*"]);
+        }
+        if hook.qr && hook.events.is_empty() {
+            // A webhook hears of something at least.
+            hook.events = BTreeSet::from(["device.state"]);
         }
         if hook.events.is_empty() {
             let note = format!("{} was left out: it hears of nothing else", shown_url(&hook.url));
@@ -152,6 +189,30 @@ mod tests {
                 (hook.url.as_str(), secret, hook.events.iter().copied().collect())
             })
             .collect()
+    }
+
+    #[test]
+    fn a_word_means_what_its_product_means() {
+        let mut settings = ForeignSettings::default();
+        let mut heard = |format, events: &[&str]| {
+            let hook = ForeignHook { format: Some(format), ..ForeignHook::default() };
+            settings.hook(hook, events.iter().copied());
+            let hook = settings.hooks.pop().unwrap();
+            (hook.qr, Vec::from_iter(hook.events))
+        };
+        let (received, sent) = ("message.received", "message.sent");
+        assert_eq!(heard("waha", &["message"]), (false, vec![received]));
+        assert_eq!(heard("gowa", &["message"]), (false, vec![received, sent]));
+        let (qr, events) = heard("wuzapi", &["QR", "Message"]);
+        assert!(qr && events.contains(&sent) && events.contains(&"message.reaction"), "{events:?}");
+        let upsert = vec!["message.reaction", received, sent, "poll.vote", "status.received"];
+        assert_eq!(heard("evolution", &["QRCODE_UPDATED", "MESSAGES_UPSERT"]), (true, upsert));
+        assert_eq!(heard("evolution", &["QRCODE_UPDATED"]), (true, vec!["device.state"]));
+        assert_eq!(
+            heard("wuzapi", &["All"]),
+            (false, vec!["*"]),
+            "codes only where they are named"
+        );
     }
 
     #[test]

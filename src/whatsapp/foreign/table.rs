@@ -93,6 +93,7 @@ impl Table {
             secret_file: secret,
             events: Some(hook.events.iter().map(|event| (*event).to_owned()).collect()),
             format: hook.format.map(str::to_owned),
+            qr: hook.qr.then_some(true),
             headers: (!hook.headers.is_empty()).then(|| headers.collect()),
             ..EndpointEdit::default()
         }

@@ -360,7 +360,7 @@ async fn gowas_flags_move_too() -> Result<()> {
         // GOWA's own, of six bytes.
         "# The secret of http://127.0.0.1:1/wa has fewer than 24 bytes",
         "[device.toko]\n",
-        "events = [\"message.received\"]",
+        "events = [\"message.received\", \"message.sent\"]",
         "format = \"gowa\"",
     ] {
         assert!(said.contains(words) && written.contains(words), "{words}: {said} {written}");
