@@ -74,6 +74,8 @@ struct Shared {
     begun: AtomicBool,
     /// Whether a whole head has come and is not answered yet.
     busy: AtomicBool,
+    /// Whether the client may still be sending a body.
+    unread: AtomicBool,
 }
 
 /// The client already has as many connections as it may have, or all places are taken.
@@ -224,6 +226,7 @@ impl Place {
     /// so.
     pub(crate) fn begin(&self, client: IpAddr, many: bool, has_body: bool) -> Result<(), NoPlace> {
         self.shared.busy.store(true, Ordering::Relaxed);
+        self.shared.unread.store(has_body, Ordering::Relaxed);
         if self.held.refused {
             return Err(NoPlace);
         }
@@ -242,6 +245,7 @@ impl Place {
 
     /// The body is here.
     pub(crate) fn read(&self) {
+        self.shared.unread.store(false, Ordering::Relaxed);
         self.change(|entry| entry.doing = Doing::Answer);
     }
 
@@ -283,6 +287,11 @@ impl Place {
     /// Whether a part of a head has come, so that the client waits to be told something.
     pub(crate) fn has_begun(&self) -> bool {
         self.shared.begun.load(Ordering::Relaxed)
+    }
+
+    /// Whether a body was not read to its end.
+    pub(crate) fn is_unread(&self) -> bool {
+        self.shared.unread.load(Ordering::Relaxed)
     }
 
     /// A part of a head or of a body has come.

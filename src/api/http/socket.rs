@@ -1,5 +1,6 @@
-//! A socket that gives up if the client reads nothing for too long, or when another connection has taken its place.
-//! hyper itself sets no limit to how long a client may take to read an answer.
+//! A socket that gives up if the client reads nothing for too long, or when another connection has taken its place, and
+//! that waits a little at its end for a client that is still sending. hyper itself sets no limit to how long a client may
+//! take to read an answer.
 
 use std::future::Future as _;
 use std::io;
@@ -15,6 +16,10 @@ use super::connection::Place;
 /// How long a client may read nothing.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How long the end waits for a client that is still sending. The kernel resets a connection that is closed on it, and the
+/// answer, which says why nobody reads on, can be lost with that.
+const LINGER: Duration = Duration::from_secs(5);
+
 /// For a client whose head never came whole. hyper answers whole ones only.
 const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
@@ -23,11 +28,14 @@ pub(crate) struct ClientSocket<S> {
     place: Place,
     deadline: Pin<Box<Sleep>>,
     waiting: bool,
+    /// Whether the end was sent, and only the client's is waited for.
+    lingers: bool,
 }
 
 impl<S> ClientSocket<S> {
     pub(crate) fn new(socket: S, place: Place) -> Self {
-        Self { socket, place, deadline: Box::pin(tokio::time::sleep(PATIENCE)), waiting: false }
+        let deadline = Box::pin(tokio::time::sleep(PATIENCE));
+        Self { socket, place, deadline, waiting: false, lingers: false }
     }
 
     /// Starts the clock when a write has to wait, and stops it when a write succeeds.
@@ -76,7 +84,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for ClientSocket<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for ClientSocket<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ClientSocket<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -104,7 +112,23 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for ClientSocket<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_shutdown(cx)
+        if !self.lingers {
+            ready!(Pin::new(&mut self.socket).poll_shutdown(cx))?;
+            self.lingers = true;
+            self.deadline.as_mut().reset(Instant::now() + LINGER);
+        }
+        let mut piece = [0; 8 * 1024];
+        while self.place.is_unread() && !self.place.is_gone() {
+            let mut piece = ReadBuf::new(&mut piece);
+            if Pin::new(&mut self.socket).poll_read(cx, &mut piece)?.is_pending() {
+                ready!(self.deadline.as_mut().poll(cx));
+                break;
+            }
+            if piece.filled().is_empty() || self.deadline.is_elapsed() {
+                break;
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -121,6 +145,42 @@ mod tests {
         let error = ClientSocket::new(ours, Place::alone()).write_all(&[0; 64]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         assert_eq!(started.elapsed(), PATIENCE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_still_sends_is_read_at_the_end_for_five_seconds() {
+        let end = async |unread: bool, theirs: &mut tokio::io::DuplexStream, ours| {
+            let place = Place::alone();
+            place.begin(place.peer(), true, unread).unwrap();
+            let mut socket = ClientSocket::new(ours, place);
+            let started = Instant::now();
+            let (ended, ()) = tokio::join!(socket.shutdown(), async {
+                let mut answer = Vec::new();
+                theirs.read_to_end(&mut answer).await.unwrap();
+            });
+            ended.unwrap();
+            started.elapsed()
+        };
+        let (ours, mut theirs) = tokio::io::duplex(16);
+        assert_eq!(end(false, &mut theirs, ours).await, Duration::ZERO);
+        let (ours, mut theirs) = tokio::io::duplex(16);
+        assert_eq!(end(true, &mut theirs, ours).await, LINGER, "it neither sends nor closes");
+        let (ours, mut theirs) = tokio::io::duplex(16);
+        let mut sent = Duration::ZERO;
+        let place = Place::alone();
+        place.begin(place.peer(), true, true).unwrap();
+        let mut socket = ClientSocket::new(ours, place);
+        let started = Instant::now();
+        let (ended, ()) = tokio::join!(socket.shutdown(), async {
+            for _ in 0..8 {
+                theirs.write_all(&[0; 64]).await.unwrap();
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            sent = started.elapsed();
+            drop(theirs);
+        });
+        ended.unwrap();
+        assert_eq!(started.elapsed(), sent, "it ends with the client's end");
     }
 
     #[tokio::test(start_paused = true)]
