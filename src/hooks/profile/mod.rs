@@ -18,6 +18,7 @@ use self::event::Told;
 pub(super) use self::event::{Setting, message};
 pub(crate) use self::picture::png;
 use crate::config::Format;
+use crate::hooks::chatwoot;
 use crate::model::{DeviceName, UnixMillis};
 
 /// The body for the event whose JSON is `source`, which has the URLs of its file; `None` when the format cannot express
@@ -31,6 +32,8 @@ pub(super) fn body(source: &Bytes, setting: &Setting<'_>) -> Option<Bytes> {
         Format::Evolution => evolution::body(&Told::read(source)?, setting)?,
         Format::Wuzapi => return wuzapi::form(&Told::read(source)?),
         Format::WuzapiJson => wuzapi::body(&Told::read(source)?)?,
+        // The bridge reads the event itself.
+        Format::Chatwoot => return chatwoot::takes(source).then(|| source.clone()),
     };
     serde_json::to_vec(&value).ok().map(Bytes::from)
 }
@@ -50,7 +53,9 @@ pub(super) fn code(
         Format::Evolution => evolution::code(device, code, &picture()?, at, setting),
         Format::Wuzapi => return Some(wuzapi::code_form(device, &picture()?)),
         Format::WuzapiJson => wuzapi::code(device, &picture()?),
-        Format::Standard | Format::Moonwa | Format::Waha | Format::Gowa => return None,
+        Format::Standard | Format::Moonwa | Format::Waha | Format::Gowa | Format::Chatwoot => {
+            return None;
+        }
     };
     serde_json::to_vec(&value).ok().map(Bytes::from)
 }
