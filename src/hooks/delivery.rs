@@ -8,7 +8,7 @@ use bytes::Bytes;
 use tokio::sync::watch;
 
 use super::attempt::{self, Outcome};
-use super::chatwoot::{Bridge, Phones};
+use super::chatwoot::{self, Bridge, Phones};
 use super::class::Class;
 use super::client::{Client, KeepAlive, Post};
 use super::media_url::MediaUrls;
@@ -49,6 +49,9 @@ pub(super) struct Delivery {
 impl Deliverer {
     /// What is posted to the endpoint, if it is posted now, of the event whose JSON is `source`.
     pub(super) fn body(&self, endpoint: &EndpointConfig, source: &Bytes) -> Option<Bytes> {
+        if endpoint.format == Format::Chatwoot && !chatwoot::takes(source) {
+            return None;
+        }
         let source = match endpoint.format {
             // It names no file.
             Format::Moonwa => source.clone(),

@@ -8,6 +8,9 @@ use crate::model::{
     Recipient, SentMessage, StatusData,
 };
 
+/// What stands before a message's id in Chatwoot: other bridges write it so, too, and their messages can be answered.
+pub(super) const SOURCE: &str = "WAID:";
+
 /// What is to be done in Chatwoot.
 #[derive(Debug)]
 pub(super) enum Task {

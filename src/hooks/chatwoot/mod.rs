@@ -15,7 +15,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 use self::api::{Api, Failure, NewMessage};
-use self::content::{FileOf, Say, Task, Whom};
+use self::content::{FileOf, SOURCE, Say, Task, Whom};
 pub(crate) use self::phones::{File, NoFile, Phones};
 use self::rows::Done;
 pub(crate) use self::rows::Rows;
@@ -32,8 +32,6 @@ use crate::store::{EndpointId, Store};
 
 /// The largest file that Chatwoot takes unless it is told otherwise. It is held in memory, one for each endpoint.
 const LARGEST: usize = 40 * 1024 * 1024;
-/// What stands before a message's id in Chatwoot: other bridges write it so, too, and their messages can be answered.
-const SOURCE: &str = "WAID:";
 
 /// Whether the event whose JSON is `source` is anything in Chatwoot.
 pub(super) fn takes(source: &[u8]) -> bool {

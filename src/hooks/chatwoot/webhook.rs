@@ -5,7 +5,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::Value;
 use sha2::Sha256;
 
-use super::SOURCE;
+use super::content::SOURCE;
 use crate::model::{Content, MediaKind, Secret};
 
 /// What somebody in Chatwoot wants of WhatsApp.

@@ -18,22 +18,20 @@ use self::event::Told;
 pub(super) use self::event::{Setting, message};
 pub(crate) use self::picture::png;
 use crate::config::Format;
-use crate::hooks::chatwoot;
 use crate::model::{DeviceName, UnixMillis};
 
 /// The body for the event whose JSON is `source`, which has the URLs of its file; `None` when the format cannot express
 /// the event, which is then passed over.
 pub(super) fn body(source: &Bytes, setting: &Setting<'_>) -> Option<Bytes> {
     let value = match setting.endpoint.format {
-        Format::Standard => return Some(source.clone()),
+        // The bridge to Chatwoot reads the event itself.
+        Format::Standard | Format::Chatwoot => return Some(source.clone()),
         Format::Moonwa => return moonwa::body(source),
         Format::Waha => waha::body(&Told::read(source)?, setting)?,
         Format::Gowa => gowa::body(&Told::read(source)?, setting)?,
         Format::Evolution => evolution::body(&Told::read(source)?, setting)?,
         Format::Wuzapi => return wuzapi::form(&Told::read(source)?),
         Format::WuzapiJson => wuzapi::body(&Told::read(source)?)?,
-        // The bridge reads the event itself.
-        Format::Chatwoot => return chatwoot::takes(source).then(|| source.clone()),
     };
     serde_json::to_vec(&value).ok().map(Bytes::from)
 }

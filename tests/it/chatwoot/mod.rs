@@ -9,7 +9,8 @@ use anyhow::Result;
 use http_body_util::Full;
 use hyper::Method;
 use moonwa_simulator::harness::{Moonwa, MoonwaBuilder, eventually};
-use moonwa_simulator::{File, Phone, Simulator};
+use moonwa_simulator::{File, Phone, Simulator, wa};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use self::fake::{Chatwoot, INBOX, SECRET};
@@ -117,7 +118,7 @@ async fn what_agents_write_goes_once_and_nothing_comes_back_as_new() -> Result<(
     let got = bob.expect_text("*Selamat* datang").await?;
     assert!(format!("{:?}", got.message).contains(&asked), "it answers the message");
     bob.expect_text("dengan kunci").await?;
-    bob.wait_inbox(0, |item| item.is_receipt("read", &asked)).await;
+    bob.wait_inbox(0, |item| item.is_receipt("read", &asked)).await?;
 
     // How far it got is told, and the program's and the phone's own messages are shown once.
     let number = posted["id"].clone();
@@ -153,14 +154,14 @@ async fn what_agents_write_goes_once_and_nothing_comes_back_as_new() -> Result<(
     for _ in 0..2 {
         chatwoot.post(&moonwa, &deleted).await?.expect(200);
     }
+    let taken_back = |message: &wa::Message| {
+        let kind = message.protocol_message.as_option().and_then(|p| p.r#type);
+        kind == Some(wa::message::protocol_message::Type::REVOKE)
+    };
     let revokes = || {
         let inbox = bob.inbox();
-        inbox
-            .iter()
-            .filter(|item| {
-                item.message().is_some_and(|m| format!("{:?}", m.message).contains("Revoke"))
-            })
-            .count()
+        let messages = inbox.iter().filter_map(|item| item.message());
+        messages.filter(|message| taken_back(&message.message)).count()
     };
     eventually("it is taken back", || async { revokes() }, |count| *count > 0).await;
     bob.send_text(&ann, "terakhir").await?;
@@ -204,7 +205,9 @@ async fn killed_at_every_step_it_says_each_message_once() -> Result<()> {
         .into_iter()
         .enumerate()
     {
-        moonwa.kill().await?;
+        // It has saved how far it got, and dies with a new message.
+        moonwa.signal(Signal::TERM)?;
+        moonwa.wait_exit().await?;
         moonwa.set_env("MOONWA_FAILPOINT", Some(place));
         moonwa.relaunch().await?;
         for part in 0..3 {
@@ -270,7 +273,7 @@ async fn a_wrong_token_is_said_and_nothing_is_lost_by_it() -> Result<()> {
     let failing = report(&moonwa, "it fails", |report| report["last_status"] == 401).await;
     let why = failing["last_error"].as_str().unwrap();
     assert!(why.contains("Chatwoot does not know the token"), "{why}");
-    let test = moonwa.key_of("toko").post("/v1/devices/toko/webhooks/1/test", &Value::Null).await?;
+    let test = moonwa.admin().post("/v1/devices/toko/webhooks/1/test", &Value::Null).await?;
     assert_eq!(test.expect(200).json()["status"], 401);
 
     let shown = moonwa.admin().get("/v1/config").await?.expect(200).text();
@@ -279,7 +282,7 @@ async fn a_wrong_token_is_said_and_nothing_is_lost_by_it() -> Result<()> {
     let reload = moonwa.admin().post("/v1/config/reload", &Value::Null).await?.expect(200).json();
     assert_ne!(reload["outcome"], "rejected", "{reload}");
     chatwoot.expect("halo").await;
-    let test = moonwa.key_of("toko").post("/v1/devices/toko/webhooks/1/test", &Value::Null).await?;
+    let test = moonwa.admin().post("/v1/devices/toko/webhooks/1/test", &Value::Null).await?;
     assert_eq!(test.expect(200).json()["class"], "delivered");
     assert_eq!(chatwoot.book().contacts.len(), 1, "a test makes nothing");
     moonwa.stop().await?;
