@@ -9,8 +9,8 @@ pub mod config {
     pub use crate::config::{
         AdminConfig, Browser, Calls, ChatFilter, Compat, Config, Context, DeviceConfig, DeviceEdit,
         Durability, Edit, EditError, EndpointConfig, EndpointEdit, EventFilter, FaceName, Format,
-        Gap, Hours, KeyConfig, Loaded, LogConfig, MediaConfig, Notice, Others, OutboxConfig, Pace,
-        Presence, Proxy, ProxyProtocol, Quiet, Rejected, ReloadHandle, ReloadMailbox,
+        Gap, Hours, Inbox, KeyConfig, Loaded, LogConfig, MediaConfig, Notice, Others, OutboxConfig,
+        Pace, Presence, Proxy, ProxyProtocol, Quiet, Rejected, ReloadHandle, ReloadMailbox,
         ReloadOutcome, ReloadReport, Repair, Revision, RuleConfig, RuleReply, SAMPLE, Scope,
         ServerConfig, ShownAs, Start, StoreConfig, System, Template, TextPattern, Trigger, Watcher,
         When, keep_last_good, last_good,

@@ -64,7 +64,7 @@
 //! of it. An attempt has a **class**, a **fault** or none, and a **verdict**: on, again after a **backoff**, or parked as a
 //! **dead letter**; after a 500 there is **doubt** whose fault it is. **filter**: which chats an endpoint hears of, by **pattern**. **profile**: the body's form; **moonwa**'s is that of docs.moonwa.id. **signature**: proof that a
 //! request is ours. A file's **URL** is signed for those without a key. **reply**: a message in a receiver's answer. **report**: what people are told of an endpoint. **resolver**:
-//! from names to addresses.
+//! from names to addresses. An inbox of **Chatwoot** is kept by its API: there **phones** have the files, and an agent's message comes as Chatwoot's webhook.
 //!
 //! Rules. A **rule** says what a device answers by itself: a **judge** decides which act on a message, what follows is an
 //! **answer**, made from a **template**; its **hours** are when it is on. A **machine** asks the rules about each event.

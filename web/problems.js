@@ -202,6 +202,12 @@ export default [
 	["write printable ASCII on one line", "tulis huruf ASCII biasa dalam satu baris"],
 	["the header \"{}\" twice", "header \"{}\" ada dua kali"],
 	["these headers are signatures", "header ini berupa tanda tangan"],
+	["this is about Chatwoot", "ini untuk Chatwoot"],
+	["set format = \"chatwoot\" as well", "isi format = \"chatwoot\" juga"],
+	["it is the number in Chatwoot's addresses: /app/accounts/1", "yaitu nomor di alamat Chatwoot: /app/accounts/1"],
+	["it is the number in the address of its settings: /inboxes/5", "yaitu nomor di alamat setelannya: /inboxes/5"],
+	["Chatwoot shows a user's access token in the profile settings", "Chatwoot menampilkan access token pengguna di setelan profil"],
+	["a token in clear, in a file that everybody on this machine can read", "token terbuka di berkas yang bisa dibaca semua orang di mesin ini"],
 	["set \"secret\" as well", "isi \"secret\" juga"],
 	// Rules.
 	["{} rules, at most {}", "{} aturan, maksimal {}"],

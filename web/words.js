@@ -200,6 +200,7 @@ export default {
 	"adopt.take": ["Take over", "Ambil alih"],
 	"adopt.why": ["A number that WAHA, GOWA, wuzapi, Evolution or a Baileys bot has linked goes on here, without a new QR code.", "Nomor yang sudah ditautkan WAHA, GOWA, wuzapi, Evolution, atau bot Baileys lanjut di sini tanpa kode QR baru."],
 	// Adding a device, and its settings
+	"settings.account": ["Account, by its number", "Nomor akun"],
 	"settings.available": ["available: contacts see “online”, the phone stays silent", "available: kontak melihat “online”, HP tidak berbunyi"],
 	"settings.chats": ["Chats", "Obrolan"],
 	"settings.chats.groups": ["Groups", "Grup"],
@@ -220,6 +221,7 @@ export default {
 	"settings.hook_more": ["Secret, events, format", "Secret, peristiwa, format"],
 	"settings.hooks_why": ["Incoming messages go to up to four addresses.", "Pesan masuk diteruskan ke empat alamat."],
 	"settings.ignore": ["Never from these", "Jangan pernah dari"],
+	"settings.inbox": ["Inbox, by its number", "Nomor kotak masuk"],
 	"settings.key_bad": ["This name is taken, or has signs beside a–z, 0–9, - and _.", "Nama ini sudah dipakai, atau berisi selain a–z, 0–9, - dan _."],
 	"settings.key_lost_q": ["Close without copying the key?", "Tutup tanpa menyalin kunci?"],
 	"settings.key_lost_why": ["It cannot be shown again.", "Kunci tidak bisa ditampilkan lagi."],
@@ -250,6 +252,7 @@ export default {
 	"settings.start": ["When it is new, begin with", "Saat baru, mulai dengan"],
 	"settings.tail": ["what comes from now on", "yang datang sejak sekarang"],
 	"settings.timeout": ["Longest wait for an answer", "Waktu tunggu jawaban"],
+	"settings.token": ["Access token", "Access token"],
 	"settings.unavailable": ["unavailable: the phone rings as before", "unavailable: HP tetap berbunyi"],
 	"settings.unset": ["Remove the secret", "Hapus secret"],
 	// What the TOML parser says of moonwa.toml

@@ -34,6 +34,7 @@ pub(crate) enum PathName {
     Group,
     Webhook,
     Event,
+    Inbox,
 }
 
 impl PathName {
@@ -49,6 +50,7 @@ impl PathName {
             "group" => Self::Group,
             "n" => Self::Webhook,
             "event" => Self::Event,
+            "inbox" => Self::Inbox,
             _ => return None,
         })
     }
@@ -272,6 +274,12 @@ impl Call {
         let (name, _) = self.device()?;
         let n = self.value(PathName::Webhook)?;
         Ok((name, n.parse().map_err(|_not_a_number| Code::WebhookNotFound)?))
+    }
+
+    /// The inbox of Chatwoot in the path, by its number there.
+    pub(crate) fn inbox(&self) -> Result<u64, Problem> {
+        let inbox = self.value(PathName::Inbox)?;
+        inbox.parse().map_err(|_not_a_number| Code::WebhookNotFound.into())
     }
 
     /// The event named in the path.

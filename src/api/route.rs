@@ -18,8 +18,8 @@ use crate::api::mcp;
 use crate::api::v1::chat::mark;
 use crate::api::v1::contact::{account, block};
 use crate::api::v1::{
-    backup, chat, config, contact, device, device_edit, event, foreign, group, health, live, media,
-    message, metrics, qr, standing, webhook,
+    backup, chat, chatwoot, config, contact, device, device_edit, event, foreign, group, health,
+    live, media, message, metrics, qr, standing, webhook,
 };
 
 /// The methods in the table. A `HEAD` is handled as `Get`, and `OPTIONS` is answered from the table itself.
@@ -212,6 +212,7 @@ pub(crate) static ROUTES: &[Route] = &[
     post  ("/v1/devices/{device}/webhooks/{n}/resume",                          Access::Admin,   "ResumeWebhook",     |call| soon(webhook::resume(call))),
     get   ("/v1/devices/{device}/webhooks/{n}/dead-letters",                    Access::Read,    "DeadLetters",       |call| soon(webhook::dead_letters(call))),
     post  ("/v1/devices/{device}/webhooks/{n}/dead-letters/{event}/retry",      Access::Admin,   "RetryDeadLetter",   |call| soon(webhook::retry(call))),
+    post  ("/v1/devices/{device}/chatwoot/{inbox}",                             Access::Public,  "Chatwoot",          |call| soon(chatwoot::receive(call))),
     post  ("/mcp",                                                              Access::Read,    "Mcp",               |call| soon(mcp::answer(call))),
     get   ("/api",                                                              Access::Public,  "CompatHello",       |_call| now(Ok(compat::hello()))),
     post  ("/api/send-message",                                                 Access::BodyKey, "CompatSendText",    |call| soon(compat::send::text(call))),
@@ -395,6 +396,7 @@ mod tests {
         "POST /v1/devices/{device}/webhooks/{n}/resume ResumeWebhook",
         "GET /v1/devices/{device}/webhooks/{n}/dead-letters DeadLetters",
         "POST /v1/devices/{device}/webhooks/{n}/dead-letters/{event}/retry RetryDeadLetter",
+        "POST /v1/devices/{device}/chatwoot/{inbox} Chatwoot",
         "POST /mcp Mcp",
         "GET /api CompatHello",
         "POST /api/send-message CompatSendText",

@@ -32,6 +32,10 @@ pub struct EndpointConfig {
     pub paused: bool,
     /// Where a new endpoint begins.
     pub start: Start,
+    /// Where in Chatwoot messages go, when it is the receiver.
+    pub inbox: Option<Inbox>,
+    /// The access token of a user of Chatwoot.
+    pub token: Option<Secret>,
 }
 
 impl EndpointConfig {
@@ -51,6 +55,8 @@ impl EndpointConfig {
             qr: false,
             paused: false,
             start: Start::Tail,
+            inbox: None,
+            token: None,
         }
     }
 
@@ -60,7 +66,7 @@ impl EndpointConfig {
             Format::Waha => Some(Compat::Waha),
             Format::Gowa => Some(Compat::Gowa),
             Format::Wuzapi | Format::WuzapiJson => Some(Compat::Wuzapi),
-            Format::Standard | Format::Moonwa | Format::Evolution => None,
+            Format::Standard | Format::Moonwa | Format::Evolution | Format::Chatwoot => None,
         };
         self.compat.iter().copied().chain(of_body).collect()
     }
@@ -88,6 +94,8 @@ pub enum Format {
     Wuzapi,
     /// As wuzapi posts it where it was told to post JSON.
     WuzapiJson,
+    /// Not posted as it is: an inbox of Chatwoot is kept by its API.
+    Chatwoot,
 }
 
 impl Format {
@@ -111,6 +119,13 @@ pub enum Compat {
     Wuzapi,
 }
 
+/// An inbox of Chatwoot, by the numbers in its own addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Inbox {
+    pub account: usize,
+    pub inbox: usize,
+}
+
 /// Where a new endpoint begins in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
@@ -128,6 +143,20 @@ impl EventFilter {
     /// Whether events of this type are wanted.
     pub fn wants(&self, kind: EventType) -> bool {
         self.0.contains(&kind)
+    }
+}
+
+impl EventFilter {
+    /// What an inbox of Chatwoot is told when the file does not say.
+    pub(crate) fn of_chatwoot() -> Self {
+        Self(BTreeSet::from([
+            EventType::MessageReceived,
+            EventType::MessageSent,
+            EventType::MessageReaction,
+            EventType::MessageEdited,
+            EventType::MessageRevoked,
+            EventType::MessageStatus,
+        ]))
     }
 }
 

@@ -24,7 +24,7 @@ mod watch;
 pub(crate) use diff::ConfigDiff;
 pub(crate) use edit::is_writable;
 pub use edit::{DeviceEdit, Edit, EditError, EndpointEdit};
-pub use endpoint::{ChatFilter, Compat, EndpointConfig, EventFilter, Format, Start};
+pub use endpoint::{ChatFilter, Compat, EndpointConfig, EventFilter, Format, Inbox, Start};
 pub(crate) use find::{SERVICE_STORE, find};
 pub(crate) use key::{is_random_key, new_key};
 pub use last_good::{keep_last_good, last_good};

@@ -93,6 +93,9 @@ fn webhook(config: &EndpointConfig) -> Value {
         "qr": config.qr,
         "paused": config.paused,
         "start": word(&value::STARTS, &config.start),
+        "account": config.inbox.map(|inbox| inbox.account),
+        "inbox": config.inbox.map(|inbox| inbox.inbox),
+        "token": config.token.is_some(),
     })
 }
 

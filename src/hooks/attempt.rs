@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::backoff::{Hint, retry_after};
 use super::class::{Class, is_overload};
-use super::client::{Client, KeepAlive, Post};
+use super::client::{Answer, Client, KeepAlive, Post, PostError};
 use super::fault::Fault;
 use crate::config::Format;
 use crate::model::UnixMillis;
@@ -37,21 +37,32 @@ pub(super) async fn post(client: &Client, post: &Post, keep_alive: &mut KeepAliv
         _ => ANSWER,
     };
     let result = client.post(post, at, limit, keep_alive).await;
-    let took = started.elapsed();
-    let status = result.as_ref().map(|answer| answer.status.as_u16());
-    let class = Class::of(status);
-    let fault = match &result {
-        Ok(answer) => {
-            let moved = answer.location.as_deref().filter(|_| answer.status.is_redirection());
-            let fault = Fault::of_status(answer.status.as_u16());
-            fault.map(|fault| fault.moved(&post.endpoint.url, moved))
-        }
-        Err(error) => Some(Fault::of_error(error)),
-    };
-    let overload = is_overload(status);
-    let asked = result.as_ref().ok().and_then(|answer| answer.retry_after.as_deref());
-    let hint = Hint { retry_after: asked.and_then(|asked| retry_after(asked, at)), overload };
-    let status = status.ok();
-    let answer = result.map(|answer| answer.body).unwrap_or_default();
-    Outcome { class, at, took, status, fault, hint, answer }
+    Outcome::of(result, at, started.elapsed(), &post.endpoint.url)
+}
+
+impl Outcome {
+    /// What an answer means, or that there was none, to a request that was made to `url`.
+    pub(super) fn of(
+        result: Result<Answer, PostError>,
+        at: UnixMillis,
+        took: Duration,
+        url: &str,
+    ) -> Self {
+        let status = result.as_ref().map(|answer| answer.status.as_u16());
+        let class = Class::of(status);
+        let fault = match &result {
+            Ok(answer) => {
+                let moved = answer.location.as_deref().filter(|_| answer.status.is_redirection());
+                let fault = Fault::of_status(answer.status.as_u16());
+                fault.map(|fault| fault.moved(url, moved))
+            }
+            Err(error) => Some(Fault::of_error(error)),
+        };
+        let overload = is_overload(status);
+        let asked = result.as_ref().ok().and_then(|answer| answer.retry_after.as_deref());
+        let hint = Hint { retry_after: asked.and_then(|asked| retry_after(asked, at)), overload };
+        let status = status.ok();
+        let answer = result.map(|answer| answer.body).unwrap_or_default();
+        Self { class, at, took, status, fault, hint, answer }
+    }
 }

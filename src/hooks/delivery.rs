@@ -8,6 +8,7 @@ use bytes::Bytes;
 use tokio::sync::watch;
 
 use super::attempt::{self, Outcome};
+use super::chatwoot::{self, Bridge, Phones};
 use super::class::Class;
 use super::client::{Client, KeepAlive, Post};
 use super::media_url::MediaUrls;
@@ -28,6 +29,8 @@ pub(super) struct Deliverer {
     pub(super) urls: Arc<MediaUrls>,
     /// Whose accounts the devices are linked to.
     pub(super) statuses: Arc<OnceLock<Statuses>>,
+    /// The linked phones, for who needs their files.
+    pub(super) phones: Arc<OnceLock<Arc<dyn Phones>>>,
     /// Every wait is multiplied by this; it is 1 except in tests.
     pub(super) scale: f64,
 }
@@ -46,6 +49,9 @@ pub(super) struct Delivery {
 impl Deliverer {
     /// What is posted to the endpoint, if it is posted now, of the event whose JSON is `source`.
     pub(super) fn body(&self, endpoint: &EndpointConfig, source: &Bytes) -> Option<Bytes> {
+        if endpoint.format == Format::Chatwoot && !chatwoot::takes(source) {
+            return None;
+        }
         let source = match endpoint.format {
             // It names no file.
             Format::Moonwa => source.clone(),
@@ -59,6 +65,10 @@ impl Deliverer {
 
     /// Posts the event, and queues the reply in the answer.
     pub(super) async fn deliver(&self, delivery: &Delivery, keep_alive: &mut KeepAlive) -> Outcome {
+        if delivery.endpoint.format == Format::Chatwoot {
+            let bridge = self.bridge(&delivery.id, &delivery.endpoint);
+            return Box::pin(bridge.deliver(&delivery.body)).await;
+        }
         let (endpoint, event) = (delivery.endpoint.clone(), delivery.event.clone());
         let post = Post { endpoint, event, body: delivery.body.clone() };
         let mut outcome = attempt::post(&self.client, &post, keep_alive).await;
@@ -76,5 +86,15 @@ impl Deliverer {
             }
         }
         outcome
+    }
+
+    /// The bridge to the inbox of an endpoint.
+    pub(super) fn bridge<'a>(
+        &'a self,
+        id: &'a EndpointId,
+        endpoint: &'a EndpointConfig,
+    ) -> Bridge<'a> {
+        let phones = self.phones.get().map(|phones| &**phones);
+        Bridge { store: &self.store, client: &self.client, phones, endpoint, id }
     }
 }

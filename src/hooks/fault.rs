@@ -33,6 +33,16 @@ impl Fault {
         (class != Class::Delivered).then(|| Self::new(class.as_str(), sentence()))
     }
 
+    /// The receiver answered what it never would.
+    pub(super) fn unreadable(sentence: impl Into<String>) -> Self {
+        Self::new("protocol", sentence)
+    }
+
+    /// Adds what to look at.
+    pub(super) fn with(self, hint: &str) -> Self {
+        Self { sentence: format!("{}: {hint}", self.sentence), ..self }
+    }
+
     /// Adds where the receiver wants to be asked instead. moonwa never follows: the file says who gets the events.
     pub(super) fn moved(self, from: &str, to: Option<&str>) -> Self {
         let Some(to) = to else { return self };

@@ -4,6 +4,7 @@
 
 mod attempt;
 mod backoff;
+pub(crate) mod chatwoot;
 mod class;
 mod client;
 mod delivery;
@@ -28,6 +29,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::watch;
 
+use self::chatwoot::Phones;
 use self::class::Class;
 use self::client::{Client, KeepAlive, Post};
 use self::delivery::{Deliverer, Delivery};
@@ -40,7 +42,7 @@ pub use self::report::EndpointReport;
 pub(crate) use self::report::host_of;
 pub(crate) use self::rule::RuleReport;
 use self::rule::Rules;
-use crate::config::DeviceConfig;
+use crate::config::{DeviceConfig, Format};
 use crate::knobs::knobs;
 use crate::model::detail::Circumstances;
 use crate::model::{
@@ -74,7 +76,8 @@ impl Webhooks {
     ) -> Result<Arc<Self>, StoreError> {
         let urls = Arc::new(MediaUrls::load(&store).await?);
         let (client, statuses) = (Client::start(&tasks), Arc::default());
-        let deliverer = Deliverer { store, client, urls, statuses, scale };
+        let phones = Arc::default();
+        let deliverer = Deliverer { store, client, urls, statuses, phones, scale };
         let rules = Rules::start(deliverer.store.clone(), tasks.clone(), scale);
         let registry = Registry::start(deliverer.clone(), tasks);
         Ok(Arc::new(Self { registry, rules, deliverer }))
@@ -97,6 +100,11 @@ impl Webhooks {
         if known.is_ok() {
             self.registry.tell_codes(statuses);
         }
+    }
+
+    /// Says where the files of received messages are. Only the first one told is asked.
+    pub(crate) fn ask_phones(&self, phones: Arc<dyn Phones>) {
+        self.deliverer.phones.set(phones).ok();
     }
 
     /// Makes the endpoints and the rules match the file. A removed endpoint's cursor is kept for 24 hours; an edited one goes on
@@ -149,6 +157,10 @@ impl Webhooks {
         let running = self.endpoint(device, n)?;
         let (event, source) = sample_event(device);
         let endpoint = running.config();
+        if endpoint.format == Format::Chatwoot {
+            let outcome = self.deliverer.bridge(&running.id, &endpoint).test().await;
+            return Ok(running.monitor.record(&endpoint, &event, &outcome));
+        }
         let body = self.deliverer.body(&endpoint, &source).ok_or(HookError::NoEvent)?;
         let post = Post { endpoint, event, body };
         // Not through `deliver`: a reply to a sample message has nobody to go to.

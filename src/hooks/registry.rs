@@ -9,12 +9,13 @@ use tokio::select;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::chatwoot::Rows;
 use super::delivery::{Deliverer, Statuses};
 use super::endpoint::{Action, ActionRequest, Inputs, Machine};
 use super::monitor::Monitor;
 use super::qr;
 use super::report::EndpointReport;
-use crate::config::{DeviceConfig, EndpointConfig, Start};
+use crate::config::{DeviceConfig, EndpointConfig, Format, Start};
 use crate::model::{DeviceName, Shown, UnixMillis};
 use crate::store::{Cursor, EndpointId, EndpointState, Seq, StoreError};
 use crate::task::Tasks;
@@ -244,7 +245,10 @@ impl Registry {
                 continue;
             }
             match cursor.removed_at {
-                Some(removed) if now.since(removed) >= KEPT => cursors.forget(&id).await?,
+                Some(removed) if now.since(removed) >= KEPT => {
+                    Rows::of(&self.deliverer.store, &cursor.device, &id).erase().await?;
+                    cursors.forget(&id).await?;
+                }
                 Some(_) => {}
                 None => {
                     cursor.removed_at = Some(now);
@@ -279,13 +283,20 @@ impl Registry {
 
     async fn purge(&self) {
         let _turn = self.turn.lock().await;
-        let wanted = self
+        let wanted: Wanted = self
             .endpoints()
             .iter()
             .map(|(id, running)| (id.clone(), (running.device.clone(), running.config())))
             .collect();
         if let Err(error) = self.mark_and_purge(&wanted).await {
             tracing::warn!(%error, "Cursors of removed webhooks could not be purged.");
+        }
+        for (id, (device, config)) in &wanted {
+            if config.format == Format::Chatwoot
+                && let Err(error) = Rows::of(&self.deliverer.store, device, id).tidy().await
+            {
+                tracing::warn!(%device, n = config.n, %error, "Old rows about Chatwoot could not be removed.");
+            }
         }
     }
 

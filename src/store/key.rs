@@ -6,7 +6,7 @@
 //! both     meta    'f'                         -> format version
 //!                  'z'                         -> number of the last commit, and of the last one known to be synced
 //! state/   rows    00 | key                    -> the gateway's own rows: login/, media-url-key
-//!                  dev | key                   -> a device's rows: session/, fleet
+//!                  dev | key                   -> a device's rows: session/, fleet, chatwoot/
 //! outbox/  meta    'a'                         -> the time of the store's clock
 //!                  'g' segment                 -> bytes, opened, newest
 //!                  't' dev                     -> newest seq

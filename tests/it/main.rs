@@ -22,6 +22,7 @@ mod bad_day;
 mod bad_input;
 mod calls;
 mod chats;
+mod chatwoot;
 mod clients;
 mod clock;
 mod closed;

@@ -13,6 +13,8 @@ const COMPAT = ["waha", "gowa", "wuzapi"];
 const CHATS = ["people", "groups"];
 /** Keys that are lists of patterns, which the form has with commas. */
 const LISTS = ["only", "ignore"];
+/** Keys of an inbox of Chatwoot that are numbers. */
+const NUMBERS = ["account", "inbox"];
 const FORMATS = [
 	["standard", "Standard Webhooks"],
 	["moonwa", "moonwa: message, from, isGroup, isMe"],
@@ -21,6 +23,7 @@ const FORMATS = [
 	["evolution", "Evolution API"],
 	["wuzapi", "wuzapi"],
 	["wuzapi-json", "wuzapi, JSON"],
+	["chatwoot", "Chatwoot"],
 ];
 
 /**
@@ -86,6 +89,14 @@ function options(n, hook) {
 		),
 		field("from_me", "checkbox", { value: hook.from_me ?? true }),
 		field("format", FORMATS),
+		details(
+			"Chatwoot",
+			NUMBERS.map((key) => field(key, "text", { inputmode: "numeric" })),
+			field("token", "text", {
+				value: "",
+				placeholder: t(hook.token ? "settings.secret_kept" : "webhook.none"),
+			}),
+		),
 		boxes(
 			n,
 			"compat",
@@ -199,6 +210,7 @@ export function hooksFrom(changes, saved, urlOf) {
 function editOf(key, value) {
 	if (key === "unset") return { secret: "" };
 	if (key === "headers") return { headers: headersFromText(value) };
+	if (NUMBERS.includes(key)) return { [key]: Number(value) || 0 };
 	if (LISTS.includes(key)) return { [key]: splitText(value, ",") };
 	return { [key]: value };
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod backup;
 pub(crate) mod chat;
+pub(crate) mod chatwoot;
 pub(crate) mod config;
 pub(crate) mod contact;
 pub(crate) mod device;

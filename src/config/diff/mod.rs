@@ -349,6 +349,8 @@ fn endpoint_keys(old: &EndpointConfig, new: &EndpointConfig) -> Vec<&'static str
         qr: "qr",
         paused: "paused",
         start: "start",
+        inbox: "inbox",
+        token: "token",
     } ignoring url)
 }
 

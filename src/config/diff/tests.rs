@@ -10,7 +10,7 @@ use proptest::sample::select;
 use tracing::Level;
 
 use super::*;
-use crate::config::endpoint::{ChatFilter, Compat, EventFilter, Format, Start};
+use crate::config::endpoint::{ChatFilter, Compat, EventFilter, Format, Inbox, Start};
 use crate::config::settings::{
     Browser, Durability, FaceName, KeyConfig, Presence, Repair, Scope, ShownAs, System,
 };
@@ -214,6 +214,8 @@ fn any_endpoint() -> impl Strategy<Value = EndpointConfig> {
     let compat = btree_set(of([Compat::Waha, Compat::Gowa]), 0..2);
     let timeout = of([1, 2].map(Duration::from_secs));
     let start = of([Start::Tail, Start::Earliest]);
+    let inbox = of([None, Some(Inbox { account: 1, inbox: 5 })]);
+    let token = of([None, Some(Secret::new("one"))]);
     let keys = (
         secrets,
         (events, chats),
@@ -222,9 +224,10 @@ fn any_endpoint() -> impl Strategy<Value = EndpointConfig> {
         compat,
         timeout,
         any::<(bool, bool)>(),
-        start,
+        (start, inbox, token),
     );
-    keys.prop_map(|(secrets, wanted, format, headers, compat, timeout, (qr, paused), start)| {
+    keys.prop_map(|(secrets, wanted, format, headers, compat, timeout, (qr, paused), rest)| {
+        let (start, inbox, token) = rest;
         let ((events, chats), (headers, hidden_headers)) = (wanted, headers);
         let (n, url) = (0, String::new());
         EndpointConfig {
@@ -241,6 +244,8 @@ fn any_endpoint() -> impl Strategy<Value = EndpointConfig> {
             qr,
             paused,
             start,
+            inbox,
+            token,
         }
     })
 }
@@ -335,7 +340,7 @@ fn each_key_is_told_by_its_name() {
         ("~ media.spool", |c| c.media.spool *= 2),
         ("~ media.device_spool", |c| c.media.device_spool *= 2),
     ];
-    let device: [(&str, Change); 20] = [
+    let device: [(&str, Change); 22] = [
         ("~ device a: label (stays connected)", |c| the_device(c).label.push('!')),
         ("~ device a: enabled", |c| the_device(c).enabled = false),
         ("~ device a: keys (stays connected)", |c| the_device(c).keys.clear()),
@@ -372,6 +377,12 @@ fn each_key_is_told_by_its_name() {
         ("~ webhook a https://a.example: timeout", |c| the_webhook(c).timeout *= 2),
         ("~ webhook a https://a.example: qr", |c| the_webhook(c).qr = true),
         ("~ webhook a https://a.example: paused", |c| the_webhook(c).paused = true),
+        ("~ webhook a https://a.example: inbox", |c| {
+            the_webhook(c).inbox = Some(Inbox { account: 1, inbox: 5 });
+        }),
+        ("~ webhook a https://a.example: token", |c| {
+            the_webhook(c).token = Some(Secret::new("new"));
+        }),
         ("~ webhook a https://a.example: start", |c| the_webhook(c).start = Start::Earliest),
     ];
     let base = config(

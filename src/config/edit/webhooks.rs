@@ -33,6 +33,10 @@ pub struct EndpointEdit {
     pub qr: Option<bool>,
     pub paused: Option<bool>,
     pub start: Option<String>,
+    /// The inbox of Chatwoot; 0 removes the key.
+    pub account: Option<u32>,
+    pub inbox: Option<u32>,
+    pub token: Option<String>,
     /// The whole list of headers; one with `null` keeps its value.
     pub headers: Option<BTreeMap<String, Option<String>>>,
 }
@@ -54,6 +58,9 @@ impl EndpointEdit {
             ("qr", self.qr.map(|on| Some(on.into()))),
             ("paused", self.paused.map(|on| Some(on.into()))),
             ("start", self.start.as_deref().map(text)),
+            ("account", self.account.map(number)),
+            ("inbox", self.inbox.map(number)),
+            ("token", self.token.as_deref().map(text)),
         ];
         changes.into_iter().filter_map(|(key, change)| Some((key, change?))).collect()
     }
@@ -86,6 +93,11 @@ impl EndpointEdit {
             change_headers(entry, headers);
         }
     }
+}
+
+/// No inbox has the number 0.
+fn number(number: u32) -> Option<Value> {
+    (number > 0).then(|| i64::from(number).into())
 }
 
 fn in_file(file: &str) -> Value {

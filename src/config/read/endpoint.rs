@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::raw::{Node, Section};
 use super::secret::Secrets;
 use super::value;
-use crate::config::endpoint::{ChatFilter, EndpointConfig, EventFilter, Format, Start};
+use crate::config::endpoint::{ChatFilter, EndpointConfig, EventFilter, Format, Inbox, Start};
 use crate::config::problem::nearest;
 use crate::model::{EventType, Secret};
 
@@ -48,14 +48,29 @@ fn endpoint(secrets: &Secrets<'_>, n: usize, node: &Node<'_>) -> Option<Endpoint
     let url = table.need("url", "write { url = \"https://…\" }");
     let url = url.and_then(|node| self::url(&node));
     let default = EndpointConfig::new(n, String::new());
+    let format = table.or("format", Format::Standard, |node| node.word(&value::FORMATS));
+    let (events, inbox, token) = match format {
+        Format::Chatwoot => {
+            let (inbox, token) = chatwoot(secrets, &mut table);
+            (EventFilter::of_chatwoot(), inbox, token)
+        }
+        _ => {
+            for key in ["account", "inbox", "token"] {
+                if let Some(node) = table.get(key) {
+                    node.problem("this is about Chatwoot", "set format = \"chatwoot\" as well");
+                }
+            }
+            (default.events, None, None)
+        }
+    };
     let (second, longest) = (Duration::from_secs(1), Duration::from_secs(30));
     let (headers, hidden_headers) =
         table.or("headers", Default::default(), |node| Some(headers(secrets, &node.table()?)));
     let endpoint = EndpointConfig {
         secrets: table.or("secret", Vec::new(), |node| signing_secrets(secrets, node)),
-        events: table.or("events", default.events, events),
+        events: table.or("events", events, self::events),
         chats: chats(&mut table),
-        format: table.or("format", Format::Standard, |node| node.word(&value::FORMATS)),
+        format,
         headers,
         hidden_headers,
         timeout: table.or("timeout", default.timeout, |node| {
@@ -65,6 +80,8 @@ fn endpoint(secrets: &Secrets<'_>, n: usize, node: &Node<'_>) -> Option<Endpoint
         paused: table.or("paused", false, Node::flag),
         start: table.or("start", Start::Tail, |node| node.word(&value::STARTS)),
         compat: BTreeSet::new(),
+        inbox,
+        token,
         url: url.clone().unwrap_or_default(),
         n,
     };
@@ -78,6 +95,31 @@ fn endpoint(secrets: &Secrets<'_>, n: usize, node: &Node<'_>) -> Option<Endpoint
     });
     table.finish();
     url.map(|_| EndpointConfig { compat, ..endpoint })
+}
+
+/// The inbox of Chatwoot that is kept, and the token for its API.
+fn chatwoot(secrets: &Secrets<'_>, table: &mut Section<'_>) -> (Option<Inbox>, Option<Secret>) {
+    let most = usize::try_from(u32::MAX).unwrap_or(usize::MAX);
+    let account =
+        table.need("account", "it is the number in Chatwoot's addresses: /app/accounts/1");
+    let inbox = table.need("inbox", "it is the number in the address of its settings: /inboxes/5");
+    let token = table.need("token", "Chatwoot shows a user's access token in the profile settings");
+    let [account, inbox] = [account, inbox].map(|node| node.and_then(|node| node.number(1..=most)));
+    let token = token.and_then(|node| {
+        let found = secrets.find(&node)?;
+        let text = value::header_value(found.text.trim());
+        let text = text.map_err(|(what, hint)| node.problem(what, hint)).ok()?;
+        if found.plain && node.world_readable() {
+            let hint = "chmod 600 the file, or write { file = \"…\" }";
+            node.warning(
+                "a token in clear, in a file that everybody on this machine can read",
+                hint,
+            );
+        }
+        Some(Secret::new(text))
+    });
+    let inbox = account.zip(inbox).map(|(account, inbox)| Inbox { account, inbox });
+    (inbox, token)
 }
 
 /// Where events are posted.

@@ -53,7 +53,7 @@ pub(crate) const SHOWN_AS: [(&str, ShownAs); 9] = [
     ("Firefox (Mac OS)", shown(Browser::Firefox, System::MacOs)),
     ("Safari (Mac OS)", shown(Browser::Safari, System::MacOs)),
 ];
-pub(crate) const FORMATS: [(&str, Format); 7] = [
+pub(crate) const FORMATS: [(&str, Format); 8] = [
     ("standard", Format::Standard),
     ("moonwa", Format::Moonwa),
     ("waha", Format::Waha),
@@ -61,6 +61,7 @@ pub(crate) const FORMATS: [(&str, Format); 7] = [
     ("evolution", Format::Evolution),
     ("wuzapi", Format::Wuzapi),
     ("wuzapi-json", Format::WuzapiJson),
+    ("chatwoot", Format::Chatwoot),
 ];
 pub(crate) const FACES: [(&str, FaceName); 4] = [
     ("waha", FaceName::Waha),

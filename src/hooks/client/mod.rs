@@ -16,7 +16,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{LOCATION, RETRY_AFTER};
-use hyper::{Response, StatusCode};
+use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -24,8 +24,8 @@ use tokio_util::task::TaskTracker;
 
 use self::connect::Connector;
 pub(super) use self::error::PostError;
-pub(super) use self::request::Post;
 use self::request::Target;
+pub(super) use self::request::{Ask, Post};
 pub(super) use self::resolver::ResolveError;
 use crate::model::UnixMillis;
 use crate::task::Tasks;
@@ -87,7 +87,16 @@ impl Connection {
     }
 }
 
+/// A request, and where it goes.
+struct Exchange {
+    target: Target,
+    request: Request<Full<Bytes>>,
+    /// Whether it is made again when the connection turns out to have been dead.
+    again: bool,
+}
+
 /// What the receiver answered.
+#[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: StatusCode,
     /// Its `Retry-After`.
@@ -126,11 +135,35 @@ impl Client {
         limit: usize,
         keep_alive: &mut KeepAlive,
     ) -> Result<Answer, PostError> {
+        let target = Target::of(&post.endpoint.url)?;
+        let request = request::signed(post, &target, at)?;
+        let exchange = Exchange { target, request, again: true };
+        self.exchange(exchange, post.endpoint.timeout, limit, keep_alive).await
+    }
+
+    /// Asks an API, and reads up to `limit` bytes of the answer. The request is made once, whatever comes of it.
+    pub(super) async fn ask(
+        &self,
+        ask: Ask<'_>,
+        limit: usize,
+        keep_alive: &mut KeepAlive,
+    ) -> Result<Answer, PostError> {
+        let (target, timeout) = (Target::of(ask.url)?, ask.endpoint.timeout);
+        let request = request::asking(ask, &target)?;
+        self.exchange(Exchange { target, request, again: false }, timeout, limit, keep_alive).await
+    }
+
+    async fn exchange(
+        &self,
+        exchange: Exchange,
+        timeout: Duration,
+        limit: usize,
+        keep_alive: &mut KeepAlive,
+    ) -> Result<Answer, PostError> {
         let _underway = self.underway.token();
-        let timeout = post.endpoint.timeout;
         let deadline = Instant::now() + timeout;
         let interrupted = || PostError::Interrupted;
-        let answering = timeout_at(deadline, self.answer(post, at, keep_alive.take()));
+        let answering = timeout_at(deadline, self.answer(exchange, keep_alive.take()));
         let answering = self.interrupt.run_until_cancelled(Box::pin(answering));
         let (response, mut connection) = answering
             .await
@@ -151,12 +184,10 @@ impl Client {
     /// The head of the answer, and the connection it came over.
     async fn answer(
         &self,
-        post: &Post,
-        at: UnixMillis,
+        exchange: Exchange,
         kept: Option<Connection>,
     ) -> Result<(Response<Incoming>, Connection), PostError> {
-        let target = Target::of(&post.endpoint.url)?;
-        let request = request::signed(post, &target, at)?;
+        let Exchange { target, request, again } = exchange;
         if let Some(Connection { mut requests, mut wire, idle_since }) = kept
             && Connection::drive(&mut wire, requests.ready()).await.is_ok()
         {
@@ -164,7 +195,7 @@ impl Client {
             let answering = requests.send_request(request.clone());
             match Connection::drive(&mut wire, answering).await.map_err(PostError::from) {
                 // The receiver closed the idle connection just when it was used again, which is no failure.
-                Err(error) if error.is_hang_up() && sent.elapsed() < STALE => {}
+                Err(error) if again && error.is_hang_up() && sent.elapsed() < STALE => {}
                 answer => return Ok((answer?, Connection { requests, wire, idle_since })),
             }
         }

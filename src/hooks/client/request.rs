@@ -14,7 +14,7 @@ use super::error::PostError;
 use super::resolver::bare;
 use crate::config::EndpointConfig;
 use crate::hooks::signature;
-use crate::model::{EventId, UnixMillis};
+use crate::model::{EventId, Secret, UnixMillis};
 
 const USER_AGENT: &str = concat!("moonwa/", env!("CARGO_PKG_VERSION"));
 
@@ -25,6 +25,17 @@ pub(crate) struct Post {
     pub(crate) event: EventId,
     /// The exact bytes.
     pub(crate) body: Bytes,
+}
+
+/// A request to the API of a receiver that has one.
+pub(crate) struct Ask<'a> {
+    pub(crate) endpoint: &'a EndpointConfig,
+    pub(crate) method: Method,
+    pub(crate) url: &'a str,
+    /// The header in which its key goes, and the key.
+    pub(crate) key: (&'static str, &'a Secret),
+    /// The body, and its type.
+    pub(crate) body: Option<(String, Bytes)>,
 }
 
 /// The parts of an endpoint's URL.
@@ -109,8 +120,40 @@ pub(super) fn signed(
     Ok(request)
 }
 
+/// The request to an API.
+pub(super) fn asking(ask: Ask<'_>, target: &Target) -> Result<Request<Full<Bytes>>, PostError> {
+    let mut headers = common(ask.endpoint, target)?;
+    let (name, key) = ask.key;
+    let mut key = HeaderValue::try_from(key.expose()).map_err(http::Error::from)?;
+    key.set_sensitive(true);
+    headers.insert(HeaderName::from_static(name), key);
+    let body = match ask.body {
+        Some((kind, body)) => {
+            let kind = HeaderValue::try_from(kind).map_err(http::Error::from)?;
+            headers.insert(header::CONTENT_TYPE, kind);
+            body
+        }
+        None => Bytes::new(),
+    };
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+    let mut request =
+        Request::builder().method(ask.method).uri(target.path_and_query()).body(Full::new(body))?;
+    *request.headers_mut() = headers;
+    Ok(request)
+}
+
 fn headers(post: &Post, target: &Target, at: UnixMillis) -> Result<HeaderMap, http::Error> {
     let endpoint = &post.endpoint;
+    let mut headers = common(endpoint, target)?;
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(post.body.len()));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(endpoint.format.mime()));
+    let products = endpoint.signed_for();
+    signature::sign(&mut headers, &endpoint.secrets, &products, &post.event, at, &post.body);
+    Ok(headers)
+}
+
+/// What every request to a receiver has.
+fn common(endpoint: &EndpointConfig, target: &Target) -> Result<HeaderMap, http::Error> {
     let mut headers = HeaderMap::new();
     headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
     headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
@@ -125,10 +168,6 @@ fn headers(post: &Post, target: &Target, at: UnixMillis) -> Result<HeaderMap, ht
     }
     // A body without its length arrives empty at PHP behind FPM.
     headers.remove(header::TRANSFER_ENCODING);
-    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(post.body.len()));
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(endpoint.format.mime()));
-    let products = endpoint.signed_for();
-    signature::sign(&mut headers, &endpoint.secrets, &products, &post.event, at, &post.body);
     Ok(headers)
 }
 

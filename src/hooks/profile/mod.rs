@@ -24,7 +24,8 @@ use crate::model::{DeviceName, UnixMillis};
 /// the event, which is then passed over.
 pub(super) fn body(source: &Bytes, setting: &Setting<'_>) -> Option<Bytes> {
     let value = match setting.endpoint.format {
-        Format::Standard => return Some(source.clone()),
+        // The bridge to Chatwoot reads the event itself.
+        Format::Standard | Format::Chatwoot => return Some(source.clone()),
         Format::Moonwa => return moonwa::body(source),
         Format::Waha => waha::body(&Told::read(source)?, setting)?,
         Format::Gowa => gowa::body(&Told::read(source)?, setting)?,
@@ -50,7 +51,9 @@ pub(super) fn code(
         Format::Evolution => evolution::code(device, code, &picture()?, at, setting),
         Format::Wuzapi => return Some(wuzapi::code_form(device, &picture()?)),
         Format::WuzapiJson => wuzapi::code(device, &picture()?),
-        Format::Standard | Format::Moonwa | Format::Waha | Format::Gowa => return None,
+        Format::Standard | Format::Moonwa | Format::Waha | Format::Gowa | Format::Chatwoot => {
+            return None;
+        }
     };
     serde_json::to_vec(&value).ok().map(Bytes::from)
 }

@@ -26,6 +26,11 @@ impl MessageId {
         Self::derived(&format!("{self}/{n}"))
     }
 
+    /// The id of the n-th message that one of Chatwoot's becomes; `seed` names that one.
+    pub(crate) fn asked(seed: &str, n: usize) -> Self {
+        Self::derived(&format!("chatwoot/{seed}/{n}"))
+    }
+
     fn derived(seed: &str) -> Self {
         let hash = Sha256::digest(seed);
         let (bytes, _) = hash.split_at(9);
