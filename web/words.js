@@ -404,6 +404,7 @@ export default {
 	"messages.you": ["You", "Anda"],
 	// Messages: the kinds of event
 	"event.call.offer": ["Call", "Panggilan"],
+	"event.call.ended": ["Call ended", "Panggilan berakhir"],
 	"event.device.state": ["Device status", "Status perangkat"],
 	"event.group.updated": ["Group changed", "Grup berubah"],
 	"event.identity.resolved": ["Number found", "Nomor ditemukan"],
@@ -415,6 +416,8 @@ export default {
 	"event.message.status": ["Delivery status", "Status kiriman"],
 	"event.status.received": ["Status posted", "Status baru"],
 	"event.channel.received": ["Channel post", "Kiriman saluran"],
+	"event.label.updated": ["Label", "Label"],
+	"event.presence.updated": ["Presence", "Kehadiran"],
 	"event.message.undecryptable": ["Cannot be read", "Tidak terbaca"],
 	"event.out": ["Sent by moonwa", "Dikirim moonwa"],
 	"event.poll.vote": ["Vote", "Suara"],

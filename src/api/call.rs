@@ -35,6 +35,8 @@ pub(crate) enum PathName {
     Webhook,
     Event,
     Inbox,
+    Label,
+    Channel,
 }
 
 impl PathName {
@@ -51,6 +53,8 @@ impl PathName {
             "n" => Self::Webhook,
             "event" => Self::Event,
             "inbox" => Self::Inbox,
+            "label" => Self::Label,
+            "channel" => Self::Channel,
             _ => return None,
         })
     }
@@ -261,6 +265,21 @@ impl Call {
             ChatKind::Person | ChatKind::Group if is_address(&chat) => Ok(chat),
             _ => Err(Problem::field("chat", "a phone number, a LID or a group id")),
         }
+    }
+
+    /// The label named in the path: WhatsApp's number for it.
+    pub(crate) fn label(&self) -> Result<&str, Problem> {
+        let label = self.value(PathName::Label)?;
+        let good = (1..=20).contains(&label.len()) && label.bytes().all(|b| b.is_ascii_digit());
+        good.then_some(label).ok_or_else(|| Problem::field("label", "a number"))
+    }
+
+    /// The channel named in the path.
+    pub(crate) fn channel(&self) -> Result<Jid, Problem> {
+        let channel = Jid::parse(self.value(PathName::Channel)?).ok();
+        let channel = channel.filter(|channel| channel.chat_kind() == ChatKind::Channel);
+        let channel = channel.filter(|channel| channel.user().bytes().all(|b| b.is_ascii_digit()));
+        channel.ok_or_else(|| Problem::field("channel", "a channel's id ends in @newsletter"))
     }
 
     /// The group named in the path.

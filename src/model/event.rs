@@ -103,8 +103,17 @@ pub enum EventType {
     GroupUpdated,
     #[serde(rename = "call.offer")]
     CallOffer,
+    /// A call that rang is over, and why.
+    #[serde(rename = "call.ended")]
+    CallEnded,
     #[serde(rename = "device.state")]
     DeviceState,
+    /// What somebody does about whom it is to be known.
+    #[serde(rename = "presence.updated")]
+    PresenceUpdated,
+    /// A label was made, changed or deleted, or put on something, or taken off.
+    #[serde(rename = "label.updated")]
+    LabelUpdated,
     /// A LID and a phone number turned out to be one person.
     #[serde(rename = "identity.resolved")]
     IdentityResolved,
@@ -112,7 +121,7 @@ pub enum EventType {
 
 impl EventType {
     /// All types, in the order in which people see them listed.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 17] = [
         Self::MessageReceived,
         Self::MessageSent,
         Self::MessageReaction,
@@ -123,10 +132,13 @@ impl EventType {
         Self::PollVote,
         Self::GroupUpdated,
         Self::CallOffer,
+        Self::CallEnded,
         Self::DeviceState,
         Self::IdentityResolved,
         Self::StatusReceived,
         Self::ChannelReceived,
+        Self::LabelUpdated,
+        Self::PresenceUpdated,
     ];
 
     /// The name in filters and payloads.
@@ -144,6 +156,9 @@ impl EventType {
             Self::PollVote => "poll.vote",
             Self::GroupUpdated => "group.updated",
             Self::CallOffer => "call.offer",
+            Self::CallEnded => "call.ended",
+            Self::PresenceUpdated => "presence.updated",
+            Self::LabelUpdated => "label.updated",
             Self::DeviceState => "device.state",
             Self::IdentityResolved => "identity.resolved",
         }

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use tokio::sync::{mpsc, watch};
 
 use super::chat::rejected::Rejected;
+use super::contact::presence::Watched;
 use super::device::notice::Notice;
 use super::device::status::StatusCell;
 use super::directory::Directory;
@@ -50,6 +51,8 @@ pub(crate) struct Context {
     pub(crate) rejected: Rejected,
     /// What WhatsApp is told about whether somebody is there.
     pub(crate) presence: watch::Sender<Presence>,
+    /// Whose presence is to be known.
+    pub(crate) watched: Watched,
     /// As what the phone lists the device from the next linking on.
     pub(crate) shown_as: watch::Sender<ShownAs>,
     /// Through what the next client reaches WhatsApp.

@@ -33,6 +33,13 @@ pub enum WhatsAppError {
         "the phone has not shared the key of the account's settings with this device yet; open WhatsApp on the phone and try again"
     )]
     NoSettings,
+    /// WhatsApp tells it only to those who are there themselves.
+    #[error("WhatsApp tells who is there only to a device that is there itself: write presence = \"available\" for it in moonwa.toml; the owner's phone then keeps silent")]
+    Unseen,
+    #[error("there is no such label")]
+    NoLabel,
+    #[error("at most {0} people can be asked about at once")]
+    Crowded(usize),
     /// The message is not among the newest events; further back nobody looks.
     #[error(
         "it is not among the newest 5,120 events of the device, which is how far moonwa looks back"

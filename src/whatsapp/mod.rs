@@ -38,6 +38,7 @@ mod standing;
 mod tunnel;
 
 pub(crate) use backup::Backup;
+pub(crate) use chat::label::LabelChange;
 pub(crate) use chat::{ChatChange, Mute};
 pub use error::WhatsAppError;
 pub use fleet::{Fleet, FleetOptions};

@@ -17,6 +17,7 @@ use crate::model::{
     UnixMillis,
 };
 use crate::store::{Batch, NewEvent, Store, StoreError};
+use crate::whatsapp::chat::label::Labeling;
 use crate::whatsapp::contact::row::Named;
 use crate::whatsapp::history::row::Timer;
 
@@ -36,6 +37,8 @@ pub(crate) enum Record {
     Timer(String, Timer),
     /// Under which name the account's owner has somebody.
     Name(Named),
+    /// What became of a label.
+    Label(Labeling),
     /// Something happened.
     Event(Event),
 }
@@ -178,7 +181,8 @@ impl Recorder {
     async fn write(&self) -> Result<(), StoreError> {
         let (mut steps, mut events, mut quota, mut timers) =
             (Vec::new(), Vec::new(), None, Vec::new());
-        let mut names = Vec::new();
+        let mut rows = Batch::new();
+        let mut any_row = false;
         for (record, _) in &self.batch {
             match record {
                 Record::Advance { ids, status } => {
@@ -186,7 +190,14 @@ impl Recorder {
                 }
                 Record::NewChats(said) => quota = Some(*said),
                 Record::Timer(key, timer) => timers.push((key, timer)),
-                Record::Name(named) => names.push(named),
+                Record::Name(named) => {
+                    named.put(&mut rows);
+                    any_row = true;
+                }
+                Record::Label(labeling) => {
+                    labeling.put(&mut rows);
+                    any_row = true;
+                }
                 Record::Event(event) => events.push(NewEvent::from(event)),
             }
         }
@@ -211,12 +222,8 @@ impl Recorder {
             }
         };
         let space = self.store.space(&self.device);
-        if !names.is_empty() {
-            let mut batch = Batch::new();
-            for named in names {
-                named.put(&mut batch);
-            }
-            space.write(batch).await?;
+        if any_row {
+            space.write(rows).await?;
         }
         for (key, timer) in timers {
             timer.save(&space, key).await?;

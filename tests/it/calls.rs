@@ -27,7 +27,7 @@ async fn a_call_is_rejected_once_and_the_caller_is_told_once_in_an_hour() -> Res
     let hook = WebhookReceiver::start().await?;
     let lines = format!(
         "\n[device.toko]\napi_key = \"key-of-toko-0123456789abcdef\"\ncalls = \"ring\"\n\
-         webhooks = [{{ url = {:?}, events = [\"call.offer\", \"message.received\"] }}]\n",
+         webhooks = [{{ url = {:?}, events = [\"call.*\", \"message.received\"] }}]\n",
         hook.url(),
     );
     let mut moonwa =
@@ -58,6 +58,20 @@ async fn a_call_is_rejected_once_and_the_caller_is_told_once_in_an_hour() -> Res
     bob.expect_text(TEXT).await?;
 
     // Again, and after a restart: rejected, but told only once. Somebody else is told, too.
+    let ended = async |call: &str| {
+        let of = |post: &moonwa_simulator::harness::Delivery| {
+            let json = post.json();
+            json["type"] == "call.ended" && json["data"]["id"] == call
+        };
+        hook.expect("the end of the call", of).await.json()["data"]["outcome"].clone()
+    };
+    bob.hang_up(ann.number(), &rings, Some("accepted_elsewhere")).await?;
+    assert_eq!(ended(&rings).await, "answered");
+    bob.hang_up(ann.number(), &first, None).await?;
+    assert_eq!(ended(&first).await, "rejected");
+    let missed = "8F0ABC";
+    eve.hang_up(ann.number(), missed, Some("timeout")).await?;
+    assert_eq!(ended(missed).await, "missed");
     let second = bob.call(ann.number(), false).await?;
     rejected(&sim, &second).await?;
     moonwa.restart().await?;

@@ -21,10 +21,13 @@ export const EVENTS = [
 	"poll.vote",
 	"group.updated",
 	"call.offer",
+	"call.ended",
 	"device.state",
 	"identity.resolved",
 	"status.received",
 	"channel.received",
+	"label.updated",
+	"presence.updated",
 ];
 
 /** The icon of each status a message passes through, in order. */

@@ -236,8 +236,12 @@ impl From<WhatsAppError> for Problem {
             WhatsAppError::NotAsked => Code::NotAsked,
             WhatsAppError::Timeout => Code::WhatsAppTimeout,
             WhatsAppError::NotFound => Code::MessageNotFound,
-            WhatsAppError::NotOnWhatsApp => return Self::new(Code::NotFound, error.to_string()),
-            WhatsAppError::NoSettings => return Self::new(Code::Conflict, error.to_string()),
+            WhatsAppError::NotOnWhatsApp | WhatsAppError::NoLabel => {
+                return Self::new(Code::NotFound, error.to_string());
+            }
+            WhatsAppError::NoSettings | WhatsAppError::Unseen | WhatsAppError::Crowded(_) => {
+                return Self::new(Code::Conflict, error.to_string());
+            }
             WhatsAppError::OutOfSight => {
                 return Self::new(Code::MessageNotFound, error.to_string());
             }

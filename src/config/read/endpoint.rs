@@ -219,7 +219,7 @@ fn events(node: &Node<'_>) -> Option<EventFilter> {
     let known: Vec<&str> = names
         .iter()
         .copied()
-        .chain(["message.*", "poll.*", "group.*", "call.*", "device.*", "status.*", "channel.*"])
+        .chain(["message.*", "poll.*", "group.*", "call.*", "device.*", "status.*", "channel.*", "label.*", "presence.*"])
         .collect();
     let mut wanted = BTreeSet::new();
     let nodes = node.list()?;
@@ -229,9 +229,13 @@ fn events(node: &Node<'_>) -> Option<EventFilter> {
     for node in &nodes {
         let Some(text) = node.text() else { continue };
         let group = text.strip_suffix('*').filter(|group| group.is_empty() || group.ends_with('.'));
-        let fits = |name: &str| group.map_or(name == text, |group| name.starts_with(group));
-        let matching: Vec<EventType> =
-            EventType::ALL.into_iter().filter(|kind| fits(kind.as_str())).collect();
+        let fits = |kind: &EventType| match group {
+            // What is over in a moment goes only to whoever names it.
+            Some("") => *kind != EventType::PresenceUpdated,
+            Some(group) => kind.as_str().starts_with(group),
+            None => kind.as_str() == text,
+        };
+        let matching: Vec<EventType> = EventType::ALL.into_iter().filter(fits).collect();
         if matching.is_empty() {
             let hint = nearest(text, &known).map_or_else(
                 || format!("write \"*\", \"message.*\", or some of {}", names.join(", ")),

@@ -46,6 +46,12 @@ impl Rejected {
         new
     }
 
+    /// Whether this call was rejected lately.
+    pub(crate) fn has(&self, call: &str) -> bool {
+        let calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        calls.iter().any(|known| known == call)
+    }
+
     /// Whoever holds it may look who was told, and tell.
     pub(crate) async fn turn(&self) -> MutexGuard<'_, ()> {
         self.turn.lock().await

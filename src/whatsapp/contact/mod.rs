@@ -3,6 +3,7 @@
 mod account;
 mod block;
 mod find;
+pub(crate) mod presence;
 mod profile;
 pub(crate) mod row;
 

@@ -8,12 +8,14 @@ use wa_rs::client::Client;
 use wa_rs::types::events::{
     Event, EventHandler, EventInterest, EventKind, InboundMessage, UndecryptableMessage,
 };
+use wa_rs::wacore::types::call::CallAction;
 
 use super::notice::Notice;
 use super::refusal;
 use super::status::restricted;
 use crate::model::{MessageId, MessageStatus, Passkey, Secret};
-use crate::whatsapp::chat::call;
+use crate::whatsapp::chat::{call, label};
+use crate::whatsapp::contact::presence;
 use crate::whatsapp::contact::row::Named;
 use crate::whatsapp::context::Context;
 use crate::whatsapp::history::timer;
@@ -53,6 +55,8 @@ pub(crate) fn interest() -> EventInterest {
         EventKind::PictureUpdate,
         EventKind::IncomingCall,
         EventKind::MissedCall,
+        EventKind::LabelEditUpdate,
+        EventKind::LabelAssociationUpdate,
     ])
 }
 
@@ -151,6 +155,13 @@ impl Observer {
         true
     }
 
+    /// Whether a call that is over was rejected here.
+    fn was_rejected(&self, event: &Event) -> bool {
+        let Event::IncomingCall(call) = event else { return false };
+        matches!(call.action, CallAction::Terminate { .. })
+            && self.context.rejected.has(call.action.call_id())
+    }
+
     /// What happened to a group, or a call.
     fn happened(&self, event: &Arc<Event>) {
         if let (Event::GroupUpdate(update), Some(client)) = (&**event, self.client())
@@ -160,7 +171,11 @@ impl Observer {
         }
         let rejected = self.rejected(event);
         if let Some(told) = notification::notification(&self.context.name, event) {
-            let told = if rejected { notification::rejected(told) } else { told };
+            let told = if rejected || self.was_rejected(event) {
+                notification::rejected(told)
+            } else {
+                told
+            };
             self.owe(Record::Event(told));
         }
     }
@@ -183,7 +198,10 @@ impl Observer {
     /// What happens while a phone is asked to know the device.
     fn linking(&self, event: &Event) {
         match event {
-            Event::PairSuccess(_) => self.keep_credentials(),
+            Event::PairSuccess(_) => {
+                self.context.watched.forget();
+                self.keep_credentials();
+            }
             Event::PairError(error) => {
                 tracing::warn!(device = %self.context.name, error = %error.error, "The link was refused.");
                 self.tell(Notice::PairFailed);
@@ -276,6 +294,7 @@ impl EventHandler for Observer {
             Event::RawNode(stanza) => {
                 // Before the engine acknowledges it, or hands it over.
                 self.context.own_posts.look(stanza.get());
+                presence::look(&self.context, stanza.get());
                 if let Some((unread, from, chat)) = undecryptable::unreadable(stanza.get()) {
                     let debt = self.context.notes.owe();
                     hook::note_unread(&self.context, unread, &from, &chat, debt);
@@ -295,6 +314,16 @@ impl EventHandler for Observer {
                 self.acked(&ack.id, ack.error.as_deref());
             }
             Event::Receipt(receipt) => self.receipt(receipt),
+            Event::LabelEditUpdate(update) => {
+                if let Some(client) = self.client() {
+                    label::edited(&self.context, &client, update);
+                }
+            }
+            Event::LabelAssociationUpdate(update) => {
+                if let Some(client) = self.client() {
+                    label::associated(&self.context, &client, update);
+                }
+            }
             Event::ContactUpdate(update) => {
                 if let Some(named) = self.client().and_then(|client| Named::of(&client, update)) {
                     self.note(Record::Name(named));

@@ -10,6 +10,7 @@ use wa_rs::PresenceStatus;
 use wa_rs::client::{Client, NodeFilter};
 
 use crate::config::Presence;
+use crate::whatsapp::contact::presence::ask_again;
 use crate::whatsapp::context::Context;
 
 /// The engine tells of a stanza just before it writes it; after this long it stands in the queue of the connection, and
@@ -20,6 +21,7 @@ const WRITTEN: Duration = Duration::from_millis(50);
 /// `Context::presence` is touched: with a new configuration, and at a login.
 pub(crate) async fn keep(context: &Context, client: &Arc<Client>) -> Infallible {
     let mut wanted = context.presence.subscribe();
+    let mut asked = false;
     loop {
         let (status, other) = match *wanted.borrow_and_update() {
             Presence::Unavailable => (PresenceStatus::Unavailable, "available"),
@@ -30,12 +32,19 @@ pub(crate) async fn keep(context: &Context, client: &Arc<Client>) -> Infallible 
             client.wait_for_sent_node(NodeFilter::tag("presence").attr("type", other));
         // WhatsApp takes no presence without a name, and the engine has said none then.
         let named = !client.persistence_manager().get_device_snapshot().push_name.is_empty();
-        if named
-            && client.is_logged_in()
-            && let Err(error) = client.presence().set(status).await
-        {
-            // The connection is going down; at the next login the word is said again.
-            tracing::debug!(device = %context.name, %error, "The presence was not told.");
+        if named && client.is_logged_in() {
+            match client.presence().set(status).await {
+                // Only those who are there are told of others.
+                Ok(()) if status == PresenceStatus::Available && !asked => {
+                    asked = true;
+                    ask_again(context, client).await;
+                }
+                Ok(()) => {}
+                // The connection is going down; at the next login the word is said again.
+                Err(error) => {
+                    tracing::debug!(device = %context.name, %error, "The presence was not told.");
+                }
+            }
         }
         tokio::select! {
             // The context holds the sender.

@@ -44,6 +44,19 @@ pub(crate) fn notification(device: &DeviceName, event: &EngineEvent) -> Option<E
             let part = format!("picture/{id}/{at}");
             Some(other(device, EventType::GroupUpdated, &[&group, "", &part], at, data))
         }
+        EngineEvent::IncomingCall(call)
+            if let CallAction::Terminate { call_id, call_creator, reason, duration, .. } =
+                &call.action =>
+        {
+            let from = call_creator.to_non_ad_string();
+            let phone = call_creator.is_pn().then(|| call_creator.user.to_string());
+            let data = json!({
+                "id": call_id, "from": from, "phone": phone, "outcome": outcome(reason.as_deref()),
+                "seconds": duration,
+            });
+            let at = call.timestamp.timestamp_millis();
+            Some(other(device, EventType::CallEnded, &[&from, &from, call_id], at, data))
+        }
         EngineEvent::IncomingCall(call) => {
             let (id, creator, video, group) = match &call.action {
                 CallAction::Offer { call_id, call_creator, is_video, group_jid, .. } => {
@@ -78,9 +91,23 @@ pub(crate) fn notification(device: &DeviceName, event: &EngineEvent) -> Option<E
     }
 }
 
-/// The event of a call that the device rejects.
+/// How a call ended, by WhatsApp's word for why.
+fn outcome(reason: Option<&str>) -> &'static str {
+    match reason {
+        None | Some("timeout" | "group_call_ended") => "missed",
+        Some("accepted_elsewhere") => "answered",
+        Some("rejected_elsewhere") => "rejected",
+        Some(_) => "ended",
+    }
+}
+
+/// The event of a call that the device rejects, or of its end.
 pub(crate) fn rejected(mut event: Event) -> Event {
     if let EventData::Other(Value::Object(data)) = &mut event.data {
+        if event.kind == EventType::CallEnded {
+            data.insert("outcome".to_owned(), "rejected".into());
+            return event;
+        }
         data.insert("rejected".to_owned(), true.into());
     }
     event

@@ -244,6 +244,9 @@ impl World {
                 self.confirm(who, &class, &id);
             }
             "ib" => self.client_ib(conn, who, node),
+            "presence" if matches!(text(node, "type").as_str(), "subscribe" | "unsubscribe") => {
+                self.presence_wanted(conn, who, node);
+            }
             "presence" => {
                 if let Some(kind) = attr(node, "type") {
                     self.journal.note(conn, Some(who.clone()), PRESENCE, kind);

@@ -2,10 +2,10 @@
 //! after which clients say it again.
 
 use anyhow::{Context as _, Result, bail};
-use wacore_binary::Server;
 use wacore_binary::builder::NodeBuilder;
+use wacore_binary::{Jid, Node, Server};
 
-use crate::util::now;
+use crate::util::{jid, now, text};
 use crate::world::{Address, Device, World};
 use crate::{Entry, Phone};
 
@@ -13,8 +13,54 @@ use crate::{Entry, Phone};
 pub(crate) const PRESENCE: &str = "presence said";
 /// What a client says so that the phone goes on ringing.
 const UNAVAILABLE: &str = "unavailable";
+/// Since when somebody is away.
+const LAST_SEEN: u64 = 1_795_420_800;
 
 impl World {
+    /// A companion wants to know whether somebody is there, or no longer. It hears at once how it is now.
+    pub(crate) fn presence_wanted(&mut self, conn: u64, who: &Address, node: &Node) {
+        let Some(to) = jid(node, "to") else {
+            return self.violation(Some(who), "presence", "no `to`".to_owned());
+        };
+        let Some(pn) = self.pn_of(&to) else {
+            return self.violation(Some(who), "presence", format!("nobody is {to}"));
+        };
+        if text(node, "type") == "unsubscribe" {
+            self.presences.remove(&(conn, pn));
+            return;
+        }
+        self.presences.insert((conn, pn.clone()), to);
+        self.tell_presence(&pn, Some(conn));
+    }
+
+    /// Whether the companion on this connection has said last that somebody is there: only such a one hears of others.
+    pub(crate) fn is_there(&self, conn: u64) -> bool {
+        let who = self.login(conn);
+        let said = |entry: &&Entry| entry.tag == PRESENCE && entry.device == who;
+        let last = self.journal.entries.iter().rev().find(said);
+        who.is_some() && last.is_some_and(|entry| entry.text == "available")
+    }
+
+    /// Tells those who asked whether somebody is there, or one of them.
+    fn tell_presence(&mut self, pn: &str, only: Option<u64>) {
+        let asked: Vec<(u64, Jid)> = self
+            .presences
+            .iter()
+            .filter(|((conn, of), _)| of == pn && only.is_none_or(|only| only == *conn))
+            .map(|((conn, _), jid)| (*conn, jid.clone()))
+            .collect();
+        for (conn, from) in asked {
+            if !self.is_there(conn) {
+                continue;
+            }
+            let mut presence = NodeBuilder::new("presence").attr("from", from);
+            if !self.there.contains(pn) {
+                presence = presence.attr("type", UNAVAILABLE).attr("last", LAST_SEEN);
+            }
+            self.send(conn, presence.build());
+        }
+    }
+
     /// The companions of an account that are connected and have not said last that nobody is there. One that the phone has not
     /// given the account's settings knows no name yet, and without one there is no presence to say.
     fn seem_there(&self, pn: &str) -> Vec<u16> {
@@ -60,6 +106,18 @@ impl World {
 }
 
 impl Phone {
+    /// The person opens WhatsApp, or puts it away.
+    pub fn is_there(&self, there: bool) {
+        let mut world = self.sim.world();
+        if there {
+            world.there.insert(self.number().to_owned());
+        } else {
+            world.there.remove(self.number());
+        }
+        world.tell_presence(self.number(), None);
+        world.touch();
+    }
+
     /// Changes the account's own name, as people do on the phone; its companions are told.
     pub fn rename(&self, name: &str) -> Result<()> {
         self.sim.world().rename_account(self.number(), name)

@@ -234,6 +234,10 @@ pub(crate) struct World {
     pub held: Vec<(Address, Node)>,
     /// Stanzas for phones which still have to be read; see `phone::receive`.
     pub for_phones: VecDeque<(String, Node)>,
+    /// Who wants to know of whom whether they are there, by connection, and under which address they asked.
+    pub presences: BTreeMap<(u64, String), Jid>,
+    /// Who is there, of those of whom it is known.
+    pub there: BTreeSet<String>,
     /// New connections are closed at once.
     pub refuse: bool,
     /// New connections get no answer at all.
@@ -271,6 +275,8 @@ impl World {
             unanswered: BTreeSet::new(),
             held: Vec::new(),
             for_phones: VecDeque::new(),
+            presences: BTreeMap::new(),
+            there: BTreeSet::new(),
             refuse: false,
             mute: false,
             ids: BTreeMap::new(),
@@ -302,6 +308,8 @@ impl World {
         self.unanswered.clear();
         self.held.clear();
         self.for_phones.clear();
+        self.presences.clear();
+        self.there.clear();
         self.ids.clear();
         self.keys_used = KeysUsed::default();
         self.touch();

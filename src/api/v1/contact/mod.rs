@@ -2,6 +2,7 @@
 
 pub(crate) mod account;
 pub(crate) mod block;
+pub(crate) mod presence;
 
 use serde::Deserialize;
 use serde_json::{Value, json};

@@ -45,7 +45,7 @@ impl AppState {
             ..Default::default()
         };
         let index = br#"["setting_pushName"]"#.to_vec();
-        self.first_patch("critical_block", 1, vec![(index, value)])
+        self.next_patch("critical_block", 1, vec![(index, value)])
     }
 
     /// Puts people into the address book of an account that has none: number and name.
@@ -62,13 +62,37 @@ impl AppState {
             (format!("[\"contact\",\"{number}@s.whatsapp.net\"]").into_bytes(), value)
         };
         let patch =
-            self.first_patch("critical_unblock_low", 2, people.iter().map(entry).collect())?;
+            self.next_patch("critical_unblock_low", 2, people.iter().map(entry).collect())?;
         self.collections.insert("critical_unblock_low".to_owned(), vec![patch]);
         Ok(())
     }
 
-    /// The first patch of a collection.
-    fn first_patch(
+    /// What a collection's patches come to: the hash over them, and the value that each index has.
+    fn state_of(&self, name: &str) -> Result<(HashState, BTreeMap<Vec<u8>, Vec<u8>>)> {
+        let (mut hash, mut values) = (HashState::default(), BTreeMap::new());
+        for patch in self.collections.get(name).into_iter().flatten() {
+            let patch = wa::SyncdPatch::decode_from_slice(patch)?;
+            hash.version += 1;
+            hash.update_hash(&patch.mutations, |index, _| Ok(values.get(index).cloned())).1?;
+            for record in patch.mutations.iter().filter_map(|one| one.record.as_option()) {
+                let (index, value) = (record.index.blob.clone(), record.value.blob.clone());
+                let value = value.unwrap_or_default();
+                let mac = value.get(value.len().saturating_sub(32)..).unwrap_or_default().to_vec();
+                values.insert(index.unwrap_or_default(), mac);
+            }
+        }
+        Ok((hash, values))
+    }
+
+    /// The next patch of a collection, as the phone makes it.
+    fn add(&mut self, name: &str, version: i32, index: &[&str], value: wa::SyncActionValue) -> Result<()> {
+        let index = serde_json::to_vec(index)?;
+        let patch = self.next_patch(name, version, vec![(index, value)])?;
+        self.collections.entry(name.to_owned()).or_default().push(patch);
+        Ok(())
+    }
+
+    fn next_patch(
         &self,
         name: &str,
         version: i32,
@@ -84,16 +108,17 @@ impl AppState {
                 encode_record(set, &index, &value, &keys, &self.key_id, &random(), version).0
             })
             .collect();
-        let mut hash = HashState { version: 1, ..Default::default() };
-        hash.update_hash(&mutations, |_, _| Ok(None)).1?;
+        let (mut hash, before) = self.state_of(name)?;
+        hash.version += 1;
+        hash.update_hash(&mutations, |index, _| Ok(before.get(index).cloned())).1?;
         let mut patch = wa::SyncdPatch {
-            version: MessageField::some(wa::SyncdVersion { version: Some(1) }),
+            version: MessageField::some(wa::SyncdVersion { version: Some(hash.version) }),
             mutations,
             snapshot_mac: Some(hash.generate_snapshot_mac(name, &keys.snapshot_mac)),
             key_id: MessageField::some(wa::KeyId { id: Some(self.key_id.to_vec()) }),
             ..Default::default()
         };
-        let mac = generate_patch_mac(&patch, name, &keys.patch_mac, 1);
+        let mac = generate_patch_mac(&patch, name, &keys.patch_mac, hash.version);
         patch.patch_mac = Some(mac);
         Ok(patch.encode_to_vec())
     }
@@ -246,6 +271,44 @@ impl Phone {
         let mut world = self.sim.world();
         let account = world.accounts.get_mut(self.number()).context("no such account")?;
         account.app_state.address_book(&people)
+    }
+
+    /// Makes or renames a label of the account.
+    pub fn label(&self, id: &str, name: &str, color: i32) -> Result<()> {
+        let label = wa::sync_action_value::LabelEditAction {
+            name: Some(name.to_owned()),
+            color: Some(color),
+            deleted: Some(false),
+            ..Default::default()
+        };
+        let value = wa::SyncActionValue {
+            label_edit_action: MessageField::some(label),
+            ..Default::default()
+        };
+        self.set(&["label_edit", id], value)
+    }
+
+    /// Puts a label on a chat, or takes it off.
+    pub fn label_chat(&self, id: &str, chat: &str, on: bool) -> Result<()> {
+        let action = wa::sync_action_value::LabelAssociationAction {
+            labeled: Some(on),
+            ..Default::default()
+        };
+        let value = wa::SyncActionValue {
+            label_association_action: MessageField::some(action),
+            ..Default::default()
+        };
+        self.set(&["label_jid", id, chat], value)
+    }
+
+    /// Changes one of the settings in the collection of most of them; the companions are told.
+    fn set(&self, index: &[&str], value: wa::SyncActionValue) -> Result<()> {
+        let mut world = self.sim.world();
+        let account = world.accounts.get_mut(self.number()).context("no such account")?;
+        account.app_state.add("regular", 3, index, value)?;
+        world.notify_app_state(&Address::new(self.number(), 0), "regular");
+        world.touch();
+        Ok(())
     }
 
     /// The account's settings as its phone reads them, among them what companions uploaded: index and value.

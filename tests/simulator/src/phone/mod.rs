@@ -204,15 +204,18 @@ impl World {
     }
 
     /// Tells the companions in a chat that the person types or stopped to.
-    pub(crate) fn phone_types(&mut self, pn: &str, to: &str, typing: bool) {
+    pub(crate) fn phone_types(&mut self, pn: &str, to: &str, state: &'static str) {
         let Some(account) = self.accounts.get(pn) else { return };
         let from = account.jid(account.server());
-        let state = if typing { "composing" } else { "paused" };
         for device in self.device_ids(to) {
             let Some(conn) = self.conn_of(&Address::new(to, device)) else { continue };
+            let state = match state {
+                "recording" => NodeBuilder::new("composing").attr("media", "audio").build(),
+                state => empty(state),
+            };
             let node = NodeBuilder::new("chatstate")
                 .attr("from", from.clone())
-                .children([empty(state)])
+                .children([state])
                 .build();
             self.send(conn, node);
         }
@@ -280,7 +283,15 @@ impl Phone {
     /// The person types (or stops to) in the chat with another phone's owner.
     pub async fn typing(&self, to: impl AsRef<str>, typing: bool) {
         let mut world = self.sim.world();
-        world.phone_types(self.number(), to.as_ref(), typing);
+        let state = if typing { "composing" } else { "paused" };
+        world.phone_types(self.number(), to.as_ref(), state);
+        world.touch();
+    }
+
+    /// The person speaks a voice note in the chat with another phone's owner.
+    pub fn records(&self, to: impl AsRef<str>) {
+        let mut world = self.sim.world();
+        world.phone_types(self.number(), to.as_ref(), "recording");
         world.touch();
     }
 

@@ -139,6 +139,26 @@ impl World {
         Ok(id)
     }
 
+    /// The caller gives up, or somebody took or refused the call on the phone.
+    fn hang_up(&mut self, pn: &str, to: &str, call: &str, reason: Option<&'static str>) -> Result<()> {
+        let caller = self.accounts.get(pn).context("no such phone")?;
+        let from = caller.jid(caller.server());
+        let mut end = NodeBuilder::new("terminate")
+            .attr("call-id", call)
+            .attr("call-creator", from.clone());
+        if let Some(reason) = reason {
+            end = end.attr("reason", reason);
+        }
+        let node = NodeBuilder::new("call")
+            .attr("from", from)
+            .attr("id", self.id())
+            .attr("t", now())
+            .children([end.build()])
+            .build();
+        self.tell_companions(to, &node);
+        Ok(())
+    }
+
     /// What companions get of a message that only phones may open.
     fn unavailable(&mut self, pn: &str, to: &str) -> Result<String> {
         let sender = self.accounts.get(pn).context("no such phone")?;
@@ -274,6 +294,19 @@ impl Phone {
         let id = world.call(self.number(), to.as_ref(), video)?;
         world.touch();
         Ok(id)
+    }
+
+    /// A call of this person's is over; without a reason they gave up.
+    pub async fn hang_up(
+        &self,
+        to: impl AsRef<str>,
+        call: &str,
+        reason: Option<&'static str>,
+    ) -> Result<()> {
+        let mut world = self.sim.world();
+        world.hang_up(self.number(), to.as_ref(), call, reason)?;
+        world.touch();
+        Ok(())
     }
 
     /// The person sends something that may be seen once: companions are only told that it is there.

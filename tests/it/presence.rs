@@ -1,0 +1,134 @@
+//! Whether people are there, for whoever asked: the subscription on the wire, and what follows from what WhatsApp tells.
+
+use anyhow::Result;
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::Method;
+use moonwa_simulator::harness::{Delivery, Moonwa, Reply, Rest, WebhookReceiver, eventually};
+use moonwa_simulator::{Entry, Fault, Simulator};
+use serde_json::{Value, json};
+
+async fn ask(rest: &Rest, method: Method, path: &str) -> Result<Reply> {
+    let path = format!("/v1/devices/toko/{path}");
+    rest.send(rest.request(method, &path).body(Full::new(Bytes::new()))?).await
+}
+
+fn config(hook: &WebhookReceiver, all: &WebhookReceiver, presence: &str) -> String {
+    format!(
+        "\n[device.toko]\napi_key = \"key-of-toko-0123456789abcdef\"\npresence = {presence:?}\n\
+         webhooks = [{{ url = {:?}, events = [\"presence.updated\"] }}, {{ url = {:?}, events = [\"*\"] }}]\n",
+        hook.url(),
+        all.url(),
+    )
+}
+
+#[tokio::test]
+async fn who_is_asked_about_is_told_of_and_nobody_else() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let (ann, bob, eve) = (
+        sim.phone("628111002701", "Ann").await,
+        sim.phone("628111002702", "Bob").await,
+        sim.phone("628111002703", "Eve").await,
+    );
+    let (hook, all) = (WebhookReceiver::start().await?, WebhookReceiver::start().await?);
+    let lines = config(&hook, &all, "available");
+    let moonwa =
+        Moonwa::builder(env!("CARGO_BIN_EXE_moonwa")).whatsapp(&sim).config(&lines).start().await?;
+    moonwa.link("toko", &ann).await?;
+    ann.expect_presence(0, "available").await?;
+    let key = moonwa.key_of("toko");
+    let of = |path: &str| format!("contacts/{}/presence", path);
+    let told = async |doing: &str| {
+        let is = |post: &Delivery| post.json()["data"]["presence"] == doing;
+        hook.expect(doing, is).await.json()
+    };
+    assert_eq!(ask(&key, Method::GET, "presence").await?.json(), json!({ "contacts": [] }));
+
+    let before = sim.cursor();
+    ask(&key, Method::PUT, &of(bob.number())).await?.expect(204);
+    let wanted = |entry: &Entry| {
+        entry.is_in("presence") && entry.attr("type").as_deref() == Some("subscribe")
+    };
+    let stanza = sim.wait_journal(before, wanted).await?;
+    assert_eq!(stanza.attr("to"), Some(bob.lid()));
+    let lid = bob.lid().trim_end_matches("@lid").to_owned();
+    let person = json!({ "jid": bob.lid(), "phone": bob.number(), "lid": lid, "name": null });
+    let away = told("unavailable").await;
+    assert_eq!(away["type"], "presence.updated");
+    let expected = json!({
+        "chat": bob.jid(), "from": person, "presence": "unavailable", "last_seen": "2026-11-23T08:00:00Z",
+    });
+    assert_eq!(away["data"], expected);
+
+    bob.is_there(true);
+    assert_eq!(told("available").await["data"]["last_seen"], Value::Null);
+    bob.typing(&ann, true).await;
+    assert_eq!(told("composing").await["data"]["from"], person);
+    eve.typing(&ann, true).await;
+    bob.records(&ann);
+    told("recording").await;
+    let list = ask(&key, Method::GET, "presence").await?.json();
+    let row = &list["contacts"][0];
+    assert_eq!((&row["phone"], &row["presence"]), (&json!(bob.number()), &json!("recording")));
+
+    // It is asked again on another connection.
+    let before = sim.cursor();
+    sim.fault(&ann, Fault::Drop);
+    sim.wait_journal(before, wanted).await?;
+    let heard = async || ask(&key, Method::GET, "presence").await.map(|reply| reply.json());
+    let there = |list: &Result<Value>| {
+        list.as_ref().is_ok_and(|list| list["contacts"][0]["presence"] == "available")
+    };
+    eventually("the first word on the new connection", heard, there).await?;
+    bob.is_there(false);
+    let gone = |post: &Delivery| post.json()["data"]["presence"] == "unavailable" && post.json() != away;
+    hook.expect("away again", gone).await;
+
+    let before = sim.cursor();
+    ask(&key, Method::DELETE, &of(&bob.lid())).await?.expect(204);
+    let ended = |entry: &Entry| {
+        entry.is_in("presence") && entry.attr("type").as_deref() == Some("unsubscribe")
+    };
+    sim.wait_journal(before, ended).await?;
+    assert_eq!(ask(&key, Method::GET, "presence").await?.json(), json!({ "contacts": [] }));
+    bob.is_there(true);
+    bob.typing(&ann, true).await;
+    let events = key.get("/v1/devices/toko/events?after=0").await?.expect(200).json();
+    let events = events["events"].as_array().expect("events");
+    let presences = events.iter().filter(|event| event["type"] == "presence.updated").count();
+    assert_eq!(presences, 6, "one for each change");
+    // The webhook that wants everything did not name it.
+    bob.send_text(&ann, "halo").await?;
+    all.expect_text("halo").await;
+    assert!(all.deliveries().iter().all(|post| post.kind() != "presence.updated"));
+    for wrong in ["0812", "120363000000000001@g.us", "status@broadcast"] {
+        ask(&key, Method::PUT, &of(wrong)).await?.expect(400);
+    }
+    ask(&key, Method::PUT, &of("628999002799")).await?.expect(404);
+    sim.assert_no_violations();
+    moonwa.stop().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_device_that_is_not_there_itself_is_told_why_it_hears_nothing() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let (ann, bob) =
+        (sim.phone("628111002704", "Ann").await, sim.phone("628111002705", "Bob").await);
+    let (hook, all) = (WebhookReceiver::start().await?, WebhookReceiver::start().await?);
+    let lines = config(&hook, &all, "unavailable");
+    let mut moonwa =
+        Moonwa::builder(env!("CARGO_BIN_EXE_moonwa")).whatsapp(&sim).config(&lines).start().await?;
+    moonwa.link("toko", &ann).await?;
+    let key = moonwa.key_of("toko");
+    let path = format!("contacts/{}/presence", bob.number());
+    let refused = ask(&key, Method::PUT, &path).await?.expect(409).json();
+    assert_eq!(refused["code"], "conflict");
+    assert!(refused["detail"].as_str().is_some_and(|why| why.contains("presence = \"available\"")));
+    moonwa.edit_config(|text| text.replace("\"unavailable\"", "\"available\""))?;
+    let asked = async || ask(&key, Method::PUT, &path).await.map(|reply| reply.status);
+    eventually("the new file", asked, |status| status.as_ref().is_ok_and(|s| *s == 204)).await?;
+    sim.assert_no_violations();
+    moonwa.stop().await?;
+    Ok(())
+}
