@@ -63,6 +63,8 @@ pub(crate) enum Principal {
         device: DeviceName,
         id: String,
         scopes: BTreeSet<Scope>,
+        /// The browser's login; none with the key itself.
+        login: Option<String>,
     },
 }
 
@@ -80,6 +82,23 @@ impl Principal {
         match self {
             Self::Key { id, .. } => id,
             other => other.role(),
+        }
+    }
+
+    /// Who is kept as the one who sent a message.
+    pub(crate) fn author(&self) -> Option<String> {
+        match self {
+            Self::Nobody => None,
+            Self::Admin { login: Some(_) } => Some("page".to_owned()),
+            other => Some(other.name().to_owned()),
+        }
+    }
+
+    /// The browser's login that it came with.
+    pub(crate) fn login(&self) -> Option<&String> {
+        match self {
+            Self::Admin { login } | Self::Key { login, .. } => login.as_ref(),
+            Self::Nobody => None,
         }
     }
 
@@ -101,6 +120,16 @@ impl Principal {
             Self::Nobody => false,
             Self::Admin { .. } => true,
             Self::Key { scopes, .. } => scopes.contains(&scope),
+        }
+    }
+
+    /// The holder of a key, as a browser's login has them.
+    fn with_login(self, id: String) -> Self {
+        match self {
+            Self::Key { device, id: key, scopes, .. } => {
+                Self::Key { device, id: key, scopes, login: Some(id) }
+            }
+            other => other,
         }
     }
 
@@ -142,7 +171,7 @@ pub(crate) fn key_of<'a>(config: &'a Config, key: &str) -> Option<(&'a DeviceNam
 pub(super) fn key_with(config: &Config, hash: KeyHash) -> Option<Principal> {
     let (device, key) = key_of_hash(config, hash)?;
     let (id, scopes) = (key.id.clone(), key.scopes.clone());
-    Some(Principal::Key { device: device.clone(), id, scopes })
+    Some(Principal::Key { device: device.clone(), id, scopes, login: None })
 }
 
 fn key_of_hash(config: &Config, hash: KeyHash) -> Option<(&DeviceName, &KeyConfig)> {
@@ -170,7 +199,15 @@ pub(crate) fn identify(
     };
     origin::host_allowed(head, config)?;
     origin::same_site(head)?;
-    Ok(Principal::Admin { login: Some(id) })
+    Ok(logged_in(state, config, id).unwrap_or(Principal::Nobody))
+}
+
+/// Who is logged in: the admin, or the holder of a key, who may no more than the key.
+pub(super) fn logged_in(state: &State, config: &Config, id: String) -> Option<Principal> {
+    match state.logins.key(&id) {
+        None => Some(Principal::Admin { login: Some(id) }),
+        Some(hash) => key_with(config, hash).map(|who| who.with_login(id)),
+    }
 }
 
 /// Whose key or token it is.
@@ -291,7 +328,12 @@ pub(crate) mod tests {
     fn key(name: &str) -> Principal {
         let config = config();
         let (device, key) = key_of(&config, name).unwrap();
-        Principal::Key { device: device.clone(), id: key.id.clone(), scopes: key.scopes.clone() }
+        Principal::Key {
+            device: device.clone(),
+            id: key.id.clone(),
+            scopes: key.scopes.clone(),
+            login: None,
+        }
     }
 
     fn code(who: &Principal, access: Access, device: Option<&str>) -> Option<Code> {
