@@ -4,7 +4,7 @@ import { button, complain, el, explain, icon, muted, tool } from "../dom.js";
 import { clock, say, t } from "../i18n.js";
 import { changed, state } from "../state.js";
 import { size } from "./bubble.js";
-import { keepDraft, keepSent, presentOf, writerOf } from "./chats.js";
+import { fileNameOf, keepDraft, keepSent, presentOf, writerOf } from "./chats.js";
 
 /** The kinds of file by the beginning of their MIME type; others are documents. */
 const UPLOADS = ["image", "video", "audio"];
@@ -17,6 +17,7 @@ const quoteOf = (chat, message) => ({
 	id: message.id,
 	kind: message.kind,
 	text: presentOf(chat, message).words,
+	filename: fileNameOf(message),
 });
 
 /** Sends an answer that is pending, or tries again: under its key it goes at most once. */
@@ -171,7 +172,11 @@ export default function answer(chat) {
 		const { words } = presentOf(chat, message);
 		return el(
 			".row.aside",
-			el(".what.quote.grow", el("strong", who), el("span", words || say("kind", message.kind))),
+			el(
+				".what.quote.grow",
+				el("strong", who),
+				el("span", words || fileNameOf(message) || say("kind", message.kind)),
+			),
 			tool("x", t("cancel"), dismiss),
 		);
 	}

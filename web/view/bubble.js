@@ -1,7 +1,7 @@
 // One message of a conversation: who wrote it, what it answers, its file, its words, how far it got.
 import { button, el, icon, muted, tool } from "../dom.js";
 import { clock, language, say, t } from "../i18n.js";
-import { fileOf, presentOf, writerOf } from "./chats.js";
+import { fileNameOf, fileOf, presentOf, writerOf } from "./chats.js";
 import { TICK } from "./status.js";
 
 /** How many colours there are for people. */
@@ -61,7 +61,7 @@ export function bubble(chat, message, before, page) {
 						el("span", { title: clock(at) }, clock(at, { timeStyle: "short" })),
 						status && mine && [icon(TICK[status], status), el("span.sr", t(`progress.${status}`))],
 					),
-					isFailed && el("p.failed", say("error", code, {}, detail)),
+					isFailed && el("p.failed", code ? say("error", code, {}, detail) : t("progress.failed")),
 					isFailed &&
 						message.kind === "text" &&
 						page.again &&
@@ -78,26 +78,26 @@ export function bubble(chat, message, before, page) {
 /** What a message answers; a press leads there. */
 function quoted(chat, quote, { goTo }) {
 	const known = chat.messages.get(quote.id);
-	const words =
-		quote.text || (known && presentOf(chat, known).words) || say("kind", quote.kind ?? "");
-	if (!words && !known) return null;
+	const { words, kind } = known ? { ...known, ...presentOf(chat, known) } : { words: "", kind: "" };
+	const said = quote.text || words || quote.filename || say("kind", quote.kind ?? kind);
+	if (!said) return null;
 	const who = known && (known.mine ? t("messages.you") : writerOf(known));
 	return el(
 		"button.what.quote",
 		{ type: "button", click: () => goTo(quote.id), title: t("inbox.go") },
 		who && el("strong", who),
-		el("span", words || say("kind", known.kind)),
+		el("span", said),
 	);
 }
 
 /** What a message has beside its words. */
 function attachment(chat, message, { gone, lost }) {
-	const { id, kind, media, details = {} } = message;
+	const { id, kind, media } = message;
 	if (gone.has(id)) return el("p.what", t("error.media_expired"));
 	if (!media) return withoutFile(message);
 	const src = fileOf(chat, message);
 	const error = () => lost(id);
-	const name = details.filename ?? media.filename ?? say("kind", kind);
+	const name = fileNameOf(message) ?? say("kind", kind);
 	switch (kind) {
 		case "image":
 		case "sticker":

@@ -241,11 +241,15 @@ export function presentOf(chat, message) {
 	};
 }
 
+/** What a file is called, if it has a name. */
+export const fileNameOf = ({ details, media }) => details?.filename ?? media?.filename;
+
 /** A message in one line. */
 export function lineOf(chat, message) {
 	const { deleted, words } = presentOf(chat, message);
 	if (deleted) return t("messages.deleted");
-	const said = message.kind === "text" ? words : [say("kind", message.kind), words];
+	const said =
+		message.kind === "text" ? words : [say("kind", message.kind), words || fileNameOf(message)];
 	return [said].flat().filter(Boolean).join(" · ");
 }
 

@@ -36,6 +36,8 @@ export default function history(devices, open, signal) {
 	/** Where the list of each device goes on. */
 	const further = new Map();
 	const due = new Map();
+	/** What was marked as read from here: whatever the answer, once is enough. */
+	const marked = new Set();
 	let busy = false;
 
 	async function readChats(device, before = "") {
@@ -104,11 +106,13 @@ export default function history(devices, open, signal) {
 		if (!told?.unread || document.hidden || !maySend() || !isUp || open.messages.size === 0) return;
 		const theirs = messagesOf(open).filter(({ mine }) => !mine);
 		const unread = theirs.slice(-Math.min(told.unread, MOST_READ));
+		const fresh = unread.filter(({ id }) => !marked.has(id));
 		open.told = { ...told, unread: 0 };
-		for (const { id } of unread.reverse()) {
+		for (const { id } of fresh.reverse()) {
+			marked.add(id);
 			await post(pathOf(device, `messages/${encodeURIComponent(id)}/read`)).catch(() => {});
 		}
-		refresh(device);
+		if (fresh.length) refresh(device);
 	}
 
 	return {

@@ -94,7 +94,8 @@ export default function talk(chat, back, kept, further, wanted) {
 		const all = messagesOf(chat);
 		const title = titleOf(chat);
 		const { label } = state.devices.get(chat.device) ?? {};
-		const number = phone(chat.address);
+		const isGroup = chat.address.endsWith("@g.us");
+		const number = isGroup ? t("messages.group") : phone(chat.address);
 		const page = {
 			gone,
 			lost,
