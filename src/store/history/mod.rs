@@ -13,12 +13,12 @@ use std::sync::{PoisonError, RwLock};
 
 pub use self::part::HistoryLimits;
 pub(crate) use self::learn::{Learned, Note, Said};
-pub(crate) use self::look::{ChatView, Leaf, Message};
+pub(crate) use self::look::{ChatView, Message};
 pub(crate) use self::part::{Slot, retire};
 pub(crate) use self::row::{ChatRow, Kept, Place, Reaction, Source};
 pub(crate) use self::take::{event, receipt, sent, turned};
 
-use self::look::Look;
+use self::look::{Leaf, Look};
 use crate::model::DeviceName;
 use crate::store::StoreError;
 use crate::store::database::committer::Promise;
