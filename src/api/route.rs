@@ -15,7 +15,7 @@ use crate::api::compat;
 use crate::api::http::form;
 use crate::api::http::problem::{Code, Problem};
 use crate::api::mcp;
-use crate::api::v1::chat::mark;
+use crate::api::v1::chat::{history, mark};
 use crate::api::v1::contact::{account, block};
 use crate::api::v1::{
     backup, chat, config, contact, device, device_edit, event, foreign, group, health, live, media,
@@ -186,6 +186,10 @@ pub(crate) static ROUTES: &[Route] = &[
     delete("/v1/devices/{device}/profile/picture",                              Access::Admin,   "DeletePicture",     |call| soon(account::delete_picture(call))),
     patch ("/v1/devices/{device}/chats/{chat}",                                 Access::Send,    "ChangeChat",        |call| soon(chat::change(call))),
     delete("/v1/devices/{device}/chats/{chat}",                                 Access::Admin,   "DeleteChat",        |call| soon(chat::delete(call))),
+    get   ("/v1/devices/{device}/chats",                                        Access::History, "ListChats",         |call| soon(history::chats(call))),
+    get   ("/v1/devices/{device}/chats/{chat}/messages",                        Access::History, "ChatMessages",      |call| soon(history::messages(call))),
+    post  ("/v1/devices/{device}/chats/{chat}/older",                           Access::History, "AskOlder",          |call| soon(history::older(call))),
+    get   ("/v1/devices/{device}/search",                                       Access::History, "Search",            |call| soon(history::search(call))),
     get   ("/v1/devices/{device}/standing",                                     Access::Read,    "Standing",          |call| soon(standing::show(call))),
     get   ("/v1/devices/{device}/groups",                                       Access::Read,    "ListGroups",        |call| soon(group::list(call))),
     post  ("/v1/devices/{device}/groups",                                       Access::Groups,  "CreateGroup",       |call| soon(group::create(call))),
@@ -369,6 +373,10 @@ mod tests {
         "DELETE /v1/devices/{device}/profile/picture DeletePicture",
         "PATCH /v1/devices/{device}/chats/{chat} ChangeChat",
         "DELETE /v1/devices/{device}/chats/{chat} DeleteChat",
+        "GET /v1/devices/{device}/chats ListChats",
+        "GET /v1/devices/{device}/chats/{chat}/messages ChatMessages",
+        "POST /v1/devices/{device}/chats/{chat}/older AskOlder",
+        "GET /v1/devices/{device}/search Search",
         "GET /v1/devices/{device}/standing Standing",
         "GET /v1/devices/{device}/groups ListGroups",
         "POST /v1/devices/{device}/groups CreateGroup",

@@ -38,7 +38,7 @@ mod standing;
 mod tunnel;
 
 pub(crate) use backup::Backup;
-pub(crate) use chat::{ChatChange, Mute};
+pub(crate) use chat::{ChatChange, FOR_EVER, Mute};
 pub use error::WhatsAppError;
 pub use fleet::{Fleet, FleetOptions};
 pub(crate) use group::{

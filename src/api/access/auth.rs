@@ -29,6 +29,8 @@ pub(crate) enum Access {
     Read,
     /// Keys with the scope `read`, and anybody with a URL that moonwa signed for this file.
     File,
+    /// Keys with the scope `history`.
+    History,
     /// Keys with the scope `send`.
     Send,
     /// Keys with the scope `groups` or `admin`.
@@ -111,7 +113,14 @@ impl Principal {
     }
 
     pub(crate) fn scopes(&self) -> Vec<&'static str> {
-        let all = [Scope::Send, Scope::Read, Scope::Groups, Scope::Admin, Scope::Metrics];
+        let all = [
+            Scope::Send,
+            Scope::Read,
+            Scope::History,
+            Scope::Groups,
+            Scope::Admin,
+            Scope::Metrics,
+        ];
         all.into_iter().filter(|scope| self.may(*scope)).map(scope_name).collect()
     }
 
@@ -148,6 +157,7 @@ pub(crate) fn scope_name(scope: Scope) -> &'static str {
     match scope {
         Scope::Send => "send",
         Scope::Read => "read",
+        Scope::History => "history",
         Scope::Groups => "groups",
         Scope::Admin => "admin",
         Scope::Metrics => "metrics",
@@ -259,6 +269,7 @@ pub(crate) fn check(who: &Principal, access: Access, device: Option<&str>) -> Re
             return Err(Problem::new(Code::Forbidden, detail));
         }
         Access::Read | Access::File => Scope::Read,
+        Access::History => Scope::History,
         Access::Send => Scope::Send,
         // Who may stop and change the device may change its groups, too.
         Access::Groups if who.may(Scope::Admin) => Scope::Admin,
@@ -316,6 +327,7 @@ pub(crate) mod tests {
             log: LogConfig::default(),
             store: StoreConfig { path: "data".into(), ..StoreConfig::default() },
             outbox: OutboxConfig { keep: Duration::from_hours(72), max_size: 1 << 20 },
+            history: None,
             media: MediaConfig { max_size: 1 << 20, ..MediaConfig::default() },
             whatsapp_version: None,
             devices: BTreeMap::from([
