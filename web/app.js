@@ -13,6 +13,11 @@ const app = document.getElementById("app");
 const root = document.documentElement;
 const NAV = ["devices", "send", "webhooks", "messages", "config", "api"];
 
+const isSignedIn = () => state.session.role !== "none";
+/** Whoever came with a device's key has its conversations alone. */
+const isAdmin = () => state.session.role === "admin";
+const entries = () => (isAdmin() ? NAV : ["messages"]);
+
 /**
  * The view on the screen: its entry in the menu, its address, what ends it, what it looks like.
  * @type {{ entry: string, address: string, end: AbortController, draw: () => any } | null}
@@ -52,6 +57,7 @@ function tools() {
 			other.toUpperCase(),
 		),
 		view &&
+			isAdmin() &&
 			el(
 				"a.btn.quiet.icon.narrow",
 				{ href: "#/api", "aria-label": t("nav.api"), title: t("nav.api") },
@@ -77,8 +83,8 @@ function frame() {
 			".shell",
 			el(
 				".side",
-				el("header", el("a.brand", { href: "#/devices" }, logo(28), "moonwa")),
-				el("nav", { "aria-label": t("nav") }, NAV.map(menuEntry)),
+				el("header", el("a.brand", { href: `#/${entries()[0]}` }, logo(28), "moonwa")),
+				isAdmin() && el("nav", { "aria-label": t("nav") }, NAV.map(menuEntry)),
 				tools(),
 			),
 			el(
@@ -86,7 +92,8 @@ function frame() {
 				rejected && el("a.banner.bad", { href: "#/config" }, icon("alert"), t("config.alarm")),
 				el(
 					"main",
-					{ id: "main", tabindex: -1, "data-key": view.address },
+					// The list of conversations stays where it was while one after another is opened.
+					{ id: "main", tabindex: -1, "data-key": view.entry === "messages" ? "" : view.address },
 					el(".view", view.draw()),
 				),
 			),
@@ -96,7 +103,7 @@ function frame() {
 
 function draw() {
 	// Signed in, and the first view is on its way.
-	if (!view && state.session.role === "admin") return;
+	if (!view && isSignedIn()) return;
 	root.lang = language();
 	root.dataset.theme = localStorage.getItem("theme") ?? "";
 	patch(app, view ? frame() : login(enter, tools));
@@ -157,9 +164,10 @@ const SLOW = 200;
 
 /** @param {Event} [event] absent at the start */
 async function route(event) {
-	if (state.session.role !== "admin") return;
+	if (!isSignedIn()) return;
 	const [name, ...rest] = location.hash.slice(2).split("/").map(decodeURIComponent);
-	const entry = NAV.includes(name) ? name : "devices";
+	const [home] = entries();
+	const entry = entries().includes(name) ? name : home;
 	const [named, part] = rest;
 	const file = entry !== "devices" || !named ? entry : part === "groups" ? "groups" : "device";
 	const mine = ++turn;
@@ -173,7 +181,7 @@ async function route(event) {
 	scrollTo(0, 0);
 	// After a click on a link a screen reader goes on at the new view's title.
 	if (event) app.querySelector("h1").focus({ preventScroll: true });
-	preload();
+	if (isAdmin()) preload();
 }
 
 /** What makes a view: fetched when it is needed first, unless that was done ahead. */
@@ -199,10 +207,11 @@ const notLoaded = () => [
 	),
 ];
 
-/** Fetches the other views once the first is there, so that they show without the server too. */
+/** Fetches the other views once the first is there, so that they show without the server too. The conversations are
+ * large, and of no use without it. */
 function preload() {
 	for (const file of ["device", "groups", "settings", ...NAV])
-		import(`./view/${file}.js`).catch(() => {});
+		if (file !== "messages") import(`./view/${file}.js`).catch(() => {});
 }
 
 /** The status of each device that a screen reader heard last. */
@@ -228,13 +237,13 @@ addEventListener("pagehide", () => {
 	if (view?.entry === "messages") view.end.abort();
 });
 addEventListener("pageshow", ({ persisted }) => {
-	if (persisted && state.session?.role === "admin") goOn(state.session);
+	if (persisted && state.session && isSignedIn()) goOn(state.session);
 });
 
 try {
 	// index.html has asked already.
 	const session = await get("v1/session");
-	if (session.role === "admin") {
+	if (session.role !== "none") {
 		await enter(session);
 	} else {
 		state.session = session;

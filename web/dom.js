@@ -112,7 +112,7 @@ function update(old, fresh) {
 }
 
 // One listener for each kind: what an element does is looked up when it happens.
-for (const kind of ["click", "submit", "input", "change", "keydown", "toggle", "error"]) {
+for (const kind of ["click", "submit", "input", "change", "keydown", "toggle", "error", "scroll"]) {
 	document.addEventListener(kind, (event) => dispatch(kind, event), true);
 }
 

@@ -106,6 +106,7 @@ export function replaceAll({ devices, config }) {
 export function forgetAll() {
 	for (const known of [state.devices, state.chats, state.people, state.groups]) known.clear();
 	localStorage.removeItem("seen");
+	sessionStorage.clear();
 	state.ready = false;
 }
 

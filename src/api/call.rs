@@ -257,8 +257,12 @@ impl Call {
 
     /// The chat named in the path: a person's, or a group's.
     pub(crate) fn chat(&self) -> Result<Recipient, Problem> {
+        self.chat_of(self.value(PathName::Chat)?)
+    }
+
+    /// The chat that a caller names.
+    pub(crate) fn chat_of(&self, chat: &str) -> Result<Recipient, Problem> {
         let (_, device) = self.device()?;
-        let chat = self.value(PathName::Chat)?;
         let chat = Recipient::parse(chat, device.country_code.as_deref())
             .map_err(|error| Problem::field("chat", error))?;
         match chat.jid().chat_kind() {

@@ -15,7 +15,7 @@ use crate::api::compat;
 use crate::api::http::form;
 use crate::api::http::problem::{Code, Problem};
 use crate::api::mcp;
-use crate::api::v1::chat::{label, mark};
+use crate::api::v1::chat::{history, label, mark};
 use crate::api::v1::contact::{account, block, presence};
 use crate::api::v1::{
     backup, chat, chatwoot, config, contact, device, device_edit, event, foreign, group, health,
@@ -198,6 +198,10 @@ pub(crate) static ROUTES: &[Route] = &[
     delete("/v1/devices/{device}/chats/{chat}/labels/{label}",                   Access::Send,    "UnlabelChat",        |call| soon(label::chat(call, false))),
     put   ("/v1/devices/{device}/messages/{message}/labels/{label}",             Access::Send,    "LabelMessage",       |call| soon(label::message(call, true))),
     delete("/v1/devices/{device}/messages/{message}/labels/{label}",             Access::Send,    "UnlabelMessage",     |call| soon(label::message(call, false))),
+    get   ("/v1/devices/{device}/chats",                                        Access::History, "ListChats",         |call| soon(history::chats(call))),
+    get   ("/v1/devices/{device}/chats/{chat}/messages",                        Access::History, "ChatMessages",      |call| soon(history::messages(call))),
+    post  ("/v1/devices/{device}/chats/{chat}/older",                           Access::History, "AskOlder",          |call| soon(history::older(call))),
+    get   ("/v1/devices/{device}/search",                                       Access::History, "Search",            |call| soon(history::search(call))),
     get   ("/v1/devices/{device}/standing",                                     Access::Read,    "Standing",          |call| soon(standing::show(call))),
     get   ("/v1/devices/{device}/groups",                                       Access::Read,    "ListGroups",        |call| soon(group::list(call))),
     post  ("/v1/devices/{device}/groups",                                       Access::Groups,  "CreateGroup",       |call| soon(group::create(call))),
@@ -394,6 +398,10 @@ mod tests {
         "DELETE /v1/devices/{device}/chats/{chat}/labels/{label} UnlabelChat",
         "PUT /v1/devices/{device}/messages/{message}/labels/{label} LabelMessage",
         "DELETE /v1/devices/{device}/messages/{message}/labels/{label} UnlabelMessage",
+        "GET /v1/devices/{device}/chats ListChats",
+        "GET /v1/devices/{device}/chats/{chat}/messages ChatMessages",
+        "POST /v1/devices/{device}/chats/{chat}/older AskOlder",
+        "GET /v1/devices/{device}/search Search",
         "GET /v1/devices/{device}/standing Standing",
         "GET /v1/devices/{device}/groups ListGroups",
         "POST /v1/devices/{device}/groups CreateGroup",

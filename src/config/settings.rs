@@ -22,6 +22,8 @@ pub struct Config {
     pub store: StoreConfig,
     pub log: LogConfig,
     pub outbox: OutboxConfig,
+    /// How much of the history is kept; absent when none is.
+    pub history: Option<HistoryConfig>,
     pub media: MediaConfig,
     /// The version of WhatsApp's web client to claim, instead of the one that is fetched.
     pub whatsapp_version: Option<(u32, u32, u32)>,
@@ -165,6 +167,21 @@ impl Default for OutboxConfig {
     }
 }
 
+/// `[history]`: how long earlier messages are kept for people and programs to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HistoryConfig {
+    /// Messages older than this are removed.
+    pub keep: Duration,
+    /// Bytes; beyond that the oldest messages are removed.
+    pub max_size: u64,
+}
+
+impl Default for HistoryConfig {
+    fn default() -> Self {
+        Self { keep: Duration::from_hours(30 * 24), max_size: 256 << 20 }
+    }
+}
+
 /// `[media]`: limits for pictures and files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MediaConfig {
@@ -258,6 +275,8 @@ pub enum Scope {
     Send,
     /// Read states, messages, media and events.
     Read,
+    /// Read the history: chats, their messages, and what is found in them.
+    History,
     /// Make and change groups.
     Groups,
     /// Link, stop and change the device.

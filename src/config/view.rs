@@ -20,7 +20,8 @@ const CREDENTIALS: [&str; 7] = ["auth", "cookie", "key", "pass", "secret", "sign
 impl Config {
     /// The configuration without its secrets.
     pub fn to_json(&self) -> Value {
-        let Self { server, admin, store, log, outbox, media, whatsapp_version, devices } = self;
+        let Self { server, admin, store, log, outbox, history, media, whatsapp_version, devices } =
+            self;
         let devices: Map<String, Value> =
             devices.iter().map(|(name, config)| (name.to_string(), device(config))).collect();
         json!({
@@ -37,6 +38,7 @@ impl Config {
             "store": { "path": store.path, "durability": word(&value::DURABILITIES, &store.durability), "repair": word(&value::REPAIRS, &store.repair) },
             "log": { "level": word(&value::LEVELS, &log.level), "full_jids": log.full_jids, "unsafe_dependencies": log.unsafe_dependencies },
             "outbox": { "keep": duration(outbox.keep), "max_size": value::shown_size(outbox.max_size) },
+            "history": history.map(|kept| json!({ "keep": duration(kept.keep), "max_size": value::shown_size(kept.max_size) })),
             "media": { "max_size": value::shown_size(media.max_size), "allow_nets": media.allow_nets, "spool": value::shown_size(media.spool), "device_spool": value::shown_size(media.device_spool) },
             "whatsapp_version": whatsapp_version.map(|(a, b, c)| format!("{a}.{b}.{c}")),
             "devices": devices,

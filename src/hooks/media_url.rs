@@ -60,7 +60,7 @@ impl MediaUrls {
     }
 
     /// Under which address moonwa is reached; empty when it is not known.
-    pub(super) fn public_url(&self) -> Arc<String> {
+    pub(crate) fn public_url(&self) -> Arc<String> {
         self.public.load_full()
     }
 

@@ -148,7 +148,7 @@ impl Body {
     }
 
     /// The details of a message that says this in those circumstances.
-    pub(super) fn details_in(&self, circumstances: &Circumstances) -> Map<String, Value> {
+    pub(crate) fn details_in(&self, circumstances: &Circumstances) -> Map<String, Value> {
         let mut details = self.details();
         details.extend(fields(circumstances));
         details
@@ -156,7 +156,7 @@ impl Body {
 
     /// What a message says, and its circumstances, as its JSON has both. What does not have the form that this version
     /// gives it stays as it is.
-    pub(super) fn read(kind: MessageKind, details: Map<String, Value>) -> (Self, Circumstances) {
+    pub(crate) fn read(kind: MessageKind, details: Map<String, Value>) -> (Self, Circumstances) {
         let Some(body) = Self::known(&kind, &details) else {
             return (Self::Other(kind, details), Circumstances::default());
         };

@@ -12,6 +12,7 @@
 //!                  't' dev                     -> newest seq
 //!                  'c' endpoint                -> its cursor (JSON)
 //!                  'n' endpoint                -> its dead letters: count, bytes
+//!                  'y' part                    -> a part of the history: bytes, from when, until when
 //!          dead    part(endpoint) seq          -> a dead letter
 //!          queue   'm' dev id                  -> the message (JSON)
 //!                  'q' dev order               -> id, until WhatsApp has it
@@ -31,6 +32,15 @@
 //!                  'x' dev chat                -> what its rules remember of a chat (JSON)
 //!          log.N   'e' dev seq                 -> an event
 //!                  'd' dev id                  -> its seq
+//!          history 'G' dev                     -> how many accounts it had, the number of its next chat (JSON)
+//!                  'C' dev account chat        -> a chat (JSON)
+//!                  'A' dev account address     -> the number of its chat
+//!                  'O' dev account !time chat  -> the chats by their newest message: nothing
+//!                  'L' dev                     -> up to where its log is in here
+//!          history.N  no tag is one of the queue's or the log's, so that a repair never takes these for those
+//!                  'M' dev chat time nth       -> a message (JSON)
+//!                  'I' dev hash(id)            -> its places
+//!                  'W' dev word 00 !place      -> a message with that word: nothing
 //! ```
 
 use crate::model::DeviceName;
@@ -59,6 +69,12 @@ impl Key {
 
     #[must_use]
     pub fn number(mut self, number: u64) -> Self {
+        self.0.extend_from_slice(&number.to_be_bytes());
+        self
+    }
+
+    #[must_use]
+    pub(super) fn small(mut self, number: u32) -> Self {
         self.0.extend_from_slice(&number.to_be_bytes());
         self
     }
@@ -122,6 +138,12 @@ impl<'a> Parts<'a> {
         let (number, rest) = self.0.split_first_chunk::<8>()?;
         self.0 = rest;
         Some(u64::from_be_bytes(*number))
+    }
+
+    pub(super) fn small(&mut self) -> Option<u32> {
+        let (number, rest) = self.0.split_first_chunk::<4>()?;
+        self.0 = rest;
+        Some(u32::from_be_bytes(*number))
     }
 
     /// One part with its length.

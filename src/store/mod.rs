@@ -10,6 +10,7 @@ mod disk;
 mod error;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzz;
+mod history;
 mod json;
 mod key;
 mod log;
@@ -32,6 +33,10 @@ pub(crate) use cursor::{Cursor, Cursors, DeadLetter};
 pub use cursor::{EndpointId, EndpointState};
 pub(crate) use disk::free_space;
 pub(crate) use error::StoreError;
+pub(crate) use history::{
+    ChatRow, ChatView, Kept, Learned, Message, Note, Place, Reaction, Said, Source,
+};
+pub use history::{History, HistoryLimits};
 pub(crate) use key::{Key, Parts};
 pub use log::NewEvent;
 pub(crate) use log::{EventLog, Page, StoredEvent};
@@ -91,6 +96,7 @@ struct Inner {
     log: EventLog,
     cursors: Cursors,
     queue: SendQueue,
+    history: History,
     spool: Spool,
     disk: Arc<Disk>,
     keep: Duration,
@@ -204,6 +210,10 @@ impl Store {
         &self.0.queue
     }
 
+    pub fn history(&self) -> &History {
+        &self.0.history
+    }
+
     /// The files on their way to WhatsApp and to callers. Those older than two days are removed when the store is opened.
     pub fn spool(&self) -> &Spool {
         &self.0.spool
@@ -312,6 +322,7 @@ fn open(
         log: EventLog::new(outbox.clone(), readers.clone(), tails.clone()),
         cursors: Cursors::new(outbox.clone(), readers.clone()),
         queue: SendQueue::new(outbox.clone(), readers.clone(), tails, Arc::clone(&clock)),
+        history: History::new(outbox.clone(), readers.clone()),
         spool,
         disk,
         keep: options.keep,

@@ -8,6 +8,7 @@ use crate::store::database::committer::Tidy;
 use crate::store::database::outbox::Outbox;
 use crate::store::database::state::State;
 use crate::store::database::txn::Txn;
+use crate::store::history;
 use crate::store::log::retention::retire;
 use crate::store::message::sweep;
 
@@ -25,6 +26,7 @@ impl Tidy for Outbox {
     fn tidy(self: &Arc<Self>, txn: &mut Txn<'_>) -> Result<(), StoreError> {
         let now = self.clock.now();
         retire(self, txn, now)?;
+        history::retire(self, txn)?;
         self.clock.save(&self.meta, txn, SELDOM);
         sweep(self, txn, now)
     }

@@ -34,9 +34,9 @@ use super::send::fresh::Fresh;
 use super::send::hold::Holds;
 use super::send::queue::SendLoop;
 use super::send::read::Written;
-use crate::config::{DeviceConfig, MediaConfig};
+use crate::config::{DeviceConfig, HistoryConfig, MediaConfig};
 use crate::model::{DeviceName, DeviceStatus};
-use crate::store::{SpoolLimits, Store};
+use crate::store::{HistoryLimits, SpoolLimits, Store, StoreError};
 use crate::task::Tasks;
 
 /// How long a device may take to go down. After that the fleet goes on without it.
@@ -128,6 +128,13 @@ impl Fleet {
         }
         // Until a device knows whether it is linked, its state says little.
         drop(tokio::time::timeout(WAKING, join_all(waking)).await);
+    }
+
+    /// Keeps as much of the history as the file says; nothing of it is left when it says nothing.
+    pub async fn keep_history(&self, history: Option<HistoryConfig>) -> Result<(), StoreError> {
+        let limits =
+            history.map(|HistoryConfig { keep, max_size }| HistoryLimits { keep, max_size });
+        self.store.history().turn(limits).await
     }
 
     /// Gives the files on their way the room that the file allows.
@@ -335,7 +342,8 @@ impl Crew {
 async fn prune(context: &Context) {
     let space = context.store.space(&context.name);
     loop {
-        if let Err(error) = row::prune(&space).await {
+        let kept = context.store.history().limits().map(|limits| limits.keep);
+        if let Err(error) = row::prune(&space, kept.unwrap_or_default()).await {
             tracing::warn!(device = %context.name, %error, "Old rows could not be removed.");
         }
         tokio::time::sleep(PRUNE).await;

@@ -39,7 +39,7 @@ mod tunnel;
 
 pub(crate) use backup::Backup;
 pub(crate) use chat::label::LabelChange;
-pub(crate) use chat::{ChatChange, Mute};
+pub(crate) use chat::{ChatChange, FOR_EVER, Mute};
 pub use error::WhatsAppError;
 pub use fleet::{Fleet, FleetOptions};
 pub(crate) use group::{

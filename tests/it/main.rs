@@ -36,6 +36,7 @@ mod faces;
 mod fleet;
 mod fuzz;
 mod groups;
+mod history;
 mod hooks_delivery;
 mod idle;
 mod kinds;

@@ -450,7 +450,8 @@ async fn the_page_is_light_on_the_wire() -> Result<()> {
     }
     println!("on the wire: first view {first} bytes, everything {all} bytes");
     assert!(first <= 45_000, "the first view takes {first} bytes");
-    assert!(all <= 110_000, "everything takes {all} bytes");
+    // The inbox, which is fetched when it is opened, took it from 110,000.
+    assert!(all <= 145_000, "everything takes {all} bytes");
     moonwa.stop().await?;
     Ok(())
 }

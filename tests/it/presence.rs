@@ -81,7 +81,8 @@ async fn who_is_asked_about_is_told_of_and_nobody_else() -> Result<()> {
     };
     eventually("the first word on the new connection", heard, there).await?;
     bob.is_there(false);
-    let gone = |post: &Delivery| post.json()["data"]["presence"] == "unavailable" && post.json() != away;
+    let gone =
+        |post: &Delivery| post.json()["data"]["presence"] == "unavailable" && post.json() != away;
     hook.expect("away again", gone).await;
 
     let before = sim.cursor();

@@ -1,7 +1,8 @@
-// The conversations, put together from the log's events and from what moonwa sent.
+// The conversations, put together from the history where it is on, from the log's events, and from what moonwa sent.
 import { get, pathOf } from "../api.js";
 import { phone, say, t } from "../i18n.js";
 import { changed, state } from "../state.js";
+import { TICK } from "./status.js";
 
 /**
  * One message in a conversation.
@@ -14,6 +15,10 @@ import { changed, state } from "../state.js";
  * @property {any} [from] who wrote it, as events say it
  * @property {any} [media]
  * @property {any} [quote] what it answers
+ * @property {any[]} [reactions] as the history has them
+ * @property {boolean} [edited]
+ * @property {boolean} [deleted]
+ * @property {string} [by] who sent it, of one that moonwa sent
  * @property {Record<string, any>} [details]
  * @property {string} [status] how far it got, of one that moonwa sent
  * @property {string | null} [code]
@@ -34,12 +39,16 @@ import { changed, state } from "../state.js";
  * @property {Map<string, Message>} messages
  * @property {Map<string, Mark>} marks by the message they are about
  * @property {string} draft the answer that is not sent yet
+ * @property {Message | null} answered what the answer is to
+ * @property {any[]} pending the answers that are on their way, or did not get there
+ * @property {any} told what the history says of it
+ * @property {string | null} [older] where its older messages begin; none when all are here
  */
 
 /** Nobody answers a status or a channel: those are among the events. */
 const ANSWERED = ["person", "group", "broadcast"];
 /** How many messages of a conversation are kept. */
-const KEEP = 1000;
+export const KEEP = 2000;
 /** What is said about another message is shown at that message. */
 const ABOUT = ["reaction", "edit", "revoke"];
 
@@ -59,7 +68,10 @@ export function chatOf(device, address) {
 		name: null,
 		messages: new Map(),
 		marks: new Map(),
-		draft: "",
+		draft: draftOf(key),
+		answered: null,
+		pending: [],
+		told: null,
 	};
 	state.chats.set(key, chat);
 	return chat;
@@ -71,8 +83,14 @@ function markOf(chat, id) {
 	return chat.marks.get(id);
 }
 
+const stepOf = ({ status }) => Object.keys(TICK).indexOf(status);
+
 function keep(chat, message) {
-	chat.messages.set(message.id, { ...chat.messages.get(message.id), ...message });
+	const known = chat.messages.get(message.id);
+	const merged = { ...known, ...message };
+	// What was asked for before something changed may be answered after that was told.
+	if (known && stepOf(known) > stepOf(merged)) merged.status = known.status;
+	chat.messages.set(message.id, merged);
 	while (chat.messages.size > KEEP) chat.messages.delete(chat.messages.keys().next().value);
 	changed();
 }
@@ -104,15 +122,33 @@ export function keepEvent({ type, timestamp: at, device, data }) {
 	}
 }
 
+/** Takes some of a conversation's messages, as the history has them. What happened to them is in them. */
+export function keepPage(chat, messages) {
+	for (const { id, at, from_me: mine, reply_to: quote, ...rest } of messages) {
+		chat.marks.delete(id);
+		keep(chat, { reactions: [], edited: false, deleted: false, id, at, mine, quote, ...rest });
+	}
+}
+
+/** Takes what the history says of a conversation. */
+export function keepChat(device, told) {
+	const { chat: address, phone: number, lid, name } = told;
+	if (number && lid) meet(device, { lid, phone: number });
+	const chat = chatOf(device, address);
+	Object.assign(chat, { told, name: name ?? chat.name });
+	changed();
+}
+
 /** Takes a message that moonwa sent. */
 export function keepSent(sent) {
-	const { id, device, kind, text, about, status, code, detail, created } = sent;
+	const { id, device, kind, text, about, status, code, detail, created, by, quote } = sent;
 	// What has not gone, and what never will because nobody wants it any more, is in no conversation.
 	if (status === "scheduled" || code === "cancelled") return;
 	const at = sent.send_at ?? created;
 	const chat = chatOf(device, sent.canonical ?? sent.to);
 	if (!ABOUT.includes(kind)) {
-		return keep(chat, { id, at, mine: true, kind, text, status, code, detail });
+		const message = { id, at, mine: true, kind, text, status, code, detail };
+		return keep(chat, { ...message, ...(by && { by }), ...(quote && { quote }) });
 	}
 	if (status === "failed") return;
 	mark(chat, about, (it) => {
@@ -140,16 +176,25 @@ function meet(device, { lid, phone: number }) {
 	for (const message of former.messages.values()) keep(chat, message);
 	for (const [id, one] of former.marks) chat.marks.set(id, one);
 	chat.draft ||= former.draft;
+	chat.pending.push(...former.pending);
 }
 
 /** What is in a conversation, oldest first. Times have seconds or milliseconds, so as texts they do not compare. */
 export const messagesOf = (chat) =>
 	[...chat.messages.values()].sort((one, other) => Date.parse(one.at) - Date.parse(other.at));
 
+/** The newest message: one that is here, or the one that the history tells of. */
+export const lastOf = ({ told }, all) => {
+	const [last, newest] = [all.at(-1), told?.newest];
+	if (!newest || (last && Date.parse(last.at) >= Date.parse(newest.at))) return last;
+	return { ...newest, mine: newest.from_me };
+};
+
 /** Whom it is with. */
 export function titleOf({ address, name, device }) {
 	if (address.endsWith("@g.us")) {
 		return (
+			name ??
 			state.groups.get(keyOf(device, address)) ??
 			t("messages.group_of", { id: address.split("@")[0] })
 		);
@@ -180,19 +225,47 @@ async function loadGroups(device) {
 }
 
 /** Who wrote a message. */
-export const writerOf = ({ from }) => from?.name ?? phone(from?.phone ?? from?.jid ?? "");
+export const writerOf = ({ from }) =>
+	from?.name ?? phone(from?.phone ?? from?.jid ?? from?.lid ?? "");
+
+/** Whether it was taken back, what it says now, and the reactions to it. */
+export function presentOf(chat, message) {
+	const mark = chat.marks.get(message.id);
+	const told = (message.reactions ?? []).map(({ emoji }) => emoji);
+	const emojis = [...new Set([...told, ...(mark?.reactions.values() ?? [])])].filter(Boolean);
+	return {
+		deleted: message.deleted || mark?.deleted,
+		edited: message.edited || mark?.text !== undefined,
+		words: mark?.text ?? message.text,
+		emojis,
+	};
+}
+
+/** What a file is called, if it has a name. */
+export const fileNameOf = ({ details, media }) => details?.filename ?? media?.filename;
 
 /** A message in one line. */
 export function lineOf(chat, message) {
-	const mark = chat.marks.get(message.id);
-	if (mark?.deleted) return t("messages.deleted");
-	const words = mark?.text ?? message.text;
-	const said = message.kind === "text" ? words : [say("kind", message.kind), words];
+	const { deleted, words } = presentOf(chat, message);
+	if (deleted) return t("messages.deleted");
+	const said =
+		message.kind === "text" ? words : [say("kind", message.kind), words || fileNameOf(message)];
 	return [said].flat().filter(Boolean).join(" · ");
 }
 
 /** Where a file of a message is. */
 export const fileOf = ({ device }, { id }) => pathOf(device, `media/${id}`);
+
+const DRAFT = "draft ";
+
+const draftOf = (key) => sessionStorage.getItem(DRAFT + key) ?? "";
+
+/** Keeps an answer that is not sent yet, in this tab, also when the phone has put the page away meanwhile. */
+export function keepDraft(chat, text) {
+	chat.draft = text;
+	if (text) sessionStorage.setItem(DRAFT + chat.key, text);
+	else sessionStorage.removeItem(DRAFT + chat.key);
+}
 
 const SEEN = "seen";
 
@@ -212,6 +285,7 @@ export function seen() {
  * @param {Record<string, number>} looked
  */
 export function unreadOf(chat, all, looked) {
+	if (chat.told) return chat.told.unread;
 	const since = looked[chat.key] ?? 0;
 	const answered = all.findLastIndex(({ mine }) => mine);
 	return all.slice(answered + 1).filter(({ at }) => Date.parse(at) > since).length;

@@ -20,7 +20,7 @@ export default function login(enter, tools) {
 /** A dialog over a page whose login has ended: what was typed there stays. */
 export function loginAgain(enter) {
 	const dialog = el("dialog.ask", { "aria-label": t("login.ended"), closedby: "none" });
-	const byToken = state.session.token_login;
+	const byToken = hasField();
 	const words = byToken ? t("login.ended_why") : t("login.link_only");
 	const head = () => [el("h2", t("login.ended")), el("p.muted", words)];
 
@@ -31,7 +31,7 @@ export function loginAgain(enter) {
 	/** A login link opened elsewhere has signed this browser in. */
 	async function lookAgain({ target }) {
 		const session = await get("v1/session");
-		if (session.role === "admin") await entered(session);
+		if (session.role !== "none") await entered(session);
 		else complain(target.closest("button"), t("error.unauthorized"));
 	}
 	const draw = () =>
@@ -47,6 +47,9 @@ export function loginAgain(enter) {
 	showModal(dialog, () => ended.abort());
 }
 
+/** Whether there is anything to sign in with here. */
+const hasField = () => state.session.token_login || state.session.key_login;
+
 function form(enter, head, foot) {
 	async function submit({ target }) {
 		const field = target.elements.token;
@@ -55,7 +58,7 @@ function form(enter, head, foot) {
 		if (problem) field.focus();
 		changed();
 	}
-	const byToken = state.session.token_login;
+	const byToken = hasField();
 	const attributes = {
 		"aria-describedby": "problem",
 		"aria-invalid": problem && "true",

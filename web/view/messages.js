@@ -1,21 +1,26 @@
 // Messages: the conversations of one device or of all, one of them open; and every event, for who looks closer.
-import { el, empty, h1, icon } from "../dom.js";
+import { get } from "../api.js";
+import { button, el, empty, h1, icon, muted, pre } from "../dom.js";
 import { clock, t } from "../i18n.js";
-import { changed, state } from "../state.js";
+import { copyButton } from "../overlay.js";
+import { changed, news, state } from "../state.js";
 import {
 	chatOf,
 	keepEvent,
 	keepSent,
+	lastOf,
 	lineOf,
 	messagesOf,
 	nameGroups,
 	seen,
 	titleOf,
 	unreadOf,
+	writerOf,
 } from "./chats.js";
+import history, { maySend, mode, search } from "./history.js";
 import later from "./later.js";
 import { read } from "./log.js";
-import { devicePicker } from "./status.js";
+import { devicePicker, TICK } from "./status.js";
 import tail from "./tail.js";
 import talk, { avatar } from "./talk.js";
 
@@ -34,6 +39,14 @@ const MOST = 10_000;
 /** With more conversations than this there is a search. */
 const MANY = 8;
 
+/** How long after the last key is searched. */
+const TYPING = 300;
+/** What moonwa.toml says for conversations to be kept. */
+const SWITCH_ON = '[history]\nkeep = "30d"';
+
+/** What is looked for in the list. It stays while conversations are opened. */
+let wanted = "";
+
 /**
  * Of which device the list is; nothing means all. It stays while conversations are opened.
  * @type {string | null}
@@ -46,27 +59,44 @@ let everything = false;
  * @param {AbortSignal} signal
  * @param {string} [device] absent means all
  * @param {string} [address] whom the open conversation is with
+ * @param {string} [message] the message in it that is looked for
  */
-export default function messages(signal, device = "", address) {
+export default function messages(signal, device = "", address, message) {
 	if (!address || listed !== "") listed = device;
+	const names = () => (listed ? [listed] : [...state.devices.keys()]);
+	// Of one device every event is told as it comes.
+	const [first, ...others] = names();
+	const only = others.length ? "" : (first ?? "");
 	const back = `#/messages/${listed}`;
 	let newest = NEWEST;
-	let wanted = "";
 	let reading = new AbortController();
 	signal.addEventListener("abort", () => reading.abort());
 
+	const open = address ? chatOf(device, address) : null;
+	const kept = history(names, open, signal);
+
+	function happened(event) {
+		keepEvent(event);
+		kept.refresh(event.device);
+	}
+	function sent(message) {
+		const isNew = !state.chats
+			.get(`${message.device} ${message.canonical}`)
+			?.messages.has(message.id);
+		keepSent(message);
+		if (isNew) kept.refresh(message.device);
+	}
 	/** Reads the conversations from so many events before now on. */
 	function readFrom(count) {
 		newest = count;
 		reading.abort();
 		reading = new AbortController();
-		read(listed, newest, reading.signal, keepEvent, keepSent);
+		read(only, newest, reading.signal, happened, sent);
 	}
 	const further = () => newest < MOST && (() => readFrom(newest * FURTHER));
 
-	const open = address ? chatOf(device, address) : null;
-	const drawLater = open ? null : later(signal, listed);
-	const drawTalk = open && talk(open, back, further);
+	const drawLater = open || !maySend() ? null : later(signal, listed);
+	const drawTalk = open && talk(open, back, kept, further, message);
 	/** Draws the tail of all events, once that was asked for. */
 	let drawTail = null;
 
@@ -76,12 +106,35 @@ export default function messages(signal, device = "", address) {
 		changed();
 	}
 	readFrom(NEWEST);
+	kept.readAll();
+	news.addEventListener("missed", kept.readAll, { signal });
 	show(everything && !open);
 
-	function search({ target }) {
-		wanted = target.value.trim().toLowerCase();
+	/** Whether moonwa.toml has conversations kept may have changed since somebody signed in. */
+	async function lookAgain() {
+		const before = mode();
+		state.session = { ...state.session, ...(await get("v1/session", signal)) };
+		if (mode() !== before) kept.readAll();
 		changed();
 	}
+	lookAgain().catch(() => {});
+
+	/** The messages with the words that are looked for; nothing while they are searched. */
+	let found = null;
+	let timer = 0;
+	function lookFor(words) {
+		wanted = words;
+		found = null;
+		clearTimeout(timer);
+		changed();
+		if (mode() !== "on" || words.trim().length < 2) return;
+		timer = setTimeout(async () => {
+			const hits = await search(names(), words.trim(), signal).catch(() => []);
+			if (wanted === words) found = hits;
+			changed();
+		}, TYPING);
+	}
+	if (wanted) lookFor(wanted);
 
 	function head() {
 		const tab = (text, all) =>
@@ -91,12 +144,14 @@ export default function messages(signal, device = "", address) {
 				text,
 			);
 		const title = t("nav.messages");
+		const isKey = state.session.role === "key";
 		return el(
 			".head",
-			open ? el("h2.as-title", title) : h1(title),
+			{ "data-key": `head ${listed}` },
+			el("div", open ? el("h2.as-title", title) : h1(title), isKey && muted(state.session.name)),
 			!open &&
 				el(".row.tabs", tab(t("messages.chats"), false), tab(t("messages.everything"), true)),
-			devicePicker("messages", listed, t("messages.devices")),
+			!isKey && devicePicker("messages", listed, t("messages.devices")),
 		);
 	}
 
@@ -104,24 +159,38 @@ export default function messages(signal, device = "", address) {
 	function conversations() {
 		const looked = seen();
 		const all = [...state.chats.values()]
-			.filter((chat) => chat.messages.size > 0 && (!listed || chat.device === listed))
+			.filter((chat) => !listed || chat.device === listed)
 			.map((chat) => ({ chat, all: messagesOf(chat), title: titleOf(chat) }))
-			.map((one) => ({ ...one, last: one.all.at(-1) }))
+			.map((one) => ({ ...one, last: lastOf(one.chat, one.all) }))
+			.filter(({ last }) => last)
 			.sort((one, other) => Date.parse(other.last.at) - Date.parse(one.last.at));
+		const words = wanted.trim().toLowerCase();
 		const matching = all.filter(({ chat, title }) =>
-			`${title} ${chat.address}`.toLowerCase().includes(wanted),
+			`${title} ${chat.address}`.toLowerCase().includes(words),
 		);
-		if (!all.length) return empty("messages", t("messages.none"), t("messages.none_why"));
+		const isKept = mode() === "on";
+		const more = isKept && !words && kept.more();
+		if (!all.length) {
+			return el(
+				".people",
+				empty("messages", t("messages.none"), t("messages.none_why")),
+				howToKeep(),
+			);
+		}
 		return el(
 			".people",
-			(all.length > MANY || wanted) && searchField(search),
-			el(
-				"ol.card",
-				matching.map(({ chat, all, title, last }) =>
-					row(chat, title, last, unreadOf(chat, all, looked), chat === open),
+			(isKept || all.length > MANY || wanted) && searchField(lookFor),
+			!isKept && howToKeep(),
+			matching.length > 0 &&
+				el(
+					"ol.card",
+					matching.map(({ chat, all, title, last }) =>
+						row(chat, title, last, unreadOf(chat, all, looked), chat === open),
+					),
 				),
-			),
-			!matching.length && el("p.muted", t("messages.nothing")),
+			more && button("", "", t("webhook.more"), more),
+			words.length > 1 && found?.length > 0 && results(found),
+			!matching.length && !found?.length && el("p.muted", t("messages.nothing")),
 		);
 	}
 
@@ -147,31 +216,86 @@ export default function messages(signal, device = "", address) {
 	};
 }
 
-const searchField = (search) =>
+/** What to do for conversations to be kept, as long as only what just happened is shown. */
+function howToKeep() {
+	if (mode() === "on") return null;
+	const isKey = state.session.role === "key";
+	return el(
+		"details.card.keep",
+		{ "data-key": "keep" },
+		el("summary", t("inbox.newest_only")),
+		el("p", t(isKey ? "inbox.ask_admin" : "inbox.switch_on")),
+		!isKey && [pre(SWITCH_ON), copyButton(SWITCH_ON)],
+	);
+}
+
+const searchField = (lookFor) =>
 	el(
 		"label.find",
-		el("span.sr", t("devices.find")),
-		el("input", { type: "search", placeholder: t("devices.find"), input: search }),
+		el("span.sr", t("inbox.find")),
+		el("input", {
+			type: "search",
+			value: wanted,
+			placeholder: t("inbox.find"),
+			input: ({ target }) => lookFor(target.value),
+		}),
 	);
+
+/** The messages that were found. */
+const results = (found) =>
+	el(
+		"section.stack",
+		el("h2", t("inbox.found")),
+		el(
+			"ol.card",
+			found.map(({ chat, message }) => {
+				const { id, at, mine } = message;
+				const href = `${hrefOf(chat)}/${encodeURIComponent(id)}`;
+				const title = titleOf(chat);
+				const who = mine ? (message.by ?? t("messages.you")) : writerOf(message);
+				return el(
+					"li",
+					{ "data-key": `${chat.key} ${id}` },
+					el(
+						"a.contact",
+						{ href },
+						el(
+							".about",
+							el("p.between", el("strong.cut", title), el("span.when.num", when(at))),
+							el("p.hit.muted", who !== title && `${who}: `, lineOf(chat, message)),
+						),
+					),
+				);
+			}),
+		),
+	);
+
+const hrefOf = ({ device, address }) => `#/messages/${device}/${encodeURIComponent(address)}`;
 
 /** A conversation in the list: with whom, its last line, when, how many are unread. */
 function row(chat, title, last, unread, isOpen) {
-	const { device, address } = chat;
+	const { device } = chat;
 	const whose = !listed && state.devices.size > 1 && (state.devices.get(device)?.label || device);
-	const href = `#/messages/${device}/${encodeURIComponent(address)}`;
+	const status = last.mine && last.status;
 	return el(
 		"li",
 		{ "data-key": chat.key },
 		el(
-			"a.contact",
-			{ href, "aria-current": isOpen && "true" },
+			`a.contact${unread > 0 ? ".new" : ""}`,
+			{ href: hrefOf(chat), "aria-current": isOpen && "true" },
 			avatar(title),
 			el(
 				".about",
 				el("p.between", el("strong.cut", title), el("span.when.num", when(last.at))),
 				el(
 					"p.between",
-					el("span.cut.muted", last.mine && `${t("messages.you")}: `, lineOf(chat, last)),
+					el(
+						"span.cut.muted",
+						status && [icon(TICK[status], status), el("span.sr", t(`progress.${status}`)), " "],
+						chat.draft && !isOpen
+							? [el("em.draft", t("inbox.draft")), " ", chat.draft]
+							: [last.mine && `${last.by ?? t("messages.you")}: `, lineOf(chat, last)],
+					),
 					unread > 0 && el("span.unread.num", unread, el("span.sr", ` ${t("messages.unread")}`)),
 				),
 				whose && el("p.cut.whose", whose),

@@ -29,6 +29,8 @@ pub(crate) enum Access {
     Read,
     /// Keys with the scope `read`, and anybody with a URL that moonwa signed for this file.
     File,
+    /// Keys with the scope `history`.
+    History,
     /// Keys with the scope `send`.
     Send,
     /// Keys with the scope `groups` or `admin`.
@@ -63,6 +65,8 @@ pub(crate) enum Principal {
         device: DeviceName,
         id: String,
         scopes: BTreeSet<Scope>,
+        /// The browser's login; none with the key itself.
+        login: Option<String>,
     },
 }
 
@@ -83,6 +87,23 @@ impl Principal {
         }
     }
 
+    /// Who is kept as the one who sent a message.
+    pub(crate) fn author(&self) -> Option<String> {
+        match self {
+            Self::Nobody => None,
+            Self::Admin { login: Some(_) } => Some("page".to_owned()),
+            other => Some(other.name().to_owned()),
+        }
+    }
+
+    /// The browser's login that it came with.
+    pub(crate) fn login(&self) -> Option<&String> {
+        match self {
+            Self::Admin { login } | Self::Key { login, .. } => login.as_ref(),
+            Self::Nobody => None,
+        }
+    }
+
     /// The only device within reach, if there is such a limit.
     pub(crate) fn device(&self) -> Option<&DeviceName> {
         match self {
@@ -92,7 +113,8 @@ impl Principal {
     }
 
     pub(crate) fn scopes(&self) -> Vec<&'static str> {
-        let all = [Scope::Send, Scope::Read, Scope::Groups, Scope::Admin, Scope::Metrics];
+        let all =
+            [Scope::Send, Scope::Read, Scope::History, Scope::Groups, Scope::Admin, Scope::Metrics];
         all.into_iter().filter(|scope| self.may(*scope)).map(scope_name).collect()
     }
 
@@ -101,6 +123,16 @@ impl Principal {
             Self::Nobody => false,
             Self::Admin { .. } => true,
             Self::Key { scopes, .. } => scopes.contains(&scope),
+        }
+    }
+
+    /// The holder of a key, as a browser's login has them.
+    fn with_login(self, id: String) -> Self {
+        match self {
+            Self::Key { device, id: key, scopes, .. } => {
+                Self::Key { device, id: key, scopes, login: Some(id) }
+            }
+            other => other,
         }
     }
 
@@ -119,6 +151,7 @@ pub(crate) fn scope_name(scope: Scope) -> &'static str {
     match scope {
         Scope::Send => "send",
         Scope::Read => "read",
+        Scope::History => "history",
         Scope::Groups => "groups",
         Scope::Admin => "admin",
         Scope::Metrics => "metrics",
@@ -142,7 +175,7 @@ pub(crate) fn key_of<'a>(config: &'a Config, key: &str) -> Option<(&'a DeviceNam
 pub(super) fn key_with(config: &Config, hash: KeyHash) -> Option<Principal> {
     let (device, key) = key_of_hash(config, hash)?;
     let (id, scopes) = (key.id.clone(), key.scopes.clone());
-    Some(Principal::Key { device: device.clone(), id, scopes })
+    Some(Principal::Key { device: device.clone(), id, scopes, login: None })
 }
 
 fn key_of_hash(config: &Config, hash: KeyHash) -> Option<(&DeviceName, &KeyConfig)> {
@@ -170,7 +203,15 @@ pub(crate) fn identify(
     };
     origin::host_allowed(head, config)?;
     origin::same_site(head)?;
-    Ok(Principal::Admin { login: Some(id) })
+    Ok(logged_in(state, config, id).unwrap_or(Principal::Nobody))
+}
+
+/// Who is logged in: the admin, or the holder of a key, who may no more than the key.
+pub(super) fn logged_in(state: &State, config: &Config, id: String) -> Option<Principal> {
+    match state.logins.key(&id) {
+        None => Some(Principal::Admin { login: Some(id) }),
+        Some(hash) => key_with(config, hash).map(|who| who.with_login(id)),
+    }
 }
 
 /// Whose key or token it is.
@@ -222,6 +263,7 @@ pub(crate) fn check(who: &Principal, access: Access, device: Option<&str>) -> Re
             return Err(Problem::new(Code::Forbidden, detail));
         }
         Access::Read | Access::File => Scope::Read,
+        Access::History => Scope::History,
         Access::Send => Scope::Send,
         // Who may stop and change the device may change its groups, too.
         Access::Groups if who.may(Scope::Admin) => Scope::Admin,
@@ -279,6 +321,7 @@ pub(crate) mod tests {
             log: LogConfig::default(),
             store: StoreConfig { path: "data".into(), ..StoreConfig::default() },
             outbox: OutboxConfig { keep: Duration::from_hours(72), max_size: 1 << 20 },
+            history: None,
             media: MediaConfig { max_size: 1 << 20, ..MediaConfig::default() },
             whatsapp_version: None,
             devices: BTreeMap::from([
@@ -291,7 +334,12 @@ pub(crate) mod tests {
     fn key(name: &str) -> Principal {
         let config = config();
         let (device, key) = key_of(&config, name).unwrap();
-        Principal::Key { device: device.clone(), id: key.id.clone(), scopes: key.scopes.clone() }
+        Principal::Key {
+            device: device.clone(),
+            id: key.id.clone(),
+            scopes: key.scopes.clone(),
+            login: None,
+        }
     }
 
     fn code(who: &Principal, access: Access, device: Option<&str>) -> Option<Code> {

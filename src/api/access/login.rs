@@ -5,7 +5,7 @@ use hyper::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::auth::{self, Principal};
+use super::auth::{self, Access, Principal};
 use super::logins::{COOKIE_NAME, cookie};
 use super::origin;
 use super::proof::Proof;
@@ -15,7 +15,7 @@ use crate::api::http::form;
 use crate::api::http::problem::{Code, Problem};
 use crate::api::http::request::{self, MAX_JSON};
 use crate::api::http::response::{self, Response};
-use crate::model::Secret;
+use crate::model::{KeyHash, Secret};
 
 fn set_cookie(call: &Call, value: &str, rest: &str) -> Option<HeaderValue> {
     let path = &call.config.server.base_path;
@@ -72,7 +72,7 @@ struct LoginBody {
     token: String,
 }
 
-/// `POST /login` with the admin token, as JSON or as a form.
+/// `POST /login` with the admin token, or with a device's key, as JSON or as a form.
 pub(crate) async fn by_token(call: &mut Call) -> Answer {
     origin::same_site(&call.head)?;
     let is_form = call.has_type("application/x-www-form-urlencoded");
@@ -85,13 +85,25 @@ pub(crate) async fn by_token(call: &mut Call) -> Answer {
         Some(request::parse::<LoginBody>(&bytes)?.token)
     };
     let token = token.ok_or_else(|| Problem::field("token", "required"))?;
+    if let Some(who) = auth::key_with(&call.config, KeyHash::of(&token)) {
+        return by_key(call, who, &token).await;
+    }
     if !auth::is_token(&call.state, &call.config, Attempt::Login, call.client, &token)? {
         call.guessed = true;
         return Err(Problem::new(Code::Unauthorized, "the token is wrong"));
     }
     let cookie = call.state.logins.open(call.config.admin.token);
-    let admin = Principal::Admin { login: None };
+    let login = call.state.logins.touch(cookie.expose(), call.config.admin.token);
+    let admin = Principal::Admin { login };
     let response = response::json(StatusCode::OK, &whoami(call, &admin));
+    Ok(logged_in(call, response, &cookie).await)
+}
+
+/// A device's key logs in to its conversations, to do there what the key may do. Without `read` there is nothing to show.
+async fn by_key(call: &Call, who: Principal, key: &str) -> Answer {
+    auth::check(&who, Access::Read, None)?;
+    let cookie = call.state.logins.open_by_key(KeyHash::of(key));
+    let response = response::json(StatusCode::OK, &whoami(call, &who));
     Ok(logged_in(call, response, &cookie).await)
 }
 
@@ -129,7 +141,9 @@ fn whoami(call: &Call, who: &Principal) -> Value {
         "role": who.role(),
         "device": who.device(),
         "scopes": who.scopes(),
+        "name": who.author(),
         "token_login": call.config.admin.token.is_some(),
+        "key_login": call.config.devices.values().any(|device| !device.keys.is_empty()),
         "editable": call.config.admin.editable,
         "max_media": call.config.media.max_size,
         "version": env!("CARGO_PKG_VERSION"),

@@ -53,6 +53,9 @@ fn random() -> Secret {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Login {
     token: Option<String>,
+    /// The hash of the device key that opened it; none for an admin's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
     opened: UnixMillis,
     used: UnixMillis,
 }
@@ -174,18 +177,28 @@ impl Logins {
 
     /// Opens a login for whoever has shown this token.
     pub(crate) fn open(&self, token: Option<KeyHash>) -> Secret {
+        self.add(token, None)
+    }
+
+    /// Opens a login for whoever has shown this device key.
+    pub(crate) fn open_by_key(&self, key: KeyHash) -> Secret {
+        self.add(None, Some(key))
+    }
+
+    fn add(&self, token: Option<KeyHash>, key: Option<KeyHash>) -> Secret {
         let (cookie, now) = (random(), self.now());
         let mut inner = self.inner();
         if inner.live.len() >= MOST {
-            let oldest =
-                inner.live.iter().min_by_key(|(_, login)| login.used).map(|(id, _)| id.clone());
+            // A key's holders take no place from the admin as long as one of them has one.
+            let order = |(_, login): &(&String, &Login)| (login.key.is_none(), login.used);
+            let oldest = inner.live.iter().min_by_key(order).map(|(id, _)| id.clone());
             if let Some(id) = &oldest {
                 inner.end(id);
             }
         }
         let id = id_of(cookie.expose());
-        let token = token.map(|token| token.to_string());
-        inner.live.insert(id.clone(), Login { token, opened: now, used: now });
+        let [token, key] = [token, key].map(|hash| hash.map(|hash| hash.to_string()));
+        inner.live.insert(id.clone(), Login { token, key, opened: now, used: now });
         inner.changed.insert(id);
         cookie
     }
@@ -229,6 +242,11 @@ impl Logins {
     /// The token that a login ends with.
     pub(crate) fn token(&self, id: &str) -> Option<KeyHash> {
         self.inner().live.get(id).and_then(|login| KeyHash::parse(login.token.as_deref()?))
+    }
+
+    /// The device key that opened a login.
+    pub(crate) fn key(&self, id: &str) -> Option<KeyHash> {
+        self.inner().live.get(id).and_then(|login| KeyHash::parse(login.key.as_deref()?))
     }
 
     pub(crate) fn close(&self, id: &str) {
@@ -369,6 +387,23 @@ mod tests {
         assert!(logins.open_by_link(link.secret(), None).is_none());
         let inner = logins.inner();
         assert_eq!((inner.live.len(), inner.links.len()), (MOST, MOST));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_keys_logins_take_no_place_from_the_admin() {
+        let logins = Logins::new(LoginLink::new());
+        let admin = logins.open(None);
+        let key = KeyHash::parse(NEW).unwrap();
+        let first = logins.open_by_key(key);
+        let id = logins.touch(first.expose(), None).unwrap();
+        assert_eq!(logins.key(&id), Some(key));
+        for _ in 0..MOST {
+            tokio::time::advance(Duration::from_secs(1)).await;
+            logins.open_by_key(key);
+        }
+        assert!(logins.touch(first.expose(), None).is_none());
+        let id = logins.touch(admin.expose(), None).unwrap();
+        assert_eq!(logins.key(&id), None);
     }
 
     #[test]

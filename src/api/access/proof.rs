@@ -7,7 +7,7 @@ use hyper::http::request::Parts;
 use tokio::select;
 use tokio::time::interval;
 
-use super::auth::{Principal, key_with, presented};
+use super::auth::{Principal, key_with, logged_in, presented};
 use crate::api::state::State;
 use crate::config::Config;
 use crate::model::KeyHash;
@@ -28,8 +28,7 @@ impl Proof {
     pub(crate) fn of(head: &Parts, who: &Principal) -> Self {
         match (presented(head), who) {
             (Some(key), _) => Self::Key(KeyHash::of(key)),
-            (None, Principal::Admin { login: Some(id) }) => Self::Login(id.clone()),
-            (None, _) => Self::None,
+            (None, who) => who.login().cloned().map_or(Self::None, Self::Login),
         }
     }
 
@@ -47,7 +46,10 @@ impl Proof {
         let config = state.api.config.load();
         match self {
             Self::None => true,
-            Self::Login(id) => state.logins.is_open(id, config.admin.token),
+            Self::Login(id) => {
+                state.logins.is_open(id, config.admin.token)
+                    && logged_in(state, &config, id.clone()).as_ref() == Some(who)
+            }
             Self::Key(hash) => match who {
                 Principal::Key { .. } => key_with(&config, *hash).as_ref() == Some(who),
                 _ => state.api.operator == *hash || config.admin.token == Some(*hash),

@@ -165,7 +165,7 @@ pub(crate) fn device_of(
         let (device, id, scopes) = (device.clone(), config.id.clone(), config.scopes.clone());
         // A right key is not a guess, even if it has not this scope.
         let may = scopes.contains(&scope);
-        call.who = Principal::Key { device: device.clone(), id, scopes };
+        call.who = Principal::Key { device: device.clone(), id, scopes, login: None };
         return if may { Ok(device) } else { Err(Refusal::Key) };
     }
     let attempt = if is_random_key(key) { Attempt::Made } else { Attempt::Key };

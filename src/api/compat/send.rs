@@ -142,7 +142,7 @@ async fn deliver(
     let due = if requests.len() == 1 { Due::Later } else { Due::Now };
     for (n, request) in requests.into_iter().enumerate() {
         let message = queue::enqueue(
-            &call.state,
+            call,
             device,
             (request, None),
             Vec::new(),
@@ -236,6 +236,7 @@ mod tests {
             updated: at,
             due: None,
             list: None,
+            by: None,
         };
         success(kind, &message, None).to_string()
     }

@@ -55,6 +55,7 @@ codes! {
     SendingLocked = "sending_locked", CONFLICT, "WhatsApp does not let this number write to new contacts for now.";
     AlreadyLinked = "already_linked", CONFLICT, "The device is linked already.";
     Disabled = "disabled", CONFLICT, "The device is disabled in moonwa.toml.";
+    HistoryOff = "history_off", CONFLICT, "No history is kept.";
     NotAsked = "not_asked", CONFLICT, "WhatsApp did not ask for this step.";
     MediaExpired = "media_expired", GONE, "WhatsApp no longer has the file.";
     UrlExpired = "url_expired", GONE, "The signed URL has expired.";

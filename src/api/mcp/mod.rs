@@ -67,7 +67,7 @@ fn only(call: &Call, device: &str) -> Result<Principal, Problem> {
     Ok(match &call.who {
         Principal::Admin { .. } => {
             let scopes = [Scope::Read, Scope::Send].into();
-            Principal::Key { device, id: call.who.name().to_owned(), scopes }
+            Principal::Key { device, id: call.who.name().to_owned(), scopes, login: None }
         }
         other => other.clone(),
     })

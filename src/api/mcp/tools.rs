@@ -15,6 +15,7 @@ use super::chats::{self, Conversations};
 use crate::api::access::auth::{self, Access};
 use crate::api::call::{Call, PathName};
 use crate::api::http::problem::{Code, Problem};
+use crate::api::v1::chat::history::{self, Wanted};
 use crate::api::v1::device;
 use crate::api::v1::message::content::{MediaBody, SendBody};
 use crate::api::v1::message::{self, queue};
@@ -69,7 +70,7 @@ pub(super) static ALL: &[Tool] = &[
     },
     Tool {
         name: "list_chats",
-        description: "The conversations with the newest messages, newest first, from the device's newest 5,120 events.",
+        description: "The conversations with the newest messages, newest first, from the history if one is kept, or else from the device's newest 5,120 events.",
         arguments: || {
             (json!({ "limit": { "type": "integer", "minimum": 1, "maximum": MOST_LISTED } }), &[])
         },
@@ -78,7 +79,7 @@ pub(super) static ALL: &[Tool] = &[
     },
     Tool {
         name: "read_chat",
-        description: "The newest messages of one conversation, oldest first, from the device's newest 5,120 events.",
+        description: "The newest messages of one conversation, oldest first, from the history if one is kept, or else from the device's newest 5,120 events.",
         arguments: || {
             let properties = json!({
                 "chat": { "type": "string", "description": "A phone number with its country code, or the chat of a message." },
@@ -92,7 +93,7 @@ pub(super) static ALL: &[Tool] = &[
     },
     Tool {
         name: "search",
-        description: "Messages whose text has all these words, newest first, from the device's newest 5,120 events.",
+        description: "Messages whose text has all these words, newest first, from the history if one is kept, or else from the device's newest 5,120 events.",
         arguments: || {
             let properties = json!({
                 "query": { "type": "string", "minLength": 1 },
@@ -227,7 +228,11 @@ struct ListChats {
 
 async fn list_chats(call: &mut Call, given: JsonObject) -> Result<Value, Problem> {
     let asked: ListChats = read(call, given, Access::Read)?;
-    let chats = Conversations::of(call).await?.newest(limit(asked.limit));
+    let limit = limit(asked.limit);
+    if let Some(mut kept) = history::list(call, Wanted { before: None, limit }, false).await? {
+        return Ok(json!({ "untrusted": UNTRUSTED, "chats": kept["chats"].take() }));
+    }
+    let chats = Conversations::of(call).await?.newest(limit);
     Ok(json!({ "untrusted": UNTRUSTED, "chats": chats }))
 }
 
@@ -241,9 +246,16 @@ struct ReadChat {
 
 async fn read_chat(call: &mut Call, given: JsonObject) -> Result<Value, Problem> {
     let asked: ReadChat = read(call, given, Access::Read)?;
-    let chat = chat(call, &asked.chat)?;
+    let (chat, limit) = (chat(call, &asked.chat)?, limit(asked.limit));
+    let before = match &asked.before {
+        Some(message) => history::place_of(call, message).await?,
+        None => None,
+    };
+    if let Some(mut kept) = history::of_chat(call, &chat, Wanted { before, limit }).await? {
+        return Ok(json!({ "untrusted": UNTRUSTED, "messages": kept["messages"].take() }));
+    }
     let all = Conversations::of(call).await?;
-    let messages = all.of_chat(&chat, asked.before.as_deref(), limit(asked.limit));
+    let messages = all.of_chat(&chat, asked.before.as_deref(), limit);
     Ok(json!({ "untrusted": UNTRUSTED, "messages": messages }))
 }
 
@@ -258,8 +270,13 @@ struct Search {
 async fn search(call: &mut Call, given: JsonObject) -> Result<Value, Problem> {
     let asked: Search = read(call, given, Access::Read)?;
     let chat = optional_chat(call, asked.chat.as_deref())?;
+    let (words, limit) = (asked.query.clone(), limit(asked.limit));
+    let wanted = Wanted { before: None, limit };
+    if let Some(mut kept) = history::found(call, words, chat.as_ref(), wanted).await? {
+        return Ok(json!({ "untrusted": UNTRUSTED, "messages": kept["messages"].take() }));
+    }
     let all = Conversations::of(call).await?;
-    let found = all.with_words(&asked.query, chat.as_ref(), limit(asked.limit));
+    let found = all.with_words(&asked.query, chat.as_ref(), limit);
     Ok(json!({ "untrusted": UNTRUSTED, "messages": found }))
 }
 

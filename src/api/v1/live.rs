@@ -240,13 +240,13 @@ impl Watcher {
 
     /// After a change of the configuration, tells a browser that is logged in everything again. For a key the stream
     /// ends, because the key may be gone from the configuration: the client reconnects by itself, and its key is
-    /// checked again.
+    /// checked again. A browser that a key logged in is cut off by what it showed.
     async fn catch_up(&mut self, events: &Events) -> Result<(), Gone> {
         let config = self.state.api.config.load_full();
         if Arc::ptr_eq(&config, &self.config) {
             return Ok(());
         }
-        if !matches!(self.who, Principal::Admin { login: Some(_) }) {
+        if self.who.login().is_none() {
             return Err(Gone);
         }
         self.config = config;

@@ -259,7 +259,9 @@ macro_rules! differing {
 
 fn gateway_keys(old: &Config, new: &Config) -> Vec<(&'static str, Applies)> {
     use Applies::{AtOnce, AtRestart};
-    let Config { server, admin, store, log, outbox, media, whatsapp_version, devices: _ } = old;
+    let Config { server, admin, store, log, outbox, history, media, whatsapp_version, devices: _ } =
+        old;
+    let kept: &[_] = if *history == new.history { &[] } else { &[("history", AtOnce)] };
     let version: &[_] = if *whatsapp_version == new.whatsapp_version {
         &[]
     } else {
@@ -316,7 +318,7 @@ fn gateway_keys(old: &Config, new: &Config) -> Vec<(&'static str, Applies)> {
             device_spool: ("media.device_spool", AtOnce),
         }
     );
-    [&server, &admin, &store, &log, &outbox, &media, version].concat()
+    [&server, &admin, &store, &log, &outbox, kept, &media, version].concat()
 }
 
 /// The keys that differ, without the webhooks: those are compared one by one.

@@ -12,7 +12,8 @@ use tracing::Level;
 use super::*;
 use crate::config::endpoint::{ChatFilter, Compat, EventFilter, Format, Inbox, Start};
 use crate::config::settings::{
-    Browser, Durability, FaceName, KeyConfig, Presence, Repair, Scope, ShownAs, System,
+    Browser, Durability, FaceName, HistoryConfig, KeyConfig, Presence, Repair, Scope, ShownAs,
+    System,
 };
 use crate::config::{Context, Gap, Pace, Proxy};
 use crate::model::{EventType, KeyHash, Secret};
@@ -192,6 +193,12 @@ fn any_outbox() -> impl Strategy<Value = OutboxConfig> {
         .prop_map(|(keep, max_size)| OutboxConfig { keep, max_size })
 }
 
+fn any_history() -> impl Strategy<Value = Option<HistoryConfig>> {
+    let some = (of([1, 2].map(Duration::from_hours)), 1..3_u64)
+        .prop_map(|(keep, max_size)| HistoryConfig { keep, max_size });
+    proptest::option::of(some)
+}
+
 fn any_media() -> impl Strategy<Value = MediaConfig> {
     (1..3_u64, nets(), 1..3_u64, 1..3_u64).prop_map(
         |(max_size, allow_nets, spool, device_spool)| MediaConfig {
@@ -286,14 +293,23 @@ fn any_device() -> impl Strategy<Value = DeviceConfig> {
 fn any_config() -> impl Strategy<Value = Config> {
     let name = "[a-e]".prop_map(|name| DeviceName::parse(&name).unwrap());
     let devices = btree_map(name, any_device(), 0..5);
-    let sections =
-        (any_server(), any_admin(), any_store(), any_log(), any_outbox(), any_media(), devices);
-    sections.prop_map(|(server, admin, store, log, outbox, media, devices)| Config {
+    let sections = (
+        any_server(),
+        any_admin(),
+        any_store(),
+        any_log(),
+        any_outbox(),
+        any_history(),
+        any_media(),
+        devices,
+    );
+    sections.prop_map(|(server, admin, store, log, outbox, history, media, devices)| Config {
         server,
         admin,
         store,
         log,
         outbox,
+        history,
         media,
         whatsapp_version: None,
         devices,
@@ -312,7 +328,7 @@ fn the_webhook(config: &mut Config) -> &mut EndpointConfig {
 
 #[test]
 fn each_key_is_told_by_its_name() {
-    let gateway: [(&str, Change); 22] = [
+    let gateway: [(&str, Change); 23] = [
         ("! whatsapp_version: needs a restart", |c| c.whatsapp_version = Some((2, 3000, 1))),
         ("! server.listen: needs a restart", |c| c.server.listen.set_port(1)),
         ("~ server.hosts", |c| c.server.hosts.push("a".to_owned())),
@@ -333,6 +349,7 @@ fn each_key_is_told_by_its_name() {
         ("! log.unsafe_dependencies: needs a restart", |c| c.log.unsafe_dependencies = true),
         ("! outbox.keep: needs a restart", |c| c.outbox.keep *= 2),
         ("! outbox.max_size: needs a restart", |c| c.outbox.max_size *= 2),
+        ("~ history", |c| c.history = Some(HistoryConfig::default())),
         ("! media.max_size: needs a restart", |c| c.media.max_size *= 2),
         ("! media.allow_nets: needs a restart", |c| {
             c.media.allow_nets.push("10.0.0.0/8".parse().unwrap());

@@ -9,8 +9,8 @@ use super::secret::Secrets;
 use super::{call, endpoint, pace, rule, value};
 use crate::config::proxy::Proxy;
 use crate::config::settings::{
-    AdminConfig, Calls, Config, DeviceConfig, KeyConfig, LogConfig, MediaConfig, OutboxConfig,
-    Presence, Scope, ServerConfig, ShownAs, StoreConfig,
+    AdminConfig, Calls, Config, DeviceConfig, HistoryConfig, KeyConfig, LogConfig, MediaConfig,
+    OutboxConfig, Presence, Scope, ServerConfig, ShownAs, StoreConfig,
 };
 use crate::model::{DeviceName, KeyHash};
 
@@ -53,6 +53,7 @@ pub(crate) fn config(
         store,
         log: root.or("log", default.log, |node| node.table().map(log)),
         outbox: root.or("outbox", default.outbox, |node| node.table().map(outbox)),
+        history: root.or("history", None, |node| node.table().map(history)),
         media: root.or("media", default.media, |node| node.table().map(media)),
         whatsapp_version: root
             .or("whatsapp_version", None, |node| node.parse(value::whatsapp_version).map(Some)),
@@ -130,6 +131,22 @@ fn outbox(mut table: Section<'_>) -> OutboxConfig {
     };
     table.finish();
     config
+}
+
+/// A table without a key keeps nothing: it is the manual's.
+fn history(mut table: Section<'_>) -> Option<HistoryConfig> {
+    let default = HistoryConfig::default();
+    let (hour, years) = (Duration::from_hours(1), Duration::from_hours(24 * 3660));
+    let keep = table
+        .or("keep", None, |node| node.parse(|text| value::duration(text, hour, years)).map(Some));
+    let max_size = table.or("max_size", None, |node| {
+        node.parse(|text| value::size(text, 1 << 20, 1 << 40)).map(Some)
+    });
+    table.finish();
+    (keep.is_some() || max_size.is_some()).then(|| HistoryConfig {
+        keep: keep.unwrap_or(default.keep),
+        max_size: max_size.unwrap_or(default.max_size),
+    })
 }
 
 fn media(mut table: Section<'_>) -> MediaConfig {

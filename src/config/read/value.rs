@@ -32,9 +32,10 @@ pub(crate) const DURABILITIES: [(&str, Durability); 2] =
     [("power", Durability::Power), ("crash", Durability::Crash)];
 pub(crate) const REPAIRS: [(&str, Repair); 2] =
     [("manual", Repair::Manual), ("auto", Repair::Auto)];
-pub(crate) const SCOPES: [(&str, Scope); 5] = [
+pub(crate) const SCOPES: [(&str, Scope); 6] = [
     ("send", Scope::Send),
     ("read", Scope::Read),
+    ("history", Scope::History),
     ("groups", Scope::Groups),
     ("admin", Scope::Admin),
     ("metrics", Scope::Metrics),

@@ -272,6 +272,9 @@ pub struct SentMessage {
     /// The paced list that it belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub list: Option<ListId>,
+    /// Who asked for it: the id of an API key, or whoever is logged in; nobody for what moonwa answers by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
 }
 
 impl SentMessage {
@@ -288,7 +291,11 @@ impl SentMessage {
     #[must_use]
     pub fn with_part(&self, n: usize, file: SendRequest) -> Self {
         let request = SendRequest { album: Some(self.id.clone()), ..file };
-        let part = Self { id: self.id.part(n), ..Self::new(self.device.clone(), request) };
+        let part = Self {
+            id: self.id.part(n),
+            by: self.by.clone(),
+            ..Self::new(self.device.clone(), request)
+        };
         match self.due {
             Some(due) => part.at(due),
             None => part,
@@ -299,8 +306,8 @@ impl SentMessage {
     pub fn new(device: DeviceName, request: SendRequest) -> Self {
         let now = UnixMillis::now();
         let status = MessageStatus::Queued;
-        let (id, due, list) = (MessageId::random(), None, None);
-        Self { id, device, request, status, created: now, updated: now, due, list }
+        let (id, due, list, by) = (MessageId::random(), None, None, None);
+        Self { id, device, request, status, created: now, updated: now, due, list, by }
     }
 
     /// The same message, to be queued when that time comes.

@@ -10,6 +10,7 @@ use crate::store::database;
 use crate::store::database::clock::StoreClock;
 use crate::store::database::segment::{Limits, Segment};
 use crate::store::database::{Base, META, check_format, keyspace};
+use crate::store::history::Slot;
 use crate::store::key::Parts;
 use crate::store::repair::damage::Damage;
 use crate::store::seq::Places;
@@ -24,6 +25,7 @@ pub(crate) struct Outbox {
     pub(crate) limits: Limits,
     pub(crate) clock: Arc<StoreClock>,
     segments: RwLock<Vec<Segment>>,
+    pub(crate) history: Slot,
     /// How far retention has got in each log, and how far it is about to get.
     pub(crate) dropped: Places,
     pub(crate) at_risk: Places,
@@ -77,6 +79,7 @@ impl Outbox {
             limits,
             clock,
             segments: RwLock::new(segments),
+            history: Slot::default(),
             dropped: Places::default(),
             at_risk: Places::default(),
         })

@@ -29,8 +29,8 @@ use crate::store::log::event::encode;
 use crate::store::log::recent::Recent;
 use crate::store::log::retention::{newest, tails};
 use crate::store::seq::Places;
-use crate::store::tally;
 use crate::store::{Seq, StoreError};
+use crate::store::{history, tally};
 
 pub use self::event::NewEvent;
 pub(crate) use self::event::{Page, StoredEvent, decode};
@@ -191,6 +191,7 @@ pub(crate) fn append(
         put(txn, &segment, &mut row, (&event.device, &event.id, seq), value);
         put_tail(outbox, txn, &event.device, seq);
         segment.save(&outbox.meta, txn, row);
+        history::event(outbox, txn, &event)?;
         if tally::happened(outbox, txn, &event.device, &event.counts)? {
             met.insert(event.device.clone(), Seq(seq));
         }

@@ -50,6 +50,13 @@ pub(crate) fn retire(
     tell(outbox, now)
 }
 
+/// Makes a segment after the newest one.
+pub(crate) fn next_segment(outbox: &Outbox) -> Result<(), StoreError> {
+    let number = outbox.segments().last().map_or(1, |last| last.number + 1);
+    outbox.add_segment(Segment::open(&outbox.db, number)?);
+    Ok(())
+}
+
 type Kept = Vec<(Segment, SegmentRow)>;
 
 /// The segments that something was written to, oldest first.

@@ -15,7 +15,7 @@ use crate::store::disk::Room;
 use crate::store::json::{from_json, to_json};
 use crate::store::key::Key;
 use crate::store::message::row::{Row, message_key};
-use crate::store::{Seq, StoreError, log};
+use crate::store::{Seq, StoreError, history, log};
 
 /// The most bytes of the rows of `recent`.
 const RECENT: usize = 4 << 20;
@@ -40,6 +40,7 @@ impl SendQueue {
                 }
                 txn.put(&outbox.queue, accounts_key(&device), to_json(&accounts)?);
                 if matches!(turn, Turn::Other) {
+                    history::turned(outbox, txn, &device)?;
                     let steps = failures(outbox, txn, &device)?;
                     advance_each(outbox, txn, &device, steps, &[], (&tails, &changes))?;
                 }

@@ -42,7 +42,7 @@ use crate::store::disk::Room;
 use crate::store::json::{from_json, to_json};
 use crate::store::key::Key;
 use crate::store::log::{NewEvent, Tails, append};
-use crate::store::tally;
+use crate::store::{history, tally};
 
 /// The outcome of queueing a message.
 #[derive(Clone, Debug)]
@@ -201,7 +201,7 @@ impl SendQueue {
 }
 
 fn enqueue_and_nudge(
-    outbox: &Outbox,
+    outbox: &Arc<Outbox>,
     txn: &mut Txn<'_>,
     message: SentMessage,
     key: Option<&IdempotencyKey>,
@@ -211,6 +211,7 @@ fn enqueue_and_nudge(
     let device = message.device.clone();
     let outcome = enqueue(outbox, txn, message, key, limit)?;
     if let Enqueued::Queued(message) = &outcome {
+        history::sent(outbox, txn, message)?;
         let later = message.status == MessageStatus::Scheduled;
         let nudge = if later { nudges.scheduled } else { nudges.queued };
         txn.after_commit(move || nudge.give(&device));
@@ -327,7 +328,14 @@ fn advance_each(
 ) -> Result<Vec<SentMessage>, StoreError> {
     let mut moved = Vec::new();
     for (id, status) in steps {
-        moved.extend(advance(outbox, txn, device, &id, status, known_as)?);
+        match advance(outbox, txn, device, &id, &status, known_as)? {
+            Step::To(message) => {
+                history::sent(outbox, txn, &message)?;
+                moved.push(message);
+            }
+            Step::Unknown => history::receipt(outbox, txn, device, &id, &status)?,
+            Step::None => {}
+        }
     }
     let told = moved.iter().filter(|message| message.request.content.is_message());
     let events = told.map(|message| NewEvent::from(&Event::of_status(message)));
@@ -338,19 +346,28 @@ fn advance_each(
     Ok(moved)
 }
 
+/// What becomes of a message that is to move on.
+enum Step {
+    To(SentMessage),
+    /// It would be no progress.
+    None,
+    /// moonwa did not send it.
+    Unknown,
+}
+
 fn advance(
     outbox: &Outbox,
     txn: &mut Txn<'_>,
     device: &DeviceName,
     id: &MessageId,
-    status: MessageStatus,
+    status: &MessageStatus,
     known_as: &[String],
-) -> Result<Option<SentMessage>, StoreError> {
+) -> Result<Step, StoreError> {
     let key = message_key(device, id);
-    let Some(row) = txn.get(&outbox.queue, &key)? else { return Ok(None) };
+    let Some(row) = txn.get(&outbox.queue, &key)? else { return Ok(Step::Unknown) };
     let mut row: Row = from_json(&row)?;
-    if !row.message.status.may_become(&status) {
-        return Ok(None);
+    if !row.message.status.may_become(status) {
+        return Ok(Step::None);
     }
     if row.message.status == MessageStatus::Scheduled {
         due::ends(outbox, txn, &row)?;
@@ -360,8 +377,8 @@ fn advance(
         counts.waiting = counts.waiting.saturating_sub(1);
         counts.save(outbox, txn, device);
     }
-    tally::moves(outbox, txn, &row.message, &status, known_as)?;
-    row.message.status = status;
+    tally::moves(outbox, txn, &row.message, status, known_as)?;
+    row.message.status = status.clone();
     row.message.updated = UnixMillis::now();
     row.changed = Some(outbox.clock.now());
     if row.message.request.content.is_message() || !row.message.status.is_settled() {
@@ -369,7 +386,7 @@ fn advance(
     } else {
         txn.remove(&outbox.queue, key);
     }
-    Ok(Some(row.message))
+    Ok(Step::To(row.message))
 }
 
 /// The message that an index names.

@@ -41,6 +41,7 @@ fn message(n: u64) -> SentMessage {
         updated: UnixMillis::from_secs(1_790_000_000),
         due: None,
         list: None,
+        by: None,
     }
 }
 

@@ -26,6 +26,7 @@ pub(super) fn message(id: &str, text: &str) -> SentMessage {
         updated: UnixMillis::now(),
         due: None,
         list: None,
+        by: None,
     }
 }
 

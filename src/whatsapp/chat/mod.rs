@@ -14,7 +14,12 @@ use super::contact::both;
 use super::error::WhatsAppError;
 use super::handle::{DeviceHandle, inside, timely};
 use super::history::lookup::find;
+use super::history::sync;
 use crate::model::{self, MessageId, MessageStatus, Recipient, UnixMillis};
+use crate::store::{Note, Said};
+
+/// When a mute ends that has no end: 9999-12-31.
+pub(crate) const FOR_EVER: UnixMillis = UnixMillis::from_secs(253_402_214_400);
 
 /// What is to become of a chat; `None` leaves it as it is.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +28,20 @@ pub(crate) struct ChatChange {
     pub(crate) mute: Option<Mute>,
     pub(crate) pinned: Option<bool>,
     pub(crate) unread: Option<bool>,
+}
+
+impl ChatChange {
+    fn said(&self) -> Vec<Said> {
+        let now = UnixMillis::now();
+        let marked = self.unread.map(|unread| Said::Marked { read: !unread, at: now });
+        let muted = self.mute.map(|mute| match mute {
+            Mute::Always => Said::Muted(Some(FOR_EVER)),
+            Mute::Until(until) if until > now => Said::Muted(Some(until)),
+            Mute::Off | Mute::Until(_) => Said::Muted(None),
+        });
+        let (archived, pinned) = (self.archived.map(Said::Archived), self.pinned.map(Said::Pinned));
+        [archived, pinned, muted, marked].into_iter().flatten().collect()
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -80,6 +99,23 @@ impl DeviceHandle {
         if let Some(unread) = change.unread {
             timely(actions.mark_chat_as_read(&jid, !unread, Some(range())).boxed()).await??;
         }
+        self.tell_history(&client, &jid, change.said()).await
+    }
+
+    /// WhatsApp does not tell a device of what it changed itself.
+    async fn tell_history(
+        &self,
+        client: &Client,
+        chat: &Jid,
+        said: Vec<Said>,
+    ) -> Result<(), WhatsAppError> {
+        let history = self.context.store.history();
+        if said.is_empty() || history.limits().is_none() {
+            return Ok(());
+        }
+        let addresses = sync::every_address(client, chat).await;
+        let note = |what| Note { addresses: addresses.clone(), what };
+        history.note(&self.context.name, said.into_iter().map(note).collect()).await?;
         Ok(())
     }
 
@@ -88,7 +124,7 @@ impl DeviceHandle {
         let client = self.client()?;
         let jid = self.address(&client, chat).await?;
         timely(client.chat_actions().delete_chat(&jid, true, Some(range())).boxed()).await??;
-        Ok(())
+        self.tell_history(&client, &jid, vec![Said::Deleted]).await
     }
 
     /// After how many seconds the messages of a group disappear; 0 lets them stay.
@@ -141,7 +177,11 @@ impl DeviceHandle {
 
     /// Under which address the account's devices have a chat: that of a person is their LID once the account's chats
     /// have moved to LIDs.
-    pub(crate) async fn address(&self, client: &Client, chat: &Recipient) -> Result<Jid, WhatsAppError> {
+    pub(crate) async fn address(
+        &self,
+        client: &Client,
+        chat: &Recipient,
+    ) -> Result<Jid, WhatsAppError> {
         let jid = self.person(chat).await?;
         if jid.is_group() {
             return Ok(jid);

@@ -13,12 +13,13 @@ use wa_rs::wacore::types::call::CallAction;
 use super::notice::Notice;
 use super::refusal;
 use super::status::restricted;
-use crate::model::{MessageId, MessageStatus, Passkey, Secret};
-use crate::whatsapp::chat::{call, label};
+use crate::model::{MessageId, MessageStatus, Passkey, Secret, UnixMillis};
+use crate::store::Said;
+use crate::whatsapp::chat::{FOR_EVER, call, label};
 use crate::whatsapp::contact::presence;
 use crate::whatsapp::contact::row::Named;
 use crate::whatsapp::context::Context;
-use crate::whatsapp::history::timer;
+use crate::whatsapp::history::{sync, timer};
 use crate::whatsapp::receive::retry::Retry;
 use crate::whatsapp::receive::undecryptable::Why;
 use crate::whatsapp::receive::{hook, notification, undecryptable};
@@ -57,6 +58,12 @@ pub(crate) fn interest() -> EventInterest {
         EventKind::MissedCall,
         EventKind::LabelEditUpdate,
         EventKind::LabelAssociationUpdate,
+        EventKind::HistorySync,
+        EventKind::MarkChatAsReadUpdate,
+        EventKind::ArchiveUpdate,
+        EventKind::PinUpdate,
+        EventKind::MuteUpdate,
+        EventKind::DeleteChatUpdate,
     ])
 }
 
@@ -129,6 +136,7 @@ impl Observer {
             ReceiptType::Delivered | ReceiptType::Inactive => MessageStatus::Delivered,
             ReceiptType::Read => MessageStatus::Read,
             ReceiptType::Played => MessageStatus::Played,
+            ReceiptType::ReadSelf | ReceiptType::PlayedSelf => return self.read_elsewhere(receipt),
             _ => return,
         };
         if receipt.source.is_from_me {
@@ -136,6 +144,53 @@ impl Observer {
         }
         let ids = receipt.message_ids.iter().filter_map(|id| MessageId::parse(id)).collect();
         self.owe(Record::Advance { ids, status });
+    }
+
+    /// The account's owner read messages on another device.
+    fn read_elsewhere(&self, receipt: &wa_rs::types::events::Receipt) {
+        let ids = receipt.message_ids.iter().filter_map(|id| MessageId::parse(id)).collect();
+        self.note_chat(&receipt.source.chat, Said::Read(ids));
+    }
+
+    fn note_chat(&self, chat: &wa_rs::Jid, what: Said) {
+        if let Some(client) = self.client() {
+            sync::note(&self.context, client, chat.clone(), what);
+        }
+    }
+
+    /// What the account's owner did with a chat on another device, and what the phone tells of the time before.
+    fn chats(&self, event: &Event) {
+        match event {
+            Event::HistorySync(told) => {
+                let Some(client) = self.client() else { return };
+                let (context, told) = (Arc::clone(&self.context), (**told).clone());
+                self.context.tasks.spawn("keep history", async move {
+                    sync::take(&context, &client, told).await;
+                });
+            }
+            Event::MarkChatAsReadUpdate(update) => {
+                let millis = update.timestamp.timestamp_millis();
+                let at = UnixMillis::from_millis(u64::try_from(millis).unwrap_or_default());
+                let read = update.action.read.unwrap_or(true);
+                self.note_chat(&update.jid, Said::Marked { read, at });
+            }
+            Event::ArchiveUpdate(update) => {
+                let archived = update.action.archived.unwrap_or_default();
+                self.note_chat(&update.jid, Said::Archived(archived));
+            }
+            Event::PinUpdate(update) => {
+                self.note_chat(&update.jid, Said::Pinned(update.action.pinned.unwrap_or_default()));
+            }
+            Event::MuteUpdate(update) => {
+                // A negative time stands for ever.
+                let end = update.action.mute_end_timestamp.and_then(|end| u64::try_from(end).ok());
+                let until = end.map_or(FOR_EVER, UnixMillis::from_millis);
+                let muted = update.action.muted.unwrap_or_default();
+                self.note_chat(&update.jid, Said::Muted(muted.then_some(until)));
+            }
+            Event::DeleteChatUpdate(update) => self.note_chat(&update.jid, Said::Deleted),
+            _ => {}
+        }
     }
 
     /// Rejects a call, if that is what moonwa.toml wants.
@@ -329,6 +384,12 @@ impl EventHandler for Observer {
                     self.note(Record::Name(named));
                 }
             }
+            Event::HistorySync(_)
+            | Event::MarkChatAsReadUpdate(_)
+            | Event::ArchiveUpdate(_)
+            | Event::PinUpdate(_)
+            | Event::MuteUpdate(_)
+            | Event::DeleteChatUpdate(_) => self.chats(&event),
             _ => self.happened(&event),
         }
     }

@@ -7,7 +7,7 @@ use crate::model::{
     ChatKind, DeviceName, Event, EventData, EventType, Jid, MessageData, MessageId, MessageStatus,
     SentMessage,
 };
-use crate::store::{Seq, Store, StoreError, StoredEvent};
+use crate::store::{Seq, Source, Store, StoreError, StoredEvent};
 use crate::whatsapp::error::WhatsAppError;
 
 /// How far back a search goes, in events: this many at a time, this many times.
@@ -37,7 +37,25 @@ pub(crate) async fn find(
     device: &DeviceName,
     id: &MessageId,
 ) -> Result<Sight, StoreError> {
+    if let Some(kept) = kept(store, device, id.as_str(), |_| true).await? {
+        return Ok(Sight { found: Some(kept), whole: true });
+    }
     newest(store, device, |data| data.id == id.as_str()).await
+}
+
+/// A message as the history has it. `None` also when no history is kept: then the newest events tell what they can, as
+/// they do of what came before it was switched on.
+async fn kept(
+    store: &Store,
+    device: &DeviceName,
+    id: &str,
+    good: impl Fn(&MessageData) -> bool,
+) -> Result<Option<MessageData>, StoreError> {
+    let found = store.history().find(device, id).await?.unwrap_or_default();
+    // What moonwa sent itself is in the send queue.
+    let others = found.into_iter().filter(|(message, _)| message.kept.source != Source::Moonwa);
+    let mut all = others.map(|(message, chat)| message.kept.data(device, &chat));
+    Ok(all.find(good))
 }
 
 /// The same, in one chat only: the sender chooses a message's id, so another chat may have the same one.
@@ -48,6 +66,9 @@ pub(crate) async fn find_in(
     chat: &Jid,
 ) -> Result<Option<MessageData>, StoreError> {
     let it = |data: &MessageData| data.id == id.as_str() && is_in(data, chat);
+    if let Some(kept) = kept(store, device, id.as_str(), it).await? {
+        return Ok(Some(kept));
+    }
     Ok(newest(store, device, it).await?.found)
 }
 

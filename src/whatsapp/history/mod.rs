@@ -3,4 +3,5 @@
 pub(crate) mod lookup;
 pub(crate) mod poll;
 pub(crate) mod row;
+pub(crate) mod sync;
 pub(crate) mod timer;

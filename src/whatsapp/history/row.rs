@@ -220,12 +220,12 @@ struct Age {
     at: UnixMillis,
 }
 
-/// Removes the rows that have been kept long enough.
-pub(crate) async fn prune(space: &Space) -> Result<(), StoreError> {
+/// Removes the rows that have been kept long enough; those of files stay as long as the history.
+pub(crate) async fn prune(space: &Space, history: Duration) -> Result<(), StoreError> {
     let mut batch = Batch::new();
     let mut old = 0_usize;
     let kinds = [
-        (MEDIA, KEEP_MEDIA),
+        (MEDIA, KEEP_MEDIA.max(history)),
         (POLLS, KEEP_POLLS),
         (BUILT, KEEP_BUILT),
         (LISTED, KEEP_LISTED),

@@ -238,6 +238,40 @@ async fn the_admin_token_logs_in_as_json_or_form() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_key_logs_in_to_its_device_and_may_no_more_than_elsewhere() -> Result<()> {
+    let gateway = Gateway::start().await?;
+    let anyone = gateway.anyone();
+    let session = anyone.get("/v1/session").await?.json();
+    assert_eq!((&session["key_login"], &session["name"]), (&json!(true), &json!(null)));
+    let opened = anyone.post("/login", &json!({ "token": KEY })).await?.expect(200);
+    let cookie = header(&opened, "set-cookie").split(';').next().unwrap_or_default().to_owned();
+    let with = |method: Method, path: &str, site: &'static str| {
+        let request = anyone.request(method, path).header("cookie", &cookie);
+        let request = request.header("sec-fetch-site", site);
+        anyone.send(request.body(Full::default()).unwrap_or_default())
+    };
+    let me = with(Method::GET, "/v1/session", "same-origin").await?.expect(200).json();
+    assert_eq!((&me["role"], &me["device"]), (&json!("key"), &json!("toko")));
+    assert_eq!(me["name"], opened.json()["name"]);
+    with(Method::GET, "/v1/devices/toko/messages", "same-origin").await?.expect(200);
+    with(Method::GET, "/v1/devices/toko/messages", "cross-site").await?.expect(403);
+    for (method, path) in [
+        (Method::GET, "/v1/config"),
+        (Method::GET, "/v1/backup"),
+        (Method::POST, "/v1/login-links"),
+        (Method::DELETE, "/v1/logins"),
+        (Method::POST, "/v1/devices/toko/key"),
+        (Method::GET, "/v1/devices/gudang/messages"),
+    ] {
+        with(method, path, "same-origin").await?.expect(403);
+    }
+    with(Method::POST, "/logout", "same-origin").await?.expect(204);
+    with(Method::GET, "/v1/devices/toko/messages", "same-origin").await?.expect(401);
+    gateway.stop().await;
+    Ok(())
+}
+
+#[tokio::test]
 async fn wrong_bodies_are_explained() -> Result<()> {
     let gateway = Gateway::start().await?;
     let key = gateway.key();

@@ -12,10 +12,10 @@ use std::time::Duration;
 
 use moonwa::facade::config::{
     AdminConfig, Browser, Calls, ChatFilter, Compat, Config, Context, DeviceConfig, Durability,
-    EndpointConfig, EventFilter, FaceName, Format, Gap, Hours, KeyConfig, Loaded, LogConfig,
-    MediaConfig, OutboxConfig, Pace, Presence, Proxy, ProxyProtocol, Quiet, Rejected, Repair,
-    RuleConfig, RuleReply, SAMPLE, Scope, ServerConfig, ShownAs, Start, StoreConfig, System,
-    Template, TextPattern, When, keep_last_good, last_good,
+    EndpointConfig, EventFilter, FaceName, Format, Gap, HistoryConfig, Hours, KeyConfig, Loaded,
+    LogConfig, MediaConfig, OutboxConfig, Pace, Presence, Proxy, ProxyProtocol, Quiet, Rejected,
+    Repair, RuleConfig, RuleReply, SAMPLE, Scope, ServerConfig, ShownAs, Start, StoreConfig,
+    System, Template, TextPattern, When, keep_last_good, last_good,
 };
 use moonwa::facade::model::{
     ChatKind, ChatPattern, DeviceName, EventType, KeyHash, Recipient, Secret,
@@ -251,6 +251,7 @@ fn every_key_means_what_the_manual_says() {
         },
         log: LogConfig { level: tracing::Level::WARN, full_jids: true, unsafe_dependencies: true },
         outbox: OutboxConfig { keep: Duration::from_hours(7 * 24), max_size: 1_000_000_000 },
+        history: Some(HistoryConfig { keep: Duration::from_hours(90 * 24), max_size: 1 << 30 }),
         media: every_media_key(),
         whatsapp_version: Some((2, 3000, 1)),
         devices: BTreeMap::from([(name("admin-toko"), toko), (name("gudang"), gudang)]),

@@ -142,6 +142,7 @@ impl Gateway {
             updated: now,
             due: None,
             list: None,
+            by: None,
         };
         match self.store.queue().enqueue(row, None::<IdempotencyKey>, 1000).await? {
             Enqueued::Queued(row) => Ok(row),

@@ -362,10 +362,10 @@ async fn what_was_typed_outlives_the_login() -> Result<()> {
     browser.click("Send").await;
     browser.sees("Your login has ended").await;
     assert!(!browser.text().await.contains("Single Send"), "the page behind it is hidden");
-    browser.write("Admin token", "wrong").await?;
+    browser.write("Admin token or API key", "wrong").await?;
     browser.click("Sign in").await;
     browser.sees("This token is not right.").await;
-    browser.write("Admin token", token).await?;
+    browser.write("Admin token or API key", token).await?;
     browser.click("Sign in").await;
     let kept = "return document.querySelector('[name=text]')?.value === 'sudah diketik' && !document.querySelector('dialog')";
     browser.until("what was typed", kept).await;

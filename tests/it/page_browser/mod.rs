@@ -8,6 +8,7 @@ mod device;
 mod forms;
 mod gallery;
 mod groups;
+mod inbox;
 mod later;
 mod newcomer;
 mod operator;

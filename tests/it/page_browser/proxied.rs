@@ -152,7 +152,7 @@ async fn a_login_that_seems_to_come_from_another_site_is_explained() -> Result<(
     {
         let browser = Browser::reading(language).await?;
         browser.open(&format!("http://{}/", proxy.address)).await?;
-        browser.write("Admin token", "the-admin-token-of-this-story-0123456789").await?;
+        browser.write("Admin token or API key", "the-admin-token-of-this-story-0123456789").await?;
         browser.click("Sign in").await;
         browser.sees(words).await;
         browser.sees("proxy_set_header Host $http_host;").await;

@@ -1,5 +1,6 @@
 //! Chats as the account's devices show them, and what is marked in them.
 
+pub(crate) mod history;
 pub(crate) mod label;
 pub(crate) mod mark;
 
@@ -62,7 +63,7 @@ pub(crate) async fn change(call: &mut Call) -> Answer {
         check_state(&handle.status().state)?;
         let (name, _) = call.device()?;
         let request = SendRequest::plain(chat, Content::Timer { seconds });
-        enqueue(&call.state, &name, (request, None), Vec::new(), None, Due::Now).await?;
+        enqueue(call, &name, (request, None), Vec::new(), None, Due::Now).await?;
     }
     Ok(response::empty(StatusCode::NO_CONTENT))
 }

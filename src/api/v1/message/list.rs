@@ -165,6 +165,7 @@ async fn draw_up(
                 let message = SentMessage {
                     id: list.id.message(&to.jid()),
                     list: Some(list.id.clone()),
+                    by: call.who.author(),
                     ..SentMessage::new(
                         list.device.clone(),
                         SendRequest::plain(to, Content::Text { text }),

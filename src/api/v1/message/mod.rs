@@ -61,6 +61,7 @@ fn render(message: &SentMessage, canonical: Option<&Jid>) -> Value {
     if let Value::Object(fields) = &mut shown {
         fields.extend(album_of(message));
         fields.extend(time_of(message));
+        fields.extend(message.by.as_ref().map(|by| ("by".to_owned(), json!(by))));
     }
     shown
 }
@@ -168,7 +169,7 @@ pub(crate) async fn accept(
             if let Content::Forward { message } = &request.content {
                 handle.can_forward(message).await?;
             }
-            enqueue(&call.state, &name, (request, at), files, key, due).await?
+            enqueue(call, &name, (request, at), files, key, due).await?
         }
     };
     // Of a request that came before, its message may have been sent meanwhile, and needs no file any more.
@@ -374,6 +375,7 @@ mod tests {
             updated: at,
             due: None,
             list: None,
+            by: None,
         };
         assert_eq!(
             render(&message, None).to_string(),

@@ -86,19 +86,20 @@ pub(crate) fn nth_key(key: Option<&IdempotencyKey>, n: usize) -> Option<Idempote
 
 /// Gives a message its id and puts it on disk, with the files of the album that it announces.
 pub(crate) async fn enqueue(
-    state: &State,
+    call: &Call,
     device: &DeviceName,
     (request, at): (SendRequest, Option<UnixMillis>),
     files: Vec<SendRequest>,
     key: Option<IdempotencyKey>,
     due: Due,
 ) -> Result<SentMessage, Problem> {
-    let message = SentMessage::new(device.clone(), request);
+    let by = call.who.author();
+    let message = SentMessage { by, ..SentMessage::new(device.clone(), request) };
     let message = match at {
         Some(at) => message.at(at),
         None => message,
     };
-    let queue = state.api.store.queue();
+    let queue = call.state.api.store.queue();
     match queue.enqueue_album(message, files, key, QUEUE_LIMIT, due).await? {
         Enqueued::Queued(message) | Enqueued::Known(message) => Ok(message),
         Enqueued::Conflict => Err(Code::IdempotencyConflict.into()),
@@ -126,7 +127,7 @@ pub(crate) async fn follow_up(
         Some(message) => Ok(message),
         None => {
             check_state(&call.handle()?.status().state)?;
-            enqueue(&call.state, &name, (request, None), Vec::new(), key, Due::Now).await
+            enqueue(call, &name, (request, None), Vec::new(), key, Due::Now).await
         }
     }
 }

@@ -2,12 +2,15 @@
 
 use anyhow::{Context as _, Result};
 use buffa::{Message as _, MessageField};
+use wacore_binary::Jid;
 use waproto::whatsapp as wa;
 use waproto::whatsapp::history_sync::HistorySyncType as BlobType;
+use waproto::whatsapp::message::peer_data_operation_request_message::HistorySyncOnDemandRequest;
 use waproto::whatsapp::message::{
     HistorySyncNotification, HistorySyncType, ProtocolMessage, protocol_message,
 };
 
+use super::Past;
 use crate::util::now;
 use crate::world::{Address, World};
 
@@ -17,13 +20,44 @@ const BLOCK: usize = 0xffff;
 impl World {
     /// Sends the phone's messages so far to one companion, as the bootstrap after linking.
     pub(crate) fn share_history(&mut self, to: &Address) -> Result<()> {
-        let blob = self.history(&to.pn)?.encode_to_vec();
-        let packed = zlib_stored(&blob)?;
+        let blob = self.history(&to.pn)?;
+        self.send_history(to, HistorySyncType::INITIAL_BOOTSTRAP, &blob)
+    }
+
+    /// Answers a companion that asks for older messages of a chat: the newest of those before the one that it knows.
+    pub(crate) fn share_older(
+        &mut self,
+        to: &Address,
+        asked: &HistorySyncOnDemandRequest,
+    ) -> Result<()> {
+        let chat: Jid = asked.chat_jid.as_deref().unwrap_or_default().parse()?;
+        let other = self.pn_of(&chat).context("no such chat")?;
+        let before = u64::try_from(asked.oldest_msg_timestamp_ms.unwrap_or_default() / 1000)?;
+        let most = usize::try_from(asked.on_demand_msg_count.unwrap_or_default())?;
+        let account = self.accounts.get(&to.pn).context("no such phone")?;
+        let older = account.phone.past.iter().rev();
+        let older = older.filter(|past| past.chat == other && past.at < before);
+        let messages: Vec<_> =
+            older.take(most).map(|past| entry(past, &chat.to_string())).collect();
+        let conversations =
+            vec![wa::Conversation { id: chat.to_string(), messages, ..Default::default() }];
+        let blob =
+            wa::HistorySync { sync_type: BlobType::ON_DEMAND, conversations, ..Default::default() };
+        self.send_history(to, HistorySyncType::ON_DEMAND, &blob)
+    }
+
+    fn send_history(
+        &mut self,
+        to: &Address,
+        kind: HistorySyncType,
+        blob: &wa::HistorySync,
+    ) -> Result<()> {
+        let packed = zlib_stored(&blob.encode_to_vec())?;
         let message = wa::Message {
             protocol_message: MessageField::some(ProtocolMessage {
                 r#type: Some(protocol_message::Type::HISTORY_SYNC_NOTIFICATION),
                 history_sync_notification: MessageField::some(HistorySyncNotification {
-                    sync_type: Some(HistorySyncType::INITIAL_BOOTSTRAP),
+                    sync_type: Some(kind),
                     file_length: Some(packed.len() as u64),
                     initial_hist_bootstrap_inline_payload: Some(packed),
                     chunk_order: Some(1),
@@ -67,6 +101,17 @@ impl World {
                 conversations.push(wa::Conversation { id: chat, messages, ..Default::default() });
             }
         }
+        for past in account.phone.past.iter().rev().filter(|past| past.told) {
+            let Some(other) = self.accounts.get(&past.chat) else { continue };
+            let chat = other.jid(account.server()).to_string();
+            let entry = entry(past, &chat);
+            if let Some(known) = conversations.iter_mut().find(|c| c.id == chat) {
+                known.messages.push(entry);
+            } else {
+                let messages = vec![entry];
+                conversations.push(wa::Conversation { id: chat, messages, ..Default::default() });
+            }
+        }
         let names = self.accounts.values().map(|a| wa::Pushname {
             id: Some(a.jid(account.server()).to_string()),
             pushname: Some(a.name.clone()),
@@ -84,6 +129,23 @@ impl World {
             phone_number_to_lid_mappings: mappings.collect(),
             ..Default::default()
         })
+    }
+}
+
+fn entry(past: &Past, chat: &str) -> wa::HistorySyncMsg {
+    wa::HistorySyncMsg {
+        message: MessageField::some(wa::WebMessageInfo {
+            key: MessageField::some(wa::MessageKey {
+                remote_jid: Some(chat.to_owned()),
+                from_me: Some(past.from_me),
+                id: Some(past.id.clone()),
+                participant: None,
+            }),
+            message: MessageField::some(past.message.clone()),
+            message_timestamp: Some(past.at),
+            ..Default::default()
+        }),
+        msg_order_id: None,
     }
 }
 

@@ -123,6 +123,23 @@ pub(crate) struct Sent {
     pub message: wa::Message,
 }
 
+/// A message of the time before a companion was linked.
+#[derive(Clone, Debug)]
+pub struct Past {
+    /// Its id.
+    pub id: String,
+    /// The other side's number.
+    pub chat: String,
+    /// Whether the phone's owner wrote it.
+    pub from_me: bool,
+    /// What it says.
+    pub message: wa::Message,
+    /// When, in seconds.
+    pub at: u64,
+    /// Whether a new companion is told of it without asking.
+    pub told: bool,
+}
+
 /// A phone's state.
 pub(crate) struct PhoneState {
     /// Signal state.
@@ -143,6 +160,8 @@ pub(crate) struct PhoneState {
     pub sent: BTreeMap<String, Sent>,
     /// The devices (`number:device`) which have the phone's sender key, by group.
     pub keyed: BTreeMap<String, BTreeSet<String>>,
+    /// What was written before there was a companion, oldest first.
+    pub past: Vec<Past>,
     /// Whether deliveries are confirmed without being asked to.
     pub auto_delivered: bool,
 }
@@ -160,6 +179,7 @@ impl PhoneState {
             waiting: VecDeque::new(),
             sent: BTreeMap::new(),
             keyed: BTreeMap::new(),
+            past: Vec::new(),
             auto_delivered: true,
         })
     }
@@ -213,10 +233,8 @@ impl World {
                 "recording" => NodeBuilder::new("composing").attr("media", "audio").build(),
                 state => empty(state),
             };
-            let node = NodeBuilder::new("chatstate")
-                .attr("from", from.clone())
-                .children([state])
-                .build();
+            let node =
+                NodeBuilder::new("chatstate").attr("from", from.clone()).children([state]).build();
             self.send(conn, node);
         }
     }
@@ -301,6 +319,26 @@ impl Phone {
         world.reinstall(self.number())?;
         world.touch();
         Ok(())
+    }
+
+    /// Lets the phone have had a message before, so many seconds ago. Only what is `told` is in the history that it shares by
+    /// itself; the rest is for who asks. Answers the message's id.
+    pub fn has_had(
+        &self,
+        with: impl AsRef<str>,
+        from_me: bool,
+        message: wa::Message,
+        ago: u64,
+        told: bool,
+    ) -> Result<String> {
+        let mut world = self.sim.world();
+        let id = crate::util::message_id();
+        let chat = with.as_ref().to_owned();
+        let account = world.accounts.get_mut(self.number()).context("no such phone")?;
+        let at = now().saturating_sub(ago);
+        account.phone.past.push(Past { id: id.clone(), chat, from_me, message, at, told });
+        account.phone.past.sort_by_key(|past| past.at);
+        Ok(id)
     }
 
     /// Sends the messages this phone knows to a companion, as phones do after linking.

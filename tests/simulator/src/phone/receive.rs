@@ -151,6 +151,16 @@ impl World {
             self.share_app_state_key(sender);
             return self.send_receipt(pn, sender, &sender.pn, id, "");
         }
+        if let Some(protocol) = message.protocol_message.as_option()
+            && let Some(request) = protocol.peer_data_operation_request_message.as_option()
+            && let Some(asked) = request.history_sync_on_demand_request.as_option()
+        {
+            self.journal.note(0, Some(sender.clone()), "history asked", id.to_owned());
+            if let Err(error) = self.share_older(sender, asked) {
+                self.violation(Some(sender), "history", format!("{error:#}"));
+            }
+            return self.send_receipt(pn, sender, &sender.pn, id, "");
+        }
         let mut chat = group.map_or_else(|| sender.pn.clone(), |g| g.user.to_string());
         if let Some(sent) = message.device_sent_message.take() {
             let to = sent.destination_jid.and_then(|j| j.parse::<Jid>().ok());

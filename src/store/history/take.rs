@@ -1,0 +1,356 @@
+//! What the history takes from the log and from the send queue, in the transactions that write those.
+
+use std::sync::Arc;
+
+use super::desk::{Chat, Desk, Found};
+use super::row::{Kept, Reaction, Source};
+use crate::model::{
+    Body, ChatKind, Content, DeviceName, Event, EventData, EventType, Jid, MediaData, MediaKind,
+    MessageData, MessageId, MessageKind, MessageStatus, Person, Reply, SentMessage, UnixMillis,
+};
+use crate::store::StoreError;
+use crate::store::database::outbox::Outbox;
+use crate::store::database::txn::Txn;
+use crate::store::json::from_json;
+use crate::store::log::NewEvent;
+
+/// Takes what an event says.
+pub(crate) fn event(
+    outbox: &Arc<Outbox>,
+    txn: &mut Txn<'_>,
+    event: &NewEvent,
+) -> Result<(), StoreError> {
+    let told = matches!(
+        event.kind,
+        EventType::MessageReceived
+            | EventType::MessageSent
+            | EventType::MessageReaction
+            | EventType::MessageEdited
+            | EventType::MessageRevoked
+            | EventType::IdentityResolved
+            | EventType::GroupUpdated
+    );
+    if !told {
+        return Ok(());
+    }
+    let Some(desk) = Desk::open(outbox, txn, &event.device)? else { return Ok(()) };
+    let event: Event = from_json(&event.body)?;
+    happened(desk, &event)
+}
+
+/// The device is linked to another account than before.
+pub(crate) fn turned(
+    outbox: &Arc<Outbox>,
+    txn: &mut Txn<'_>,
+    device: &DeviceName,
+) -> Result<(), StoreError> {
+    Desk::open(outbox, txn, device)?.map_or(Ok(()), |mut desk| desk.turn())
+}
+
+fn happened(mut desk: Desk<'_, '_, '_>, event: &Event) -> Result<(), StoreError> {
+    match &event.data {
+        EventData::Message(data) => {
+            let Some((addresses, kind)) = addresses(data) else { return Ok(()) };
+            match event.kind {
+                EventType::MessageReceived | EventType::MessageSent => {
+                    let mut chat = desk.made(&addresses, kind)?;
+                    arrived(&mut desk, &mut chat, event.timestamp, data)
+                }
+                _ => about(&mut desk, &addresses, event.kind, data),
+            }
+        }
+        EventData::Other(data) if event.kind == EventType::IdentityResolved => {
+            let text = |name: &str| data.get(name).and_then(serde_json::Value::as_str);
+            let (Some(jid), Some(lid)) = (text("jid"), text("lid")) else { return Ok(()) };
+            one_person(&mut desk, jid, &format!("{lid}@lid"))
+        }
+        EventData::Other(data) if event.kind == EventType::GroupUpdated => {
+            let text = |name: &str| data.get(name).and_then(serde_json::Value::as_str);
+            let (Some(group), Some(name)) = (text("group"), text("name")) else { return Ok(()) };
+            let Some(mut chat) = desk.known(&[group.to_owned()])? else { return Ok(()) };
+            chat.row.name = Some(name.to_owned());
+            desk.save(&chat)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Two addresses are one person's.
+pub(super) fn one_person(
+    desk: &mut Desk<'_, '_, '_>,
+    one: &str,
+    other: &str,
+) -> Result<(), StoreError> {
+    match desk.known(&[one.to_owned(), other.to_owned()])? {
+        Some(chat) => desk.save(&chat),
+        None => Ok(()),
+    }
+}
+
+/// The addresses of the chat that a message is in, if people can answer there.
+pub(super) fn addresses(data: &MessageData) -> Option<(Vec<String>, ChatKind)> {
+    let chat = Jid::parse(&data.chat).ok()?;
+    let kind = data.chat_kind.unwrap_or_else(|| chat.chat_kind());
+    if !kind.is_answerable() {
+        return None;
+    }
+    let mut all = vec![data.chat.clone()];
+    if kind == ChatKind::Person && !data.from_me {
+        let phone = data.from.phone.as_ref().map(|user| format!("{user}@s.whatsapp.net"));
+        let lid = data.from.lid.as_ref().map(|user| format!("{user}@lid"));
+        all.extend(phone.into_iter().chain(lid).filter(|address| *address != data.chat));
+    }
+    Some((all, kind))
+}
+
+/// A message came, or was written on the phone.
+fn arrived(
+    desk: &mut Desk<'_, '_, '_>,
+    chat: &mut Chat,
+    time: UnixMillis,
+    data: &MessageData,
+) -> Result<(), StoreError> {
+    let kept = Kept::of(data, Source::Phone);
+    if chat.row.kind == ChatKind::Person && !data.from_me && data.from.name.is_some() {
+        chat.row.name.clone_from(&data.from.name);
+    }
+    let new = desk.insert(chat, time, &kept)?.is_some();
+    if new && data.from_me {
+        // Whoever writes on the phone has the chat before them.
+        desk.read(chat, time)?;
+    } else if new && time > chat.row.read {
+        chat.row.unread += 1;
+    }
+    desk.save(chat)
+}
+
+/// Something was said about an earlier message.
+fn about(
+    desk: &mut Desk<'_, '_, '_>,
+    addresses: &[String],
+    kind: EventType,
+    data: &MessageData,
+) -> Result<(), StoreError> {
+    let target = match &data.body {
+        Body::Reaction(reaction) => &reaction.about,
+        Body::Revoked(target) => target,
+        _ => &data.circumstances.about,
+    };
+    let (Some(id), Some(chat)) = (&target.message, desk.known(addresses)?) else { return Ok(()) };
+    let Some(mut found) = newest(desk.find(id, Some(&chat))?) else { return Ok(()) };
+    // Only who wrote a message may change it; in a group its admins may take it back.
+    let own = found.kept.from_me == data.from_me;
+    match (kind, &data.body) {
+        (EventType::MessageReaction, Body::Reaction(reaction)) => {
+            found.kept.react(Reaction {
+                emoji: reaction.emoji.clone(),
+                from_me: data.from_me,
+                from: (!data.from_me).then(|| data.from.clone()),
+            });
+        }
+        (EventType::MessageEdited, _) if own => reword(&mut found, data.text.clone()),
+        (EventType::MessageRevoked, _) if own || data.group.is_some() => found.kept.delete(),
+        _ => return Ok(()),
+    }
+    desk.change(&found)
+}
+
+fn reword(found: &mut Found, text: Option<String>) {
+    if !found.kept.deleted {
+        found.kept.text = text;
+        found.kept.edited = true;
+    }
+}
+
+fn newest(found: Vec<Found>) -> Option<Found> {
+    found.into_iter().max_by_key(|found| found.place)
+}
+
+/// Takes a message that moonwa sends, as far as it is now.
+pub(crate) fn sent(
+    outbox: &Arc<Outbox>,
+    txn: &mut Txn<'_>,
+    message: &SentMessage,
+) -> Result<(), StoreError> {
+    if message.status == MessageStatus::Scheduled {
+        return Ok(());
+    }
+    let Some(mut desk) = Desk::open(outbox, txn, &message.device)? else { return Ok(()) };
+    let to = message.request.to.jid();
+    if !to.chat_kind().is_answerable() {
+        return Ok(());
+    }
+    let (content, addresses) = (&message.request.content, [to.as_str().to_owned()]);
+    if let Content::Read { message: id, .. } = content {
+        return read(&mut desk, &addresses, std::slice::from_ref(id));
+    }
+    match kind_of(content) {
+        Some(kind) => own(&mut desk, &addresses, message, kind),
+        // Others see it once WhatsApp has it.
+        None if message.status == MessageStatus::Accepted => done(&mut desk, &addresses, content),
+        None => Ok(()),
+    }
+}
+
+/// A message of the account's own got that far.
+pub(crate) fn receipt(
+    outbox: &Arc<Outbox>,
+    txn: &mut Txn<'_>,
+    device: &DeviceName,
+    id: &MessageId,
+    status: &MessageStatus,
+) -> Result<(), StoreError> {
+    let Some(mut desk) = Desk::open(outbox, txn, device)? else { return Ok(()) };
+    let own = desk.find(id.as_str(), None)?.into_iter().filter(|found| found.kept.from_me);
+    match newest(own.collect()) {
+        Some(found) => advance(&mut desk, found, status.as_str()),
+        None => Ok(()),
+    }
+}
+
+fn own(
+    desk: &mut Desk<'_, '_, '_>,
+    addresses: &[String],
+    message: &SentMessage,
+    kind: MessageKind,
+) -> Result<(), StoreError> {
+    let to = message.request.to.jid();
+    let mut chat = desk.made(addresses, to.chat_kind())?;
+    let known = desk.find(message.id.as_str(), Some(&chat))?;
+    if let Some(found) = newest(known.into_iter().filter(|found| found.kept.from_me).collect()) {
+        return advance(desk, found, message.status.as_str());
+    }
+    // One that was taken back before its time never was in the chat.
+    if message.due.is_some() && matches!(message.status, MessageStatus::Failed { .. }) {
+        return Ok(());
+    }
+    let forwarded = match &message.request.content {
+        Content::Forward { message } => original(desk, message)?,
+        _ => None,
+    };
+    let mut kept = Kept {
+        id: message.id.to_string(),
+        from_me: true,
+        kind: kind.as_str().to_owned(),
+        text: message.request.content.words().map(str::to_owned),
+        media: file(&message.request.content),
+        status: Some(message.status.as_str().to_owned()),
+        source: Source::Moonwa,
+        ..Kept::default()
+    };
+    if let Some(Found { kept: original, .. }) = forwarded {
+        kept = Kept {
+            kind: original.kind,
+            text: original.text,
+            media: original.media,
+            details: original.details,
+            ..kept
+        };
+    }
+    if let Some(id) = &message.request.reply_to {
+        kept.reply_to = Some(reply(desk, id, &chat)?);
+    }
+    // It stands after what it answers, also when the clock here is behind WhatsApp's.
+    let time = message.updated.max(chat.row.newest.time);
+    desk.insert(&mut chat, time, &kept)?;
+    desk.save(&chat)
+}
+
+/// The message that is passed on; another account's is none of this one's.
+fn original(desk: &mut Desk<'_, '_, '_>, id: &MessageId) -> Result<Option<Found>, StoreError> {
+    match newest(desk.find(id.as_str(), None)?) {
+        Some(found) if desk.chat_of(found.place)?.is_some() => Ok(Some(found)),
+        _ => Ok(None),
+    }
+}
+
+fn reply(desk: &mut Desk<'_, '_, '_>, id: &MessageId, chat: &Chat) -> Result<Reply, StoreError> {
+    let known = newest(desk.find(id.as_str(), Some(chat))?).map(|found| found.kept);
+    let id = id.to_string();
+    let Some(kept) = known else {
+        return Ok(Reply { id, from: None, text: None, kind: None, filename: None });
+    };
+    Ok(Reply {
+        id,
+        from: kept.from.map(|person: Person| person.jid),
+        text: kept.text,
+        kind: Some(kept.kind.into()),
+        filename: kept.media.and_then(|media| media.filename),
+    })
+}
+
+/// The account did something about a message.
+fn done(
+    desk: &mut Desk<'_, '_, '_>,
+    addresses: &[String],
+    content: &Content,
+) -> Result<(), StoreError> {
+    let (Some(id), Some(chat)) = (content.about(), desk.known(addresses)?) else { return Ok(()) };
+    let Some(mut found) = newest(desk.find(id.as_str(), Some(&chat))?) else { return Ok(()) };
+    match content {
+        Content::Reaction { emoji, .. } => {
+            found.kept.react(Reaction { emoji: emoji.clone(), from_me: true, from: None });
+        }
+        Content::Edit { text, .. } => reword(&mut found, Some(text.clone())),
+        Content::Revoke { .. } => found.kept.delete(),
+        _ => return Ok(()),
+    }
+    desk.change(&found)
+}
+
+/// Messages were read, and with them what came before them.
+pub(super) fn read(
+    desk: &mut Desk<'_, '_, '_>,
+    addresses: &[String],
+    ids: &[MessageId],
+) -> Result<(), StoreError> {
+    let Some(mut chat) = desk.known(addresses)? else { return Ok(()) };
+    let mut up_to = None;
+    for id in ids {
+        up_to = up_to.max(newest(desk.find(id.as_str(), Some(&chat))?).map(|it| it.place.time));
+    }
+    let Some(up_to) = up_to else { return Ok(()) };
+    desk.read(&mut chat, up_to)?;
+    desk.save(&chat)
+}
+
+/// Notes a status, if it is progress.
+fn advance(desk: &mut Desk<'_, '_, '_>, mut found: Found, word: &str) -> Result<(), StoreError> {
+    // From its first to its last one; it may fail until it is delivered.
+    const ORDER: [&str; 7] =
+        ["queued", "sent", "accepted", "failed", "delivered", "read", "played"];
+    let rank = |word: &str| ORDER.iter().position(|known| *known == word);
+    let known = found.kept.status.as_deref().and_then(rank);
+    if known >= rank(word) {
+        return Ok(());
+    }
+    found.kept.status = Some(word.to_owned());
+    desk.change(&found)
+}
+
+/// What is seen of a message that moonwa sends; nothing of one that is about another.
+fn kind_of(content: &Content) -> Option<MessageKind> {
+    Some(match content {
+        Content::Text { .. } | Content::LinkedText { .. } => MessageKind::Text,
+        Content::Media { media, .. } => (*media).into(),
+        Content::Location { .. } => MessageKind::Location,
+        Content::Contact { .. } | Content::Contacts { .. } => MessageKind::Contact,
+        Content::Poll { .. } => MessageKind::Poll,
+        Content::Event { .. } => MessageKind::Event,
+        // Until what it passes on is found.
+        Content::Forward { .. } => MessageKind::Text,
+        Content::Album { .. }
+        | Content::Reaction { .. }
+        | Content::Edit { .. }
+        | Content::Pin { .. }
+        | Content::Timer { .. }
+        | Content::Revoke { .. }
+        | Content::Read { .. } => return None,
+    })
+}
+
+fn file(content: &Content) -> Option<MediaData> {
+    let Content::Media { media, mime, filename, .. } = content else { return None };
+    let filename = filename.clone().filter(|_| *media == MediaKind::Document);
+    Some(MediaData { url: String::new(), mime: mime.clone(), size: None, sha256: None, filename })
+}
