@@ -15,6 +15,7 @@ mod key;
 mod log;
 mod message;
 mod migrate;
+mod pack;
 mod repair;
 mod seq;
 mod space;

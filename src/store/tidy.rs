@@ -19,6 +19,8 @@ impl Tidy for State {
         // Its rows are removed by their owners, who know what they mean.
         Ok(())
     }
+
+    fn end(&self, _txn: &mut Txn<'_>) {}
 }
 
 impl Tidy for Outbox {
@@ -27,5 +29,11 @@ impl Tidy for Outbox {
         retire(self, txn, now)?;
         self.clock.save(&self.meta, txn, SELDOM);
         sweep(self, txn, now)
+    }
+
+    fn end(&self, txn: &mut Txn<'_>) {
+        for segment in self.segments() {
+            segment.settle(&self.meta, txn);
+        }
     }
 }

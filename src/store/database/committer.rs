@@ -48,6 +48,9 @@ pub(crate) enum Promise {
 pub(crate) trait Tidy: Base {
     /// Removes what is too old; called about once a minute.
     fn tidy(self: &Arc<Self>, txn: &mut Txn<'_>) -> Result<(), StoreError>;
+
+    /// Writes what is only known in memory; called at the end.
+    fn end(&self, txn: &mut Txn<'_>);
 }
 
 pub(super) type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
@@ -132,6 +135,7 @@ impl<D: Tidy> Committer<D> {
                 self.commit(writes);
             }
             if let Some(done) = close {
+                self.end();
                 let outcome = self.persist(PersistMode::SyncAll);
                 if outcome.is_ok() && self.journal >= checkpoint::WORTH {
                     self.empty_journal();
@@ -171,7 +175,17 @@ impl<D: Tidy> Committer<D> {
             knobs::hold_commit();
         }
         let lazy = lazy || !self.power_safe;
-        let mut outcome = if group.is_empty() { Ok(()) } else { self.record(group, lazy) };
+        let mut outcome = match group.prune() {
+            // What is gone already may have gone with a write that a power cut can still take.
+            Ok(true) if group.is_empty() => {
+                settle |= !lazy;
+                group.end();
+                Ok(())
+            }
+            Ok(_) if group.is_empty() => Ok(()),
+            Ok(_) => self.record(group, lazy),
+            Err(error) => Err(error),
+        };
         if settle && outcome.is_ok() && !self.health.is_synced() {
             outcome = self.persist(PersistMode::SyncData);
         }
@@ -204,6 +218,18 @@ impl<D: Tidy> Committer<D> {
             self.synced();
         }
         Ok(())
+    }
+
+    fn end(&mut self) {
+        let mut group = Group::default();
+        let written = group.run(|txn| {
+            self.base.end(txn);
+            Ok(())
+        });
+        if written.is_ok() && !group.is_empty() && self.health.failure().is_none() {
+            // Without it, less is known than before a crash, and no more is lost.
+            self.record(group, true).ok();
+        }
     }
 
     fn synced(&mut self) {

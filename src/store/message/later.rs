@@ -17,7 +17,7 @@ use crate::store::database::committer::Promise;
 use crate::store::database::outbox::Outbox;
 use crate::store::database::txn::Txn;
 use crate::store::disk::Room;
-use crate::store::json::{from_json, to_json};
+use crate::store::json::{from_json, to_row};
 use crate::store::key::Key;
 
 /// What is later than that is not worth sending any more, like any message that waited as long.
@@ -88,7 +88,7 @@ impl SendQueue {
                     row.message.updated = now;
                     txn.put(&outbox.queue, listed(&device, &row), id.clone());
                     txn.put(&outbox.queue, Key::new(b'q').device(&device).number(row.order), id);
-                    txn.put(&outbox.queue, message_key(&device, &row.message.id), to_json(&row)?);
+                    txn.put(&outbox.queue, message_key(&device, &row.message.id), to_row(&row)?);
                     counts.last = row.order;
                     counts.waiting += 1;
                     counts.scheduled = counts.scheduled.saturating_sub(1);
@@ -152,7 +152,7 @@ impl SendQueue {
                     }
                     row.message.updated = UnixMillis::now();
                     row.changed = Some(outbox.clock.now());
-                    txn.put(&outbox.queue, message_key(&device, &row.message.id), to_json(&row)?);
+                    txn.put(&outbox.queue, message_key(&device, &row.message.id), to_row(&row)?);
                     if own {
                         changed = Some(row.message);
                     }
@@ -220,7 +220,7 @@ impl SendQueue {
                 for message in messages {
                     enqueue_and_nudge(outbox, txn, message, None, 0, nudges.clone())?;
                 }
-                txn.put(&outbox.queue, key, to_json(&list)?);
+                txn.put(&outbox.queue, key, to_row(&list)?);
                 Ok(Listed::Made(list))
             })
             .await
@@ -247,7 +247,7 @@ impl SendQueue {
                 }
                 advance_each(outbox, txn, &device, steps, &[], (&tails, &changes))?;
                 list.stopped.get_or_insert_with(UnixMillis::now);
-                txn.put(&outbox.queue, key, to_json(&list)?);
+                txn.put(&outbox.queue, key, to_row(&list)?);
                 Ok(Some(list))
             })
             .await
