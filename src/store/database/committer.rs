@@ -2,7 +2,7 @@
 //! a single job is written at once. It also syncs what was written lazily, removes old rows, and shows that it is
 //! alive.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -140,11 +140,12 @@ impl<D: Tidy> Committer<D> {
                 if outcome.is_ok() && self.journal >= checkpoint::WORTH {
                     self.empty_journal();
                 }
+                // What it merges until then is on the list too.
+                self.tables.close();
                 if outcome.is_ok() {
                     format::close(self.base.path(), self.mark.commit);
-                    self.renew_checked();
+                    renew_checked(self.base.path());
                 }
-                self.tables.close();
                 drop(self.base);
                 done.send(outcome).ok();
                 return;
@@ -247,18 +248,11 @@ impl<D: Tidy> Committer<D> {
         match checkpoint::run(path, self.base.db(), &self.disk, commit) {
             Ok(true) => {
                 self.synced();
-                self.renew_checked();
+                renew_checked(self.base.path());
                 self.tables.merge();
             }
             Ok(false) => {}
             Err(error) => self.fail(&error),
-        }
-    }
-
-    /// Without it, the next start reads more.
-    fn renew_checked(&self) {
-        if let Err(error) = Checked::renew(self.base.path()) {
-            tracing::debug!(%error, "The list of tables could not be written.");
         }
     }
 
@@ -313,6 +307,13 @@ impl<D: Tidy> Committer<D> {
 
     fn fail(&self, error: &StoreError) {
         self.health.fail_of(&self.vital, error);
+    }
+}
+
+/// Without it, the next start reads more.
+fn renew_checked(database: &Path) {
+    if let Err(error) = Checked::renew(database) {
+        tracing::debug!(%error, "The list of tables could not be written.");
     }
 }
 
