@@ -32,7 +32,7 @@
 //! that somebody is there. **status**: what people are told of a device. **account**: the phone number that a device is
 //! linked to. **directory**: which **LID** (a privacy-preserving address) is which **phone** number; a **JID** is any
 //! WhatsApp **address**. **session**: the engine's own store, with the keys of the **signal** protocol, the app state
-//! (**app**) and the device's **identity**; **backup**: the identities of all devices. To **adopt** is to take the identity
+//! (**app**) and the device's **identity**; a **lease** of counters lets the disk be a little behind; **backup**: the identities of all devices. To **adopt** is to take the identity
 //! of a **foreign** gateway's device over: its **source** is a folder as of **baileys**, or **rows** as of **whatsmeow**, **waxum** or
 //! **evolution**, in **sqlite** or **postgres**. One that is **busy**, or **running** as its API says, is refused with a **hint**.
 //!
@@ -57,7 +57,7 @@
 //! whole, by the rules of **retention**; what is **recent** is in memory, too. **outbox**: the database of the log, `state` that of everything else. **space**: the
 //! **rows** of one device. **journal**: fjall's own file; **salvage** mends its end, a **checkpoint** empties it. What was **checked** is not read again. **tables**: the files that rows go
 //! to from memory. A **writer** gives jobs to the **committer**, the one thread that writes a database; **txn**: what a group of jobs writes at once. **tidy**, **sweep**: what is old goes. **rebuild**: a damaged database made again. **vital**: whether the store's
-//! directory is still there and can be written. **nudge**: "look in the store"; it carries nothing and may be lost.
+//! directory is still there and can be written. Rows are **pack**ed with a dictionary. **nudge**: "look in the store"; it carries nothing and may be lost.
 //!
 //! Webhooks. **webhook**: a **URL** of a device in the file; **endpoint**: the machine that serves it; the **registry** has all of
 //! them. **cursor**: how far an endpoint has got in the log; its **backlog** is what waits for it there. **delivery**: an event's way to one endpoint; **attempt**: one POST

@@ -13,7 +13,7 @@ use crate::store::database::reader::Readers;
 use crate::store::database::txn::Txn;
 use crate::store::database::writer::{Begun, Writer};
 use crate::store::disk::Room;
-use crate::store::json::{from_json, to_json};
+use crate::store::json::{from_json, to_row};
 use crate::store::key::{Key, Parts};
 use crate::store::{Seq, StoreError};
 
@@ -147,7 +147,7 @@ impl Cursors {
         endpoint: &EndpointId,
         cursor: &Cursor,
     ) -> Result<Begun<()>, StoreError> {
-        let (key, value) = (cursor_key(endpoint), to_json(cursor)?);
+        let (key, value) = (cursor_key(endpoint), to_row(cursor)?);
         self.writer
             .begin(Promise::Lazy, Room::Essential, move |outbox, txn| {
                 failpoint("cursor.before");
@@ -180,8 +180,8 @@ impl Cursors {
         letter: DeadLetter,
         cursor: &Cursor,
     ) -> Result<(), StoreError> {
-        let (endpoint, cursor) = (endpoint.clone(), to_json(cursor)?);
-        let value = Key::default().part(to_json(&letter)?).rest(&letter.body).into_bytes();
+        let (endpoint, cursor) = (endpoint.clone(), to_row(cursor)?);
+        let value = Key::default().part(to_row(&letter)?).rest(&letter.body).into_bytes();
         self.writer
             .run(Promise::Durable, Room::Essential, move |outbox, txn| {
                 txn.put(&outbox.meta, cursor_key(&endpoint), cursor);

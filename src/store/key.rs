@@ -2,6 +2,8 @@
 //! bytes carries its length first, so no part can run into the next. Here is every layout (`dev` is a device name with
 //! one length byte):
 //!
+//! Where it says JSON, this may be packed, see `pack`.
+//!
 //! ```text
 //! both     meta    'f'                         -> format version
 //!                  'z'                         -> number of the last commit, and of the last one known to be synced
@@ -79,6 +81,17 @@ impl Key {
         self
     }
 
+    /// Adds a number in as few bytes as it needs: only in values, because these do not sort.
+    #[must_use]
+    pub(super) fn short(mut self, mut number: u64) -> Self {
+        while number >= 0x80 {
+            self.0.extend(u8::try_from(number & 0x7f | 0x80));
+            number >>= 7;
+        }
+        self.0.extend(u8::try_from(number));
+        self
+    }
+
     /// Adds bytes with their length.
     #[must_use]
     pub fn part(mut self, bytes: impl AsRef<[u8]>) -> Self {
@@ -146,6 +159,25 @@ impl<'a> Parts<'a> {
         Some(u32::from_be_bytes(*number))
     }
 
+    pub(super) fn short(&mut self) -> Option<u64> {
+        let mut number = 0;
+        for place in 0..10 {
+            let byte = self.tag()?;
+            let low = u64::from(byte & 0x7f);
+            number |= low.checked_shl(place * 7).filter(|high| high >> (place * 7) == low)?;
+            if byte < 0x80 {
+                return Some(number);
+            }
+        }
+        None
+    }
+
+    pub(super) fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (array, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(*array)
+    }
+
     /// One part with its length.
     pub(crate) fn part(&mut self) -> Option<&'a [u8]> {
         let (length, rest) = self.0.split_first_chunk::<4>()?;
@@ -207,15 +239,19 @@ mod tests {
             tag: u8,
             name in "[a-z0-9][a-z0-9_-]{0,63}",
             number: u64,
+            short: u64,
             part: Vec<u8>,
             rest: Vec<u8>,
         ) {
             let name = device(&name);
-            let key = Key::new(tag).device(&name).number(number).part(&part).rest(&rest);
+            let key = Key::new(tag).device(&name).number(number).short(short).short(number % 300);
+            let key = key.part(&part).rest(&rest);
             let mut parts = Parts::of(key.as_ref());
             prop_assert_eq!(parts.tag(), Some(tag));
             prop_assert_eq!(parts.device(), Some(name));
             prop_assert_eq!(parts.number(), Some(number));
+            prop_assert_eq!(parts.short(), Some(short));
+            prop_assert_eq!(parts.short(), Some(number % 300));
             prop_assert_eq!(parts.part(), Some(part.as_slice()));
             prop_assert_eq!(parts.rest(), rest.as_slice());
         }
@@ -238,7 +274,7 @@ mod tests {
         #[test]
         fn torn_bytes_are_refused_without_a_panic(bytes: Vec<u8>) {
             let mut parts = Parts::of(&bytes);
-            while parts.tag().is_some() && parts.device().is_some() && parts.part().is_some() {}
+            while parts.tag().is_some() && parts.device().is_some() && parts.part().is_some() && parts.short().is_some() {}
             parts.number();
         }
 

@@ -16,6 +16,7 @@ mod key;
 mod log;
 mod message;
 mod migrate;
+mod pack;
 mod repair;
 mod seq;
 mod space;

@@ -12,7 +12,7 @@ use super::account::{Accounts, accounts_key};
 use super::database::outbox::Outbox;
 use super::database::reader::Databases;
 use super::database::txn::Txn;
-use super::json::{from_json, to_json};
+use super::json::{from_json, to_row};
 use super::key::{Key, Parts, number};
 use crate::model::{
     ChatKind, DeviceName, Event, EventData, EventType, MessageStatus, NewChats, SendRequest,
@@ -25,6 +25,8 @@ pub(crate) const QUARTER: Duration = Duration::from_mins(15);
 const KEEP: u64 = 7 * 24 * 4 + 1;
 /// When WhatsApp does not say how long it locks an account, what it says within this time is about the same lock.
 const SAME_LOCK: Duration = Duration::from_hours(1);
+/// How a row of a quarter begins; in an older version its first number did, with a 0.
+const SHORT: u8 = 1;
 /// Old quarters that go at once when a new one begins: more than come.
 const DROP: usize = 4;
 
@@ -251,7 +253,7 @@ fn locked(
     });
     let known = said.lock.filter(|_| same).and_then(|(_, end)| end);
     said.lock = Some((now, until.or(known)));
-    txn.put(&outbox.queue, key, to_json(&said)?);
+    txn.put(&outbox.queue, key, to_row(&said)?);
     if same {
         return Ok(());
     }
@@ -268,7 +270,7 @@ pub(super) fn allowed(
     let key = said(device, &present(outbox, txn, device)?);
     let row = txn.get(&outbox.queue, &key)?;
     let said: Said = row.map(|row| from_json(&row)).transpose()?.unwrap_or_default();
-    txn.put(&outbox.queue, key, to_json(&Said { new_chats: Some(new_chats), ..said })?);
+    txn.put(&outbox.queue, key, to_row(&Said { new_chats: Some(new_chats), ..said })?);
     Ok(())
 }
 
@@ -293,7 +295,7 @@ fn count(
     change(&mut tally);
     let Tally { sent, first, answered, refused, locks, last } = tally;
     let numbers = [last.millis(), sent, first, answered, refused, locks];
-    let row = numbers.into_iter().fold(Key::default(), Key::number);
+    let row = numbers.into_iter().fold(Key::new(SHORT), Key::short);
     txn.put(&outbox.queue, key, row.into_bytes());
     Ok(())
 }
@@ -379,16 +381,18 @@ fn quarters(device: &DeviceName, account: &str) -> Key {
 }
 
 fn parse(row: &[u8]) -> Result<Tally, StoreError> {
-    let mut parts = Parts::of(row);
+    let is_short = row.first() == Some(&SHORT);
+    let mut parts = Parts::of(row.get(usize::from(is_short)..).unwrap_or_default());
+    let mut number = || if is_short { parts.short() } else { parts.number() };
     let mut read = || {
-        let last = UnixMillis::from_millis(parts.number()?);
+        let last = UnixMillis::from_millis(number()?);
         Some(Tally {
             last,
-            sent: parts.number()?,
-            first: parts.number()?,
-            answered: parts.number()?,
-            refused: parts.number()?,
-            locks: parts.number()?,
+            sent: number()?,
+            first: number()?,
+            answered: number()?,
+            refused: number()?,
+            locks: number()?,
         })
     };
     read().ok_or_else(|| StoreError::Damaged("a count of what was sent".to_owned()))

@@ -20,6 +20,8 @@ impl Tidy for State {
         // Its rows are removed by their owners, who know what they mean.
         Ok(())
     }
+
+    fn end(&self, _txn: &mut Txn<'_>) {}
 }
 
 impl Tidy for Outbox {
@@ -29,5 +31,11 @@ impl Tidy for Outbox {
         history::retire(self, txn)?;
         self.clock.save(&self.meta, txn, SELDOM);
         sweep(self, txn, now)
+    }
+
+    fn end(&self, txn: &mut Txn<'_>) {
+        for segment in self.segments() {
+            segment.settle(&self.meta, txn);
+        }
     }
 }

@@ -13,7 +13,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use moonwa_simulator::harness::{Answer, Moonwa, PATIENCE, WebhookReceiver, eventually_within};
+use moonwa_simulator::harness::{
+    Answer, Moonwa, PATIENCE, WebhookReceiver, eventually_within, noise,
+};
 use moonwa_simulator::{Entry, Phone, Simulator};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -36,7 +38,7 @@ const FAILPOINTS: [(&str, u32); 7] = [
 /// How long a fail-point may take to be visited.
 const WINDOW: Duration = Duration::from_secs(2);
 /// What makes a message fill the log, which must drop its oldest parts during the run.
-const FILLER: usize = 500;
+const FILLER: usize = 700;
 /// Events that a receiver may be behind the phone: far less than the log holds, so that nothing may be dropped.
 const BEHIND: u64 = 300;
 
@@ -194,7 +196,7 @@ async fn write(ann: &Phone, bob: &Phone, pace: &Pace) -> Result<BTreeMap<String,
             n < *due && *unconfirmed < 100
         })
         .await;
-        let text = format!("event {n} {}", "x".repeat(FILLER));
+        let text = format!("event {n} {}", noise(n, FILLER));
         sent.insert(bob.send_text(ann, &text).await?, n);
     }
     Ok(sent)

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use moonwa_simulator::harness::{
-    Delivery, Moonwa, MoonwaBuilder, WebhookReceiver, eventually, eventually_within,
+    Delivery, Moonwa, MoonwaBuilder, WebhookReceiver, eventually, eventually_within, noise,
 };
 use moonwa_simulator::{Phone, Simulator};
 
@@ -25,7 +25,7 @@ fn gateway(sim: &Simulator) -> MoonwaBuilder {
 
 /// A text that spans several pages of a journal, found there by its first words.
 fn long(mark: &str) -> String {
-    format!("{mark} {}", "torn ".repeat(3000))
+    format!("{mark} torn {}", noise(0, 15_000))
 }
 
 /// How often a text was taken.

@@ -14,8 +14,9 @@ use crate::store::repair::file::sync_folder;
 use crate::store::repair::inspect::journals;
 use crate::store::repair::journal_file;
 
-/// The bytes of a journal that is emptied while the gateway runs: a few thousand messages.
-pub(crate) const LARGE: u64 = 4 * MIB;
+/// The bytes of a journal that is emptied while the gateway runs: a thousand messages or two. What is in it is in tables as well,
+/// or will be, and takes more room here: each commit is written out, and nothing is compressed.
+pub(crate) const LARGE: u64 = MIB;
 /// The bytes of a journal that is worth emptying at a stop: one with less is read at once, and a table for it is not worth
 /// its wear.
 pub(crate) const WORTH: u64 = MIB / 4;

@@ -2,7 +2,7 @@
 //! a single job is written at once. It also syncs what was written lazily, removes old rows, and shows that it is
 //! alive.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -48,6 +48,9 @@ pub(crate) enum Promise {
 pub(crate) trait Tidy: Base {
     /// Removes what is too old; called about once a minute.
     fn tidy(self: &Arc<Self>, txn: &mut Txn<'_>) -> Result<(), StoreError>;
+
+    /// Writes what is only known in memory; called at the end.
+    fn end(&self, txn: &mut Txn<'_>);
 }
 
 pub(super) type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
@@ -132,15 +135,17 @@ impl<D: Tidy> Committer<D> {
                 self.commit(writes);
             }
             if let Some(done) = close {
+                self.end();
                 let outcome = self.persist(PersistMode::SyncAll);
                 if outcome.is_ok() && self.journal >= checkpoint::WORTH {
                     self.empty_journal();
                 }
+                // What it merges until then is on the list too.
+                self.tables.close();
                 if outcome.is_ok() {
                     format::close(self.base.path(), self.mark.commit);
-                    self.renew_checked();
+                    renew_checked(self.base.path());
                 }
-                self.tables.close();
                 drop(self.base);
                 done.send(outcome).ok();
                 return;
@@ -171,7 +176,17 @@ impl<D: Tidy> Committer<D> {
             knobs::hold_commit();
         }
         let lazy = lazy || !self.power_safe;
-        let mut outcome = if group.is_empty() { Ok(()) } else { self.record(group, lazy) };
+        let mut outcome = match group.prune() {
+            // What is gone already may have gone with a write that a power cut can still take.
+            Ok(true) if group.is_empty() => {
+                settle |= !lazy;
+                group.end();
+                Ok(())
+            }
+            Ok(_) if group.is_empty() => Ok(()),
+            Ok(_) => self.record(group, lazy),
+            Err(error) => Err(error),
+        };
         if settle && outcome.is_ok() && !self.health.is_synced() {
             outcome = self.persist(PersistMode::SyncData);
         }
@@ -206,6 +221,18 @@ impl<D: Tidy> Committer<D> {
         Ok(())
     }
 
+    fn end(&mut self) {
+        let mut group = Group::default();
+        let written = group.run(|txn| {
+            self.base.end(txn);
+            Ok(())
+        });
+        if written.is_ok() && !group.is_empty() && self.health.failure().is_none() {
+            // Without it, less is known than before a crash, and no more is lost.
+            self.record(group, true).ok();
+        }
+    }
+
     fn synced(&mut self) {
         self.syncs.increment(1);
         self.mark.synced = self.mark.commit;
@@ -221,18 +248,11 @@ impl<D: Tidy> Committer<D> {
         match checkpoint::run(path, self.base.db(), &self.disk, commit) {
             Ok(true) => {
                 self.synced();
-                self.renew_checked();
+                renew_checked(self.base.path());
                 self.tables.merge();
             }
             Ok(false) => {}
             Err(error) => self.fail(&error),
-        }
-    }
-
-    /// Without it, the next start reads more.
-    fn renew_checked(&self) {
-        if let Err(error) = Checked::renew(self.base.path()) {
-            tracing::debug!(%error, "The list of tables could not be written.");
         }
     }
 
@@ -287,6 +307,13 @@ impl<D: Tidy> Committer<D> {
 
     fn fail(&self, error: &StoreError) {
         self.health.fail_of(&self.vital, error);
+    }
+}
+
+/// Without it, the next start reads more.
+fn renew_checked(database: &Path) {
+    if let Err(error) = Checked::renew(database) {
+        tracing::debug!(%error, "The list of tables could not be written.");
     }
 }
 

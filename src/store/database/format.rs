@@ -13,8 +13,8 @@ use crate::store::repair::file::replace;
 
 /// The format of the rows. A newer one is refused, an older one is converted when it is opened.
 ///
-/// 1: without the files here. 2: with them. 3: messages may be scheduled.
-pub(crate) const FORMAT: u64 = 3;
+/// 1: without the files here. 2: with them. 3: messages may be scheduled. 4: rows may be packed.
+pub(crate) const FORMAT: u64 = 4;
 
 const FORMAT_FILE: &str = "format";
 const FORMAT_LINE: &str = "moonwa store format ";

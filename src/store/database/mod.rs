@@ -141,8 +141,9 @@ pub(crate) fn check_format(path: &Path, db: &Database, meta: &Keyspace) -> Resul
     let found = row.map(|row| Parts::of(&row).number().unwrap_or_default());
     match found {
         Some(format::FORMAT) => {}
-        // Format 1 had the same rows, and not the files beside the database; format 2 had fewer kinds of rows.
-        Some(1 | 2) => set_format(db, meta)?,
+        // Format 1 had the same rows, and not the files beside the database; format 2 had fewer kinds of rows. What format 3 did
+        // not pack is read as it is.
+        Some(1..format::FORMAT) => set_format(db, meta)?,
         None if !format::is_made(path) => set_format(db, meta)?,
         Some(found) if found > format::FORMAT => {
             return Err(StoreError::Newer { path: path.to_owned(), found, reads: format::FORMAT });

@@ -1,5 +1,6 @@
 //! The log lies in segments that are dropped whole: deleting event by event would not give disk back.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fjall::{Database, Keyspace};
@@ -10,6 +11,11 @@ use crate::store::database::txn::Txn;
 use crate::store::database::{MIB, log_keyspace};
 use crate::store::key::{Key, Parts, number};
 use crate::store::{Seq, StoreError};
+
+/// How often the row of a segment is written at least, while events come.
+const OFTEN: Duration = Duration::from_secs(5);
+/// It is also written when this part of a segment came meanwhile. A crash forgets what came after it: no more than that.
+const PART: u64 = 64;
 
 /// How much of the log is kept.
 #[derive(Clone, Copy, Debug)]
@@ -38,10 +44,18 @@ impl Limits {
 pub(crate) struct Segment {
     pub(crate) number: u64,
     pub(crate) rows: Keyspace,
+    known: Arc<Mutex<Option<Known>>>,
+}
+
+/// What was committed of a segment, and what its row says of that.
+#[derive(Clone, Copy)]
+struct Known {
+    now: SegmentRow,
+    saved: SegmentRow,
 }
 
 /// What is known of a segment without reading it. The times are those of the store's clock.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SegmentRow {
     pub(crate) bytes: u64,
     pub(crate) opened: UnixMillis,
@@ -51,7 +65,7 @@ pub(crate) struct SegmentRow {
 impl Segment {
     pub(crate) fn open(db: &Database, number: u64) -> Result<Self, StoreError> {
         let rows = log_keyspace(db, &format!("log.{number}"))?;
-        Ok(Self { number, rows })
+        Ok(Self { number, rows, known: Arc::default() })
     }
 
     /// The numbers of those on the disk.
@@ -66,6 +80,47 @@ impl Segment {
             .number(row.opened.millis())
             .number(row.newest.millis());
         txn.put(meta, self.key(), value.into_bytes());
+    }
+
+    /// Counts an event that was put into it, which had `row` before. Its own row is not written for each of them.
+    pub(crate) fn grow(
+        &self,
+        outbox: (&Keyspace, Limits),
+        txn: &mut Txn<'_>,
+        row: SegmentRow,
+        (bytes, at): (u64, UnixMillis),
+    ) {
+        let (meta, limits) = outbox;
+        let grown = SegmentRow { bytes: row.bytes + bytes, newest: row.newest.max(at), ..row };
+        let saved = self.lock().map(|known| known.saved).filter(|saved| {
+            let part = grown.bytes.saturating_sub(saved.bytes) < limits.segment_size() / PART;
+            part && at.since(saved.newest) < OFTEN
+        });
+        if saved.is_none() {
+            self.save(meta, txn, grown);
+        }
+        let segment = self.clone();
+        txn.after_commit(move || {
+            let mut known = segment.lock();
+            // Others of the same commit have counted theirs.
+            let before = known.map_or(row, |known| known.now);
+            let now =
+                SegmentRow { bytes: before.bytes + bytes, newest: before.newest.max(at), ..row };
+            *known = Some(Known { now, saved: saved.unwrap_or(grown) });
+        });
+    }
+
+    /// Writes what its row does not say yet.
+    pub(crate) fn settle(&self, meta: &Keyspace, txn: &mut Txn<'_>) {
+        if let Some(known) = *self.lock()
+            && known.saved != known.now
+        {
+            self.save(meta, txn, known.now);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The place of the first event of a device in it.
@@ -86,11 +141,17 @@ impl Segment {
         meta: &Keyspace,
         txn: &Txn<'_>,
     ) -> Result<Option<SegmentRow>, StoreError> {
+        if let Some(known) = *self.lock() {
+            return Ok(Some(known.now));
+        }
         txn.get(meta, self.key())?.map(|row| SegmentRow::parse(&row)).transpose()
     }
 
     /// The same without what is not committed yet.
     pub(crate) fn committed(&self, meta: &Keyspace) -> Result<Option<SegmentRow>, StoreError> {
+        if let Some(known) = *self.lock() {
+            return Ok(Some(known.now));
+        }
         let row = meta.get(self.key()).map_err(StoreError::database)?;
         row.map(|row| SegmentRow::parse(&row)).transpose()
     }

@@ -42,6 +42,21 @@ impl Group {
         outcome
     }
 
+    /// Forgets removals of rows that are not there, and says whether there were any: of what jobs of one group put and removed,
+    /// nothing is written.
+    pub(crate) fn prune(&mut self) -> Result<bool, StoreError> {
+        let (before, mut failed) = (self.changes.len(), None);
+        self.changes.retain(|(keyspace, key), value| {
+            let keyspace = self.keyspaces.get(keyspace).filter(|_| value.is_none());
+            let there = keyspace.map_or(Ok(true), |keyspace| keyspace.contains_key(key));
+            there.unwrap_or_else(|error| {
+                failed = Some(StoreError::database(error));
+                true
+            })
+        });
+        failed.map_or(Ok(self.changes.len() < before), Err)
+    }
+
     /// Whether there is nothing to write.
     pub(crate) fn is_empty(&self) -> bool {
         self.changes.is_empty()
@@ -69,10 +84,15 @@ impl Group {
             }
         }
         batch.commit().map_err(StoreError::database)?;
+        Self { after: self.after, ..Self::default() }.end();
+        Ok(bytes)
+    }
+
+    /// Does what waits for the commit, without one.
+    pub(crate) fn end(self) {
         for done in self.after {
             done();
         }
-        Ok(bytes)
     }
 }
 

@@ -12,7 +12,7 @@ use crate::model::{ChatKind, DeviceName, UnixMillis};
 use crate::store::StoreError;
 use crate::store::database::outbox::Outbox;
 use crate::store::database::txn::Txn;
-use crate::store::json::{from_json, to_json};
+use crate::store::json::{from_json, to_row};
 use crate::store::key::{Key, Parts};
 
 /// Messages that are looked at to find out how many are unread.
@@ -63,7 +63,7 @@ impl<'a, 't, 'g> Desk<'a, 't, 'g> {
     }
 
     fn save_device(&mut self) -> Result<(), StoreError> {
-        self.put(device_key(self.device), to_json(&self.row)?);
+        self.put(device_key(self.device), to_row(&self.row)?);
         Ok(())
     }
 
@@ -159,7 +159,7 @@ impl<'a, 't, 'g> Desk<'a, 't, 'g> {
             }
             self.put(order_key(self.device, account, newest, number), Vec::new());
         }
-        let row = to_json(&chat.row)?;
+        let row = to_row(&chat.row)?;
         self.put(chat_key(self.device, account, number), row);
         Ok(())
     }
@@ -247,7 +247,7 @@ impl<'a, 't, 'g> Desk<'a, 't, 'g> {
     }
 
     fn write(&mut self, part: &Part, place: Place, kept: &Kept) -> Result<usize, StoreError> {
-        let (key, row) = (message_key(self.device, place), to_json(kept)?);
+        let (key, row) = (message_key(self.device, place), to_row(kept)?);
         let mut size = key.as_ref().len() + row.len();
         self.txn.put(&part.rows, key, row);
         for word in words(kept.text.as_deref().unwrap_or_default()) {

@@ -20,7 +20,7 @@ use crate::store::database::bytes;
 use crate::store::database::committer::Promise;
 use crate::store::database::outbox::Outbox;
 use crate::store::database::reader::Readers;
-use crate::store::database::segment::{Segment, SegmentRow, event_prefix};
+use crate::store::database::segment::{Segment, event_prefix};
 use crate::store::database::txn::Txn;
 use crate::store::database::writer::Writer;
 use crate::store::disk::Room;
@@ -185,12 +185,11 @@ pub(crate) fn append(
         let value = encode(&event, now);
         message |= event.kind == EventType::MessageReceived;
         let age = outbox.clock.now();
-        let (segment, mut row) = newest(outbox, txn, age)?;
-        row.newest = age;
+        let (segment, row) = newest(outbox, txn, age)?;
         outbox.clock.save(&outbox.meta, txn, OFTEN);
-        put(txn, &segment, &mut row, (&event.device, &event.id, seq), value);
+        let bytes = put(txn, &segment, (&event.device, &event.id, seq), value);
         put_tail(outbox, txn, &event.device, seq);
-        segment.save(&outbox.meta, txn, row);
+        segment.grow((&outbox.meta, outbox.limits), txn, row, (bytes, age));
         history::event(outbox, txn, &event)?;
         if tally::happened(outbox, txn, &event.device, &event.counts)? {
             met.insert(event.device.clone(), Seq(seq));
@@ -231,18 +230,18 @@ pub(crate) fn place(
     find_in(&outbox.segments(), |rows| txn.get(rows, &seen))
 }
 
-/// Puts an event in a segment, under its place and its id.
+/// Puts an event in a segment, under its place and its id; says how many bytes that takes.
 pub(crate) fn put(
     txn: &mut Txn<'_>,
     segment: &Segment,
-    row: &mut SegmentRow,
     (device, id, seq): (&DeviceName, &EventId, u64),
     value: impl Into<Bytes>,
-) {
+) -> u64 {
     let (seen, value) = (id_key(device, id), value.into());
-    row.bytes += (seen.as_ref().len() + value.len() + device.as_str().len() + 24) as u64;
+    let bytes = seen.as_ref().len() + value.len() + device.as_str().len() + 24;
     txn.put(&segment.rows, event_key(device, seq), value);
     txn.put(&segment.rows, seen, Bytes::copy_from_slice(&seq.to_be_bytes()));
+    bytes as u64
 }
 
 pub(crate) fn put_tail(outbox: &Outbox, txn: &mut Txn<'_>, device: &DeviceName, seq: u64) {
@@ -341,12 +340,17 @@ fn page(
         // A place that is missing in the middle was lost with a damaged file. The page ends before it, so that it is
         // counted at the beginning of the next one.
         let gap = page.events.last().is_some_and(|last| last.seq.0 + 1 != seq);
-        read += value.len();
-        page.more = gap || page.events.len() >= limit || (read > PAGE && first != Some(seq));
+        page.more = gap || page.events.len() >= limit;
         if page.more {
             return Ok(ControlFlow::Break(()));
         }
-        page.events.push(decode(Seq(seq), value)?);
+        let event = decode(Seq(seq), value)?;
+        read += event.body.len();
+        page.more = read > PAGE && first != Some(seq);
+        if page.more {
+            return Ok(ControlFlow::Break(()));
+        }
+        page.events.push(event);
         Ok(ControlFlow::Continue(()))
     })?;
     // Places have no gaps, so whatever lies between was dropped.

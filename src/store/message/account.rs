@@ -12,9 +12,10 @@ use crate::store::database::committer::Promise;
 use crate::store::database::outbox::Outbox;
 use crate::store::database::txn::Txn;
 use crate::store::disk::Room;
-use crate::store::json::{from_json, to_json};
+use crate::store::json::{from_json, to_row};
 use crate::store::key::Key;
 use crate::store::message::row::{Row, message_key};
+use crate::store::pack::unpack;
 use crate::store::{Seq, StoreError, history, log};
 
 /// The most bytes of the rows of `recent`.
@@ -38,7 +39,7 @@ impl SendQueue {
                 if matches!(turn, Turn::Same) {
                     return Ok(());
                 }
-                txn.put(&outbox.queue, accounts_key(&device), to_json(&accounts)?);
+                txn.put(&outbox.queue, accounts_key(&device), to_row(&accounts)?);
                 if matches!(turn, Turn::Other) {
                     history::turned(outbox, txn, &device)?;
                     let steps = failures(outbox, txn, &device)?;
@@ -87,6 +88,7 @@ impl SendQueue {
                     for guard in now.range(&outbox.queue, places).rev().take(limit - found.len()) {
                         let id = guard.value().map_err(StoreError::database)?;
                         let row = row_bytes(&now, outbox, &device, &id)?;
+                        let row = unpack(&row)?;
                         bytes += row.len();
                         if bytes > RECENT && !found.is_empty() {
                             return Ok(found);
@@ -177,7 +179,7 @@ pub(in crate::store) fn put_back(
     row: &[u8],
 ) -> Result<Option<bool>, StoreError> {
     match key.first() {
-        Some(b'a') => txn.put(&outbox.queue, key, to_json(&from_json::<Accounts>(row)?)?),
+        Some(b'a') => txn.put(&outbox.queue, key, to_row(&from_json::<Accounts>(row)?)?),
         Some(b'p' | b's' | b'h' | b'w' | b'l' | b'u' | b'r' | b'x') => {
             txn.put(&outbox.queue, key, row.to_vec());
         }

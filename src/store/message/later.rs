@@ -16,7 +16,7 @@ use crate::store::database::committer::Promise;
 use crate::store::database::outbox::Outbox;
 use crate::store::database::txn::Txn;
 use crate::store::disk::Room;
-use crate::store::json::{from_json, to_json};
+use crate::store::json::{from_json, to_row};
 use crate::store::key::Key;
 use crate::store::{StoreError, history};
 
@@ -88,7 +88,7 @@ impl SendQueue {
                     row.message.updated = now;
                     txn.put(&outbox.queue, listed(&device, &row), id.clone());
                     txn.put(&outbox.queue, Key::new(b'q').device(&device).number(row.order), id);
-                    txn.put(&outbox.queue, message_key(&device, &row.message.id), to_json(&row)?);
+                    txn.put(&outbox.queue, message_key(&device, &row.message.id), to_row(&row)?);
                     history::sent(outbox, txn, &row.message)?;
                     counts.last = row.order;
                     counts.waiting += 1;
@@ -153,7 +153,7 @@ impl SendQueue {
                     }
                     row.message.updated = UnixMillis::now();
                     row.changed = Some(outbox.clock.now());
-                    txn.put(&outbox.queue, message_key(&device, &row.message.id), to_json(&row)?);
+                    txn.put(&outbox.queue, message_key(&device, &row.message.id), to_row(&row)?);
                     if own {
                         changed = Some(row.message);
                     }
@@ -221,7 +221,7 @@ impl SendQueue {
                 for message in messages {
                     enqueue_and_nudge(outbox, txn, message, None, 0, nudges.clone())?;
                 }
-                txn.put(&outbox.queue, key, to_json(&list)?);
+                txn.put(&outbox.queue, key, to_row(&list)?);
                 Ok(Listed::Made(list))
             })
             .await
@@ -248,7 +248,7 @@ impl SendQueue {
                 }
                 advance_each(outbox, txn, &device, steps, &[], (&tails, &changes))?;
                 list.stopped.get_or_insert_with(UnixMillis::now);
-                txn.put(&outbox.queue, key, to_json(&list)?);
+                txn.put(&outbox.queue, key, to_row(&list)?);
                 Ok(Some(list))
             })
             .await

@@ -11,7 +11,7 @@ use crate::model::{DeviceName, ListId, MessageId, MessageStatus, SentMessage, Un
 use crate::store::StoreError;
 use crate::store::database::outbox::Outbox;
 use crate::store::database::txn::Txn;
-use crate::store::json::{from_json, to_json};
+use crate::store::json::{from_json, to_row};
 use crate::store::key::Key;
 
 /// How long a list is kept, and its messages with it; it goes when another one is made.
@@ -114,7 +114,7 @@ pub(super) fn may_go(
     if progress.free <= at {
         progress.last = Some(row.message.id.clone());
         progress.free = at.after(list.gap());
-        txn.put(&outbox.queue, key, to_json(&progress)?);
+        txn.put(&outbox.queue, key, to_row(&progress)?);
         return Ok(true);
     }
     let mut due = now.after(progress.free.since(at));
@@ -123,7 +123,7 @@ pub(super) fn may_go(
         row.message.due = row.message.due.max(Some(due));
         due = row.message.due.unwrap_or(due).after(list.gap());
         txn.put(&outbox.queue, due_key(device, &row), row.message.id.as_str().as_bytes().to_vec());
-        txn.put(&outbox.queue, message_key(device, &row.message.id), to_json(&row)?);
+        txn.put(&outbox.queue, message_key(device, &row.message.id), to_row(&row)?);
     }
     Ok(false)
 }

@@ -39,7 +39,7 @@ use crate::store::database::reader::Readers;
 use crate::store::database::txn::Txn;
 use crate::store::database::writer::Writer;
 use crate::store::disk::Room;
-use crate::store::json::{from_json, to_json};
+use crate::store::json::{from_json, to_json, to_row};
 use crate::store::key::Key;
 use crate::store::log::{NewEvent, Tails, append};
 use crate::store::{history, tally};
@@ -286,7 +286,7 @@ fn put(
         }
     }
     counts.last = counts.last.max(row.order);
-    txn.put(queue, message_key(device, &row.message.id), to_json(row)?);
+    txn.put(queue, message_key(device, &row.message.id), to_row(row)?);
     Ok(())
 }
 
@@ -382,7 +382,7 @@ fn advance(
     row.message.updated = UnixMillis::now();
     row.changed = Some(outbox.clock.now());
     if row.message.request.content.is_message() || !row.message.status.is_settled() {
-        txn.put(&outbox.queue, key, to_json(&row)?);
+        txn.put(&outbox.queue, key, to_row(&row)?);
     } else {
         txn.remove(&outbox.queue, key);
     }

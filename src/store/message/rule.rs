@@ -16,7 +16,7 @@ use crate::store::database::committer::Promise;
 use crate::store::database::outbox::Outbox;
 use crate::store::database::txn::Txn;
 use crate::store::disk::Room;
-use crate::store::json::{from_json, to_json};
+use crate::store::json::{from_json, to_row};
 use crate::store::key::{Key, Parts};
 use crate::store::{Seq, StoreError};
 
@@ -136,7 +136,7 @@ impl SendQueue {
         device: &DeviceName,
         state: &RuleState,
     ) -> Result<(), StoreError> {
-        let (key, row) = (state_key(device), to_json(state)?);
+        let (key, row) = (state_key(device), to_row(state)?);
         self.writer
             .run(Promise::Lazy, Room::Essential, move |outbox, txn| {
                 txn.put(&outbox.queue, key, row);
@@ -169,9 +169,9 @@ impl SendQueue {
                 if more > 0 && waiting.saturating_add(more) > QUEUE_LIMIT as u64 {
                     return Ok(Stepped::Full);
                 }
-                txn.put(&outbox.queue, state_key(&device), to_json(&step.state)?);
+                txn.put(&outbox.queue, state_key(&device), to_row(&step.state)?);
                 if let Some((chat, memory)) = &step.memory {
-                    txn.put(&outbox.queue, memory_key(&device).rest(chat), to_json(memory)?);
+                    txn.put(&outbox.queue, memory_key(&device).rest(chat), to_row(memory)?);
                 }
                 for answer in step.answers {
                     enqueue_and_nudge(outbox, txn, answer, None, QUEUE_LIMIT, nudges.clone())?;

@@ -299,7 +299,7 @@ fn events(database: &Path, outbox: &Outbox, segments: &BTreeSet<u64>) -> Result<
         row.newest = row.newest.max(event.stored);
         let value = Bytes::copy_from_slice(value);
         let done = batch.change(|txn| {
-            log::put(txn, segment, row, (&device, &event.id, seq), value);
+            row.bytes += log::put(txn, segment, (&device, &event.id, seq), value);
             Ok(())
         });
         failed = failed.take().or(done.err());

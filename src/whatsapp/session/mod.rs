@@ -1,5 +1,5 @@
 //! The engine's storage for one device, on a `store::Space`: five traits, every batch one atomic, durable write. Only
-//! the messages on their way into the log are written without waiting for the disk. What the rows mean is the engine's
+//! the messages on their way into the log, and what a session's lease covers, are written without waiting for the disk. What the rows mean is the engine's
 //! business.
 //!
 //! Every row's key starts with one letter; a part that is not the last carries its length:
@@ -26,6 +26,7 @@ mod app_sync;
 mod device;
 mod foreign;
 mod identity;
+mod lease;
 mod protocol;
 mod retry;
 mod secret;

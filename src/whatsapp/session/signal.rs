@@ -8,9 +8,9 @@ use wa_rs::async_trait;
 use wa_rs::wacore::store::error::Result;
 use wa_rs::wacore::store::traits::SignalStore;
 
-use super::store::{SessionStore, damaged, failed, key};
+use super::store::{SessionStore, batch_of, damaged, failed, key};
 use super::tag::{PRE_KEY, SIGNED_PRE_KEY};
-use crate::store::Key;
+use crate::store::{Key, SpaceTxn};
 
 const IDENTITY: u8 = b'i';
 const SESSION: u8 = b's';
@@ -42,14 +42,26 @@ impl SignalStore for SessionStore {
     }
 
     async fn put_session(&self, address: &str, session: &[u8]) -> Result<()> {
-        self.put(key(SESSION, address), session.to_vec()).await
+        let session = (Arc::from(address), Bytes::copy_from_slice(session));
+        self.put_sessions_batch(&[session]).await
     }
 
     async fn put_sessions_batch(&self, sessions: &[(Arc<str>, Bytes)]) -> Result<()> {
-        self.put_all(by_address(SESSION, sessions)).await
+        if self.leases.cover(sessions) {
+            let rows = batch_of(by_address(SESSION, sessions));
+            let put = move |txn: &mut SpaceTxn<'_, '_>| {
+                txn.apply(rows);
+                Ok(())
+            };
+            return self.update_in_order(put).await;
+        }
+        self.put_all(by_address(SESSION, sessions)).await?;
+        self.leases.note(sessions);
+        Ok(())
     }
 
     async fn delete_session(&self, address: &str) -> Result<()> {
+        self.leases.forget(address);
         self.remove(key(SESSION, address)).await
     }
 

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use wa_rs::wacore::store::error::{Result, StoreError as EngineError};
 use wa_rs::wacore::store::traits::DeviceStore;
 
+use super::lease::Leases;
 use super::tag::is_identity;
 use crate::store::{Batch, Key, Space, SpaceTxn, StoreError};
 
@@ -22,6 +23,7 @@ pub(crate) struct SessionStore {
     lost: Arc<AtomicBool>,
     pub(crate) told: Option<Told>,
     pub(super) crowded: Option<Crowded>,
+    pub(super) leases: Leases,
 }
 
 /// Called with a LID and a phone number (both without a server) that were not known to belong together.
@@ -34,7 +36,8 @@ impl SessionStore {
     /// The session in a device's space. It keeps to keys that start with `wa/`.
     pub(crate) fn new(space: Space) -> Self {
         let (space, halted) = (space.under(b"wa/"), AtomicBool::new(false));
-        Self { space, halted, lost: Arc::default(), told: None, crowded: None }
+        let (told, crowded, leases) = (None, None, Leases::default());
+        Self { space, halted, lost: Arc::default(), told, crowded, leases }
     }
 
     /// The same, and tells of people who become known under both of their addresses.
@@ -222,7 +225,7 @@ fn check(closed: &AtomicBool) -> std::result::Result<(), StoreError> {
     if closed.load(Ordering::SeqCst) { Err(StoreError::Closed) } else { Ok(()) }
 }
 
-fn batch_of(rows: impl IntoIterator<Item = (Key, Bytes)>) -> Batch {
+pub(super) fn batch_of(rows: impl IntoIterator<Item = (Key, Bytes)>) -> Batch {
     let mut batch = Batch::new();
     for (key, value) in rows {
         batch.put(key, value);

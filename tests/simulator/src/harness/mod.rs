@@ -7,6 +7,10 @@
     reason = "what a story does not expect shall end it loudly"
 )]
 
+use rand::distr::Alphanumeric;
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+
 mod moonwa;
 mod proxy;
 mod receiver;
@@ -18,3 +22,9 @@ pub use proxy::{Proxy, Speaks};
 pub use receiver::{Answer, Delivery, WebhookReceiver};
 pub use rest::{Reply, Rest};
 pub use wait::{PATIENCE, eventually, eventually_within};
+
+/// Text that no compression makes much shorter; the same for the same seed.
+pub fn noise(seed: u64, length: usize) -> String {
+    let mut chance = StdRng::seed_from_u64(seed);
+    (0..length).map(|_| char::from(chance.sample(Alphanumeric))).collect()
+}
