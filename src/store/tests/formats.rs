@@ -34,12 +34,14 @@ fn message(n: u64) -> SentMessage {
             view_once: false,
             album: None,
             send_at: None,
+            expires: None,
             typing: None,
         },
         status: MessageStatus::Queued,
         created: UnixMillis::from_secs(1_790_000_000),
         updated: UnixMillis::from_secs(1_790_000_000),
         due: None,
+        expires: None,
         list: None,
     }
 }

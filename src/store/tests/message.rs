@@ -19,12 +19,14 @@ pub(super) fn message(id: &str, text: &str) -> SentMessage {
             view_once: false,
             album: None,
             send_at: None,
+            expires: None,
             typing: None,
         },
         status: MessageStatus::Queued,
         created: UnixMillis::now(),
         updated: UnixMillis::now(),
         due: None,
+        expires: None,
         list: None,
     }
 }

@@ -141,6 +141,7 @@ impl Gateway {
             created: now,
             updated: now,
             due: None,
+            expires: None,
             list: None,
         };
         match self.store.queue().enqueue(row, None::<IdempotencyKey>, 1000).await? {
@@ -228,6 +229,7 @@ pub(crate) fn to(number: &str, content: Content) -> SendRequest {
         view_once: false,
         album: None,
         send_at: None,
+        expires: None,
         typing: None,
     }
 }

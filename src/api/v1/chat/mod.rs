@@ -61,7 +61,7 @@ pub(crate) async fn change(call: &mut Call) -> Answer {
         check_state(&handle.status().state)?;
         let (name, _) = call.device()?;
         let request = SendRequest::plain(chat, Content::Timer { seconds });
-        enqueue(&call.state, &name, (request, None), Vec::new(), None, Due::Now).await?;
+        enqueue(&call.state, &name, (request, None, None), Vec::new(), None, Due::Now).await?;
     }
     Ok(response::empty(StatusCode::NO_CONTENT))
 }

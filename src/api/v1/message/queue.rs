@@ -88,12 +88,12 @@ pub(crate) fn nth_key(key: Option<&IdempotencyKey>, n: usize) -> Option<Idempote
 pub(crate) async fn enqueue(
     state: &State,
     device: &DeviceName,
-    (request, at): (SendRequest, Option<UnixMillis>),
+    (request, at, expires): (SendRequest, Option<UnixMillis>, Option<UnixMillis>),
     files: Vec<SendRequest>,
     key: Option<IdempotencyKey>,
     due: Due,
 ) -> Result<SentMessage, Problem> {
-    let message = SentMessage::new(device.clone(), request);
+    let message = SentMessage { expires, ..SentMessage::new(device.clone(), request) };
     let message = match at {
         Some(at) => message.at(at),
         None => message,
@@ -126,7 +126,7 @@ pub(crate) async fn follow_up(
         Some(message) => Ok(message),
         None => {
             check_state(&call.handle()?.status().state)?;
-            enqueue(&call.state, &name, (request, None), Vec::new(), key, Due::Now).await
+            enqueue(&call.state, &name, (request, None, None), Vec::new(), key, Due::Now).await
         }
     }
 }
