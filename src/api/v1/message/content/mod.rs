@@ -122,8 +122,7 @@ impl SendBody {
     pub(crate) fn request(mut self, country_code: Option<&str>) -> Result<Wish, Problem> {
         let mut issues = Issues::default();
         let at = send_at(self.send_at.as_deref(), &mut issues);
-        let sends_at = at.as_ref().ok().copied().flatten();
-        let expires = expires(self.expires.as_deref(), sends_at, &mut issues);
+        let expires = expires(self.expires.as_deref(), &at, &mut issues);
         let to = Recipient::parse(&self.to, country_code);
         if self.to.is_empty() {
             issues.add("to", "required");
@@ -267,11 +266,12 @@ pub(crate) fn send_at(
 /// Reads until when a message that goes later may go: for so long after its time, or until a time.
 fn expires(
     words: Option<&str>,
-    at: Option<UnixMillis>,
+    at: &Result<Option<UnixMillis>, Problem>,
     issues: &mut Issues,
 ) -> Result<Option<UnixMillis>, Problem> {
-    let Some(words) = words else { return Ok(None) };
-    let Some(at) = at else {
+    // A time that does not exist is told first.
+    let (Some(words), Ok(at)) = (words, at) else { return Ok(None) };
+    let Some(at) = *at else {
         issues.add("expires", "only with send_at");
         return Ok(None);
     };
