@@ -142,8 +142,7 @@ async fn gateway(
     fleet.keep_history(config.history).await.context("the history in the store")?;
     let webhooks = Webhooks::start(store.clone(), tasks.clone()).await?;
     webhooks.publish_under(config.server.public_url.as_deref());
-    webhooks.know(fleet.statuses());
-    webhooks.ask_phones(Arc::new(FleetPhones(fleet.clone())));
+    introduce(&webhooks, &fleet);
     // Endpoints first: a device that connects at once must find its webhooks' cursors in place.
     webhooks.reconcile(&config.devices).await?;
     fleet.reconcile(&config.devices).await;
@@ -321,6 +320,12 @@ fn announce(config: &Config, operator: &Control, link: &LoginLink) {
     if seen {
         say(&format!("  Process {}; Ctrl-C stops it.\n", process::id()));
     }
+}
+
+/// Tells the webhooks what they may know of the devices.
+fn introduce(webhooks: &Webhooks, fleet: &Arc<Fleet>) {
+    webhooks.know(fleet.statuses());
+    webhooks.ask_phones(Arc::new(FleetPhones(Arc::clone(fleet))));
 }
 
 /// What webhooks ask of the devices, which they do not know.

@@ -252,7 +252,7 @@ export default {
 	"settings.start": ["When it is new, begin with", "Saat baru, mulai dengan"],
 	"settings.tail": ["what comes from now on", "yang datang sejak sekarang"],
 	"settings.timeout": ["Longest wait for an answer", "Waktu tunggu jawaban"],
-	"settings.token": ["Access token", "Access token"],
+	"settings.token": ["Access token", "Token akses"],
 	"settings.unavailable": ["unavailable: the phone rings as before", "unavailable: HP tetap berbunyi"],
 	"settings.unset": ["Remove the secret", "Hapus secret"],
 	// What the TOML parser says of moonwa.toml

@@ -467,6 +467,8 @@ mod tests {
             (Verb::Post, "/login"),
             (Verb::Post, "/logout"),
             (Verb::Get, "/v1/session"),
+            // Chatwoot signs what it posts.
+            (Verb::Post, "/v1/devices/{device}/chatwoot/{inbox}"),
             (Verb::Get, "/api"),
         ];
         assert_eq!(public, expected);

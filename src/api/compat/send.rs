@@ -144,7 +144,7 @@ async fn deliver(
         let message = queue::enqueue(
             call,
             device,
-            (request, None),
+            (request, None, None),
             Vec::new(),
             queue::nth_key(key.as_ref(), n),
             due,
@@ -235,6 +235,7 @@ mod tests {
             created: at,
             updated: at,
             due: None,
+            expires: None,
             list: None,
             by: None,
         };

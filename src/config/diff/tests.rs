@@ -397,9 +397,7 @@ fn each_key_is_told_by_its_name() {
         ("~ webhook a https://a.example: inbox", |c| {
             the_webhook(c).inbox = Some(Inbox { account: 1, inbox: 5 });
         }),
-        ("~ webhook a https://a.example: token", |c| {
-            the_webhook(c).token = Some(Secret::new("new"));
-        }),
+        ("~ webhook a https://a.example: token", |c| the_webhook(c).token = Some(Secret::new("n"))),
         ("~ webhook a https://a.example: start", |c| the_webhook(c).start = Start::Earliest),
     ];
     let base = config(

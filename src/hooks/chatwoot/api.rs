@@ -338,22 +338,24 @@ fn form(message: &NewMessage, name: &str, file: &File) -> (String, Bytes) {
     if let Some(answers) = message.answers {
         fields.push(("content_attributes[in_reply_to]", answers.to_string()));
     }
-    let mut head = String::new();
+    let mut parts: Vec<Vec<u8>> = Vec::new();
     for (field, value) in fields {
-        head.push_str(&format!(
+        let part = format!(
             "--{boundary}\r\nContent-Disposition: form-data; name=\"{field}\"\r\n\r\n{value}\r\n"
-        ));
+        );
+        parts.push(part.into_bytes());
     }
     let kind =
         file.mime.as_deref().filter(|mime| mime.bytes().all(|b| b.is_ascii_graphic() || b == b' '));
-    head.push_str(&format!(
+    let of_file = format!(
         "--{boundary}\r\nContent-Disposition: form-data; name=\"attachments[]\"; filename=\"{}\"\r\nContent-Type: {}\r\n\r\n",
         quoted(name),
         kind.unwrap_or("application/octet-stream"),
-    ));
-    let tail = format!("\r\n--{boundary}--\r\n");
+    );
+    parts.push(of_file.into_bytes());
+    let (head, tail) = (parts.concat(), format!("\r\n--{boundary}--\r\n"));
     let mut body = Vec::with_capacity(head.len() + file.bytes.len() + tail.len());
-    body.extend_from_slice(head.as_bytes());
+    body.extend_from_slice(&head);
     body.extend_from_slice(&file.bytes);
     body.extend_from_slice(tail.as_bytes());
     (format!("multipart/form-data; boundary={boundary}"), body.into())

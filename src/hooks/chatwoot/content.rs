@@ -289,3 +289,88 @@ pub(super) fn instead(kind: &str, why: &str, link: Option<&str>) -> String {
     let link = link.filter(|link| link.contains("://")).unwrap_or_default();
     format!("[{kind}: {why}] {link}").trim_end().to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn event(kind: &str, change: impl FnOnce(&mut Value)) -> Option<Task> {
+        let mut data = json!({
+            "id": "3EB0", "chat": "77@lid", "chat_kind": "person", "from_me": false, "group": null, "kind": "text",
+            "from": {"jid": "77@lid", "phone": "628111", "lid": "77", "name": "Budi"},
+            "text": "halo", "mentions": [], "reply_to": null, "media": null,
+        });
+        change(&mut data);
+        let id = crate::model::EventId::derive(&[kind]);
+        let event = json!({
+            "id": id, "type": kind, "timestamp": "2026-11-23T08:00:00Z", "device": "toko", "data": data,
+        });
+        task(event.to_string().as_bytes())
+    }
+
+    fn say(kind: &str, change: impl FnOnce(&mut Value)) -> Say {
+        match event(kind, change) {
+            Some(Task::Say(say)) => *say,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_person_has_one_conversation_under_all_their_addresses() {
+        let said = say("message.received", |_| ());
+        assert_eq!(said.whom.addresses, ["628111@s.whatsapp.net", "77@lid"]);
+        assert_eq!((said.whom.phone.as_deref(), said.incoming), (Some("628111"), true));
+        // Of what we write only the chat is told.
+        let own = say("message.sent", |data| data["from_me"] = json!(true));
+        assert_eq!((own.whom.addresses, own.incoming), (vec!["77@lid".to_owned()], false));
+    }
+
+    #[test]
+    fn in_a_group_it_is_said_who_wrote() {
+        let group = |data: &mut Value| {
+            data["chat"] = json!("1203@g.us");
+            data["group"] = json!("1203@g.us");
+        };
+        let said = say("message.received", group);
+        assert_eq!(said.text, "**Budi (+628111)**\n\nhalo");
+        assert_eq!((said.whom.addresses, said.whom.phone), (vec!["1203@g.us".to_owned()], None));
+    }
+
+    #[test]
+    fn what_has_no_words_says_what_it_is_and_what_is_nothing_is_passed_over() {
+        let kind = |kind: &'static str| {
+            move |data: &mut Value| {
+                data["kind"] = json!(kind);
+                data["text"] = Value::Null;
+            }
+        };
+        assert_eq!(say("message.received", kind("sticker_pack")).text, "[sticker_pack]");
+        let place = say("message.received", |data| {
+            data["kind"] = json!("location");
+            data["text"] = Value::Null;
+            data["details"] =
+                json!({"latitude": -6.2, "longitude": 106.8, "name": "Toko", "address": null});
+        });
+        assert_eq!(place.text, "📍\nToko\nhttps://maps.google.com/?q=-6.2,106.8");
+        assert!(event("message.received", kind("album")).is_none());
+        assert!(
+            event("message.received", |data| data["chat"] = json!("status@broadcast")).is_none()
+        );
+        assert!(event("group.updated", |_| ()).is_none());
+    }
+
+    #[test]
+    fn a_file_without_a_name_gets_one_that_shows_what_it_is() {
+        assert_eq!(file_name(Some("nota.pdf"), "document", None), "nota.pdf");
+        assert_eq!(file_name(None, "voice", Some("audio/ogg; codecs=opus")), "voice.ogg");
+        assert_eq!(file_name(Some(""), "image", None), "image.bin");
+        let link = Some("https://wa.example/v1/x");
+        assert_eq!(
+            instead("video", "too large", link),
+            "[video: too large] https://wa.example/v1/x"
+        );
+        assert_eq!(instead("video", "too large", Some("/v1/x")), "[video: too large]");
+    }
+}

@@ -36,6 +36,9 @@ pub struct SendRequest {
     /// When it is to go, as its caller wrote it: the same words again are the same request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub send_at: Option<String>,
+    /// Until when it may go, in its caller's words as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<String>,
     /// For how long "typing…" is shown before it goes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub typing: Option<Duration>,
@@ -53,6 +56,7 @@ impl SendRequest {
             view_once: false,
             album: None,
             send_at: None,
+            expires: None,
             typing: None,
         }
     }
@@ -269,6 +273,9 @@ pub struct SentMessage {
     /// When it is to go, or was to go, by the wall clock; at once when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due: Option<UnixMillis>,
+    /// After when it is not sent any more, when its caller says so; a day after it could go otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<UnixMillis>,
     /// The paced list that it belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub list: Option<ListId>,
@@ -291,11 +298,8 @@ impl SentMessage {
     #[must_use]
     pub fn with_part(&self, n: usize, file: SendRequest) -> Self {
         let request = SendRequest { album: Some(self.id.clone()), ..file };
-        let part = Self {
-            id: self.id.part(n),
-            by: self.by.clone(),
-            ..Self::new(self.device.clone(), request)
-        };
+        let (id, expires, by) = (self.id.part(n), self.expires, self.by.clone());
+        let part = Self { id, expires, by, ..Self::new(self.device.clone(), request) };
         match self.due {
             Some(due) => part.at(due),
             None => part,
@@ -306,8 +310,13 @@ impl SentMessage {
     pub fn new(device: DeviceName, request: SendRequest) -> Self {
         let now = UnixMillis::now();
         let status = MessageStatus::Queued;
-        let (id, due, list, by) = (MessageId::random(), None, None, None);
-        Self { id, device, request, status, created: now, updated: now, due, list, by }
+        let (id, due, expires, list, by) = (MessageId::random(), None, None, None, None);
+        Self { id, device, request, status, created: now, updated: now, due, expires, list, by }
+    }
+
+    /// Whether it is not to be sent any more, because its caller said until when.
+    pub fn is_over(&self, now: UnixMillis) -> bool {
+        self.expires.is_some_and(|until| until < now)
     }
 
     /// The same message, to be queued when that time comes.

@@ -72,8 +72,12 @@ impl SendQueue {
                     let lost = || StoreError::Damaged("a scheduled message".to_owned());
                     let mut row = row.ok_or_else(lost)?;
                     // One of a list has no time of its own.
-                    if row.message.list.is_none() && now.since(due) > LATEST {
-                        late.push((row.message.id, too_late()));
+                    let over = match row.message.expires {
+                        Some(_) => row.message.is_over(now),
+                        None => now.since(due) > LATEST,
+                    };
+                    if row.message.list.is_none() && over {
+                        late.push((row.message.id.clone(), too_late(&row.message)));
                         continue;
                     }
                     if !list::may_go(outbox, txn, &row, now)? {
@@ -144,6 +148,10 @@ impl SendQueue {
                     let own = row.message.id == id;
                     if let Some(due) = change.due {
                         txn.remove(&outbox.queue, due_key(&device, &row));
+                        let of_old = |until: UnixMillis| {
+                            due.after(until.since(row.message.due.unwrap_or_default()))
+                        };
+                        row.message.expires = row.message.expires.map(of_old);
                         row.message.due = Some(due);
                         let id = row.message.id.as_str().as_bytes().to_vec();
                         txn.put(&outbox.queue, due_key(&device, &row), id);
@@ -331,7 +339,10 @@ fn cancelled() -> MessageStatus {
     MessageStatus::Failed { code: "cancelled".to_owned(), detail }
 }
 
-fn too_late() -> MessageStatus {
-    let detail = "its time was more than 24 hours ago".to_owned();
+fn too_late(message: &SentMessage) -> MessageStatus {
+    let detail = match message.expires {
+        Some(until) => format!("it could not go until {until}"),
+        None => "its time was more than 24 hours ago".to_owned(),
+    };
     MessageStatus::Failed { code: "expired".to_owned(), detail }
 }

@@ -71,6 +71,28 @@ async fn what_is_a_day_late_fails_and_is_told() {
 }
 
 #[tokio::test]
+async fn what_says_until_when_it_may_go_fails_after_that_and_moves_with_its_time() {
+    let opened = open().await;
+    let (a, queue) = (device("a"), opened.store.queue());
+    let until = |id: &str, minute: u64, end: u64| {
+        let message = SentMessage { expires: Some(minutes(end)), ..message(id, "hi") };
+        message.at(minutes(minute))
+    };
+    for (id, minute, end) in [("M1", 1, 3), ("M2", 1, 5), ("M3", 1, 3), ("M4", 1, 3 * 24 * 60)] {
+        let outcome = queue.enqueue(until(id, minute, end), None, 9).await.unwrap();
+        assert!(matches!(outcome, Enqueued::Queued(_)), "{outcome:?}");
+    }
+    let third = MessageId::parse("M3").unwrap();
+    let change = Change { words: None, due: Some(minutes(3)) };
+    let moved = queue.reschedule(&a, &third, change).await.unwrap().unwrap();
+    assert_eq!(moved.expires, Some(minutes(5)));
+    assert_eq!(queue.release(&a, minutes(4)).await.unwrap(), None);
+    assert_eq!(waiting(queue, &a, 9).await, ["M2", "M4", "M3"]);
+    let late = queue.get(&a, &MessageId::parse("M1").unwrap()).await.unwrap().unwrap();
+    assert!(matches!(late.status, MessageStatus::Failed { code, .. } if code == "expired"));
+}
+
+#[tokio::test]
 async fn only_what_is_scheduled_can_be_changed_and_taken_back() {
     let opened = open().await;
     let (a, queue) = (device("a"), opened.store.queue());

@@ -15,7 +15,9 @@ use super::encode::EncodeError;
 use super::failure::Failure;
 use super::parts::{MessageParts, Quote, mention};
 use super::{encode, forward, preview, turn};
-use crate::model::{self, Content, MessageId, MessageStatus, Recipient, SentMessage, Thumbnail};
+use crate::model::{
+    self, Content, MessageId, MessageStatus, Recipient, SentMessage, Thumbnail, UnixMillis,
+};
 use crate::store::Batch;
 use crate::whatsapp::context::Context;
 use crate::whatsapp::history::lookup::{find_in, in_touch};
@@ -62,6 +64,9 @@ pub(crate) async fn send_one(
     // Looking up, fetching and uploading can take minutes, in which a caller may have taken the message back.
     let mut claim = context.claims.send(&row.id).ok_or(Failure::Withdrawn)?;
     let now = waits(context, row).await?;
+    if now.status == MessageStatus::Queued && now.is_over(UnixMillis::now()) {
+        return Err(Failure::never("expired", &"it could not go until its time was over"));
+    }
     let group = row.request.to.jid().is_group();
     if now.status == MessageStatus::Sent && group {
         // The engine takes the group's key for delivered once it is written. It went down with the first try, perhaps.

@@ -206,6 +206,11 @@ impl SendLoop {
             let age = self.context.store.queue().age(lane.place);
             match lane.open {
                 true if age > keep => Some(("unconfirmed", "WhatsApp never said that it has it")),
+                // Its caller said until when.
+                false if lane.message.expires.is_some() => {
+                    let over = lane.message.is_over(UnixMillis::now());
+                    over.then_some(("expired", "it could not go until its time was over"))
+                }
                 // It could not have gone before.
                 false if age.min(self.turns.free_for(&lane.message.id)) > EXPIRES => {
                     Some(("expired", "not sent within 24 hours"))

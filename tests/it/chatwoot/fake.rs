@@ -282,6 +282,20 @@ fn handle(
             });
             Some((200, json!({"payload": with_last.collect::<Vec<_>>()})))
         }
+        _ => conversation(book, method, path, query, sent),
+    }
+}
+
+/// The part of the API about conversations and their messages.
+fn conversation(
+    book: &mut Book,
+    method: &Method,
+    path: &[&str],
+    query: &str,
+    sent: &Value,
+) -> Option<Said> {
+    let id = |at: usize| path.get(at).and_then(|id| id.parse::<u64>().ok());
+    match (method.as_str(), path) {
         ("POST", ["conversations"]) => {
             find(&book.contacts, sent["contact_id"].as_u64()?)?;
             let number = next(&book.conversations);

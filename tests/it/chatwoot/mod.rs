@@ -9,7 +9,7 @@ use anyhow::Result;
 use http_body_util::Full;
 use hyper::Method;
 use moonwa_simulator::harness::{Moonwa, MoonwaBuilder, eventually};
-use moonwa_simulator::{File, Phone, Simulator, wa};
+use moonwa_simulator::{File, InboxItem, Phone, Simulator, wa};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -160,7 +160,7 @@ async fn what_agents_write_goes_once_and_nothing_comes_back_as_new() -> Result<(
     };
     let revokes = || {
         let inbox = bob.inbox();
-        let messages = inbox.iter().filter_map(|item| item.message());
+        let messages = inbox.iter().filter_map(InboxItem::message);
         messages.filter(|message| taken_back(&message.message)).count()
     };
     eventually("it is taken back", || async { revokes() }, |count| *count > 0).await;

@@ -12,10 +12,10 @@ use std::time::Duration;
 
 use moonwa::facade::config::{
     AdminConfig, Browser, Calls, ChatFilter, Compat, Config, Context, DeviceConfig, Durability,
-    EndpointConfig, EventFilter, FaceName, Format, Gap, HistoryConfig, Hours, KeyConfig, Loaded,
-    LogConfig, MediaConfig, OutboxConfig, Pace, Presence, Proxy, ProxyProtocol, Quiet, Rejected,
-    Repair, RuleConfig, RuleReply, SAMPLE, Scope, ServerConfig, ShownAs, Start, StoreConfig,
-    System, Template, TextPattern, When, keep_last_good, last_good,
+    EndpointConfig, EventFilter, FaceName, Format, Gap, HistoryConfig, Hours, Inbox, KeyConfig,
+    Loaded, LogConfig, MediaConfig, OutboxConfig, Pace, Presence, Proxy, ProxyProtocol, Quiet,
+    Rejected, Repair, RuleConfig, RuleReply, SAMPLE, Scope, ServerConfig, ShownAs, Start,
+    StoreConfig, System, Template, TextPattern, When, keep_last_good, last_good,
 };
 use moonwa::facade::model::{
     ChatKind, ChatPattern, DeviceName, EventType, KeyHash, Recipient, Secret,
@@ -33,6 +33,7 @@ fn context(dir: &str) -> Context {
                 "OLD_SECRET" => "an old secret of enough bytes".to_owned(),
                 "CRM_TOKEN" => "Bearer crm".to_owned(),
                 "MOONWA_WEBHOOK_SECRET" => WHSEC.to_owned(),
+                "MOONWA_CHATWOOT_TOKEN" => "a-token".to_owned(),
                 _ => return None,
             })
         }),

@@ -55,11 +55,27 @@ fn every_commented_key_of_the_sample_is_its_default_or_an_example() {
         presence: Presence::default(),
         shown_as: ShownAs::default(),
         proxy: Some(proxy(ProxyProtocol::Socks5, 1080, Some(("user", "password")))),
-        webhooks: vec![EndpointConfig {
-            secrets: vec![Secret::new(WHSEC)],
-            headers: BTreeMap::from([("x-team".to_owned(), "cs".to_owned())]),
-            ..EndpointConfig::new(1, "http://127.0.0.1:5678/webhook/wa".to_owned())
-        }],
+        webhooks: vec![
+            EndpointConfig {
+                secrets: vec![Secret::new(WHSEC)],
+                headers: BTreeMap::from([("x-team".to_owned(), "cs".to_owned())]),
+                ..EndpointConfig::new(1, "http://127.0.0.1:5678/webhook/wa".to_owned())
+            },
+            EndpointConfig {
+                format: Format::Chatwoot,
+                inbox: Some(Inbox { account: 1, inbox: 5 }),
+                token: Some(Secret::new("a-token")),
+                events: EventFilter(BTreeSet::from([
+                    EventType::MessageReceived,
+                    EventType::MessageSent,
+                    EventType::MessageReaction,
+                    EventType::MessageEdited,
+                    EventType::MessageRevoked,
+                    EventType::MessageStatus,
+                ])),
+                ..EndpointConfig::new(2, "https://chatwoot.example".to_owned())
+            },
+        ],
         rules: vec![price_rule()],
     };
     let examples = Config {

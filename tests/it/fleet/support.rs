@@ -141,6 +141,7 @@ impl Gateway {
             created: now,
             updated: now,
             due: None,
+            expires: None,
             list: None,
             by: None,
         };
@@ -229,6 +230,7 @@ pub(crate) fn to(number: &str, content: Content) -> SendRequest {
         view_once: false,
         album: None,
         send_at: None,
+        expires: None,
         typing: None,
     }
 }

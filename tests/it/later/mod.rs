@@ -256,3 +256,34 @@ async fn an_album_is_taken_back_as_a_whole() -> Result<()> {
     shop.moonwa.stop().await?;
     Ok(())
 }
+
+#[tokio::test]
+async fn what_cannot_go_until_it_expires_is_not_sent_and_says_so() -> Result<()> {
+    let (mut shop, clock) = Shop::with_clock(["628222000191", "628222000192"]).await?;
+    let ask = async |body: Value| {
+        let mut wanted = json!({"to": shop.bob.number(), "text": "obral"});
+        for (key, value) in body.as_object().context("fields")? {
+            wanted[key] = value.clone();
+        }
+        shop.moonwa.key_of("toko").post(MESSAGES, &wanted).await
+    };
+    let short = ask(json!({"send_at": "+1h", "expires": "2h"})).await?.expect(202).json();
+    assert!(short["expires"].is_string(), "{short}");
+    let long = json!({"send_at": "+1h", "expires": "3d", "text": "katalog"});
+    let long = ask(long).await?.expect(202).json();
+    for bad in [json!({"expires": "2h"}), json!({"send_at": "+1h", "expires": "soon"})] {
+        ask(bad).await?.expect(400);
+    }
+    // Nothing of moonwa runs at that time.
+    shop.moonwa.kill().await?;
+    clock.jump(5 * HOUR)?;
+    shop.moonwa.relaunch().await?;
+    shop.bob.expect_text("katalog").await?;
+    let id = |message: &Value| message["id"].as_str().unwrap_or_default().to_owned();
+    let failed = shop.moonwa.wait_status("toko", &id(&short), "failed").await;
+    assert_eq!(failed["code"], "expired", "{failed}");
+    shop.moonwa.wait_status("toko", &id(&long), "delivered").await;
+    assert_eq!(shop.texts(), ["katalog"]);
+    shop.moonwa.stop().await?;
+    Ok(())
+}

@@ -63,7 +63,7 @@ pub(crate) async fn change(call: &mut Call) -> Answer {
         check_state(&handle.status().state)?;
         let (name, _) = call.device()?;
         let request = SendRequest::plain(chat, Content::Timer { seconds });
-        enqueue(call, &name, (request, None), Vec::new(), None, Due::Now).await?;
+        enqueue(call, &name, (request, None, None), Vec::new(), None, Due::Now).await?;
     }
     Ok(response::empty(StatusCode::NO_CONTENT))
 }

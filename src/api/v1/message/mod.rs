@@ -66,9 +66,10 @@ fn render(message: &SentMessage, canonical: Option<&Jid>) -> Value {
     shown
 }
 
-/// When it is to go, or was to go, if that was not at once.
-fn time_of(message: &SentMessage) -> Option<(String, Value)> {
-    message.due.map(|due| ("send_at".to_owned(), json!(due)))
+/// When it is to go, or was to go, if that was not at once, and until when.
+fn time_of(message: &SentMessage) -> impl Iterator<Item = (String, Value)> {
+    let times = [("send_at", message.due), ("expires", message.expires)];
+    times.into_iter().filter_map(|(name, time)| Some((name.to_owned(), json!(time?))))
 }
 
 /// The album that a message belongs to, or the files that it announces.
@@ -146,7 +147,8 @@ pub(crate) async fn accept(
     let key = idempotency_key(call)?;
     let (name, config) = call.device()?;
     let handle = call.handle()?;
-    let Wish { mut request, mut files, at } = body.request(config.country_code.as_deref())?;
+    let Wish { mut request, mut files, at, expires } =
+        body.request(config.country_code.as_deref())?;
     let upload = settle(call, &name, &mut request, upload, key.as_ref()).await?;
     let mut uploads = Vec::new();
     for (n, file) in files.iter_mut().enumerate() {
@@ -169,7 +171,7 @@ pub(crate) async fn accept(
             if let Content::Forward { message } = &request.content {
                 handle.can_forward(message).await?;
             }
-            enqueue(call, &name, (request, at), files, key, due).await?
+            enqueue(call, &name, (request, at, expires), files, key, due).await?
         }
     };
     // Of a request that came before, its message may have been sent meanwhile, and needs no file any more.
@@ -374,6 +376,7 @@ mod tests {
             created: at,
             updated: at,
             due: None,
+            expires: None,
             list: None,
             by: None,
         };

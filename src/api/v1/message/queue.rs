@@ -88,13 +88,13 @@ pub(crate) fn nth_key(key: Option<&IdempotencyKey>, n: usize) -> Option<Idempote
 pub(crate) async fn enqueue(
     call: &Call,
     device: &DeviceName,
-    (request, at): (SendRequest, Option<UnixMillis>),
+    (request, at, expires): (SendRequest, Option<UnixMillis>, Option<UnixMillis>),
     files: Vec<SendRequest>,
     key: Option<IdempotencyKey>,
     due: Due,
 ) -> Result<SentMessage, Problem> {
     let by = call.who.author();
-    let message = SentMessage { by, ..SentMessage::new(device.clone(), request) };
+    let message = SentMessage { by, expires, ..SentMessage::new(device.clone(), request) };
     let message = match at {
         Some(at) => message.at(at),
         None => message,
@@ -127,7 +127,7 @@ pub(crate) async fn follow_up(
         Some(message) => Ok(message),
         None => {
             check_state(&call.handle()?.status().state)?;
-            enqueue(call, &name, (request, None), Vec::new(), key, Due::Now).await
+            enqueue(call, &name, (request, None, None), Vec::new(), key, Due::Now).await
         }
     }
 }

@@ -46,6 +46,7 @@ pub(crate) async fn send_body(call: &mut Call) -> Result<(SendBody, Option<Uploa
             "mime" => media.mime = given(multipart.text(MAX_FIELD).await?),
             "as_document" => media.as_document = multipart.text(MAX_FIELD).await? == "true",
             "thumbnail" => media.thumbnail = given(multipart.text(MAX_FIELD).await?),
+            "expires" => send.expires = given(multipart.text(MAX_FIELD).await?),
             "reply_to" => send.reply_to = given(multipart.text(MAX_FIELD).await?),
             "mentions" => send.mentions.extend(given(multipart.text(MAX_FIELD).await?)),
             "send_at" => send.send_at = Some(multipart.text(MAX_FIELD).await?),

@@ -30,7 +30,10 @@ pub(super) enum Wrong {
 }
 
 impl Wrong {
-    /// What people are told of a form that nobody knows.
+    /// What people are told of a form of `expires` that nobody knows.
+    pub(super) const UNTIL: &'static str =
+        "write 2h, for so long after send_at, or a time such as 2026-12-01T12:00:00+07:00";
+    /// The same of when a message goes.
     pub(super) const FORM: &'static str = "write +2h, 2026-12-01T08:00:00+07:00, or a local time with its zone: 2026-12-01 08:00 Asia/Jakarta";
 }
 
@@ -42,6 +45,24 @@ pub(super) fn parse(words: &str, now: UnixMillis) -> Result<UnixMillis, Wrong> {
         (Some(count), Some(unit)) => Ok(now.after(length(count, unit)?)),
         _ => at(&read),
     }
+}
+
+/// Until when a message may go that is to go at `at`: a length from then on, without a sign, or a time.
+pub(super) fn until(words: &str, at: UnixMillis, now: UnixMillis) -> Result<UnixMillis, Wrong> {
+    if words.starts_with('+') {
+        return Err(Wrong::Form);
+    }
+    let until = match parse(words, now) {
+        Err(Wrong::Form) => parse(&format!("+{words}"), at)?,
+        time => time?,
+    };
+    if until <= at {
+        return Err(Wrong::Time(format!("{until} is not after send_at, {at}")));
+    }
+    if until.since(at) > FARTHEST {
+        return Err(Wrong::Time(format!("{until} is more than a year after send_at, {at}")));
+    }
+    Ok(until)
 }
 
 /// Refuses a time that is over, or is too far away.
@@ -225,10 +246,42 @@ mod tests {
     }
 
     #[test]
+    fn a_message_may_go_for_so_long_after_its_time_or_until_a_time() {
+        let at = NOW.after(Duration::from_hours(1));
+        let read = |words: &str| match until(words, at, NOW) {
+            Ok(time) => time.to_string(),
+            Err(Wrong::Form) => "form".to_owned(),
+            Err(Wrong::Time(why)) => why,
+        };
+        for (words, expected) in [
+            ("2h", "2026-11-23T11:00:00Z"),
+            ("1d", "2026-11-24T09:00:00Z"),
+            ("2026-11-23T17:30:00+07:00", "2026-11-23T10:30:00Z"),
+            ("2026-11-23 17:30 Asia/Jakarta", "2026-11-23T10:30:00Z"),
+            ("0s", "2026-11-23T09:00:00Z is not after send_at, 2026-11-23T09:00:00Z"),
+            (
+                "2026-11-23T08:30:00Z",
+                "2026-11-23T08:30:00Z is not after send_at, 2026-11-23T09:00:00Z",
+            ),
+            (
+                "400d",
+                "2027-12-28T09:00:00Z is more than a year after send_at, 2026-11-23T09:00:00Z",
+            ),
+            ("+2h", "form"),
+            ("2", "form"),
+            ("", "form"),
+        ] {
+            assert_eq!(read(words), expected, "{words}");
+        }
+    }
+
+    #[test]
     fn openapi_has_the_same_form() {
         let text = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/web/openapi.json"));
         let document: serde_json::Value = serde_json::from_str(text).unwrap();
         assert_eq!(document["components"]["schemas"]["SendAt"]["pattern"], FORM);
+        let until = FORM.replacen(r"\+(", "(", 1);
+        assert_eq!(document["components"]["schemas"]["Expires"]["pattern"], until);
     }
 
     proptest! {

@@ -50,6 +50,7 @@ pub(crate) struct SendBody {
     pub(crate) view_once: bool,
     pub(crate) link_preview: bool,
     pub(crate) send_at: Option<String>,
+    pub(crate) expires: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -83,6 +84,8 @@ pub(crate) struct Wish {
     pub(crate) files: Vec<SendRequest>,
     /// When it is to go; at once when absent.
     pub(crate) at: Option<UnixMillis>,
+    /// Until when.
+    pub(crate) expires: Option<UnixMillis>,
 }
 
 fn announcement(files: &[Content]) -> Content {
@@ -119,6 +122,7 @@ impl SendBody {
     pub(crate) fn request(mut self, country_code: Option<&str>) -> Result<Wish, Problem> {
         let mut issues = Issues::default();
         let at = send_at(self.send_at.as_deref(), &mut issues);
+        let expires = expires(self.expires.as_deref(), &at, &mut issues);
         let to = Recipient::parse(&self.to, country_code);
         if self.to.is_empty() {
             issues.add("to", "required");
@@ -165,6 +169,7 @@ impl SendBody {
             (Ok(to), Some(content)) if issues.0.is_empty() => {
                 let request = SendRequest {
                     send_at: self.send_at,
+                    expires: self.expires,
                     mentions,
                     mention_all,
                     view_once,
@@ -174,6 +179,7 @@ impl SendBody {
                     // A caption may mention somebody; the announcement says nothing.
                     Some(files) => Wish {
                         at: at?,
+                        expires: expires?,
                         files: files
                             .into_iter()
                             .map(|content| SendRequest { content, ..request.clone() })
@@ -187,6 +193,7 @@ impl SendBody {
                     },
                     None => Wish {
                         at: at?,
+                        expires: expires?,
                         request: SendRequest { reply_to, ..request },
                         files: Vec::new(),
                     },
@@ -254,6 +261,28 @@ pub(crate) fn send_at(
         }
         Wrong::Time(why) => Err(Problem::new(Code::TimeRefused, format!("send_at: {why}"))),
     })
+}
+
+/// Reads until when a message that goes later may go: for so long after its time, or until a time.
+fn expires(
+    words: Option<&str>,
+    at: &Result<Option<UnixMillis>, Problem>,
+    issues: &mut Issues,
+) -> Result<Option<UnixMillis>, Problem> {
+    // A time that does not exist is told first.
+    let (Some(words), Ok(at)) = (words, at) else { return Ok(None) };
+    let Some(at) = *at else {
+        issues.add("expires", "only with send_at");
+        return Ok(None);
+    };
+    match later::until(words, at, UnixMillis::now()) {
+        Ok(until) => Ok(Some(until)),
+        Err(Wrong::Form) => {
+            issues.add("expires", Wrong::UNTIL);
+            Ok(None)
+        }
+        Err(Wrong::Time(why)) => Err(Problem::new(Code::TimeRefused, format!("expires: {why}"))),
+    }
 }
 
 impl LocationBody {
