@@ -36,6 +36,7 @@ pub(crate) enum PathName {
     Event,
     Label,
     Channel,
+    Post,
 }
 
 impl PathName {
@@ -53,6 +54,7 @@ impl PathName {
             "event" => Self::Event,
             "label" => Self::Label,
             "channel" => Self::Channel,
+            "post" => Self::Post,
             _ => return None,
         })
     }
@@ -278,6 +280,11 @@ impl Call {
         let channel = channel.filter(|channel| channel.chat_kind() == ChatKind::Channel);
         let channel = channel.filter(|channel| channel.user().bytes().all(|b| b.is_ascii_digit()));
         channel.ok_or_else(|| Problem::field("channel", "a channel's id ends in @newsletter"))
+    }
+
+    /// The post named in the path: WhatsApp's number for it, unread.
+    pub(crate) fn post(&self) -> Result<&str, Problem> {
+        self.value(PathName::Post)
     }
 
     /// The group named in the path.

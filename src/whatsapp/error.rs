@@ -34,7 +34,9 @@ pub enum WhatsAppError {
     )]
     NoSettings,
     /// WhatsApp tells it only to those who are there themselves.
-    #[error("WhatsApp tells who is there only to a device that is there itself: write presence = \"available\" for it in moonwa.toml; the owner's phone then keeps silent")]
+    #[error(
+        "WhatsApp tells who is there only to a device that is there itself: write presence = \"available\" for it in moonwa.toml; the owner's phone then keeps silent"
+    )]
     Unseen,
     #[error("there is no such label")]
     NoLabel,

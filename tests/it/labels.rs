@@ -51,7 +51,10 @@ async fn labels_are_those_of_all_the_accounts_devices() -> Result<()> {
     let made = ask(&key, Method::POST, "labels", &new).await?.expect(201).json();
     assert_eq!(made, json!({ "id": "2", "name": "Lunas", "color": 3 }));
     let edit = setting(&ann, &["label_edit", "2"])?.label_edit_action;
-    assert_eq!((edit.name.as_deref(), edit.color, edit.deleted), (Some("Lunas"), Some(3), Some(false)));
+    assert_eq!(
+        (edit.name.as_deref(), edit.color, edit.deleted),
+        (Some("Lunas"), Some(3), Some(false))
+    );
     let renamed = json!({ "name": "Lunas semua" });
     ask(&key, Method::PATCH, "labels/2", &renamed).await?.expect(200);
     let edit = setting(&ann, &["label_edit", "2"])?.label_edit_action;
@@ -91,7 +94,10 @@ async fn labels_are_those_of_all_the_accounts_devices() -> Result<()> {
     told("removed", "2").await;
     ann.label("3", "Grosir", 5)?;
     let third = json!({ "id": "3", "name": "Grosir", "color": 5 });
-    assert_eq!(told("saved", "3").await["data"], json!({ "what": "saved", "chat": null, "label": third }));
+    assert_eq!(
+        told("saved", "3").await["data"],
+        json!({ "what": "saved", "chat": null, "label": third })
+    );
 
     // They are kept.
     moonwa.restart().await?;
@@ -104,10 +110,8 @@ async fn labels_are_those_of_all_the_accounts_devices() -> Result<()> {
 
     let theirs = bob.send_text(&ann, "sudah transfer").await?;
     let known = async || key.get("/v1/devices/toko/events").await.map(|reply| reply.text());
-    eventually("the message", known, |text| {
-        text.as_ref().is_ok_and(|text| text.contains(&theirs))
-    })
-    .await?;
+    eventually("the message", known, |text| text.as_ref().is_ok_and(|text| text.contains(&theirs)))
+        .await?;
     let on_message = format!("messages/{theirs}/labels/2");
     ask(&key, Method::PUT, &on_message, &Value::Null).await?.expect(204);
     let index = ["label_message", "2", &lid, &theirs, "0", "0"];

@@ -177,7 +177,17 @@ fn events(node: &Node<'_>) -> Option<EventFilter> {
     let known: Vec<&str> = names
         .iter()
         .copied()
-        .chain(["message.*", "poll.*", "group.*", "call.*", "device.*", "status.*", "channel.*", "label.*", "presence.*"])
+        .chain([
+            "message.*",
+            "poll.*",
+            "group.*",
+            "call.*",
+            "device.*",
+            "status.*",
+            "channel.*",
+            "label.*",
+            "presence.*",
+        ])
         .collect();
     let mut wanted = BTreeSet::new();
     let nodes = node.list()?;

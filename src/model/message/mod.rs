@@ -36,6 +36,9 @@ pub struct SendRequest {
     /// When it is to go, as its caller wrote it: the same words again are the same request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub send_at: Option<String>,
+    /// Who may see a status; by the account's own setting when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audience: Option<Vec<Recipient>>,
     /// For how long "typing…" is shown before it goes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub typing: Option<Duration>,
@@ -53,6 +56,7 @@ impl SendRequest {
             view_once: false,
             album: None,
             send_at: None,
+            audience: None,
             typing: None,
         }
     }
@@ -64,6 +68,15 @@ impl SendRequest {
 pub enum Content {
     Text {
         text: String,
+    },
+    /// A status that is a text on a ground.
+    StatusText {
+        text: String,
+        /// The ground's colour, with its opacity first.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        background: Option<u32>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        font: Option<StatusFont>,
     },
     /// Text whose first link is shown with its page's title.
     LinkedText {
@@ -182,7 +195,10 @@ impl Content {
     /// What it says in words: its text, caption, question, name or emoji.
     pub fn words(&self) -> Option<&str> {
         match self {
-            Self::Text { text } | Self::LinkedText { text } | Self::Edit { text, .. } => Some(text),
+            Self::Text { text }
+            | Self::StatusText { text, .. }
+            | Self::LinkedText { text }
+            | Self::Edit { text, .. } => Some(text),
             Self::Media { caption, .. } => caption.as_deref(),
             Self::Location { name, .. } => name.as_deref(),
             Self::Contact { name, .. } | Self::Event { name, .. } => Some(name),
@@ -245,6 +261,20 @@ impl Content {
         };
         std::iter::once(file).chain(follows.map(|text| Self::Text { text })).collect()
     }
+}
+
+/// The fonts that WhatsApp has for a status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StatusFont {
+    System,
+    SystemText,
+    FbScript,
+    SystemBold,
+    Morningbreeze,
+    Calistoga,
+    Exo2,
+    Courierprime,
 }
 
 /// Where an event takes place.

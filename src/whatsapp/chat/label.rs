@@ -121,7 +121,11 @@ pub(crate) fn edited(context: &Context, client: &Client, update: &LabelEditUpdat
 }
 
 /// Takes in that a label was put on a chat, or taken off.
-pub(crate) fn associated(context: &Arc<Context>, client: &Arc<Client>, update: &LabelAssociationUpdate) {
+pub(crate) fn associated(
+    context: &Arc<Context>,
+    client: &Arc<Client>,
+    update: &LabelAssociationUpdate,
+) {
     let Some(account) = account(client) else { return };
     let on = update.action.labeled == Some(true);
     let (id, chat) = (update.label_id.clone(), update.chat_jid.to_non_ad_string());
@@ -198,7 +202,11 @@ impl DeviceHandle {
     }
 
     /// Makes a label. Done when WhatsApp has it, as with all that follows.
-    pub(crate) async fn make_label(&self, name: String, color: i32) -> Result<Label, WhatsAppError> {
+    pub(crate) async fn make_label(
+        &self,
+        name: String,
+        color: i32,
+    ) -> Result<Label, WhatsAppError> {
         let labels = self.labels().await?;
         if labels.len() >= MOST {
             return Err(WhatsAppError::Refused(format!("an account has at most {MOST} labels")));

@@ -2,6 +2,7 @@
 //! messages are starred. WhatsApp keeps it for all of them; a change is done when this returns.
 
 pub(crate) mod call;
+pub(crate) mod channel;
 pub(crate) mod label;
 pub(crate) mod rejected;
 
@@ -141,7 +142,11 @@ impl DeviceHandle {
 
     /// Under which address the account's devices have a chat: that of a person is their LID once the account's chats
     /// have moved to LIDs.
-    pub(crate) async fn address(&self, client: &Client, chat: &Recipient) -> Result<Jid, WhatsAppError> {
+    pub(crate) async fn address(
+        &self,
+        client: &Client,
+        chat: &Recipient,
+    ) -> Result<Jid, WhatsAppError> {
         let jid = self.person(chat).await?;
         if jid.is_group() {
             return Ok(jid);

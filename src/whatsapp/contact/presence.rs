@@ -15,7 +15,9 @@ use wa_rs::{Jid, PresenceError};
 
 use super::both;
 use crate::config::Presence;
-use crate::model::{DeviceName, Event, EventData, EventId, EventType, Person, Recipient, UnixMillis};
+use crate::model::{
+    DeviceName, Event, EventData, EventId, EventType, Person, Recipient, UnixMillis,
+};
 use crate::whatsapp::context::Context;
 use crate::whatsapp::error::WhatsAppError;
 use crate::whatsapp::handle::{DeviceHandle, timely};
@@ -147,8 +149,9 @@ impl Watched {
         };
         let own = who.to_non_ad_string();
         let (key, subject) = watched.iter_mut().find(|(key, one)| **key == own || is(one))?;
-        let same = |old: &Heard| (old.doing, &old.chat, old.last_seen)
-            == (heard.doing, &heard.chat, heard.last_seen);
+        let same = |old: &Heard| {
+            (old.doing, &old.chat, old.last_seen) == (heard.doing, &heard.chat, heard.last_seen)
+        };
         if subject.heard.as_ref().is_some_and(same) {
             return None;
         }
@@ -355,7 +358,9 @@ mod tests {
         for n in 0..MOST {
             assert!(watched.add(&Jid::lid(n.to_string()), Some(n.to_string()), None));
         }
-        assert!(watched.add(&Jid::lid("1"), None, None) && !watched.add(&Jid::lid("999"), None, None));
+        assert!(
+            watched.add(&Jid::lid("1"), None, None) && !watched.add(&Jid::lid("999"), None, None)
+        );
         assert_eq!(watched.remove(&Jid::pn("1"), Some("1"), None), ["1@lid"]);
         assert!(watched.add(&Jid::lid("999"), None, None));
     }

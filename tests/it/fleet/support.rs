@@ -228,6 +228,7 @@ pub(crate) fn to(number: &str, content: Content) -> SendRequest {
         view_once: false,
         album: None,
         send_at: None,
+        audience: None,
         typing: None,
     }
 }

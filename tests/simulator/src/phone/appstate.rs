@@ -85,7 +85,13 @@ impl AppState {
     }
 
     /// The next patch of a collection, as the phone makes it.
-    fn add(&mut self, name: &str, version: i32, index: &[&str], value: wa::SyncActionValue) -> Result<()> {
+    fn add(
+        &mut self,
+        name: &str,
+        version: i32,
+        index: &[&str],
+        value: wa::SyncActionValue,
+    ) -> Result<()> {
         let index = serde_json::to_vec(index)?;
         let patch = self.next_patch(name, version, vec![(index, value)])?;
         self.collections.entry(name.to_owned()).or_default().push(patch);

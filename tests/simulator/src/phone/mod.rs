@@ -213,10 +213,8 @@ impl World {
                 "recording" => NodeBuilder::new("composing").attr("media", "audio").build(),
                 state => empty(state),
             };
-            let node = NodeBuilder::new("chatstate")
-                .attr("from", from.clone())
-                .children([state])
-                .build();
+            let node =
+                NodeBuilder::new("chatstate").attr("from", from.clone()).children([state]).build();
             self.send(conn, node);
         }
     }

@@ -140,12 +140,17 @@ impl World {
     }
 
     /// The caller gives up, or somebody took or refused the call on the phone.
-    fn hang_up(&mut self, pn: &str, to: &str, call: &str, reason: Option<&'static str>) -> Result<()> {
+    fn hang_up(
+        &mut self,
+        pn: &str,
+        to: &str,
+        call: &str,
+        reason: Option<&'static str>,
+    ) -> Result<()> {
         let caller = self.accounts.get(pn).context("no such phone")?;
         let from = caller.jid(caller.server());
-        let mut end = NodeBuilder::new("terminate")
-            .attr("call-id", call)
-            .attr("call-creator", from.clone());
+        let mut end =
+            NodeBuilder::new("terminate").attr("call-id", call).attr("call-creator", from.clone());
         if let Some(reason) = reason {
             end = end.attr("reason", reason);
         }
