@@ -535,6 +535,8 @@ export default {
 	"error.media_too_large": ["The file is too large.", "Berkas terlalu besar."],
 	"error.media_type_mismatch": ["The file is of another kind than the message.", "Jenis berkas tidak cocok dengan jenis pesan."],
 	"error.media_unavailable": ["The file could not be fetched from that URL.", "Berkas tidak bisa diambil dari URL itu."],
+	"error.no_receivers": ["There is nobody to show the status to.", "Tidak ada yang bisa melihat status ini."],
+	"error.not_in_channels": ["This cannot be posted in a channel.", "Ini tidak bisa dikirim ke saluran."],
 	"error.media_url_denied": ["moonwa does not fetch files from such an address.", "moonwa tidak mengambil berkas dari alamat itu."],
 	"error.message_not_found": ["This message is no longer kept.", "Pesan ini sudah tidak disimpan."],
 	"error.method_not_allowed": ["This moonwa is of another version than the page. Reload it.", "Versi moonwa ini berbeda dari halamannya. Muat ulang."],

@@ -37,6 +37,7 @@ pub(crate) enum PathName {
     Inbox,
     Label,
     Channel,
+    Post,
 }
 
 impl PathName {
@@ -55,6 +56,7 @@ impl PathName {
             "inbox" => Self::Inbox,
             "label" => Self::Label,
             "channel" => Self::Channel,
+            "post" => Self::Post,
             _ => return None,
         })
     }
@@ -284,6 +286,11 @@ impl Call {
         let channel = channel.filter(|channel| channel.chat_kind() == ChatKind::Channel);
         let channel = channel.filter(|channel| channel.user().bytes().all(|b| b.is_ascii_digit()));
         channel.ok_or_else(|| Problem::field("channel", "a channel's id ends in @newsletter"))
+    }
+
+    /// The post named in the path: WhatsApp's number for it, unread.
+    pub(crate) fn post(&self) -> Result<&str, Problem> {
+        self.value(PathName::Post)
     }
 
     /// The group named in the path.

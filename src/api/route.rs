@@ -15,7 +15,7 @@ use crate::api::compat;
 use crate::api::http::form;
 use crate::api::http::problem::{Code, Problem};
 use crate::api::mcp;
-use crate::api::v1::chat::{history, label, mark};
+use crate::api::v1::chat::{channel, history, label, mark};
 use crate::api::v1::contact::{account, block, presence};
 use crate::api::v1::{
     backup, chat, chatwoot, config, contact, device, device_edit, event, foreign, group, health,
@@ -162,6 +162,7 @@ pub(crate) static ROUTES: &[Route] = &[
     patch ("/v1/devices/{device}/messages/{message}",                           Access::Send,    "EditMessage",       |call| soon(message::edit(call))),
     delete("/v1/devices/{device}/messages/{message}",                           Access::Send,    "RevokeMessage",     |call| soon(message::revoke(call))),
     post  ("/v1/devices/{device}/messages/{message}/read",                      Access::Send,    "MarkRead",          |call| soon(message::mark_read(call))),
+    post  ("/v1/devices/{device}/status",                                        Access::Send,    "PostStatus",         |call| soon(message::status::post(call))),
     post  ("/v1/devices/{device}/lists",                                        Access::Send,    "MakeList",          |call| soon(message::list::make(call))),
     get   ("/v1/devices/{device}/lists",                                        Access::Read,    "ListLists",         |call| soon(message::list::list(call))),
     get   ("/v1/devices/{device}/lists/{list}",                                 Access::Read,    "ShowList",          |call| soon(message::list::show(call))),
@@ -202,6 +203,15 @@ pub(crate) static ROUTES: &[Route] = &[
     get   ("/v1/devices/{device}/chats/{chat}/messages",                        Access::History, "ChatMessages",      |call| soon(history::messages(call))),
     post  ("/v1/devices/{device}/chats/{chat}/older",                           Access::History, "AskOlder",          |call| soon(history::older(call))),
     get   ("/v1/devices/{device}/search",                                       Access::History, "Search",            |call| soon(history::search(call))),
+    get   ("/v1/devices/{device}/channels",                                      Access::Read,    "ListChannels",       |call| soon(channel::list(call))),
+    post  ("/v1/devices/{device}/channels",                                      Access::Admin,   "CreateChannel",      |call| soon(channel::create(call))),
+    get   ("/v1/devices/{device}/channels/preview",                              Access::Read,    "PreviewChannel",     |call| soon(channel::preview(call))),
+    get   ("/v1/devices/{device}/channels/{channel}",                            Access::Read,    "ShowChannel",        |call| soon(channel::show(call))),
+    put   ("/v1/devices/{device}/channels/{channel}/follow",                     Access::Send,    "FollowChannel",      |call| soon(channel::follow(call, true))),
+    delete("/v1/devices/{device}/channels/{channel}/follow",                     Access::Send,    "UnfollowChannel",    |call| soon(channel::follow(call, false))),
+    get   ("/v1/devices/{device}/channels/{channel}/posts",                      Access::Read,    "ChannelPosts",       |call| soon(channel::posts(call))),
+    put   ("/v1/devices/{device}/channels/{channel}/posts/{post}/reaction",      Access::Send,    "ReactToPost",        |call| soon(channel::react(call))),
+    delete("/v1/devices/{device}/channels/{channel}/posts/{post}/reaction",      Access::Send,    "UnreactToPost",      |call| soon(channel::unreact(call))),
     get   ("/v1/devices/{device}/standing",                                     Access::Read,    "Standing",          |call| soon(standing::show(call))),
     get   ("/v1/devices/{device}/groups",                                       Access::Read,    "ListGroups",        |call| soon(group::list(call))),
     post  ("/v1/devices/{device}/groups",                                       Access::Groups,  "CreateGroup",       |call| soon(group::create(call))),
@@ -362,6 +372,7 @@ mod tests {
         "PATCH /v1/devices/{device}/messages/{message} EditMessage",
         "DELETE /v1/devices/{device}/messages/{message} RevokeMessage",
         "POST /v1/devices/{device}/messages/{message}/read MarkRead",
+        "POST /v1/devices/{device}/status PostStatus",
         "POST /v1/devices/{device}/lists MakeList",
         "GET /v1/devices/{device}/lists ListLists",
         "GET /v1/devices/{device}/lists/{list} ShowList",
@@ -402,6 +413,15 @@ mod tests {
         "GET /v1/devices/{device}/chats/{chat}/messages ChatMessages",
         "POST /v1/devices/{device}/chats/{chat}/older AskOlder",
         "GET /v1/devices/{device}/search Search",
+        "GET /v1/devices/{device}/channels ListChannels",
+        "POST /v1/devices/{device}/channels CreateChannel",
+        "GET /v1/devices/{device}/channels/preview PreviewChannel",
+        "GET /v1/devices/{device}/channels/{channel} ShowChannel",
+        "PUT /v1/devices/{device}/channels/{channel}/follow FollowChannel",
+        "DELETE /v1/devices/{device}/channels/{channel}/follow UnfollowChannel",
+        "GET /v1/devices/{device}/channels/{channel}/posts ChannelPosts",
+        "PUT /v1/devices/{device}/channels/{channel}/posts/{post}/reaction ReactToPost",
+        "DELETE /v1/devices/{device}/channels/{channel}/posts/{post}/reaction UnreactToPost",
         "GET /v1/devices/{device}/standing Standing",
         "GET /v1/devices/{device}/groups ListGroups",
         "POST /v1/devices/{device}/groups CreateGroup",

@@ -30,6 +30,11 @@ impl Jid {
         Ok(Self(format!("{user}@{server}")))
     }
 
+    /// Where people post what is shown for a day.
+    pub(crate) fn status() -> Self {
+        Self("status@broadcast".to_owned())
+    }
+
     /// The address of a phone number.
     pub fn of_phone(phone: &PhoneNumber) -> Self {
         Self(format!("{}@s.whatsapp.net", phone.as_str()))

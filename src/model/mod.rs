@@ -30,10 +30,10 @@ pub use kind::{Body, MessageKind};
 pub(crate) use media::SpoolName;
 pub use media::{MediaKind, MediaSource, Thumbnail};
 pub(crate) use media::{end_of_path, file_name, given_name};
-pub(crate) use message::ListId;
 pub use message::{
     Content, EventPlace, IdempotencyKey, MessageId, MessageStatus, SendRequest, SentMessage,
 };
+pub(crate) use message::{ListId, StatusFont};
 pub use pattern::ChatPattern;
 pub use phone::PhoneNumber;
 pub(crate) use phone::show_full_numbers;

@@ -6,6 +6,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::chat::rejected::Rejected;
 use super::contact::presence::Watched;
+use super::contact::row::PushNames;
 use super::device::notice::Notice;
 use super::device::status::StatusCell;
 use super::directory::Directory;
@@ -51,6 +52,9 @@ pub(crate) struct Context {
     pub(crate) rejected: Rejected,
     /// What WhatsApp is told about whether somebody is there.
     pub(crate) presence: watch::Sender<Presence>,
+    /// Held while a group is made under a key.
+    pub(crate) making: tokio::sync::Mutex<()>,
+    pub(crate) push_names: PushNames,
     /// Whose presence is to be known.
     pub(crate) watched: Watched,
     /// As what the phone lists the device from the next linking on.

@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::backup::Backup;
 use super::chat::rejected::Rejected;
 use super::contact::presence::Watched;
+use super::contact::row::PushNames;
 use super::context::Context;
 use super::device::actor::Device;
 use super::device::notice::DeviceCommand;
@@ -269,6 +270,8 @@ impl Fleet {
             calls: watch::Sender::new(config.calls.clone()),
             rejected: Rejected::default(),
             presence: watch::Sender::new(config.presence),
+            making: tokio::sync::Mutex::default(),
+            push_names: PushNames::default(),
             watched: Watched::default(),
             shown_as: watch::Sender::new(config.shown_as),
             proxy: watch::Sender::new(config.proxy.clone()),

@@ -23,8 +23,8 @@ use super::send::hold::Hold;
 use super::send::read::read_receipt_id;
 use super::standing::{LockedUntil, Standing, standing};
 use crate::model::{
-    Content, DeviceStatus, Jid, MessageId, PhoneNumber, Recipient, SendRequest, SentMessage,
-    UnixMillis,
+    ChatKind, Content, DeviceStatus, Jid, MessageId, PhoneNumber, Recipient, SendRequest,
+    SentMessage, UnixMillis,
 };
 use crate::store::{Enqueued, QUEUE_LIMIT};
 
@@ -122,7 +122,7 @@ impl DeviceHandle {
     /// in touch.
     pub async fn in_touch(&self, to: &Recipient) -> Result<bool, WhatsAppError> {
         let jid = to.jid();
-        if jid.is_group() {
+        if jid.chat_kind() != ChatKind::Person {
             return Ok(true);
         }
         Ok(lookup::in_touch(&self.context.store, &self.context.name, &jid).await?)

@@ -38,13 +38,14 @@ mod standing;
 mod tunnel;
 
 pub(crate) use backup::Backup;
+pub(crate) use chat::channel::ChannelCode;
 pub(crate) use chat::label::LabelChange;
 pub(crate) use chat::{ChatChange, FOR_EVER, Mute};
 pub use error::WhatsAppError;
 pub use fleet::{Fleet, FleetOptions};
 pub(crate) use group::{
     Group, GroupChange, InviteCode, LONGEST_DESCRIPTION, LONGEST_NAME, MOST_MEMBERS, MemberAction,
-    MembersAdd, NamedMember, NewGroup, RequestAction,
+    MembersAdd, NamedMember, NewGroup, Once, RequestAction,
 };
 pub use handle::DeviceHandle;
 pub(crate) use handle::{GroupMember, GroupSummary, Lookup};

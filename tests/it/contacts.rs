@@ -364,3 +364,27 @@ async fn whom_the_device_knows_is_listed_and_found() -> Result<()> {
     moonwa.stop().await?;
     Ok(())
 }
+
+#[tokio::test]
+async fn whoever_writes_is_a_contact_under_the_name_that_they_chose() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let (ann, bob) =
+        (sim.phone("628111002190", "Ann").await, sim.phone("628111002191", "Bob Toko").await);
+    let mut moonwa = gateway(&sim, &ann).await?;
+    bob.send_text(&ann, "halo").await?;
+    let path = "/v1/devices/toko/contacts?q=bob";
+    let key = moonwa.key_of("toko");
+    let list = async || key.get(path).await.map(|reply| reply.json());
+    let named = |list: &Result<Value>| {
+        list.as_ref().is_ok_and(|list| list["contacts"][0]["push_name"] == "Bob Toko")
+    };
+    let list = eventually("the name in the message", list, named).await?;
+    let row = &list["contacts"][0];
+    assert_eq!((&row["phone"], &row["name"]), (&json!(bob.number()), &Value::Null));
+    moonwa.restart().await?;
+    let again = moonwa.key_of("toko").get(path).await?.expect(200).json();
+    assert_eq!(again["contacts"][0]["push_name"], "Bob Toko");
+    sim.assert_no_violations();
+    moonwa.stop().await?;
+    Ok(())
+}

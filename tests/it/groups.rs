@@ -5,7 +5,7 @@ use http_body_util::Full;
 use hyper::Method;
 use hyper::header::CONTENT_TYPE;
 use moonwa_simulator::harness::{Moonwa, Reply, Rest, WebhookReceiver, eventually};
-use moonwa_simulator::{Group, Phone, Simulator};
+use moonwa_simulator::{Fault, Group, Phone, Simulator};
 use serde_json::{Value, json};
 
 const GROUPS: &str = "/v1/devices/toko/groups";
@@ -454,5 +454,36 @@ async fn a_locked_account_adds_nobody_whom_it_does_not_know() -> Result<()> {
     assert_eq!(refused["code"], "sending_locked");
     let new = json!({ "name": "Baru", "members": ["628112000904"] });
     story.api().post(GROUPS, &new).await?.expect(409);
+    story.end().await
+}
+
+#[tokio::test]
+async fn a_group_is_made_once_however_often_it_is_asked_for_under_a_key() -> Result<()> {
+    let story = Story::begin(10).await?;
+    let ask = async |key: &str, name: &str| {
+        let body = json!({ "name": name, "members": [story.bob.number()] });
+        let request = story.api().request(Method::POST, GROUPS).header("idempotency-key", key);
+        let request = request.header(CONTENT_TYPE, "application/json");
+        story.api().send(request.body(Full::from(body.to_string()))?).await
+    };
+    let first = ask("tim-1", "Tim Gudang").await?.expect(201);
+    let again = ask("tim-1", "Tim Gudang").await?.expect(201);
+    assert_eq!(first.headers["location"], again.headers["location"]);
+    assert_eq!(first.json(), again.json());
+    assert_eq!(ask("tim-1", "Tim Toko").await?.expect(409).json()["code"], "idempotency_conflict");
+    let made = ask("tim-2", "Tim Gudang").await?.expect(201).json();
+    assert_ne!(made["group"]["id"], first.json()["group"]["id"]);
+
+    // WhatsApp made it, and its answer was lost.
+    let before = story.sim.cursor();
+    story.sim.fault(&story.ann, Fault::IqLost("w:g2".to_owned()));
+    let lost = ask("tim-3", "Tim Malam").await?;
+    assert!([409, 504].contains(&lost.status.as_u16()), "{}", lost.text());
+    let group = ask("tim-3", "Tim Malam").await?.expect(201).json()["group"]["id"].clone();
+    assert_eq!(ask("tim-3", "Tim Malam").await?.expect(201).json()["group"]["id"], group);
+    let created = story.sim.journal();
+    let asked = |e: &&moonwa_simulator::Entry| e.seq > before && e.is_in("iq");
+    let created = created.iter().filter(asked).filter(|e| e.text.contains("<create "));
+    assert_eq!(created.count(), 1);
     story.end().await
 }

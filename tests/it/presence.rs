@@ -97,7 +97,8 @@ async fn who_is_asked_about_is_told_of_and_nobody_else() -> Result<()> {
     let events = key.get("/v1/devices/toko/events?after=0").await?.expect(200).json();
     let events = events["events"].as_array().expect("events");
     let presences = events.iter().filter(|event| event["type"] == "presence.updated").count();
-    assert_eq!(presences, 6, "one for each change");
+    // What follows within two seconds is one event.
+    assert!((4..=6).contains(&presences), "{presences}");
     // The webhook that wants everything did not name it.
     bob.send_text(&ann, "halo").await?;
     all.expect_text("halo").await;
@@ -118,7 +119,7 @@ async fn a_device_that_is_not_there_itself_is_told_why_it_hears_nothing() -> Res
         (sim.phone("628111002704", "Ann").await, sim.phone("628111002705", "Bob").await);
     let (hook, all) = (WebhookReceiver::start().await?, WebhookReceiver::start().await?);
     let lines = config(&hook, &all, "unavailable");
-    let mut moonwa =
+    let moonwa =
         Moonwa::builder(env!("CARGO_BIN_EXE_moonwa")).whatsapp(&sim).config(&lines).start().await?;
     moonwa.link("toko", &ann).await?;
     let key = moonwa.key_of("toko");

@@ -39,6 +39,9 @@ pub struct SendRequest {
     /// Until when it may go, in its caller's words as well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<String>,
+    /// Who may see a status; by the account's own setting when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audience: Option<Vec<Recipient>>,
     /// For how long "typing…" is shown before it goes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub typing: Option<Duration>,
@@ -57,6 +60,7 @@ impl SendRequest {
             album: None,
             send_at: None,
             expires: None,
+            audience: None,
             typing: None,
         }
     }
@@ -68,6 +72,15 @@ impl SendRequest {
 pub enum Content {
     Text {
         text: String,
+    },
+    /// A status that is a text on a ground.
+    StatusText {
+        text: String,
+        /// The ground's colour, with its opacity first.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        background: Option<u32>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        font: Option<StatusFont>,
     },
     /// Text whose first link is shown with its page's title.
     LinkedText {
@@ -186,7 +199,10 @@ impl Content {
     /// What it says in words: its text, caption, question, name or emoji.
     pub fn words(&self) -> Option<&str> {
         match self {
-            Self::Text { text } | Self::LinkedText { text } | Self::Edit { text, .. } => Some(text),
+            Self::Text { text }
+            | Self::StatusText { text, .. }
+            | Self::LinkedText { text }
+            | Self::Edit { text, .. } => Some(text),
             Self::Media { caption, .. } => caption.as_deref(),
             Self::Location { name, .. } => name.as_deref(),
             Self::Contact { name, .. } | Self::Event { name, .. } => Some(name),
@@ -249,6 +265,20 @@ impl Content {
         };
         std::iter::once(file).chain(follows.map(|text| Self::Text { text })).collect()
     }
+}
+
+/// The fonts that WhatsApp has for a status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StatusFont {
+    System,
+    SystemText,
+    FbScript,
+    SystemBold,
+    Morningbreeze,
+    Calistoga,
+    Exo2,
+    Courierprime,
 }
 
 /// Where an event takes place.

@@ -2,6 +2,7 @@
 //! messages are starred. WhatsApp keeps it for all of them; a change is done when this returns.
 
 pub(crate) mod call;
+pub(crate) mod channel;
 pub(crate) mod label;
 pub(crate) mod rejected;
 

@@ -1,14 +1,22 @@
-//! The names under which the account's owner has people in their address book, as WhatsApp tells the account's devices.
+//! The names of people: those under which the account's owner has them in their address book, as WhatsApp tells the account's
+//! devices, and those that they chose themselves, which come with their messages.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use wa_rs::Jid;
 use wa_rs::client::Client;
 use wa_rs::types::events::ContactUpdate;
 
+use crate::model::{Cap, Person};
 use crate::store::{Batch, Space, StoreError};
 
 /// Where they are kept, in the device's space.
 const NAMES: &str = "name/";
+const PUSH_NAMES: &str = "push/";
+/// How many of the names that are kept are known without a look.
+const REMEMBERED: usize = 4096;
 
 /// What is kept of a person.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,4 +73,53 @@ pub(crate) async fn names(
         names.extend(phone.map(|phone| (phone.into_owned(), row)));
     }
     Ok(names)
+}
+
+/// The names that people chose, as far as they are known to be kept already.
+#[derive(Default)]
+pub(crate) struct PushNames(Mutex<BTreeMap<String, String>>);
+
+impl PushNames {
+    /// Puts the name that came with a message into a batch, unless it is kept; under what to `remember` it.
+    pub(crate) fn put(
+        &self,
+        batch: &mut Batch,
+        account: &str,
+        person: &Person,
+    ) -> Option<(String, String)> {
+        let (phone, name) = (person.phone.as_deref()?, person.name.as_deref()?);
+        let mut cap = Cap::new();
+        let mut name = Some(name.to_owned());
+        cap.maybe(&mut name);
+        let (key, name) = (format!("{PUSH_NAMES}{account}/{phone}"), name?);
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.get(&key) == Some(&name) {
+            return None;
+        }
+        batch.put(key.as_str(), name.as_bytes().to_vec());
+        Some((key, name))
+    }
+
+    /// What was put is on the disk.
+    pub(crate) fn remember(&self, kept: Vec<(String, String)>) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() + kept.len() > REMEMBERED {
+            known.clear();
+        }
+        known.extend(kept);
+    }
+}
+
+/// The names that people chose, by number.
+pub(crate) async fn push_names(
+    space: &Space,
+    account: &str,
+) -> Result<Vec<(String, String)>, StoreError> {
+    let prefix = format!("{PUSH_NAMES}{account}/");
+    let rows = space.scan(prefix.as_str()).await?;
+    let of = |(key, name): (Vec<u8>, bytes::Bytes)| {
+        let phone = String::from_utf8(key.strip_prefix(prefix.as_bytes())?.to_vec()).ok()?;
+        Some((phone, String::from_utf8(name.to_vec()).ok()?))
+    };
+    Ok(rows.into_iter().filter_map(of).collect())
 }

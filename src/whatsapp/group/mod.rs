@@ -6,10 +6,14 @@ mod fetch;
 mod invite;
 mod member;
 pub(crate) mod news;
+pub(crate) mod once;
 mod picture;
 mod request;
 mod view;
 
+use std::sync::Arc;
+
+use wa_rs::client::Client;
 use wa_rs::{
     GroupCreateOptions, GroupDescription, GroupParticipantOptions, GroupSubject, MemberAddMode,
     MembershipApprovalMode, PreviousDescription,
@@ -19,6 +23,7 @@ use self::fetch::{asked, view};
 pub(crate) use self::invite::InviteCode;
 use self::member::Found;
 pub(crate) use self::member::{MemberAction, MemberResult, NamedMember};
+pub(crate) use self::once::Once;
 pub(crate) use self::request::RequestAction;
 pub(crate) use self::view::{Group, MembersAdd};
 use super::error::WhatsAppError;
@@ -78,15 +83,36 @@ impl DeviceHandle {
         options.description = description.map(GroupDescription::new_unchecked);
         let groups = client.groups();
         let made = asked(groups.create_group(options)).await?.metadata.id;
-        let id = outside(&made)?;
-        let mut group = view(&client, &id).await?;
+        self.settle_group(&client, &made, found).await
+    }
+
+    /// Goes on with a group that was made while its caller heard nothing.
+    pub(crate) async fn finish_group(
+        &self,
+        id: &Jid,
+        new: NewGroup,
+    ) -> Result<(Group, Vec<MemberResult>), WhatsAppError> {
+        let client = self.client()?;
+        let found = self.find_members(&client, new.members).await?;
+        self.settle_group(&client, &inside(id)?, found).await
+    }
+
+    /// What a new group is, and what became of each whom it is for.
+    async fn settle_group(
+        &self,
+        client: &Arc<Client>,
+        made: &wa_rs::Jid,
+        found: Vec<Found>,
+    ) -> Result<(Group, Vec<MemberResult>), WhatsAppError> {
+        let id = outside(made)?;
+        let mut group = view(client, &id).await?;
         // WhatsApp's answer counts those in who did not let themselves be added. Only the answer to another try says why.
         let (present, missing): (Vec<Found>, Vec<Found>) =
             found.into_iter().partition(|found| found.jid.is_none() || found.is_in(&group));
         let mut results: Vec<MemberResult> = present.into_iter().map(Found::done).collect();
         if !missing.is_empty() {
-            results.extend(self.act(&client, &made, MemberAction::Add, missing).await?);
-            group = view(&client, &id).await?;
+            results.extend(self.act(client, made, MemberAction::Add, missing).await?);
+            group = view(client, &id).await?;
         }
         results.sort_by_key(|result| result.place);
         Ok((group, results))

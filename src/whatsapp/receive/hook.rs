@@ -110,8 +110,16 @@ async fn keep(
     let mut any_row = false;
     let mut polls = BTreeMap::new();
     let mut timers = timer::Told::default();
+    let account = client.pn().map(|own| own.user.to_string()).unwrap_or_default();
+    let mut named = Vec::new();
     for InboundMessage { message, info, .. } in batch {
         let from = person(client, info).await;
+        if !info.source.is_from_me
+            && let Some(name) = context.push_names.put(&mut rows, &account, &from)
+        {
+            named.push(name);
+            any_row = true;
+        }
         let chat = chat(client, info).await;
         timers.hear(&space, client, (info, message), &chat).await?;
         let Some(mut decoded) = decode::message(&context.name, info, message, from, chat) else {
@@ -148,6 +156,7 @@ async fn keep(
     // Before the events: whoever hears of a file may ask for it at once.
     if any_row {
         space.write(rows).await?;
+        context.push_names.remember(named);
     }
     if events.is_empty() {
         return Ok(());

@@ -45,6 +45,9 @@ pub(crate) fn message(
         Content::Text { text } | Content::LinkedText { text } => {
             words(mentioning(text), context, parts.preview)
         }
+        Content::StatusText { text, background, font } => {
+            super::status::text(text.clone(), *background, *font)
+        }
         Content::Media { caption, .. } => {
             let file = parts.file.ok_or(EncodeError::NoFile)?;
             let caption = caption.as_deref().map(mentioning);

@@ -13,4 +13,5 @@ mod parts;
 pub(crate) mod preview;
 pub(crate) mod queue;
 pub(crate) mod read;
+mod status;
 pub(crate) mod turn;

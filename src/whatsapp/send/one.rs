@@ -13,10 +13,11 @@ use wa_rs::{Freshness, Jid};
 
 use super::encode::EncodeError;
 use super::failure::Failure;
-use super::parts::{MessageParts, Quote, mention};
-use super::{encode, forward, preview, turn};
+use super::parts::{MessageParts, Quote, channel, mention};
+use super::{encode, forward, preview, status, turn};
 use crate::model::{
-    self, Content, MessageId, MessageStatus, Recipient, SentMessage, Thumbnail, UnixMillis,
+    self, ChatKind, Content, MessageId, MessageStatus, Recipient, SentMessage, Thumbnail,
+    UnixMillis,
 };
 use crate::store::Batch;
 use crate::whatsapp::context::Context;
@@ -47,10 +48,18 @@ pub(crate) async fn send_one(
         context.store.queue().advance(&context.name, &row.id, MessageStatus::Sent).await?;
         return Ok(());
     }
+    let kind = row.request.to.jid().chat_kind();
+    if kind == ChatKind::Channel {
+        channel::takes(&row.request.content)?;
+    }
     let mut message = message(context, client, &to, row).await?;
     if let Some(seconds) = timer::of(context, client, &to).await? {
         encode::disappearing(&mut message, seconds);
     }
+    let audience = match kind {
+        ChatKind::Status => Some(status::audience(context, client, row).await?),
+        _ => None,
+    };
     let addresses = turn::addresses(context, &row.request.to).await?;
     let fresh = waits(context, row).await?.status == MessageStatus::Queued;
     if let Some(moment) = row.request.typing.filter(|_| fresh) {
@@ -67,25 +76,30 @@ pub(crate) async fn send_one(
     if now.status == MessageStatus::Queued && now.is_over(UnixMillis::now()) {
         return Err(Failure::never("expired", &"it could not go until its time was over"));
     }
-    let group = row.request.to.jid().is_group();
-    if now.status == MessageStatus::Sent && group {
+    let group = kind == ChatKind::Group;
+    if now.status == MessageStatus::Sent && (group || kind == ChatKind::Status) {
         // The engine takes the group's key for delivered once it is written. It went down with the first try, perhaps.
         let cleared = context.backend().clear_sender_key_devices(&to.to_string()).await;
         cleared.map_err(|error| Failure::Later(error.to_string()))?;
     }
     claim.doubt();
     *written = true;
-    let sent = if group && context.fresh.is_due(&to.to_string(), Instant::now()) {
+    let sent = if kind == ChatKind::Channel && row.request.content.about().is_some() {
+        channel::change(client, &to, &row.request.content).await?;
+        Ok(())
+    } else if let Some(audience) = &audience {
+        status::hand_over(context, client, row, audience, message).await?.map(drop)
+    } else if group && context.fresh.is_due(&to.to_string(), Instant::now()) {
         let refreshing = options.clone().with_device_freshness(Freshness::Refresh);
         match hand_over(client, &to, message.clone(), refreshing).await? {
             Err(error) if !may_be_written(&error) => {
                 tracing::debug!(device = %context.name, %error, "Sending by the list of a group's devices that is known.");
-                hand_over(client, &to, message, options).await?
+                hand_over(client, &to, message, options).await?.map(drop)
             }
-            sent => sent,
+            sent => sent.map(drop),
         }
     } else {
-        hand_over(client, &to, message, options).await?
+        hand_over(client, &to, message, options).await?.map(drop)
     };
     if let Err(error) = sent {
         *written = may_be_written(&error);
@@ -96,6 +110,10 @@ pub(crate) async fn send_one(
     }
     if let Content::Revoke { message, .. } = &row.request.content {
         context.backend().forget_sent(message.as_str()).await?;
+    }
+    if kind == ChatKind::Channel && row.request.content.about().is_some() {
+        // WhatsApp's ack names the post that was changed.
+        context.store.queue().advance(&context.name, &row.id, MessageStatus::Accepted).await?;
     }
     if let Content::Timer { seconds } = &row.request.content {
         timer::keep(context, client, &to, *seconds).await?;
@@ -128,7 +146,8 @@ async fn locked(context: &Context, row: &SentMessage) -> Result<(), Failure> {
     let Some(lock) = context.holds.lock() else { return Ok(()) };
     let jid = row.request.to.jid();
     let message = row.request.content.is_message();
-    if !message || jid.is_group() || in_touch(&context.store, &context.name, &jid).await? {
+    let person = jid.chat_kind() == ChatKind::Person;
+    if !message || !person || in_touch(&context.store, &context.name, &jid).await? {
         return Ok(());
     }
     Err(Failure::Locked(lock))

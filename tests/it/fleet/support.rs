@@ -231,6 +231,7 @@ pub(crate) fn to(number: &str, content: Content) -> SendRequest {
         album: None,
         send_at: None,
         expires: None,
+        audience: None,
         typing: None,
     }
 }

@@ -19,6 +19,8 @@ pub(crate) struct Card {
     picture: Option<(u64, Vec<u8>)>,
     business: Option<String>,
     blocked: BTreeSet<String>,
+    /// To whom it shows what it posts: the kind of list, and the people in it.
+    status: (String, Vec<String>),
 }
 
 impl Account {
@@ -77,6 +79,9 @@ impl World {
 
     /// `status`: the account's about.
     pub(crate) fn about_iq(&mut self, who: &Address, node: &Node) -> Node {
+        if node.get_optional_child("privacy").is_some() {
+            return self.status_privacy(who, node);
+        }
         if let (Some(account), Some(about)) =
             (self.accounts.get_mut(&who.pn), node.get_optional_child("status"))
         {
@@ -84,6 +89,20 @@ impl World {
             self.touch();
         }
         iq_result(node, Vec::new())
+    }
+
+    /// To whom the account shows what it posts.
+    fn status_privacy(&self, who: &Address, node: &Node) -> Node {
+        let account = self.accounts.get(&who.pn);
+        let (kind, people) = account.map(|account| account.card.status.clone()).unwrap_or_default();
+        let kind = if kind.is_empty() { "contacts".to_owned() } else { kind };
+        let users = people
+            .iter()
+            .filter_map(|pn| self.accounts.get(pn))
+            .map(|account| NodeBuilder::new("user").attr("jid", account.jid(Server::Pn)).build());
+        let list = NodeBuilder::new("list").attr("type", kind).attr("default", "true");
+        let lists = [list.children(users).build()];
+        iq_result(node, vec![NodeBuilder::new("privacy").children(lists).build()])
     }
 
     /// `blocklist`: the list under LIDs, and one more or less of it.
@@ -158,6 +177,12 @@ impl Phone {
         let found = world.accounts.get_mut(self.number()).map(|account| look(&mut account.card));
         world.touch();
         found
+    }
+
+    /// Shows what it posts to `contacts`, all but those of a `blacklist`, or those of a `whitelist`.
+    pub fn shows_to(&self, kind: &str, people: &[&Phone]) {
+        let people = people.iter().map(|phone| phone.number().to_owned()).collect();
+        self.card(|card| card.status = (kind.to_owned(), people));
     }
 
     /// Writes something about itself.

@@ -128,6 +128,8 @@ pub enum Fault {
     KeysRefused,
     /// The next request in this namespace is not answered.
     IqTimeout(String),
+    /// The next request in this namespace is done, and its answer is lost.
+    IqLost(String),
     /// The next request in this namespace is refused.
     IqError(String, u16),
 

@@ -7,6 +7,7 @@
 
 mod card;
 mod chain;
+mod channels;
 mod compose;
 mod conn;
 mod control;

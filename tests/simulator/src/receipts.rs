@@ -58,7 +58,7 @@ impl World {
         if receipt_ids(node).iter().any(|id| self.unanswered.contains(id)) {
             return;
         }
-        let group = to.server == Server::Group;
+        let group = matches!(to.server, Server::Group | Server::Broadcast);
         let author = if group { jid(node, "participant") } else { Some(to.clone()) };
         let Some(author) = author else { return };
         let Some(pn) = self.pn_of(&author) else { return };
@@ -86,7 +86,7 @@ impl World {
         if let Some(account) = self.accounts.get(&from.pn) {
             let form = if to.server == Server::Pn { Server::Pn } else { Server::Lid };
             let device = account.jid(form).with_device(from.device);
-            builder = if to.server == Server::Group {
+            builder = if matches!(to.server, Server::Group | Server::Broadcast) {
                 builder.attr("from", to.clone()).attr("participant", device)
             } else {
                 builder.attr("from", device)

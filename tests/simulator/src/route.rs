@@ -53,8 +53,11 @@ impl World {
         let hash = self.receivers_hash(from, &to, node);
         if to.server == Server::Group {
             self.route_group(from, &to, node);
+        } else if to.server == Server::Newsletter {
+            self.route_channel(from, &to, node);
         } else if to.server == Server::Broadcast {
             self.journal.note(0, Some(from.clone()), "status", text(node, "id"));
+            self.route_status(from, &to, node);
         } else {
             self.route_person(from, &to, node);
         }
@@ -240,6 +243,41 @@ impl World {
         }
         for target in targets.into_iter().filter(|t| t != from) {
             let mut encs = own.remove(&target).unwrap_or_default();
+            encs.extend(shared.iter().cloned());
+            let Some(sender) = self.accounts.get(&from.pn) else { return };
+            let builder = self
+                .envelope(from, node)
+                .attr("from", to.clone())
+                .attr("participant", sender.jid(Server::Lid).with_device(from.device))
+                .attr("participant_pn", sender.jid(Server::Pn))
+                .attr("addressing_mode", "lid");
+            self.hand_over(from, &target, node, builder, encs);
+        }
+    }
+
+    /// A status goes to every device that its sender wrote into it.
+    fn route_status(&mut self, from: &Address, to: &Jid, node: &Node) {
+        let shared = encs(node);
+        let parts = node.get_optional_child("participants").map(children).unwrap_or_default();
+        let mut targets: BTreeMap<Address, Vec<Node>> = BTreeMap::new();
+        for part in parts {
+            let Some(device) = jid(part, "jid") else { continue };
+            let Some(target) = self.known_device(from, &device) else { continue };
+            let own = encs(part);
+            if own.is_empty() && device.device == 0 {
+                // A person, with all their devices that have the key already.
+                for device in self.device_ids(&target.pn) {
+                    targets.entry(Address::new(&target.pn, device)).or_default();
+                }
+            } else {
+                targets.entry(target).or_default().extend(own);
+            }
+        }
+        if targets.keys().all(|target| target.pn == from.pn) {
+            self.violation(Some(from), "status", "it goes to nobody".to_owned());
+        }
+        targets.remove(from);
+        for (target, mut encs) in targets {
             encs.extend(shared.iter().cloned());
             let Some(sender) = self.accounts.get(&from.pn) else { return };
             let builder = self

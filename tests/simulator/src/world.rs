@@ -213,6 +213,8 @@ pub(crate) struct World {
     pub conns: BTreeMap<u64, Conn>,
     /// Groups by id (user part).
     pub groups: BTreeMap<String, GroupState>,
+    /// Channels by address.
+    pub channels: BTreeMap<String, crate::channels::ChannelState>,
     /// The media host's files.
     pub media: MediaStore,
     /// What happened.
@@ -264,6 +266,7 @@ impl World {
             aliases: BTreeMap::new(),
             conns: BTreeMap::new(),
             groups: BTreeMap::new(),
+            channels: BTreeMap::new(),
             media: MediaStore::default(),
             journal: Journal::default(),
             faults: Faults::default(),
@@ -297,6 +300,7 @@ impl World {
         self.lids.clear();
         self.aliases.clear();
         self.groups.clear();
+        self.channels.clear();
         self.media = MediaStore::default();
         self.journal = Journal::default();
         self.faults = Faults::default();

@@ -1,5 +1,6 @@
 //! Chats as the account's devices show them, and what is marked in them.
 
+pub(crate) mod channel;
 pub(crate) mod history;
 pub(crate) mod label;
 pub(crate) mod mark;

@@ -11,12 +11,11 @@ use serde_json::json;
 
 use self::member::{named, new_contacts_allowed};
 use crate::api::call::{Answer, Call};
-use crate::api::http::problem::{Issue, Problem};
+use crate::api::http::problem::{Code, Issue, Problem};
 use crate::api::http::request::MAX_JSON;
 use crate::api::http::response::{self, Response};
-use crate::whatsapp::{
-    Group, GroupChange, LONGEST_DESCRIPTION, LONGEST_NAME, MembersAdd, NewGroup,
-};
+use crate::api::v1::message::queue::idempotency_key;
+use crate::whatsapp::{GroupChange, LONGEST_DESCRIPTION, LONGEST_NAME, MembersAdd, NewGroup, Once};
 
 /// The timers that WhatsApp has, in seconds: never, a day, a week, 90 days.
 const TIMERS: [u32; 4] = [0, 86_400, 604_800, 7_776_000];
@@ -53,18 +52,29 @@ pub(crate) async fn create(call: &mut Call) -> Answer {
     }
     let handle = call.handle()?;
     new_contacts_allowed(&handle, &members).await?;
+    let key = idempotency_key(call)?;
+    let request = json!([&body.name, &body.description, &body.members]).to_string();
     let new = NewGroup { name: body.name, description: body.description, members };
+    if let Some(key) = key {
+        return match Box::pin(handle.create_group_once(new, &key, &request)).await? {
+            Once::Made(answer) => {
+                let id = answer["group"]["id"].as_str().unwrap_or_default().to_owned();
+                Ok(located(call, &id, response::json(StatusCode::CREATED, &answer)))
+            }
+            Once::Conflict => Err(Code::IdempotencyConflict.into()),
+        };
+    }
     let (group, results) = handle.create_group(new).await?;
     let answer =
         response::json(StatusCode::CREATED, &json!({ "group": group, "results": results }));
-    Ok(located(call, &group, answer))
+    Ok(located(call, group.id.as_str(), answer))
 }
 
 /// Adds the place where the group can be asked for.
-fn located(call: &Call, group: &Group, mut answer: Response) -> Response {
+fn located(call: &Call, group: &str, mut answer: Response) -> Response {
     let base = call.config.server.base_path.trim_end_matches('/');
     let device = call.path.device().unwrap_or_default();
-    let place = format!("{base}/v1/devices/{device}/groups/{}", group.id);
+    let place = format!("{base}/v1/devices/{device}/groups/{group}");
     if let Ok(place) = HeaderValue::from_str(&place) {
         answer.headers_mut().insert(LOCATION, place);
     }

@@ -5,6 +5,7 @@ pub(crate) mod content;
 mod later;
 pub(crate) mod list;
 pub(crate) mod queue;
+pub(crate) mod status;
 pub(crate) mod upload;
 
 use std::time::Duration;
@@ -144,11 +145,21 @@ pub(crate) async fn accept(
     upload: Option<Upload>,
     due: Due,
 ) -> Result<SentMessage, Problem> {
+    let (_, config) = call.device()?;
+    let wish = body.request(config.country_code.as_deref())?;
+    accept_wish(call, wish, upload, due).await
+}
+
+async fn accept_wish(
+    call: &Call,
+    wish: Wish,
+    upload: Option<Upload>,
+    due: Due,
+) -> Result<SentMessage, Problem> {
     let key = idempotency_key(call)?;
-    let (name, config) = call.device()?;
+    let (name, _) = call.device()?;
     let handle = call.handle()?;
-    let Wish { mut request, mut files, at, expires } =
-        body.request(config.country_code.as_deref())?;
+    let Wish { mut request, mut files, at, expires } = wish;
     let upload = settle(call, &name, &mut request, upload, key.as_ref()).await?;
     let mut uploads = Vec::new();
     for (n, file) in files.iter_mut().enumerate() {

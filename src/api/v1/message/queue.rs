@@ -10,8 +10,8 @@ use crate::api::call::Call;
 use crate::api::http::problem::{Code, Problem};
 use crate::api::state::State;
 use crate::model::{
-    Content, Degradation, DeviceName, DeviceState, IdempotencyKey, KeyHash, MessageStatus,
-    Recipient, SendRequest, SentMessage, UnixMillis,
+    ChatKind, Content, Degradation, DeviceName, DeviceState, IdempotencyKey, KeyHash,
+    MessageStatus, Recipient, SendRequest, SentMessage, UnixMillis,
 };
 use crate::store::{Due, Enqueued, QUEUE_LIMIT};
 use crate::whatsapp::DeviceHandle;
@@ -43,7 +43,7 @@ pub(crate) async fn check_lock(handle: &DeviceHandle, to: &Recipient) -> Result<
 
 fn locked(state: &DeviceState, to: &Recipient) -> Result<(), Problem> {
     let DeviceState::Degraded(Degradation::SendingLocked(until)) = state else { return Ok(()) };
-    if to.jid().is_group() {
+    if to.jid().chat_kind() != ChatKind::Person {
         return Ok(());
     }
     let wait = until.map_or(LOCKED, |until| until.since(UnixMillis::now()));

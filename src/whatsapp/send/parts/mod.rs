@@ -1,5 +1,6 @@
 //! What a message is built from, beside the request itself.
 
+pub(crate) mod channel;
 pub(crate) mod mark;
 pub(crate) mod mention;
 

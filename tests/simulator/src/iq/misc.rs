@@ -63,7 +63,10 @@ impl World {
     }
 
     /// A GraphQL question; only the one about the account's own lock has an answer.
-    fn mex(&self, who: &Address, node: &Node) -> Node {
+    fn mex(&mut self, who: &Address, node: &Node) -> Node {
+        if let Some(answer) = self.channel_mex(who, node) {
+            return answer;
+        }
         let asked = node.get_optional_child("query").map(|query| text(query, "query_id"));
         if asked.as_deref() != Some(TIMELOCK) {
             return iq_result(node, Vec::new());

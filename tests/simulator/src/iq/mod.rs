@@ -80,6 +80,7 @@ impl World {
             "usync" => self.usync(who, node),
             "w:sync:app:state" => self.app_state_iq(who, node),
             "w:m" => self.media_conn(node),
+            "newsletter" => self.channel_iq(who, node),
             "w:g2" => self.group_iq(who, node),
             "w:profile:picture" if group_sets::group_of_picture(node).is_some() => {
                 self.group_picture_iq(who, get, node)
@@ -94,6 +95,13 @@ impl World {
             }
             _ => self.misc_iq(conn, who, xmlns, child, node),
         };
+        let lost = |fault: &Fault| match fault {
+            Fault::IqLost(namespace) if namespace == xmlns => Some(()),
+            _ => None,
+        };
+        if self.faults.take(Some(who), lost).is_some() {
+            return;
+        }
         self.send(conn, answer);
     }
 

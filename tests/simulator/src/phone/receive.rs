@@ -43,7 +43,7 @@ impl World {
     }
 
     fn phone_message(&mut self, pn: &str, node: &Node) {
-        let group = jid(node, "from").filter(|from| from.server == Server::Group);
+        let group = jid(node, "from").filter(|from| is_shared(from));
         let sender = if group.is_some() { jid(node, "participant") } else { jid(node, "from") };
         let Some(sender) = sender.and_then(|jid| self.address_of(&jid)) else { return };
         let id = text(node, "id");
@@ -231,7 +231,7 @@ impl World {
     }
 
     fn phone_gets_receipt(&mut self, pn: &str, node: &Node) {
-        let group = jid(node, "from").filter(|from| from.server == Server::Group);
+        let group = jid(node, "from").filter(|from| is_shared(from));
         let who = if group.is_some() { jid(node, "participant") } else { jid(node, "from") };
         let Some(who) = who.and_then(|jid| self.address_of(&jid)) else { return };
         let ids = receipt_ids(node);
@@ -253,6 +253,11 @@ impl World {
             });
         }
     }
+}
+
+/// Whether many read there, with the sender's key.
+fn is_shared(chat: &Jid) -> bool {
+    matches!(chat.server, Server::Group | Server::Broadcast)
 }
 
 fn sender_key(group: &Jid, sender: &Address) -> SenderKeyName {

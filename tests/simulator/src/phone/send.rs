@@ -26,6 +26,9 @@ pub(crate) fn signal(who: &Address) -> ProtocolAddress {
     ProtocolAddress::new(&who.pn, u32::from(who.device).into())
 }
 
+/// Under what a phone keeps what people show for a day.
+const STATUS: &str = "status";
+
 impl World {
     /// The person writes to a number or a group. Answers the message's id.
     pub(crate) fn phone_send(
@@ -315,6 +318,9 @@ impl World {
             Some(group) => {
                 builder.attr("to", group.jid()).attr("participant", account.jid(Server::Lid))
             }
+            None if chat == STATUS => builder
+                .attr("to", Jid::new(STATUS, Server::Broadcast))
+                .attr("participant", account.jid(Server::Lid)),
             None => builder.attr("to", account.jid(came.unwrap_or_else(|| account.server()))),
         };
         self.receipt(&Address::new(pn, 0), None, &builder.build());

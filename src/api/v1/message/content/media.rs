@@ -25,7 +25,7 @@ pub(crate) struct MediaBody {
 }
 
 impl MediaBody {
-    pub(super) fn content(self, name: &str, media: MediaKind, issues: &mut Issues) -> Content {
+    pub(crate) fn content(self, name: &str, media: MediaKind, issues: &mut Issues) -> Content {
         let source = match (self.url, self.base64, self.spool) {
             (Some(url), None, None) => {
                 let url = web_url(&url).unwrap_or_else(|error| {

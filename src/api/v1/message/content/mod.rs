@@ -320,7 +320,7 @@ impl ReactionBody {
 /// What the API calls a kind of message.
 pub(crate) fn kind_of(content: &Content) -> &'static str {
     match content {
-        Content::Text { .. } | Content::LinkedText { .. } => "text",
+        Content::Text { .. } | Content::LinkedText { .. } | Content::StatusText { .. } => "text",
         Content::Media { media, .. } => media_name(*media),
         Content::Album { .. } => "album",
         Content::Location { .. } => "location",
