@@ -196,7 +196,9 @@ export default function messages(signal, device = "", address, message) {
 
 	return () => {
 		nameGroups(listed);
-		if (everything && drawTail) return [head(), drawTail()];
+		if (everything && drawTail) {
+			return [head(), el(".stack", { "data-key": `tail ${listed}` }, drawTail())];
+		}
 		return [
 			head(),
 			drawLater?.(),

@@ -11,9 +11,9 @@ mod words;
 
 use std::sync::{PoisonError, RwLock};
 
-pub use self::part::HistoryLimits;
 pub(crate) use self::learn::{Learned, Note, Said};
 pub(crate) use self::look::{ChatView, Message};
+pub use self::part::HistoryLimits;
 pub(crate) use self::part::{Slot, retire};
 pub(crate) use self::row::{ChatRow, Kept, Place, Reaction, Source};
 pub(crate) use self::take::{event, receipt, sent, turned};

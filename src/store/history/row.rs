@@ -109,6 +109,9 @@ pub(crate) struct Kept {
     pub(crate) disappears_after: Option<u32>,
     #[serde(rename = "o")]
     pub(crate) source: Source,
+    /// Who had moonwa send it.
+    #[serde(rename = "b", skip_serializing_if = "Option::is_none")]
+    pub(crate) by: Option<String>,
 }
 
 impl Kept {

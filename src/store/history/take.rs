@@ -6,8 +6,7 @@ use super::desk::{Chat, Desk, Found};
 use super::row::{Kept, Reaction, Source};
 use crate::model::{
     Body, ChatKind, Content, DeviceName, Event, EventData, EventType, Jid, MediaData, MediaKind,
-    MessageData, MessageId, MessageKind, MessageStatus, Person, Reply, SentMessage,
-    UnixMillis,
+    MessageData, MessageId, MessageKind, MessageStatus, Person, Reply, SentMessage, UnixMillis,
 };
 use crate::store::StoreError;
 use crate::store::database::outbox::Outbox;
@@ -237,6 +236,7 @@ fn own(
         media: file(&message.request.content),
         status: Some(message.status.as_str().to_owned()),
         source: Source::Moonwa,
+        by: message.by.clone(),
         ..Kept::default()
     };
     if let Some(Found { kept: original, .. }) = forwarded {
@@ -265,11 +265,7 @@ fn original(desk: &mut Desk<'_, '_, '_>, id: &MessageId) -> Result<Option<Found>
     }
 }
 
-fn reply(
-    desk: &mut Desk<'_, '_, '_>,
-    id: &MessageId,
-    chat: &Chat,
-) -> Result<Reply, StoreError> {
+fn reply(desk: &mut Desk<'_, '_, '_>, id: &MessageId, chat: &Chat) -> Result<Reply, StoreError> {
     let known = newest(desk.find(id.as_str(), Some(chat))?).map(|found| found.kept);
     let id = id.to_string();
     let Some(kept) = known else {
@@ -359,4 +355,3 @@ fn file(content: &Content) -> Option<MediaData> {
     let filename = filename.clone().filter(|_| *media == MediaKind::Document);
     Some(MediaData { url: String::new(), mime: mime.clone(), size: None, sha256: None, filename })
 }
-

@@ -5,7 +5,9 @@ mod limits;
 mod older;
 
 use anyhow::Result;
-use moonwa_simulator::harness::{Moonwa, MoonwaBuilder, Rest, WebhookReceiver, api_key, eventually};
+use moonwa_simulator::harness::{
+    Moonwa, MoonwaBuilder, Rest, WebhookReceiver, api_key, eventually,
+};
 use moonwa_simulator::{Phone, Simulator};
 use serde_json::Value;
 
@@ -43,9 +45,8 @@ impl Shop {
         more: impl FnOnce(MoonwaBuilder) -> MoonwaBuilder,
     ) -> Result<Self> {
         let hook = WebhookReceiver::start().await?;
-        let keys = format!(
-            "keys = [{{ id = \"reader\", hash = {READER:?}, scopes = [\"history\"] }}]\n"
-        );
+        let keys =
+            format!("keys = [{{ id = \"reader\", hash = {READER:?}, scopes = [\"history\"] }}]\n");
         let builder = Moonwa::builder(env!("CARGO_BIN_EXE_moonwa"))
             .whatsapp(&sim)
             .config(&format!("\n{history}\n"))
@@ -138,7 +139,8 @@ async fn only_a_key_for_it_reads_the_history_and_off_it_says_how_to_switch_it_on
     shop.moonwa.restart().await?;
     shop.moonwa.wait_state("toko", "connected").await;
     assert!(parts() <= rest, "nothing of it is left");
-    shop.moonwa.edit_config(|text| text.replace("[device.toko]", &format!("{MONTH}\n[device.toko]")))?;
+    shop.moonwa
+        .edit_config(|text| text.replace("[device.toko]", &format!("{MONTH}\n[device.toko]")))?;
     let on = || async { shop.get("chats").await.unwrap_or_default() };
     let chats = eventually("it is on", on, |reply| reply["chats"].is_array()).await;
     assert_eq!(chats["chats"], serde_json::json!([]));
