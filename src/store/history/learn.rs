@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::desk::Desk;
-use super::row::{ChatRow, Kept, Reaction};
+use super::row::{ChatRow, Kept, Place, Reaction};
 use super::take;
 use crate::model::{ChatKind, DeviceName, MessageId, UnixMillis};
 use crate::store::StoreError;
@@ -33,21 +33,13 @@ pub(crate) enum Said {
     /// These messages were read, and what came before them.
     Read(Vec<MessageId>),
     /// All was read up to that time, or the chat is marked as one to be read.
-    Marked {
-        read: bool,
-        at: UnixMillis,
-    },
+    Marked { read: bool, at: UnixMillis },
     Archived(bool),
     Pinned(bool),
     /// It is muted until then; `None` when it is not.
     Muted(Option<UnixMillis>),
     /// What is known of it from the time before.
-    Chat {
-        saved: Option<String>,
-        unread: Option<u32>,
-        archived: Option<bool>,
-        pinned: Option<bool>,
-    },
+    Chat { saved: Option<String>, unread: Option<u32>, archived: Option<bool>, pinned: Option<bool> },
     /// It was deleted.
     Deleted,
 }
@@ -65,7 +57,7 @@ pub(super) fn learn(
         for reaction in reactions {
             kept.react(reaction.clone());
         }
-        if chat.row.name.is_none() && chat.row.kind == ChatKind::Person {
+        if chat.row.name.is_none() && chat.row.kind == ChatKind::Person && !kept.from_me {
             chat.row.name = kept.from.as_ref().and_then(|from| from.name.clone());
         }
         if desk.insert(&mut chat, *at, &kept)?.is_some() {
@@ -93,7 +85,10 @@ pub(super) fn note(
                 desk.delete(&chat)?;
                 continue;
             }
-            Said::Marked { read: true, at } => desk.read(&mut chat, *at)?,
+            Said::Marked { read: true, at } => {
+                let place = Place { time: *at, nth: u32::MAX, chat: chat.number };
+                desk.read(&mut chat, place)?;
+            }
             what => says(&mut chat.row, what),
         }
         desk.save(&chat)?;

@@ -57,10 +57,7 @@ pub(super) struct Look<'a> {
 
 impl<'a> Look<'a> {
     /// `None` when no history is kept.
-    pub(super) fn open(
-        outbox: &Outbox,
-        device: &'a DeviceName,
-    ) -> Result<Option<Self>, StoreError> {
+    pub(super) fn open(outbox: &Outbox, device: &'a DeviceName) -> Result<Option<Self>, StoreError> {
         let Some(keeps) = outbox.history.get() else { return Ok(None) };
         let now = outbox.db.snapshot();
         let (parts, horizon, time) = (keeps.parts(), keeps.limits().horizon(), UnixMillis::now());
@@ -362,7 +359,7 @@ impl Place {
     fn after(self) -> Self {
         match self.nth.checked_add(1) {
             Some(nth) => Self { nth, ..self },
-            None => Self { time: UnixMillis::from_millis(self.time.millis() + 1), nth: 0, ..self },
+            None => self,
         }
     }
 }

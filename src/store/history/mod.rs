@@ -2,6 +2,7 @@
 //! the log and the send queue, so that it never says anything else than these. Off, it costs nothing.
 
 mod desk;
+mod fill;
 mod learn;
 mod look;
 mod part;
@@ -11,9 +12,9 @@ mod words;
 
 use std::sync::{PoisonError, RwLock};
 
+pub use self::part::HistoryLimits;
 pub(crate) use self::learn::{Learned, Note, Said};
 pub(crate) use self::look::{ChatView, Message};
-pub use self::part::HistoryLimits;
 pub(crate) use self::part::{Slot, retire};
 pub(crate) use self::row::{ChatRow, Kept, Place, Reaction, Source};
 pub(crate) use self::take::{event, receipt, sent, turned};

@@ -6,7 +6,8 @@ use super::desk::{Chat, Desk, Found};
 use super::row::{Kept, Reaction, Source};
 use crate::model::{
     Body, ChatKind, Content, DeviceName, Event, EventData, EventType, Jid, MediaData, MediaKind,
-    MessageData, MessageId, MessageKind, MessageStatus, Person, Reply, SentMessage, UnixMillis,
+    MessageData, MessageId, MessageKind, MessageStatus, Person, Reply, SentMessage,
+    UnixMillis,
 };
 use crate::store::StoreError;
 use crate::store::database::outbox::Outbox;
@@ -114,12 +115,11 @@ fn arrived(
     if chat.row.kind == ChatKind::Person && !data.from_me && data.from.name.is_some() {
         chat.row.name.clone_from(&data.from.name);
     }
-    let new = desk.insert(chat, time, &kept)?.is_some();
-    if new && data.from_me {
+    match desk.insert(chat, time, &kept)? {
         // Whoever writes on the phone has the chat before them.
-        desk.read(chat, time)?;
-    } else if new && time > chat.row.read {
-        chat.row.unread += 1;
+        Some(place) if data.from_me => desk.read(chat, place)?,
+        Some(place) if place > chat.row.read => chat.row.unread += 1,
+        _ => {}
     }
     desk.save(chat)
 }
@@ -172,6 +172,24 @@ pub(crate) fn sent(
     txn: &mut Txn<'_>,
     message: &SentMessage,
 ) -> Result<(), StoreError> {
+    take(outbox, txn, message, true)
+}
+
+/// The same of one that was sent before the history was switched on.
+pub(super) fn sent_before(
+    outbox: &Arc<Outbox>,
+    txn: &mut Txn<'_>,
+    message: &SentMessage,
+) -> Result<(), StoreError> {
+    take(outbox, txn, message, false)
+}
+
+fn take(
+    outbox: &Arc<Outbox>,
+    txn: &mut Txn<'_>,
+    message: &SentMessage,
+    now: bool,
+) -> Result<(), StoreError> {
     if message.status == MessageStatus::Scheduled {
         return Ok(());
     }
@@ -185,10 +203,13 @@ pub(crate) fn sent(
         return read(&mut desk, &addresses, std::slice::from_ref(id));
     }
     match kind_of(content) {
-        Some(kind) => own(&mut desk, &addresses, message, kind),
+        Some(kind) => own(&mut desk, &addresses, message, (kind, now)),
         // Others see it once WhatsApp has it.
-        None if message.status == MessageStatus::Accepted => done(&mut desk, &addresses, content),
-        None => Ok(()),
+        None => match &message.status {
+            MessageStatus::Failed { .. } => Ok(()),
+            status if status.is_settled() => done(&mut desk, &addresses, content),
+            _ => Ok(()),
+        },
     }
 }
 
@@ -212,7 +233,7 @@ fn own(
     desk: &mut Desk<'_, '_, '_>,
     addresses: &[String],
     message: &SentMessage,
-    kind: MessageKind,
+    (kind, now): (MessageKind, bool),
 ) -> Result<(), StoreError> {
     let to = message.request.to.jid();
     let mut chat = desk.made(addresses, to.chat_kind())?;
@@ -251,8 +272,12 @@ fn own(
     if let Some(id) = &message.request.reply_to {
         kept.reply_to = Some(reply(desk, id, &chat)?);
     }
-    // It stands after what it answers, also when the clock here is behind WhatsApp's.
-    let time = message.updated.max(chat.row.newest.time);
+    // It stands after what it answers, also when the clock here is behind WhatsApp's; and WhatsApp counts in seconds.
+    let second = |time: UnixMillis| UnixMillis::from_secs(time.secs());
+    let time = match (now, message.due) {
+        (true, _) => second(message.updated).max(chat.row.newest.time),
+        (false, due) => second(due.unwrap_or(message.created)),
+    };
     desk.insert(&mut chat, time, &kept)?;
     desk.save(&chat)
 }
@@ -265,7 +290,11 @@ fn original(desk: &mut Desk<'_, '_, '_>, id: &MessageId) -> Result<Option<Found>
     }
 }
 
-fn reply(desk: &mut Desk<'_, '_, '_>, id: &MessageId, chat: &Chat) -> Result<Reply, StoreError> {
+fn reply(
+    desk: &mut Desk<'_, '_, '_>,
+    id: &MessageId,
+    chat: &Chat,
+) -> Result<Reply, StoreError> {
     let known = newest(desk.find(id.as_str(), Some(chat))?).map(|found| found.kept);
     let id = id.to_string();
     let Some(kept) = known else {
@@ -308,7 +337,7 @@ pub(super) fn read(
     let Some(mut chat) = desk.known(addresses)? else { return Ok(()) };
     let mut up_to = None;
     for id in ids {
-        up_to = up_to.max(newest(desk.find(id.as_str(), Some(&chat))?).map(|it| it.place.time));
+        up_to = up_to.max(newest(desk.find(id.as_str(), Some(&chat))?).map(|it| it.place));
     }
     let Some(up_to) = up_to else { return Ok(()) };
     desk.read(&mut chat, up_to)?;
@@ -355,3 +384,4 @@ fn file(content: &Content) -> Option<MediaData> {
     let filename = filename.clone().filter(|_| *media == MediaKind::Document);
     Some(MediaData { url: String::new(), mime: mime.clone(), size: None, sha256: None, filename })
 }
+

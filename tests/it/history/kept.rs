@@ -83,9 +83,7 @@ async fn chats_are_listed_by_their_newest_message_and_a_person_is_one_chat() -> 
     assert_eq!(bob["phone"], shop.bob.number());
     let lid = bob["lid"].as_str().unwrap_or_default().to_owned();
     assert!(!lid.is_empty(), "{bob}");
-    assert!(
-        chats.iter().any(|chat| chat["kind"] == "group" && chat["newest"]["text"] == "di grup")
-    );
+    assert!(chats.iter().any(|chat| chat["kind"] == "group" && chat["newest"]["text"] == "di grup"));
     let by_lid = shop.messages(&format!("{lid}@lid"), "").await?;
     assert_eq!(texts(&by_lid), ["dari Bob", "dari Bob lagi"]);
     assert_eq!(by_lid, shop.messages(shop.bob.number(), "").await?);

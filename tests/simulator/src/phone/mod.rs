@@ -125,7 +125,7 @@ pub(crate) struct Sent {
 
 /// A message of the time before a companion was linked.
 #[derive(Clone, Debug)]
-pub struct Past {
+pub(crate) struct Past {
     /// Its id.
     pub id: String,
     /// The other side's number.
