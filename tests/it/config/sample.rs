@@ -107,7 +107,7 @@ fn the_sample_names_every_key_there_is() {
     let text: String =
         [nonsense].into_iter().chain(parts.flat_map(|part| [part, nonsense])).collect();
     let Rejected { problems, .. } = Config::parse(text, &context("")).unwrap_err();
-    assert_eq!(problems.len(), 10);
+    assert_eq!(problems.len(), 11);
     for problem in problems {
         let hint = problem.hint.unwrap();
         let keys = hint.strip_prefix("known here: ").unwrap_or_else(|| panic!("{hint}"));
