@@ -241,7 +241,10 @@ export function presentOf(chat, message) {
 	};
 }
 
-/** What a file is called, if it has a name. */
+/**
+ * What a file is called, if it has a name.
+ * @param {any} message
+ */
 export const fileNameOf = ({ details, media }) => details?.filename ?? media?.filename;
 
 /** A message in one line. */

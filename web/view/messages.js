@@ -108,6 +108,9 @@ export default function messages(signal, device = "", address, message) {
 	readFrom(NEWEST);
 	kept.readAll();
 	news.addEventListener("missed", kept.readAll, { signal });
+	news.addEventListener("read", (/** @type {any} */ { detail }) => kept.refresh(detail), {
+		signal,
+	});
 	show(everything && !open);
 
 	/** Whether moonwa.toml has conversations kept may have changed since somebody signed in. */
