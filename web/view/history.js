@@ -53,7 +53,7 @@ export default function history(devices, open, signal) {
 		const cursor = before && `&before=${encodeURIComponent(before)}`;
 		const path = pathOfChat(open, `messages?limit=${limit}${cursor}`);
 		const { messages, next } = await get(path, signal);
-		keepPage(open, messages);
+		keepPage(open, messages, before !== "");
 		if (before || open.older === undefined) open.older = next ?? null;
 		changed();
 	}

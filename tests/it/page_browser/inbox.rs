@@ -21,7 +21,7 @@ fn key_of(id: &str) -> String {
 }
 
 /// The device toko, whose messages Ani and Budi answer and Tamu reads.
-fn shop() -> String {
+pub(super) fn shop() -> String {
     let key = |id: &str, scopes: &str| {
         format!("{{ id = {id:?}, hash = \"{}\", scopes = [{scopes}] }}", KeyHash::of(&key_of(id)))
     };
@@ -40,7 +40,7 @@ fn shop() -> String {
 
 impl Browser {
     /// Signs in on the page with a device's key.
-    async fn sign_in(&self, moonwa: &Moonwa, id: &str) -> Result<()> {
+    pub(super) async fn sign_in(&self, moonwa: &Moonwa, id: &str) -> Result<()> {
         self.open(&format!("http://{}/", moonwa.address())).await?;
         self.write("Admin token or API key", &key_of(id)).await?;
         self.click("Sign in").await;
