@@ -29,6 +29,9 @@ const HANDLERS = {
 	message(detail) {
 		news.dispatchEvent(new CustomEvent("message", { detail }));
 	},
+	read({ device: detail }) {
+		news.dispatchEvent(new CustomEvent("read", { detail }));
+	},
 	webhooks({ device, webhooks }) {
 		const known = state.devices.get(device);
 		if (known) put({ ...known, webhooks });

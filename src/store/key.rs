@@ -38,7 +38,7 @@
 //!                  'C' dev account chat        -> a chat (JSON)
 //!                  'A' dev account address     -> the number of its chat
 //!                  'O' dev account !time chat  -> the chats by their newest message: nothing
-//!                  'L' dev                     -> up to where its log is in here
+//!                  'L' dev                     -> what its log had is in here: nothing
 //!          history.N  no tag is one of the queue's or the log's, so that a repair never takes these for those
 //!                  'M' dev chat time nth       -> a message (JSON)
 //!                  'I' dev hash(id)            -> its places

@@ -215,6 +215,11 @@ impl Store {
         &self.0.history
     }
 
+    /// Takes into the history what the log and the send queue have had since before it was switched on.
+    pub(crate) async fn fill_history(&self) -> Result<(), StoreError> {
+        self.0.history.fill(&self.0.log, &self.0.queue).await
+    }
+
     /// The files on their way to WhatsApp and to callers. Those older than two days are removed when the store is opened.
     pub fn spool(&self) -> &Spool {
         &self.0.spool

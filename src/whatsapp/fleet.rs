@@ -135,7 +135,16 @@ impl Fleet {
     pub async fn keep_history(&self, history: Option<HistoryConfig>) -> Result<(), StoreError> {
         let limits =
             history.map(|HistoryConfig { keep, max_size }| HistoryLimits { keep, max_size });
-        self.store.history().turn(limits).await
+        self.store.history().turn(limits).await?;
+        if limits.is_some() {
+            let store = self.store.clone();
+            self.tasks.spawn("fill the history", async move {
+                if let Err(error) = store.fill_history().await {
+                    tracing::error!(%error, "What there was before could not be taken into the history; the next start tries again.");
+                }
+            });
+        }
+        Ok(())
     }
 
     /// Gives the files on their way the room that the file allows.

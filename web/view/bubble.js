@@ -94,7 +94,7 @@ function quoted(chat, quote, { goTo }) {
 function attachment(chat, message, { gone, lost }) {
 	const { id, kind, media } = message;
 	if (gone.has(id)) return el("p.what", t("error.media_expired"));
-	if (!media) return withoutFile(message);
+	if (!media || message.source === "moonwa") return withoutFile(message);
 	const src = fileOf(chat, message);
 	const error = () => lost(id);
 	const name = fileNameOf(message) ?? say("kind", kind);
@@ -126,7 +126,8 @@ function attachment(chat, message, { gone, lost }) {
  * What a message without a file shows before its words.
  * @param {import("./chats.js").Message} message
  */
-function withoutFile({ kind, details = {}, text }) {
+function withoutFile(message) {
+	const { kind, details = {} } = message;
 	switch (kind) {
 		case "text":
 			return null;
@@ -150,7 +151,7 @@ function withoutFile({ kind, details = {}, text }) {
 		case "undecryptable":
 			return el("p.muted", t("messages.unreadable"));
 		default:
-			return el("p.what", say("kind", kind), !text && " ");
+			return el("p.what", fileNameOf(message) ?? say("kind", kind));
 	}
 }
 

@@ -18,6 +18,7 @@ import { TICK } from "./status.js";
  * @property {any[]} [reactions] as the history has them
  * @property {boolean} [edited]
  * @property {boolean} [deleted]
+ * @property {number} [nth] its place among those of the same second
  * @property {string} [by] who sent it, of one that moonwa sent
  * @property {Record<string, any>} [details]
  * @property {string} [status] how far it got, of one that moonwa sent
@@ -122,12 +123,22 @@ export function keepEvent({ type, timestamp: at, device, data }) {
 	}
 }
 
-/** Takes some of a conversation's messages, as the history has them. What happened to them is in them. */
-export function keepPage(chat, messages) {
-	for (const { id, at, from_me: mine, reply_to: quote, ...rest } of messages) {
+/** How many pages were taken; each has room for so many messages in its order. */
+let pages = 0;
+const ROOM = 1000;
+
+/**
+ * Takes some of a conversation's messages, as the history has them. What happened to them is in them.
+ * @param {boolean} older whether they are before what is here; of the same second, their order says which came first
+ */
+export function keepPage(chat, messages, older) {
+	pages++;
+	const first = older ? -pages * ROOM : pages * ROOM;
+	messages.forEach(({ id, at, from_me: mine, reply_to: quote, ...rest }, n) => {
 		chat.marks.delete(id);
-		keep(chat, { reactions: [], edited: false, deleted: false, id, at, mine, quote, ...rest });
-	}
+		const what = { reactions: [], edited: false, deleted: false, ...rest };
+		keep(chat, { ...what, id, at, mine, quote, nth: first + n });
+	});
 }
 
 /** Takes what the history says of a conversation. */
@@ -147,7 +158,8 @@ export function keepSent(sent) {
 	const at = sent.send_at ?? created;
 	const chat = chatOf(device, sent.canonical ?? sent.to);
 	if (!ABOUT.includes(kind)) {
-		const message = { id, at, mine: true, kind, text, status, code, detail };
+		const known = chat.messages.get(id);
+		const message = { id, at: known?.at ?? at, mine: true, kind, text, status, code, detail };
 		return keep(chat, { ...message, ...(by && { by }), ...(quote && { quote }) });
 	}
 	if (status === "failed") return;
@@ -181,7 +193,12 @@ function meet(device, { lid, phone: number }) {
 
 /** What is in a conversation, oldest first. Times have seconds or milliseconds, so as texts they do not compare. */
 export const messagesOf = (chat) =>
-	[...chat.messages.values()].sort((one, other) => Date.parse(one.at) - Date.parse(other.at));
+	[...chat.messages.values()].sort(
+		(one, other) =>
+			Date.parse(one.at) - Date.parse(other.at) ||
+			(one.nth ?? Infinity) - (other.nth ?? Infinity) ||
+			0,
+	);
 
 /** The newest message: one that is here, or the one that the history tells of. */
 export const lastOf = ({ told }, all) => {
@@ -241,7 +258,10 @@ export function presentOf(chat, message) {
 	};
 }
 
-/** What a file is called, if it has a name. */
+/**
+ * What a file is called, if it has a name.
+ * @param {any} message
+ */
 export const fileNameOf = ({ details, media }) => details?.filename ?? media?.filename;
 
 /** A message in one line. */

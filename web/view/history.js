@@ -12,6 +12,8 @@ const STRIDES = 20;
 const PAUSE = 250;
 /** What is told at once may be in the history a moment later. */
 const LATER = 1500;
+/** When it is looked whether the phone has answered. */
+const PHONE = [1000, 3000, 7000, 15_000, 30_000];
 /** As many are marked as read at once. */
 const MOST_READ = 20;
 
@@ -51,7 +53,7 @@ export default function history(devices, open, signal) {
 		const cursor = before && `&before=${encodeURIComponent(before)}`;
 		const path = pathOfChat(open, `messages?limit=${limit}${cursor}`);
 		const { messages, next } = await get(path, signal);
-		keepPage(open, messages);
+		keepPage(open, messages, before !== "");
 		if (before || open.older === undefined) open.older = next ?? null;
 		changed();
 	}
@@ -86,9 +88,23 @@ export default function history(devices, open, signal) {
 		if (busy || !open?.older || open.messages.size >= KEEP) return;
 		busy = true;
 		try {
-			await readMessages(limit, open.older);
+			// What is here already, because the way back began anew, is passed over.
+			const known = open.messages.size;
+			while (open.older && open.messages.size === known) await readMessages(limit, open.older);
 		} finally {
 			busy = false;
+		}
+	}
+
+	/** Asks the phone for what is older than what is kept. It takes its time, and nothing tells when it came. */
+	async function askPhone() {
+		await post(pathOfChat(open, "older"));
+		for (const wait of PHONE) {
+			setTimeout(() => {
+				if (signal.aborted) return;
+				open.older = undefined;
+				readMessages().catch(() => {});
+			}, wait);
 		}
 	}
 
@@ -127,8 +143,7 @@ export default function history(devices, open, signal) {
 			if (!rest.length) return null;
 			return () => Promise.all(rest.map((device) => readChats(device, further.get(device))));
 		},
-		/** Asks the phone for what is older than what is kept. */
-		askPhone: () => post(pathOfChat(open, "older")),
+		askPhone,
 	};
 }
 

@@ -18,8 +18,9 @@ export const TYPES = EVENTS.filter((type) => type !== "message.status");
  * @param {AbortSignal} signal
  * @param {(event: any) => void} keepEvent takes an event, as webhooks get it
  * @param {(message: any) => void} keepSent takes a message that moonwa sent
+ * @param {boolean} [past] whether also what was sent before now
  */
-export function read(wanted, newest, signal, keepEvent, keepSent) {
+export function read(wanted, newest, signal, keepEvent, keepSent, past = true) {
 	const isWanted = (device) => !wanted || device === wanted;
 
 	async function loadSent(name) {
@@ -37,6 +38,7 @@ export function read(wanted, newest, signal, keepEvent, keepSent) {
 	if (wanted) follow(wanted, newest, signal, keepEvent);
 	else followAll(newest, signal, keepEvent);
 	news.addEventListener("message", told, { signal });
+	if (!past) return;
 	news.addEventListener("missed", loadAllSent, { signal });
 	loadAllSent();
 }

@@ -1,5 +1,5 @@
 // Messages: the conversations of one device or of all, one of them open; and every event, for who looks closer.
-import { get } from "../api.js";
+import { get, now } from "../api.js";
 import { button, el, empty, h1, icon, muted, pre } from "../dom.js";
 import { clock, t } from "../i18n.js";
 import { copyButton } from "../overlay.js";
@@ -39,6 +39,8 @@ const MOST = 10_000;
 /** With more conversations than this there is a search. */
 const MANY = 8;
 
+/** So much later, news of a message that was sent is about one of long ago. */
+const LONG = 60_000;
 /** How long after the last key is searched. */
 const TYPING = 300;
 /** What moonwa.toml says for conversations to be kept. */
@@ -68,7 +70,7 @@ export default function messages(signal, device = "", address, message) {
 	const [first, ...others] = names();
 	const only = others.length ? "" : (first ?? "");
 	const back = `#/messages/${listed}`;
-	let newest = NEWEST;
+	let newest = 0;
 	let reading = new AbortController();
 	signal.addEventListener("abort", () => reading.abort());
 
@@ -80,19 +82,22 @@ export default function messages(signal, device = "", address, message) {
 		kept.refresh(event.device);
 	}
 	function sent(message) {
-		const isNew = !state.chats
-			.get(`${message.device} ${message.canonical}`)
-			?.messages.has(message.id);
-		keepSent(message);
-		if (isNew) kept.refresh(message.device);
+		const { device, canonical, id, created } = message;
+		const isKnown = state.chats.get(`${device} ${canonical}`)?.messages.has(id);
+		const isOld = mode() === "on" && now() - Date.parse(created) > LONG;
+		// Alone it would stand before others that are not here.
+		if (isKnown || !isOld) keepSent(message);
+		if (!isKnown) kept.refresh(device);
 	}
 	/** Reads the conversations from so many events before now on. */
 	function readFrom(count) {
 		newest = count;
 		reading.abort();
 		reading = new AbortController();
-		read(only, newest, reading.signal, happened, sent);
+		read(only, newest, reading.signal, happened, sent, mode() !== "on");
 	}
+	/** The history has what was before now. */
+	const readNow = () => readFrom(mode() === "on" ? 1 : NEWEST);
 	const further = () => newest < MOST && (() => readFrom(newest * FURTHER));
 
 	const drawLater = open || !maySend() ? null : later(signal, listed);
@@ -105,16 +110,22 @@ export default function messages(signal, device = "", address, message) {
 		if (everything) drawTail ??= tail(signal, listed);
 		changed();
 	}
-	readFrom(NEWEST);
+	readNow();
 	kept.readAll();
 	news.addEventListener("missed", kept.readAll, { signal });
+	news.addEventListener("read", (/** @type {any} */ { detail }) => kept.refresh(detail), {
+		signal,
+	});
 	show(everything && !open);
 
 	/** Whether moonwa.toml has conversations kept may have changed since somebody signed in. */
 	async function lookAgain() {
 		const before = mode();
 		state.session = { ...state.session, ...(await get("v1/session", signal)) };
-		if (mode() !== before) kept.readAll();
+		if (mode() !== before) {
+			readNow();
+			kept.readAll();
+		}
 		changed();
 	}
 	lookAgain().catch(() => {});
@@ -148,7 +159,7 @@ export default function messages(signal, device = "", address, message) {
 		return el(
 			".head",
 			{ "data-key": `head ${listed}` },
-			el("div", open ? el("h2.as-title", title) : h1(title), isKey && muted(state.session.name)),
+			el(".row", open ? el("h2.as-title", title) : h1(title), isKey && muted(state.session.name)),
 			!open &&
 				el(".row.tabs", tab(t("messages.chats"), false), tab(t("messages.everything"), true)),
 			!isKey && devicePicker("messages", listed, t("messages.devices")),
@@ -196,7 +207,9 @@ export default function messages(signal, device = "", address, message) {
 
 	return () => {
 		nameGroups(listed);
-		if (everything && drawTail) return [head(), drawTail()];
+		if (everything && drawTail) {
+			return [head(), el(".stack", { "data-key": `tail ${listed}` }, drawTail())];
+		}
 		return [
 			head(),
 			drawLater?.(),

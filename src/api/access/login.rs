@@ -142,6 +142,7 @@ fn whoami(call: &Call, who: &Principal) -> Value {
         "device": who.device(),
         "scopes": who.scopes(),
         "name": who.author(),
+        "history": call.config.history.is_some(),
         "token_login": call.config.admin.token.is_some(),
         "key_login": call.config.devices.values().any(|device| !device.keys.is_empty()),
         "editable": call.config.admin.editable,

@@ -259,14 +259,12 @@ impl Watcher {
         message: Result<SentMessage, RecvError>,
     ) -> Result<(), Gone> {
         match message {
-            Ok(sent)
-                if sent.request.content.is_message()
-                    && self.who.reaches(&sent.device)
-                    && self.who.may(Scope::Read) =>
-            {
+            Ok(sent) if !self.who.reaches(&sent.device) || !self.who.may(Scope::Read) => Ok(()),
+            Ok(sent) if sent.request.content.is_message() => {
                 events.json("message", &message::shown(&self.state.api.fleet, &sent).await).await
             }
-            Ok(_) => Ok(()),
+            // Nobody sees a receipt, but what is unread has changed.
+            Ok(sent) => events.json("read", &json!({ "device": sent.device })).await,
             // The page then asks for the messages it is waiting for.
             Err(RecvError::Lagged(_)) => events.json("messages_missed", &json!({})).await,
             Err(RecvError::Closed) => Err(Gone),

@@ -260,21 +260,23 @@ impl<'a, 't, 'g> Desk<'a, 't, 'g> {
         Ok(size)
     }
 
-    /// Everything in the chat was read up to that time.
-    pub(super) fn read(&mut self, chat: &mut Chat, up_to: UnixMillis) -> Result<(), StoreError> {
+    /// Everything in the chat was read up to that place.
+    pub(super) fn read(&mut self, chat: &mut Chat, up_to: Place) -> Result<(), StoreError> {
         chat.row.read = chat.row.read.max(up_to);
-        if chat.row.unread == 0 || chat.row.newest.time <= chat.row.read {
+        if chat.row.unread == 0 || chat.row.newest <= chat.row.read {
             chat.row.unread = 0;
             return Ok(());
         }
         let mut unread = 0;
-        for part in self.keeps.parts().iter().filter(|part| part.to > chat.row.read) {
+        let read = chat.row.read;
+        for part in self.keeps.parts().iter().filter(|part| part.to > read.time) {
             for number in &chat.row.numbers {
                 let prefix = messages_prefix(self.device, *number);
-                let after = chat.row.read.millis().saturating_add(1);
-                let from = prefix.clone().number(after).into_bytes();
+                let from = prefix.clone().number(read.time.millis());
+                let after = from.clone().small(read.nth).into_bytes();
+                let from = from.into_bytes();
                 let rows = self.txn.scan_from(&part.rows, prefix.as_ref(), &from, COUNTED)?;
-                for (_, row) in rows {
+                for (_, row) in rows.into_iter().filter(|(key, _)| *key > after) {
                     unread += u32::from(!from_json::<Kept>(&row)?.from_me);
                 }
             }

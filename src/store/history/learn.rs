@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::desk::Desk;
-use super::row::{ChatRow, Kept, Reaction};
+use super::row::{ChatRow, Kept, Place, Reaction};
 use super::take;
 use crate::model::{ChatKind, DeviceName, MessageId, UnixMillis};
 use crate::store::StoreError;
@@ -65,7 +65,7 @@ pub(super) fn learn(
         for reaction in reactions {
             kept.react(reaction.clone());
         }
-        if chat.row.name.is_none() && chat.row.kind == ChatKind::Person {
+        if chat.row.name.is_none() && chat.row.kind == ChatKind::Person && !kept.from_me {
             chat.row.name = kept.from.as_ref().and_then(|from| from.name.clone());
         }
         if desk.insert(&mut chat, *at, &kept)?.is_some() {
@@ -93,7 +93,10 @@ pub(super) fn note(
                 desk.delete(&chat)?;
                 continue;
             }
-            Said::Marked { read: true, at } => desk.read(&mut chat, *at)?,
+            Said::Marked { read: true, at } => {
+                let place = Place { time: *at, nth: u32::MAX, chat: chat.number };
+                desk.read(&mut chat, place)?;
+            }
             what => says(&mut chat.row, what),
         }
         desk.save(&chat)?;

@@ -362,7 +362,7 @@ impl Place {
     fn after(self) -> Self {
         match self.nth.checked_add(1) {
             Some(nth) => Self { nth, ..self },
-            None => Self { time: UnixMillis::from_millis(self.time.millis() + 1), nth: 0, ..self },
+            None => self,
         }
     }
 }

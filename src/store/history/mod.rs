@@ -2,6 +2,7 @@
 //! the log and the send queue, so that it never says anything else than these. Off, it costs nothing.
 
 mod desk;
+mod fill;
 mod learn;
 mod look;
 mod part;

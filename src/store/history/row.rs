@@ -81,7 +81,7 @@ pub(crate) struct Kept {
     pub(crate) id: String,
     #[serde(rename = "m", skip_serializing_if = "std::ops::Not::not")]
     pub(crate) from_me: bool,
-    /// Who wrote it; absent when the account itself did.
+    /// Who wrote it; absent when moonwa sent it.
     #[serde(rename = "f", skip_serializing_if = "Option::is_none")]
     pub(crate) from: Option<Person>,
     #[serde(rename = "k")]
@@ -109,6 +109,9 @@ pub(crate) struct Kept {
     pub(crate) disappears_after: Option<u32>,
     #[serde(rename = "o")]
     pub(crate) source: Source,
+    /// Who had moonwa send it.
+    #[serde(rename = "b", skip_serializing_if = "Option::is_none")]
+    pub(crate) by: Option<String>,
 }
 
 impl Kept {
@@ -122,7 +125,7 @@ impl Kept {
         Self {
             id: data.id.clone(),
             from_me: data.from_me,
-            from: (!data.from_me).then(|| data.from.clone()),
+            from: Some(data.from.clone()),
             kind: data.kind().as_str().to_owned(),
             text: data.text.clone(),
             media,
@@ -139,12 +142,12 @@ impl Kept {
         let kind = MessageKind::from(self.kind.clone());
         let (body, circumstances) = Body::read(kind, self.details.clone());
         let address = chat.address();
-        let own = || Person { jid: address.to_owned(), phone: None, lid: None, name: None };
+        let nobody = || Person { jid: address.to_owned(), phone: None, lid: None, name: None };
         MessageData {
             id: self.id.clone(),
             chat: address.to_owned(),
             chat_kind: Some(chat.kind),
-            from: self.from.clone().unwrap_or_else(own),
+            from: self.from.clone().unwrap_or_else(nobody),
             from_me: self.from_me,
             group: (chat.kind == ChatKind::Group).then(|| address.to_owned()),
             body,
@@ -174,7 +177,7 @@ impl Kept {
     /// Whether another one under the same id in the same chat is this one.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         let same = match (&self.from, &other.from) {
-            (Some(one), Some(two)) => is_same_person(one, two),
+            (Some(one), Some(two)) if !self.from_me => is_same_person(one, two),
             _ => true,
         };
         self.id == other.id && self.from_me == other.from_me && same
@@ -224,7 +227,7 @@ pub(crate) struct ChatRow {
     pub(crate) saved: Option<String>,
     pub(crate) unread: u32,
     /// Up to here everything was read.
-    pub(crate) read: UnixMillis,
+    pub(crate) read: Place,
     pub(crate) newest: Place,
     /// How many messages it had, which orders those of the same moment.
     pub(crate) count: u32,

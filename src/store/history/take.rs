@@ -114,12 +114,11 @@ fn arrived(
     if chat.row.kind == ChatKind::Person && !data.from_me && data.from.name.is_some() {
         chat.row.name.clone_from(&data.from.name);
     }
-    let new = desk.insert(chat, time, &kept)?.is_some();
-    if new && data.from_me {
+    match desk.insert(chat, time, &kept)? {
         // Whoever writes on the phone has the chat before them.
-        desk.read(chat, time)?;
-    } else if new && time > chat.row.read {
-        chat.row.unread += 1;
+        Some(place) if data.from_me => desk.read(chat, place)?,
+        Some(place) if place > chat.row.read => chat.row.unread += 1,
+        _ => {}
     }
     desk.save(chat)
 }
@@ -172,6 +171,24 @@ pub(crate) fn sent(
     txn: &mut Txn<'_>,
     message: &SentMessage,
 ) -> Result<(), StoreError> {
+    take(outbox, txn, message, true)
+}
+
+/// The same of one that was sent before the history was switched on.
+pub(super) fn sent_before(
+    outbox: &Arc<Outbox>,
+    txn: &mut Txn<'_>,
+    message: &SentMessage,
+) -> Result<(), StoreError> {
+    take(outbox, txn, message, false)
+}
+
+fn take(
+    outbox: &Arc<Outbox>,
+    txn: &mut Txn<'_>,
+    message: &SentMessage,
+    now: bool,
+) -> Result<(), StoreError> {
     if message.status == MessageStatus::Scheduled {
         return Ok(());
     }
@@ -185,10 +202,13 @@ pub(crate) fn sent(
         return read(&mut desk, &addresses, std::slice::from_ref(id));
     }
     match kind_of(content) {
-        Some(kind) => own(&mut desk, &addresses, message, kind),
+        Some(kind) => own(&mut desk, &addresses, message, (kind, now)),
         // Others see it once WhatsApp has it.
-        None if message.status == MessageStatus::Accepted => done(&mut desk, &addresses, content),
-        None => Ok(()),
+        None => match &message.status {
+            MessageStatus::Failed { .. } => Ok(()),
+            status if status.is_settled() => done(&mut desk, &addresses, content),
+            _ => Ok(()),
+        },
     }
 }
 
@@ -212,7 +232,7 @@ fn own(
     desk: &mut Desk<'_, '_, '_>,
     addresses: &[String],
     message: &SentMessage,
-    kind: MessageKind,
+    (kind, now): (MessageKind, bool),
 ) -> Result<(), StoreError> {
     let to = message.request.to.jid();
     let mut chat = desk.made(addresses, to.chat_kind())?;
@@ -236,6 +256,7 @@ fn own(
         media: file(&message.request.content),
         status: Some(message.status.as_str().to_owned()),
         source: Source::Moonwa,
+        by: message.by.clone(),
         ..Kept::default()
     };
     if let Some(Found { kept: original, .. }) = forwarded {
@@ -250,8 +271,12 @@ fn own(
     if let Some(id) = &message.request.reply_to {
         kept.reply_to = Some(reply(desk, id, &chat)?);
     }
-    // It stands after what it answers, also when the clock here is behind WhatsApp's.
-    let time = message.updated.max(chat.row.newest.time);
+    // It stands after what it answers, also when the clock here is behind WhatsApp's; and WhatsApp counts in seconds.
+    let second = |time: UnixMillis| UnixMillis::from_secs(time.secs());
+    let time = match (now, message.due) {
+        (true, _) => second(message.updated).max(chat.row.newest.time),
+        (false, due) => second(due.unwrap_or(message.created)),
+    };
     desk.insert(&mut chat, time, &kept)?;
     desk.save(&chat)
 }
@@ -307,7 +332,7 @@ pub(super) fn read(
     let Some(mut chat) = desk.known(addresses)? else { return Ok(()) };
     let mut up_to = None;
     for id in ids {
-        up_to = up_to.max(newest(desk.find(id.as_str(), Some(&chat))?).map(|it| it.place.time));
+        up_to = up_to.max(newest(desk.find(id.as_str(), Some(&chat))?).map(|it| it.place));
     }
     let Some(up_to) = up_to else { return Ok(()) };
     desk.read(&mut chat, up_to)?;

@@ -254,7 +254,7 @@ async fn a_key_logs_in_to_its_device_and_may_no_more_than_elsewhere() -> Result<
     assert_eq!((&me["role"], &me["device"]), (&json!("key"), &json!("toko")));
     assert_eq!(me["name"], opened.json()["name"]);
     with(Method::GET, "/v1/devices/toko/messages", "same-origin").await?.expect(200);
-    with(Method::GET, "/v1/devices/toko/messages", "cross-site").await?.expect(403);
+    with(Method::POST, "/v1/devices/toko/messages", "cross-site").await?.expect(403);
     for (method, path) in [
         (Method::GET, "/v1/config"),
         (Method::GET, "/v1/backup"),

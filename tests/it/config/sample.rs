@@ -84,6 +84,7 @@ fn every_commented_key_of_the_sample_is_its_default_or_an_example() {
             ..ServerConfig::default()
         },
         admin: AdminConfig { token: Some(hash("0")), ..AdminConfig::default() },
+        history: Some(HistoryConfig::default()),
         whatsapp_version: Some((2, 3000, 1_047_769_893)),
         devices: BTreeMap::from([(name("admin-toko"), toko)]),
         ..Config::default()
@@ -114,7 +115,7 @@ fn price_rule() -> RuleConfig {
 fn the_sample_names_every_key_there_is() {
     // Whatever a section knows, it lists when it is asked for a key that it does not know.
     let nonsense = "zzzzzzzzzzzz = 1\n";
-    let sections = ["server", "admin", "store", "log", "outbox", "media", "device.a"];
+    let sections = ["server", "admin", "store", "log", "outbox", "history", "media", "device.a"];
     let heads = sections.map(|section| format!("[{section}]\n"));
     let webhook = "[[device.a.webhooks]]\nurl = \"https://a.example\"\n";
     let rule = "[[device.a.rules]]\nstop = true\n";
@@ -122,7 +123,7 @@ fn the_sample_names_every_key_there_is() {
     let text: String =
         [nonsense].into_iter().chain(parts.flat_map(|part| [part, nonsense])).collect();
     let Rejected { problems, .. } = Config::parse(text, &context("")).unwrap_err();
-    assert_eq!(problems.len(), 10);
+    assert_eq!(problems.len(), 11);
     for problem in problems {
         let hint = problem.hint.unwrap();
         let keys = hint.strip_prefix("known here: ").unwrap_or_else(|| panic!("{hint}"));

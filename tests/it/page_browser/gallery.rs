@@ -113,6 +113,7 @@ impl Shop {
             format!("\n[device.{name}]\nlabel = \"{label}\"\nwebhooks = {hooks:?}\n")
         };
         let moonwa = gateway(&sim)
+            .config("\n[history]\nkeep = \"30d\"\n")
             .config(&label("admin-toko", "Admin Toko", &[&good.url(), &bad.url()]))
             .config(&label("cabang", "Cabang Bandung", &[&good.url()]))
             .config(&label("gudang", "Gudang", &[]))

@@ -21,22 +21,26 @@ fn key_of(id: &str) -> String {
 }
 
 /// The device toko, whose messages Ani and Budi answer and Tamu reads.
-fn shop() -> String {
+pub(super) fn shop() -> String {
     let key = |id: &str, scopes: &str| {
         format!("{{ id = {id:?}, hash = \"{}\", scopes = [{scopes}] }}", KeyHash::of(&key_of(id)))
     };
     let all = [
-        key("ani", "\"read\", \"send\""),
-        key("budi", "\"read\", \"send\""),
-        key("tamu", "\"read\""),
+        key("ani", "\"read\", \"history\", \"send\""),
+        key("budi", "\"read\", \"history\", \"send\""),
+        key("tamu", "\"read\", \"history\""),
+        key("lama", "\"read\""),
         key("buta", "\"send\""),
     ];
-    format!("\n[device.toko]\nlabel = \"Toko Maju\"\nkeys = [{}]\n", all.join(", "))
+    format!(
+        "\n[history]\nkeep = \"30d\"\n\n[device.toko]\nlabel = \"Toko Maju\"\nkeys = [{}]\n",
+        all.join(", ")
+    )
 }
 
 impl Browser {
     /// Signs in on the page with a device's key.
-    async fn sign_in(&self, moonwa: &Moonwa, id: &str) -> Result<()> {
+    pub(super) async fn sign_in(&self, moonwa: &Moonwa, id: &str) -> Result<()> {
         self.open(&format!("http://{}/", moonwa.address())).await?;
         self.write("Admin token or API key", &key_of(id)).await?;
         self.click("Sign in").await;
@@ -138,9 +142,110 @@ async fn who_may_only_read_sees_no_box_and_is_told_why() -> Result<()> {
     bob.react(&ann, &bob.send_text(&ann, "Kok diam?").await?, "\u{1f914}").await?;
     browser.sees("Kok diam?").await;
     browser.sees("\u{1f914}").await;
+    // Whose key reads, but no history, has the newest messages, and is told what for others there were.
+    browser.click("Messages").await;
+    browser.click("Sign out of this page").await;
+    browser.sign_in(&moonwa, "lama").await?;
+    browser.sees("Kok diam?").await;
+    browser.click("Only the newest messages are shown").await;
+    browser.sees("your key needs the scope history").await;
     browser.close(&["403"]).await?;
     moonwa.stop().await?;
     Ok(())
+}
+
+/// The words of each bubble, oldest first.
+const WORDS: &str = "return [...document.querySelectorAll('.words')].map((one) => one.textContent)";
+const UNREAD: &str = "return [...document.querySelectorAll('.contact')].map((one) => \
+    [one.querySelector('strong').textContent, parseInt(one.querySelector('.unread')?.textContent ?? '0')]).sort()";
+
+fn says(text: &str) -> moonwa_simulator::wa::Message {
+    moonwa_simulator::wa::Message { conversation: Some(text.to_owned()), ..Default::default() }
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and ChromeDriver; .ci/run installs them and runs this"]
+async fn what_was_said_long_ago_is_found_and_what_is_new_is_read() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let ann = sim.phone("628111000261", "Ann").await;
+    let bob = sim.phone("628111000262", "Bob").await;
+    let moonwa = gateway(&sim).config(&shop()).start().await?;
+    ann.has_had(&bob, false, says("sebelum semuanya"), 3 * 86_400, false)?;
+    moonwa.link("toko", &ann).await?;
+    let kopi = bob.send_text(&ann, "Ada kopi Gayo?").await?;
+    for n in 1..=70 {
+        bob.send_text(&ann, &format!("pesan {n}")).await?;
+    }
+    let picture = File::Image(Some("Yang ini".to_owned()));
+    bob.send_file(&ann, include_bytes!("shirt.png"), "image/png", picture).await?;
+    bob.reply(&ann, &kopi, "Jadi, masih ada?").await?;
+
+    let (ani, tamu) = (Browser::start().await?, Browser::reading("id").await?);
+    ani.resize(360, 740).await?;
+    ani.sign_in(&moonwa, "ani").await?;
+    tamu.sign_in(&moonwa, "tamu").await?;
+    let unread = |n: u32| json!([["Bob", n]]);
+    for browser in [&ani, &tamu] {
+        eventually("what is new", || browser.run(UNREAD, Vec::new()), |seen| *seen == unread(73))
+            .await;
+    }
+    // Who may only read reads for nobody else.
+    tamu.click_first(BOB).await;
+    tamu.sees("Jadi, masih ada?").await;
+    ani.fits().await;
+    ani.click_first(BOB).await;
+    ani.sees("Jadi, masih ada?").await;
+    bob.expect_receipt("read", &newest_id(&moonwa).await?).await?;
+    // Ani's list is another screen; Tamu's hears of it.
+    ani.click("Messages").await;
+    for browser in [&ani, &tamu] {
+        eventually("all is read", || browser.run(UNREAD, Vec::new()), |seen| *seen == unread(0))
+            .await;
+    }
+
+    // The quote leads to what it quotes, further back than what is here.
+    ani.click_first(BOB).await;
+    ani.until("the picture", "return document.querySelector('.bubble img')?.naturalWidth === 240")
+        .await;
+    let first = "return document.querySelector('.words').textContent !== 'Ada kopi Gayo?'";
+    ani.until("the newest ones", first).await;
+    ani.click_first("button.quote").await;
+    let there = "const found = document.querySelector('.found'); if (!found) return false; \
+        const { top, bottom } = found.getBoundingClientRect(); \
+        return found.textContent.includes('Ada kopi Gayo?') && top > 0 && bottom < innerHeight";
+    ani.until("what was quoted", there).await;
+    let all = || ani.run(WORDS, Vec::new());
+    eventually("everything", all, |words| words.as_array().map(Vec::len) == Some(73)).await;
+    // What is older still the phone has.
+    ani.click("Ask the phone for older messages").await;
+    ani.sees("sebelum semuanya").await;
+    ani.fits().await;
+
+    // A search finds it, and leads there.
+    ani.click("Messages").await;
+    ani.write("Search chats and messages", "gayo").await?;
+    ani.sees("In messages").await;
+    ani.fits().await;
+    ani.click_first(".contact:has(.hit)").await;
+    ani.until("what was found", there).await;
+    // What happens to it is seen there.
+    bob.edit(&ann, &kopi, "Ada kopi Toraja?").await?;
+    ani.sees("Ada kopi Toraja?").await;
+    ani.sees("edited").await;
+    bob.react(&ann, &kopi, "\u{2615}").await?;
+    ani.sees("\u{2615}").await;
+    bob.revoke(&ann, &kopi).await?;
+    ani.sees("This message was deleted.").await;
+    ani.close(&[]).await?;
+    tamu.close(&[]).await?;
+    moonwa.stop().await?;
+    Ok(())
+}
+
+/// The id of the newest message.
+async fn newest_id(moonwa: &Moonwa) -> Result<String> {
+    let chats = moonwa.admin().get("/v1/devices/toko/chats").await?.expect(200).json();
+    Ok(chats["chats"][0]["newest"]["id"].as_str().unwrap_or_default().to_owned())
 }
 
 #[tokio::test]

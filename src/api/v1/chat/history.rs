@@ -47,7 +47,7 @@ impl Wanted {
 fn off() -> Problem {
     Problem::new(
         Code::HistoryOff,
-        "write [history] and below it keep = \"30d\" into moonwa.toml; what is sent and received from then on is kept",
+        "write [history] and below it keep = \"30d\" into moonwa.toml; it begins with what moonwa still has of the last days",
     )
 }
 
@@ -220,11 +220,12 @@ fn message_shown(call: &Call, device: &DeviceName, chat: &ChatRow, message: &Mes
         shown
     });
     let more = [
-        ("from", json!(kept.from.as_ref().map(person))),
+        ("from", json!(kept.from.as_ref().filter(|_| !kept.from_me).map(person))),
         ("text", json!(kept.text)),
         ("media", json!(media)),
         ("reply_to", json!(reply)),
         ("status", json!(kept.status)),
+        ("by", json!(kept.by)),
     ];
     add(&mut shown, more);
     shown
