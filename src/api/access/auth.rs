@@ -94,14 +94,8 @@ impl Principal {
     }
 
     pub(crate) fn scopes(&self) -> Vec<&'static str> {
-        let all = [
-            Scope::Send,
-            Scope::Read,
-            Scope::History,
-            Scope::Groups,
-            Scope::Admin,
-            Scope::Metrics,
-        ];
+        let all =
+            [Scope::Send, Scope::Read, Scope::History, Scope::Groups, Scope::Admin, Scope::Metrics];
         all.into_iter().filter(|scope| self.may(*scope)).map(scope_name).collect()
     }
 

@@ -176,7 +176,11 @@ impl DeviceHandle {
 
     /// Under which address the account's devices have a chat: that of a person is their LID once the account's chats
     /// have moved to LIDs.
-    pub(super) async fn address(&self, client: &Client, chat: &Recipient) -> Result<Jid, WhatsAppError> {
+    pub(super) async fn address(
+        &self,
+        client: &Client,
+        chat: &Recipient,
+    ) -> Result<Jid, WhatsAppError> {
         let jid = self.person(chat).await?;
         if jid.is_group() {
             return Ok(jid);
