@@ -1,6 +1,7 @@
 //! What the log and the send queue had before the history was switched on.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::History;
 use super::desk::Desk;
@@ -40,6 +41,7 @@ impl History {
             let sent = queue.recent(&device, SENT).await?;
             self.take_sent(&device, sent).await?;
         }
+        self.whole.store(true, Ordering::Relaxed);
         Ok(())
     }
 

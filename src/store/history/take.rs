@@ -90,7 +90,9 @@ pub(super) fn one_person(
 /// The addresses of the chat that a message is in, if people can answer there.
 pub(super) fn addresses(data: &MessageData) -> Option<(Vec<String>, ChatKind)> {
     let chat = Jid::parse(&data.chat).ok()?;
-    let kind = data.chat_kind.unwrap_or_else(|| chat.chat_kind());
+    // What somebody writes to a list of theirs is in the chat with them.
+    let said = data.chat_kind.filter(|kind| *kind != ChatKind::Broadcast);
+    let kind = said.unwrap_or_else(|| chat.chat_kind());
     if !kind.is_answerable() {
         return None;
     }

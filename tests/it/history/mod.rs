@@ -1,5 +1,6 @@
 //! The history: what it keeps of chats, for how long, who may read it, and that it is deleted when it is switched off.
 
+mod crash;
 mod kept;
 mod limits;
 mod older;
