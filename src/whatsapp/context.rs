@@ -5,8 +5,8 @@ use std::sync::{Arc, OnceLock};
 use tokio::sync::{mpsc, watch};
 
 use super::chat::rejected::Rejected;
-use super::contact::presence::Watched;
 use super::contact::row::PushNames;
+use super::contact::watched::Watched;
 use super::device::notice::Notice;
 use super::device::status::StatusCell;
 use super::directory::Directory;

@@ -12,8 +12,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::backup::Backup;
 use super::chat::rejected::Rejected;
-use super::contact::presence::Watched;
 use super::contact::row::PushNames;
+use super::contact::watched::Watched;
 use super::context::Context;
 use super::device::actor::Device;
 use super::device::notice::DeviceCommand;

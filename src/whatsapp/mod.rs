@@ -44,7 +44,7 @@ pub(crate) use chat::{ChatChange, FOR_EVER, Mute};
 pub use error::WhatsAppError;
 pub use fleet::{Fleet, FleetOptions};
 pub(crate) use group::{
-    Group, GroupChange, InviteCode, LONGEST_DESCRIPTION, LONGEST_NAME, MOST_MEMBERS, MemberAction,
+    GroupChange, InviteCode, LONGEST_DESCRIPTION, LONGEST_NAME, MOST_MEMBERS, MemberAction,
     MembersAdd, NamedMember, NewGroup, Once, RequestAction,
 };
 pub use handle::DeviceHandle;

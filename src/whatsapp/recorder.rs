@@ -17,7 +17,7 @@ use crate::model::{
     UnixMillis,
 };
 use crate::store::{Batch, NewEvent, Store, StoreError};
-use crate::whatsapp::chat::label::Labeling;
+use crate::whatsapp::chat::labels::Labeling;
 use crate::whatsapp::contact::row::Named;
 use crate::whatsapp::history::row::Timer;
 

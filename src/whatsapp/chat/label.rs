@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use futures_util::FutureExt;
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 use wa_rs::client::Client;
 use wa_rs::schemas::{self, IndexPart, Schema};
@@ -15,17 +14,15 @@ use wa_rs::waproto::whatsapp::SyncActionValue;
 use wa_rs::waproto::whatsapp::sync_action_value::LabelAssociationAction;
 use wa_rs::{AppStateError, Jid};
 
+use super::labels::{LABELED, Label, Labeling, What, all, label};
 use crate::model::{Event, EventData, EventId, EventType, MessageId, Recipient, UnixMillis};
-use crate::store::{Batch, Space, StoreError};
+use crate::store::Space;
 use crate::whatsapp::contact::both;
 use crate::whatsapp::context::Context;
 use crate::whatsapp::error::WhatsAppError;
 use crate::whatsapp::handle::{DeviceHandle, timely};
 use crate::whatsapp::recorder::Record;
 
-/// Where labels are kept, and where it is kept what carries them, in the device's space: each by account.
-const LABELS: &str = "label/";
-const LABELED: &str = "labeled/";
 /// The most labels that an account may have; WhatsApp's apps show 20.
 const MOST: usize = 100;
 
@@ -44,59 +41,11 @@ const LABEL_MESSAGE: Schema = Schema {
     ..schemas::LABEL_JID
 };
 
-/// A label.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Label {
-    /// WhatsApp's number for it.
-    pub(crate) id: String,
-    pub(crate) name: String,
-    /// One of WhatsApp's colours, by number.
-    pub(crate) color: i32,
-}
-
 /// What is to be changed of a label.
 #[derive(Debug)]
 pub(crate) struct LabelChange {
     pub(crate) name: Option<String>,
     pub(crate) color: Option<i32>,
-}
-
-/// What became of a label, as it is written down.
-#[derive(Clone, Debug)]
-pub(crate) struct Labeling {
-    account: String,
-    what: What,
-}
-
-#[derive(Clone, Debug)]
-enum What {
-    Saved(Label),
-    Deleted(String),
-    Put { id: String, chat: String },
-    Taken { id: String, chat: String },
-}
-
-impl Labeling {
-    pub(crate) fn put(&self, batch: &mut Batch) {
-        let account = &self.account;
-        match &self.what {
-            What::Saved(label) => match serde_json::to_vec(label) {
-                Ok(json) => batch.put(format!("{LABELS}{account}/{}", label.id), json),
-                Err(error) => tracing::error!(%error, "A label could not be serialised."),
-            },
-            What::Deleted(id) => batch.remove(format!("{LABELS}{account}/{id}")),
-            What::Put { id, chat } => {
-                batch.put(format!("{LABELED}{account}/{chat}/{id}"), Vec::new());
-            }
-            What::Taken { id, chat } => batch.remove(format!("{LABELED}{account}/{chat}/{id}")),
-        }
-    }
-
-    async fn write(self, space: &Space) -> Result<(), StoreError> {
-        let mut batch = Batch::new();
-        self.put(&mut batch);
-        space.write(batch).await
-    }
 }
 
 fn account(client: &Client) -> Option<String> {
@@ -165,22 +114,6 @@ fn event(
     let parts = [device.as_str(), chat.unwrap_or_default(), id, &moment, what, kind.as_str()];
     let timestamp = UnixMillis::from_millis(u64::try_from(at).unwrap_or_default());
     Event { id: EventId::derive(&parts), kind, timestamp, device, data: EventData::Other(data) }
-}
-
-fn read(row: &[u8]) -> Result<Label, StoreError> {
-    serde_json::from_slice(row).map_err(|error| StoreError::Damaged(format!("a label: {error}")))
-}
-
-async fn label(space: &Space, account: &str, id: &str) -> Result<Option<Label>, StoreError> {
-    let row = space.get(format!("{LABELS}{account}/{id}").into_bytes()).await?;
-    row.map(|row| read(&row)).transpose()
-}
-
-async fn all(space: &Space, account: &str) -> Result<Vec<Label>, StoreError> {
-    let rows = space.scan(format!("{LABELS}{account}/").as_str()).await?;
-    let mut labels = rows.iter().map(|(_, row)| read(row)).collect::<Result<Vec<_>, _>>()?;
-    labels.sort_by_key(|label| (label.id.parse::<u64>().unwrap_or(u64::MAX), label.id.clone()));
-    Ok(labels)
 }
 
 impl DeviceHandle {

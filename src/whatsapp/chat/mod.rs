@@ -4,6 +4,7 @@
 pub(crate) mod call;
 pub(crate) mod channel;
 pub(crate) mod label;
+pub(crate) mod labels;
 pub(crate) mod rejected;
 
 use futures_util::FutureExt;

@@ -6,6 +6,7 @@ mod find;
 pub(crate) mod presence;
 mod profile;
 pub(crate) mod row;
+pub(crate) mod watched;
 
 use wa_rs::client::Client;
 use wa_rs::{ContactError, Jid};

@@ -34,6 +34,13 @@ pub(crate) struct NamedMember {
     pub(crate) to: Recipient,
 }
 
+/// A group that is to be made.
+pub(crate) struct NewGroup {
+    pub(crate) name: String,
+    pub(crate) description: Option<String>,
+    pub(crate) members: Vec<NamedMember>,
+}
+
 /// What became of one member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]

@@ -22,7 +22,7 @@ use wa_rs::{
 use self::fetch::{asked, view};
 pub(crate) use self::invite::InviteCode;
 use self::member::Found;
-pub(crate) use self::member::{MemberAction, MemberResult, NamedMember};
+pub(crate) use self::member::{MemberAction, MemberResult, NamedMember, NewGroup};
 pub(crate) use self::once::Once;
 pub(crate) use self::request::RequestAction;
 pub(crate) use self::view::{Group, MembersAdd};
@@ -35,13 +35,6 @@ pub(crate) const LONGEST_NAME: usize = 100;
 pub(crate) const LONGEST_DESCRIPTION: usize = 2048;
 /// The most members that one request may name.
 pub(crate) const MOST_MEMBERS: usize = 256;
-
-/// A group that is to be made.
-pub(crate) struct NewGroup {
-    pub(crate) name: String,
-    pub(crate) description: Option<String>,
-    pub(crate) members: Vec<NamedMember>,
-}
 
 /// What is to be changed of a group; what is not there stays as it is.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::NewGroup;
+use super::member::NewGroup;
 use crate::model::{IdempotencyKey, Jid, UnixMillis};
 use crate::store::{Batch, Space, StoreError};
 use crate::whatsapp::error::WhatsAppError;

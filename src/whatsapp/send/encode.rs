@@ -8,7 +8,7 @@ use wa_rs::wacore::proto_helpers::{
 };
 use wa_rs::waproto::whatsapp as wa;
 
-use super::parts::{MessageParts, mark, mention};
+use super::parts::{MessageParts, ground, mark, mention};
 use super::preview::Preview;
 use crate::model::{
     ContactCard, Content, EventPlace, MediaKind, MessageId, SendRequest, UnixMillis,
@@ -45,9 +45,7 @@ pub(crate) fn message(
         Content::Text { text } | Content::LinkedText { text } => {
             words(mentioning(text), context, parts.preview)
         }
-        Content::StatusText { text, background, font } => {
-            super::status::text(text.clone(), *background, *font)
-        }
+        Content::StatusText { text, background, font } => ground::text(text, *background, *font),
         Content::Media { caption, .. } => {
             let file = parts.file.ok_or(EncodeError::NoFile)?;
             let caption = caption.as_deref().map(mentioning);
@@ -312,10 +310,9 @@ fn poll(
 ) -> wa::Message {
     use wa::message::poll_creation_message::Option as Choice;
     let choice = |name: &String| Choice { option_name: Some(name.clone()), ..Default::default() };
-    let options = options.iter().map(choice).collect();
     let poll = MessageField::some(wa::message::PollCreationMessage {
         name: Some(question.to_owned()),
-        options,
+        options: options.iter().map(choice).collect(),
         selectable_options_count: Some(selectable),
         poll_type: correct.map(|_| wa::message::PollType::QUIZ),
         correct_answer: correct.map(choice).into(),

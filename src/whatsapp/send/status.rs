@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use wa_rs::buffa::MessageField;
 use wa_rs::client::Client;
 use wa_rs::send::{SendError, SendResult};
 use wa_rs::wacore::iq::spec::IqSpec;
@@ -10,20 +9,16 @@ use wa_rs::wacore::request::InfoQuery;
 use wa_rs::wacore_binary::builder::NodeBuilder;
 use wa_rs::wacore_binary::{NodeContent, NodeRef};
 use wa_rs::waproto::whatsapp as wa;
-use wa_rs::waproto::whatsapp::message::extended_text_message::FontType;
 use wa_rs::{Jid, Server, StatusPrivacySetting, StatusSendOptions, anyhow};
 
 use super::failure::Failure;
-use crate::model::{Content, PhoneNumber, Recipient, SentMessage, StatusFont};
+use crate::model::{Content, PhoneNumber, Recipient, SentMessage};
 use crate::whatsapp::contact::row::names;
 use crate::whatsapp::context::Context;
 use crate::whatsapp::directory::both;
 
 /// How long the engine may take: it looks every receiver's devices up.
 const PATIENCE: Duration = Duration::from_mins(3);
-/// The colours of a text's ground, unless its caller says another one, and of its letters.
-const GROUND: u32 = 0xff1e_6e4f;
-const WHITE: u32 = 0xffff_ffff;
 
 /// Hands a status, or its deletion, to the engine; an outer error if it takes too long or has no receivers.
 pub(super) async fn hand_over(
@@ -166,25 +161,4 @@ impl IqSpec for Ask {
         let people = users.into_iter().flatten().filter_map(|user| text(user, "jid").parse().ok());
         Ok(Setting { kind, people: people.collect() })
     }
-}
-
-/// A text on a ground. Phones write white when nothing is said.
-pub(super) fn text(text: String, background: Option<u32>, font: Option<StatusFont>) -> wa::Message {
-    let message = wa::message::ExtendedTextMessage {
-        text: Some(text),
-        background_argb: Some(background.unwrap_or(GROUND)),
-        text_argb: Some(WHITE),
-        font: Some(match font {
-            None | Some(StatusFont::System) => FontType::SYSTEM,
-            Some(StatusFont::SystemText) => FontType::SYSTEM_TEXT,
-            Some(StatusFont::FbScript) => FontType::FB_SCRIPT,
-            Some(StatusFont::SystemBold) => FontType::SYSTEM_BOLD,
-            Some(StatusFont::Morningbreeze) => FontType::MORNINGBREEZE_REGULAR,
-            Some(StatusFont::Calistoga) => FontType::CALISTOGA_REGULAR,
-            Some(StatusFont::Exo2) => FontType::EXO2_EXTRABOLD,
-            Some(StatusFont::Courierprime) => FontType::COURIERPRIME_BOLD,
-        }),
-        ..Default::default()
-    };
-    wa::Message { extended_text_message: MessageField::some(message), ..Default::default() }
 }

@@ -442,3 +442,99 @@ async fn its_session_is_adopted() -> Result<()> {
     moonwa.stop().await?;
     Ok(())
 }
+
+/// A change of the group that the webhook is told, by what it was.
+async fn change_of(hook: &WebhookReceiver, what: &str, by: &Phone) -> Value {
+    let is_it = |post: &Delivery| {
+        let data = &post.json()["data"];
+        let author = &data["author"];
+        let theirs = author["phone"] == by.number() || author["jid"] == by.lid();
+        post.kind() == "group.updated" && data["what"] == what && theirs
+    };
+    hook.expect(what, is_it).await.json()["data"].clone()
+}
+
+/// A group that the gateway made, as a member with Baileys sees it, and what that member changes.
+#[tokio::test]
+async fn a_group_is_the_same_for_the_gateway_and_for_baileys() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let [ann, bob, cid] = people(&sim).await;
+    let (moonwa, hook) = gateway(&sim, &ann).await?;
+    let mut baileys = Baileys::by_qr(&sim, &bob).await?;
+    let admin = moonwa.admin();
+    let groups = "/v1/devices/toko/groups";
+    let new = json!({ "name": "Tim Toko", "members": [bob.number()] });
+    let made = admin.post(groups, &new).await?.expect(201).json();
+    let id = made["group"]["id"].as_str().context("no id")?.to_owned();
+    let is_it =
+        |told: &Value| told["event"] == "groups.upsert" && told["data"][0]["subject"] == "Tim Toko";
+    let told = baileys.0.expect("the new group", is_it).await?;
+    assert_eq!(told["data"][0]["id"], id);
+    let seen = baileys.0.call("groupMetadata", json!([id])).await?;
+    assert_eq!(seen["participants"].as_array().map(Vec::len), Some(2), "{seen}");
+
+    let request = admin.request(hyper::Method::PATCH, &format!("{groups}/{id}"));
+    let request = request.header("content-type", "application/json");
+    let body = json!({ "name": "Tim Gudang" }).to_string();
+    admin.send(request.body(http_body_util::Full::from(body))?).await?.expect(200);
+    let renamed = |told: &Value| {
+        told["event"] == "groups.update" && told["data"][0]["subject"] == "Tim Gudang"
+    };
+    baileys.0.expect("the new name", renamed).await?;
+
+    // What Baileys changes comes to the webhook, typed.
+    baileys.0.call("groupUpdateSubject", json!([id, "Tim Malam"])).await?;
+    assert_eq!(change_of(&hook, "name", &bob).await["name"], "Tim Malam");
+    let promote = json!({ "action": "promote", "members": [bob.number()] });
+    admin.post(&format!("{groups}/{id}/members"), &promote).await?.expect(200);
+    let changed = |told: &Value| {
+        told["event"] == "group-participants.update" && told["data"]["action"] == "promote"
+    };
+    baileys.0.expect("the promotion", changed).await?;
+    baileys.0.call("groupParticipantsUpdate", json!([id, [cid.jid()], "add"])).await?;
+    change_of(&hook, "added", &bob).await;
+    baileys.0.call("groupParticipantsUpdate", json!([id, [cid.lid()], "promote"])).await?;
+    change_of(&hook, "promoted", &bob).await;
+    let view = admin.get(&format!("{groups}/{id}")).await?.expect(200).json();
+    let admins = view["members"].as_array().context("no members")?.iter();
+    assert_eq!(admins.filter(|member| member["admin"] == true).count(), 3, "{view}");
+    sim.assert_no_violations();
+    moonwa.stop().await?;
+    Ok(())
+}
+
+/// Baileys as another companion of the gateway's account: both change its settings, and each sees what the other did.
+#[tokio::test]
+async fn the_accounts_settings_are_the_same_for_the_gateway_and_for_baileys() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let [ann, bob, _] = people(&sim).await;
+    let (moonwa, hook) = gateway(&sim, &ann).await?;
+    let mut baileys = Baileys::by_qr(&sim, &ann).await?;
+    let key = moonwa.key_of("toko");
+    let label = json!({ "name": "Lunas", "color": 3 });
+    key.post("/v1/devices/toko/labels", &label).await?.expect(201);
+    let edited = |told: &Value| told["event"] == "labels.edit" && told["data"]["name"] == "Lunas";
+    assert_eq!(baileys.0.expect("the label", edited).await?["data"]["id"], "1");
+
+    let other = json!({ "id": "2", "name": "Grosir", "color": 4, "deleted": false });
+    baileys.0.call("addLabel", json!([bob.lid(), other])).await?;
+    baileys.0.call("addChatLabel", json!([bob.lid(), "2"])).await?;
+    let added = |post: &Delivery| {
+        let data = &post.json()["data"];
+        post.kind() == "label.updated" && data["what"] == "added" && data["label"]["id"] == "2"
+    };
+    let data = hook.expect("the label on the chat", added).await.json()["data"].clone();
+    assert_eq!((&data["chat"], &data["label"]["name"]), (&json!(bob.jid()), &json!("Grosir")));
+
+    let request =
+        key.request(hyper::Method::PATCH, &format!("/v1/devices/toko/chats/{}", bob.number()));
+    let request = request.header("content-type", "application/json");
+    let body = json!({ "pinned": true }).to_string();
+    key.send(request.body(http_body_util::Full::from(body))?).await?.expect(204);
+    let pinned =
+        |told: &Value| told["event"] == "chats.update" && told["data"][0]["pinned"].is_number();
+    baileys.0.expect("the pin", pinned).await?;
+    sim.assert_no_violations();
+    moonwa.stop().await?;
+    Ok(())
+}

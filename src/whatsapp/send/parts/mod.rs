@@ -1,6 +1,7 @@
 //! What a message is built from, beside the request itself.
 
 pub(crate) mod channel;
+pub(crate) mod ground;
 pub(crate) mod mark;
 pub(crate) mod mention;
 
