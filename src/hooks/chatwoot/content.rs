@@ -206,6 +206,9 @@ fn bullets(mark: &str, options: &[String]) -> String {
 
 /// What a message that moonwa sent is in Chatwoot, unless Chatwoot asked for it; `None` when it is nothing there.
 pub(super) fn sent(message: &SentMessage) -> Option<Task> {
+    if !message.request.to.jid().chat_kind().is_answerable() {
+        return None;
+    }
     let whom = match &message.request.to {
         Recipient::Jid(jid) => Whom::of_address(jid),
         to => Whom::of_address(&to.jid()),
@@ -252,6 +255,7 @@ pub(super) fn sent(message: &SentMessage) -> Option<Task> {
         Content::Event { name, .. } => format!("🗓️ {name}"),
         Content::Reaction { .. }
         | Content::Album { .. }
+        | Content::StatusText { .. }
         | Content::Pin { .. }
         | Content::Timer { .. }
         | Content::Read { .. } => return None,

@@ -14,13 +14,27 @@ use crate::store::database::txn::Txn;
 use crate::store::json::from_json;
 use crate::store::log::NewEvent;
 
+/// A damaged row of the history costs what the history would say, and no message.
+fn spare(outcome: Result<(), StoreError>) -> Result<(), StoreError> {
+    match outcome {
+        Err(StoreError::Damaged(what)) => {
+            tracing::warn!(
+                what,
+                "The history could not be kept up, because a row of it is damaged."
+            );
+            Ok(())
+        }
+        outcome => outcome,
+    }
+}
+
 /// Takes what an event says.
 pub(crate) fn event(
     outbox: &Arc<Outbox>,
     txn: &mut Txn<'_>,
     event: &NewEvent,
 ) -> Result<(), StoreError> {
-    let told = matches!(
+    let of_chats = matches!(
         event.kind,
         EventType::MessageReceived
             | EventType::MessageSent
@@ -30,9 +44,13 @@ pub(crate) fn event(
             | EventType::IdentityResolved
             | EventType::GroupUpdated
     );
-    if !told {
+    if !of_chats {
         return Ok(());
     }
+    spare(told(outbox, txn, event))
+}
+
+fn told(outbox: &Arc<Outbox>, txn: &mut Txn<'_>, event: &NewEvent) -> Result<(), StoreError> {
     let Some(desk) = Desk::open(outbox, txn, &event.device)? else { return Ok(()) };
     let event: Event = from_json(&event.body)?;
     happened(desk, &event)
@@ -44,7 +62,10 @@ pub(crate) fn turned(
     txn: &mut Txn<'_>,
     device: &DeviceName,
 ) -> Result<(), StoreError> {
-    Desk::open(outbox, txn, device)?.map_or(Ok(()), |mut desk| desk.turn())
+    spare(
+        Desk::open(outbox, txn, device)
+            .and_then(|desk| desk.map_or(Ok(()), |mut desk| desk.turn())),
+    )
 }
 
 fn happened(mut desk: Desk<'_, '_, '_>, event: &Event) -> Result<(), StoreError> {
@@ -173,7 +194,7 @@ pub(crate) fn sent(
     txn: &mut Txn<'_>,
     message: &SentMessage,
 ) -> Result<(), StoreError> {
-    take(outbox, txn, message, true)
+    spare(take(outbox, txn, message, true))
 }
 
 /// The same of one that was sent before the history was switched on.
@@ -216,6 +237,16 @@ fn take(
 
 /// A message of the account's own got that far.
 pub(crate) fn receipt(
+    outbox: &Arc<Outbox>,
+    txn: &mut Txn<'_>,
+    device: &DeviceName,
+    id: &MessageId,
+    status: &MessageStatus,
+) -> Result<(), StoreError> {
+    spare(received(outbox, txn, device, id, status))
+}
+
+fn received(
     outbox: &Arc<Outbox>,
     txn: &mut Txn<'_>,
     device: &DeviceName,
@@ -367,6 +398,7 @@ fn kind_of(content: &Content) -> Option<MessageKind> {
         // Until what it passes on is found.
         Content::Forward { .. } => MessageKind::Text,
         Content::Album { .. }
+        | Content::StatusText { .. }
         | Content::Reaction { .. }
         | Content::Edit { .. }
         | Content::Pin { .. }

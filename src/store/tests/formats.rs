@@ -35,6 +35,7 @@ fn message(n: u64) -> SentMessage {
             album: None,
             send_at: None,
             expires: None,
+            audience: None,
             typing: None,
         },
         status: MessageStatus::Queued,
@@ -42,6 +43,7 @@ fn message(n: u64) -> SentMessage {
         updated: UnixMillis::from_secs(1_790_000_000),
         due: None,
         expires: None,
+        audience: None,
         list: None,
         by: None,
     }

@@ -20,6 +20,7 @@ pub(super) fn message(id: &str, text: &str) -> SentMessage {
             album: None,
             send_at: None,
             expires: None,
+            audience: None,
             typing: None,
         },
         status: MessageStatus::Queued,
@@ -27,6 +28,7 @@ pub(super) fn message(id: &str, text: &str) -> SentMessage {
         updated: UnixMillis::now(),
         due: None,
         expires: None,
+        audience: None,
         list: None,
         by: None,
     }

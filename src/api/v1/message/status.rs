@@ -40,7 +40,7 @@ pub(crate) async fn post(call: &mut Call) -> Answer {
     let body: StatusBody = call.json(MAX_INLINE).await?;
     let (_, device) = call.device()?;
     let request = body.request(device.country_code.as_deref())?;
-    let wish = Wish { request, files: Vec::new(), at: None };
+    let wish = Wish { request, files: Vec::new(), at: None, expires: None };
     let message = accept_wish(call, wish, None, Due::Now).await?;
     Ok(queued_answer(call, &message))
 }
