@@ -139,7 +139,7 @@ impl Desk<'_> {
         }
         let phone = wanted.phone.as_deref().unwrap_or_default();
         Recipient::parse(phone, None).map_err(|_other| {
-            Problem::field("phone_number", "the contact has no phone number to write to")
+            Problem::new(Code::Conflict, "the contact has no phone number to write to")
         })
     }
 
