@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use moonwa_simulator::harness::{Answer, Moonwa, WebhookReceiver};
+use moonwa_simulator::harness::{Answer, Moonwa, WebhookReceiver, eventually};
 use moonwa_simulator::{File, Phone, Simulator};
 use serde_json::{Value, json};
 
@@ -131,6 +131,13 @@ impl Shop {
         let budi = shop.sim.phone("628987654321", "Budi").await;
         budi.send_text(&ann, "Halo, apakah stoknya masih ada?").await?;
         budi.send_text(&ann, "Saya mau pesan dua.").await?;
+        let newest = async || {
+            let chats = shop.moonwa.admin().get("/v1/devices/admin-toko/chats").await;
+            chats
+                .map(|chats| chats.json()["chats"][0]["newest"]["text"].clone())
+                .unwrap_or_default()
+        };
+        eventually("both are there", newest, |text| *text == "Saya mau pesan dua.").await;
         let body = json!({"to": budi.number(), "text": "Masih, kak. Kami siapkan."});
         let answer = shop.moonwa.admin().post("/v1/devices/admin-toko/messages", &body).await?;
         let id = answer.expect(202).json()["id"].as_str().context("no id")?.to_owned();
