@@ -9,11 +9,11 @@ pub mod config {
     pub use crate::config::{
         AdminConfig, Browser, Calls, ChatFilter, Compat, Config, Context, DeviceConfig, DeviceEdit,
         Durability, Edit, EditError, EndpointConfig, EndpointEdit, EventFilter, FaceName, Format,
-        Gap, HistoryConfig, Hours, KeyConfig, Loaded, LogConfig, MediaConfig, Notice, Others, OutboxConfig, Pace,
-        Presence, Proxy, ProxyProtocol, Quiet, Rejected, ReloadHandle, ReloadMailbox,
-        ReloadOutcome, ReloadReport, Repair, Revision, RuleConfig, RuleReply, SAMPLE, Scope,
-        ServerConfig, ShownAs, Start, StoreConfig, System, Template, TextPattern, Trigger, Watcher,
-        When, keep_last_good, last_good,
+        Gap, HistoryConfig, Hours, KeyConfig, Loaded, LogConfig, MediaConfig, Notice, Others,
+        OutboxConfig, Pace, Presence, Proxy, ProxyProtocol, Quiet, Rejected, ReloadHandle,
+        ReloadMailbox, ReloadOutcome, ReloadReport, Repair, Revision, RuleConfig, RuleReply,
+        SAMPLE, Scope, ServerConfig, ShownAs, Start, StoreConfig, System, Template, TextPattern,
+        Trigger, Watcher, When, keep_last_good, last_good,
     };
 }
 
@@ -38,7 +38,8 @@ pub mod reload {
 
 pub mod store {
     pub use crate::store::{
-        Counted, EndpointId, EndpointState, Enqueued, History, HistoryLimits, NewEvent, Seq, Store, StoreOptions,
+        Counted, EndpointId, EndpointState, Enqueued, History, HistoryLimits, NewEvent, Seq, Store,
+        StoreOptions,
     };
 }
 

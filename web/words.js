@@ -533,6 +533,7 @@ export default {
 	"error.message_not_found": ["This message is no longer kept.", "Pesan ini sudah tidak disimpan."],
 	"error.method_not_allowed": ["This moonwa is of another version than the page. Reload it.", "Versi moonwa ini berbeda dari halamannya. Muat ulang."],
 	"error.no_qr": ["There is no QR code now.", "Sekarang tidak ada kode QR."],
+	"error.history_off": ["No history is kept ([history] in moonwa.toml).", "Riwayat tidak disimpan ([history] di moonwa.toml)."],
 	"error.not_asked": ["WhatsApp did not ask for this.", "WhatsApp tidak memintanya."],
 	"error.not_found": ["This is not here any more.", "Ini sudah tidak ada."],
 	"error.not_on_whatsapp": ["This number is not on WhatsApp.", "Nomor ini tidak ada di WhatsApp."],

@@ -38,8 +38,9 @@ pub use read::{Context, Loaded, Others, Rejected, Revision};
 pub(crate) use rule::Placeholder;
 pub use rule::{Hours, RuleConfig, RuleReply, Template, TextPattern, When};
 pub use settings::{
-    AdminConfig, Browser, Calls, Config, DeviceConfig, Durability, FaceName, HistoryConfig, KeyConfig,
-    LogConfig, MediaConfig, OutboxConfig, Presence, Repair, Scope, ServerConfig, ShownAs, StoreConfig, System,
+    AdminConfig, Browser, Calls, Config, DeviceConfig, Durability, FaceName, HistoryConfig,
+    KeyConfig, LogConfig, MediaConfig, OutboxConfig, Presence, Repair, Scope, ServerConfig,
+    ShownAs, StoreConfig, System,
 };
 pub use watch::{Notice, Watcher};
 

@@ -12,7 +12,8 @@ use tracing::Level;
 use super::*;
 use crate::config::endpoint::{ChatFilter, Compat, EventFilter, Format, Start};
 use crate::config::settings::{
-    Browser, Durability, FaceName, HistoryConfig, KeyConfig, Presence, Repair, Scope, ShownAs, System,
+    Browser, Durability, FaceName, HistoryConfig, KeyConfig, Presence, Repair, Scope, ShownAs,
+    System,
 };
 use crate::config::{Context, Gap, Pace, Proxy};
 use crate::model::{EventType, KeyHash, Secret};
@@ -287,8 +288,16 @@ fn any_device() -> impl Strategy<Value = DeviceConfig> {
 fn any_config() -> impl Strategy<Value = Config> {
     let name = "[a-e]".prop_map(|name| DeviceName::parse(&name).unwrap());
     let devices = btree_map(name, any_device(), 0..5);
-    let sections =
-        (any_server(), any_admin(), any_store(), any_log(), any_outbox(), any_history(), any_media(), devices);
+    let sections = (
+        any_server(),
+        any_admin(),
+        any_store(),
+        any_log(),
+        any_outbox(),
+        any_history(),
+        any_media(),
+        devices,
+    );
     sections.prop_map(|(server, admin, store, log, outbox, history, media, devices)| Config {
         server,
         admin,

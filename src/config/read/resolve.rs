@@ -9,8 +9,8 @@ use super::secret::Secrets;
 use super::{call, endpoint, pace, rule, value};
 use crate::config::proxy::Proxy;
 use crate::config::settings::{
-    AdminConfig, Calls, Config, DeviceConfig, HistoryConfig, KeyConfig, LogConfig, MediaConfig, OutboxConfig,
-    Presence, Scope, ServerConfig, ShownAs, StoreConfig,
+    AdminConfig, Calls, Config, DeviceConfig, HistoryConfig, KeyConfig, LogConfig, MediaConfig,
+    OutboxConfig, Presence, Scope, ServerConfig, ShownAs, StoreConfig,
 };
 use crate::model::{DeviceName, KeyHash};
 
@@ -137,9 +137,8 @@ fn outbox(mut table: Section<'_>) -> OutboxConfig {
 fn history(mut table: Section<'_>) -> Option<HistoryConfig> {
     let default = HistoryConfig::default();
     let (hour, years) = (Duration::from_hours(1), Duration::from_hours(24 * 3660));
-    let keep = table.or("keep", None, |node| {
-        node.parse(|text| value::duration(text, hour, years)).map(Some)
-    });
+    let keep = table
+        .or("keep", None, |node| node.parse(|text| value::duration(text, hour, years)).map(Some));
     let max_size = table.or("max_size", None, |node| {
         node.parse(|text| value::size(text, 1 << 20, 1 << 40)).map(Some)
     });

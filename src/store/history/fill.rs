@@ -1,6 +1,7 @@
 //! What the log and the send queue had before the history was switched on.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::History;
 use super::desk::Desk;
@@ -40,6 +41,7 @@ impl History {
             let sent = queue.recent(&device, SENT).await?;
             self.take_sent(&device, sent).await?;
         }
+        self.whole.store(true, Ordering::Relaxed);
         Ok(())
     }
 
@@ -95,11 +97,7 @@ fn unfilled(outbox: &Outbox) -> Result<Vec<DeviceName>, StoreError> {
     Ok(unfilled)
 }
 
-fn filled(
-    outbox: &Arc<Outbox>,
-    txn: &mut Txn<'_>,
-    device: &DeviceName,
-) -> Result<(), StoreError> {
+fn filled(outbox: &Arc<Outbox>, txn: &mut Txn<'_>, device: &DeviceName) -> Result<(), StoreError> {
     if let Some(desk) = Desk::open(outbox, txn, device)? {
         let base = desk.keeps.base.clone();
         desk.txn.put(&base, filled_key(device), Vec::new());

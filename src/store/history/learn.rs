@@ -33,13 +33,21 @@ pub(crate) enum Said {
     /// These messages were read, and what came before them.
     Read(Vec<MessageId>),
     /// All was read up to that time, or the chat is marked as one to be read.
-    Marked { read: bool, at: UnixMillis },
+    Marked {
+        read: bool,
+        at: UnixMillis,
+    },
     Archived(bool),
     Pinned(bool),
     /// It is muted until then; `None` when it is not.
     Muted(Option<UnixMillis>),
     /// What is known of it from the time before.
-    Chat { saved: Option<String>, unread: Option<u32>, archived: Option<bool>, pinned: Option<bool> },
+    Chat {
+        saved: Option<String>,
+        unread: Option<u32>,
+        archived: Option<bool>,
+        pinned: Option<bool>,
+    },
     /// It was deleted.
     Deleted,
 }

@@ -57,7 +57,10 @@ pub(super) struct Look<'a> {
 
 impl<'a> Look<'a> {
     /// `None` when no history is kept.
-    pub(super) fn open(outbox: &Outbox, device: &'a DeviceName) -> Result<Option<Self>, StoreError> {
+    pub(super) fn open(
+        outbox: &Outbox,
+        device: &'a DeviceName,
+    ) -> Result<Option<Self>, StoreError> {
         let Some(keeps) = outbox.history.get() else { return Ok(None) };
         let now = outbox.db.snapshot();
         let (parts, horizon, time) = (keeps.parts(), keeps.limits().horizon(), UnixMillis::now());

@@ -10,11 +10,12 @@ mod row;
 mod take;
 mod words;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{PoisonError, RwLock};
 
-pub use self::part::HistoryLimits;
 pub(crate) use self::learn::{Learned, Note, Said};
 pub(crate) use self::look::{ChatView, Message};
+pub use self::part::HistoryLimits;
 pub(crate) use self::part::{Slot, retire};
 pub(crate) use self::row::{ChatRow, Kept, Place, Reaction, Source};
 pub(crate) use self::take::{event, receipt, sent, turned};
@@ -36,11 +37,13 @@ pub struct History {
     writer: Writer<Outbox>,
     readers: Readers,
     limits: RwLock<Option<HistoryLimits>>,
+    /// Whether everything that the log has is here.
+    whole: AtomicBool,
 }
 
 impl History {
     pub(super) fn new(writer: Writer<Outbox>, readers: Readers) -> Self {
-        Self { writer, readers, limits: RwLock::default() }
+        Self { writer, readers, limits: RwLock::default(), whole: AtomicBool::new(false) }
     }
 
     /// Begins to keep it, or goes on with other limits. `None` deletes it.
@@ -50,6 +53,9 @@ impl History {
                 part::turn(outbox, txn, limits)
             })
             .await?;
+        if limits.is_none() {
+            self.whole.store(false, Ordering::Relaxed);
+        }
         *self.limits.write().unwrap_or_else(PoisonError::into_inner) = limits;
         Ok(())
     }
@@ -57,6 +63,11 @@ impl History {
     /// How much is kept; `None` when nothing is.
     pub fn limits(&self) -> Option<HistoryLimits> {
         *self.limits.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a message that is not found here is not in the log either.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.limits().is_some() && self.whole.load(Ordering::Relaxed)
     }
 
     /// How many bytes it has, before they are packed.

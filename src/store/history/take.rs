@@ -6,8 +6,7 @@ use super::desk::{Chat, Desk, Found};
 use super::row::{Kept, Reaction, Source};
 use crate::model::{
     Body, ChatKind, Content, DeviceName, Event, EventData, EventType, Jid, MediaData, MediaKind,
-    MessageData, MessageId, MessageKind, MessageStatus, Person, Reply, SentMessage,
-    UnixMillis,
+    MessageData, MessageId, MessageKind, MessageStatus, Person, Reply, SentMessage, UnixMillis,
 };
 use crate::store::StoreError;
 use crate::store::database::outbox::Outbox;
@@ -91,7 +90,9 @@ pub(super) fn one_person(
 /// The addresses of the chat that a message is in, if people can answer there.
 pub(super) fn addresses(data: &MessageData) -> Option<(Vec<String>, ChatKind)> {
     let chat = Jid::parse(&data.chat).ok()?;
-    let kind = data.chat_kind.unwrap_or_else(|| chat.chat_kind());
+    // What somebody writes to a list of theirs is in the chat with them.
+    let said = data.chat_kind.filter(|kind| *kind != ChatKind::Broadcast);
+    let kind = said.unwrap_or_else(|| chat.chat_kind());
     if !kind.is_answerable() {
         return None;
     }
@@ -290,11 +291,7 @@ fn original(desk: &mut Desk<'_, '_, '_>, id: &MessageId) -> Result<Option<Found>
     }
 }
 
-fn reply(
-    desk: &mut Desk<'_, '_, '_>,
-    id: &MessageId,
-    chat: &Chat,
-) -> Result<Reply, StoreError> {
+fn reply(desk: &mut Desk<'_, '_, '_>, id: &MessageId, chat: &Chat) -> Result<Reply, StoreError> {
     let known = newest(desk.find(id.as_str(), Some(chat))?).map(|found| found.kept);
     let id = id.to_string();
     let Some(kept) = known else {
@@ -384,4 +381,3 @@ fn file(content: &Content) -> Option<MediaData> {
     let filename = filename.clone().filter(|_| *media == MediaKind::Document);
     Some(MediaData { url: String::new(), mime: mime.clone(), size: None, sha256: None, filename })
 }
-

@@ -106,7 +106,10 @@ mod tests {
 
     #[test]
     fn words_have_no_case_and_no_accents() {
-        assert_eq!(split("  Berapa HARGA kopi, Café-nya? "), ["berapa", "harga", "kopi", "cafe", "nya"]);
+        assert_eq!(
+            split("  Berapa HARGA kopi, Café-nya? "),
+            ["berapa", "harga", "kopi", "cafe", "nya"]
+        );
         assert_eq!(split("cafe\u{301} Straße 85.000"), ["cafe", "strasse", "85", "000"]);
         assert_eq!(split("咖啡 ok"), ["咖", "啡", "ok"]);
         assert_eq!(split("ok咖啡ok"), ["ok", "咖", "啡", "ok"]);

@@ -29,8 +29,8 @@ use crate::store::log::event::encode;
 use crate::store::log::recent::Recent;
 use crate::store::log::retention::{newest, tails};
 use crate::store::seq::Places;
-use crate::store::{history, tally};
 use crate::store::{Seq, StoreError};
+use crate::store::{history, tally};
 
 pub use self::event::NewEvent;
 pub(crate) use self::event::{Page, StoredEvent, decode};

@@ -12,13 +12,13 @@ use super::list::{self, Fate, Listed, PacedList, Report, list_key};
 use super::row::{Row, message_key, order_at};
 use super::{SendQueue, advance_each, enqueue_and_nudge, row_bytes};
 use crate::model::{DeviceName, ListId, MessageId, MessageStatus, SentMessage, UnixMillis};
-use crate::store::{StoreError, history};
 use crate::store::database::committer::Promise;
 use crate::store::database::outbox::Outbox;
 use crate::store::database::txn::Txn;
 use crate::store::disk::Room;
 use crate::store::json::{from_json, to_json};
 use crate::store::key::Key;
+use crate::store::{StoreError, history};
 
 /// What is later than that is not worth sending any more, like any message that waited as long.
 const LATEST: Duration = Duration::from_hours(24);

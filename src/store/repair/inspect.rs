@@ -284,9 +284,11 @@ impl<'a> Inspection<'a> {
         let folder = self.path.join("keyspaces").join(id.to_string());
         // fjall asks the newest table first and believes it. Its own rows are not numbered in order. fjall may know
         // the name of a segment that was dropped. Whether one is missing is seen by the outbox's own list.
-        let segment = self.seen.names.get(&id).is_some_and(|name| {
-            name.starts_with("log.") || name.starts_with("history")
-        });
+        let segment = self
+            .seen
+            .names
+            .get(&id)
+            .is_some_and(|name| name.starts_with("log.") || name.starts_with("history"));
         if segment && !folder.join("current").exists() && all_tables(&folder).is_empty() {
             return Ok(());
         }

@@ -3,6 +3,7 @@
 mod bad_day;
 mod cursor;
 mod formats;
+mod history;
 mod later;
 mod log;
 mod message;

@@ -1,5 +1,5 @@
-//! Looking for an earlier message among the newest events of the log, which are the ones that people answer, read and
-//! react to.
+//! Looking for an earlier message: in the history by its id, if one is kept, or else among the newest events of the log,
+//! which are the ones that people answer, read and react to.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,6 +13,8 @@ use crate::whatsapp::error::WhatsAppError;
 /// How far back a search goes, in events: this many at a time, this many times.
 const PAGE: u64 = 512;
 const PAGES: u64 = 10;
+/// How many of a chat's newest messages are looked at first.
+const NEWEST: usize = 20;
 /// How many sent messages `in_touch` looks at.
 const RECENT: usize = 1_000;
 
@@ -37,14 +39,14 @@ pub(crate) async fn find(
     device: &DeviceName,
     id: &MessageId,
 ) -> Result<Sight, StoreError> {
-    if let Some(kept) = kept(store, device, id.as_str(), |_| true).await? {
-        return Ok(Sight { found: Some(kept), whole: true });
+    let found = kept(store, device, id.as_str(), |_| true).await?;
+    if found.is_some() || store.history().is_whole() {
+        return Ok(Sight { found, whole: true });
     }
     newest(store, device, |data| data.id == id.as_str()).await
 }
 
-/// A message as the history has it. `None` also when no history is kept: then the newest events tell what they can, as
-/// they do of what came before it was switched on.
+/// A message as the history has it; `None` also when no history is kept.
 async fn kept(
     store: &Store,
     device: &DeviceName,
@@ -66,8 +68,9 @@ pub(crate) async fn find_in(
     chat: &Jid,
 ) -> Result<Option<MessageData>, StoreError> {
     let it = |data: &MessageData| data.id == id.as_str() && is_in(data, chat);
-    if let Some(kept) = kept(store, device, id.as_str(), it).await? {
-        return Ok(Some(kept));
+    let found = kept(store, device, id.as_str(), it).await?;
+    if found.is_some() || store.history().is_whole() {
+        return Ok(found);
     }
     Ok(newest(store, device, it).await?.found)
 }
@@ -78,6 +81,13 @@ pub(crate) async fn latest_in(
     device: &DeviceName,
     chat: &Jid,
 ) -> Result<Option<MessageData>, StoreError> {
+    if store.history().is_whole()
+        && let Some(row) = store.history().chat(device, chat.as_str()).await?
+        && let Some(page) = store.history().messages(device, row.clone(), None, NEWEST).await?
+        && let Some(theirs) = page.items.into_iter().find(|message| !message.kept.from_me)
+    {
+        return Ok(Some(theirs.kept.data(device, &row)));
+    }
     let theirs = |data: &MessageData| !data.from_me && is_in(data, chat);
     Ok(newest(store, device, theirs).await?.found)
 }

@@ -12,10 +12,10 @@ use std::time::Duration;
 
 use moonwa::facade::config::{
     AdminConfig, Browser, Calls, ChatFilter, Compat, Config, Context, DeviceConfig, Durability,
-    EndpointConfig, EventFilter, FaceName, Format, Gap, HistoryConfig, Hours, KeyConfig, Loaded, LogConfig,
-    MediaConfig, OutboxConfig, Pace, Presence, Proxy, ProxyProtocol, Quiet, Rejected, Repair,
-    RuleConfig, RuleReply, SAMPLE, Scope, ServerConfig, ShownAs, Start, StoreConfig, System,
-    Template, TextPattern, When, keep_last_good, last_good,
+    EndpointConfig, EventFilter, FaceName, Format, Gap, HistoryConfig, Hours, KeyConfig, Loaded,
+    LogConfig, MediaConfig, OutboxConfig, Pace, Presence, Proxy, ProxyProtocol, Quiet, Rejected,
+    Repair, RuleConfig, RuleReply, SAMPLE, Scope, ServerConfig, ShownAs, Start, StoreConfig,
+    System, Template, TextPattern, When, keep_last_good, last_good,
 };
 use moonwa::facade::model::{
     ChatKind, ChatPattern, DeviceName, EventType, KeyHash, Recipient, Secret,

@@ -83,7 +83,9 @@ async fn chats_are_listed_by_their_newest_message_and_a_person_is_one_chat() -> 
     assert_eq!(bob["phone"], shop.bob.number());
     let lid = bob["lid"].as_str().unwrap_or_default().to_owned();
     assert!(!lid.is_empty(), "{bob}");
-    assert!(chats.iter().any(|chat| chat["kind"] == "group" && chat["newest"]["text"] == "di grup"));
+    assert!(
+        chats.iter().any(|chat| chat["kind"] == "group" && chat["newest"]["text"] == "di grup")
+    );
     let by_lid = shop.messages(&format!("{lid}@lid"), "").await?;
     assert_eq!(texts(&by_lid), ["dari Bob", "dari Bob lagi"]);
     assert_eq!(by_lid, shop.messages(shop.bob.number(), "").await?);
@@ -149,5 +151,50 @@ async fn words_are_found_without_case_and_accents_and_by_their_beginning() -> Re
     let next = page["next"].as_str().unwrap_or_default();
     let page = shop.get(&format!("search?q=harga&limit=2&before={next}")).await?;
     assert_eq!(texts(&page), ["Berapa harga Café Gayo?"]);
+    shop.close().await
+}
+
+#[tokio::test]
+async fn a_file_is_fetched_from_the_history_and_language_models_read_it() -> Result<()> {
+    let shop = Shop::open(["628111000721", "628111000722"], MONTH).await?;
+    let picture = b"\xff\xd8\xff picture".to_vec();
+    shop.bob.send_image(&shop.ann, &picture, Some("foto kopi")).await?;
+    shop.hook.expect_text("foto kopi").await;
+    let list = shop.messages(shop.bob.number(), "").await?;
+    let media = &list["messages"][0]["media"];
+    assert_eq!(media["size"], json!(picture.len()), "{list}");
+    let url = media["signed_url"].as_str().unwrap_or_default();
+    let file = shop.moonwa.anyone().get(url).await?.expect(200);
+    assert_eq!(file.body, picture);
+
+    let call = json!({
+        "jsonrpc": "2.0", "id": 1, "method": "tools/call",
+        "params": { "name": "search", "arguments": { "query": "foto" } },
+    });
+    let request = shop
+        .moonwa
+        .key_of("toko")
+        .request(hyper::Method::POST, "/mcp")
+        .header("content-type", "application/json")
+        .header("accept", "application/json, text/event-stream");
+    let request = request.body(http_body_util::Full::new(call.to_string().into()))?;
+    let answer = shop.moonwa.key_of("toko").send(request).await?.expect(200).json();
+    let found = &answer["result"]["structuredContent"];
+    assert_eq!(found["messages"][0]["source"], "phone", "only the history says that: {answer}");
+    shop.close().await
+}
+
+#[tokio::test]
+async fn another_number_has_other_chats() -> Result<()> {
+    let shop = Shop::open(["628111000723", "628111000724"], MONTH).await?;
+    shop.bob_writes("untuk nomor pertama").await?;
+    shop.moonwa.admin().post("/v1/devices/toko/logout", &Value::Null).await?;
+    shop.moonwa.wait_device("toko", "logged out", |device| device["state"] != "connected").await;
+    let carol = shop.sim.phone("628111000725", "Carol").await;
+    shop.moonwa.link("toko", &carol).await?;
+    shop.bob.send_text(&carol, "untuk nomor kedua").await?;
+    shop.hook.expect_text("untuk nomor kedua").await;
+    assert_eq!(texts(&shop.messages(shop.bob.number(), "").await?), ["untuk nomor kedua"]);
+    assert_eq!(texts(&shop.get("search?q=nomor").await?), ["untuk nomor kedua"]);
     shop.close().await
 }

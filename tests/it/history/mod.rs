@@ -1,11 +1,14 @@
 //! The history: what it keeps of chats, for how long, who may read it, and that it is deleted when it is switched off.
 
+mod crash;
 mod kept;
 mod limits;
 mod older;
 
 use anyhow::Result;
-use moonwa_simulator::harness::{Moonwa, MoonwaBuilder, Rest, WebhookReceiver, api_key, eventually};
+use moonwa_simulator::harness::{
+    Moonwa, MoonwaBuilder, Rest, WebhookReceiver, api_key, eventually,
+};
 use moonwa_simulator::{Phone, Simulator};
 use serde_json::Value;
 
@@ -43,9 +46,8 @@ impl Shop {
         more: impl FnOnce(MoonwaBuilder) -> MoonwaBuilder,
     ) -> Result<Self> {
         let hook = WebhookReceiver::start().await?;
-        let keys = format!(
-            "keys = [{{ id = \"reader\", hash = {READER:?}, scopes = [\"history\"] }}]\n"
-        );
+        let keys =
+            format!("keys = [{{ id = \"reader\", hash = {READER:?}, scopes = [\"history\"] }}]\n");
         let builder = Moonwa::builder(env!("CARGO_BIN_EXE_moonwa"))
             .whatsapp(&sim)
             .config(&format!("\n{history}\n"))
@@ -140,7 +142,8 @@ async fn only_a_key_for_it_reads_the_history_and_off_it_says_how_to_switch_it_on
     shop.moonwa.restart().await?;
     shop.moonwa.wait_state("toko", "connected").await;
     assert!(parts() <= rest, "nothing of it is left");
-    shop.moonwa.edit_config(|text| text.replace("[device.toko]", &format!("{MONTH}\n[device.toko]")))?;
+    shop.moonwa
+        .edit_config(|text| text.replace("[device.toko]", &format!("{MONTH}\n[device.toko]")))?;
     let reader = shop.reader();
     let on = || async {
         let reply = reader.get("/v1/devices/toko/chats/628111000702/messages").await;

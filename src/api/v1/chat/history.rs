@@ -95,7 +95,8 @@ pub(crate) async fn of_chat(
     let row = history.chat(&device, chat.as_str()).await?.unwrap_or_default();
     let leaf = history.messages(&device, row.clone(), wanted.before, wanted.limit).await?;
     let Some(leaf) = leaf else { return Ok(None) };
-    let messages = leaf.items.iter().rev().map(|message| message_shown(call, &device, &row, message));
+    let messages =
+        leaf.items.iter().rev().map(|message| message_shown(call, &device, &row, message));
     let messages: Vec<Value> = messages.collect();
     Ok(Some(json!({ "messages": messages, "next": leaf.next.map(Place::cursor) })))
 }
@@ -128,7 +129,8 @@ pub(crate) async fn found(
     };
     let leaf = history.search(&device, words, within, wanted.before, wanted.limit).await?;
     let Some(leaf) = leaf else { return Ok(None) };
-    let messages = leaf.items.iter().map(|(message, chat)| message_shown(call, &device, chat, message));
+    let messages =
+        leaf.items.iter().map(|(message, chat)| message_shown(call, &device, chat, message));
     let messages: Vec<Value> = messages.collect();
     Ok(Some(json!({ "messages": messages, "next": leaf.next.map(Place::cursor) })))
 }
@@ -175,12 +177,7 @@ fn shown_chat(call: &Call, device: &DeviceName, chat: &ChatView) -> Value {
 }
 
 /// A message as callers see it. What is not known is left out.
-fn message_shown(
-    call: &Call,
-    device: &DeviceName,
-    chat: &ChatRow,
-    message: &Message,
-) -> Value {
+fn message_shown(call: &Call, device: &DeviceName, chat: &ChatRow, message: &Message) -> Value {
     let Message { place, kept } = message;
     let mut shown = json!({
         "id": kept.id,
@@ -236,11 +233,8 @@ fn message_shown(
 
 fn person(person: &Person) -> Value {
     let mut shown = json!({});
-    let known = [
-        ("phone", json!(person.phone)),
-        ("lid", json!(person.lid)),
-        ("name", json!(person.name)),
-    ];
+    let known =
+        [("phone", json!(person.phone)), ("lid", json!(person.lid)), ("name", json!(person.name))];
     add(&mut shown, known);
     shown
 }

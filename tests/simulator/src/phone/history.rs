@@ -37,14 +37,12 @@ impl World {
         let account = self.accounts.get(&to.pn).context("no such phone")?;
         let older = account.phone.past.iter().rev();
         let older = older.filter(|past| past.chat == other && past.at < before);
-        let messages: Vec<_> = older.take(most).map(|past| entry(past, &chat.to_string())).collect();
+        let messages: Vec<_> =
+            older.take(most).map(|past| entry(past, &chat.to_string())).collect();
         let conversations =
             vec![wa::Conversation { id: chat.to_string(), messages, ..Default::default() }];
-        let blob = wa::HistorySync {
-            sync_type: BlobType::ON_DEMAND,
-            conversations,
-            ..Default::default()
-        };
+        let blob =
+            wa::HistorySync { sync_type: BlobType::ON_DEMAND, conversations, ..Default::default() };
         self.send_history(to, HistorySyncType::ON_DEMAND, &blob)
     }
 
