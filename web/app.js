@@ -153,7 +153,7 @@ function goOn(session) {
 	for (const part of parts()) part.hidden = false;
 	connect();
 	// Its stream has ended too; what was typed there is kept with its conversation.
-	if (view.entry === "messages") return route();
+	if (view.entry === "messages" || !isAdmin()) return route();
 }
 
 /** Counts the views that were asked for: of two, the later one is shown. */

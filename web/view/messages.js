@@ -121,7 +121,9 @@ export default function messages(signal, device = "", address, message) {
 	/** Whether moonwa.toml has conversations kept may have changed since somebody signed in. */
 	async function lookAgain() {
 		const before = mode();
-		state.session = { ...state.session, ...(await get("v1/session", signal)) };
+		const told = await get("v1/session", signal);
+		// Of a login that has ended the next request tells.
+		if (told.role === state.session.role) Object.assign(state.session, told);
 		if (mode() !== before) {
 			readNow();
 			kept.readAll();

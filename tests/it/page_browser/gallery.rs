@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use moonwa_simulator::harness::{Answer, Moonwa, WebhookReceiver};
+use moonwa_simulator::harness::{Answer, Moonwa, WebhookReceiver, eventually};
 use moonwa_simulator::{File, Phone, Simulator};
 use serde_json::{Value, json};
 
@@ -131,6 +131,7 @@ impl Shop {
         let budi = shop.sim.phone("628987654321", "Budi").await;
         budi.send_text(&ann, "Halo, apakah stoknya masih ada?").await?;
         budi.send_text(&ann, "Saya mau pesan dua.").await?;
+        shop.wait_newest("/text", "Saya mau pesan dua.").await;
         let body = json!({"to": budi.number(), "text": "Masih, kak. Kami siapkan."});
         let answer = shop.moonwa.admin().post("/v1/devices/admin-toko/messages", &body).await?;
         let id = answer.expect(202).json()["id"].as_str().context("no id")?.to_owned();
@@ -147,6 +148,7 @@ impl Shop {
     async fn chat_on(&self, ann: &Phone, budi: &Phone) -> Result<()> {
         let file = File::Image(Some("Yang ini, ukuran M".to_owned()));
         let picture = budi.send_file(ann, PICTURE, "image/png", file).await?;
+        self.wait_newest("/kind", "image").await;
         ann.react(budi, &picture, "\u{1f44d}").await?;
         let invoice = File::Document("Bukti transfer.pdf".to_owned());
         budi.send_file(ann, "%".repeat(48_000).as_bytes(), "application/pdf", invoice).await?;
@@ -157,6 +159,16 @@ impl Shop {
         sari.send_poll(&group, "Ambil barang hari apa?", &["Senin", "Selasa"]).await?;
         budi.send_text(&group, "Saya ikut Selasa.").await?;
         Ok(())
+    }
+
+    /// Waits until the newest message says that.
+    async fn wait_newest(&self, field: &str, said: &str) {
+        let newest = || async {
+            let chats = self.moonwa.admin().get("/v1/devices/admin-toko/chats").await?.json();
+            let newest = &chats["chats"][0]["newest"];
+            anyhow::Ok(newest.pointer(field).cloned().unwrap_or_default())
+        };
+        eventually(said, newest, |found| found.as_ref().is_ok_and(|found| found == said)).await;
     }
 
     async fn linked(&self, device: &str, number: &str) -> Result<Phone> {
