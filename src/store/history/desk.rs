@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use super::part::{Kept as Keeps, Part, forget};
+use super::part::forget;
 use super::row::{
     ChatRow, DeviceRow, Kept, Place, address_key, chat_key, device_key, id_key, message_key,
     messages_prefix, order_key, word_key,
 };
+use super::state::{Kept as Keeps, Part};
 use super::words::words;
 use crate::model::{ChatKind, DeviceName, UnixMillis};
 use crate::store::StoreError;

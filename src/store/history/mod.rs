@@ -3,10 +3,12 @@
 
 mod desk;
 mod fill;
+mod find;
 mod learn;
 mod look;
 mod part;
 mod row;
+mod state;
 mod take;
 mod words;
 
@@ -15,10 +17,11 @@ use std::sync::{PoisonError, RwLock};
 
 pub(crate) use self::learn::{Learned, Note, Said};
 pub(crate) use self::look::{ChatView, Message};
-pub use self::part::HistoryLimits;
-pub(crate) use self::part::{Slot, retire};
+pub(crate) use self::part::retire;
 pub(crate) use self::row::{ChatRow, Kept, Place, Reaction, Source};
-pub(crate) use self::take::{event, receipt, sent, turned};
+pub use self::state::HistoryLimits;
+pub(crate) use self::state::Slot;
+pub(crate) use self::take::{event, moved, sent, turned};
 
 use self::look::{Leaf, Look};
 use crate::model::DeviceName;

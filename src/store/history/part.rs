@@ -1,13 +1,13 @@
 //! The history lies in parts by the times of its messages. Each is a keyspace that is dropped whole: deleting message by
 //! message would not give disk back. A part that is full gets a second one beside it for the same times.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use fjall::{Database, Keyspace};
 
 use super::row::{ChatRow, DeviceRow, chat_key, order_key, order_prefix};
-use crate::knobs::knobs;
+use super::state::{HistoryLimits, Kept, Part};
 use crate::model::{DeviceName, UnixMillis};
 use crate::store::StoreError;
 use crate::store::database::outbox::Outbox;
@@ -19,49 +19,10 @@ use crate::store::log::retention::next_segment;
 
 const BASE: &str = "history";
 const PART: &str = "history.";
-/// Into how many parts the time is cut, and the size.
+/// Into how many parts the time is cut.
 const CUTS: u32 = 8;
-const SIZES: u64 = 16;
 /// Chats without messages that go at once, about once a minute.
 const SWEEP: usize = 200;
-
-/// How much of the history is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HistoryLimits {
-    /// Messages older than this are neither shown nor taken.
-    pub keep: Duration,
-    /// Bytes before the oldest messages go.
-    pub max_size: u64,
-}
-
-impl HistoryLimits {
-    fn part_size(self) -> u64 {
-        let usual = || (self.max_size / SIZES).max(4 * 1024);
-        knobs().segment_bytes.unwrap_or_else(usual)
-    }
-
-    /// The time that is too old, by the clock that messages are dated by.
-    pub(crate) fn horizon(self) -> UnixMillis {
-        UnixMillis::now().before(self.keep)
-    }
-}
-
-/// The history, while it is kept.
-pub(crate) struct Kept {
-    pub(super) base: Keyspace,
-    limits: RwLock<HistoryLimits>,
-    parts: RwLock<Vec<Part>>,
-}
-
-/// Messages from one time to another.
-#[derive(Clone)]
-pub(crate) struct Part {
-    pub(super) number: u64,
-    pub(super) rows: Keyspace,
-    /// From this time on, and before that one.
-    pub(super) from: UnixMillis,
-    pub(super) to: UnixMillis,
-}
 
 /// How a part's row is written.
 #[derive(Clone, Copy, Debug)]
@@ -88,20 +49,6 @@ impl PartRow {
     }
 }
 
-/// Where the history is, if it is kept.
-#[derive(Default)]
-pub(crate) struct Slot(RwLock<Option<Arc<Kept>>>);
-
-impl Slot {
-    pub(crate) fn get(&self) -> Option<Arc<Kept>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn set(&self, kept: Option<Arc<Kept>>) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = kept;
-    }
-}
-
 /// Begins to keep the history, or goes on with other limits. `None` deletes it.
 pub(super) fn turn(
     outbox: &Arc<Outbox>,
@@ -110,7 +57,7 @@ pub(super) fn turn(
 ) -> Result<(), StoreError> {
     match (limits, outbox.history.get()) {
         (Some(limits), Some(kept)) => {
-            *kept.limits.write().unwrap_or_else(PoisonError::into_inner) = limits;
+            kept.limit(limits);
         }
         (Some(limits), None) => {
             let kept = Arc::new(Kept::open(outbox, limits)?);
@@ -201,31 +148,11 @@ impl Kept {
                 outbox.db.delete_keyspace(left).map_err(StoreError::database)?;
             }
         }
-        let kept = Self { base, limits: RwLock::new(limits), parts: RwLock::default() };
+        let kept = Self::new(base, limits);
         for part in parts {
             kept.add(part);
         }
         Ok(kept)
-    }
-
-    pub(crate) fn limits(&self) -> HistoryLimits {
-        *self.limits.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The newest first. A reader takes its snapshot before it asks.
-    pub(super) fn parts(&self) -> Vec<Part> {
-        self.parts.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn add(&self, part: Part) {
-        let mut parts = self.parts.write().unwrap_or_else(PoisonError::into_inner);
-        parts.push(part);
-        parts.sort_by_key(|part| std::cmp::Reverse((part.to, part.number)));
-    }
-
-    fn take(&self, number: u64) {
-        let mut parts = self.parts.write().unwrap_or_else(PoisonError::into_inner);
-        parts.retain(|part| part.number != number);
     }
 
     /// The part for a message of that time.

@@ -235,27 +235,28 @@ fn take(
     }
 }
 
-/// A message of the account's own got that far.
-pub(crate) fn receipt(
+/// A message of the account's own got that far: one that moonwa sent, as it is now, or one of the phone's.
+pub(crate) fn moved(
     outbox: &Arc<Outbox>,
     txn: &mut Txn<'_>,
-    device: &DeviceName,
-    id: &MessageId,
-    status: &MessageStatus,
+    (device, id, status): (&DeviceName, &MessageId, &MessageStatus),
+    sent: Option<&SentMessage>,
 ) -> Result<(), StoreError> {
-    spare(received(outbox, txn, device, id, status))
+    spare(match sent {
+        Some(message) => take(outbox, txn, message, true),
+        None => received(outbox, txn, (device, id, status)),
+    })
 }
 
 fn received(
     outbox: &Arc<Outbox>,
     txn: &mut Txn<'_>,
-    device: &DeviceName,
-    id: &MessageId,
-    status: &MessageStatus,
+    (device, id, status): (&DeviceName, &MessageId, &MessageStatus),
 ) -> Result<(), StoreError> {
     let Some(mut desk) = Desk::open(outbox, txn, device)? else { return Ok(()) };
-    let own = desk.find(id.as_str(), None)?.into_iter().filter(|found| found.kept.from_me);
-    match newest(own.collect()) {
+    let mut own = desk.find(id.as_str(), None)?;
+    own.retain(|found| found.kept.from_me && found.kept.source != Source::Moonwa);
+    match newest(own) {
         Some(found) => advance(&mut desk, found, status.as_str()),
         None => Ok(()),
     }

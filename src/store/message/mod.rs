@@ -328,14 +328,9 @@ fn advance_each(
 ) -> Result<Vec<SentMessage>, StoreError> {
     let mut moved = Vec::new();
     for (id, status) in steps {
-        match advance(outbox, txn, device, &id, &status, known_as)? {
-            Step::To(message) => {
-                history::sent(outbox, txn, &message)?;
-                moved.push(message);
-            }
-            Step::Unknown => history::receipt(outbox, txn, device, &id, &status)?,
-            Step::None => {}
-        }
+        let now = advance(outbox, txn, device, &id, status.clone(), known_as)?;
+        history::moved(outbox, txn, (device, &id, &status), now.as_ref())?;
+        moved.extend(now);
     }
     let told = moved.iter().filter(|message| message.request.content.is_message());
     let events = told.map(|message| NewEvent::from(&Event::of_status(message)));
@@ -346,28 +341,19 @@ fn advance_each(
     Ok(moved)
 }
 
-/// What becomes of a message that is to move on.
-enum Step {
-    To(SentMessage),
-    /// It would be no progress.
-    None,
-    /// moonwa did not send it.
-    Unknown,
-}
-
 fn advance(
     outbox: &Outbox,
     txn: &mut Txn<'_>,
     device: &DeviceName,
     id: &MessageId,
-    status: &MessageStatus,
+    status: MessageStatus,
     known_as: &[String],
-) -> Result<Step, StoreError> {
+) -> Result<Option<SentMessage>, StoreError> {
     let key = message_key(device, id);
-    let Some(row) = txn.get(&outbox.queue, &key)? else { return Ok(Step::Unknown) };
+    let Some(row) = txn.get(&outbox.queue, &key)? else { return Ok(None) };
     let mut row: Row = from_json(&row)?;
-    if !row.message.status.may_become(status) {
-        return Ok(Step::None);
+    if !row.message.status.may_become(&status) {
+        return Ok(None);
     }
     if row.message.status == MessageStatus::Scheduled {
         due::ends(outbox, txn, &row)?;
@@ -377,8 +363,8 @@ fn advance(
         counts.waiting = counts.waiting.saturating_sub(1);
         counts.save(outbox, txn, device);
     }
-    tally::moves(outbox, txn, &row.message, status, known_as)?;
-    row.message.status = status.clone();
+    tally::moves(outbox, txn, &row.message, &status, known_as)?;
+    row.message.status = status;
     row.message.updated = UnixMillis::now();
     row.changed = Some(outbox.clock.now());
     if row.message.request.content.is_message() || !row.message.status.is_settled() {
@@ -386,7 +372,7 @@ fn advance(
     } else {
         txn.remove(&outbox.queue, key);
     }
-    Ok(Step::To(row.message))
+    Ok(Some(row.message))
 }
 
 /// The message that an index names.
