@@ -34,6 +34,7 @@ fn message(n: u64) -> SentMessage {
             view_once: false,
             album: None,
             send_at: None,
+            audience: None,
             typing: None,
         },
         status: MessageStatus::Queued,

@@ -19,6 +19,7 @@ pub(super) fn message(id: &str, text: &str) -> SentMessage {
             view_once: false,
             album: None,
             send_at: None,
+            audience: None,
             typing: None,
         },
         status: MessageStatus::Queued,
