@@ -85,7 +85,7 @@ impl Key {
     #[must_use]
     pub(super) fn short(mut self, mut number: u64) -> Self {
         while number >= 0x80 {
-            self.0.extend(u8::try_from(number & 0x7f | 0x80));
+            self.0.extend(u8::try_from((number & 0x7f) | 0x80));
             number >>= 7;
         }
         self.0.extend(u8::try_from(number));

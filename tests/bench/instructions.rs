@@ -29,7 +29,8 @@ use tempfile::TempDir;
 
 /// Messages that come before those that are counted: the first ones make sessions and read code.
 const WARM: usize = 20;
-const COUNTED: usize = 200;
+/// Enough that what differs from start to start, some 2 % of it, is little for each.
+const COUNTED: usize = 800;
 
 /// moonwa under callgrind, which writes what it counted into a file at the end.
 struct Counted {
