@@ -12,6 +12,7 @@ mod message;
 mod pattern;
 mod phone;
 mod refusal;
+mod report;
 mod secret;
 mod time;
 mod url;
@@ -23,9 +24,8 @@ pub use device::{
     Degradation, DeviceName, DeviceState, Disconnect, Hurdle, Linking, LoggedOut, Obstacle,
     Pending, Stop, Trouble,
 };
-pub(crate) use event::StatusData;
-pub(crate) use event::{DeviceData, MediaData, Reply};
 pub use event::{Event, EventData, EventId, EventType, MessageData, Person};
+pub(crate) use event::{MediaData, Reply};
 pub use kind::{Body, MessageKind};
 pub(crate) use media::SpoolName;
 pub use media::{MediaKind, MediaSource, Thumbnail};
@@ -38,6 +38,7 @@ pub use pattern::ChatPattern;
 pub use phone::PhoneNumber;
 pub(crate) use phone::show_full_numbers;
 pub(crate) use refusal::{NewChats, Refusal};
+pub(crate) use report::{DeviceData, StatusData};
 pub use secret::{KeyHash, Secret};
 pub use time::UnixMillis;
 pub(crate) use url::{UrlError, encoded_url, path_step, web_url};

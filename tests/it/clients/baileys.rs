@@ -524,7 +524,7 @@ async fn the_accounts_settings_are_the_same_for_the_gateway_and_for_baileys() ->
         post.kind() == "label.updated" && data["what"] == "added" && data["label"]["id"] == "2"
     };
     let data = hook.expect("the label on the chat", added).await.json()["data"].clone();
-    assert_eq!((&data["chat"], &data["label"]["name"]), (&json!(bob.jid()), &json!("Grosir")));
+    assert_eq!((&data["chat"], &data["label"]["name"]), (&json!(bob.lid()), &json!("Grosir")));
 
     let request =
         key.request(hyper::Method::PATCH, &format!("/v1/devices/toko/chats/{}", bob.number()));
