@@ -43,7 +43,6 @@ fn message(n: u64) -> SentMessage {
         updated: UnixMillis::from_secs(1_790_000_000),
         due: None,
         expires: None,
-        audience: None,
         list: None,
         by: None,
     }

@@ -28,7 +28,6 @@ pub(super) fn message(id: &str, text: &str) -> SentMessage {
         updated: UnixMillis::now(),
         due: None,
         expires: None,
-        audience: None,
         list: None,
         by: None,
     }

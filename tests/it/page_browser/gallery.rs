@@ -131,7 +131,7 @@ impl Shop {
         let budi = shop.sim.phone("628987654321", "Budi").await;
         budi.send_text(&ann, "Halo, apakah stoknya masih ada?").await?;
         budi.send_text(&ann, "Saya mau pesan dua.").await?;
-        shop.wait_newest("/text", "Saya mau pesan dua.").await;
+        shop.wait_newest("/text", "Saya mau pesan dua.").await?;
         let body = json!({"to": budi.number(), "text": "Masih, kak. Kami siapkan."});
         let answer = shop.moonwa.admin().post("/v1/devices/admin-toko/messages", &body).await?;
         let id = answer.expect(202).json()["id"].as_str().context("no id")?.to_owned();
@@ -148,7 +148,7 @@ impl Shop {
     async fn chat_on(&self, ann: &Phone, budi: &Phone) -> Result<()> {
         let file = File::Image(Some("Yang ini, ukuran M".to_owned()));
         let picture = budi.send_file(ann, PICTURE, "image/png", file).await?;
-        self.wait_newest("/kind", "image").await;
+        self.wait_newest("/kind", "image").await?;
         ann.react(budi, &picture, "\u{1f44d}").await?;
         let invoice = File::Document("Bukti transfer.pdf".to_owned());
         budi.send_file(ann, "%".repeat(48_000).as_bytes(), "application/pdf", invoice).await?;
@@ -162,13 +162,14 @@ impl Shop {
     }
 
     /// Waits until the newest message says that.
-    async fn wait_newest(&self, field: &str, said: &str) {
+    async fn wait_newest(&self, field: &str, said: &str) -> Result<()> {
         let newest = || async {
             let chats = self.moonwa.admin().get("/v1/devices/admin-toko/chats").await?.json();
             let newest = &chats["chats"][0]["newest"];
             anyhow::Ok(newest.pointer(field).cloned().unwrap_or_default())
         };
-        eventually(said, newest, |found| found.as_ref().is_ok_and(|found| found == said)).await;
+        let found = |found: &Result<Value>| found.as_ref().is_ok_and(|found| found == said);
+        eventually(said, newest, found).await.map(drop)
     }
 
     async fn linked(&self, device: &str, number: &str) -> Result<Phone> {
