@@ -40,7 +40,7 @@
 //! **hook**: where the engine hands a message over. **business**, **commerce**, **special**: **kinds** of message that are neither
 //! text nor file; **raw**: one that is not understood. **undecryptable**: what cannot be read. **notification**: what is no message to read: a change of a group, a call.
 //! A **label** is WhatsApp Business' mark on a chat. **channel**: what many read and its owner writes. Whoever is **watched** is asked about; the **ground** is what a status' text stands on. What is made **once** is not made again when its request is repeated. A group has **members**, and an **invite** link by which people come in; the **news** of one is what happened to it.
-//! A kind's **detail** is what it has beside its text and its file. A **post** is written into a channel.
+//! A kind's **detail** is what it has beside its text and its file. A **post** is written into a channel. An **own** message is one that the linked account wrote.
 //! **history**: what is kept of earlier messages, in **parts** by time; a **desk** writes one device's, a **look** reads it, **words** find it. It **takes** what the log and the queue get, **learns** what the phone tells (a **sync**), and a task **fills** it with what was there before. A chat's **timer** says after how long its messages disappear. **recorder**: writes down what happens to messages and devices.
 //!
 //! Messages out. **queue**: messages that were promised and are not done; a **lane** is one chat's part of it, a **claim** says

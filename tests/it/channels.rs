@@ -84,7 +84,7 @@ async fn channels_are_found_followed_and_made_and_posts_are_reacted_to() -> Resu
     let is = |texts: &Vec<String>| *texts == ["Diskon 30%"];
     moonwa_simulator::harness::eventually("the new words", changed, is).await;
     let taken = ask(&key, Method::DELETE, &message, &Value::Null).await?.expect(202).json();
-    moonwa_simulator::harness::eventually("no post", changed, |texts| texts.is_empty()).await;
+    moonwa_simulator::harness::eventually("no post", changed, Vec::is_empty).await;
     moonwa.wait_status("toko", taken["id"].as_str().unwrap_or_default(), "accepted").await;
 
     // A file would be encrypted, and nobody could open it.

@@ -23,6 +23,7 @@ fn setting(phone: &Phone, index: &[&str]) -> Result<wa::SyncActionValue> {
     Ok(found.unwrap_or_else(|| panic!("no {index:?} among {seen:?}")).1)
 }
 
+#[expect(clippy::too_many_lines, reason = "one account's labels from first to last")]
 #[tokio::test]
 async fn labels_are_those_of_all_the_accounts_devices() -> Result<()> {
     let sim = Simulator::start().await?;

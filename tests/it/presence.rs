@@ -37,7 +37,7 @@ async fn who_is_asked_about_is_told_of_and_nobody_else() -> Result<()> {
     moonwa.link("toko", &ann).await?;
     ann.expect_presence(0, "available").await?;
     let key = moonwa.key_of("toko");
-    let of = |path: &str| format!("contacts/{}/presence", path);
+    let of = |path: &str| format!("contacts/{path}/presence");
     let told = async |doing: &str| {
         let is = |post: &Delivery| post.json()["data"]["presence"] == doing;
         hook.expect(doing, is).await.json()

@@ -22,7 +22,7 @@ pub(crate) async fn send(
     body: SendBody,
     upload: Option<Upload>,
 ) -> Result<SentMessage, Problem> {
-    followed(call, message::accept(call, body, upload, Due::Now)).await
+    followed(call, Box::pin(message::accept(call, body, upload, Due::Now))).await
 }
 
 /// Queues a message and follows it until it is known whether WhatsApp took it, or until it must wait.

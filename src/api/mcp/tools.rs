@@ -230,7 +230,9 @@ async fn list_chats(call: &mut Call, given: JsonObject) -> Result<Value, Problem
     let asked: ListChats = read(call, given, Access::Read)?;
     let limit = limit(asked.limit);
     if let Some(mut kept) = history::list(call, Wanted { before: None, limit }, false).await? {
-        return Ok(json!({ "untrusted": UNTRUSTED, "chats": kept["chats"].take() }));
+        return Ok(
+            json!({ "untrusted": UNTRUSTED, "chats": kept.get_mut("chats").map(Value::take) }),
+        );
     }
     let chats = Conversations::of(call).await?.newest(limit);
     Ok(json!({ "untrusted": UNTRUSTED, "chats": chats }))
@@ -252,7 +254,9 @@ async fn read_chat(call: &mut Call, given: JsonObject) -> Result<Value, Problem>
         None => None,
     };
     if let Some(mut kept) = history::of_chat(call, &chat, Wanted { before, limit }).await? {
-        return Ok(json!({ "untrusted": UNTRUSTED, "messages": kept["messages"].take() }));
+        return Ok(
+            json!({ "untrusted": UNTRUSTED, "messages": kept.get_mut("messages").map(Value::take) }),
+        );
     }
     let all = Conversations::of(call).await?;
     let messages = all.of_chat(&chat, asked.before.as_deref(), limit);
@@ -273,7 +277,9 @@ async fn search(call: &mut Call, given: JsonObject) -> Result<Value, Problem> {
     let (words, limit) = (asked.query.clone(), limit(asked.limit));
     let wanted = Wanted { before: None, limit };
     if let Some(mut kept) = history::found(call, words, chat.as_ref(), wanted).await? {
-        return Ok(json!({ "untrusted": UNTRUSTED, "messages": kept["messages"].take() }));
+        return Ok(
+            json!({ "untrusted": UNTRUSTED, "messages": kept.get_mut("messages").map(Value::take) }),
+        );
     }
     let all = Conversations::of(call).await?;
     let found = all.with_words(&asked.query, chat.as_ref(), limit);

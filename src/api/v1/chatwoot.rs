@@ -19,12 +19,10 @@ use crate::whatsapp::DeviceHandle;
 /// `POST …/chatwoot/{inbox}`.
 pub(crate) async fn receive(call: &mut Call) -> Answer {
     let body = call.read(MAX_JSON).await?;
-    let endpoint = match endpoint(call, &body)? {
-        Some(endpoint) => endpoint,
-        None => {
-            let detail = "no inbox of that number has a webhook here with this secret; copy the inbox's secret from Chatwoot, or put ?key= and the secret behind the address";
-            return Err(Problem::new(Code::Unauthorized, detail));
-        }
+    let Some(endpoint) = endpoint(call, &body)? else {
+        let detail = "no inbox of that number has a webhook here with this secret; copy the inbox's secret from Chatwoot, \
+                      or put ?key= and the secret behind the address";
+        return Err(Problem::new(Code::Unauthorized, detail));
     };
     let posted: Value = request::parse(&body)?;
     let inbox = call.inbox()?;

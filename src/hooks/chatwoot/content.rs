@@ -211,7 +211,7 @@ pub(super) fn sent(message: &SentMessage) -> Option<Task> {
     }
     let whom = match &message.request.to {
         Recipient::Jid(jid) => Whom::of_address(jid),
-        to => Whom::of_address(&to.jid()),
+        to @ Recipient::Phone(_) => Whom::of_address(&to.jid()),
     };
     let id = message.id.as_str().to_owned();
     let (mut about, mut whole) = (message.request.reply_to.clone(), true);

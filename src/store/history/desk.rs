@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::part::forget;
+use super::part::{forget, grew};
 use super::row::{
     ChatRow, DeviceRow, Kept, Place, address_key, chat_key, device_key, id_key, message_key,
     messages_prefix, order_key, word_key,
@@ -234,7 +234,7 @@ impl<'a, 't, 'g> Desk<'a, 't, 'g> {
         let mut size = id.as_ref().len() + places.len();
         self.txn.put(&part.rows, id, places);
         size += self.write(&part, place, kept)?;
-        self.keeps.clone().grew(self.outbox, self.txn, &part, size)?;
+        grew(self.outbox, self.txn, &part, size)?;
         chat.row.newest = chat.row.newest.max(place);
         Ok(Some(place))
     }
@@ -244,7 +244,7 @@ impl<'a, 't, 'g> Desk<'a, 't, 'g> {
         let key = message_key(self.device, found.place);
         let before = self.txn.get(&found.part.rows, key)?.map_or(0, |row| row.len());
         let size = self.write(&found.part, found.place, &found.kept)?;
-        self.keeps.clone().grew(self.outbox, self.txn, &found.part, size.saturating_sub(before))
+        grew(self.outbox, self.txn, &found.part, size.saturating_sub(before))
     }
 
     fn write(&mut self, part: &Part, place: Place, kept: &Kept) -> Result<usize, StoreError> {

@@ -13,6 +13,7 @@ use crate::store::database::txn::Txn;
 use crate::store::disk::Room;
 use crate::store::key::Key;
 use crate::store::log::retention::tails;
+use crate::store::tally::Counted;
 use crate::store::{EventLog, NewEvent, SendQueue, Seq, StoreError, StoredEvent};
 
 /// Events that are taken in one transaction.
@@ -54,7 +55,7 @@ impl History {
         self.writer
             .run(Promise::Lazy, Room::Essential, move |outbox, txn| {
                 for StoredEvent { id, kind, at, body, .. } in events {
-                    let (device, counts) = (device.clone(), Default::default());
+                    let (device, counts) = (device.clone(), Counted::default());
                     take::event(outbox, txn, &NewEvent { device, id, kind, at, body, counts })?;
                 }
                 Ok(())

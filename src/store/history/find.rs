@@ -9,6 +9,9 @@ use super::words;
 use crate::store::StoreError;
 use crate::store::key::{Key, after_prefix};
 
+/// Places in their parts, and the one from which on there may be more.
+type Places<'p> = (Vec<(&'p Part, Place)>, Option<Place>);
+
 /// Places of one word that are looked at together.
 const STEP: usize = 256;
 /// Places that one search looks at before it says how to go on.
@@ -74,7 +77,7 @@ impl Look<'_> {
         parts: &'p [Part],
         (driver, begun): (Option<&String>, Option<&String>),
         end: Place,
-    ) -> Result<(Vec<(&'p Part, Place)>, Option<Place>), StoreError> {
+    ) -> Result<Places<'p>, StoreError> {
         let (mut places, mut horizon) = (Vec::new(), None);
         for part in parts {
             let driving = match (driver, begun) {

@@ -6,6 +6,7 @@ mod fill;
 mod find;
 mod learn;
 mod look;
+mod own;
 mod part;
 mod row;
 mod state;

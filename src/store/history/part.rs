@@ -97,7 +97,7 @@ fn drop_after(
     txn: &mut Txn<'_>,
     dropped: Vec<Keyspace>,
 ) -> Result<(), StoreError> {
-    let Some(highest) = dropped.iter().map(|keyspace| keyspace.id()).max() else { return Ok(()) };
+    let Some(highest) = dropped.iter().map(Keyspace::id).max() else { return Ok(()) };
     // The highest keyspace must not go before there is a higher one, see `Segment`.
     if outbox.segments().iter().all(|segment| segment.rows.id() < highest) {
         next_segment(outbox)?;
@@ -181,20 +181,6 @@ impl Kept {
         Ok(part)
     }
 
-    /// Counts what was put in a part.
-    pub(super) fn grew(
-        &self,
-        outbox: &Outbox,
-        txn: &mut Txn<'_>,
-        part: &Part,
-        by: usize,
-    ) -> Result<(), StoreError> {
-        let mut row = part_row(outbox, txn, part)?;
-        row.bytes += u64::try_from(by).unwrap_or_default();
-        txn.put(&outbox.meta, part_key(part.number), row.bytes());
-        Ok(())
-    }
-
     /// How many bytes its messages and words have.
     pub(super) fn bytes(&self, outbox: &Outbox) -> Result<u64, StoreError> {
         let mut bytes = 0;
@@ -204,6 +190,19 @@ impl Kept {
         }
         Ok(bytes)
     }
+}
+
+/// Counts what was put in a part.
+pub(super) fn grew(
+    outbox: &Outbox,
+    txn: &mut Txn<'_>,
+    part: &Part,
+    by: usize,
+) -> Result<(), StoreError> {
+    let mut row = part_row(outbox, txn, part)?;
+    row.bytes += u64::try_from(by).unwrap_or_default();
+    txn.put(&outbox.meta, part_key(part.number), row.bytes());
+    Ok(())
 }
 
 fn part_row(outbox: &Outbox, txn: &Txn<'_>, part: &Part) -> Result<PartRow, StoreError> {

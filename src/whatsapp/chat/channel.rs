@@ -50,7 +50,8 @@ pub(crate) struct Channel {
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Post {
     /// WhatsApp's number for it within its channel.
-    post: u64,
+    #[serde(rename = "post")]
+    number: u64,
     /// The id of its message; none where WhatsApp does not say it.
     message: Option<String>,
     from_me: bool,
@@ -92,14 +93,14 @@ impl Channel {
 
 impl Post {
     fn of(post: NewsletterMessage) -> Self {
-        let base = post.message.as_ref().map(|message| message.get_base_message());
+        let base = post.message.as_ref().map(MessageExt::get_base_message);
         let text = base.and_then(|base| {
             let long = base.extended_text_message.as_option().and_then(|text| text.text.clone());
             base.conversation.clone().or(long).or_else(|| base.get_caption().map(str::to_owned))
         });
         let reactions = post.reactions.into_iter();
         Self {
-            post: post.server_id,
+            number: post.server_id,
             message: Some(post.message_id).filter(|id| !id.is_empty()),
             from_me: post.is_sender,
             text,

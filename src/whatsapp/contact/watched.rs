@@ -67,7 +67,8 @@ pub(crate) struct Seen {
     lid: Option<String>,
     presence: Option<Doing>,
     chat: Option<String>,
-    last_seen: Option<UnixMillis>,
+    #[serde(rename = "last_seen")]
+    online: Option<UnixMillis>,
     since: Option<UnixMillis>,
 }
 
@@ -123,7 +124,7 @@ impl Watched {
                 lid: subject.lid.clone(),
                 presence: heard.map(|heard| heard.doing),
                 chat: heard.and_then(|heard| heard.chat.as_ref()).map(Jid::to_non_ad_string),
-                last_seen: heard.and_then(|heard| heard.last_seen),
+                online: heard.and_then(|heard| heard.last_seen),
                 since: heard.map(|heard| heard.at),
             }
         };

@@ -9,13 +9,14 @@ use wa_rs::types::events::{
     Event, EventHandler, EventInterest, EventKind, InboundMessage, UndecryptableMessage,
 };
 use wa_rs::wacore::types::call::CallAction;
+use wa_rs::wacore_binary::NodeRef;
 
 use super::notice::Notice;
 use super::refusal;
 use super::status::restricted;
-use crate::model::{MessageId, MessageStatus, Passkey, Secret, UnixMillis};
+use crate::model::{MessageId, MessageStatus, Passkey, Secret};
 use crate::store::Said;
-use crate::whatsapp::chat::{FOR_EVER, call, label};
+use crate::whatsapp::chat::{call, label};
 use crate::whatsapp::contact::presence;
 use crate::whatsapp::contact::row::Named;
 use crate::whatsapp::context::Context;
@@ -158,39 +159,48 @@ impl Observer {
         }
     }
 
+    /// Keeps messages that the engine acknowledged before they were kept.
+    fn keep_late(&self, messages: &[InboundMessage]) {
+        let Some(client) = self.client() else { return };
+        let context = Arc::clone(&self.context);
+        let messages = messages.iter().map(|message| context.own_posts.marked(message));
+        let messages: Vec<InboundMessage> = messages.collect();
+        let debt = context.notes.owe();
+        self.context.tasks.spawn("keep messages", async move {
+            hook::keep_late(&context, &client, &messages).await;
+            drop(debt);
+        });
+    }
+
+    /// Looks at a stanza before the engine acknowledges it, or hands it over.
+    fn look(&self, stanza: &NodeRef<'_>) {
+        self.context.own_posts.look(stanza);
+        presence::look(&self.context, stanza);
+        if let Some((unread, from, chat)) = undecryptable::unreadable(stanza) {
+            let debt = self.context.notes.owe();
+            hook::note_unread(&self.context, unread, &from, &chat, debt);
+        }
+        // Before the engine asks for the devices of whoever wants something again.
+        if let (Some(retry), Some(client)) = (Retry::of(stanza), self.client()) {
+            let context = Arc::clone(&self.context);
+            self.context.tasks.spawn("send again", async move {
+                retry.answer(&context, &client).await;
+            });
+        }
+    }
+
     /// What the account's owner did with a chat on another device, and what the phone tells of the time before.
     fn chats(&self, event: &Event) {
-        match event {
-            Event::HistorySync(told) => {
-                let Some(client) = self.client() else { return };
-                let (context, told) = (Arc::clone(&self.context), (**told).clone());
-                self.context.tasks.spawn("keep history", async move {
-                    sync::take(&context, &client, told).await;
-                });
+        let (Event::HistorySync(told), Some(client)) = (event, self.client()) else {
+            if let Some((chat, what)) = sync::said(event) {
+                self.note_chat(chat, what);
             }
-            Event::MarkChatAsReadUpdate(update) => {
-                let millis = update.timestamp.timestamp_millis();
-                let at = UnixMillis::from_millis(u64::try_from(millis).unwrap_or_default());
-                let read = update.action.read.unwrap_or(true);
-                self.note_chat(&update.jid, Said::Marked { read, at });
-            }
-            Event::ArchiveUpdate(update) => {
-                let archived = update.action.archived.unwrap_or_default();
-                self.note_chat(&update.jid, Said::Archived(archived));
-            }
-            Event::PinUpdate(update) => {
-                self.note_chat(&update.jid, Said::Pinned(update.action.pinned.unwrap_or_default()));
-            }
-            Event::MuteUpdate(update) => {
-                // A negative time stands for ever.
-                let end = update.action.mute_end_timestamp.and_then(|end| u64::try_from(end).ok());
-                let until = end.map_or(FOR_EVER, UnixMillis::from_millis);
-                let muted = update.action.muted.unwrap_or_default();
-                self.note_chat(&update.jid, Said::Muted(muted.then_some(until)));
-            }
-            Event::DeleteChatUpdate(update) => self.note_chat(&update.jid, Said::Deleted),
-            _ => {}
-        }
+            return;
+        };
+        let (context, told) = (Arc::clone(&self.context), (**told).clone());
+        self.context.tasks.spawn("keep history", async move {
+            sync::take(&context, &client, told).await;
+        });
     }
 
     /// Rejects a call, if that is what moonwa.toml wants.
@@ -332,36 +342,9 @@ impl EventHandler for Observer {
                 // The engine dispatches this once the acks are on their way.
                 crate::knobs::failpoint("ack.after");
             }
-            Event::Messages(batch) => {
-                if let Some(client) = self.client() {
-                    let context = Arc::clone(&self.context);
-                    let batch =
-                        batch.messages.iter().map(|message| context.own_posts.marked(message));
-                    let batch: Vec<InboundMessage> = batch.collect();
-                    let debt = context.notes.owe();
-                    self.context.tasks.spawn("keep messages", async move {
-                        hook::keep_late(&context, &client, &batch).await;
-                        drop(debt);
-                    });
-                }
-            }
+            Event::Messages(batch) => self.keep_late(&batch.messages),
             Event::UndecryptableMessage(gone) => self.unread(gone),
-            Event::RawNode(stanza) => {
-                // Before the engine acknowledges it, or hands it over.
-                self.context.own_posts.look(stanza.get());
-                presence::look(&self.context, stanza.get());
-                if let Some((unread, from, chat)) = undecryptable::unreadable(stanza.get()) {
-                    let debt = self.context.notes.owe();
-                    hook::note_unread(&self.context, unread, &from, &chat, debt);
-                }
-                // Before the engine asks for the devices of whoever wants something again.
-                if let (Some(retry), Some(client)) = (Retry::of(stanza.get()), self.client()) {
-                    let context = Arc::clone(&self.context);
-                    self.context.tasks.spawn("send again", async move {
-                        retry.answer(&context, &client).await;
-                    });
-                }
-            }
+            Event::RawNode(stanza) => self.look(stanza.get()),
             Event::ServerAck(ack) if ack.class.as_deref() == Some("receipt") => {
                 self.read_acked(&ack.id);
             }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono::DateTime;
 use futures_util::FutureExt as _;
 use wa_rs::client::Client;
-use wa_rs::types::events::LazyHistorySync;
+use wa_rs::types::events::{Event, LazyHistorySync};
 use wa_rs::types::message::{MessageInfo, MessageSource};
 use wa_rs::wacore_binary::{Jid, JidExt as _};
 use wa_rs::waproto::whatsapp as wa;
@@ -14,6 +14,7 @@ use wa_rs::waproto::whatsapp as wa;
 use crate::model::{ChatKind, EventData, EventType, MessageId, Recipient, UnixMillis};
 use crate::store::{Batch, Kept, Learned, Note, Reaction, Said, Source, StoreError};
 use crate::task::Tasks;
+use crate::whatsapp::chat::FOR_EVER;
 use crate::whatsapp::context::Context;
 use crate::whatsapp::directory::{addresses, chat, chat_kind, person};
 use crate::whatsapp::error::WhatsAppError;
@@ -47,6 +48,32 @@ pub(crate) async fn take(context: &Context, client: &Client, told: LazyHistorySy
             tracing::error!(device = %context.name, %error, "Earlier messages could not be written.");
         }
     }
+}
+
+/// What an event says of what the account's owner did with a chat on another device.
+pub(crate) fn said(event: &Event) -> Option<(&Jid, Said)> {
+    Some(match event {
+        Event::MarkChatAsReadUpdate(update) => {
+            let millis = update.timestamp.timestamp_millis();
+            let at = UnixMillis::from_millis(u64::try_from(millis).unwrap_or_default());
+            (&update.jid, Said::Marked { read: update.action.read.unwrap_or(true), at })
+        }
+        Event::ArchiveUpdate(update) => {
+            (&update.jid, Said::Archived(update.action.archived.unwrap_or_default()))
+        }
+        Event::PinUpdate(update) => {
+            (&update.jid, Said::Pinned(update.action.pinned.unwrap_or_default()))
+        }
+        Event::MuteUpdate(update) => {
+            // A negative time stands for ever.
+            let end = update.action.mute_end_timestamp.and_then(|end| u64::try_from(end).ok());
+            let until = end.map_or(FOR_EVER, UnixMillis::from_millis);
+            let muted = update.action.muted.unwrap_or_default();
+            (&update.jid, Said::Muted(muted.then_some(until)))
+        }
+        Event::DeleteChatUpdate(update) => (&update.jid, Said::Deleted),
+        _ => return None,
+    })
 }
 
 async fn keep(

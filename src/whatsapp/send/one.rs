@@ -69,15 +69,13 @@ pub(crate) async fn send_one(
         MessageStatus::Queued => turn::take(context, client, &to, row, &addresses).await?,
         _ => None,
     };
-    let options = SendOptions::default().with_message_id(row.id.as_str());
     // Looking up, fetching and uploading can take minutes, in which a caller may have taken the message back.
     let mut claim = context.claims.send(&row.id).ok_or(Failure::Withdrawn)?;
     let now = waits(context, row).await?;
     if now.status == MessageStatus::Queued && now.is_over(UnixMillis::now()) {
         return Err(Failure::never("expired", &"it could not go until its time was over"));
     }
-    let group = kind == ChatKind::Group;
-    if now.status == MessageStatus::Sent && (group || kind == ChatKind::Status) {
+    if now.status == MessageStatus::Sent && matches!(kind, ChatKind::Group | ChatKind::Status) {
         // The engine takes the group's key for delivered once it is written. It went down with the first try, perhaps.
         let cleared = context.backend().clear_sender_key_devices(&to.to_string()).await;
         cleared.map_err(|error| Failure::Later(error.to_string()))?;
@@ -89,17 +87,8 @@ pub(crate) async fn send_one(
         Ok(())
     } else if let Some(audience) = &audience {
         status::hand_over(context, client, row, audience, message).await?.map(drop)
-    } else if group && context.fresh.is_due(&to.to_string(), Instant::now()) {
-        let refreshing = options.clone().with_device_freshness(Freshness::Refresh);
-        match hand_over(client, &to, message.clone(), refreshing).await? {
-            Err(error) if !may_be_written(&error) => {
-                tracing::debug!(device = %context.name, %error, "Sending by the list of a group's devices that is known.");
-                hand_over(client, &to, message, options).await?.map(drop)
-            }
-            sent => sent.map(drop),
-        }
     } else {
-        hand_over(client, &to, message, options).await?.map(drop)
+        write(context, client, row, &to, message).await?.map(drop)
     };
     if let Err(error) = sent {
         *written = may_be_written(&error);
@@ -125,6 +114,28 @@ pub(crate) async fn send_one(
 }
 
 /// Hands a message to the engine; an outer error if it takes too long.
+/// Hands a message to the engine; a group's with the list of its members' devices, new where that is due.
+async fn write(
+    context: &Context,
+    client: &Client,
+    row: &SentMessage,
+    to: &Jid,
+    message: wa::Message,
+) -> Result<Result<SendResult, SendError>, Failure> {
+    let options = SendOptions::default().with_message_id(row.id.as_str());
+    let group = row.request.to.jid().is_group();
+    if group && context.fresh.is_due(&to.to_string(), Instant::now()) {
+        let refreshing = options.clone().with_device_freshness(Freshness::Refresh);
+        match hand_over(client, to, message.clone(), refreshing).await? {
+            Err(error) if !may_be_written(&error) => {
+                tracing::debug!(device = %context.name, %error, "Sending by the list of a group's devices that is known.");
+            }
+            sent => return Ok(sent),
+        }
+    }
+    hand_over(client, to, message, options).await
+}
+
 async fn hand_over(
     client: &Client,
     to: &Jid,

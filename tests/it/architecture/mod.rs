@@ -183,8 +183,9 @@ fn no_file_is_a_barn() {
         if path.file_stem().is_some_and(|name| name.to_string_lossy().ends_with("tests")) {
             continue;
         }
+        let inside = text.replace("pub(crate) mod tests", "mod tests");
         let lines =
-            text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default().lines().count();
+            inside.split("#[cfg(test)]\nmod tests").next().unwrap_or_default().lines().count();
         assert!(lines <= 400, "{} has {lines} lines", path.display());
     }
 }

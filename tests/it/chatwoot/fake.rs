@@ -50,6 +50,7 @@ impl Drop for Chatwoot {
 }
 
 impl Chatwoot {
+    #[expect(clippy::disallowed_methods, reason = "a test tool has its own tasks")]
     pub(super) async fn start() -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}", listener.local_addr()?);
@@ -107,7 +108,7 @@ impl Chatwoot {
     }
 
     /// An agent writes. Gives what Chatwoot posts of it.
-    pub(super) fn agent_writes(&self, conversation: u64, message: Value) -> Value {
+    pub(super) fn agent_writes(&self, conversation: u64, message: &Value) -> Value {
         let mut book = self.book();
         let id = next(&book.messages);
         let mut made = json!({

@@ -77,15 +77,16 @@ async fn what_people_write_is_there_once_and_in_order() -> Result<()> {
     let group = sim.group("Tim Toko", &[&bob, &ann]).await?;
     bob.send_text(&group, "rapat").await?;
     let in_group = chatwoot.expect(&format!("**Bob (+{})**\n\nrapat", bob.number())).await;
-    let book = chatwoot.book();
-    assert_eq!(book.contacts.len(), 2);
-    assert_eq!(book.contacts[0]["name"], "Bob");
-    assert_eq!(book.contacts[0]["phone_number"], format!("+{}", bob.number()));
-    assert_eq!(book.contacts[1]["name"], "Tim Toko");
-    assert_eq!(book.contacts[1]["phone_number"], Value::Null);
-    assert_eq!(book.conversations.len(), 2);
-    assert_eq!(in_group["conversation_id"], book.conversations[1]["id"]);
-    drop(book);
+    {
+        let book = chatwoot.book();
+        assert_eq!(book.contacts.len(), 2);
+        assert_eq!(book.contacts[0]["name"], "Bob");
+        assert_eq!(book.contacts[0]["phone_number"], format!("+{}", bob.number()));
+        assert_eq!(book.contacts[1]["name"], "Tim Toko");
+        assert_eq!(book.contacts[1]["phone_number"], Value::Null);
+        assert_eq!(book.conversations.len(), 2);
+        assert_eq!(in_group["conversation_id"], book.conversations[1]["id"]);
+    }
     moonwa.stop().await?;
     Ok(())
 }
@@ -102,18 +103,18 @@ async fn what_agents_write_goes_once_and_nothing_comes_back_as_new() -> Result<(
         json!({"in_reply_to": incoming["id"], "in_reply_to_external_id": incoming["source_id"]});
     let posted = chatwoot.agent_writes(
         conversation,
-        json!({"content": "**Selamat** datang", "content_attributes": attributes}),
+        &json!({"content": "**Selamat** datang", "content_attributes": attributes}),
     );
     let sent = chatwoot.post(&moonwa, &posted).await?.expect(200).json();
     assert_eq!(chatwoot.post(&moonwa, &posted).await?.expect(200).json(), sent);
-    let note = chatwoot.agent_writes(conversation, json!({"content": "catatan", "private": true}));
+    let note = chatwoot.agent_writes(conversation, &json!({"content": "catatan", "private": true}));
     assert!(chatwoot.post(&moonwa, &note).await?.expect(200).json()["ignored"].is_string());
     let path = format!("/v1/devices/toko/chatwoot/{INBOX}");
-    let forged = chatwoot.agent_writes(conversation, json!({"content": "palsu"}));
+    let forged = chatwoot.agent_writes(conversation, &json!({"content": "palsu"}));
     for path in [&path, &format!("{path}?key=not-the-secret"), &path.replace("toko", "gudang")] {
         moonwa.anyone().post(path, &forged).await?.expect(401);
     }
-    let keyed = chatwoot.agent_writes(conversation, json!({"content": "dengan kunci"}));
+    let keyed = chatwoot.agent_writes(conversation, &json!({"content": "dengan kunci"}));
     moonwa.anyone().post(&format!("{path}?key={SECRET}"), &keyed).await?.expect(200);
     let got = bob.expect_text("*Selamat* datang").await?;
     assert!(format!("{:?}", got.message).contains(&asked), "it answers the message");
@@ -189,10 +190,11 @@ async fn an_answer_that_is_lost_at_any_step_doubles_nothing() -> Result<()> {
     }
     chatwoot.expect("pesan 2").await;
     assert_eq!(chatwoot.texts(), ["pesan 0", "pesan 1", "pesan 2"]);
-    let book = chatwoot.book();
-    assert_eq!((book.contacts.len(), book.conversations.len()), (1, 1));
-    assert!(book.lose.is_empty());
-    drop(book);
+    {
+        let book = chatwoot.book();
+        assert_eq!((book.contacts.len(), book.conversations.len()), (1, 1));
+        assert!(book.lose.is_empty());
+    }
     moonwa.stop().await?;
     Ok(())
 }
@@ -247,10 +249,11 @@ async fn a_chatwoot_that_is_down_or_forgets_a_conversation_loses_nothing() -> Re
     chatwoot.book().conversations.clear();
     bob.send_text(&ann, "sesudah").await?;
     let anew = chatwoot.expect("sesudah").await;
-    let book = chatwoot.book();
-    assert_eq!((book.contacts.len(), book.conversations.len()), (1, 1));
-    assert_eq!(anew["conversation_id"], book.conversations[0]["id"]);
-    drop(book);
+    {
+        let book = chatwoot.book();
+        assert_eq!((book.contacts.len(), book.conversations.len()), (1, 1));
+        assert_eq!(anew["conversation_id"], book.conversations[0]["id"]);
+    }
     moonwa.stop().await?;
     Ok(())
 }
@@ -296,8 +299,8 @@ async fn files_of_agents_are_fetched_and_their_conversations_may_be_new() -> Res
     bob.send_text(&ann, "halo").await?;
     let conversation = chatwoot.expect("halo").await["conversation_id"].as_u64().unwrap();
     let attachments = json!([{"file_type": "file", "data_url": "http://169.254.169.254/x.pdf"}]);
-    let posted =
-        chatwoot.agent_writes(conversation, json!({"content": "nota", "attachments": attachments}));
+    let posted = chatwoot
+        .agent_writes(conversation, &json!({"content": "nota", "attachments": attachments}));
     chatwoot.post(&moonwa, &posted).await?.expect(200);
     let failed =
         chatwoot.until("failed", |m| m["id"] == posted["id"] && m["status"] == "failed").await;
@@ -310,7 +313,7 @@ async fn files_of_agents_are_fetched_and_their_conversations_may_be_new() -> Res
         begun["id"] = json!(900);
         book.conversations.push(begun);
         drop(book);
-        chatwoot.agent_writes(900, json!({"content": "ada promo"}))
+        chatwoot.agent_writes(900, &json!({"content": "ada promo"}))
     };
     chatwoot.post(&moonwa, &begun).await?.expect(200);
     bob.expect_text("ada promo").await?;

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::clock::JumpingClock;
+use moonwa_simulator::harness::noise;
 
 const DAY: i64 = 24 * 3600;
 
@@ -34,9 +35,8 @@ async fn the_oldest_messages_go_when_there_are_too_many_bytes() -> Result<()> {
     let numbers = ["628111000733", "628111000734"];
     let history = "[history]\nmax_size = \"1 MiB\"";
     let shop = Shop::open(numbers, history).await?;
-    let filler = "isi ".repeat(7_500);
     for n in 0..60 {
-        shop.bob.send_text(&shop.ann, &format!("nomor{n} {filler}")).await?;
+        shop.bob.send_text(&shop.ann, &format!("nomor{n} {}", noise(n, 30_000))).await?;
     }
     shop.hook.expect("the last", |post| post.text().starts_with("nomor59 ")).await;
     let list = shop.messages(shop.bob.number(), "?limit=200").await?;

@@ -136,7 +136,7 @@ async fn only_a_key_for_it_reads_the_history_and_off_it_says_how_to_switch_it_on
     let folder = shop.moonwa.dir().join("data/outbox/keyspaces");
     let parts = || {
         let entries = std::fs::read_dir(&folder);
-        entries.map(|entries| entries.count()).unwrap_or_default()
+        entries.map(Iterator::count).unwrap_or_default()
     };
     let rest = parts();
     shop.moonwa.restart().await?;

@@ -81,8 +81,9 @@ impl World {
     pub(crate) fn channel_mex(&mut self, who: &Address, node: &Node) -> Option<Node> {
         let query = node.get_optional_child("query")?;
         let variables: Value = serde_json::from_slice(&bytes(query)).ok()?;
-        let variables = variables["variables"].clone();
-        let id = variables["newsletter_id"].as_str().map(str::to_owned);
+        let variables = variables.get("variables")?.clone();
+        let word =
+            |pointer: &str| variables.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
         let answer = match text(query, "query_id").as_str() {
             SUBSCRIBED => {
                 let followed = self.channels.iter().filter(|(_, c)| c.followers.contains(&who.pn));
@@ -90,20 +91,18 @@ impl World {
                 json!({ "xwa2_newsletter_subscribed": list })
             }
             FETCH => {
-                let key = variables["input"]["key"].as_str().unwrap_or_default();
+                let key = word("/input/key");
                 let found = self.channels.iter().find(|(id, c)| *id == key || c.invite == key);
                 json!({ "xwa2_newsletter": found.map(|(id, c)| c.metadata(id, &who.pn)) })
             }
             CREATE => {
-                let input = &variables["input"];
-                let name = input["name"].as_str().unwrap_or_default();
-                let description = input["description"].as_str().unwrap_or_default();
+                let (name, description) = (word("/input/name"), word("/input/description"));
                 let id = self.add_channel(name, description, Some(&who.pn));
                 let made = self.channels.get(&id).map(|c| c.metadata(&id, &who.pn));
                 json!({ "xwa2_newsletter_create": made })
             }
             other => {
-                let id = id?;
+                let id = variables.get("newsletter_id")?.as_str()?.to_owned();
                 let joins = other == wacore::iq::mex_operations::join_newsletter::DOC_ID;
                 let leaves = other == wacore::iq::mex_operations::leave_newsletter::DOC_ID;
                 if !joins && !leaves {

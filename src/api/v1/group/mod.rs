@@ -7,7 +7,7 @@ pub(crate) mod picture;
 use hyper::StatusCode;
 use hyper::header::{HeaderValue, LOCATION};
 use serde::{Deserialize, Deserializer};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use self::member::{named, new_contacts_allowed};
 use crate::api::call::{Answer, Call};
@@ -58,7 +58,11 @@ pub(crate) async fn create(call: &mut Call) -> Answer {
     if let Some(key) = key {
         return match Box::pin(handle.create_group_once(new, &key, &request)).await? {
             Once::Made(answer) => {
-                let id = answer["group"]["id"].as_str().unwrap_or_default().to_owned();
+                let id = answer
+                    .pointer("/group/id")
+                    .and_then(Value::as_str)
+                    .unwrap_or_default()
+                    .to_owned();
                 Ok(located(call, &id, response::json(StatusCode::CREATED, &answer)))
             }
             Once::Conflict => Err(Code::IdempotencyConflict.into()),

@@ -113,7 +113,7 @@ pub(crate) async fn send(call: &mut Call) -> Answer {
     };
     let changes = call.state.api.store.queue().changes();
     let due = if wait.is_some() { Due::Later } else { Due::Now };
-    let message = accept(call, body, upload, due).await?;
+    let message = Box::pin(accept(call, body, upload, due)).await?;
     // Nobody waits for what is to go later.
     let Some(wait) = wait.filter(|_| message.status != MessageStatus::Scheduled) else {
         return Ok(queued_answer(call, &message));

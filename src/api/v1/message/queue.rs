@@ -94,7 +94,7 @@ pub(crate) async fn enqueue(
     due: Due,
 ) -> Result<SentMessage, Problem> {
     let by = call.who.author();
-    let message = SentMessage { by, expires, ..SentMessage::new(device.clone(), request) };
+    let message = SentMessage { expires, by, ..SentMessage::new(device.clone(), request) };
     let message = match at {
         Some(at) => message.at(at),
         None => message,

@@ -29,6 +29,9 @@ pub(crate) struct AppState {
     collections: BTreeMap<String, Vec<Vec<u8>>>,
 }
 
+/// The authentication code of each index' value.
+type Values = BTreeMap<Vec<u8>, Vec<u8>>;
+
 impl AppState {
     /// Settings with a push name and nothing else.
     pub(crate) fn new(name: &str) -> Result<Self> {
@@ -68,8 +71,8 @@ impl AppState {
     }
 
     /// What a collection's patches come to: the hash over them, and the value that each index has.
-    fn state_of(&self, name: &str) -> Result<(HashState, BTreeMap<Vec<u8>, Vec<u8>>)> {
-        let (mut hash, mut values) = (HashState::default(), BTreeMap::new());
+    fn state_of(&self, name: &str) -> Result<(HashState, Values)> {
+        let (mut hash, mut values) = (HashState::default(), Values::new());
         for patch in self.collections.get(name).into_iter().flatten() {
             let patch = wa::SyncdPatch::decode_from_slice(patch)?;
             hash.version += 1;

@@ -43,7 +43,7 @@ impl World {
     }
 
     fn phone_message(&mut self, pn: &str, node: &Node) {
-        let group = jid(node, "from").filter(|from| is_shared(from));
+        let group = jid(node, "from").filter(is_shared);
         let sender = if group.is_some() { jid(node, "participant") } else { jid(node, "from") };
         let Some(sender) = sender.and_then(|jid| self.address_of(&jid)) else { return };
         let id = text(node, "id");
@@ -231,7 +231,7 @@ impl World {
     }
 
     fn phone_gets_receipt(&mut self, pn: &str, node: &Node) {
-        let group = jid(node, "from").filter(|from| is_shared(from));
+        let group = jid(node, "from").filter(is_shared);
         let who = if group.is_some() { jid(node, "participant") } else { jid(node, "from") };
         let Some(who) = who.and_then(|jid| self.address_of(&jid)) else { return };
         let ids = receipt_ids(node);
