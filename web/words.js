@@ -432,7 +432,7 @@ export default {
 	"event.message.status": ["Delivery status", "Status kiriman"],
 	"event.status.received": ["Status posted", "Status baru"],
 	"event.channel.received": ["Channel post", "Kiriman saluran"],
-	"event.label.updated": ["Label", "Label"],
+	"event.label.updated": ["Label changed", "Label berubah"],
 	"event.presence.updated": ["Presence", "Kehadiran"],
 	"event.message.undecryptable": ["Cannot be read", "Tidak terbaca"],
 	"event.out": ["Sent by moonwa", "Dikirim moonwa"],

@@ -286,3 +286,26 @@ impl<'a, 't, 'g> Desk<'a, 't, 'g> {
         Ok(())
     }
 }
+
+/// The newest of those.
+pub(super) fn newest(found: Vec<Found>) -> Option<Found> {
+    found.into_iter().max_by_key(|found| found.place)
+}
+
+/// Notes a status, if it is progress.
+pub(super) fn advance(
+    desk: &mut Desk<'_, '_, '_>,
+    mut found: Found,
+    word: &str,
+) -> Result<(), StoreError> {
+    // From its first to its last one; it may fail until it is delivered.
+    const ORDER: [&str; 7] =
+        ["queued", "sent", "accepted", "failed", "delivered", "read", "played"];
+    let rank = |word: &str| ORDER.iter().position(|known| *known == word);
+    let known = found.kept.status.as_deref().and_then(rank);
+    if known >= rank(word) {
+        return Ok(());
+    }
+    found.kept.status = Some(word.to_owned());
+    desk.change(&found)
+}

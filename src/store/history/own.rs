@@ -1,8 +1,7 @@
 //! A message of the account's own that moonwa sends, as its chat has it.
 
-use super::desk::{Chat, Desk, Found};
+use super::desk::{Chat, Desk, Found, advance, newest};
 use super::row::{Kept, Source};
-use super::take::{advance, newest};
 use crate::model::{
     Content, MediaData, MediaKind, MessageId, MessageKind, MessageStatus, Person, Reply,
     SentMessage, UnixMillis,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::desk::{Chat, Desk, Found};
+use super::desk::{Chat, Desk, Found, advance, newest};
 use super::own::{kind_of, own};
 use super::row::{Kept, Reaction, Source};
 use crate::model::{
@@ -185,10 +185,6 @@ fn reword(found: &mut Found, text: Option<String>) {
     }
 }
 
-pub(super) fn newest(found: Vec<Found>) -> Option<Found> {
-    found.into_iter().max_by_key(|found| found.place)
-}
-
 /// Takes a message that moonwa sends, as far as it is now.
 pub(crate) fn sent(
     outbox: &Arc<Outbox>,
@@ -296,22 +292,4 @@ pub(super) fn read(
     let Some(up_to) = up_to else { return Ok(()) };
     desk.read(&mut chat, up_to)?;
     desk.save(&chat)
-}
-
-/// Notes a status, if it is progress.
-pub(super) fn advance(
-    desk: &mut Desk<'_, '_, '_>,
-    mut found: Found,
-    word: &str,
-) -> Result<(), StoreError> {
-    // From its first to its last one; it may fail until it is delivered.
-    const ORDER: [&str; 7] =
-        ["queued", "sent", "accepted", "failed", "delivered", "read", "played"];
-    let rank = |word: &str| ORDER.iter().position(|known| *known == word);
-    let known = found.kept.status.as_deref().and_then(rank);
-    if known >= rank(word) {
-        return Ok(());
-    }
-    found.kept.status = Some(word.to_owned());
-    desk.change(&found)
 }
