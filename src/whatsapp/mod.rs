@@ -40,7 +40,7 @@ mod tunnel;
 pub(crate) use backup::Backup;
 pub(crate) use chat::channel::ChannelCode;
 pub(crate) use chat::label::LabelChange;
-pub(crate) use chat::{ChatChange, FOR_EVER, Mute};
+pub(crate) use chat::{ChatChange, Mute};
 pub use error::WhatsAppError;
 pub use fleet::{Fleet, FleetOptions};
 pub(crate) use group::{
@@ -49,5 +49,6 @@ pub(crate) use group::{
 };
 pub use handle::DeviceHandle;
 pub(crate) use handle::{GroupMember, GroupSummary, Lookup};
+pub(crate) use history::sync::FOR_EVER;
 pub(crate) use later::people::Acquaintance;
 pub(crate) use session::ForeignDevice;

@@ -20,9 +20,6 @@ use super::history::sync;
 use crate::model::{self, MessageId, MessageStatus, Recipient, UnixMillis};
 use crate::store::{Note, Said};
 
-/// When a mute ends that has no end: 9999-12-31.
-pub(crate) const FOR_EVER: UnixMillis = UnixMillis::from_secs(253_402_214_400);
-
 /// What is to become of a chat; `None` leaves it as it is.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ChatChange {
@@ -37,7 +34,7 @@ impl ChatChange {
         let now = UnixMillis::now();
         let marked = self.unread.map(|unread| Said::Marked { read: !unread, at: now });
         let muted = self.mute.map(|mute| match mute {
-            Mute::Always => Said::Muted(Some(FOR_EVER)),
+            Mute::Always => Said::Muted(Some(sync::FOR_EVER)),
             Mute::Until(until) if until > now => Said::Muted(Some(until)),
             Mute::Off | Mute::Until(_) => Said::Muted(None),
         });

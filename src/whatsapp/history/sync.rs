@@ -14,7 +14,6 @@ use wa_rs::waproto::whatsapp as wa;
 use crate::model::{ChatKind, EventData, EventType, MessageId, Recipient, UnixMillis};
 use crate::store::{Batch, Kept, Learned, Note, Reaction, Said, Source, StoreError};
 use crate::task::Tasks;
-use crate::whatsapp::chat::FOR_EVER;
 use crate::whatsapp::context::Context;
 use crate::whatsapp::directory::{addresses, chat, chat_kind, person};
 use crate::whatsapp::error::WhatsAppError;
@@ -23,6 +22,9 @@ use crate::whatsapp::receive::decode;
 
 /// How many older messages the phone is asked for, as WhatsApp Web does.
 const OLDER: i32 = 50;
+
+/// When a mute ends that has no end: 9999-12-31.
+pub(crate) const FOR_EVER: UnixMillis = UnixMillis::from_secs(253_402_214_400);
 
 /// Takes what the phone tells, if a history is kept.
 pub(crate) async fn take(context: &Context, client: &Client, told: LazyHistorySync) {
