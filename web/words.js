@@ -433,7 +433,7 @@ export default {
 	"event.status.received": ["Status posted", "Status baru"],
 	"event.channel.received": ["Channel post", "Kiriman saluran"],
 	"event.label.updated": ["Label changed", "Label berubah"],
-	"event.presence.updated": ["Presence", "Kehadiran"],
+	"event.presence.updated": ["Seen online", "Terlihat online"],
 	"event.message.undecryptable": ["Cannot be read", "Tidak terbaca"],
 	"event.out": ["Sent by moonwa", "Dikirim moonwa"],
 	"event.poll.vote": ["Vote", "Suara"],

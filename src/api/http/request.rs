@@ -1,6 +1,7 @@
 //! Reads the body of a request within limits of size and time. hyper itself sets no such limits.
 
 use std::pin::{Pin, pin};
+use std::str::FromStr;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -8,6 +9,7 @@ use http_body_util::BodyExt;
 use hyper::body::Body as HttpBody;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Number;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::problem::{Code, Problem};
@@ -94,6 +96,31 @@ pub(crate) fn given<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
+}
+
+/// A whole number; 60.0 is 60 in JSON.
+pub(crate) fn whole<'de, D: serde::Deserializer<'de>, T: FromStr>(from: D) -> Result<T, D::Error> {
+    as_whole(&Number::deserialize(from)?)
+}
+
+/// One that may be left out, and is no null.
+pub(crate) fn given_whole<'de, D: serde::Deserializer<'de>, T: FromStr>(
+    from: D,
+) -> Result<Option<T>, D::Error> {
+    whole(from).map(Some)
+}
+
+/// One that may be left out, or null.
+pub(crate) fn optional_whole<'de, D: serde::Deserializer<'de>, T: FromStr>(
+    from: D,
+) -> Result<Option<T>, D::Error> {
+    Option::<Number>::deserialize(from)?.map(|number| as_whole(&number)).transpose()
+}
+
+fn as_whole<T: FromStr, E: serde::de::Error>(number: &Number) -> Result<T, E> {
+    let number = number.to_string();
+    let whole = number.strip_suffix(".0").unwrap_or(&number).parse();
+    whole.map_err(|_fraction| E::custom(format_args!("{number} is no whole number that fits here")))
 }
 
 /// The byte at a line and a column of `serde_json`, which counts both from 1, columns in bytes.

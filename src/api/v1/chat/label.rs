@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::api::call::{Answer, Call};
 use crate::api::http::problem::Problem;
-use crate::api::http::request::{MAX_JSON, given};
+use crate::api::http::request::{MAX_JSON, given, given_whole};
 use crate::api::http::response;
 use crate::whatsapp::LabelChange;
 
@@ -25,7 +25,7 @@ pub(crate) async fn list(call: &Call) -> Answer {
 struct LabelBody {
     #[serde(default, deserialize_with = "given")]
     name: Option<String>,
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "given_whole")]
     color: Option<i32>,
 }
 

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use crate::api::call::{Answer, Call};
 use crate::api::http::problem::Problem;
-use crate::api::http::request::MAX_JSON;
+use crate::api::http::request::{MAX_JSON, whole};
 use crate::api::http::response;
 use crate::api::v1::message::{follow_up, queued_answer};
 use crate::model::Content;
@@ -31,6 +31,7 @@ async fn set_star(call: &Call, on: bool) -> Answer {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PinBody {
+    #[serde(deserialize_with = "whole")]
     days: u32,
 }
 

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use crate::api::call::{Answer, Call};
 use crate::api::http::problem::Problem;
-use crate::api::http::request::{MAX_JSON, given};
+use crate::api::http::request::{MAX_JSON, given, given_whole};
 use crate::api::http::response;
 use crate::api::v1::message::queue::{check_state, enqueue};
 use crate::model::{Content, SendRequest, UnixMillis};
@@ -31,7 +31,7 @@ struct ChatBody {
     unread: Option<bool>,
     #[serde(deserialize_with = "given")]
     mute: Option<String>,
-    #[serde(deserialize_with = "given")]
+    #[serde(deserialize_with = "given_whole")]
     disappears_after: Option<u32>,
 }
 

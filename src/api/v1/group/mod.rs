@@ -6,13 +6,13 @@ pub(crate) mod picture;
 
 use hyper::StatusCode;
 use hyper::header::{HeaderValue, LOCATION};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use self::member::{named, new_contacts_allowed};
 use crate::api::call::{Answer, Call};
 use crate::api::http::problem::{Code, Issue, Problem};
-use crate::api::http::request::MAX_JSON;
+use crate::api::http::request::{MAX_JSON, given, given_whole};
 use crate::api::http::response::{self, Response};
 use crate::api::v1::message::queue::idempotency_key;
 use crate::whatsapp::{GroupChange, LONGEST_DESCRIPTION, LONGEST_NAME, MembersAdd, NewGroup, Once};
@@ -100,13 +100,8 @@ struct ChangeBody {
     members_add: Option<MembersAdd>,
     #[serde(default, deserialize_with = "given")]
     approval: Option<bool>,
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "given_whole")]
     disappearing: Option<u32>,
-}
-
-/// A field that may be left out, but is not null.
-fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
-    T::deserialize(from).map(Some)
 }
 
 impl ChangeBody {

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use hyper::StatusCode;
 use hyper::header::{CONTENT_DISPOSITION, HeaderValue};
-use serde::{Deserialize, Deserializer, Serialize, de};
-use serde_json::{Number, Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::content::later::check as check_time;
 use super::content::{self, Issues};
@@ -16,6 +16,7 @@ use super::later::given;
 use super::queue::{check_state, idempotency_key};
 use crate::api::call::{Answer, Call};
 use crate::api::http::problem::{Code, Problem};
+use crate::api::http::request::whole;
 use crate::api::http::response;
 use crate::model::{
     ChatKind, Content, DeviceName, KeyHash, ListId, MessageStatus, Recipient, SendRequest,
@@ -46,13 +47,6 @@ struct ListBody {
 
 fn per_hour() -> u32 {
     PER_HOUR
-}
-
-/// A whole number; 60.0 is 60 in JSON.
-fn whole<'de, D: Deserializer<'de>>(value: D) -> Result<u32, D::Error> {
-    let number = Number::deserialize(value)?.to_string();
-    let whole = number.strip_suffix(".0").unwrap_or(&number).parse();
-    whole.map_err(|_fraction| de::Error::custom("per_hour must be a whole number"))
 }
 
 #[derive(Deserialize, Serialize)]

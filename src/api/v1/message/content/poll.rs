@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use serde::Deserialize;
 
 use super::issues::Issues;
+use crate::api::http::request::optional_whole;
 use crate::model::Content;
 
 const OPTIONS: RangeInclusive<usize> = 2..=12;
@@ -14,6 +15,7 @@ const OPTIONS: RangeInclusive<usize> = 2..=12;
 pub(crate) struct PollBody {
     pub(crate) question: String,
     pub(crate) options: Vec<String>,
+    #[serde(default, deserialize_with = "optional_whole")]
     pub(crate) selectable: Option<u32>,
     /// The right answer, which makes it a quiz.
     pub(crate) correct: Option<String>,
