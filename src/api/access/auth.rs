@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use hyper::header::AUTHORIZATION;
 use hyper::http::request::Parts;
 
-use super::logins;
+use super::logins::{self, Opener};
 use super::origin;
 use super::throttle::Attempt;
 use crate::api::http::problem::{Code, Problem};
@@ -206,11 +206,11 @@ pub(crate) fn identify(
     Ok(logged_in(state, config, id).unwrap_or(Principal::Nobody))
 }
 
-/// Who is logged in: the admin, or the holder of a key, who may no more than the key.
+/// Who is logged in: the admin, or the holder of a key, who may no more than the key. Nobody when the login just ended.
 pub(super) fn logged_in(state: &State, config: &Config, id: String) -> Option<Principal> {
-    match state.logins.key(&id) {
-        None => Some(Principal::Admin { login: Some(id) }),
-        Some(hash) => key_with(config, hash).map(|who| who.with_login(id)),
+    match state.logins.opener(&id)? {
+        Opener::Admin => Some(Principal::Admin { login: Some(id) }),
+        Opener::Key(hash) => key_with(config, hash).map(|who| who.with_login(id)),
     }
 }
 

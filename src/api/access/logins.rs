@@ -50,6 +50,14 @@ fn random() -> Secret {
 
 /// What the store keeps of a login. The token is the hash that moonwa.toml had when it was used; a link of the
 /// terminal's has none.
+/// Who opened a login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Opener {
+    Admin,
+    /// The holder of the device key with that hash.
+    Key(KeyHash),
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Login {
     token: Option<String>,
@@ -244,9 +252,12 @@ impl Logins {
         self.inner().live.get(id).and_then(|login| KeyHash::parse(login.token.as_deref()?))
     }
 
-    /// The device key that opened a login.
-    pub(crate) fn key(&self, id: &str) -> Option<KeyHash> {
-        self.inner().live.get(id).and_then(|login| KeyHash::parse(login.key.as_deref()?))
+    /// Who opened a login; `None` when it is over, and when that cannot be told.
+    pub(crate) fn opener(&self, id: &str) -> Option<Opener> {
+        match &self.inner().live.get(id)?.key {
+            None => Some(Opener::Admin),
+            Some(hash) => KeyHash::parse(hash).map(Opener::Key),
+        }
     }
 
     pub(crate) fn close(&self, id: &str) {
@@ -396,14 +407,19 @@ mod tests {
         let key = KeyHash::parse(NEW).unwrap();
         let first = logins.open_by_key(key);
         let id = logins.touch(first.expose(), None).unwrap();
-        assert_eq!(logins.key(&id), Some(key));
+        assert_eq!(logins.opener(&id), Some(Opener::Key(key)));
         for _ in 0..MOST {
             tokio::time::advance(Duration::from_secs(1)).await;
             logins.open_by_key(key);
         }
         assert!(logins.touch(first.expose(), None).is_none());
+        assert_eq!(
+            logins.opener(&id),
+            None,
+            "one that is over is nobody's, least of all an admin's"
+        );
         let id = logins.touch(admin.expose(), None).unwrap();
-        assert_eq!(logins.key(&id), None);
+        assert_eq!(logins.opener(&id), Some(Opener::Admin));
     }
 
     #[test]
