@@ -1,5 +1,5 @@
 //! How many instructions a message takes, in (from WhatsApp's socket to the webhook's answer) and out (from the request to
-//! WhatsApp's ack), and whether that is within 5 % of the budget beside this file. Valgrind's callgrind counts them, so what
+//! WhatsApp's ack), and whether that is within 5 % of the budget in `instructions.json` beside this file. Valgrind's callgrind counts them, so what
 //! else the machine does changes little: `cargo bench --profile measured --bench instructions`.
 //!
 //! A change that is meant to cost more, or less, writes the budget anew: the same with `-- --write`. The budget holds for one target and
@@ -155,6 +155,10 @@ async fn main() -> Result<()> {
         let budget = Budget { target, compiler, cost: least };
         fs::write(&file, serde_json::to_string_pretty(&budget)? + "\n")?;
         println!("{} is written.", file.display());
+        return Ok(());
+    }
+    if !file.exists() {
+        println!("No verdict: there is no budget yet. `-- --write` makes one of these figures.");
         return Ok(());
     }
     let budget: Budget = serde_json::from_slice(&fs::read(&file)?)?;

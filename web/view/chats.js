@@ -27,8 +27,8 @@ import { TICK } from "./status.js";
  */
 
 /**
- * What later messages made of one: its new text, that it was taken back, who reacted how.
- * @typedef {{ text?: string, deleted?: boolean, reactions: Map<string, string> }} Mark
+ * What later messages made of one: its new text, that it was taken back, who reacted how; and when the last of them was told.
+ * @typedef {{ text?: string, deleted?: boolean, reactions: Map<string, string>, told: number }} Mark
  */
 
 /**
@@ -80,7 +80,7 @@ export function chatOf(device, address) {
 
 /** @returns {Mark} */
 function markOf(chat, id) {
-	if (!chat.marks.has(id)) chat.marks.set(id, { reactions: new Map() });
+	if (!chat.marks.has(id)) chat.marks.set(id, { reactions: new Map(), told: 0 });
 	return chat.marks.get(id);
 }
 
@@ -128,14 +128,15 @@ let pages = 0;
 const ROOM = 1000;
 
 /**
- * Takes some of a conversation's messages, as the history has them. What happened to them is in them.
+ * Takes some of a conversation's messages, as the history has them. What happened to them before it was asked is in them.
+ * @param {number} asked when that was
  * @param {boolean} older whether they are before what is here; of the same second, their order says which came first
  */
-export function keepPage(chat, messages, older) {
+export function keepPage(chat, messages, asked, older) {
 	pages++;
 	const first = older ? -pages * ROOM : pages * ROOM;
 	messages.forEach(({ id, at, from_me: mine, reply_to: quote, ...rest }, n) => {
-		chat.marks.delete(id);
+		if (chat.marks.get(id)?.told < asked) chat.marks.delete(id);
 		const what = { reactions: [], edited: false, deleted: false, ...rest };
 		keep(chat, { ...what, id, at, mine, quote, nth: first + n });
 	});
@@ -172,7 +173,9 @@ export function keepSent(sent) {
 
 function mark(chat, about, change) {
 	if (!about) return;
-	change(markOf(chat, about));
+	const it = markOf(chat, about);
+	change(it);
+	it.told = performance.now();
 	changed();
 }
 

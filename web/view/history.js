@@ -52,8 +52,9 @@ export default function history(devices, open, signal) {
 	async function readMessages(limit = PAGE, before = "") {
 		const cursor = before && `&before=${encodeURIComponent(before)}`;
 		const path = pathOfChat(open, `messages?limit=${limit}${cursor}`);
+		const asked = performance.now();
 		const { messages, next } = await get(path, signal);
-		keepPage(open, messages, before !== "");
+		keepPage(open, messages, asked, before !== "");
 		if (before || open.older === undefined) open.older = next ?? null;
 		changed();
 	}
