@@ -13,6 +13,7 @@ use moonwa_simulator::harness::{
     Delivery, Moonwa, MoonwaBuilder, WebhookReceiver, eventually, eventually_within, noise,
 };
 use moonwa_simulator::{Phone, Simulator};
+use tempfile::TempDir;
 
 /// What a batch of fjall's journal ends with.
 const TRAILER: &[u8] = b"FJL\x03";
@@ -495,20 +496,28 @@ fn bytes_of_tables(small: &Small) -> Result<u64> {
 }
 
 /// A directory that can only be read, until this value is gone.
-struct ReadOnly(PathBuf);
+struct ReadOnly {
+    over: PathBuf,
+    side: TempDir,
+}
 
 impl ReadOnly {
     fn over(path: &Path) -> Result<Self> {
-        run("mount", &["--bind", text(path)?, text(path)?])?;
-        let locked = Self(path.to_owned());
-        run("mount", &["-o", "remount,bind,ro", text(path)?])?;
+        // A mount cannot become read-only while a file is open for writing by way of it, so this happens where nobody writes.
+        let locked = Self { over: path.to_owned(), side: tempfile::tempdir()? };
+        let side = text(locked.side.path())?;
+        run("mount", &["--bind", text(path)?, side])?;
+        run("mount", &["-o", "remount,bind,ro", side])?;
+        run("mount", &["--bind", side, text(path)?])?;
         Ok(locked)
     }
 }
 
 impl Drop for ReadOnly {
     fn drop(&mut self) {
-        run("umount", &["-l", &self.0.to_string_lossy()]).ok();
+        for mounted in [self.over.as_path(), self.side.path()] {
+            run("umount", &["-l", &mounted.to_string_lossy()]).ok();
+        }
     }
 }
 
