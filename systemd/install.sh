@@ -22,7 +22,7 @@ if [ ! -e "$file" ]; then
   hash=$(printf '%s\n' "$made" | sed -n 's/^token = //p')
   [ -n "$token" ] && [ -n "$hash" ] || { echo "moonwa made no token: $made" >&2; exit 1; }
   install -d -o moonwa -g moonwa -m 750 /etc/moonwa
-  (umask 077 && sed -e "s|^# token = .*|token = $hash|" -e 's|^# path = "data"|path = "/var/lib/moonwa"|' moonwa.toml >"$file")
+  (umask 077 && sed -e "s|^# token = \"sha256:.*|token = $hash|" -e 's|^# path = "data"|path = "/var/lib/moonwa"|' moonwa.toml >"$file")
   chown moonwa:moonwa "$file"
   chmod 640 "$file"
 fi
