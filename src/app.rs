@@ -139,7 +139,7 @@ async fn gateway(
     tasks.spawn("identities", identities::keep(store.clone(), tasks.stop().clone()));
     let fleet = Fleet::start(store.clone(), tasks.clone(), options).await?;
     fleet.limit_spool(&config.media);
-    fleet.keep_history(config.history).await.context("the history in the store")?;
+    fleet.keep_history(config.history).await;
     let webhooks = Webhooks::start(store.clone(), tasks.clone()).await?;
     webhooks.publish_under(config.server.public_url.as_deref());
     introduce(&webhooks, &fleet);

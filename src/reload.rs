@@ -228,9 +228,7 @@ impl Reloader {
         }
         self.log.follow(&config.log);
         self.fleet.limit_spool(&config.media);
-        if let Err(failure) = self.fleet.keep_history(config.history).await {
-            error!(%failure, "The history could not be changed; the store is failing.");
-        }
+        self.fleet.keep_history(config.history).await;
         self.webhooks.publish_under(config.server.public_url.as_deref());
         self.live.store(Arc::new(config));
         if let Err(failure) = self.webhooks.reconcile(&devices).await {

@@ -37,7 +37,7 @@ use super::send::queue::SendLoop;
 use super::send::read::Written;
 use crate::config::{DeviceConfig, HistoryConfig, MediaConfig};
 use crate::model::{DeviceName, DeviceStatus};
-use crate::store::{HistoryLimits, SpoolLimits, Store, StoreError};
+use crate::store::{HistoryLimits, SpoolLimits, Store};
 use crate::task::Tasks;
 
 /// How long a device may take to go down. After that the fleet goes on without it.
@@ -131,11 +131,15 @@ impl Fleet {
         drop(tokio::time::timeout(WAKING, join_all(waking)).await);
     }
 
-    /// Keeps as much of the history as the file says; nothing of it is left when it says nothing.
-    pub async fn keep_history(&self, history: Option<HistoryConfig>) -> Result<(), StoreError> {
+    /// Keeps as much of the history as the file says; nothing of it is left when it says nothing. A history that cannot be
+    /// kept is told of, and keeps no device from its messages.
+    pub async fn keep_history(&self, history: Option<HistoryConfig>) {
         let limits =
             history.map(|HistoryConfig { keep, max_size }| HistoryLimits { keep, max_size });
-        self.store.history().turn(limits).await?;
+        if let Err(error) = self.store.history().turn(limits).await {
+            tracing::error!(%error, "The history cannot be kept, or not deleted; the next start tries again.");
+            return;
+        }
         if limits.is_some() {
             let store = self.store.clone();
             self.tasks.spawn("fill the history", async move {
@@ -144,7 +148,6 @@ impl Fleet {
                 }
             });
         }
-        Ok(())
     }
 
     /// Gives the files on their way the room that the file allows.
