@@ -151,9 +151,11 @@ pub(crate) fn failpoint(name: &str) {
 }
 
 /// Waits while the file that `MOONWA_HOLD_COMMIT` names exists, so that a test can look at the world while a promise
-/// is still unmade.
+/// is still unmade. A file beside it, `….held`, tells that it waits.
 pub(crate) fn hold_commit() {
-    while knobs().hold_commit.as_ref().is_some_and(|file| file.exists()) {
+    let Some(file) = knobs().hold_commit.as_ref().filter(|file| file.exists()) else { return };
+    std::fs::write(file.with_extension("held"), "").ok();
+    while file.exists() {
         std::thread::sleep(Duration::from_millis(2));
     }
 }

@@ -212,6 +212,11 @@ impl Space {
         self.writer.settle().await
     }
 
+    /// Begins what `settle` waits for, for whoever will need it soon.
+    pub async fn hurry(&self) -> Result<(), StoreError> {
+        self.writer.hurry().await
+    }
+
     #[cfg(test)]
     pub(crate) fn is_settled(&self) -> bool {
         self.writer.is_settled()

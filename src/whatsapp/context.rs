@@ -86,7 +86,9 @@ impl Context {
                 );
             });
         });
+        let notes = self.notes.clone();
+        let spend = Arc::new(move |keys| notes.note(Record::Spent(keys)));
         let session = SessionStore::new(self.store.space(&self.name));
-        Arc::new(session.telling(told).telling_crowded(crowded))
+        Arc::new(session.telling(told).telling_crowded(crowded).spending(spend))
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use wa_rs::client::Client;
 
+use super::contact::row::push_name;
 use super::context::Context;
 use super::device::notice::{Answer, DeviceCommand};
 use super::directory::Listing;
@@ -94,20 +95,32 @@ impl DeviceHandle {
 
     /// Whether a number is on WhatsApp. `None`: it is not.
     pub async fn lookup(&self, phone: &PhoneNumber) -> Result<Option<Lookup>, WhatsAppError> {
+        let Some(found) = self.listing(phone).await? else { return Ok(None) };
+        let name = match found.name {
+            Some(name) => Some(name),
+            None => self.push_name(phone.as_str()).await?,
+        };
+        Ok(Some(Lookup { jid: address(&found.jid)?, lid: found.lid, name }))
+    }
+
+    /// The name that a person chose, as their newest message to this account had it.
+    pub(crate) async fn push_name(&self, phone: &str) -> Result<Option<String>, WhatsAppError> {
+        let account = self.status().account.and_then(|account| account.phone);
+        let Some(account) = account else { return Ok(None) };
+        let space = self.context.store.space(&self.context.name);
+        Ok(push_name(&space, account.as_str(), phone).await?)
+    }
+
+    /// Under which address WhatsApp knows a number: what `lookup` says, without the name.
+    pub async fn on_whatsapp(&self, phone: &PhoneNumber) -> Result<Option<Jid>, WhatsAppError> {
+        let found = self.listing(phone).await?;
+        found.map(|found| address(&found.jid)).transpose()
+    }
+
+    async fn listing(&self, phone: &PhoneNumber) -> Result<Option<Listing>, WhatsAppError> {
         let client = self.client()?;
         let space = self.context.store.space(&self.context.name);
-        let found = timely(self.context.directory.find(&space, &client, phone)).await??;
-        let Some(found) = found else { return Ok(None) };
-        Ok(Some(Lookup {
-            jid: address(&found.jid)?,
-            lid: found.lid,
-            name: match found.name {
-                Some(name) => Some(name),
-                None => {
-                    lookup::name_of(&self.context.store, &self.context.name, phone.as_str()).await?
-                }
-            },
-        }))
+        Ok(timely(self.context.directory.find(&space, &client, phone)).await??)
     }
 
     /// Under which address WhatsApp knows a receiver; `None` while it was not looked up.

@@ -1,10 +1,10 @@
-//! Writes down what happened outside of a message's arrival: how far sent messages got, the device's states, groups
-//! and calls. Only the recorder waits for the disk for these, so that the device's actor and WhatsApp's stream never
-//! do.
+//! Writes down what WhatsApp told: messages, how far sent ones got, the device's states, groups and calls. Only the
+//! recorder waits for the disk for these, so that the device's actor and WhatsApp's stream never do; what comes while it
+//! waits is one write with one sync.
 //!
-//! WhatsApp forgets a receipt once the engine has acknowledged it, and the engine does so at once. Therefore what
-//! will be acknowledged is noted as a debt, and the transport writes nothing to WhatsApp while a debt that came
-//! before is open: the acknowledgement cannot reach WhatsApp before the disk has what it is about.
+//! WhatsApp forgets what the engine has acknowledged, and the engine does that at once. Therefore what will be
+//! acknowledged is noted as a debt, and the transport writes nothing to WhatsApp while a debt that came before is open:
+//! the acknowledgement cannot reach WhatsApp before the disk has what it is about.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,15 +16,18 @@ use crate::model::{
     DeviceName, Event, EventData, EventId, EventType, MessageId, MessageStatus, NewChats,
     UnixMillis,
 };
-use crate::store::{Batch, NewEvent, Store, StoreError};
+use crate::store::{Batch, Key, NewEvent, Store, StoreError};
 use crate::whatsapp::chat::labels::Labeling;
 use crate::whatsapp::contact::row::Named;
 use crate::whatsapp::history::row::Timer;
+use crate::whatsapp::session;
 
 /// As many records as one write takes.
 const BATCH: usize = 256;
 /// How long to wait after a write that failed.
 const PAUSE: Duration = Duration::from_secs(1);
+/// With so many open debts, what comes waits for the disk: it would only fill the memory.
+const MANY: usize = 1024;
 
 /// What the recorder is given to write.
 #[derive(Debug)]
@@ -41,6 +44,8 @@ pub(crate) enum Record {
     Label(Labeling),
     /// Something happened.
     Event(Event),
+    /// Rows of the session that are needed only until everything noted before is on the disk.
+    Spent(Vec<Key>),
 }
 
 /// What the others of a device tell its recorder with. Clones tell the same one.
@@ -74,6 +79,20 @@ impl Notes {
         open.next += 1;
         open.numbers.insert(number);
         Debt { number, debts: Arc::clone(&self.debts) }
+    }
+
+    /// Notes events, and what is spent once the disk has them, and owes all of it. Waits only when much is owed already.
+    pub(crate) async fn take_in(&self, events: Vec<Event>) {
+        if self.debts.lock().numbers.len() >= MANY {
+            self.settled().await;
+        }
+        // They are written in order, so the last one's debt is everybody's.
+        let mut debt = Some(self.owe());
+        let last = events.len().saturating_sub(1);
+        for (n, event) in events.into_iter().enumerate() {
+            let debt = debt.take_if(|_| n == last);
+            drop(self.records.send((Record::Event(event), debt)));
+        }
     }
 
     /// Resolves when every debt that is open now is paid.
@@ -183,6 +202,8 @@ impl Recorder {
             (Vec::new(), Vec::new(), None, Vec::new());
         let mut rows = Batch::new();
         let mut any_row = false;
+        let mut spent = Batch::new();
+        let mut any_spent = false;
         for (record, _) in &self.batch {
             match record {
                 Record::Advance { ids, status } => {
@@ -199,6 +220,10 @@ impl Recorder {
                     any_row = true;
                 }
                 Record::Event(event) => events.push(NewEvent::from(event)),
+                Record::Spent(keys) => {
+                    keys.iter().for_each(|key| spent.remove(key.clone()));
+                    any_spent = true;
+                }
             }
         }
         let advanced = async {
@@ -230,7 +255,11 @@ impl Recorder {
         }
         // Side by side, so that one commit takes all.
         let (advanced, appended, allowed) = tokio::join!(advanced, appended, allowed);
-        advanced.and(appended).and(allowed)
+        advanced.and(appended).and(allowed)?;
+        if any_spent {
+            session::let_go(space, spent).await?;
+        }
+        Ok(())
     }
 }
 
@@ -286,6 +315,36 @@ mod tests {
         assert!(store.space(&device).is_settled());
         let now = store.queue().get(&device, &message.id).await.unwrap().unwrap();
         assert_eq!(now.status, MessageStatus::Accepted);
+    }
+
+    #[tokio::test]
+    async fn a_message_is_acked_when_the_disk_has_it_and_let_go_after_that() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("data");
+        let (keep, max_size) = (Duration::from_hours(72), 1 << 28);
+        let options = StoreOptions { path, power_safe: true, keep, max_size };
+        let store = Store::open(options).await.unwrap();
+        let device = DeviceName::parse("toko").unwrap();
+        let session = store.space(&device).under(b"wa/");
+        let row = Key::new(b'I');
+        let mut batch = Batch::new();
+        batch.put(row.clone(), "what it said");
+        session.write(batch).await.unwrap();
+
+        let (notes, records) = Notes::new();
+        let mut recorder = Recorder::new(store.clone(), device.clone(), records);
+        let events = ["1", "2"].map(|lid| resolved(&device, lid, "628123456789"));
+        notes.take_in(events.to_vec()).await;
+        notes.note(Record::Spent(vec![row.clone()]));
+        assert!(recorder.run().now_or_never().is_none());
+        assert!(notes.settled().now_or_never().is_none(), "it is not written");
+        assert!(session.get(row.clone()).await.unwrap().is_some());
+        recorder.drain().await;
+        assert!(notes.settled().now_or_never().is_some());
+        assert_eq!(store.log().tail(&device).borrow().0, 2);
+        // What was left to be done is done then.
+        session.write(Batch::new()).await.unwrap();
+        assert!(session.get(row).await.unwrap().is_none());
     }
 
     #[test]

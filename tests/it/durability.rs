@@ -4,6 +4,7 @@
 use std::fs;
 
 use anyhow::Result;
+use futures_util::FutureExt as _;
 use moonwa_simulator::harness::{Moonwa, MoonwaBuilder, WebhookReceiver, eventually};
 use moonwa_simulator::{Direction, Simulator};
 
@@ -53,14 +54,13 @@ async fn no_ack_before_the_event_is_on_disk() -> Result<()> {
         entry.is_out("message") && entry.attr("id").as_deref() == Some(id.as_str())
     })
     .await?;
-    // The connection is alive and answers what comes after the message; the message itself stays unconfirmed.
-    let known = moonwa
-        .admin()
-        .get(&format!("/v1/devices/toko/contacts/{}", bob.number()))
-        .await?
-        .expect(200)
-        .json();
-    assert_eq!(known["on_whatsapp"], true);
+    // It is about to be written. Until that is done WhatsApp hears nothing at all, whatever else there is to say.
+    let is_held = async || hold.with_extension("held").exists();
+    eventually("the write is held", is_held, |held| *held).await;
+    let (asking, question) =
+        (moonwa.admin(), format!("/v1/devices/toko/contacts/{}", bob.number()));
+    let mut asked = Box::pin(asking.get(&question));
+    assert!(asked.as_mut().now_or_never().is_none());
     assert!(!confirmed(&sim, cursor, &id), "acknowledged before it was stored");
     assert!(hook.deliveries().is_empty(), "delivered before it was stored");
 
@@ -70,6 +70,7 @@ async fn no_ack_before_the_event_is_on_disk() -> Result<()> {
         (entry.is_in("ack") || entry.is_in("receipt")) && entry.ids().contains(&id)
     })
     .await?;
+    assert_eq!(asked.await?.expect(200).json()["on_whatsapp"], true);
     moonwa.stop().await?;
     Ok(())
 }

@@ -119,7 +119,7 @@ async fn check(handle: &DeviceHandle, to: &Recipient, kind: Kind) -> Result<(), 
         _ => problem.into(),
     })?;
     let Recipient::Phone(phone) = to else { return Ok(()) };
-    match handle.lookup(phone).await {
+    match handle.on_whatsapp(phone).await {
         // WhatsApp does not say now: the message waits for it in the queue, as long as its caller does.
         Err(WhatsAppError::TooFast(_) | WhatsAppError::Refused(_)) => Ok(()),
         found => asked(kind, found)?.map(drop).ok_or(Refusal::NotOnWhatsApp),

@@ -128,6 +128,14 @@ impl<D: Tidy> Writer<D> {
         self.run(Promise::Settled, Room::Essential, |_, _| Ok(())).await
     }
 
+    /// Begins what `settle` waits for.
+    pub(crate) async fn hurry(&self) -> Result<(), StoreError> {
+        if self.is_settled() {
+            return Ok(());
+        }
+        self.begin(Promise::Settled, Room::Essential, |_, _| Ok(())).await.map(drop)
+    }
+
     pub(crate) fn is_settled(&self) -> bool {
         self.0.health.is_synced()
     }

@@ -38,8 +38,8 @@ impl DeviceHandle {
     pub(crate) async fn person(&self, who: &Recipient) -> Result<Jid, WhatsAppError> {
         match who {
             Recipient::Phone(phone) => {
-                let found = self.lookup(phone).await?.ok_or(WhatsAppError::NotOnWhatsApp)?;
-                inside(&found.jid)
+                let jid = self.on_whatsapp(phone).await?.ok_or(WhatsAppError::NotOnWhatsApp)?;
+                inside(&jid)
             }
             Recipient::Jid(jid) => inside(jid),
         }

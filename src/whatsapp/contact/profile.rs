@@ -12,7 +12,6 @@ use crate::model::Recipient;
 use crate::whatsapp::directory::Unknown;
 use crate::whatsapp::error::WhatsAppError;
 use crate::whatsapp::handle::{DeviceHandle, timely};
-use crate::whatsapp::history::lookup::name_of;
 
 /// What WhatsApp tells this account of a person; what they hide from it is absent.
 #[derive(Clone, Debug, Serialize)]
@@ -105,7 +104,7 @@ impl DeviceHandle {
         let (user, business) = timely(asked).await??;
         let (lid, phone) = both(&client, &jid).await;
         let name = match phone.as_deref() {
-            Some(phone) => name_of(&self.context.store, &self.context.name, phone).await?,
+            Some(phone) => self.push_name(phone).await?,
             None => None,
         };
         Ok(ContactProfile {

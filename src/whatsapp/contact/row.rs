@@ -110,6 +110,16 @@ impl PushNames {
     }
 }
 
+/// The name that a person chose.
+pub(crate) async fn push_name(
+    space: &Space,
+    account: &str,
+    phone: &str,
+) -> Result<Option<String>, StoreError> {
+    let row = space.get(format!("{PUSH_NAMES}{account}/{phone}").as_str()).await?;
+    Ok(row.and_then(|name| String::from_utf8(name.to_vec()).ok()))
+}
+
 /// The names that people chose, by number.
 pub(crate) async fn push_names(
     space: &Space,

@@ -99,18 +99,6 @@ fn is_in(data: &MessageData, chat: &Jid) -> bool {
     data.chat == chat.as_str() || theirs
 }
 
-/// The name a person gave themselves in the newest message of theirs.
-pub(crate) async fn name_of(
-    store: &Store,
-    device: &DeviceName,
-    phone: &str,
-) -> Result<Option<String>, StoreError> {
-    let theirs = |data: &MessageData| {
-        !data.from_me && data.from.name.is_some() && data.from.phone.as_deref() == Some(phone)
-    };
-    Ok(newest(store, device, theirs).await?.found.and_then(|data| data.from.name))
-}
-
 /// Whether a person wrote to us, or took a message of ours.
 pub(crate) async fn in_touch(
     store: &Store,

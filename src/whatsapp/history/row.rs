@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
 use wa_rs::buffa::Message as _;
@@ -189,12 +190,18 @@ impl Timer {
     }
 
     pub(crate) async fn find(space: &Space, key: &str) -> Result<Option<Self>, StoreError> {
-        let Some(row) = space.get([TIMERS, key.as_bytes()].concat()).await? else {
-            return Ok(None);
+        Ok(Self::find_all(space, &[key.to_owned()]).await?.pop())
+    }
+
+    /// Those that are kept under these keys.
+    pub(crate) async fn find_all(space: &Space, keys: &[String]) -> Result<Vec<Self>, StoreError> {
+        let keys = keys.iter().map(|key| [TIMERS, key.as_bytes()].concat()).collect();
+        let rows = space.get_all(keys).await?;
+        let timer = |row: Bytes| {
+            serde_json::from_slice(&row)
+                .map_err(|error| StoreError::Damaged(format!("a timer: {error}")))
         };
-        serde_json::from_slice(&row)
-            .map(Some)
-            .map_err(|error| StoreError::Damaged(format!("a timer: {error}")))
+        rows.into_iter().flatten().map(timer).collect()
     }
 
     pub(crate) fn put(&self, batch: &mut Batch, key: &str) {

@@ -110,11 +110,9 @@ pub(crate) async fn of(
         ChatKind::Person => addresses(client, to, None).await,
         _ => return Ok(None),
     };
-    let mut newest: Option<Timer> = None;
-    for chat in &chats {
-        let timer = Timer::find(&space, &key(client, chat)).await?;
-        newest = newest.into_iter().chain(timer).max_by_key(|timer| timer.set);
-    }
+    let keys: Vec<String> = chats.iter().map(|chat| key(client, chat)).collect();
+    let timers = Timer::find_all(&space, &keys).await?;
+    let mut newest = timers.into_iter().max_by_key(|timer| timer.set);
     if newest.is_none() && chat_kind(to) == ChatKind::Group {
         newest = ask(context, client, to).await;
         if let Some(timer) = newest {

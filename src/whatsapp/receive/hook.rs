@@ -1,5 +1,6 @@
-//! Takes messages in: they are decoded and on disk before WhatsApp gets its ack. When they cannot be written they are
-//! not acked, and WhatsApp sends them again; the ids of the events make that harmless.
+//! Takes messages in: they are decoded here, and the recorder has them on the disk before WhatsApp gets its ack. Meanwhile
+//! the engine goes on with the next one. When they cannot be written they are not acked, and WhatsApp sends them again; the
+//! ids of the events make that harmless.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use super::decode::Decoded;
 use super::undecryptable::{Unread, Why};
 use super::{decode, notification};
 use crate::model::{Body, MessageId, Person, UnixMillis};
-use crate::store::{Batch, NewEvent, Space, StoreError};
+use crate::store::{Batch, Space, StoreError};
 use crate::whatsapp::context::Context;
 use crate::whatsapp::directory::{chat, mentioned, person};
 use crate::whatsapp::history::poll;
@@ -141,7 +142,7 @@ async fn keep(
             polls.insert(info.id.clone(), poll);
         }
         answered(&space, client, (info, message), &polls, &mut decoded).await?;
-        events.push(NewEvent::from(&decoded.event));
+        events.push(decoded.event);
     }
     if !timers.is_empty() {
         timers.put(&mut rows);
@@ -161,7 +162,7 @@ async fn keep(
     if events.is_empty() {
         return Ok(());
     }
-    context.store.log().append(events).await?;
+    context.notes.take_in(events).await;
     context.status.heard(UnixMillis::now());
     Ok(())
 }

@@ -39,7 +39,7 @@ pub(crate) async fn send_one(
 ) -> Result<(), Failure> {
     announced(context, row).await?;
     locked(context, row).await?;
-    let to = address(context, client, &row.request.to).await?;
+    let (to, addresses) = address(context, client, &row.request.to).await?;
     if let Content::Read { message, author } = &row.request.content {
         waits(context, row).await?;
         *written = true;
@@ -60,14 +60,16 @@ pub(crate) async fn send_one(
         ChatKind::Status => Some(status::audience(context, client, row).await?),
         _ => None,
     };
-    let addresses = turn::addresses(context, &row.request.to).await?;
-    let fresh = waits(context, row).await?.status == MessageStatus::Queued;
-    if let Some(moment) = row.request.typing.filter(|_| fresh) {
+    if let Some(moment) = row.request.typing
+        && is_unsent(context, row).await?
+    {
         turn::show_typing(context, client, &to, moment).await;
     }
-    let _wire = match waits(context, row).await?.status {
-        MessageStatus::Queued => turn::take(context, client, &to, row, &addresses).await?,
-        _ => None,
+    let paced = context.pace.borrow().is_some();
+    let _wire = if paced && is_unsent(context, row).await? {
+        turn::take(context, client, &to, row, &addresses).await?
+    } else {
+        None
     };
     // Looking up, fetching and uploading can take minutes, in which a caller may have taken the message back.
     let mut claim = context.claims.send(&row.id).ok_or(Failure::Withdrawn)?;
@@ -107,6 +109,8 @@ pub(crate) async fn send_one(
     if let Content::Timer { seconds } = &row.request.content {
         timer::keep(context, client, &to, *seconds).await?;
     }
+    // By the time of WhatsApp's ack the disk has what the ack needs there.
+    context.store.space(&context.name).hurry().await?;
     // From here on nobody takes it back, so this is written before the claim ends.
     context.store.queue().left(&context.name, &row.id, addresses).await?;
     claim.settle();
@@ -181,6 +185,11 @@ async fn waits(context: &Context, row: &SentMessage) -> Result<SentMessage, Fail
     now.filter(|now| !now.status.is_settled()).ok_or(Failure::Withdrawn)
 }
 
+/// Whether it was never written to WhatsApp.
+async fn is_unsent(context: &Context, row: &SentMessage) -> Result<bool, Failure> {
+    Ok(waits(context, row).await?.status == MessageStatus::Queued)
+}
+
 async fn mark_read(
     client: &Client,
     chat: &Jid,
@@ -230,17 +239,26 @@ async fn message(
     Ok(message)
 }
 
-async fn address(context: &Context, client: &Client, to: &Recipient) -> Result<Jid, Failure> {
+/// Where a receiver is, and all that is known of that.
+async fn address(
+    context: &Context,
+    client: &Client,
+    to: &Recipient,
+) -> Result<(Jid, Vec<String>), Failure> {
     let invalid = |error| Failure::never("invalid_request", &error);
     let phone = match to {
-        Recipient::Jid(jid) => return jid.as_str().parse().map_err(invalid),
+        Recipient::Jid(jid) => {
+            let address = jid.as_str().parse().map_err(invalid)?;
+            return Ok((address, turn::addresses_by(to, None)));
+        }
         Recipient::Phone(phone) => phone,
     };
     let space = context.store.space(&context.name);
     let Some(listing) = context.directory.find(&space, client, phone).await? else {
         return Err(Failure::never("not_on_whatsapp", &"this number is not on WhatsApp"));
     };
-    listing.jid.parse().map_err(invalid)
+    let address = listing.jid.parse().map_err(invalid)?;
+    Ok((address, turn::addresses_by(to, Some(listing))))
 }
 
 async fn prepare(

@@ -221,14 +221,23 @@ pub(crate) async fn addresses(
     context: &Context,
     to: &Recipient,
 ) -> Result<Vec<String>, StoreError> {
+    let listing = match to {
+        Recipient::Phone(phone) => {
+            Listing::find(&context.store.space(&context.name), phone).await?
+        }
+        Recipient::Jid(_) => None,
+    };
+    Ok(addresses_by(to, listing))
+}
+
+/// The same, by what WhatsApp says of the receiver's number.
+pub(crate) fn addresses_by(to: &Recipient, listing: Option<Listing>) -> Vec<String> {
     let mut addresses = vec![to.jid().user().to_owned()];
-    if let Recipient::Phone(phone) = to
-        && let Some(listing) = Listing::find(&context.store.space(&context.name), phone).await?
-    {
+    if let Some(listing) = listing {
         addresses.extend(Jid::parse(&listing.jid).ok().map(|jid| jid.user().to_owned()));
         addresses.extend(listing.lid);
     }
-    Ok(addresses)
+    addresses
 }
 
 /// Takes the turn for a message that was never written. Nobody else writes until what is returned is dropped, which must

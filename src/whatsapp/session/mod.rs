@@ -1,6 +1,6 @@
 //! The engine's storage for one device, on a `store::Space`: five traits, every batch one atomic, durable write. Only
-//! the messages on their way into the log, and what a session's lease covers, are written without waiting for the disk. What the rows mean is the engine's
-//! business.
+//! the messages on their way into the log, and what a session's lease covers, are written without waiting for the disk.
+//! What the rows mean is the engine's business.
 //!
 //! Every row's key starts with one letter; a part that is not the last carries its length:
 //!
@@ -18,7 +18,7 @@
 //! t jid                           trusted-contact token (JSON)
 //! R message chat                  sent message, with its time by the store's clock
 //! O time message chat             the same by age, with its bytes; B is their sum
-//! I chat sender message           received message the durability hook has not taken, with its time
+//! I chat sender message           received message whose event is not on the disk, with its time
 //! M chat sender message           message secret, expiry, time of its message
 //! ```
 
@@ -39,5 +39,5 @@ mod tests;
 pub(crate) use self::foreign::{
     ForeignAccount, ForeignDevice, ForeignError, ForeignPreKey, ForeignSyncKey, fingerprint,
 };
-pub(crate) use self::store::SessionStore;
+pub(crate) use self::store::{SessionStore, let_go};
 pub(crate) use self::tag::survives_loss;

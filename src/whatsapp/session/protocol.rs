@@ -263,7 +263,7 @@ impl ProtocolStore for SessionStore {
     }
 
     async fn delete_pending_inbound(&self, chat: &str, sender: &str, id: &str) -> Result<()> {
-        self.let_go([inbound(chat, sender, id)]).await
+        self.let_go(vec![inbound(chat, sender, id)]).await
     }
 
     async fn delete_expired_pending_inbound(&self, cutoff: i64) -> Result<u32> {
@@ -279,7 +279,7 @@ impl ProtocolStore for SessionStore {
     }
 
     async fn delete_pending_inbound_batch(&self, keys: &[PendingInboundKey<'_>]) -> Result<()> {
-        self.let_go(keys.iter().map(|key| inbound(key.chat, key.sender, key.id))).await
+        self.let_go(keys.iter().map(|key| inbound(key.chat, key.sender, key.id)).collect()).await
     }
 }
 

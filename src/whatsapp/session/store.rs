@@ -23,6 +23,7 @@ pub(crate) struct SessionStore {
     lost: Arc<AtomicBool>,
     pub(crate) told: Option<Told>,
     pub(super) crowded: Option<Crowded>,
+    spend: Option<Spend>,
     pub(super) leases: Leases,
 }
 
@@ -32,12 +33,36 @@ pub(crate) type Told = Arc<dyn Fn(&str, &str) + Send + Sync>;
 /// Called with the number of sent messages that had to go because there were too many bytes of them.
 pub(crate) type Crowded = Arc<dyn Fn(u64) + Send + Sync>;
 
+/// Called with messages that are handed over; they go when the disk has their events.
+pub(crate) type Spend = Arc<dyn Fn(Vec<Key>) + Send + Sync>;
+
+/// Under what a session's rows are in its device's space.
+const ROWS: &[u8] = b"wa/";
+
+/// Removes messages that are handed over from the session of the device that has this space. If a crash brings one back, it
+/// is handed over again under the same event id.
+pub(crate) async fn let_go(device: Space, messages: Batch) -> std::result::Result<(), StoreError> {
+    leave_out(&device.under(ROWS), messages).await
+}
+
+async fn leave_out(session: &Space, messages: Batch) -> std::result::Result<(), StoreError> {
+    let job = move |txn: &mut SpaceTxn<'_, '_>| {
+        txn.apply(messages);
+        Ok(())
+    };
+    session.leave(job, not_left).await
+}
+
+fn not_left(error: &StoreError) {
+    tracing::debug!(%error, "What is known of a message on its way in could not be written.");
+}
+
 impl SessionStore {
     /// The session in a device's space. It keeps to keys that start with `wa/`.
     pub(crate) fn new(space: Space) -> Self {
-        let (space, halted) = (space.under(b"wa/"), AtomicBool::new(false));
-        let (told, crowded, leases) = (None, None, Leases::default());
-        Self { space, halted, lost: Arc::default(), told, crowded, leases }
+        let (space, halted) = (space.under(ROWS), AtomicBool::new(false));
+        let (told, crowded, spend, leases) = (None, None, None, Leases::default());
+        Self { space, halted, lost: Arc::default(), told, crowded, spend, leases }
     }
 
     /// The same, and tells of people who become known under both of their addresses.
@@ -50,6 +75,12 @@ impl SessionStore {
     #[must_use]
     pub(crate) fn telling_crowded(self, crowded: Crowded) -> Self {
         Self { crowded: Some(crowded), ..self }
+    }
+
+    /// The same, and leaves it to `spend` when messages that are handed over go.
+    #[must_use]
+    pub(crate) fn spending(self, spend: Spend) -> Self {
+        Self { spend: Some(spend), ..self }
     }
 
     /// Says that the identity has changed.
@@ -151,33 +182,31 @@ impl SessionStore {
     /// Sees to it that messages that are not handed over yet are on the disk before the ratchet that has moved past them:
     /// whatever a power cut or a crash takes comes again and is decrypted again.
     pub(crate) async fn keep(&self, rows: impl IntoIterator<Item = (Key, Bytes)>) -> Result<()> {
-        let lost = Arc::clone(&self.lost);
-        self.leave(batch_of(rows), move || lost.store(true, Ordering::SeqCst)).await
-    }
-
-    /// Removes messages that are handed over. If a crash brings one back, it is handed over again under the same event
-    /// id.
-    pub(crate) async fn let_go(&self, keys: impl IntoIterator<Item = Key>) -> Result<()> {
-        let mut batch = Batch::new();
-        for key in keys {
-            batch.remove(key);
-        }
-        self.leave(batch, || ()).await
-    }
-
-    async fn leave(&self, batch: Batch, undone: impl FnOnce() + Send + 'static) -> Result<()> {
         self.check()?;
-        let lost = Arc::clone(&self.lost);
+        let (batch, lost) = (batch_of(rows), Arc::clone(&self.lost));
         let job = move |txn: &mut SpaceTxn<'_, '_>| {
             check(&lost)?;
             txn.apply(batch);
             Ok(())
         };
+        let lost = Arc::clone(&self.lost);
         let left = self.space.leave(job, move |error| {
-            tracing::debug!(%error, "What is known of a message on its way in could not be written.");
-            undone();
+            not_left(error);
+            lost.store(true, Ordering::SeqCst);
         });
         left.await.map_err(failed)
+    }
+
+    /// Removes messages that are handed over, once the disk has their events.
+    pub(crate) async fn let_go(&self, keys: Vec<Key>) -> Result<()> {
+        self.check()?;
+        let Some(spend) = &self.spend else {
+            let mut batch = Batch::new();
+            keys.into_iter().for_each(|key| batch.remove(key));
+            return leave_out(&self.space, batch).await.map_err(failed);
+        };
+        spend(keys);
+        Ok(())
     }
 
     fn check(&self) -> Result<()> {

@@ -1,5 +1,7 @@
 //! What the kernel says about a process, and the machine.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -62,16 +64,27 @@ pub(crate) fn threads(pid: u32) -> Result<f64> {
     value(&format!("/proc/{pid}/status"), "Threads")
 }
 
-/// The processor time of its threads in ms, which is finer than ticks, and how often they have woken up.
-pub(crate) fn awake(pid: u32) -> Result<(f64, f64)> {
-    let (mut time, mut wakes) = (0.0, 0.0);
-    for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
-        let thread = thread?.path();
-        let spent = fs::read_to_string(thread.join("schedstat"))?;
-        time += spent.split(' ').next().unwrap_or_default().parse::<f64>()? / 1e6;
-        wakes += value(&thread.join("status").to_string_lossy(), "voluntary_ctxt_switches")?;
-    }
-    Ok((time, wakes))
+/// The processor time of each of its threads in ms, which is finer than ticks, and how often it has woken up.
+pub(crate) fn awake(pid: u32) -> Result<BTreeMap<OsString, (f64, f64)>> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task"))?.map(|thread| {
+        let thread = thread?;
+        let spent = fs::read_to_string(thread.path().join("schedstat"))?;
+        let time = spent.split(' ').next().unwrap_or_default().parse::<f64>()? / 1e6;
+        let status = thread.path().join("status");
+        let wakes = value(&status.to_string_lossy(), "voluntary_ctxt_switches")?;
+        Ok((thread.file_name(), (time, wakes)))
+    });
+    threads.collect()
+}
+
+/// What the threads that are still there did since `before`, in ms and wake-ups.
+pub(crate) fn stirred(pid: u32, before: &BTreeMap<OsString, (f64, f64)>) -> Result<(f64, f64)> {
+    let now = awake(pid)?;
+    let since = now.iter().map(|(thread, (time, wakes))| {
+        let (then, woken) = before.get(thread).copied().unwrap_or_default();
+        (time - then, wakes - woken)
+    });
+    Ok(since.fold((0.0, 0.0), |all, one| (all.0 + one.0, all.1 + one.1)))
 }
 
 /// What a folder takes on the disk, in bytes.

@@ -20,7 +20,7 @@ fn phone(call: &Call) -> Result<PhoneNumber, Problem> {
 /// `GET /user/check?phone=`.
 pub(super) async fn check(call: &mut Call) -> Answer {
     choose(call)?;
-    let found = call.handle()?.lookup(&phone(call)?).await?;
+    let found = call.handle()?.on_whatsapp(&phone(call)?).await?;
     Ok(done("Success check user", json!({ "is_on_whatsapp": found.is_some() })))
 }
 

@@ -102,8 +102,8 @@ pub(super) async fn check_exists(call: &mut Call) -> Answer {
     let (_, config) = call.device()?;
     let phone = PhoneNumber::parse(digits, config.country_code.as_deref())
         .map_err(|error| Problem::field("phone", error))?;
-    let found = call.handle()?.lookup(&phone).await?;
-    let chat = found.map(|found| view::address(found.jid.as_str()));
+    let found = call.handle()?.on_whatsapp(&phone).await?;
+    let chat = found.map(|jid| view::address(jid.as_str()));
     Ok(response::ok(&match chat {
         Some(chat) => {
             json!({ "numberExists": true, "chatId": chat, "pn": format!("{}@c.us", phone.as_str()) })
