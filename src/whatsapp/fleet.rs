@@ -349,7 +349,11 @@ impl Crew {
             self.device.recover();
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
-        self.device.leave().await;
+        // What the connection still has to say waits for what the recorder still has to write.
+        tokio::select! {
+            () = self.device.leave() => {}
+            () = self.recorder.run() => {}
+        }
         self.recorder.drain().await;
     }
 }
