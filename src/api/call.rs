@@ -9,6 +9,7 @@ use hyper::http::request::Parts;
 use serde::de::DeserializeOwned;
 
 use crate::api::access::auth::{self, Principal};
+use crate::api::access::throttle::Attempt;
 use crate::api::http::body::Received;
 use crate::api::http::form;
 use crate::api::http::problem::{Code, Problem};
@@ -153,6 +154,14 @@ impl Call {
         let who = auth::holder(&self.state, &self.config, key, self.client);
         self.guessed = who.as_ref().is_err_and(|problem| problem.code == Code::Unauthorized);
         who
+    }
+
+    /// Counts a wrong key, or refuses a client that has sent too many.
+    pub(crate) fn guessed_wrong(&mut self, attempt: Attempt) -> Result<(), Problem> {
+        self.state.throttle.check(attempt, self.client)?;
+        self.state.throttle.failed(attempt, self.client);
+        self.guessed = true;
+        Ok(())
     }
 
     /// The unread body. Only the first caller gets it.
