@@ -129,3 +129,41 @@ async fn a_device_that_is_not_there_itself_is_told_why_it_hears_nothing() -> Res
     moonwa.stop().await?;
     Ok(())
 }
+
+#[tokio::test]
+async fn typing_is_shown_in_the_chats_that_other_routes_know() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let (ann, bob) =
+        (sim.phone("628111002706", "Ann").await, sim.phone("628111002707", "Bob").await);
+    let moonwa = Moonwa::builder(env!("CARGO_BIN_EXE_moonwa"))
+        .whatsapp(&sim)
+        .device("toko", &[])
+        .start()
+        .await?;
+    moonwa.link("toko", &ann).await?;
+    let key = moonwa.key_of("toko");
+    let typing =
+        async |to: &str| key.ask("toko", Method::POST, "typing", &json!({ "to": to })).await;
+    for to in [bob.number().to_owned(), bob.lid()] {
+        let before = sim.cursor();
+        typing(&to).await?.expect(204);
+        let composing =
+            |entry: &Entry| entry.is_in("chatstate") && entry.text.contains("<composing");
+        sim.wait_journal(before, composing).await?;
+    }
+    let before = sim.cursor();
+    let odd = ["abc@lid", "12@lid", "a-b@g.us", "120363298765432100@newsletter", "0812", "x@y.z"];
+    for to in odd {
+        let refused = typing(to).await?.expect(400).json();
+        let path = format!("chats/{to}");
+        let pinned = key.ask("toko", Method::PATCH, &path, &json!({ "pinned": true })).await?;
+        let sibling = pinned.expect(400).json();
+        assert_eq!(refused["errors"][0]["path"], "to");
+        assert_eq!(refused["errors"][0]["msg"], sibling["errors"][0]["msg"], "{to}");
+    }
+    let written = sim.journal().into_iter().filter(|entry| entry.seq > before);
+    assert!(!written.into_iter().any(|entry| entry.is_in("chatstate")));
+    sim.assert_no_violations();
+    moonwa.stop().await?;
+    Ok(())
+}
