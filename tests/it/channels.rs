@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 use hyper::Method;
-use moonwa_simulator::harness::Moonwa;
-use moonwa_simulator::{Entry, Simulator};
+use moonwa_simulator::harness::{Moonwa, WebhookReceiver};
+use moonwa_simulator::{Entry, Simulator, wa};
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -89,6 +89,52 @@ async fn channels_are_found_followed_and_made_and_posts_are_reacted_to() -> Resu
         get(wrong).await?.expect(400);
     }
     admin.ask("toko", Method::POST, "channels", &json!({ "name": "" })).await?.expect(400);
+    sim.assert_no_violations();
+    moonwa.stop().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_post_that_comes_has_the_number_by_which_it_is_reacted_to() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let ann = sim.phone("628111002611", "Ann").await;
+    let (news, _) = sim.channel("Kabar Kota");
+    let hook = WebhookReceiver::start().await?;
+    let lines = format!(
+        "\n[device.toko]\napi_key = \"key-of-toko-0123456789abcdef\"\n\
+         webhooks = [{{ url = {:?}, events = [\"channel.received\"] }}]\n",
+        hook.url(),
+    );
+    let moonwa =
+        Moonwa::builder(env!("CARGO_BIN_EXE_moonwa")).whatsapp(&sim).config(&lines).start().await?;
+    moonwa.link("toko", &ann).await?;
+    let key = moonwa.key_of("toko");
+    key.ask("toko", Method::PUT, &format!("channels/{news}/follow"), &Value::Null)
+        .await?
+        .expect(204);
+
+    let post =
+        |text: &str| wa::Message { conversation: Some(text.to_owned()), ..wa::Message::default() };
+    sim.publish(&news, &post("Jalan Mawar ditutup"))?;
+    sim.publish(&news, &post("Banjir surut"))?;
+    let told =
+        hook.expect("the second", |told| told.json()["data"]["text"] == "Banjir surut").await;
+    let number = told.json()["data"]["details"]["post"].clone();
+    let posts = format!("channels/{news}/posts");
+    let listed = key.ask("toko", Method::GET, &posts, &Value::Null).await?.expect(200).json();
+    assert_eq!(listed["posts"][1]["text"], "Banjir surut");
+    assert_eq!(listed["posts"][1]["post"], number);
+
+    let before = sim.cursor();
+    let reaction = format!("{posts}/{number}/reaction");
+    key.ask("toko", Method::PUT, &reaction, &json!({ "emoji": "🙏" })).await?.expect(204);
+    let reacted = |entry: &Entry| {
+        entry.is_in("message") && entry.attr("server_id") == Some(number.to_string())
+    };
+    sim.wait_journal(before, reacted).await?;
+    let listed = key.ask("toko", Method::GET, &posts, &Value::Null).await?.expect(200).json();
+    let reactions = |n: usize| listed["posts"][n]["reactions"].clone();
+    assert_eq!((reactions(0), reactions(1)), (json!([]), json!([{ "emoji": "🙏", "count": 1 }])));
     sim.assert_no_violations();
     moonwa.stop().await?;
     Ok(())
