@@ -140,8 +140,10 @@ fn every_request_of_the_reference_has_words_in_both_languages() {
     let document: Value = serde_json::from_str(&text).unwrap();
     let methods = document["paths"].as_object().unwrap().values();
     let operations = methods.flat_map(|methods| methods.as_object().unwrap().values());
-    let mut summaries = summaries();
+    let (words, mut summaries) = (words(), summaries());
     for operation in operations {
+        let group = format!("api.group.{}", operation["tags"][0].as_str().unwrap());
+        assert!(words.contains_key(&group), "web/words.js lacks {group}");
         let id = operation["operationId"].as_str().unwrap();
         let indonesian = summaries.remove(id);
         let indonesian = indonesian.unwrap_or_else(|| panic!("web/summaries.js lacks {id}"));
