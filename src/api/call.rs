@@ -9,6 +9,7 @@ use hyper::http::request::Parts;
 use serde::de::DeserializeOwned;
 
 use crate::api::access::auth::{self, Principal};
+use crate::api::access::throttle::Attempt;
 use crate::api::http::body::Received;
 use crate::api::http::form;
 use crate::api::http::problem::{Code, Problem};
@@ -155,6 +156,14 @@ impl Call {
         who
     }
 
+    /// Counts a wrong key, or refuses a client that has sent too many.
+    pub(crate) fn guessed_wrong(&mut self, attempt: Attempt) -> Result<(), Problem> {
+        self.state.throttle.check(attempt, self.client)?;
+        self.state.throttle.failed(attempt, self.client);
+        self.guessed = true;
+        Ok(())
+    }
+
     /// The unread body. Only the first caller gets it.
     pub(crate) fn body(&mut self) -> Result<Received, Problem> {
         self.body.take().ok_or_else(|| Code::Internal.into())
@@ -259,17 +268,17 @@ impl Call {
 
     /// The chat named in the path: a person's, or a group's.
     pub(crate) fn chat(&self) -> Result<Recipient, Problem> {
-        self.chat_of(self.value(PathName::Chat)?)
+        self.chat_of("chat", self.value(PathName::Chat)?)
     }
 
-    /// The chat that a caller names.
-    pub(crate) fn chat_of(&self, chat: &str) -> Result<Recipient, Problem> {
+    /// The chat that a caller names in that field.
+    pub(crate) fn chat_of(&self, field: &str, chat: &str) -> Result<Recipient, Problem> {
         let (_, device) = self.device()?;
         let chat = Recipient::parse(chat, device.country_code.as_deref())
-            .map_err(|error| Problem::field("chat", error))?;
+            .map_err(|error| Problem::field(field, error))?;
         match chat.jid().chat_kind() {
             ChatKind::Person | ChatKind::Group if is_address(&chat) => Ok(chat),
-            _ => Err(Problem::field("chat", "a phone number, a LID or a group id")),
+            _ => Err(Problem::field(field, "a phone number, a LID or a group id")),
         }
     }
 

@@ -43,6 +43,8 @@ structs! { serde(skip_serializing_if = "Part::is_left_out"):
         /// The album that it belongs to.
         album: Option<String>,
         comment_on: Option<String>,
+        /// WhatsApp's number for a post in a channel, by which it is reacted to.
+        post: Option<i32>,
         ad: Option<Ad>,
     }
 

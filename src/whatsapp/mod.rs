@@ -41,6 +41,7 @@ pub(crate) use backup::Backup;
 pub(crate) use chat::channel::ChannelCode;
 pub(crate) use chat::label::LabelChange;
 pub(crate) use chat::{ChatChange, Mute};
+pub(crate) use contact::watched::{Doing, Seen};
 pub use error::WhatsAppError;
 pub use fleet::{Fleet, FleetOptions};
 pub(crate) use group::{

@@ -1,27 +1,10 @@
 //! The labels of a business account: what its phone finds among the account's settings, and what the phone changes.
 
 use anyhow::Result;
-use bytes::Bytes;
-use http_body_util::Full;
 use hyper::Method;
-use moonwa_simulator::harness::{Delivery, Moonwa, Reply, Rest, WebhookReceiver, eventually};
-use moonwa_simulator::{Fault, Phone, Simulator, wa};
+use moonwa_simulator::harness::{Delivery, Moonwa, WebhookReceiver, eventually};
+use moonwa_simulator::{Fault, Simulator};
 use serde_json::{Value, json};
-
-async fn ask(rest: &Rest, method: Method, path: &str, body: &Value) -> Result<Reply> {
-    let path = format!("/v1/devices/toko/{path}");
-    let request = rest.request(method, &path).header("content-type", "application/json");
-    let body = if body.is_null() { Bytes::new() } else { Bytes::from(body.to_string()) };
-    rest.send(request.body(Full::new(body))?).await
-}
-
-/// What the account's settings say last under an index.
-fn setting(phone: &Phone, index: &[&str]) -> Result<wa::SyncActionValue> {
-    let settings = phone.settings()?;
-    let seen: Vec<_> = settings.iter().map(|(index, _)| index.clone()).collect();
-    let found = settings.into_iter().rev().find(|(there, _)| there == index);
-    Ok(found.unwrap_or_else(|| panic!("no {index:?} among {seen:?}")).1)
-}
 
 #[expect(clippy::too_many_lines, reason = "one account's labels from first to last")]
 #[tokio::test]
@@ -41,7 +24,8 @@ async fn labels_are_those_of_all_the_accounts_devices() -> Result<()> {
         Moonwa::builder(env!("CARGO_BIN_EXE_moonwa")).whatsapp(&sim).config(&lines).start().await?;
     moonwa.link("toko", &ann).await?;
     let key = moonwa.key_of("toko");
-    let list = async || ask(&key, Method::GET, "labels", &Value::Null).await.map(|r| r.json());
+    let list =
+        async || key.ask("toko", Method::GET, "labels", &Value::Null).await.map(|r| r.json());
     let first = json!({ "id": "1", "name": "Pelanggan baru", "color": 0 });
     let known = |told: &Result<Value>| {
         told.as_ref().is_ok_and(|told| *told == json!({ "labels": [first] }))
@@ -49,30 +33,31 @@ async fn labels_are_those_of_all_the_accounts_devices() -> Result<()> {
     eventually("the phone's label", list, known).await?;
 
     let new = json!({ "name": "Lunas", "color": 3 });
-    let made = ask(&key, Method::POST, "labels", &new).await?.expect(201).json();
+    let made = key.ask("toko", Method::POST, "labels", &new).await?.expect(201).json();
     assert_eq!(made, json!({ "id": "2", "name": "Lunas", "color": 3 }));
-    let edit = setting(&ann, &["label_edit", "2"])?.label_edit_action;
+    let edit = ann.setting(&["label_edit", "2"])?.label_edit_action;
     assert_eq!(
         (edit.name.as_deref(), edit.color, edit.deleted),
         (Some("Lunas"), Some(3), Some(false))
     );
     let renamed = json!({ "name": "Lunas semua" });
-    ask(&key, Method::PATCH, "labels/2", &renamed).await?.expect(200);
-    let edit = setting(&ann, &["label_edit", "2"])?.label_edit_action;
+    key.ask("toko", Method::PATCH, "labels/2", &renamed).await?.expect(200);
+    let edit = ann.setting(&["label_edit", "2"])?.label_edit_action;
     assert_eq!((edit.name.as_deref(), edit.color), (Some("Lunas semua"), Some(3)));
 
     let on_chat = format!("chats/{}/labels", bob.number());
     let lid = bob.lid();
-    ask(&key, Method::PUT, &format!("{on_chat}/2"), &Value::Null).await?.expect(204);
-    let put = setting(&ann, &["label_jid", "2", &lid])?.label_association_action;
+    key.ask("toko", Method::PUT, &format!("{on_chat}/2"), &Value::Null).await?.expect(204);
+    let put = ann.setting(&["label_jid", "2", &lid])?.label_association_action;
     assert_eq!(put.labeled, Some(true));
-    let chat = async || ask(&key, Method::GET, &on_chat, &Value::Null).await.map(|r| r.json());
+    let chat =
+        async || key.ask("toko", Method::GET, &on_chat, &Value::Null).await.map(|r| r.json());
     let second = json!({ "id": "2", "name": "Lunas semua", "color": 3 });
     assert_eq!(chat().await?, json!({ "labels": [second] }));
 
     // What WhatsApp does not keep is not said to be done.
     sim.fault(&ann, Fault::IqError("w:sync:app:state".to_owned(), 500));
-    ask(&key, Method::PUT, &format!("{on_chat}/1"), &Value::Null).await?.expect(422);
+    key.ask("toko", Method::PUT, &format!("{on_chat}/1"), &Value::Null).await?.expect(422);
     assert_eq!(chat().await?, json!({ "labels": [second] }));
 
     // Of what was done here the webhook hears as well. The phone puts one on and takes one off, and makes another.
@@ -104,9 +89,10 @@ async fn labels_are_those_of_all_the_accounts_devices() -> Result<()> {
     moonwa.restart().await?;
     moonwa.wait_state("toko", "connected").await;
     let key = moonwa.key_of("toko");
-    let list = async || ask(&key, Method::GET, "labels", &Value::Null).await.map(|r| r.json());
+    let list =
+        async || key.ask("toko", Method::GET, "labels", &Value::Null).await.map(|r| r.json());
     assert_eq!(list().await?, json!({ "labels": [first, second, third] }));
-    let on = ask(&key, Method::GET, &on_chat, &Value::Null).await?.json();
+    let on = key.ask("toko", Method::GET, &on_chat, &Value::Null).await?.json();
     assert_eq!(on, json!({ "labels": [first] }));
 
     let theirs = bob.send_text(&ann, "sudah transfer").await?;
@@ -114,20 +100,21 @@ async fn labels_are_those_of_all_the_accounts_devices() -> Result<()> {
     eventually("the message", known, |text| text.as_ref().is_ok_and(|text| text.contains(&theirs)))
         .await?;
     let on_message = format!("messages/{theirs}/labels/2");
-    ask(&key, Method::PUT, &on_message, &Value::Null).await?.expect(204);
+    key.ask("toko", Method::PUT, &on_message, &Value::Null).await?.expect(204);
     let index = ["label_message", "2", &lid, &theirs, "0", "0"];
-    assert_eq!(setting(&ann, &index)?.label_association_action.labeled, Some(true));
-    ask(&key, Method::DELETE, &on_message, &Value::Null).await?.expect(204);
-    assert_eq!(setting(&ann, &index)?.label_association_action.labeled, Some(false));
+    assert_eq!(ann.setting(&index)?.label_association_action.labeled, Some(true));
+    key.ask("toko", Method::DELETE, &on_message, &Value::Null).await?.expect(204);
+    assert_eq!(ann.setting(&index)?.label_association_action.labeled, Some(false));
 
-    ask(&key, Method::DELETE, "labels/2", &Value::Null).await?.expect(403);
-    ask(moonwa.admin(), Method::DELETE, "labels/2", &Value::Null).await?.expect(204);
-    assert_eq!(setting(&ann, &["label_edit", "2"])?.label_edit_action.deleted, Some(true));
+    key.ask("toko", Method::DELETE, "labels/2", &Value::Null).await?.expect(403);
+    moonwa.admin().ask("toko", Method::DELETE, "labels/2", &Value::Null).await?.expect(204);
+    assert_eq!(ann.setting(&["label_edit", "2"])?.label_edit_action.deleted, Some(true));
     assert_eq!(list().await?, json!({ "labels": [first, third] }));
-    let gone = ask(&key, Method::PUT, &format!("{on_chat}/2"), &Value::Null).await?.expect(404);
+    let gone =
+        key.ask("toko", Method::PUT, &format!("{on_chat}/2"), &Value::Null).await?.expect(404);
     assert_eq!(gone.json()["detail"], "there is no such label");
     for wrong in [json!({}), json!({ "name": "" }), json!({ "name": "x", "color": 20 })] {
-        ask(&key, Method::POST, "labels", &wrong).await?.expect(400);
+        key.ask("toko", Method::POST, "labels", &wrong).await?.expect(400);
     }
     sim.assert_no_violations();
     moonwa.stop().await?;

@@ -2,10 +2,8 @@
 //! settings, and what contacts get.
 
 use anyhow::Result;
-use bytes::Bytes;
-use http_body_util::Full;
 use hyper::Method;
-use moonwa_simulator::harness::{Moonwa, Reply, Rest};
+use moonwa_simulator::harness::Moonwa;
 use moonwa_simulator::{Fault, Phone, PhoneOptions, Simulator, wa};
 use serde_json::{Value, json};
 
@@ -19,21 +17,6 @@ async fn gateway(sim: &Simulator, phone: &Phone) -> Result<Moonwa> {
     Ok(moonwa)
 }
 
-async fn ask(rest: &Rest, method: Method, path: &str, body: &Value) -> Result<Reply> {
-    let path = format!("/v1/devices/toko/{path}");
-    let request = rest.request(method, &path).header("content-type", "application/json");
-    let body = if body.is_null() { Bytes::new() } else { Bytes::from(body.to_string()) };
-    rest.send(request.body(Full::new(body))?).await
-}
-
-/// What the account's settings say last under an index.
-fn setting(phone: &Phone, index: &[&str]) -> Result<wa::SyncActionValue> {
-    let settings = phone.settings()?;
-    let seen: Vec<_> = settings.iter().map(|(index, _)| index.clone()).collect();
-    let found = settings.into_iter().rev().find(|(there, _)| there == index);
-    Ok(found.unwrap_or_else(|| panic!("no {index:?} among {seen:?}")).1)
-}
-
 #[tokio::test]
 async fn a_chats_state_is_that_of_all_the_accounts_devices() -> Result<()> {
     let sim = Simulator::start().await?;
@@ -43,41 +26,41 @@ async fn a_chats_state_is_that_of_all_the_accounts_devices() -> Result<()> {
     let moonwa = gateway(&sim, &ann).await?;
     let key = moonwa.key_of("toko");
     let chat = format!("chats/{}", bob.number());
-    let patch = async |path: &str, body: Value| ask(&key, Method::PATCH, path, &body).await;
+    let patch = async |path: &str, body: Value| key.ask("toko", Method::PATCH, path, &body).await;
     let lid = bob.lid();
 
     let all = json!({ "archived": true, "pinned": true, "mute": "always", "unread": true });
     patch(&chat, all).await?.expect(204);
-    assert_eq!(setting(&ann, &["archive", &lid])?.archive_chat_action.archived, Some(true));
-    assert_eq!(setting(&ann, &["pin_v1", &lid])?.pin_action.pinned, Some(true));
-    let mute = setting(&ann, &["mute", &lid])?.mute_action;
+    assert_eq!(ann.setting(&["archive", &lid])?.archive_chat_action.archived, Some(true));
+    assert_eq!(ann.setting(&["pin_v1", &lid])?.pin_action.pinned, Some(true));
+    let mute = ann.setting(&["mute", &lid])?.mute_action;
     assert_eq!((mute.muted, mute.mute_end_timestamp), (Some(true), Some(-1)));
-    let read = setting(&ann, &["markChatAsRead", &lid])?.mark_chat_as_read_action;
+    let read = ann.setting(&["markChatAsRead", &lid])?.mark_chat_as_read_action;
     assert_eq!(read.read, Some(false));
     assert!(read.message_range.last_message_timestamp.is_some_and(|at| at > 1_700_000_000));
 
     let other = json!({ "archived": false, "pinned": false, "mute": "2099-12-01T19:00:00+07:00", "unread": false });
     patch(&chat, other).await?.expect(204);
-    assert_eq!(setting(&ann, &["archive", &lid])?.archive_chat_action.archived, Some(false));
-    assert_eq!(setting(&ann, &["pin_v1", &lid])?.pin_action.pinned, Some(false));
-    let until = setting(&ann, &["mute", &lid])?.mute_action.mute_end_timestamp;
+    assert_eq!(ann.setting(&["archive", &lid])?.archive_chat_action.archived, Some(false));
+    assert_eq!(ann.setting(&["pin_v1", &lid])?.pin_action.pinned, Some(false));
+    let until = ann.setting(&["mute", &lid])?.mute_action.mute_end_timestamp;
     assert_eq!(until, Some(4_099_809_600_000));
-    assert_eq!(setting(&ann, &["markChatAsRead", &lid])?.mark_chat_as_read_action.read, Some(true));
+    assert_eq!(ann.setting(&["markChatAsRead", &lid])?.mark_chat_as_read_action.read, Some(true));
     for off in ["2020-01-01T00:00:00Z", "off"] {
         patch(&chat, json!({ "mute": "always" })).await?.expect(204);
         patch(&chat, json!({ "mute": off })).await?.expect(204);
-        assert_eq!(setting(&ann, &["mute", &lid])?.mute_action.muted, Some(false), "{off}");
+        assert_eq!(ann.setting(&["mute", &lid])?.mute_action.muted, Some(false), "{off}");
     }
     let team = format!("chats/{}", group.jid());
     patch(&team, json!({ "archived": true })).await?.expect(204);
-    let archived = setting(&ann, &["archive", &group.jid()])?.archive_chat_action;
+    let archived = ann.setting(&["archive", &group.jid()])?.archive_chat_action;
     assert_eq!(archived.archived, Some(true));
 
     // What WhatsApp does not keep is not said to be done.
     sim.fault(&ann, Fault::IqError("w:sync:app:state".to_owned(), 500));
     let refused = patch(&chat, json!({ "archived": true })).await?.expect(422).json();
     assert_eq!(refused["code"], "whatsapp_refused");
-    assert_eq!(setting(&ann, &["archive", &lid])?.archive_chat_action.archived, Some(false));
+    assert_eq!(ann.setting(&["archive", &lid])?.archive_chat_action.archived, Some(false));
 
     for wrong in [
         json!({}),
@@ -92,9 +75,9 @@ async fn a_chats_state_is_that_of_all_the_accounts_devices() -> Result<()> {
     patch("chats/status@broadcast", json!({ "archived": true })).await?.expect(400);
     patch("chats/628999002399", json!({ "archived": true })).await?.expect(404);
 
-    ask(&key, Method::DELETE, &chat, &Value::Null).await?.expect(403);
-    ask(moonwa.admin(), Method::DELETE, &chat, &Value::Null).await?.expect(204);
-    let deleted = setting(&ann, &["deleteChat", &lid, "1"])?.delete_chat_action;
+    key.ask("toko", Method::DELETE, &chat, &Value::Null).await?.expect(403);
+    moonwa.admin().ask("toko", Method::DELETE, &chat, &Value::Null).await?.expect(204);
+    let deleted = ann.setting(&["deleteChat", &lid, "1"])?.delete_chat_action;
     assert!(deleted.message_range.last_message_timestamp.is_some());
     sim.assert_no_violations();
     moonwa.stop().await?;
@@ -110,8 +93,8 @@ async fn a_chat_that_is_known_by_number_is_changed_under_the_number() -> Result<
     let moonwa = gateway(&sim, &ann).await?;
     let chat = format!("chats/{}", bob.number());
     let pinned = json!({ "pinned": true });
-    ask(&moonwa.key_of("toko"), Method::PATCH, &chat, &pinned).await?.expect(204);
-    assert_eq!(setting(&ann, &["pin_v1", &bob.jid()])?.pin_action.pinned, Some(true));
+    moonwa.key_of("toko").ask("toko", Method::PATCH, &chat, &pinned).await?.expect(204);
+    assert_eq!(ann.setting(&["pin_v1", &bob.jid()])?.pin_action.pinned, Some(true));
     sim.assert_no_violations();
     moonwa.stop().await?;
     Ok(())
@@ -140,7 +123,7 @@ async fn a_message_is_starred_for_the_account_and_pinned_for_everybody() -> Resu
     moonwa.wait_status("toko", &ours, "delivered").await;
 
     let star = async |method: Method, id: &str| {
-        ask(&key, method, &format!("messages/{id}/star"), &Value::Null).await
+        key.ask("toko", method, &format!("messages/{id}/star"), &Value::Null).await
     };
     let lid = bob.lid();
     let indexes = [
@@ -149,17 +132,17 @@ async fn a_message_is_starred_for_the_account_and_pinned_for_everybody() -> Resu
     ];
     for (id, index) in indexes {
         star(Method::PUT, id).await?.expect(204);
-        assert_eq!(setting(&ann, &index)?.star_action.starred, Some(true));
+        assert_eq!(ann.setting(&index)?.star_action.starred, Some(true));
         star(Method::DELETE, id).await?.expect(204);
-        assert_eq!(setting(&ann, &index)?.star_action.starred, Some(false));
+        assert_eq!(ann.setting(&index)?.star_action.starred, Some(false));
     }
     star(Method::PUT, &in_group).await?.expect(204);
     let index = ["star", &group.jid(), &in_group, "0", &lid];
-    assert_eq!(setting(&ann, &index)?.star_action.starred, Some(true));
+    assert_eq!(ann.setting(&index)?.star_action.starred, Some(true));
     star(Method::PUT, "3EB0NOTHERE").await?.expect(404);
 
     let pin = async |method: Method, id: &str, body: Value| {
-        ask(&key, method, &format!("messages/{id}/pin"), &body).await
+        key.ask("toko", method, &format!("messages/{id}/pin"), &body).await
     };
     let before = sim.cursor();
     let queued = pin(Method::PUT, &theirs, json!({ "days": 7 })).await?.expect(202).json();
@@ -202,7 +185,7 @@ async fn the_messages_of_a_chat_disappear_when_it_is_told_so() -> Result<()> {
     let moonwa = gateway(&sim, &ann).await?;
     let key = moonwa.key_of("toko");
     let day = json!({ "disappears_after": 86_400 });
-    ask(&key, Method::PATCH, &format!("chats/{}", bob.number()), &day).await?.expect(204);
+    key.ask("toko", Method::PATCH, &format!("chats/{}", bob.number()), &day).await?.expect(204);
     let told = |item: &moonwa_simulator::InboxItem| {
         let protocol = item.message().and_then(|item| item.message.protocol_message.as_option());
         protocol.is_some_and(|protocol| protocol.ephemeral_expiration == Some(86_400))
@@ -214,7 +197,7 @@ async fn the_messages_of_a_chat_disappear_when_it_is_told_so() -> Result<()> {
     assert_eq!(got.extended_text_message.context_info.expiration, Some(86_400));
 
     let before = sim.cursor();
-    ask(&key, Method::PATCH, &format!("chats/{}", group.jid()), &day).await?.expect(204);
+    key.ask("toko", Method::PATCH, &format!("chats/{}", group.jid()), &day).await?.expect(204);
     let set = |entry: &moonwa_simulator::Entry| {
         entry.is_in("iq") && entry.text.contains("<ephemeral expiration=\"86400\"")
     };

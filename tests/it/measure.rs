@@ -221,22 +221,12 @@ async fn streams(size: u32) -> Result<()> {
     let mut film = b"\0\0\0\x18ftypisom\0\0\x02\0isommp41".to_vec();
     film.extend((0..size << 20).map(|n| u8::try_from(n % 251).unwrap_or_default()));
 
-    let mut form = Vec::new();
-    for (name, value) in [("to", bob.number()), ("kind", "video")] {
-        let part =
-            format!("--X\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
-        form.extend(part.bytes());
-    }
-    form.extend(
-        b"--X\r\nContent-Disposition: form-data; name=\"file\"; filename=\"f.mp4\"\r\n\r\n",
-    );
-    form.extend(&film);
-    form.extend(b"\r\n--X--\r\n");
     let key = moonwa.key_of("toko");
     let before = calm(&moonwa)?;
     let began = Instant::now();
     let path = "/v1/devices/toko/messages";
-    let sent = key.post_bytes(path, "multipart/form-data; boundary=X", form).await?.expect(202);
+    let fields = [("to", bob.number()), ("kind", "video")];
+    let sent = key.upload(path, &fields, "f.mp4", &film).await?.expect(202);
     let id = sent.json()["id"].as_str().context("an id")?.to_owned();
     let path = format!("{path}/{id}");
     let look = || async { key.get(&path).await.map(|reply| reply.json()["status"].clone()).ok() };

@@ -73,6 +73,17 @@ fn words() -> BTreeMap<String, [String; 2]> {
     words
 }
 
+/// What each request of the reference is for in Indonesian, by its operation's id.
+fn summaries() -> BTreeMap<String, String> {
+    let text = fs::read_to_string(web().join("summaries.js")).unwrap();
+    let (_, table) = text.split_once("export default {\n").unwrap();
+    let (table, _) = table.split_once(",\n};").unwrap();
+    let lines: Vec<&str> = table.lines().collect();
+    let summaries: BTreeMap<_, _> = serde_json::from_str(&format!("{{{table}}}")).unwrap();
+    assert_eq!(summaries.len(), lines.len(), "one stands twice");
+    summaries
+}
+
 /// What stands between `before` and `after`, at each place.
 fn between<'a>(text: &'a str, before: &str, after: &str) -> Vec<&'a str> {
     text.split(before)
@@ -121,6 +132,25 @@ fn both_languages_say_the_same_things() {
         assert_eq!(placeholders(id), placeholders(en), "{key}");
         assert!(en != id || ALIKE.contains(&key.as_str()), "{key} is in one language only");
     }
+}
+
+#[test]
+fn every_request_of_the_reference_has_words_in_both_languages() {
+    let text = fs::read_to_string(web().join("openapi.json")).unwrap();
+    let document: Value = serde_json::from_str(&text).unwrap();
+    let methods = document["paths"].as_object().unwrap().values();
+    let operations = methods.flat_map(|methods| methods.as_object().unwrap().values());
+    let (words, mut summaries) = (words(), summaries());
+    for operation in operations {
+        let group = format!("api.group.{}", operation["tags"][0].as_str().unwrap());
+        assert!(words.contains_key(&group), "web/words.js lacks {group}");
+        let id = operation["operationId"].as_str().unwrap();
+        let indonesian = summaries.remove(id);
+        let indonesian = indonesian.unwrap_or_else(|| panic!("web/summaries.js lacks {id}"));
+        assert!(!indonesian.trim().is_empty(), "{id} says nothing");
+        assert_ne!(operation["summary"], indonesian, "{id} is in one language only");
+    }
+    assert!(summaries.is_empty(), "openapi.json has no {summaries:?}");
 }
 
 #[test]

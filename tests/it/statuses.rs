@@ -20,6 +20,13 @@ async fn post(rest: &Rest, key: Option<&str>, body: &Value) -> Result<Reply> {
     rest.send(request.body(Full::new(Bytes::from(body.to_string())))?).await
 }
 
+/// Larger than what a body of JSON may have.
+fn film() -> Vec<u8> {
+    let mut film = b"\0\0\0\x18ftypisom\0\0\x02\0isommp41".to_vec();
+    film.extend((0..5_u32 << 20).map(|n| u8::try_from(n % 251).unwrap_or_default()));
+    film
+}
+
 fn shown(phone: &Phone) -> Vec<wa::Message> {
     let inbox = phone.inbox();
     let messages = inbox.iter().filter_map(|item| item.message());
@@ -114,6 +121,45 @@ async fn a_status_goes_to_the_contacts_that_the_phone_lets_see_it() -> Result<()
     assert_eq!(row["code"], "no_receivers");
     for wrong in [json!({}), json!({ "text": "a", "font": "comic" }), json!({ "to": "all" })] {
         post(&key, None, &wrong).await?.expect(400);
+    }
+    sim.assert_no_violations();
+    moonwa.stop().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_film_comes_in_a_form_for_those_who_are_named() -> Result<()> {
+    let sim = Simulator::start().await?;
+    let (ann, bob, eve, dodi) = (
+        sim.phone("628111002911", "Ann").await,
+        sim.phone("628111002912", "Bob").await,
+        sim.phone("628111002913", "Eve").await,
+        sim.phone("628111002914", "Dodi").await,
+    );
+    ann.know(&[(bob.number(), "Bob")])?;
+    let moonwa = Moonwa::builder(env!("CARGO_BIN_EXE_moonwa"))
+        .whatsapp(&sim)
+        .device("toko", &[])
+        .start()
+        .await?;
+    moonwa.link("toko", &ann).await?;
+    let (key, film, path) = (moonwa.key_of("toko"), film(), "/v1/devices/toko/status");
+    let [eves, dodis] = [("audience", eve.number()), ("audience", dodi.number())];
+    let fields = [("kind", "video"), ("caption", "Besok"), eves, dodis];
+    let before = sim.cursor();
+    let sent = key.upload(path, &fields, "besok.mp4", &film).await?.expect(202).json();
+    let sent = sent["id"].as_str().unwrap_or_default();
+    for who in [&dodi, &eve] {
+        let seen = sees(who, sent).await?;
+        assert_eq!(seen.video_message.caption.as_deref(), Some("Besok"));
+        assert!(who.media(&seen)? == film, "byte for byte");
+    }
+    let is = |entry: &Entry| entry.is_in("message") && entry.attr("id").as_deref() == Some(sent);
+    let stanza = sim.wait_journal(before, is).await?;
+    assert_eq!(stanza.attr("to").as_deref(), Some("status@broadcast"));
+    assert!(shown(&bob).is_empty(), "he is not named");
+    for wrong in [[("kind", "voice"), dodis], [("kind", "image"), ("to", "x")]] {
+        key.upload(path, &wrong, "a.ogg", b"OggS").await?.expect(400);
     }
     sim.assert_no_violations();
     moonwa.stop().await?;

@@ -1,8 +1,9 @@
 // The API as openapi.json describes it: a line for each request, and all about it once opened.
 import { get } from "../api.js";
-import { code, el, empty, explain, h1, input, muted } from "../dom.js";
-import { say, t } from "../i18n.js";
+import { code, el, empty, explain, h1, input } from "../dom.js";
+import { language, say, t } from "../i18n.js";
 import { changed, state } from "../state.js";
+import indonesian from "../summaries.js";
 import { makeOperation, operationsOf } from "./operation.js";
 import { chosen } from "./status.js";
 
@@ -13,7 +14,9 @@ const GROUPS = [
 	"webhooks",
 	"events",
 	"lookups",
+	"history",
 	"groups",
+	"channels",
 	"linking",
 	"devices",
 	"config",
@@ -46,11 +49,11 @@ export default function reference() {
 		device = target.value;
 		changed();
 	}
-	const matches = ({ path, method, summary }) =>
-		`${method} ${path} ${summary}`.toLowerCase().includes(wanted);
+	const matches = ({ path, method, summary, operationId }) =>
+		`${method} ${path} ${summary} ${inWords(summary, operationId)}`.toLowerCase().includes(wanted);
 
 	function line(operation) {
-		const { path, method, summary } = operation;
+		const { path, method, summary, operationId } = operation;
 		const name = `${method} ${path}`;
 		const toggle = ({ target }) => {
 			if (!target.open || opened.has(name)) return;
@@ -64,7 +67,7 @@ export default function reference() {
 				"summary",
 				el(`b.verb.${method}`, method.toUpperCase()),
 				code(breakable(path)),
-				muted(summary),
+				el("span.muted", { lang: language() }, inWords(summary, operationId)),
 			),
 			opened.get(name)?.(device ?? ""),
 		);
@@ -107,6 +110,9 @@ export default function reference() {
 		];
 	};
 }
+
+/** What a request is for, in the reader's language. */
+const inWords = (summary, id) => (language() === "id" && indonesian[id]) || summary;
 
 /** A path whose lines end before a slash. */
 const breakable = (path) => path.split(/(?=\/)/).flatMap((part) => [el("wbr"), part]);

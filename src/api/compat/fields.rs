@@ -169,9 +169,7 @@ pub(crate) fn device_of(
         return if may { Ok(device) } else { Err(Refusal::Key) };
     }
     let attempt = if is_random_key(key) { Attempt::Made } else { Attempt::Key };
-    call.state.throttle.check(attempt, call.client)?;
-    call.state.throttle.failed(attempt, call.client);
-    call.guessed = true;
+    call.guessed_wrong(attempt)?;
     Err(Refusal::Key)
 }
 

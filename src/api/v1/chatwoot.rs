@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use crate::api::access::throttle::Attempt;
 use crate::api::call::{Answer, Call};
 use crate::api::http::problem::{Code, Problem};
 use crate::api::http::request::{self, MAX_JSON};
@@ -20,6 +21,8 @@ use crate::whatsapp::DeviceHandle;
 pub(crate) async fn receive(call: &mut Call) -> Answer {
     let body = call.read(MAX_JSON).await?;
     let Some(endpoint) = endpoint(call, &body)? else {
+        // A right secret was compared already, and is never held up.
+        call.guessed_wrong(Attempt::Key)?;
         let detail = "no inbox of that number has a webhook here with this secret; copy the inbox's secret from Chatwoot, \
                       or put ?key= and the secret behind the address";
         return Err(Problem::new(Code::Unauthorized, detail));

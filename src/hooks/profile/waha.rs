@@ -58,6 +58,9 @@ pub(super) fn body(told: &Told, setting: &Setting<'_>) -> Option<Value> {
         (EventData::Other(data), EventType::GroupUpdated) => {
             group(&Change::read(data)?, event.timestamp, account)
         }
+        (EventData::Other(data), EventType::PresenceUpdated) => {
+            ("presence.update", presence(data)?)
+        }
         (EventData::Other(data), EventType::CallOffer) => ("call.received", call(data, at)),
         _ => return None,
     };
@@ -280,6 +283,24 @@ fn call(data: &Value, at: u64) -> Value {
         "isGroup": data.get("group").and_then(Value::as_bool).unwrap_or_default(),
         "_data": data,
     })
+}
+
+/// What somebody does; WAHA's words are those of its own.
+fn presence(data: &Value) -> Option<Value> {
+    let text = |place: &str| data.pointer(place).and_then(Value::as_str);
+    let doing = match text("/presence")? {
+        "available" => "online",
+        "unavailable" => "offline",
+        "composing" => "typing",
+        other => other,
+    };
+    let who = address(&by_phone(text("/from/jid")?, text("/from/phone")));
+    let last_seen = data.get("last_seen").cloned().unwrap_or_default();
+    let last_seen: Option<UnixMillis> = serde_json::from_value(last_seen).ok()?;
+    let presence = json!({
+        "participant": who, "lastKnownPresence": doing, "lastSeen": last_seen.map(UnixMillis::secs),
+    });
+    Some(json!({ "id": address(text("/chat")?), "presences": [presence] }))
 }
 
 fn session_status(state: &DeviceData) -> &'static str {

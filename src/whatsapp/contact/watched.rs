@@ -62,13 +62,13 @@ pub(crate) struct Watched(Mutex<BTreeMap<String, Subject>>);
 /// What is known of somebody's presence.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Seen {
-    jid: String,
-    phone: Option<String>,
-    lid: Option<String>,
-    presence: Option<Doing>,
-    chat: Option<String>,
+    pub(crate) jid: String,
+    pub(crate) phone: Option<String>,
+    pub(crate) lid: Option<String>,
+    pub(crate) presence: Option<Doing>,
+    pub(crate) chat: Option<String>,
     #[serde(rename = "last_seen")]
-    online: Option<UnixMillis>,
+    pub(crate) online: Option<UnixMillis>,
     since: Option<UnixMillis>,
 }
 

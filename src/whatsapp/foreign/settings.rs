@@ -67,6 +67,7 @@ const EVENTS: &[(&str, &[&str])] = &[
     ("group.joined", &["group.updated"]),
     ("call.received", &["call.offer"]),
     ("call.offer", &["call.offer"]),
+    ("presence.update", &["presence.updated"]),
     ("newsletter.message", &["channel.received"]),
     // wuzapi
     ("readreceipt", &["message.status"]),
@@ -219,7 +220,7 @@ mod tests {
     fn wahas_session_is_read() {
         let text = json!({
             "webhooks": [
-                { "url": "http://crm/wa", "events": ["message", "session.status", "presence.update"],
+                { "url": "http://crm/wa", "events": ["message", "session.status", "presence.update", "engine.event"],
                   "hmac": { "key": "kunci" }, "customHeaders": [{ "name": "x-team", "value": "cs" }] },
                 { "url": "http://log/wa", "events": ["*"], "retries": { "attempts": 3 } },
             ],
@@ -229,12 +230,16 @@ mod tests {
         assert_eq!(
             hooks(&read),
             [
-                ("http://crm/wa", Some("kunci"), vec!["device.state", "message.received"]),
+                (
+                    "http://crm/wa",
+                    Some("kunci"),
+                    vec!["device.state", "message.received", "presence.updated"]
+                ),
                 ("http://log/wa", None, vec!["*"]),
             ]
         );
         assert_eq!(read.hooks[0].headers["x-team"], "cs");
-        for (note, words) in read.notes.iter().zip(["presence.update", "Retries", "\"proxy\""]) {
+        for (note, words) in read.notes.iter().zip(["engine.event", "Retries", "\"proxy\""]) {
             assert!(note.contains(words), "{note}");
         }
         assert_eq!(ForeignSettings::of_waha(b"null").hooks.len(), 0);

@@ -65,7 +65,7 @@ pub(crate) fn message(
         reply_to: context.and_then(reply),
         disappears_after: context.and_then(|context| context.expiration).filter(|after| *after > 0),
         media: media.as_ref().map(|row| row.public(device, &info.id)),
-        circumstances: circumstances(message, context, about),
+        circumstances: circumstances(message, context, about, post_of(info)),
         truncated: false,
     };
     shorten(&mut data);
@@ -133,6 +133,7 @@ fn circumstances(
     message: &wa::Message,
     context: Option<&wa::ContextInfo>,
     about: Target,
+    post: Option<i32>,
 ) -> Circumstances {
     use wa::message_association::AssociationType;
     let base = message.get_base_message();
@@ -156,8 +157,15 @@ fn circumstances(
         group_status: yes(for_group.is_some()),
         album,
         comment_on: comment,
+        post,
         ad,
     }
+}
+
+/// WhatsApp's number for a post in a channel. The engine says 0 when there is none.
+fn post_of(info: &MessageInfo) -> Option<i32> {
+    let in_channel = chat_kind(&info.source.chat) == ChatKind::Channel;
+    (in_channel && info.server_id > 0).then_some(info.server_id)
 }
 
 /// The advertisement that somebody came from. A link's card looks alike, but has no source.

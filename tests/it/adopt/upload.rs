@@ -260,7 +260,7 @@ async fn where_moonwa_may_not_write_its_file_nothing_is_adopted() -> Result<()> 
     let left = Left::behind().await?;
     let folder = left.path("noweb");
     left.identity.as_baileys(&folder)?;
-    let settings = json!({ "webhooks": [{ "url": "http://127.0.0.1:1/wa", "events": ["message", "presence.update"],
+    let settings = json!({ "webhooks": [{ "url": "http://127.0.0.1:1/wa", "events": ["message", "engine.event"],
         "hmac": { "key": "kunci rahasia lama yang panjang" } }] });
     fs::write(folder.join(".waha.session.config.json"), settings.to_string())?;
     let files = form(&read_all(&folder)?);
@@ -275,17 +275,17 @@ async fn where_moonwa_may_not_write_its_file_nothing_is_adopted() -> Result<()> 
     let problem = reply.expect(409).json();
     assert_eq!(problem["code"], "config_read_only", "{problem}");
     let toml = problem["toml"].as_str().unwrap_or_default();
-    assert!(toml.contains("# The event presence.update has no counterpart.\n"), "{toml}");
+    assert!(toml.contains("# The event engine.event has no counterpart.\n"), "{toml}");
     assert!(!toml.contains("kunci") && !Path::new(&secret(1)).exists(), "{toml}");
     moonwa.admin().get("/v1/devices/toko").await?.expect(404);
 
     mode(0o640)?;
     let done = moonwa.admin().post_bytes(adopt, FORM, files.clone()).await?.expect(201).json();
-    assert!(done["notes"].to_string().contains("presence.update"), "{done}");
+    assert!(done["notes"].to_string().contains("engine.event"), "{done}");
     moonwa.wait_state("toko", "connected").await;
     let text = fs::read_to_string(&file)?;
     for words in [
-        "# The event presence.update has no counterpart.\n",
+        "# The event engine.event has no counterpart.\n",
         "[device.toko]\n",
         "format = \"waha\"",
         "secret = { file = \"toko.webhook-1.secret\" }",

@@ -123,21 +123,9 @@ async fn an_upload_is_sent_and_its_copy_removed() -> Result<()> {
     let key = gateway.key();
     let content: Vec<u8> =
         (0..300_000_u32).map(|n| u8::try_from(n % 251).unwrap_or_default()).collect();
-    let mut form = Vec::new();
-    for (name, value) in [("to", bob.number()), ("kind", "document"), ("caption", "nota")] {
-        form.extend(
-            format!("--XX\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
-                .bytes(),
-        );
-    }
-    form.extend(
-        b"--XX\r\nContent-Disposition: form-data; name=\"file\"; filename=\"nota.bin\"\r\n\r\n",
-    );
-    form.extend(&content);
-    form.extend(b"\r\n--XX--\r\n");
+    let fields = [("to", bob.number()), ("kind", "document"), ("caption", "nota")];
     let path = format!("{MESSAGES}?wait=20s");
-    let sent =
-        key.post_bytes(&path, "multipart/form-data; boundary=XX", form).await?.expect(200).json();
+    let sent = key.upload(&path, &fields, "nota.bin", &content).await?.expect(200).json();
     assert_eq!(sent["kind"], "document", "{sent}");
     let id = sent["id"].as_str().unwrap_or_default().to_owned();
     let got =
@@ -156,18 +144,6 @@ async fn an_upload_is_sent_and_its_copy_removed() -> Result<()> {
     Ok(())
 }
 
-/// A form of an upload.
-fn upload(fields: &[(&str, &str)], filename: &str, file: &[u8]) -> Vec<u8> {
-    let field = |(name, value): &(&str, &str)| {
-        format!("--XX\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
-    };
-    let fields: String = fields.iter().map(field).collect();
-    let head = format!(
-        "--XX\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{filename}\"\r\n\r\n"
-    );
-    [fields.as_bytes(), head.as_bytes(), file, b"\r\n--XX--\r\n"].concat()
-}
-
 #[tokio::test]
 async fn what_phones_do_not_show_is_a_document_when_asked() -> Result<()> {
     let sim = Simulator::start().await?;
@@ -176,7 +152,6 @@ async fn what_phones_do_not_show_is_a_document_when_asked() -> Result<()> {
     let gateway = linked(&sim, &ann).await?;
     let (key, files) = (gateway.key(), WebhookReceiver::start().await?);
     let messages = format!("{MESSAGES}?wait=20s");
-    let multipart = "multipart/form-data; boundary=XX";
     let document = async |sent: &Value, name: &str, mime: &str, file: &[u8]| {
         let id = sent["id"].as_str().unwrap_or_default();
         let got = bob.wait_inbox(0, |item| item.message().is_some_and(|m| m.id == id)).await?;
@@ -209,8 +184,8 @@ async fn what_phones_do_not_show_is_a_document_when_asked() -> Result<()> {
         let sent = key.post(&messages, &body(asked)).await?.expect(200).json();
         document(&sent, name, mime, file.as_bytes()).await?;
         let fields = [("to", bob.number()), ("kind", kind), ("as_document", "true")];
-        let form = upload(&fields, name, file.as_bytes());
-        let sent = key.post_bytes(&messages, multipart, form).await?.expect(200).json();
+        let sent = key.upload(&messages, &fields, name, file.as_bytes()).await?;
+        let sent = sent.expect(200).json();
         document(&sent, name, mime, file.as_bytes()).await?;
         if matches!(kind, "image" | "video" | "audio") {
             files.otherwise(Some(Answer::body(file)));

@@ -199,7 +199,8 @@ async fn answer(
             };
             let query = head.uri.query().unwrap_or_default();
             let path: Vec<&str> = path.split('/').collect();
-            handle(&mut book, &head.method, &path, query, &sent).unwrap_or_else(missing)
+            let asked = Asked { method: &head.method, path: &path, query, sent: &sent };
+            handle(&mut book, &asked).unwrap_or_else(missing)
         }
     };
     if book.lose.front().is_some_and(|lost| line.ends_with(lost)) {
@@ -210,14 +211,24 @@ async fn answer(
     Ok(response.body(Full::new(said.to_string().into())).unwrap())
 }
 
-fn handle(
-    book: &mut Book,
-    method: &Method,
-    path: &[&str],
-    query: &str,
-    sent: &Value,
-) -> Option<Said> {
-    let id = |at: usize| path.get(at).and_then(|id| id.parse::<u64>().ok());
+/// What moonwa asks for.
+struct Asked<'a> {
+    method: &'a Method,
+    /// Below the account.
+    path: &'a [&'a str],
+    query: &'a str,
+    sent: &'a Value,
+}
+
+impl Asked<'_> {
+    fn id(&self, at: usize) -> Option<u64> {
+        self.path.get(at)?.parse().ok()
+    }
+}
+
+fn handle(book: &mut Book, asked: &Asked<'_>) -> Option<Said> {
+    let Asked { method, path, query, sent } = *asked;
+    let id = |at| asked.id(at);
     let place = |source: &Value| json!({"source_id": source, "inbox": {"id": INBOX, "channel_type": "Channel::Api"}});
     match (method.as_str(), path) {
         ("GET", ["inboxes", _]) if id(1)? == INBOX => {
@@ -283,19 +294,14 @@ fn handle(
             });
             Some((200, json!({"payload": with_last.collect::<Vec<_>>()})))
         }
-        _ => conversation(book, method, path, query, sent),
+        _ => conversation(book, asked),
     }
 }
 
 /// The part of the API about conversations and their messages.
-fn conversation(
-    book: &mut Book,
-    method: &Method,
-    path: &[&str],
-    query: &str,
-    sent: &Value,
-) -> Option<Said> {
-    let id = |at: usize| path.get(at).and_then(|id| id.parse::<u64>().ok());
+fn conversation(book: &mut Book, asked: &Asked<'_>) -> Option<Said> {
+    let Asked { method, path, query, sent } = *asked;
+    let id = |at| asked.id(at);
     match (method.as_str(), path) {
         ("POST", ["conversations"]) => {
             find(&book.contacts, sent["contact_id"].as_u64()?)?;

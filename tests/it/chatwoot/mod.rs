@@ -259,6 +259,26 @@ async fn a_chatwoot_that_is_down_or_forgets_a_conversation_loses_nothing() -> Re
 }
 
 #[tokio::test]
+async fn guessing_an_inboxs_secret_is_slow_and_chatwoot_is_never_kept_waiting() -> Result<()> {
+    let (_sim, ann, bob, chatwoot, moonwa) = scene(["628444000121", "628444000122"]).await?;
+    bob.send_text(&ann, "halo").await?;
+    let conversation = chatwoot.expect("halo").await["conversation_id"].as_u64().unwrap();
+    let path = format!("/v1/devices/toko/chatwoot/{INBOX}");
+    let posted = chatwoot.agent_writes(conversation, &json!({"content": "masih di sini"}));
+    for n in 0..10 {
+        moonwa.anyone().post(&format!("{path}?key=guess-{n}"), &posted).await?.expect(401);
+    }
+    let refused = moonwa.anyone().post(&format!("{path}?key=guess"), &posted).await?.expect(429);
+    assert_eq!(refused.json()["code"], "too_many_attempts");
+    assert!(refused.headers.contains_key("retry-after"));
+    chatwoot.post(&moonwa, &posted).await?.expect(200);
+    bob.expect_text("masih di sini").await?;
+    moonwa.anyone().post(&format!("{path}?key={SECRET}"), &posted).await?.expect(200);
+    moonwa.stop().await?;
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_wrong_token_is_said_and_nothing_is_lost_by_it() -> Result<()> {
     let sim = Simulator::start().await?;
     let (ann, bob) =

@@ -10,23 +10,10 @@ use serde_json::{Value, json};
 
 const MIB: u64 = 1 << 20;
 
-fn form(to: &str, size: u64) -> Vec<u8> {
-    let mut form = Vec::new();
-    for (name, value) in [("to", to), ("kind", "document")] {
-        let head = format!("--XX\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n");
-        form.extend(format!("{head}{value}\r\n").bytes());
-    }
-    form.extend(
-        b"--XX\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.bin\"\r\n\r\n",
-    );
-    form.resize(form.len() + usize::try_from(size).unwrap_or_default(), 0x5a);
-    form.extend(b"\r\n--XX--\r\n");
-    form
-}
-
 async fn upload(key: &Rest, device: &str, to: &str, size: u64) -> Result<(u16, Value)> {
     let path = format!("/v1/devices/{device}/messages");
-    let reply = key.post_bytes(&path, "multipart/form-data; boundary=XX", form(to, size)).await?;
+    let file = vec![0x5a; usize::try_from(size)?];
+    let reply = key.upload(&path, &[("to", to), ("kind", "document")], "a.bin", &file).await?;
     Ok((reply.status.into(), reply.json()))
 }
 

@@ -4,6 +4,7 @@
 mod evolution;
 mod gowa;
 mod groups;
+mod presence;
 mod sessions;
 pub(crate) mod support;
 mod table;

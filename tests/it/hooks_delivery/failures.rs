@@ -206,29 +206,28 @@ async fn a_receiver_that_comes_back_while_another_event_is_tried_loses_nothing()
     assert_eq!(taken, all, "each once");
 }
 
-#[tokio::test]
-async fn the_wait_that_a_receiver_asks_for_has_an_end() {
+/// A receiver that is busy and asks for so many seconds, and how long it gets.
+async fn asks_for(seconds: &str) -> (Gate, Receiver, Duration) {
     let gate = Gate::open(REAL).await;
-    let busy = |_: &Hit| Answer::Header(503, "retry-after", "86400".into());
+    let seconds = seconds.to_owned();
+    let busy = move |_: &Hit| Answer::Header(503, "retry-after", seconds.clone());
     let receiver = Receiver::start(&gate.tasks, busy).await;
     gate.configure(&[endpoint(&receiver.url)]).await;
     let before = UnixMillis::now();
     gate.say(&["a"]).await;
     let report = gate.report(|report| report.next_try.is_some()).await;
-    let wait = report.next_try.unwrap().since(before);
+    (gate, receiver, report.next_try.unwrap().since(before))
+}
+
+#[tokio::test]
+async fn the_wait_that_a_receiver_asks_for_has_an_end() {
+    let (_gate, _receiver, wait) = asks_for("86400").await;
     assert!(wait >= Duration::from_mins(15) && wait < Duration::from_mins(16), "{wait:?}");
 }
 
 #[tokio::test]
 async fn retry_after_is_honoured() {
-    let gate = Gate::open(REAL).await;
-    let busy = |_: &Hit| Answer::Header(503, "retry-after", "600".into());
-    let receiver = Receiver::start(&gate.tasks, busy).await;
-    gate.configure(&[endpoint(&receiver.url)]).await;
-    let before = UnixMillis::now();
-    gate.say(&["a"]).await;
-    let report = gate.report(|report| report.next_try.is_some()).await;
-    let wait = report.next_try.unwrap().since(before);
+    let (gate, receiver, wait) = asks_for("600").await;
     assert!(wait >= Duration::from_secs(600) && wait < Duration::from_secs(630), "{wait:?}");
     receiver.script(|_| OK);
     gate.hooks.resume(&device(), 1).await.unwrap();

@@ -104,6 +104,42 @@ async fn a_list_writes_to_who_has_written_and_says_why_not_to_the_others() -> Re
 }
 
 #[tokio::test]
+async fn lists_are_shown_with_the_account_that_they_write_from() -> Result<()> {
+    let shop = Shop::open(["628111000951", "628111000952"], |builder| builder).await?;
+    let cid = shop.sim.phone("628111000953", "Cid").await;
+    let key = shop.moonwa.key_of("toko");
+    let lists = async || -> Result<Vec<Value>> {
+        let all = key.get(LISTS).await?.expect(200).json();
+        Ok(all["lists"].as_array().into_iter().flatten().map(|list| list["text"].clone()).collect())
+    };
+    let to_bob = |text: &str| json!({"text": text, "receivers": [{"to": shop.bob.number()}]});
+    shop.hears(&shop.bob).await?;
+    let anns = shop.list("ann", &to_bob("from Ann")).await?.expect(202).json();
+    shop.bob.expect_text("from Ann").await?;
+    let log_out = async || -> Result<()> {
+        shop.moonwa.admin().post("/v1/devices/toko/logout", &Value::Null).await?.expect(202);
+        shop.moonwa.wait_state("toko", "logged_out").await;
+        Ok(())
+    };
+    log_out().await?;
+    assert_eq!(lists().await?, ["from Ann"], "until another is linked");
+    shop.moonwa.link("toko", &cid).await?;
+    assert!(lists().await?.is_empty(), "it is not Cid's");
+    assert_eq!(shop.report(&anns["id"]).await["id"], anns["id"], "for whoever has its id");
+    shop.bob.send_text(&cid, "halo").await?;
+    cid.expect_confirmed().await?;
+    shop.list("cid", &to_bob("from Cid")).await?.expect(202);
+    shop.bob.expect_text("from Cid").await?;
+    assert_eq!(lists().await?, ["from Cid"]);
+    log_out().await?;
+    shop.moonwa.link("toko", &shop.ann).await?;
+    assert_eq!(lists().await?, ["from Ann"], "Ann has hers again");
+    shop.sim.assert_no_violations();
+    shop.moonwa.stop().await?;
+    Ok(())
+}
+
+#[tokio::test]
 async fn what_could_not_go_in_its_hour_goes_later_and_not_faster_until_it_is_stopped() -> Result<()>
 {
     let (shop, clock) = Shop::with_clock(["628111000945", "628111000946"]).await?;

@@ -31,6 +31,14 @@ async fn every_kind_of_message_is_in_the_reference() -> Result<()> {
     for form in forms {
         assert!(shown.contains(&form["examples"][0]), "{}", json!(form));
     }
+    // What each request is for is said, and found, in the reader's language.
+    browser.sees("Write to people who have written before").await;
+    browser.click("ID \u{2013} ganti ke Bahasa Indonesia").await;
+    browser.sees("Kirim ke orang yang pernah menulis").await;
+    browser.misses("Write to people who have written before").await;
+    browser.write("Cari di API", "bintangi").await?;
+    browser.misses("Kirim ke orang yang pernah menulis").await;
+    browser.sees("Bintangi pesan").await;
     browser.close(&[]).await?;
     moonwa.stop().await?;
     Ok(())

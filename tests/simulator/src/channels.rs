@@ -6,9 +6,11 @@ use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node};
+use waproto::whatsapp as wa;
 
 use crate::Simulator;
-use crate::util::{attr, bytes, children, iq_error, iq_result, jid, leaf, now, text};
+use crate::phone::stanza_type;
+use crate::util::{attr, bytes, children, iq_error, iq_result, jid, leaf, message_id, now, text};
 use crate::world::{Address, World};
 
 /// The numbers under which WhatsApp's web client asks.
@@ -39,6 +41,13 @@ pub(crate) struct ChannelState {
 }
 
 impl ChannelState {
+    /// Adds a post; the answer is its number.
+    fn add(&mut self, id: String, kind: String, plain: Vec<u8>, by: Option<String>) -> u64 {
+        let number = 100 + self.posts.len() as u64;
+        self.posts.push(Posted { id, number, kind, plain, by, reactions: BTreeMap::new() });
+        number
+    }
+
     fn metadata(&self, id: &str, viewer: &str) -> Value {
         let role = match &self.owner {
             Some(owner) if owner == viewer => "owner",
@@ -199,10 +208,8 @@ impl World {
             // Written again it is the same post.
             None if channel.posts.iter().any(|post| post.id == id) => {}
             None => {
-                let number = 100 + channel.posts.len() as u64;
-                let (kind, by) = (text(node, "type"), Some(from.pn.clone()));
-                let reactions = BTreeMap::new();
-                channel.posts.push(Posted { id, number, kind, plain, by, reactions });
+                let by = Some(from.pn.clone());
+                channel.add(id, text(node, "type"), plain, by);
             }
         }
         self.touch();
@@ -218,13 +225,28 @@ impl Simulator {
         (id, format!("https://whatsapp.com/channel/{code}"))
     }
 
+    /// The channel's owner posts; it comes to the companions of all who follow.
+    pub fn publish(&self, channel: &str, message: &wa::Message) -> Result<String> {
+        use buffa::Message as _;
+        let mut world = self.world();
+        let id = message_id();
+        let state = world.channels.get_mut(channel).context("no such channel")?;
+        let kind = stanza_type(message).to_owned();
+        let number = state.add(id.clone(), kind, message.encode_to_vec(), None);
+        for reader in state.followers.clone() {
+            world.deliver_post(channel, &reader, (&id, number), None, message);
+        }
+        world.touch();
+        Ok(id)
+    }
+
     /// The texts of a channel's posts, oldest first.
     pub fn posts(&self, channel: &str) -> Result<Vec<String>> {
         use buffa::Message as _;
         let world = self.world();
         let channel = world.channels.get(channel).context("no such channel")?;
         let text = |post: &Posted| {
-            let message = waproto::whatsapp::Message::decode_from_slice(&post.plain)?;
+            let message = wa::Message::decode_from_slice(&post.plain)?;
             Ok(crate::phone::text_of(&message).unwrap_or_default())
         };
         channel.posts.iter().map(text).collect()

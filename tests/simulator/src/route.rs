@@ -244,15 +244,27 @@ impl World {
         for target in targets.into_iter().filter(|t| t != from) {
             let mut encs = own.remove(&target).unwrap_or_default();
             encs.extend(shared.iter().cloned());
-            let Some(sender) = self.accounts.get(&from.pn) else { return };
-            let builder = self
-                .envelope(from, node)
-                .attr("from", to.clone())
-                .attr("participant", sender.jid(Server::Lid).with_device(from.device))
-                .attr("participant_pn", sender.jid(Server::Pn))
-                .attr("addressing_mode", "lid");
-            self.hand_over(from, &target, node, builder, encs);
+            self.hand_to_member(from, to, &target, node, encs);
         }
+    }
+
+    /// A message of somebody in a chat of many comes to one device there.
+    fn hand_to_member(
+        &mut self,
+        from: &Address,
+        to: &Jid,
+        target: &Address,
+        node: &Node,
+        encs: Vec<Node>,
+    ) {
+        let Some(sender) = self.accounts.get(&from.pn) else { return };
+        let builder = self
+            .envelope(from, node)
+            .attr("from", to.clone())
+            .attr("participant", sender.jid(Server::Lid).with_device(from.device))
+            .attr("participant_pn", sender.jid(Server::Pn))
+            .attr("addressing_mode", "lid");
+        self.hand_over(from, target, node, builder, encs);
     }
 
     /// A status goes to every device that its sender wrote into it.
@@ -279,14 +291,7 @@ impl World {
         targets.remove(from);
         for (target, mut encs) in targets {
             encs.extend(shared.iter().cloned());
-            let Some(sender) = self.accounts.get(&from.pn) else { return };
-            let builder = self
-                .envelope(from, node)
-                .attr("from", to.clone())
-                .attr("participant", sender.jid(Server::Lid).with_device(from.device))
-                .attr("participant_pn", sender.jid(Server::Pn))
-                .attr("addressing_mode", "lid");
-            self.hand_over(from, &target, node, builder, encs);
+            self.hand_to_member(from, to, &target, node, encs);
         }
     }
 

@@ -4,6 +4,7 @@ mod config;
 mod error;
 mod form;
 mod message;
+mod presence;
 mod send;
 mod session;
 mod view;
@@ -57,6 +58,10 @@ static ROUTES: &[Route] = &[
     post  ("/api/sendSeen",                                      Access::Send,   "WahaSeen",         |call| soon(message::seen(call))),
     post  ("/api/startTyping",                                   Access::Send,   "WahaStartTyping",  |call| soon(message::typing(call, true))),
     post  ("/api/stopTyping",                                    Access::Send,   "WahaStopTyping",   |call| soon(message::typing(call, false))),
+    get   ("/api/{device}/presence",                             Access::Read,   "WahaPresences",    |call| now(presence::list(call))),
+    post  ("/api/{device}/presence",                             Access::Send,   "WahaSetPresence",  |call| soon(presence::set(call))),
+    get   ("/api/{device}/presence/{chat}",                      Access::Send,   "WahaPresence",     |call| soon(presence::show(call))),
+    post  ("/api/{device}/presence/{chat}/subscribe",            Access::Send,   "WahaSubscribe",    |call| soon(presence::subscribe(call))),
     put   ("/api/{device}/chats/{chat}/messages/{message}",      Access::Send,   "WahaEdit",         |call| soon(message::edit(call))),
     delete("/api/{device}/chats/{chat}/messages/{message}",      Access::Send,   "WahaDelete",       |call| soon(message::delete(call))),
     get   ("/api/contacts/check-exists",                         Access::Read,   "WahaCheckExists",  |call| soon(session::check_exists(call))),

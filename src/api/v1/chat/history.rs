@@ -109,7 +109,7 @@ pub(crate) async fn search(call: &Call) -> Answer {
         let words = format!("the words to look for, at most {LONGEST_QUERY} characters");
         return Err(Problem::field("q", words));
     }
-    let chat = call.query("chat")?.map(|chat| call.chat_of(&chat)).transpose()?;
+    let chat = call.query("chat")?.map(|chat| call.chat_of("chat", &chat)).transpose()?;
     let chat = chat.map(|chat| chat.jid());
     Ok(response::ok(&found(call, words, chat.as_ref(), wanted).await?.ok_or_else(off)?))
 }

@@ -22,7 +22,7 @@ use crate::model::{
     ChatKind, Content, DeviceName, KeyHash, ListId, MessageStatus, Recipient, SendRequest,
     SentMessage, UnixMillis,
 };
-use crate::store::{Fate, Listed, PacedList, Receiver, Report};
+use crate::store::{Fate, Listed, PacedList, Receiver, Report, SendQueue, StoreError};
 use crate::whatsapp::Acquaintance;
 
 const MOST: usize = 1_000;
@@ -227,12 +227,29 @@ fn fill(text: &str, name: Option<&str>, values: &BTreeMap<String, String>) -> Re
     Ok(filled)
 }
 
-/// `GET …/lists`: without what became of each message.
+/// `GET …/lists`: those of the present account, without what became of each message.
 pub(crate) async fn list(call: &Call) -> Answer {
     let (name, _) = call.device()?;
-    let lists = call.state.api.store.queue().lists(&name).await?;
-    let lists: Vec<Value> = lists.iter().map(head).collect();
-    Ok(response::ok(&json!({ "lists": lists })))
+    let queue = call.state.api.store.queue();
+    let mut shown = Vec::new();
+    for list in queue.lists(&name).await? {
+        if is_own(queue, &list).await? {
+            shown.push(head(&list));
+        }
+    }
+    Ok(response::ok(&json!({ "lists": shown })))
+}
+
+/// Whether a list writes from the account that its device is linked to now. All its messages are one account's; one
+/// that writes to nobody is anybody's.
+async fn is_own(queue: &SendQueue, list: &PacedList) -> Result<bool, StoreError> {
+    for receiver in &list.receivers {
+        let Fate::Message(message) = &receiver.fate else { continue };
+        if queue.get(&list.device, message).await?.is_some() {
+            return Ok(queue.own(&list.device, message).await?.is_some());
+        }
+    }
+    Ok(true)
 }
 
 /// `GET …/lists/{list}`.

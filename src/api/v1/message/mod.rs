@@ -352,9 +352,7 @@ pub(crate) async fn typing(call: &mut Call) -> Answer {
 
 /// Shows "typing…" in a chat, or stops showing it.
 pub(crate) async fn show_typing(call: &Call, to: &str, on: bool) -> Result<(), Problem> {
-    let (_, config) = call.device()?;
-    let to = Recipient::parse(to, config.country_code.as_deref())
-        .map_err(|error| Problem::field("to", error))?;
+    let to = call.chat_of("to", to)?;
     Ok(call.handle()?.typing(&to.jid(), on).await?)
 }
 

@@ -4,19 +4,19 @@ use serde::Deserialize;
 
 use super::content::{Issues, MediaBody, Wish};
 use super::queue::idempotency_key;
-use super::{MAX_INLINE, accept_wish, queued_answer};
+use super::{MAX_INLINE, accept_wish, expect_device, queued_answer, upload};
 use crate::api::call::{Answer, Call};
 use crate::api::http::problem::Problem;
 use crate::api::http::request::given;
 use crate::model::{Content, Jid, MediaKind, Recipient, SendRequest, StatusFont};
-use crate::store::Due;
+use crate::store::{Due, Upload};
 
 /// The most people that a request may name.
 const MOST: usize = 500;
 /// The longest text that phones show, in characters.
 const LONGEST: usize = 700;
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct StatusBody {
     #[serde(default, deserialize_with = "given")]
@@ -37,12 +37,38 @@ struct StatusBody {
 pub(crate) async fn post(call: &mut Call) -> Answer {
     idempotency_key(call)?;
     call.handle()?;
-    let body: StatusBody = call.json(MAX_INLINE).await?;
+    let (body, upload) = if call.has_type("multipart/form-data") {
+        expect_device(call)?;
+        let (body, file) = uploaded(call).await?;
+        (body, Some(file))
+    } else {
+        (call.json::<StatusBody>(MAX_INLINE).await?, None)
+    };
     let (_, device) = call.device()?;
     let request = body.request(device.country_code.as_deref())?;
     let wish = Wish { request, files: Vec::new(), at: None, expires: None };
-    let message = accept_wish(call, wish, None, Due::Now).await?;
+    let message = accept_wish(call, wish, upload, Due::Now).await?;
     Ok(queued_answer(call, &message))
+}
+
+/// Reads an upload: a picture or a film, and who may see it.
+async fn uploaded(call: &mut Call) -> Result<(StatusBody, Upload), Problem> {
+    let mut audience = Vec::new();
+    let field = |name: &str, text: String| {
+        let known = name == "audience";
+        if known {
+            audience.extend(upload::given(text));
+        }
+        known
+    };
+    let kinds = [MediaKind::Image, MediaKind::Video];
+    let (kind, media, file) = upload::file_of(call, &kinds, field).await?;
+    let audience = (!audience.is_empty()).then_some(audience);
+    let body = match kind {
+        MediaKind::Video => StatusBody { video: Some(media), ..StatusBody::default() },
+        _ => StatusBody { image: Some(media), ..StatusBody::default() },
+    };
+    Ok((StatusBody { audience, ..body }, file))
 }
 
 impl StatusBody {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::body::Body as HttpBody;
 
-use super::content::{MediaBody, SendBody, media_kind};
+use super::content::{KINDS, MediaBody, SendBody, media_name};
 use crate::api::call::Call;
 use crate::api::http::multipart::Multipart;
 use crate::api::http::problem::{Code, Problem};
@@ -18,11 +18,35 @@ const WHOLE: Duration = Duration::from_mins(12);
 /// The most bytes of a field other than the file.
 const MAX_FIELD: usize = 64 * 1024;
 
-/// Reads an upload: the fields of a message, and the file in the part `file`.
+/// Reads an upload: the fields of a message, and its file.
 pub(crate) async fn send_body(call: &mut Call) -> Result<(SendBody, Option<Upload>), Problem> {
+    let mut send = SendBody::default();
+    let field = |name: &str, text: String| {
+        match name {
+            "to" => send.to = text,
+            "expires" => send.expires = given(text),
+            "reply_to" => send.reply_to = given(text),
+            "mentions" => send.mentions.extend(given(text)),
+            "send_at" => send.send_at = Some(text),
+            "view_once" => send.view_once = text == "true",
+            _ => return false,
+        }
+        true
+    };
+    let (kind, media, file) = file_of(call, &KINDS, field).await?;
+    send.set_media(kind, media);
+    Ok((send, Some(file)))
+}
+
+/// Reads a form with the file in the part `file` and what is said of it in others. `field` takes those that are not
+/// about the file, and says whether it knows them.
+pub(super) async fn file_of(
+    call: &mut Call,
+    kinds: &[MediaKind],
+    mut field: impl FnMut(&str, String) -> bool,
+) -> Result<(MediaKind, MediaBody, Upload), Problem> {
     let content_type = call.header("content-type").unwrap_or_default().to_owned();
     let mut multipart = Multipart::open(&content_type, call.body()?, WHOLE)?;
-    let mut send = SendBody::default();
     let mut media = MediaBody::default();
     let (mut kind, mut file) = (None, None);
     while let Some(part) = multipart.next().await? {
@@ -34,24 +58,21 @@ pub(crate) async fn send_body(call: &mut Call) -> Result<(SendBody, Option<Uploa
                 media.mime = media.mime.or(part.mime);
                 file = Some(to_spool(call, &mut multipart).await?);
             }
-            "to" => send.to = multipart.text(MAX_FIELD).await?,
             "kind" => {
                 let name = multipart.text(MAX_FIELD).await?;
-                let known = media_kind(&name);
-                let words = "image, video, audio, voice, document or sticker";
-                kind = Some(known.ok_or_else(|| Problem::field("kind", words))?);
+                let known = kinds.iter().find(|kind| media_name(**kind) == name);
+                kind = Some(*known.ok_or_else(|| Problem::field("kind", one_of(kinds)))?);
             }
             "caption" => media.caption = given(multipart.text(MAX_FIELD).await?),
             "filename" => media.filename = given(multipart.text(MAX_FIELD).await?),
             "mime" => media.mime = given(multipart.text(MAX_FIELD).await?),
             "as_document" => media.as_document = multipart.text(MAX_FIELD).await? == "true",
             "thumbnail" => media.thumbnail = given(multipart.text(MAX_FIELD).await?),
-            "expires" => send.expires = given(multipart.text(MAX_FIELD).await?),
-            "reply_to" => send.reply_to = given(multipart.text(MAX_FIELD).await?),
-            "mentions" => send.mentions.extend(given(multipart.text(MAX_FIELD).await?)),
-            "send_at" => send.send_at = Some(multipart.text(MAX_FIELD).await?),
-            "view_once" => send.view_once = multipart.text(MAX_FIELD).await? == "true",
-            other => return Err(Problem::field(other, "unknown field")),
+            other => {
+                if !field(other, multipart.text(MAX_FIELD).await?) {
+                    return Err(Problem::field(other, "unknown field"));
+                }
+            }
         }
     }
     let kind = kind.ok_or_else(|| Problem::field("kind", "required"))?;
@@ -61,12 +82,21 @@ pub(crate) async fn send_body(call: &mut Call) -> Result<(SendBody, Option<Uploa
         // Every upload has a file name, but only a document shows it.
         media.filename = None;
     }
-    send.set_media(kind, media);
-    Ok((send, Some(file)))
+    Ok((kind, media, file))
+}
+
+/// `image, video or document`.
+fn one_of(kinds: &[MediaKind]) -> String {
+    let names: Vec<&str> = kinds.iter().map(|kind| media_name(*kind)).collect();
+    match names.split_last() {
+        Some((last, [])) => (*last).to_owned(),
+        Some((last, others)) => format!("{} or {last}", others.join(", ")),
+        None => String::new(),
+    }
 }
 
 /// A form sends an empty field if a person left it empty.
-fn given(text: String) -> Option<String> {
+pub(super) fn given(text: String) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 

@@ -265,13 +265,7 @@ impl Moonwa {
 
     /// Runs a command of the binary beside the gateway; returns its exit code and what it printed.
     pub async fn command(&self, arguments: &[&str]) -> Result<(i32, String)> {
-        let mut command = Command::new(&self.binary);
-        command
-            .args(arguments)
-            .current_dir(self.dir.path())
-            .env_clear()
-            .stdin(Stdio::null())
-            .kill_on_drop(true);
+        let mut command = self.beside(arguments);
         let output =
             timeout(PATIENCE, command.output()).await.context("the command did not end")??;
         let text = [output.stdout, output.stderr].concat();
@@ -281,14 +275,14 @@ impl Moonwa {
     /// Begins a command beside the gateway; what it prints goes to the file `command` in its directory.
     pub fn begin(&self, arguments: &[&str]) -> Result<Child> {
         let output = std::fs::File::create(self.dir.path().join("command"))?;
+        Ok(self.beside(arguments).stdout(output.try_clone()?).stderr(output).spawn()?)
+    }
+
+    fn beside(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.binary);
+        command.args(arguments).current_dir(self.dir.path());
+        command.env_clear().stdin(Stdio::null()).kill_on_drop(true);
         command
-            .args(arguments)
-            .current_dir(self.dir.path())
-            .env_clear()
-            .stdin(Stdio::null())
-            .kill_on_drop(true);
-        Ok(command.stdout(output.try_clone()?).stderr(output).spawn()?)
     }
 
     /// What the command of `begin` has printed so far.

@@ -95,6 +95,36 @@ impl Rest {
         self.send(request.body(Full::new(body.into()))?).await
     }
 
+    /// POST with a form that has a file, as a browser sends it.
+    pub async fn upload(
+        &self,
+        path: &str,
+        fields: &[(&str, &str)],
+        filename: &str,
+        file: &[u8],
+    ) -> Result<Reply> {
+        let head = "--XX\r\ncontent-disposition: form-data; name=";
+        let field = |(name, value): &(&str, &str)| format!("{head}\"{name}\"\r\n\r\n{value}\r\n");
+        let fields: String = fields.iter().map(field).collect();
+        let named = format!("{head}\"file\"; filename=\"{filename}\"\r\n\r\n");
+        let form = [fields.as_bytes(), named.as_bytes(), file, b"\r\n--XX--\r\n"].concat();
+        self.post_bytes(path, "multipart/form-data; boundary=XX", form).await
+    }
+
+    /// Asks something of a device, by the path below its own; the body is JSON, and null is none.
+    pub async fn ask(
+        &self,
+        device: &str,
+        method: Method,
+        path: &str,
+        body: &Value,
+    ) -> Result<Reply> {
+        let request = self.request(method, &format!("/v1/devices/{device}/{path}"));
+        let body = if body.is_null() { Bytes::new() } else { Bytes::from(body.to_string()) };
+        let request = request.header(CONTENT_TYPE, "application/json").body(Full::new(body))?;
+        self.send(request).await
+    }
+
     /// The beginning of a request, for stories that need more than the verbs above.
     pub fn request(&self, method: Method, path: &str) -> hyper::http::request::Builder {
         let builder = Request::builder().method(method).uri(path).header(HOST, &self.address);

@@ -117,6 +117,11 @@ impl World {
             ])
             .build();
         code.keys = Some((entered.ephemeral, entered.companion));
+        self.tell_of_code(conn, id, reg);
+        Ok(())
+    }
+
+    fn tell_of_code(&mut self, conn: u64, id: String, reg: Node) {
         let node = NodeBuilder::new("notification")
             .attr("from", server())
             .attr("type", "link_code_companion_reg")
@@ -125,7 +130,6 @@ impl World {
             .children([reg])
             .build();
         self.send(conn, node);
-        Ok(())
     }
 
     /// The companions that wait for a code have to show another one.
@@ -137,14 +141,7 @@ impl World {
             reg = reg.attr("force_manual_refresh", "true");
         }
         let reg = reg.children([leaf("link_code_pairing_ref", code.reference)]).build();
-        let node = NodeBuilder::new("notification")
-            .attr("from", server())
-            .attr("type", "link_code_companion_reg")
-            .attr("id", id)
-            .attr("t", now())
-            .children([reg])
-            .build();
-        self.send(conn, node);
+        self.tell_of_code(conn, id, reg);
     }
 
     fn companion_finish(&mut self, conn: u64, reg: &Node) -> Result<(String, [u8; 32])> {

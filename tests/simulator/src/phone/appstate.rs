@@ -326,4 +326,12 @@ impl Phone {
         let account = world.accounts.get(self.number()).context("no such account")?;
         account.app_state.uploaded()
     }
+
+    /// What the account's settings say last under an index.
+    pub fn setting(&self, index: &[&str]) -> Result<wa::SyncActionValue> {
+        let settings = self.settings()?;
+        let seen: Vec<_> = settings.iter().map(|(index, _)| index.clone()).collect();
+        let found = settings.into_iter().rev().find(|(there, _)| there == index);
+        Ok(found.with_context(|| format!("no {index:?} among {seen:?}"))?.1)
+    }
 }

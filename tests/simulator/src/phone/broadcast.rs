@@ -47,6 +47,29 @@ impl World {
         self.touch();
         Ok(id)
     }
+
+    /// A post, with its id and its number, comes to a follower's companions.
+    pub(crate) fn deliver_post(
+        &mut self,
+        channel: &str,
+        reader: &str,
+        (id, number): (&str, u64),
+        own: Option<(&'static str, &'static str)>,
+        message: &wa::Message,
+    ) {
+        for device in self.device_ids(reader).into_iter().filter(|device| *device != 0) {
+            let node = NodeBuilder::new("message")
+                .attr("from", channel)
+                .attr("id", id)
+                .attr("server_id", number)
+                .attr("type", stanza_type(message))
+                .attr("t", now())
+                .attrs(own)
+                .children([leaf("plaintext", message.encode_to_vec())])
+                .build();
+            self.deliver(&Address::new(reader, device), node);
+        }
+    }
 }
 
 impl Phone {
@@ -96,19 +119,7 @@ impl Simulator {
     ) -> String {
         let mut world = self.world();
         let id = message_id();
-        let companions: Vec<u16> = world.device_ids(reader);
-        for device in companions.into_iter().filter(|device| *device != 0) {
-            let node = NodeBuilder::new("message")
-                .attr("from", channel)
-                .attr("id", id.as_str())
-                .attr("server_id", "120")
-                .attr("type", stanza_type(message))
-                .attr("t", now())
-                .attrs(own)
-                .children([leaf("plaintext", message.encode_to_vec())])
-                .build();
-            world.deliver(&Address::new(reader, device), node);
-        }
+        world.deliver_post(channel, reader, (&id, 120), own, message);
         world.touch();
         id
     }

@@ -19,6 +19,7 @@ use wacore_binary::{Node, Server};
 use wacore_libsignal::protocol::PublicKey;
 use waproto::whatsapp as wa;
 
+pub(crate) use self::send::stanza_type;
 use self::store::Stores;
 use crate::Phone;
 use crate::iq::Bundle;

@@ -18,6 +18,14 @@ use crate::util::{child_bytes, empty, jid, leaf, message_id, now, random, server
 use crate::world::{Address, World};
 use crate::{Phone, Simulator};
 
+/// With what an answer to a poll or an event is sealed, and the key that names what it answers.
+struct Sealing {
+    secret: Vec<u8>,
+    creator: String,
+    answerer: String,
+    key: wa::MessageKey,
+}
+
 impl World {
     /// The message a phone knows by that id, and who wrote it.
     fn known(&self, pn: &str, id: &str) -> Option<(String, wa::Message)> {
@@ -30,20 +38,16 @@ impl World {
         }
     }
 
-    /// The vote of a phone on a poll it knows, sealed as the poll's own secret asks.
-    fn vote_message(&self, pn: &str, chat: &str, id: &str, chosen: &[&str]) -> Result<wa::Message> {
-        let (author, poll) = self.known(pn, id).context("the phone knows no such poll")?;
-        let secret = poll.message_context_info.as_option().and_then(|c| c.message_secret.clone());
-        let secret = secret.context("the poll came without its secret")?;
-        let voter = self.accounts.get(pn).context("no such phone")?;
+    /// With what a phone seals its answer to a poll or an event that it knows.
+    fn sealing(&self, pn: &str, chat: &str, id: &str) -> Result<Sealing> {
+        let (author, asked) = self.known(pn, id).context("the phone knows no such message")?;
+        let secret = asked.message_context_info.as_option().and_then(|c| c.message_secret.clone());
+        let secret = secret.context("it came without its secret")?;
+        let answerer = self.accounts.get(pn).context("no such phone")?;
         let creator = self.accounts.get(&author).context("no such author")?;
         let group = self.groups.get(chat).map(crate::group::GroupState::jid);
-        let form = if group.is_some() { Server::Lid } else { voter.server() };
-        let (creator_jid, voter_jid) = (creator.jid(form).to_string(), voter.jid(form).to_string());
-        let hashes: Vec<Vec<u8>> =
-            chosen.iter().map(|name| poll::compute_option_hash(name).to_vec()).collect();
-        let (payload, iv) =
-            poll::encrypt_poll_vote_with_secret(&hashes, &secret, id, &creator_jid, &voter_jid)?;
+        let form = if group.is_some() { Server::Lid } else { answerer.server() };
+        let (creator, answerer) = (creator.jid(form).to_string(), answerer.jid(form).to_string());
         let remote = match &group {
             Some(group) => group.clone(),
             None => self.accounts.get(chat).context("no such chat")?.jid(form),
@@ -52,8 +56,18 @@ impl World {
             remote_jid: Some(remote.to_string()),
             from_me: Some(author == pn),
             id: Some(id.to_owned()),
-            participant: group.is_some().then_some(creator_jid),
+            participant: group.is_some().then(|| creator.clone()),
         };
+        Ok(Sealing { secret, creator, answerer, key })
+    }
+
+    /// The vote of a phone on a poll it knows, sealed as the poll's own secret asks.
+    fn vote_message(&self, pn: &str, chat: &str, id: &str, chosen: &[&str]) -> Result<wa::Message> {
+        let Sealing { secret, creator, answerer, key } = self.sealing(pn, chat, id)?;
+        let hashes: Vec<Vec<u8>> =
+            chosen.iter().map(|name| poll::compute_option_hash(name).to_vec()).collect();
+        let (payload, iv) =
+            poll::encrypt_poll_vote_with_secret(&hashes, &secret, id, &creator, &answerer)?;
         Ok(wa::Message {
             poll_update_message: MessageField::some(wa::message::PollUpdateMessage {
                 poll_creation_message_key: MessageField::some(key),
@@ -76,31 +90,10 @@ impl World {
         id: &str,
         said: &wa::message::EventResponseMessage,
     ) -> Result<wa::Message> {
-        let (author, event) = self.known(pn, id).context("the phone knows no such event")?;
-        let secret = event.message_context_info.as_option().and_then(|c| c.message_secret.clone());
-        let secret = secret.context("the event came without its secret")?;
-        let guest = self.accounts.get(pn).context("no such phone")?;
-        let creator = self.accounts.get(&author).context("no such author")?;
-        let group = self.groups.get(chat).map(crate::group::GroupState::jid);
-        let form = if group.is_some() { Server::Lid } else { guest.server() };
-        let (creator_jid, guest_jid) = (creator.jid(form).to_string(), guest.jid(form).to_string());
+        let Sealing { secret, creator, answerer, key } = self.sealing(pn, chat, id)?;
         let (payload, iv) = wacore::event::encrypt_event_response_with_secret(
-            said,
-            &secret,
-            id,
-            &creator_jid,
-            &guest_jid,
+            said, &secret, id, &creator, &answerer,
         )?;
-        let remote = match &group {
-            Some(group) => group.clone(),
-            None => self.accounts.get(chat).context("no such chat")?.jid(form),
-        };
-        let key = wa::MessageKey {
-            remote_jid: Some(remote.to_string()),
-            from_me: Some(author == pn),
-            id: Some(id.to_owned()),
-            participant: group.is_some().then_some(creator_jid),
-        };
         Ok(wa::Message {
             enc_event_response_message: MessageField::some(wa::message::EncEventResponseMessage {
                 event_creation_message_key: MessageField::some(key),

@@ -341,7 +341,7 @@ fn stanza(to: &Jid, id: &str, message: &wa::Message) -> NodeBuilder {
     }
 }
 
-pub(super) fn stanza_type(message: &wa::Message) -> &'static str {
+pub(crate) fn stanza_type(message: &wa::Message) -> &'static str {
     if media_type(message).is_some() {
         "media"
     } else if message.reaction_message.is_set() {

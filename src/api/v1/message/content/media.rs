@@ -8,6 +8,16 @@ use serde::Deserialize;
 use super::issues::Issues;
 use crate::model::{Content, MediaKind, MediaSource, SpoolName, Thumbnail, web_url};
 
+/// Every kind of file that a message may have.
+pub(crate) const KINDS: [MediaKind; 6] = [
+    MediaKind::Image,
+    MediaKind::Video,
+    MediaKind::Audio,
+    MediaKind::Voice,
+    MediaKind::Document,
+    MediaKind::Sticker,
+];
+
 /// A file, by URL or in Base64. An upload has it in another part of the body.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -87,16 +97,4 @@ pub(crate) fn media_name(kind: MediaKind) -> &'static str {
         MediaKind::Document => "document",
         MediaKind::Sticker => "sticker",
     }
-}
-
-pub(crate) fn media_kind(name: &str) -> Option<MediaKind> {
-    let all = [
-        MediaKind::Image,
-        MediaKind::Video,
-        MediaKind::Audio,
-        MediaKind::Voice,
-        MediaKind::Document,
-        MediaKind::Sticker,
-    ];
-    all.into_iter().find(|kind| media_name(*kind) == name)
 }

@@ -17,7 +17,7 @@ pub(crate) use self::contact::ContactBody;
 use self::event::EventBody;
 pub(crate) use self::issues::Issues;
 use self::later::Wrong;
-pub(crate) use self::media::{MediaBody, media_kind, media_name};
+pub(crate) use self::media::{KINDS, MediaBody, media_name};
 pub(crate) use self::poll::PollBody;
 use crate::api::http::problem::{Code, Problem};
 use crate::model::{Content, Jid, MediaKind, Recipient, SendRequest, UnixMillis};

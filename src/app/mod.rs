@@ -1,6 +1,8 @@
 //! The gateway's life: everything that can fail is done first, then systemd hears READY, then it runs until a signal,
 //! and what was opened is closed in reverse order under one deadline. What the parts do is decided in the parts.
 
+mod phones;
+
 use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -10,26 +12,24 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use arc_swap::ArcSwap;
-use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::{error, info, warn};
 
+use self::phones::LinkedPhones;
 use crate::api::{Api, LoginLink};
 use crate::config::{self, Config, Loaded, Trigger};
 use crate::console::{Exit, complain, say};
 use crate::control::Control;
 use crate::hooks::Webhooks;
-use crate::hooks::chatwoot::{File, NoFile, Phones};
 use crate::knobs::{self, knobs};
-use crate::model::{DeviceName, DeviceState, Jid, KeyHash, MessageId, Secret, StatusWord};
+use crate::model::{KeyHash, Secret, StatusWord};
 use crate::reload::Reloader;
 use crate::store::{Store, StoreError, StoreOptions};
 use crate::task::Tasks;
-use crate::whatsapp::{Fleet, FleetOptions, WhatsAppError, identities};
+use crate::whatsapp::{Fleet, FleetOptions, identities};
 use crate::{systemd, telemetry};
 
 /// systemd gives up after 30 s; the engine's own flushes take up to 15.
@@ -325,70 +325,5 @@ fn announce(config: &Config, operator: &Control, link: &LoginLink) {
 /// Tells the webhooks what they may know of the devices.
 fn introduce(webhooks: &Webhooks, fleet: &Arc<Fleet>) {
     webhooks.know(fleet.statuses());
-    webhooks.ask_phones(Arc::new(FleetPhones(Arc::clone(fleet))));
-}
-
-/// What webhooks ask of the devices, which they do not know.
-struct FleetPhones(Arc<Fleet>);
-
-impl FleetPhones {
-    async fn fetch(
-        &self,
-        device: &DeviceName,
-        message: &MessageId,
-        most: usize,
-    ) -> Result<File, NoFile> {
-        let gone = || NoFile::Never("the device is no longer there".to_owned());
-        let handle = self.0.device(device).ok_or_else(gone)?;
-        let comes_back = matches!(
-            handle.status().state,
-            DeviceState::Connected
-                | DeviceState::Degraded(_)
-                | DeviceState::Reconnecting { .. }
-                | DeviceState::Pending(_)
-        );
-        let failed = |error: WhatsAppError| match error {
-            WhatsAppError::NotConnected if !comes_back => NoFile::Never(error.to_string()),
-            WhatsAppError::NotConnected
-            | WhatsAppError::Timeout
-            | WhatsAppError::TooFast(_)
-            | WhatsAppError::NoRoom(_)
-            | WhatsAppError::Store(_) => NoFile::Later(error.to_string()),
-            other => NoFile::Never(other.to_string()),
-        };
-        let large = || NoFile::Never(format!("larger than {} MiB", most >> 20));
-        let mut stream = handle.media(message).await.map_err(failed)?;
-        let size = stream.size.map_or(Ok(0), usize::try_from).unwrap_or(usize::MAX);
-        if size > most {
-            return Err(large());
-        }
-        let mut bytes = Vec::with_capacity(size);
-        while let Some(chunk) = stream.chunks.recv().await {
-            let chunk = chunk.map_err(failed)?;
-            if bytes.len() + chunk.len() > most {
-                return Err(large());
-            }
-            bytes.extend_from_slice(&chunk);
-        }
-        Ok(File { mime: stream.mime, name: stream.filename, bytes })
-    }
-}
-
-impl Phones for FleetPhones {
-    fn file<'a>(
-        &'a self,
-        device: &'a DeviceName,
-        message: &'a MessageId,
-        most: usize,
-    ) -> BoxFuture<'a, Result<File, NoFile>> {
-        self.fetch(device, message, most).boxed()
-    }
-
-    fn group_name<'a>(
-        &'a self,
-        device: &'a DeviceName,
-        group: &'a Jid,
-    ) -> BoxFuture<'a, Option<String>> {
-        async move { Some(self.0.device(device)?.group(group).await.ok()?.name) }.boxed()
-    }
+    webhooks.ask_phones(Arc::new(LinkedPhones(Arc::clone(fleet))));
 }
