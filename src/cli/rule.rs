@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Result, bail};
 
 use super::user::configuration;
-use crate::config::{DeviceConfig, RuleConfig};
+use crate::config::{DeviceConfig, EndpointConfig, RuleConfig};
 use crate::console::{Exit, say};
 use crate::hooks::rule::answer::{Whose, answers};
 use crate::hooks::rule::judge::{Asked, judge};
@@ -80,6 +80,11 @@ fn try_device(name: &DeviceName, device: &DeviceConfig, trial: &Trial) -> Result
             Ok(()) => {
                 let answers = answers(whose, &event, asked, std::iter::once(rule));
                 let mut acts: Vec<String> = answers.iter().map(said).collect();
+                let webhook = device.webhook_of(rule);
+                let hands = |to: &EndpointConfig| {
+                    format!("hands it to webhook {}, {}", to.n, to.shown_url())
+                };
+                acts.extend(webhook.map(hands));
                 acts.extend(rule.stop.then(|| "stops the others".to_owned()));
                 say(&format!("{name} {}: yes; {}", called(rule), acts.join("; ")));
             }

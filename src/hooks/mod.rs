@@ -77,7 +77,7 @@ impl Webhooks {
         let phones = Arc::default();
         let deliverer = Deliverer { store, client, urls, statuses, phones, scale };
         let rules = Rules::start(deliverer.store.clone(), tasks.clone(), scale);
-        let registry = Registry::start(deliverer.clone(), tasks);
+        let registry = Registry::start(deliverer.clone(), rules.handovers().clone(), tasks);
         Ok(Arc::new(Self { registry, rules, deliverer }))
     }
 
@@ -111,13 +111,20 @@ impl Webhooks {
         &self,
         devices: &BTreeMap<DeviceName, DeviceConfig>,
     ) -> Result<(), StoreError> {
+        // No webhook passes by what a rule is about to hand it.
+        let turn = self.rules.prepare(devices).await?;
         self.registry.reconcile(devices).await?;
-        self.rules.reconcile(devices).await
+        self.rules.reconcile(turn).await
     }
 
     /// How the rules of a device do.
     pub(crate) fn rules(&self, device: &DeviceName) -> Vec<RuleReport> {
         self.rules.reports(device)
+    }
+
+    /// Woken whenever a rule does something.
+    pub(crate) fn rule_news(&self) -> watch::Receiver<()> {
+        self.rules.news()
     }
 
     /// How every endpoint does. Only the latest reports are kept.
