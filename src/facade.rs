@@ -22,7 +22,6 @@ pub mod hooks {
 }
 
 pub mod model {
-    pub use crate::model::detail::Circumstances;
     pub use crate::model::{
         Body, ChatKind, ChatPattern, ContactCard, Content, Degradation, DeviceName, DeviceState,
         Disconnect, Event, EventData, EventId, EventPlace, EventType, Hurdle, IdempotencyKey, Jid,

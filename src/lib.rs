@@ -67,7 +67,8 @@
 //! from names to addresses. An inbox of **Chatwoot** is kept by its API: there **phones** have the files, and an agent's message comes as Chatwoot's webhook.
 //!
 //! Rules. A **rule** says what a device answers by itself: a **judge** decides which act on a message, what follows is an
-//! **answer**, made from a **template**; its **hours** are when it is on. A **machine** asks the rules about each event.
+//! **answer**, made from a **template**; its **hours** are when it is on. A **machine** asks the rules about each event. What it
+//! **handed** to a webhook, that webhook hears whatever else it wants.
 //!
 //! The file. **revision**: the fingerprint of all that a configuration is made of. **diff**: what an edit changes.
 //! **secret**: a value that is never shown; a **mask** stands for the secret parts of a URL; **key**: what opens the

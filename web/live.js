@@ -1,6 +1,6 @@
 // The live stream: one EventSource that keeps `state` true, and knows when moonwa is out of reach.
 import { get } from "./api.js";
-import { changed, news, put, replaceAll, state } from "./state.js";
+import { changed, news, put, putRules, replaceAll, state } from "./state.js";
 
 /** A restart takes a second or two: only a longer silence is worth a banner. */
 const SILENCE = 5000;
@@ -13,7 +13,10 @@ let retryTimer = 0;
 
 const missedSome = () => news.dispatchEvent(new Event("missed"));
 
-/** What each kind of event does. */
+/**
+ * What each kind of event does.
+ * @type {Record<string, (data: any) => void>}
+ */
 const HANDLERS = {
 	snapshot(all) {
 		replaceAll(all);
@@ -32,6 +35,7 @@ const HANDLERS = {
 	read({ device: detail }) {
 		news.dispatchEvent(new CustomEvent("read", { detail }));
 	},
+	rules: putRules,
 	webhooks({ device, webhooks }) {
 		const known = state.devices.get(device);
 		if (known) put({ ...known, webhooks });

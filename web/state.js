@@ -63,6 +63,11 @@ export const state = {
 	 * @type {Map<string, string>}
 	 */
 	groups: new Map(),
+	/**
+	 * What the rules of each device did.
+	 * @type {Map<string, any[]>}
+	 */
+	rules: new Map(),
 	/** The last reload of moonwa.toml and its problems. */
 	config: null,
 	/** Whether the devices are known. */
@@ -98,16 +103,25 @@ export function changed() {
 export function replaceAll({ devices, config }) {
 	state.devices = new Map(devices.map((device) => [device.name, device]));
 	state.config = config ?? state.config;
+	// They follow, where there are any.
+	state.rules.clear();
 	state.ready = true;
 	changed();
 }
 
 /** Forgets all that only somebody who is signed in may see. */
 export function forgetAll() {
-	for (const known of [state.devices, state.chats, state.people, state.groups]) known.clear();
+	const { devices, chats, people, groups, rules } = state;
+	for (const known of [devices, chats, people, groups, rules]) known.clear();
 	localStorage.removeItem("seen");
 	sessionStorage.clear();
 	state.ready = false;
+}
+
+/** Takes what the rules of one device did. */
+export function putRules({ device, rules }) {
+	state.rules.set(device, rules);
+	changed();
 }
 
 /** Takes what is new about one device. */

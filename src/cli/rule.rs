@@ -5,13 +5,12 @@ use std::path::Path;
 use anyhow::{Result, bail};
 
 use super::user::configuration;
-use crate::config::{DeviceConfig, RuleConfig};
+use crate::config::{DeviceConfig, EndpointConfig, RuleConfig};
 use crate::console::{Exit, say};
 use crate::hooks::rule::answer::{Whose, answers};
 use crate::hooks::rule::judge::{Asked, judge};
-use crate::model::detail::Circumstances;
 use crate::model::{
-    Body, ChatKind, Content, DeviceName, EventId, Jid, MessageData, MessageId, Person, PhoneNumber,
+    ChatKind, Content, DeviceName, EventId, Jid, MessageData, MessageId, Person, PhoneNumber,
     Recipient, SentMessage, UnixMillis,
 };
 use crate::store::ChatMemory;
@@ -81,6 +80,11 @@ fn try_device(name: &DeviceName, device: &DeviceConfig, trial: &Trial) -> Result
             Ok(()) => {
                 let answers = answers(whose, &event, asked, std::iter::once(rule));
                 let mut acts: Vec<String> = answers.iter().map(said).collect();
+                let webhook = device.webhook_of(rule);
+                let hands = |to: &EndpointConfig| {
+                    format!("hands it to webhook {}, {}", to.n, to.shown_url())
+                };
+                acts.extend(webhook.map(hands));
                 acts.extend(rule.stop.then(|| "stops the others".to_owned()));
                 say(&format!("{name} {}: yes; {}", called(rule), acts.join("; ")));
             }
@@ -91,29 +95,15 @@ fn try_device(name: &DeviceName, device: &DeviceConfig, trial: &Trial) -> Result
 
 fn message(phone: &PhoneNumber, trial: &Trial) -> MessageData {
     let jid = Jid::of_phone(phone).to_string();
-    let group = trial.group.as_ref().map(Jid::to_string);
-    let kind = if group.is_some() { ChatKind::Group } else { ChatKind::Person };
+    let number = Some(phone.as_str().to_owned());
+    let from = Person { jid, phone: number, lid: None, name: trial.name.clone() };
+    let message = MessageData::written(MessageId::random().to_string(), from, &*trial.text);
+    let Some(group) = trial.group.as_ref().map(Jid::to_string) else { return message };
     MessageData {
-        id: MessageId::random().to_string(),
-        chat: group.clone().unwrap_or_else(|| jid.clone()),
-        from: Person {
-            jid,
-            phone: Some(phone.as_str().to_owned()),
-            lid: None,
-            name: trial.name.clone(),
-        },
-        from_me: false,
-        group,
-        chat_kind: Some(kind),
-        body: Body::text(),
-        text: Some(trial.text.clone()),
-        mentions: Vec::new(),
-        mentioned: Vec::new(),
-        disappears_after: None,
-        reply_to: None,
-        media: None,
-        circumstances: Circumstances::default(),
-        truncated: false,
+        chat: group.clone(),
+        group: Some(group),
+        chat_kind: Some(ChatKind::Group),
+        ..message
     }
 }
 

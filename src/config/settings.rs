@@ -245,6 +245,11 @@ impl DeviceConfig {
         }
     }
 
+    /// The webhook that a rule hands its messages to.
+    pub(crate) fn webhook_of(&self, rule: &RuleConfig) -> Option<&EndpointConfig> {
+        self.webhooks.iter().find(|endpoint| Some(endpoint.n) == rule.webhook)
+    }
+
     /// Whether the change from `old` must open or close the connection to WhatsApp. No other change may touch it.
     pub fn needs_reconnect(&self, old: &Self) -> bool {
         self.enabled != old.enabled || self.proxy != old.proxy

@@ -83,7 +83,7 @@ fn webhook(config: &EndpointConfig) -> Value {
         "n": config.n,
         "url": masked_url(&config.url),
         "secret": !config.secrets.is_empty(),
-        "events": config.events.0,
+        "events": if config.events.0.is_empty() { json!([value::BY_RULES]) } else { json!(config.events.0) },
         "chats": config.chats.kinds.iter().map(|kind| word(&value::CHATS, kind)).collect::<Vec<_>>(),
         "only": patterns(&config.chats.only),
         "ignore": patterns(&config.chats.ignore),
@@ -102,8 +102,18 @@ fn webhook(config: &EndpointConfig) -> Value {
 }
 
 fn rule(config: &RuleConfig) -> Value {
-    let RuleConfig { n, name, when, reply, react, forward_to, stop, cool_down, most_per_hour } =
-        config;
+    let RuleConfig {
+        n,
+        name,
+        when,
+        reply,
+        react,
+        forward_to,
+        webhook,
+        stop,
+        cool_down,
+        most_per_hour,
+    } = config;
     let reply = reply.as_ref().map(|reply| {
         json!({ "text": reply.text.as_str(), "typing": reply.typing.map(duration), "quote": reply.quote })
     });
@@ -117,11 +127,12 @@ fn rule(config: &RuleConfig) -> Value {
             "hours": when.hours.iter().map(Hours::as_str).collect::<Vec<_>>(),
             "time_zone": when.time_zone.as_ref().and_then(TimeZone::iana_name),
             "first_in": when.first_in.map(duration),
-            "max_age": duration(when.max_age),
+            "max_age": (when.max_age < RuleConfig::ANY_AGE).then(|| duration(when.max_age)),
         },
         "reply": reply,
         "react": react,
         "forward_to": forward_to.as_ref().map(Recipient::jid),
+        "webhook": webhook,
         "stop": stop,
         "cool_down": duration(*cool_down),
         "most_per_hour": most_per_hour,

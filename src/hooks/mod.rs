@@ -44,10 +44,8 @@ pub(crate) use self::rule::RuleReport;
 use self::rule::Rules;
 use crate::config::{DeviceConfig, Format};
 use crate::knobs::knobs;
-use crate::model::detail::Circumstances;
 use crate::model::{
-    Body, ChatKind, DeviceName, DeviceStatus, Event, EventData, EventId, EventType, MessageData,
-    Person, UnixMillis,
+    DeviceName, DeviceStatus, Event, EventData, EventId, EventType, MessageData, Person, UnixMillis,
 };
 use crate::store::{DeadLetter, Seq, Store, StoreError};
 use crate::task::Tasks;
@@ -79,7 +77,7 @@ impl Webhooks {
         let phones = Arc::default();
         let deliverer = Deliverer { store, client, urls, statuses, phones, scale };
         let rules = Rules::start(deliverer.store.clone(), tasks.clone(), scale);
-        let registry = Registry::start(deliverer.clone(), tasks);
+        let registry = Registry::start(deliverer.clone(), rules.handovers().clone(), tasks);
         Ok(Arc::new(Self { registry, rules, deliverer }))
     }
 
@@ -113,13 +111,20 @@ impl Webhooks {
         &self,
         devices: &BTreeMap<DeviceName, DeviceConfig>,
     ) -> Result<(), StoreError> {
+        // No webhook passes by what a rule is about to hand it.
+        let turn = self.rules.prepare(devices).await?;
         self.registry.reconcile(devices).await?;
-        self.rules.reconcile(devices).await
+        self.rules.reconcile(turn).await
     }
 
     /// How the rules of a device do.
     pub(crate) fn rules(&self, device: &DeviceName) -> Vec<RuleReport> {
         self.rules.reports(device)
+    }
+
+    /// Woken whenever a rule does something.
+    pub(crate) fn rule_news(&self) -> watch::Receiver<()> {
+        self.rules.news()
     }
 
     /// How every endpoint does. Only the latest reports are kept.
@@ -239,24 +244,8 @@ fn sample_event(device: &DeviceName) -> (EventId, Bytes) {
     let now = UnixMillis::now();
     let id = EventId::derive(&["test", device.as_str(), &now.millis().to_string()]);
     let jid = "0@s.whatsapp.net".to_owned();
-    let from = Person { jid: jid.clone(), phone: None, lid: None, name: Some("moonwa".to_owned()) };
-    let message = MessageData {
-        id: id.as_str().to_owned(),
-        chat: jid,
-        from,
-        from_me: false,
-        group: None,
-        chat_kind: Some(ChatKind::Person),
-        body: Body::text(),
-        text: Some("This is a test by moonwa.".to_owned()),
-        mentions: Vec::new(),
-        mentioned: Vec::new(),
-        disappears_after: None,
-        reply_to: None,
-        media: None,
-        circumstances: Circumstances::default(),
-        truncated: false,
-    };
+    let from = Person { jid, phone: None, lid: None, name: Some("moonwa".to_owned()) };
+    let message = MessageData::written(id.as_str(), from, "This is a test by moonwa.");
     let event = Event {
         id: id.clone(),
         kind: EventType::MessageReceived,

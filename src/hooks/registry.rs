@@ -15,6 +15,7 @@ use super::endpoint::{Action, ActionRequest, Inputs, Machine};
 use super::monitor::Monitor;
 use super::qr;
 use super::report::EndpointReport;
+use super::rule::Handovers;
 use crate::config::{DeviceConfig, EndpointConfig, Format, Start};
 use crate::model::{DeviceName, Shown, UnixMillis};
 use crate::store::{Cursor, EndpointId, EndpointState, Seq, StoreError};
@@ -32,6 +33,7 @@ type Reports = Arc<BTreeMap<DeviceName, Vec<EndpointReport>>>;
 /// All endpoints.
 pub(super) struct Registry {
     deliverer: Deliverer,
+    handovers: Handovers,
     tasks: Tasks,
     endpoints: Mutex<BTreeMap<EndpointId, Arc<RunningEndpoint>>>,
     /// One reconciliation at a time.
@@ -69,9 +71,10 @@ impl RunningEndpoint {
 
 impl Registry {
     /// No endpoints yet; reports are published and old cursors purged from now on.
-    pub(super) fn start(deliverer: Deliverer, tasks: Tasks) -> Arc<Self> {
+    pub(super) fn start(deliverer: Deliverer, handovers: Handovers, tasks: Tasks) -> Arc<Self> {
         let registry = Arc::new(Self {
             deliverer,
+            handovers,
             tasks,
             endpoints: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
@@ -216,6 +219,7 @@ impl Registry {
             tail,
             dropped,
             at_risk,
+            handed: self.handovers.watch(&device),
             shutdown,
             stop: stop.clone(),
         };

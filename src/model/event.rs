@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::detail::Circumstances;
+use super::media::MediaData;
 use super::{
     Body, ChatKind, DeviceData, DeviceName, Jid, MessageKind, MessageStatus, Recipient,
     SentMessage, StatusData, UnixMillis,
@@ -317,6 +318,27 @@ impl From<MessageJson> for MessageData {
 }
 
 impl MessageData {
+    /// A plain text that somebody wrote to the account.
+    pub fn written(id: impl Into<String>, from: Person, text: impl Into<String>) -> Self {
+        Self {
+            id: id.into(),
+            chat: from.jid.clone(),
+            chat_kind: Some(ChatKind::Person),
+            from,
+            from_me: false,
+            group: None,
+            body: Body::text(),
+            text: Some(text.into()),
+            mentions: Vec::new(),
+            mentioned: Vec::new(),
+            reply_to: None,
+            disappears_after: None,
+            media: None,
+            circumstances: Circumstances::default(),
+            truncated: false,
+        }
+    }
+
     pub fn kind(&self) -> MessageKind {
         self.body.kind()
     }
@@ -366,20 +388,6 @@ pub struct Reply {
     pub kind: Option<MessageKind>,
     /// The name of the file in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub filename: Option<String>,
-}
-
-/// An attachment; the bytes are fetched on demand.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct MediaData {
-    /// Where moonwa serves it, for a key with the scope `read`.
-    pub url: String,
-    /// Its type, as the sender said.
-    pub mime: Option<String>,
-    /// In bytes.
-    pub size: Option<u64>,
-    /// SHA-256 of the file, hexadecimal.
-    pub sha256: Option<String>,
     pub filename: Option<String>,
 }
 

@@ -203,6 +203,20 @@ fn fit_name(name: &str) -> Option<String> {
     (!name.is_empty()).then_some(name)
 }
 
+/// An attachment; the bytes are fetched on demand.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MediaData {
+    /// Where moonwa serves it, for a key with the scope `read`.
+    pub url: String,
+    /// Its type, as the sender said.
+    pub mime: Option<String>,
+    /// In bytes.
+    pub size: Option<u64>,
+    /// SHA-256 of the file, hexadecimal.
+    pub sha256: Option<String>,
+    pub filename: Option<String>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

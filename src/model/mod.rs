@@ -24,10 +24,10 @@ pub use device::{
     Degradation, DeviceName, DeviceState, Disconnect, Hurdle, Linking, LoggedOut, Obstacle,
     Pending, Stop, Trouble,
 };
+pub(crate) use event::Reply;
 pub use event::{Event, EventData, EventId, EventType, MessageData, Person};
-pub(crate) use event::{MediaData, Reply};
 pub use kind::{Body, MessageKind};
-pub(crate) use media::SpoolName;
+pub(crate) use media::{MediaData, SpoolName};
 pub use media::{MediaKind, MediaSource, Thumbnail};
 pub(crate) use media::{end_of_path, file_name, given_name};
 pub use message::{

@@ -18,7 +18,7 @@ use crate::store::key::{Key, Parts};
 use crate::store::{Seq, StoreError};
 
 /// What makes an endpoint the same one before and after an edit: its device and its URL.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub struct EndpointId(String);
 
 impl EndpointId {

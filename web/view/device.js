@@ -31,7 +31,6 @@ const needsLink = ({ state, phone }) => UNLINKED.includes(state) || (state === "
 export default function device(signal, name) {
 	const drawLink = link(signal, name);
 	const drawStanding = standing(name);
-	const drawRules = rules(name);
 	let neededLink = false;
 
 	return () => {
@@ -45,7 +44,7 @@ export default function device(signal, name) {
 			back,
 			head(device),
 			device.reason && el(`p.note.${noteLook(device)}`, why(device)),
-			unlinked ? drawLink(device) : [linked(device), drawRules(), drawStanding()],
+			unlinked ? drawLink(device) : [linked(device), rules(name), drawStanding()],
 		];
 	};
 }

@@ -27,7 +27,7 @@ use crate::api::http::problem::{Code, Problem};
 use crate::api::http::response::{self, Response};
 use crate::api::state::State;
 use crate::config::{Config, ReloadReport, Scope};
-use crate::hooks::EndpointReport;
+use crate::hooks::{EndpointReport, RuleReport};
 use crate::model::{DeviceName, DeviceStatus, SentMessage};
 
 /// Proxies wait longer than this for a silent server.
@@ -131,6 +131,8 @@ pub(crate) fn events(call: &Call) -> Answer {
         who: call.who.clone(),
         statuses: call.state.api.fleet.statuses(),
         webhooks: call.state.api.webhooks.reports(),
+        rules: call.state.api.webhooks.rule_news(),
+        told: BTreeMap::new(),
         report: call.state.api.reload.reports(),
         messages: call.state.api.store.queue().changes(),
     };
@@ -146,6 +148,9 @@ struct Watcher {
     who: Principal,
     statuses: watch::Receiver<Arc<BTreeMap<DeviceName, DeviceStatus>>>,
     webhooks: watch::Receiver<Reports>,
+    rules: watch::Receiver<()>,
+    /// What was told of the rules of each device.
+    told: BTreeMap<DeviceName, Vec<RuleReport>>,
     report: watch::Receiver<Arc<ReloadReport>>,
     messages: broadcast::Receiver<SentMessage>,
 }
@@ -175,6 +180,11 @@ impl Watcher {
                     self.tell_webhooks(&events, &webhooks, &now).await?;
                     webhooks = now;
                 }
+                changed = self.rules.changed() => {
+                    changed.map_err(|_closed| Gone)?;
+                    self.catch_up(&events).await?;
+                    self.tell_rules(&events).await?;
+                }
                 changed = self.report.changed() => {
                     changed.map_err(|_closed| Gone)?;
                     self.tell_config(&events).await?;
@@ -194,7 +204,9 @@ impl Watcher {
         let devices = device::view_all(&self.state, &self.config, &self.who);
         let admin = matches!(self.who, Principal::Admin { .. });
         let config = admin.then(|| config::render(&self.report.borrow()));
-        events.json("snapshot", &json!({ "devices": devices, "config": config })).await
+        events.json("snapshot", &json!({ "devices": devices, "config": config })).await?;
+        self.told.clear();
+        self.tell_rules(events).await
     }
 
     async fn tell_statuses(
@@ -241,6 +253,21 @@ impl Watcher {
     /// After a change of the configuration, tells a browser that is logged in everything again. For a key the stream
     /// ends, because the key may be gone from the configuration: the client reconnects by itself, and its key is
     /// checked again. A browser that a key logged in is cut off by what it showed.
+    async fn tell_rules(&mut self, events: &Events) -> Result<(), Gone> {
+        self.rules.mark_unchanged();
+        if !self.who.may(Scope::Read) {
+            return Ok(());
+        }
+        for name in self.config.devices.keys().filter(|name| self.who.reaches(name)) {
+            let rules = self.state.api.webhooks.rules(name);
+            if self.told.get(name).map_or(!rules.is_empty(), |told| *told != rules) {
+                events.json("rules", &json!({ "device": name, "rules": rules })).await?;
+                self.told.insert(name.clone(), rules);
+            }
+        }
+        Ok(())
+    }
+
     async fn catch_up(&mut self, events: &Events) -> Result<(), Gone> {
         let config = self.state.api.config.load_full();
         if Arc::ptr_eq(&config, &self.config) {

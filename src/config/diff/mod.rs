@@ -364,6 +364,7 @@ fn rule_keys(old: &RuleConfig, new: &RuleConfig) -> Vec<&'static str> {
         reply: "reply",
         react: "react",
         forward_to: "forward_to",
+        webhook: "webhook",
         stop: "stop",
         cool_down: "cool_down",
         most_per_hour: "most_per_hour",

@@ -100,11 +100,30 @@ fn number(number: u32) -> Option<Value> {
     (number > 0).then(|| i64::from(number).into())
 }
 
+/// A rule goes on naming the webhook that it named. The number of none says that it is gone, so that the edit is refused.
+fn renumber(rule: &mut dyn TableLike, webhooks: &[EndpointEdit]) {
+    let Some(named) = rule.get("webhook").and_then(Item::as_integer) else { return };
+    let is_named =
+        |webhook: &EndpointEdit| webhook.n.is_some_and(|n| i64::try_from(n) == Ok(named));
+    let place = (1..).zip(webhooks).find(|(_, webhook)| is_named(webhook)).map_or(0, |(n, _)| n);
+    change(rule, vec![("webhook", Some(Value::from(place)))]);
+}
+
 fn in_file(file: &str) -> Value {
     InlineTable::from_iter([("file", file)]).into()
 }
 
 pub(super) fn change_webhooks(device: &mut dyn TableLike, webhooks: &[EndpointEdit]) {
+    match device.get_mut("rules") {
+        Some(Item::ArrayOfTables(rules)) => {
+            rules.iter_mut().for_each(|rule| renumber(rule, webhooks));
+        }
+        Some(Item::Value(Value::Array(rules))) => {
+            let rules = rules.iter_mut().filter_map(Value::as_inline_table_mut);
+            rules.for_each(|rule| renumber(rule, webhooks));
+        }
+        _ => {}
+    }
     if webhooks.is_empty() {
         remove(device, "webhooks");
         return;

@@ -11,6 +11,7 @@ use super::secret::Secrets;
 use super::value;
 use crate::config::endpoint::{ChatFilter, EndpointConfig, EventFilter, Format, Inbox, Start};
 use crate::config::problem::nearest;
+use crate::config::rule::RuleConfig;
 use crate::model::{EventType, Secret};
 
 /// The limit that docs.moonwa.id gives.
@@ -122,6 +123,20 @@ fn chatwoot(secrets: &Secrets<'_>, table: &mut Section<'_>) -> (Option<Inbox>, O
     (inbox, token)
 }
 
+/// Notes the webhooks that hear only what rules hand over, when none does.
+pub(crate) fn unheard(list: &Node<'_>, endpoints: &[EndpointConfig], rules: &[RuleConfig]) {
+    let nodes = list.as_list().unwrap_or_default();
+    let handed = |n: usize| rules.iter().any(|rule| rule.webhook == Some(n));
+    for EndpointConfig { n, .. } in
+        endpoints.iter().filter(|one| one.events.0.is_empty() && !handed(one.n))
+    {
+        if let Some(node) = n.checked_sub(1).and_then(|place| nodes.get(place)) {
+            let hint = format!("write webhook = {n} in a rule");
+            node.problem("no rule names this webhook: nothing would ever be delivered", hint);
+        }
+    }
+}
+
 /// Where events are posted.
 fn url(node: &Node<'_>) -> Option<String> {
     let url = node.parse(value::url)?;
@@ -229,15 +244,20 @@ fn events(node: &Node<'_>) -> Option<EventFilter> {
             "channel.*",
             "label.*",
             "presence.*",
+            value::BY_RULES,
         ])
         .collect();
-    let mut wanted = BTreeSet::new();
+    let (mut wanted, mut by_rules) = (BTreeSet::new(), false);
     let nodes = node.list()?;
     if nodes.is_empty() {
         node.problem("no events: nothing would ever be delivered", "write \"message.received\"");
     }
     for node in &nodes {
         let Some(text) = node.text() else { continue };
+        if text == value::BY_RULES {
+            by_rules = true;
+            continue;
+        }
         let group = text.strip_suffix('*').filter(|group| group.is_empty() || group.ends_with('.'));
         let fits = |kind: &EventType| match group {
             // What is over in a moment goes only to whoever names it.
@@ -255,5 +275,5 @@ fn events(node: &Node<'_>) -> Option<EventFilter> {
         }
         wanted.extend(matching);
     }
-    Some(EventFilter(wanted))
+    (by_rules || !wanted.is_empty()).then_some(EventFilter(wanted))
 }

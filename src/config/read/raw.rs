@@ -175,7 +175,12 @@ impl<'a> Node<'a> {
 
     /// The members of a list, numbered from 1 as webhooks are everywhere.
     pub(crate) fn list(&self) -> Option<Vec<Self>> {
-        let list = self.value.as_array().or_else(|| self.wrong("a list in [ ]"))?;
+        self.as_list().or_else(|| self.wrong("a list in [ ]"))
+    }
+
+    /// The same; no problem is noted when it is no list.
+    pub(crate) fn as_list(&self) -> Option<Vec<Self>> {
+        let list = self.value.as_array()?;
         let member = |(i, value)| Self::new(self.notes, format!("{}[{}]", self.path, i + 1), value);
         Some((0_usize..).zip(list.iter()).map(member).collect())
     }
@@ -296,6 +301,7 @@ impl<'a> Section<'a> {
             }
             let mut known = self.asked.clone();
             known.sort_unstable();
+            known.dedup();
             let hint = nearest(name, &known).map_or_else(
                 || format!("known here: {}", known.join(", ")),
                 |near| format!("did you mean \"{near}\"?"),

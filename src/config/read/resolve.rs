@@ -254,6 +254,16 @@ impl Reader<'_, '_> {
         }
         let country_code =
             table.or("country_code", None, |node| node.parse(value::country_code).map(Some));
+        let list = table.get("webhooks");
+        let webhooks =
+            table.or("webhooks", Vec::new(), |node| endpoint::webhooks(self.secrets, node));
+        // One that is written badly has its place all the same.
+        let places = list.as_ref().and_then(Node::as_list).unwrap_or_default().len();
+        let rules = table
+            .or("rules", Vec::new(), |node| rule::rules(node, country_code.as_deref(), places));
+        if let Some(list) = &list {
+            endpoint::unheard(list, &webhooks, &rules);
+        }
         let config = DeviceConfig {
             label,
             enabled,
@@ -264,9 +274,8 @@ impl Reader<'_, '_> {
                 .or("presence", Presence::default(), |node| node.word(&value::PRESENCES)),
             shown_as: table.or("shown_as", ShownAs::default(), |node| node.word(&value::SHOWN_AS)),
             proxy: table.or("proxy", None, |node| self.proxy(node).map(Some)),
-            webhooks: table
-                .or("webhooks", Vec::new(), |node| endpoint::webhooks(self.secrets, node)),
-            rules: table.or("rules", Vec::new(), |node| rule::rules(node, country_code.as_deref())),
+            webhooks,
+            rules,
             country_code,
         };
         table.finish();

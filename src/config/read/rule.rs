@@ -13,16 +13,21 @@ use crate::config::rule::{
 use crate::model::Recipient;
 
 const MOST_RULES: usize = 50;
+/// Nobody has more webhooks than have two digits.
+const MOST_NAMED: usize = 99;
 /// In characters.
 const LONGEST_REPLY: usize = 4096;
 const LONGEST_EMOJI: usize = 40;
 const LONGEST_TYPING: Duration = Duration::from_secs(30);
-const MOST_PER_HOUR: usize = 100_000;
 const MINUTE: Duration = Duration::from_mins(1);
 const DAY: Duration = Duration::from_hours(24);
 
 /// The rules of a device.
-pub(crate) fn rules(list: &Node<'_>, country_code: Option<&str>) -> Option<Vec<RuleConfig>> {
+pub(crate) fn rules(
+    list: &Node<'_>,
+    country_code: Option<&str>,
+    webhooks: usize,
+) -> Option<Vec<RuleConfig>> {
     let nodes = list.list()?;
     if let Some(extra) = nodes.get(MOST_RULES) {
         let message = format!("{} rules, at most {MOST_RULES}", nodes.len());
@@ -31,7 +36,7 @@ pub(crate) fn rules(list: &Node<'_>, country_code: Option<&str>) -> Option<Vec<R
     let mut rules: Vec<RuleConfig> = Vec::new();
     for (n, node) in (1..).zip(&nodes) {
         let Some(table) = node.table() else { continue };
-        let rule = rule(n, table, country_code);
+        let rule = rule(n, table, country_code, webhooks);
         if rules.iter().any(|known| known.name == rule.name) {
             let message = format!("a second rule called \"{}\"", rule.name);
             node.problem(message, "give it another name");
@@ -41,29 +46,39 @@ pub(crate) fn rules(list: &Node<'_>, country_code: Option<&str>) -> Option<Vec<R
     Some(rules)
 }
 
-fn rule(n: usize, mut table: Section<'_>, country_code: Option<&str>) -> RuleConfig {
-    let default = RuleConfig::new(n);
+fn rule(
+    n: usize,
+    mut table: Section<'_>,
+    country_code: Option<&str>,
+    webhooks: usize,
+) -> RuleConfig {
+    let mut has = |acts: &[&'static str]| acts.iter().any(|act| table.get(act).is_some());
+    // One that is written badly has a problem of its own.
+    let writes = has(&["reply", "react", "forward_to"]);
+    let acts = writes | has(&["webhook", "stop"]);
+    let default = if writes { RuleConfig::new(n) } else { RuleConfig::silent(n) };
     let rule = RuleConfig {
         n,
         name: table.or("name", default.name, |node| node.parse(name)),
-        when: table.or("when", default.when, |node| Some(when(node.table()?))),
+        when: table
+            .or("when", default.when.clone(), |node| Some(when(node.table()?, default.when))),
         reply: table.or("reply", None, |node| reply(node).map(Some)),
         react: table.or("react", None, |node| node.parse(emoji).map(Some)),
         forward_to: table.or("forward_to", None, |node| {
             node.parse(|text| receiver(text, country_code)).map(Some)
         }),
+        webhook: table.or("webhook", None, |node| webhook(node, webhooks).map(Some)),
         stop: table.or("stop", false, Node::flag),
         cool_down: table.or("cool_down", default.cool_down, |node| {
             node.parse(|text| value::duration(text, Duration::ZERO, DAY * 90))
         }),
         most_per_hour: table.or("most_per_hour", default.most_per_hour, |node| {
-            u32::try_from(node.number(1..=MOST_PER_HOUR)?).ok()
+            u32::try_from(node.number(1..=RuleConfig::OFTEN as usize)?).ok()
         }),
     };
-    // One that is written badly has a problem of its own.
-    let acts = ["reply", "react", "forward_to", "stop"];
-    if !acts.iter().any(|act| table.get(act).is_some()) {
-        table.node.problem("this rule does nothing", "write reply, react, forward_to or stop");
+    if !acts {
+        let hint = "write reply, react, forward_to, webhook or stop";
+        table.node.problem("this rule does nothing", hint);
     }
     table.finish();
     rule
@@ -83,8 +98,7 @@ fn name(text: &str) -> Reading<String> {
     ))
 }
 
-fn when(mut table: Section<'_>) -> When {
-    let default = When::default();
+fn when(mut table: Section<'_>, default: When) -> When {
     let when = When {
         text: table.or("text", None, |node| node.parse(pattern).map(Some)),
         chats: table.or("chats", default.chats, |node| {
@@ -113,6 +127,28 @@ fn when(mut table: Section<'_>) -> When {
     };
     table.finish();
     when
+}
+
+/// Which of so many webhooks.
+fn webhook(node: &Node<'_>, webhooks: usize) -> Option<usize> {
+    let n = node.number(0..=MOST_NAMED)?;
+    if (1..=webhooks).contains(&n) {
+        return Some(n);
+    }
+    let (message, hint) = match (n, webhooks) {
+        (_, 0) => ("the device has no webhook".to_owned(), "give it one".to_owned()),
+        // An edit writes this for one that it removes.
+        (0, _) => {
+            let hint = "name another one, or remove it here".to_owned();
+            ("the webhook of this rule is gone".to_owned(), hint)
+        }
+        _ => {
+            let hint = format!("write a number from 1 to {webhooks}, as they stand in the list");
+            (format!("there is no webhook {n}"), hint)
+        }
+    };
+    node.problem(message, hint);
+    None
 }
 
 fn reply(node: &Node<'_>) -> Option<RuleReply> {

@@ -72,6 +72,8 @@ pub(crate) const FACES: [(&str, FaceName); 4] = [
 ];
 pub(crate) const CHATS: [(&str, ChatKind); 2] =
     [("people", ChatKind::Person), ("groups", ChatKind::Group)];
+/// In the place of an event: no other than what a rule hands over.
+pub(crate) const BY_RULES: &str = "rules";
 pub(crate) const COMPATS: [(&str, Compat); 3] =
     [("waha", Compat::Waha), ("gowa", Compat::Gowa), ("wuzapi", Compat::Wuzapi)];
 pub(crate) const STARTS: [(&str, Start); 2] =

@@ -29,6 +29,8 @@ pub struct RuleConfig {
     pub react: Option<String>,
     /// Whom the message is passed on to.
     pub forward_to: Option<Recipient>,
+    /// The webhook of the device, by its place in the list, that the message is handed to.
+    pub webhook: Option<usize>,
     /// Whether no rule after it is asked when it acts.
     pub stop: bool,
     /// For how long it does nothing in a chat after it acted there.
@@ -67,6 +69,9 @@ pub struct RuleReply {
 
 impl RuleConfig {
     pub const MOST_PER_HOUR: u32 = 10;
+    pub(crate) const OFTEN: u32 = 100_000;
+    /// No message is too old.
+    pub(crate) const ANY_AGE: Duration = Duration::MAX;
 
     /// A rule for every message of a person, which does nothing.
     pub fn new(n: usize) -> Self {
@@ -77,10 +82,17 @@ impl RuleConfig {
             reply: None,
             react: None,
             forward_to: None,
+            webhook: None,
             stop: false,
             cool_down: Duration::ZERO,
             most_per_hour: Self::MOST_PER_HOUR,
         }
+    }
+
+    /// The same, for one that writes to nobody: for that, no message comes too late or too often.
+    pub fn silent(n: usize) -> Self {
+        let when = When { max_age: Self::ANY_AGE, ..When::default() };
+        Self { when, most_per_hour: Self::OFTEN, ..Self::new(n) }
     }
 }
 

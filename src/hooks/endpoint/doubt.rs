@@ -3,7 +3,8 @@
 
 use bytes::Bytes;
 
-use super::{Fate, Machine, PAGE};
+use super::filter::Fate;
+use super::{Machine, PAGE};
 use crate::hooks::class::Class;
 use crate::hooks::delivery::Delivery;
 use crate::store::{EndpointState, Seq, StoredEvent};
@@ -54,7 +55,7 @@ impl Machine {
             let page = match log.read_after(&self.cursor.device, after, PAGE).await {
                 Ok(page) => page,
                 Err(error) => {
-                    tracing::warn!(device = %self.cursor.device, n = self.current.n, %error, "The event log cannot be read.");
+                    self.log_unread(&error);
                     break;
                 }
             };
@@ -68,7 +69,7 @@ impl Machine {
             after = last.seq;
             for event in page.events {
                 if !self.overtook.contains(&event.seq)
-                    && let Fate::Post(body) = self.fate(&event)
+                    && let Ok(Fate::Post(body)) = self.fate(&event).await
                 {
                     found.push((event, body));
                 }

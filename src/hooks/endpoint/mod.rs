@@ -24,6 +24,7 @@ use super::class::Class;
 use super::client::{GRACE, KeepAlive};
 use super::delivery::{Deliverer, Delivery};
 use super::monitor::Monitor;
+use super::rule::Handed;
 use crate::config::EndpointConfig;
 use crate::model::UnixMillis;
 use crate::store::{Begun, Cursor, EndpointId, EndpointState, Seq, StoreError, StoredEvent};
@@ -96,6 +97,8 @@ pub(super) struct Inputs {
     /// How far retention has got, and how far it is about to get.
     pub(super) dropped: watch::Receiver<Seq>,
     pub(super) at_risk: watch::Receiver<Seq>,
+    /// What the rules hand over, and how far they have got.
+    pub(super) handed: watch::Receiver<Handed>,
     /// moonwa stops.
     pub(super) shutdown: CancellationToken,
     /// The endpoint stops, because it is no longer in the file or because moonwa stops.
@@ -105,15 +108,6 @@ pub(super) struct Inputs {
 enum Plan {
     Post(StoredEvent, Bytes),
     Wait,
-}
-
-/// What becomes of an event at this endpoint.
-enum Fate {
-    /// This is posted of it.
-    Post(Bytes),
-    /// Its type is wanted, and its chat is not.
-    Filtered,
-    Unwanted,
 }
 
 impl Machine {
@@ -173,25 +167,21 @@ impl Machine {
             if self.state() != EndpointState::Active || self.is_backing_off() {
                 break;
             }
-            while let Some(event) = self.page.front().cloned() {
-                if !self.overtook.remove(&event.seq) {
-                    match self.fate(&event) {
-                        Fate::Post(body) => return Plan::Post(event, body),
-                        Fate::Filtered => {
-                            self.monitor.count("moonwa_webhook_filtered_total", &self.current, 1);
-                        }
-                        Fate::Unwanted => {}
-                    }
-                }
-                self.advance(event.seq);
-                self.unsaved += 1;
-            }
+            let waits = match self.next().await {
+                None => false,
+                Some(Plan::Wait) => true,
+                Some(post) => return post,
+            };
             if self.owed || self.unsaved >= LAZY {
                 self.begin_to_save().await;
             }
             // The tail is marked as seen before the log is read, so an event appended in between wakes `idle`.
             let tail = *self.inputs.tail.borrow_and_update();
-            if tail <= self.cursor.acked || self.inputs.stop.is_cancelled() || !self.read().await {
+            if waits
+                || tail <= self.cursor.acked
+                || self.inputs.stop.is_cancelled()
+                || !self.read().await
+            {
                 break;
             }
         }
@@ -205,7 +195,7 @@ impl Machine {
         let page = match log.read_after(&self.cursor.device, self.cursor.acked, PAGE).await {
             Ok(page) => page,
             Err(error) => {
-                tracing::warn!(device = %self.cursor.device, n = self.current.n, %error, "The event log cannot be read.");
+                self.log_unread(&error);
                 self.hold(STORE_PAUSE);
                 return false;
             }
@@ -219,7 +209,7 @@ impl Machine {
 
     async fn idle(&mut self) {
         let unseen = self.unseen();
-        let Inputs { config, actions, tail, dropped, at_risk, stop, .. } = &mut self.inputs;
+        let Inputs { config, actions, tail, dropped, at_risk, handed, stop, .. } = &mut self.inputs;
         select! {
             biased;
             () = stop.cancelled() => {}
@@ -229,9 +219,10 @@ impl Machine {
             // The next plan looks at it.
             Ok(()) = dropped.changed() => {}
             Ok(()) = at_risk.changed() => {}
+            Ok(()) = handed.changed() => {}
             () = until(self.not_before) => {}
             () = self.keep_alive.expire() => {}
-            page = unseen => self.look_at(page),
+            page = unseen => self.look_at(page).await,
         }
     }
 
@@ -380,6 +371,10 @@ impl Machine {
         let Some(saving) = self.saving.take() else { return true };
         let done = saving.done().await;
         done.inspect_err(|error| self.log_unsaved(error)).is_ok()
+    }
+
+    fn log_unread(&self, error: &StoreError) {
+        tracing::warn!(device = %self.cursor.device, n = self.current.n, %error, "The event log cannot be read.");
     }
 
     fn log_unsaved(&self, error: &StoreError) {

@@ -3,7 +3,7 @@
 use super::Machine;
 use super::backlog::Backlog;
 use crate::hooks::report::EndpointReport;
-use crate::store::{Page, Seq, StoreError};
+use crate::store::{Page, StoreError};
 
 /// How many events are looked at at a time.
 const LOOK: usize = 256;
@@ -40,34 +40,41 @@ impl Machine {
         }
     }
 
-    /// The next events that were not looked at. It waits while there are none, and does not borrow the machine.
+    /// The next events that were not looked at, as far as the rules got. It waits while there are none, and does not borrow
+    /// the machine.
     pub(super) fn unseen(&self) -> impl Future<Output = Result<Page, StoreError>> + use<> {
         let (store, device) = (self.deliverer.store.clone(), self.cursor.device.clone());
-        let (seen, tail) = (self.backlog.seen(), *self.inputs.tail.borrow());
+        let (seen, known) = (self.backlog.seen(), self.known());
         async move {
-            if seen >= tail {
+            if seen >= known {
                 std::future::pending::<()>().await;
             }
-            store.log().read_after(&device, seen, LOOK).await
+            let mut page = store.log().read_after(&device, seen, LOOK).await?;
+            page.events.retain(|event| event.seq <= known);
+            Ok(page)
         }
     }
 
-    pub(super) fn look_at(&mut self, page: Result<Page, StoreError>) {
-        let tail = *self.inputs.tail.borrow();
+    pub(super) async fn look_at(&mut self, page: Result<Page, StoreError>) {
+        let known = self.known();
         match page {
             Ok(page) => {
-                let last = page.events.last().map_or(tail, |event| event.seq);
-                let waits = |seq: Seq| seq > self.cursor.acked && !self.overtook.contains(&seq);
-                let all = page.events.iter();
-                let waiting = all.filter(|event| waits(event.seq) && self.gets(event)).count();
-                self.backlog.looked(last, u64::try_from(waiting).unwrap_or(u64::MAX));
+                let last = page.events.last().map_or(known, |event| event.seq);
+                let mut waiting = 0;
+                for event in &page.events {
+                    let waits =
+                        event.seq > self.cursor.acked && !self.overtook.contains(&event.seq);
+                    // What cannot be read now waits.
+                    waiting += u64::from(waits && self.gets(event).await.unwrap_or(true));
+                }
+                self.backlog.looked(last, waiting);
             }
             Err(error) => {
-                tracing::warn!(device = %self.cursor.device, n = self.current.n, %error, "The event log cannot be read.");
-                self.backlog.looked(tail, tail.0.saturating_sub(self.backlog.seen().0));
+                self.log_unread(&error);
+                self.backlog.looked(known, known.0.saturating_sub(self.backlog.seen().0));
             }
         }
-        if self.backlog.seen() >= tail {
+        if self.backlog.seen() >= known {
             self.publish();
         }
     }

@@ -198,8 +198,7 @@ pub(super) mod tests {
 
     use super::*;
     use crate::config::{Hours, TextPattern};
-    use crate::model::detail::Circumstances;
-    use crate::model::{Body, ChatPattern, Person};
+    use crate::model::{ChatPattern, Person};
 
     pub(in crate::hooks::rule) fn at(text: &str) -> UnixMillis {
         UnixMillis::parse(text).unwrap()
@@ -208,23 +207,8 @@ pub(super) mod tests {
     pub(in crate::hooks::rule) fn message(text: &str) -> MessageData {
         let jid = "628123456789@s.whatsapp.net".to_owned();
         let phone = Some("628123456789".to_owned());
-        MessageData {
-            id: "3EB0AABBCCDDEEFF001122".to_owned(),
-            chat: jid.clone(),
-            from: Person { jid, phone, lid: Some("77".to_owned()), name: None },
-            from_me: false,
-            group: None,
-            chat_kind: Some(ChatKind::Person),
-            body: Body::text(),
-            text: Some(text.to_owned()),
-            mentions: Vec::new(),
-            mentioned: Vec::new(),
-            disappears_after: None,
-            reply_to: None,
-            media: None,
-            circumstances: Circumstances::default(),
-            truncated: false,
-        }
+        let from = Person { jid, phone, lid: Some("77".to_owned()), name: None };
+        MessageData::written("3EB0AABBCCDDEEFF001122", from, text)
     }
 
     fn rule(change: impl FnOnce(&mut RuleConfig)) -> RuleConfig {

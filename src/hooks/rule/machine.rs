@@ -1,5 +1,6 @@
 //! Asks the rules of one device about each message in its log, in order, and is the only owner of how far that got.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,11 +9,12 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::answer::{Whose, answers};
+use super::handed::Handovers;
 use super::judge::{Asked, Why, concerns, judge, remember};
 use crate::config::RuleConfig;
 use crate::hooks::profile;
 use crate::model::{DeviceName, EventType, MessageData, UnixMillis};
-use crate::store::{RuleState, Seq, Step, Stepped, Store, StoreError, StoredEvent};
+use crate::store::{EndpointId, RuleState, Seq, Step, Stepped, Store, StoreError, StoredEvent};
 
 /// How many events are held in memory.
 const PAGE: usize = 64;
@@ -26,6 +28,8 @@ const PAUSE: Duration = Duration::from_secs(5);
 pub(super) struct RuleSet {
     pub(super) label: String,
     pub(super) rules: Vec<RuleConfig>,
+    /// The webhooks that rules hand messages to, by the rules' places.
+    pub(super) webhooks: BTreeMap<usize, EndpointId>,
 }
 
 /// Everything that may wake the machine.
@@ -33,6 +37,14 @@ pub(super) struct Inputs {
     pub(super) config: watch::Receiver<Arc<RuleSet>>,
     pub(super) tail: watch::Receiver<Seq>,
     pub(super) stop: CancellationToken,
+}
+
+/// Whom the machine tells what it does.
+pub(super) struct Outputs {
+    pub(super) shown: watch::Sender<RuleState>,
+    /// Whoever looks at the rules of any device.
+    pub(super) news: watch::Sender<()>,
+    pub(super) handovers: Handovers,
 }
 
 pub(super) struct Machine {
@@ -43,7 +55,7 @@ pub(super) struct Machine {
     acked: Seq,
     set: Arc<RuleSet>,
     inputs: Inputs,
-    shown: watch::Sender<RuleState>,
+    outputs: Outputs,
     /// Events that were passed since the place was saved, and whether one of them was a message.
     unsaved: u64,
     owed: bool,
@@ -59,9 +71,10 @@ impl Machine {
         (state, acked): (RuleState, Seq),
         mut inputs: Inputs,
         (store, scale): (Store, f64),
-        shown: watch::Sender<RuleState>,
+        outputs: Outputs,
     ) -> Self {
         let set = inputs.config.borrow_and_update().clone();
+        outputs.handovers.hand(&device, !set.webhooks.is_empty());
         Self {
             device,
             store,
@@ -69,7 +82,7 @@ impl Machine {
             acked,
             set,
             inputs,
-            shown,
+            outputs,
             unsaved: 0,
             owed: false,
             full: false,
@@ -103,7 +116,12 @@ impl Machine {
     async fn advance(&mut self) -> Result<(), Option<StoreError>> {
         // The tail is marked as seen before the log is read, so an event appended in between wakes it.
         let tail = *self.inputs.tail.borrow_and_update();
-        self.set = self.inputs.config.borrow_and_update().clone();
+        let set = self.inputs.config.borrow_and_update().clone();
+        if !Arc::ptr_eq(&set, &self.set) {
+            // Not before: the webhooks may wait already for those that are about to come.
+            self.outputs.handovers.hand(&self.device, !set.webhooks.is_empty());
+            self.set = set;
+        }
         if tail <= self.acked {
             if self.owed || self.unsaved >= LAZY {
                 self.save().await?;
@@ -164,11 +182,20 @@ impl Machine {
         remember(&mut memory, rules, &verdicts, event.at);
         let whose = Whose { device: &self.device, label: &set.label };
         let answers = answers(whose, &event.id, asked, acting());
+        let handed: BTreeSet<EndpointId> =
+            acting().filter_map(|rule| set.webhooks.get(&rule.n).cloned()).collect();
+        if !handed.is_empty() {
+            let dropped = *self.store.log().dropped(&self.device).borrow();
+            state.handed.retain(|_, newest| *newest > dropped);
+            state.handed.extend(handed.iter().map(|endpoint| (endpoint.clone(), event.seq)));
+        }
         let step = Step {
             event: event.id.clone(),
+            seq: event.seq,
             state: state.clone(),
             memory: Some((chat, memory)),
             answers,
+            handed: handed.clone(),
         };
         let stepped = queue.step(&self.device, step).await?;
         match stepped {
@@ -176,8 +203,10 @@ impl Machine {
                 self.count(rules, &verdicts);
                 self.state = state;
                 self.acked = event.seq;
+                self.outputs.handovers.judged(&self.device, event.seq, &handed);
                 (self.unsaved, self.owed) = (0, false);
-                self.shown.send_replace(self.state.clone());
+                self.outputs.shown.send_replace(self.state.clone());
+                self.outputs.news.send_replace(());
             }
             Stepped::NotOurs => self.pass(event.seq),
             Stepped::Full if !self.full => {
@@ -192,6 +221,7 @@ impl Machine {
     /// Nothing follows from the events up to here.
     fn pass(&mut self, seq: Seq) {
         self.acked = seq;
+        self.outputs.handovers.judged(&self.device, seq, []);
         self.unsaved += 1;
     }
 

@@ -2,6 +2,7 @@
 //! own, as webhooks do; an answer is a row in the send queue.
 
 pub(crate) mod answer;
+mod handed;
 pub(crate) mod judge;
 mod machine;
 
@@ -12,10 +13,11 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use self::machine::{Inputs, Machine, RuleSet};
+pub(super) use self::handed::{Handed, Handovers};
+use self::machine::{Inputs, Machine, Outputs, RuleSet};
 use crate::config::{DeviceConfig, RuleConfig};
 use crate::model::{DeviceName, UnixMillis};
-use crate::store::{RuleState, Seq, Store, StoreError};
+use crate::store::{EndpointId, RuleState, Seq, Store, StoreError};
 use crate::task::Tasks;
 
 /// How often chats are forgotten in which nothing happened for long.
@@ -41,9 +43,19 @@ pub(super) struct Rules {
     store: Store,
     tasks: Tasks,
     scale: f64,
+    handovers: Handovers,
+    news: watch::Sender<()>,
     running: Mutex<BTreeMap<DeviceName, Running>>,
     /// One reconciliation at a time.
     turn: tokio::sync::Mutex<()>,
+}
+
+/// A reconciliation under way.
+pub(super) struct Turn<'r> {
+    _alone: tokio::sync::MutexGuard<'r, ()>,
+    wanted: BTreeMap<DeviceName, Arc<RuleSet>>,
+    /// Where those begin that do not run.
+    places: BTreeMap<DeviceName, (RuleState, Seq)>,
 }
 
 /// What is held of a running machine.
@@ -58,46 +70,83 @@ struct Running {
 impl Rules {
     pub(super) fn start(store: Store, tasks: Tasks, scale: f64) -> Arc<Self> {
         let (running, turn) = (Mutex::default(), tokio::sync::Mutex::default());
-        let rules = Arc::new(Self { store, tasks, scale, running, turn });
+        let (handovers, news) = (Handovers::default(), watch::Sender::default());
+        let rules = Arc::new(Self { store, tasks, scale, handovers, news, running, turn });
         rules.tasks.spawn("rules", Arc::clone(&rules).keep_house());
         rules
     }
 
-    /// Makes the rules match the file. New ones begin with the next message.
-    pub(super) async fn reconcile(
+    /// What they hand to webhooks.
+    pub(super) fn handovers(&self) -> &Handovers {
+        &self.handovers
+    }
+
+    /// Has the webhooks wait for the rules that the file gives, where one hands messages over, and says where rules begin.
+    /// New ones begin with the next message.
+    pub(super) async fn prepare(
         &self,
         devices: &BTreeMap<DeviceName, DeviceConfig>,
-    ) -> Result<(), StoreError> {
-        let _turn = self.turn.lock().await;
+    ) -> Result<Turn<'_>, StoreError> {
+        let alone = self.turn.lock().await;
         let ruled = devices.iter().filter(|(_, device)| !device.rules.is_empty());
-        let set = |device: &DeviceConfig| {
-            Arc::new(RuleSet { label: device.label.clone(), rules: device.rules.clone() })
-        };
         let wanted: BTreeMap<DeviceName, Arc<RuleSet>> =
-            ruled.map(|(name, device)| (name.clone(), set(device))).collect();
-        let mut starting = Vec::new();
+            ruled.map(|(name, device)| (name.clone(), Arc::new(set(name, device)))).collect();
         for (name, set) in &wanted {
-            if !self.goes_on(name, set) {
-                starting.push((name.clone(), Arc::clone(set), self.position(name).await?));
+            if !set.webhooks.is_empty() {
+                self.handovers.hand(name, true);
             }
         }
-        let removed: Vec<Running> = {
+        // What rules handed over is handed over, also when they are gone.
+        for (name, state) in self.store.queue().ruled().await? {
+            if !self.runs(&name) {
+                self.handovers.begin(&name, &state, state.acked.unwrap_or_default());
+            }
+        }
+        let mut places = BTreeMap::new();
+        for name in wanted.keys().filter(|name| !self.runs(name)) {
+            let (state, acked) = self.position(name).await?;
+            self.handovers.begin(name, &state, acked);
+            places.insert(name.clone(), (state, acked));
+        }
+        Ok(Turn { _alone: alone, wanted, places })
+    }
+
+    /// Makes the rules match the file.
+    pub(super) async fn reconcile(&self, turn: Turn<'_>) -> Result<(), StoreError> {
+        let Turn { _alone, wanted, mut places } = turn;
+        let mut starting = Vec::new();
+        for (name, set) in &wanted {
+            if self.goes_on(name, set) {
+                continue;
+            }
+            let place = match places.remove(name) {
+                Some(place) => place,
+                // It ended meanwhile.
+                None => self.position(name).await?,
+            };
+            starting.push((name.clone(), Arc::clone(set), place));
+        }
+        let removed: Vec<(DeviceName, Running)> = {
             let mut running = self.running();
-            running
-                .extract_if(.., |name, _| !wanted.contains_key(name))
-                .map(|(_, one)| one)
-                .collect()
+            running.extract_if(.., |name, _| !wanted.contains_key(name)).collect()
         };
-        for running in &removed {
+        for (_, running) in &removed {
             running.stop.cancel();
         }
         for (name, set, place) in starting {
             self.spawn(name, set, place);
         }
-        for running in &removed {
+        for (name, running) in &removed {
             running.ended.cancelled().await;
+            self.handovers.hand(name, false);
         }
+        self.news.send_replace(());
         self.retire(&wanted).await
+    }
+
+    /// Woken whenever a rule does something, or another set of rules is in force.
+    pub(super) fn news(&self) -> watch::Receiver<()> {
+        self.news.subscribe()
     }
 
     /// How the rules of a device do.
@@ -116,6 +165,10 @@ impl Rules {
             }
         };
         set.rules.iter().map(report).collect()
+    }
+
+    fn runs(&self, name: &DeviceName) -> bool {
+        self.running().get(name).is_some_and(|one| !one.ended.is_cancelled())
     }
 
     /// Gives the rules to the machine that runs, if one does.
@@ -162,7 +215,9 @@ impl Rules {
         let tail = self.store.log().tail(&device);
         let inputs = Inputs { config: edits, tail, stop: stop.clone() };
         let store = (self.store.clone(), self.scale);
-        let machine = Machine::new(device.clone(), (state, acked), inputs, store, show);
+        let (news, handovers) = (self.news.clone(), self.handovers.clone());
+        let outputs = Outputs { shown: show, news, handovers };
+        let machine = Machine::new(device.clone(), (state, acked), inputs, store, outputs);
         let guard = ended.clone().drop_guard();
         self.tasks.spawn("rules of a device", async move {
             let _guard = guard;
@@ -175,16 +230,32 @@ impl Rules {
     async fn keep_house(self: Arc<Self>) {
         let stop = self.tasks.stop().clone();
         while stop.run_until_cancelled(tokio::time::sleep(PURGE)).await.is_some() {
-            let devices: Vec<DeviceName> = self.running().keys().cloned().collect();
-            for device in devices {
-                if let Err(error) = self.store.queue().purge_memory(&device).await {
-                    tracing::warn!(%device, %error, "Old chats could not be forgotten by the rules.");
-                }
+            if let Err(error) = self.purge().await {
+                tracing::warn!(%error, "The rules could not forget what is old.");
             }
         }
+    }
+
+    async fn purge(&self) -> Result<(), StoreError> {
+        let queue = self.store.queue();
+        for (device, _) in queue.ruled().await? {
+            queue.purge_memory(&device).await?;
+            let dropped = *self.store.log().dropped(&device).borrow();
+            queue.purge_handed(&device, dropped).await?;
+        }
+        Ok(())
     }
 
     fn running(&self) -> MutexGuard<'_, BTreeMap<DeviceName, Running>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn set(name: &DeviceName, device: &DeviceConfig) -> RuleSet {
+    let handed = |rule: &RuleConfig| {
+        let webhook = device.webhook_of(rule)?;
+        Some((rule.n, EndpointId::of(name, &webhook.url)))
+    };
+    let webhooks = device.rules.iter().filter_map(handed).collect();
+    RuleSet { label: device.label.clone(), rules: device.rules.clone(), webhooks }
 }

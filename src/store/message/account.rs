@@ -180,7 +180,7 @@ pub(in crate::store) fn put_back(
 ) -> Result<Option<bool>, StoreError> {
     match key.first() {
         Some(b'a') => txn.put(&outbox.queue, key, to_row(&from_json::<Accounts>(row)?)?),
-        Some(b'p' | b's' | b'h' | b'w' | b'l' | b'u' | b'r' | b'x') => {
+        Some(b'p' | b's' | b'h' | b'w' | b'l' | b'u' | b'r' | b'v' | b'x') => {
             txn.put(&outbox.queue, key, row.to_vec());
         }
         _ => return super::put_back(outbox, txn, row).map(Some),

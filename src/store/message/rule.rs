@@ -1,8 +1,8 @@
 //! What the rules of a device remember: how far they have got in its log, how often each acted, and what happened in each
-//! chat. An answer, the place up to which events are answered and the chat's memory are one commit, so a crash repeats
-//! no answer and loses none.
+//! chat. An answer, what a webhook is handed, the place up to which events are answered and the chat's memory are one commit,
+//! so a crash repeats no answer and loses none.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use fjall::Readable;
@@ -18,7 +18,7 @@ use crate::store::database::txn::Txn;
 use crate::store::disk::Room;
 use crate::store::json::{from_json, to_row};
 use crate::store::key::{Key, Parts};
-use crate::store::{Seq, StoreError};
+use crate::store::{EndpointId, Seq, StoreError};
 
 /// How long a chat in which nothing happens is remembered: longer than anything that a rule can ask.
 const KEEP: Duration = Duration::from_hours(91 * 24);
@@ -33,6 +33,9 @@ pub(crate) struct RuleState {
     pub(crate) acked: Option<Seq>,
     /// What each rule did, by its name.
     pub(crate) rules: BTreeMap<String, RuleCount>,
+    /// The newest message that was handed to each webhook.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) handed: BTreeMap<EndpointId, Seq>,
 }
 
 /// What a rule did so far.
@@ -68,10 +71,13 @@ pub(crate) struct Acted {
 #[derive(Debug)]
 pub(crate) struct Step {
     pub(crate) event: EventId,
+    pub(crate) seq: Seq,
     pub(crate) state: RuleState,
     /// The chat, and what is remembered of it from now on.
     pub(crate) memory: Option<(String, ChatMemory)>,
     pub(crate) answers: Vec<SentMessage>,
+    /// The webhooks that hear the event because of a rule.
+    pub(crate) handed: BTreeSet<EndpointId>,
 }
 
 /// What became of a step.
@@ -145,7 +151,7 @@ impl SendQueue {
             .await
     }
 
-    /// Does what follows from one event, all or nothing; answers are durable before `Ok`. One that was given before, under
+    /// Does what follows from one event, all or nothing; answers and what is handed over are durable before `Ok`. One that was given before, under
     /// the same id, is not given again.
     pub(crate) async fn step(
         &self,
@@ -153,10 +159,10 @@ impl SendQueue {
         step: Step,
     ) -> Result<Stepped, StoreError> {
         let (device, nudges) = (device.clone(), self.nudges.clone());
-        let (promise, room) = if step.answers.is_empty() {
-            (Promise::Lazy, Room::Essential)
-        } else {
-            (Promise::Durable, Room::Promise)
+        let (promise, room) = match (step.answers.is_empty(), step.handed.is_empty()) {
+            (false, _) => (Promise::Durable, Room::Promise),
+            (true, false) => (Promise::Durable, Room::Essential),
+            (true, true) => (Promise::Lazy, Room::Essential),
         };
         self.writer
             .run(promise, room, move |outbox, txn| {
@@ -173,11 +179,60 @@ impl SendQueue {
                 if let Some((chat, memory)) = &step.memory {
                     txn.put(&outbox.queue, memory_key(&device).rest(chat), to_row(memory)?);
                 }
+                for endpoint in &step.handed {
+                    txn.put(&outbox.queue, handed_key(&device, step.seq, endpoint), Vec::new());
+                }
                 for answer in step.answers {
                     enqueue_and_nudge(outbox, txn, answer, None, QUEUE_LIMIT, nudges.clone())?;
                 }
                 txn.after_commit(|| failpoint("rules.after"));
                 Ok(Stepped::Done)
+            })
+            .await
+    }
+
+    /// Whether a rule handed that event to the webhook.
+    pub(crate) async fn is_handed(
+        &self,
+        device: &DeviceName,
+        seq: Seq,
+        endpoint: &EndpointId,
+    ) -> Result<bool, StoreError> {
+        let key = handed_key(device, seq, endpoint);
+        self.readers
+            .run(move |databases| {
+                databases.outbox.queue.contains_key(key).map_err(StoreError::database)
+            })
+            .await
+    }
+
+    /// Forgets what webhooks were handed of events up to there, which the log has no more; some of it, when there is much.
+    pub(crate) async fn purge_handed(
+        &self,
+        device: &DeviceName,
+        dropped: Seq,
+    ) -> Result<(), StoreError> {
+        let (from, to) = (handed_keys(device), handed_keys(device).number(dropped.0 + 1));
+        let old = self.readers.run(move |databases| {
+            let now = databases.outbox.db.snapshot();
+            let rows = now.range(&databases.outbox.queue, from.into_bytes()..to.into_bytes());
+            let key = |guard: fjall::Guard| guard.key().map_err(StoreError::database);
+            rows.take(PURGED).map(key).collect::<Result<Vec<_>, _>>()
+        });
+        let old = old.await?;
+        self.remove(old.into_iter().map(|key| key.to_vec()).collect()).await
+    }
+
+    async fn remove(&self, keys: Vec<Vec<u8>>) -> Result<(), StoreError> {
+        if keys.is_empty() {
+            return Ok(());
+        }
+        self.writer
+            .run(Promise::Lazy, Room::Essential, move |outbox, txn| {
+                for key in keys {
+                    txn.remove(&outbox.queue, key);
+                }
+                Ok(())
             })
             .await
     }
@@ -202,17 +257,7 @@ impl SendQueue {
             Ok(old)
         });
         let old = old.await?;
-        if old.is_empty() {
-            return Ok(());
-        }
-        self.writer
-            .run(Promise::Lazy, Room::Essential, move |outbox, txn| {
-                for key in old {
-                    txn.remove(&outbox.queue, key);
-                }
-                Ok(())
-            })
-            .await
+        self.remove(old).await
     }
 
     /// Forgets all that the rules of a device remember, durable before `Ok`.
@@ -226,8 +271,10 @@ impl SendQueue {
 
 fn forget(outbox: &Outbox, txn: &mut Txn<'_>, device: &DeviceName) -> Result<(), StoreError> {
     txn.remove(&outbox.queue, state_key(device));
-    for (key, _) in txn.scan(&outbox.queue, memory_key(device).as_ref(), usize::MAX)? {
-        txn.remove(&outbox.queue, key);
+    for rows in [memory_key(device), handed_keys(device)] {
+        for (key, _) in txn.scan(&outbox.queue, rows.as_ref(), usize::MAX)? {
+            txn.remove(&outbox.queue, key);
+        }
     }
     Ok(())
 }
@@ -238,4 +285,12 @@ fn state_key(device: &DeviceName) -> Key {
 
 fn memory_key(device: &DeviceName) -> Key {
     Key::new(b'x').device(device)
+}
+
+fn handed_keys(device: &DeviceName) -> Key {
+    Key::new(b'v').device(device)
+}
+
+fn handed_key(device: &DeviceName, seq: Seq, endpoint: &EndpointId) -> Key {
+    handed_keys(device).number(seq.0).rest(endpoint.as_str())
 }

@@ -141,7 +141,7 @@ pub(crate) fn outbox(
         OUTBOX_DEAD => newer(&mut dead, found.key, found.version, found.value),
         keyspace => match found.key.first() {
             Some(b'e') => drop(segments.insert(keyspace)),
-            Some(b'm' | b'a' | b'p' | b's' | b'h' | b'w' | b'l' | b'u' | b'r' | b'x') => {
+            Some(b'm' | b'a' | b'p' | b's' | b'h' | b'w' | b'l' | b'u' | b'r' | b'v' | b'x') => {
                 newer(&mut queue, found.key, found.version, found.value);
             }
             _ => {}

@@ -1,5 +1,7 @@
 //! What rules remember, and that an answer is one commit with it.
 
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::model::{
     Content, EventId, EventType, MessageId, Recipient, SendRequest, SentMessage, UnixMillis,
@@ -24,9 +26,11 @@ fn step(event: &EventId, seq: u64, answers: usize) -> Step {
     };
     Step {
         event: event.clone(),
+        seq: Seq(seq),
         state,
         memory: Some(("77@lid".to_owned(), memory)),
         answers: (0..answers).map(|n| answer(event, n)).collect(),
+        handed: BTreeSet::new(),
     }
 }
 
@@ -89,4 +93,37 @@ async fn a_full_queue_and_another_account_leave_everything_as_it_was() {
     let stepped = queue.step(&b, Step { answers: Vec::new(), ..step(&event.id, 1, 0) }).await;
     assert_eq!(stepped.unwrap(), Stepped::NotOurs);
     assert_eq!(queue.rules(&b).await.unwrap(), RuleState::default());
+}
+
+#[tokio::test]
+async fn what_is_handed_to_a_webhook_is_kept_as_long_as_the_log_has_it() {
+    let opened = open().await;
+    let a = device("a");
+    let (crm, other) = (EndpointId::of(&a, "https://crm"), EndpointId::of(&a, "https://other"));
+    for seq in [1, 2, 256] {
+        let event = EventId::derive(&[&seq.to_string()]);
+        let handed = BTreeSet::from([crm.clone()]);
+        let step = Step { handed, ..step(&event, seq, 0) };
+        assert_eq!(opened.store.queue().step(&a, step).await.unwrap(), Stepped::Done);
+    }
+    let opened = opened.reopen().await;
+    let queue = opened.store.queue();
+    let kept = async || {
+        let mut kept = Vec::new();
+        for seq in [1, 2, 3, 256] {
+            if queue.is_handed(&a, Seq(seq), &crm).await.unwrap() {
+                kept.push(seq);
+            }
+            assert!(!queue.is_handed(&a, Seq(seq), &other).await.unwrap());
+            assert!(!queue.is_handed(&device("b"), Seq(seq), &crm).await.unwrap());
+        }
+        kept
+    };
+    assert_eq!(kept().await, [1, 2, 256]);
+    queue.purge_handed(&a, Seq(0)).await.unwrap();
+    assert_eq!(kept().await, [1, 2, 256]);
+    queue.purge_handed(&a, Seq(2)).await.unwrap();
+    assert_eq!(kept().await, [256]);
+    queue.forget_rules(&a).await.unwrap();
+    assert_eq!(kept().await, [0_u64; 0]);
 }

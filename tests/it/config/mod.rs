@@ -164,6 +164,7 @@ fn every_rule_key() -> RuleConfig {
         }),
         react: Some("👍🏽".to_owned()),
         forward_to: Recipient::parse("628123456789", None).ok(),
+        webhook: Some(2),
         stop: true,
         cool_down: Duration::from_mins(10),
         most_per_hour: 3,
@@ -223,7 +224,7 @@ fn every_key_means_what_the_manual_says() {
             EndpointConfig::new(1, "https://crm.example/wa".to_owned()),
             every_webhook_key(),
         ],
-        rules: vec![every_rule_key(), RuleConfig { stop: true, ..RuleConfig::new(2) }],
+        rules: vec![every_rule_key(), RuleConfig { stop: true, ..RuleConfig::silent(2) }],
     };
     let all = EndpointConfig {
         // What is over in a moment goes only to whoever names it.

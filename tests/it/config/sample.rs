@@ -107,6 +107,7 @@ fn price_rule() -> RuleConfig {
         reply: Some(RuleReply { text, typing: Some(Duration::from_secs(2)), quote: false }),
         react: Some("👍".to_owned()),
         forward_to: Recipient::parse("628123456789", None).ok(),
+        webhook: Some(1),
         ..RuleConfig::new(1)
     }
 }

@@ -234,6 +234,25 @@ fn webhooks_of_a_list_are_removed() {
 }
 
 #[test]
+fn a_rule_goes_on_naming_its_webhook() {
+    let rules =
+        "[[device.toko.rules]]\nwebhook = 1 # the CRM\n\n[[device.toko.rules]]\nwebhook = 2\n";
+    let file = TABLES.replace("[device.gudang]", &format!("{rules}\n[device.gudang]"));
+    let list =
+        vec![hook(Some(2), "http://127.0.0.1:5678/wa"), hook(Some(1), "https://a.example/wa")];
+    let edited = webhooks("toko", list).apply(&file).unwrap();
+    let swapped = rules.replace("= 1", "= x").replace("= 2", "= 1").replace("= x", "= 2");
+    assert!(edited.contains(&swapped), "{edited}");
+    // Nobody else gets what was meant for one that is removed: the file is refused.
+    let edited = webhooks("toko", vec![hook(Some(2), "http://127.0.0.1:5678/wa")]).apply(&file);
+    let gone = rules.replace("= 1", "= 0").replace("= 2", "= 1");
+    assert!(edited.as_ref().unwrap().contains(&gone), "{edited:?}");
+    let inline = "[device.toko]\nwebhooks = [\"https://a.example\", \"https://b.example\"]\nrules = [{ webhook = 2 }]\n";
+    let edited = webhooks("toko", vec![hook(Some(2), "https://b.example")]).apply(inline).unwrap();
+    assert!(edited.contains("rules = [{ webhook = 1 }]"), "{edited}");
+}
+
+#[test]
 fn webhooks_that_are_tables_stay_tables() {
     let list = vec![
         EndpointEdit { paused: Some(false), ..hook(Some(2), "http://127.0.0.1:5678/wa") },

@@ -9,8 +9,7 @@ use bytes::Bytes;
 use moonwa::facade::config::{DeviceConfig, EndpointConfig};
 use moonwa::facade::hooks::{EndpointReport, Webhooks};
 use moonwa::facade::model::{
-    Body, Circumstances, DeviceName, Event, EventData, EventId, EventType, MessageData, Person,
-    SentMessage, UnixMillis,
+    DeviceName, Event, EventData, EventId, EventType, MessageData, Person, SentMessage, UnixMillis,
 };
 use moonwa::facade::store::{Counted, NewEvent, Store, StoreOptions};
 use moonwa::facade::task::Tasks;
@@ -110,26 +109,12 @@ pub(crate) fn endpoint(url: &str) -> EndpointConfig {
 /// A message from somebody.
 pub(crate) fn message(text: &str) -> NewEvent {
     let id = EventId::derive(&["toko", text]);
-    let chat = "628123456789@s.whatsapp.net".to_owned();
+    let jid = "628123456789@s.whatsapp.net".to_owned();
     let phone = Some("628123456789".to_owned());
-    let from = Person { jid: chat.clone(), phone, lid: None, name: Some("Budi".into()) };
-    let data = MessageData {
-        chat_kind: None,
-        id: format!("3EB0{text}"),
-        chat,
-        from,
-        from_me: false,
-        group: None,
-        body: Body::text(),
-        text: Some(text.to_owned()),
-        mentions: Vec::new(),
-        mentioned: Vec::new(),
-        disappears_after: None,
-        reply_to: None,
-        media: None,
-        circumstances: Circumstances::default(),
-        truncated: false,
-    };
+    let from = Person { jid, phone, lid: None, name: Some("Budi".into()) };
+    // As an older version kept it.
+    let data =
+        MessageData { chat_kind: None, ..MessageData::written(format!("3EB0{text}"), from, text) };
     let at = UnixMillis::now();
     let kind = EventType::MessageReceived;
     let data = EventData::Message(Box::new(data));

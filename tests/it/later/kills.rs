@@ -1,6 +1,8 @@
-//! Messages that are due while the gateway is killed again and again and its clock jumps: each goes once, and none early.
+//! Messages that are due while the gateway is killed again and again and its clock jumps: each goes once, and none early. When
+//! that happens follows from a seed: after how many messages, on the wire or at the receiver.
 //!
-//! `cargo test --test it later::kills` is the short form. The long one is documented in README.md:
+//! `cargo test --test it later::kills` is the short form; `MOONWA_LATER_SEED` repeats the one that a failure names. The long
+//! form is documented in README.md:
 //! `MOONWA_LATER_MESSAGES=1000 MOONWA_LATER_KILLS=50 cargo test --release --test it later::kills -- --nocapture`.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,7 +13,6 @@ use moonwa::facade::model::UnixMillis;
 use moonwa_simulator::harness::{PATIENCE, eventually_within};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use tokio::time::sleep;
 
 use super::Shop;
 
@@ -60,6 +61,52 @@ impl Times {
     }
 }
 
+/// When something happens to the gateway.
+#[derive(Debug)]
+enum Moment {
+    /// So many messages have gone to WhatsApp, which has confirmed the last of them or not.
+    Gone(usize),
+    /// So many have come.
+    Came(u64),
+}
+
+impl Moment {
+    fn choose(chance: &mut StdRng, count: u64) -> Self {
+        match usize::try_from(count) {
+            Ok(gone) if chance.random() => Self::Gone(gone),
+            _ => Self::Came(count),
+        }
+    }
+
+    async fn wait(&self, shop: &Shop, patience: Duration) {
+        let is_there = || async {
+            match self {
+                Self::Gone(count) => shop.gone().len() >= *count,
+                Self::Came(count) => shop.came() >= *count,
+            }
+        };
+        eventually_within(patience, &format!("{self:?}"), is_there, |there| *there).await;
+    }
+}
+
+impl Shop {
+    /// When each message went to WhatsApp first, by its id.
+    fn gone(&self) -> BTreeMap<String, Instant> {
+        let mut gone = BTreeMap::new();
+        for entry in self.sim.journal().iter().filter(|entry| entry.is_in("message")) {
+            if let Some(id) = entry.attr("id") {
+                gone.entry(id).or_insert(entry.at);
+            }
+        }
+        gone
+    }
+
+    /// How many messages have come to Bob.
+    fn came(&self) -> u64 {
+        self.texts().into_iter().collect::<BTreeSet<_>>().len() as u64
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_while_they_are_due_each_goes_once_and_none_early() -> Result<()> {
     let messages = number("MOONWA_LATER_MESSAGES", 40);
@@ -79,16 +126,18 @@ async fn killed_while_they_are_due_each_goes_once_and_none_early() -> Result<()>
         due.insert(shop.at(&at.to_string(), &format!("message {n}")).await?, at);
     }
     println!("{} ms: all scheduled", began.0.elapsed().as_millis());
-    // Nothing is killed before the first is due.
-    sleep(first.since(UnixMillis::now())).await;
-    let pause = u64::try_from(STEP.as_millis())? * messages / (kills + 1);
+    let patience = PATIENCE + STEP * u32::try_from(messages)?;
     let mut connected = began.0;
-    for _kill in 0..kills {
-        sleep(Duration::from_millis(chance.random_range(0..=pause))).await;
+    for kill in 0..kills {
+        // Nothing is killed before the first has gone.
+        let (from, to) = (1 + messages * kill / kills, messages * (kill + 1) / kills);
+        let mut count = || chance.random_range(from..=to.max(from));
+        let (a, b) = (count(), count());
+        Moment::choose(&mut chance, a.min(b)).wait(&shop, patience).await;
         let wrong = chance.random_range(-JUMP..=JUMP);
         clock.jump(wrong)?;
         times.jumps.push((Instant::now(), wrong));
-        sleep(Duration::from_millis(chance.random_range(0..=pause))).await;
+        Moment::choose(&mut chance, a.max(b)).wait(&shop, patience).await;
         times.up.push((connected, Instant::now()));
         shop.moonwa.kill().await?;
         shop.moonwa.relaunch().await?;
@@ -97,9 +146,8 @@ async fn killed_while_they_are_due_each_goes_once_and_none_early() -> Result<()>
     }
     clock.jump(0)?;
     times.jumps.push((Instant::now(), 0));
-    let came = || async { shop.texts().into_iter().collect::<BTreeSet<_>>().len() };
-    let all = usize::try_from(messages)?;
-    let patience = PATIENCE + STEP * u32::try_from(messages)?;
+    let came = || async { shop.came() };
+    let all = messages;
     eventually_within(patience, "all came", came, |count| *count == all).await;
     times.up.push((connected, Instant::now()));
 
@@ -109,11 +157,7 @@ async fn killed_while_they_are_due_each_goes_once_and_none_early() -> Result<()>
     ensure!(once.len() == shop.texts().len(), "some came twice: {:?}", shop.texts());
     ensure!(shop.listed("?status=scheduled").await?.is_empty(), "some still wait");
     let (mut late, mut early) = (Vec::new(), Vec::new());
-    let mut went = BTreeMap::new();
-    for entry in shop.sim.journal().iter().filter(|entry| entry.is_in("message")) {
-        let id = entry.attr("id").context("an id")?;
-        went.entry(id).or_insert(entry.at);
-    }
+    let went = shop.gone();
     for (id, due) in &due {
         let went = went.get(id).with_context(|| format!("{id} never went"))?;
         match times.first(*due) {

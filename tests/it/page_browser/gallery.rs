@@ -254,7 +254,7 @@ async fn every_view_fits_in_every_width_scheme_and_language() -> Result<()> {
 }
 
 /// axe-core as `.ci/run` fetched it.
-fn axe() -> Result<String> {
+pub(super) fn axe() -> Result<String> {
     let path: PathBuf =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("target/axe-core/package/axe.min.js");
     let hint =
@@ -289,7 +289,7 @@ async fn axe_finds_nothing_to_mend() -> Result<()> {
     Ok(())
 }
 
-async fn violations(browser: &Browser, axe: &str, place: &str) -> Result<Vec<String>> {
+pub(super) async fn violations(browser: &Browser, axe: &str, place: &str) -> Result<Vec<String>> {
     let script = format!(
         "const done = arguments[arguments.length - 1]; if (!window.axe) {{ {axe} }} \
          axe.run(document, {{ resultTypes: ['violations'] }}).then(({{ violations, passes }}) => done({{ passes: passes.length, violations: \

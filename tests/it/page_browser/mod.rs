@@ -14,6 +14,7 @@ mod newcomer;
 mod operator;
 mod proxied;
 mod reference;
+mod rules;
 mod sender;
 
 use anyhow::Result;

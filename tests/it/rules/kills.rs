@@ -1,13 +1,14 @@
-//! A nemesis kills the gateway again and again, at random moments and around the commit of an answer, while people ask.
+//! A nemesis kills the gateway again and again, at random moments and around the commit of an answer, while people ask. Each
+//! question is answered once, and handed in its turn to the webhook that a rule names.
 //!
 //! `cargo test --test it rules::kills` is the short form; the long one is
 //! `MOONWA_RULES_MESSAGES=10000 MOONWA_RULES_KILLS=100 cargo test --test it rules::kills -- --nocapture`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use moonwa_simulator::harness::{Moonwa, PATIENCE, eventually_within};
+use moonwa_simulator::harness::{Moonwa, PATIENCE, WebhookReceiver, eventually_within};
 use moonwa_simulator::{Phone, Simulator};
 use rand::RngExt;
 use tokio::time::timeout;
@@ -33,14 +34,16 @@ async fn killed_again_and_again_it_answers_each_message_once() -> Result<()> {
     let sim = Simulator::start().await?;
     let (ann, bob) =
         (sim.phone("628333000141", "Ann").await, sim.phone("628333000142", "Bob").await);
-    let rule = "[[device.toko.rules]]\nwhen = { text = \"tanya\", first_in = \"1m\" }\nreply = \"lama tak jumpa\"\nmost_per_hour = 1\n\
-        [[device.toko.rules]]\nwhen = { text = \"tanya\" }\nreply = \"jawab {text}\"\nmost_per_hour = 100000\n";
-    let mut moonwa = gateway(&sim)
-        .env("MOONWA_RETRY_SCALE", "0.001")
-        .device("toko", &[])
-        .config(rule)
-        .start()
-        .await?;
+    let hook = WebhookReceiver::start().await?;
+    let table = format!(
+        "\n[device.toko]\nlabel = \"Toko\"\nwebhooks = [{{ url = {:?}, events = [\"rules\"] }}]\n",
+        hook.url()
+    );
+    let rules = "[[device.toko.rules]]\nwhen = { text = \"tanya\", first_in = \"1m\" }\nreply = \"lama tak jumpa\"\nmost_per_hour = 1\n\
+        [[device.toko.rules]]\nwhen = { text = \"tanya\" }\nreply = \"jawab {text}\"\nmost_per_hour = 100000\n\
+        [[device.toko.rules]]\nwhen = { text = \"tanya\" }\nwebhook = 1\n";
+    let mut moonwa =
+        gateway(&sim).env("MOONWA_RETRY_SCALE", "0.001").config(&(table + rules)).start().await?;
     moonwa.link("toko", &ann).await?;
 
     let answered = || {
@@ -95,9 +98,12 @@ async fn killed_again_and_again_it_answers_each_message_once() -> Result<()> {
     bob.send_text(&ann, "tanya terakhir").await?;
     asked.push("jawab tanya terakhir".to_owned());
     bob.expect_text("jawab tanya terakhir").await?;
+    hook.expect_text("tanya terakhir").await;
     let all = check(&bob, &asked);
+    let again = check_handed(&hook.taken_texts(), &asked);
     println!(
-        "{messages} messages, {deaths} deaths, {all} answers, each once; {} came again under the same id; {} s",
+        "{messages} messages, {deaths} deaths, {all} answers, each once; {} came again under the same id; \
+         each was handed over, {again} again; {} s",
         bob.repeated().len(),
         began.elapsed().as_secs()
     );
@@ -122,6 +128,21 @@ async fn die_at_a_commit(moonwa: &mut Moonwa, round: u64, batch: u64) -> Result<
     }
     moonwa.set_env("MOONWA_FAILPOINT", None);
     Ok(())
+}
+
+/// Each question came to the webhook, in its turn, and nothing else did; how many came again.
+fn check_handed(taken: &[String], asked: &[String]) -> usize {
+    let asked: Vec<_> = asked.iter().filter_map(|text| text.strip_prefix("jawab ")).collect();
+    let mut first = Vec::new();
+    let mut seen = BTreeSet::new();
+    for text in taken {
+        if seen.insert(text.as_str()) {
+            first.push(text.as_str());
+        }
+    }
+    let wrong = first.iter().zip(&asked).find(|(came, due)| came != due);
+    assert_eq!((first.len(), wrong), (asked.len(), None), "lost, unasked or out of turn");
+    taken.len() - first.len()
 }
 
 /// Each question was answered once, and nothing else; how many answers that are.

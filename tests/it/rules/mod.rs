@@ -1,6 +1,7 @@
 //! Rules: what a device answers by itself, once for each message and never to those who did not ask.
 
 mod kills;
+mod webhook;
 
 use anyhow::Result;
 use moonwa_simulator::harness::{Moonwa, MoonwaBuilder, WebhookReceiver, eventually};
