@@ -221,7 +221,9 @@ impl Recorder {
                 }
                 Record::Event(event) => events.push(NewEvent::from(event)),
                 Record::Spent(keys) => {
-                    keys.iter().for_each(|key| spent.remove(key.clone()));
+                    for key in keys {
+                        spent.remove(key.clone());
+                    }
                     any_spent = true;
                 }
             }

@@ -202,7 +202,9 @@ impl SessionStore {
         self.check()?;
         let Some(spend) = &self.spend else {
             let mut batch = Batch::new();
-            keys.into_iter().for_each(|key| batch.remove(key));
+            for key in keys {
+                batch.remove(key);
+            }
             return leave_out(&self.space, batch).await.map_err(failed);
         };
         spend(keys);
