@@ -155,7 +155,7 @@ impl Desk<'_, '_, '_> {
         let part = self.keeps.clone().part(self.outbox, self.txn, time)?;
         let key = waiting_key(self.device, self.account(), &about.id);
         let row = self.txn.get(&part.rows, &key)?;
-        let before = row.as_ref().map_or(0, |row| row.len());
+        let before = row.as_deref().map_or(0, <[u8]>::len);
         let mut waiting: Vec<Waiting> = row.map_or(Ok(Vec::new()), |row| from_json(&row))?;
         let same = |known: &Waiting| about.replaces(&known.about) && known.addresses == addresses;
         if waiting.iter().any(|known| same(known) && is_older(about.at, known.about.at)) {

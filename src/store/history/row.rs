@@ -79,6 +79,7 @@ pub(crate) struct Reaction {
 /// A message. The names of the fields are short because each message repeats them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, and any may be true")]
 pub(crate) struct Kept {
     #[serde(rename = "i")]
     pub(crate) id: String,
