@@ -112,7 +112,8 @@ function update(old, fresh) {
 }
 
 // One listener for each kind: what an element does is looked up when it happens.
-for (const kind of ["click", "submit", "input", "change", "keydown", "toggle", "error", "scroll"]) {
+const KINDS = "click submit input change keydown toggle error scroll contextmenu".split(" ");
+for (const kind of KINDS) {
 	document.addEventListener(kind, (event) => dispatch(kind, event), true);
 }
 

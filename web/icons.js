@@ -34,6 +34,7 @@ export default {
 	qr: "M4 4h6v6H4zm10 0h6v6h-6zM4 14h6v6H4zm10 0h2v2h-2zm4 4h2v2h-2zm-4 1h1m5-5v1",
 	reply: "M9 7 4 12l5 5m-5-5h9a6 6 0 0 1 6 6v1",
 	send: "M21 3 10 14M21 3l-7 18-4-7-7-4z",
+	smile: `${RING}m5 1.5a4.5 4.5 0 0 0 8 0M9 9v.1m6-.1v.1`,
 	stop: "M6 6h12v12H6z",
 	theme: `${RING}m9-9v18m3-17v16m3-14v12`,
 	tick: "m5 13 4.5 4.5L19 7",

@@ -42,6 +42,7 @@
 //!          history.N  no tag is one of the queue's or the log's, so that a repair never takes these for those
 //!                  'M' dev chat time nth       -> a message (JSON)
 //!                  'I' dev hash(id)            -> its places
+//!                  'P' dev account hash(id)    -> what was said of a message that has not come (JSON)
 //!                  'W' dev word 00 !place      -> a message with that word: nothing
 //! ```
 

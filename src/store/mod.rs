@@ -35,7 +35,7 @@ pub use cursor::{EndpointId, EndpointState};
 pub(crate) use disk::free_space;
 pub(crate) use error::StoreError;
 pub(crate) use history::{
-    ChatRow, ChatView, Kept, Learned, Message, Note, Place, Reaction, Said, Source,
+    About, ChatRow, ChatView, Kept, Learned, Message, Note, Place, Reaction, Said, Source,
 };
 pub use history::{History, HistoryLimits};
 pub(crate) use key::{Key, Parts};

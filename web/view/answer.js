@@ -54,6 +54,15 @@ async function send(chat, one) {
 	changed();
 }
 
+/** Sends a reaction to a message; none takes the one from here back. */
+export async function react(chat, { id: about }, emoji) {
+	const to = chat.address.replace("@s.whatsapp.net", "");
+	const reaction = { message: about, emoji };
+	const made = await post(pathOf(chat.device, "messages"), { to, reaction });
+	const { device, address } = chat;
+	keepSent({ ...made, device, to: address, kind: "reaction", text: emoji, about });
+}
+
 /** An upload's parts; the file comes last, because the server streams it. */
 function formOf(fields, { text, file }) {
 	const form = new FormData();

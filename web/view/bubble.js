@@ -4,6 +4,11 @@ import { clock, language, say, t } from "../i18n.js";
 import { fileNameOf, fileOf, presentOf, writerOf } from "./chats.js";
 import { TICK } from "./status.js";
 
+/** What people answer with most. */
+const EMOJIS = ["👍", "❤️", "😂", "😮", "😢", "🙏"];
+/** The same sign is written with and without this one, which asks for its picture. */
+const PICTURE = "\ufe0f";
+
 /** How many colours there are for people. */
 const HUES = 6;
 const LINK = /https?:\/\/[^\s<>"]+[^\s<>".,;:!?'()[\]{}]/gi;
@@ -26,26 +31,40 @@ function linked(text) {
 
 /**
  * @param {import("./chats.js").Chat} chat
- * @param {{ gone: Set<string>, lost: (id: string) => void, goTo: (id: string) => any,
- *   answer: ((message: any) => void) | null, again: ((message: any) => void) | null, found: string }} page
+ * @param {{ gone: Set<string>, lost: (id: string) => void, goTo: (id: string) => any, found: string,
+ *   answer: ((message: any) => void) | null, again: ((message: any) => void) | null, reacting: string,
+ *   offer: ((id: string) => void) | null, react: (message: any, emoji: string) => any }} page
  */
 export function bubble(chat, message, before, page) {
 	const { id, at, mine, quote, status, code, detail, by } = message;
-	const { deleted, edited, words, emojis } = presentOf(chat, message);
+	const { deleted, edited, words, emojis, own } = presentOf(chat, message);
 	const isGroup = chat.address.endsWith("@g.us");
 	const isNew = day(at) !== day(before?.at);
 	const goesOn = !isNew && before?.mine === mine && writerOf(before) === writerOf(message);
 	const writer = isGroup && !mine && !goesOn && writerOf(message);
 	const isFailed = status === "failed";
+	// Nobody reacts to what never got there.
+	const mayReact = page.offer && !deleted && !isFailed;
+	const isOpen = mayReact && page.reacting === id;
+	/** Escape closes what is open; a long press opens it where there is no mouse. */
+	const keydown = (event) => {
+		if (event.key === "Escape" && isOpen) page.offer(id);
+	};
+	const contextmenu = (event) => {
+		if (!matchMedia("(pointer:coarse)").matches || event.target.closest("a,video,audio")) return;
+		event.preventDefault();
+		page.offer(id);
+	};
 	return [
 		isNew && el("li.day", { "data-key": `day ${id}` }, el("span", day(at))),
 		el(
 			`li.turn${mine ? ".mine" : ""}${goesOn ? ".on" : ""}${page.found === id ? ".found" : ""}`,
-			{ "data-key": id },
+			{ "data-key": id, ...(mayReact && { keydown }) },
 			el(
 				".said-by",
 				el(
 					".bubble",
+					mayReact && { contextmenu },
 					writer && el(`strong.writer.hue${hueOf(writer)}`, writer),
 					deleted
 						? el("p.muted.row", icon("off"), t("messages.deleted"))
@@ -68,11 +87,38 @@ export function bubble(chat, message, before, page) {
 						button(".small", "again", t("inbox.retry"), () => page.again(message)),
 				),
 				page.answer && !deleted && tool("reply", t("inbox.reply"), () => page.answer(message)),
+				mayReact && opener(isOpen, () => page.offer(id)),
 			),
+			isOpen && choice(own, (emoji) => page.react(message, emoji)),
 			emojis.length > 0 &&
 				el("span.emojis", { "aria-label": t("messages.reactions"), role: "img" }, emojis.join(" ")),
 		),
 	];
+}
+
+/** What opens the reactions, and closes them. */
+function opener(isOpen, click) {
+	const label = t("inbox.react");
+	return el(
+		"button.quiet.icon.opener",
+		{ type: "button", click, "aria-label": label, title: label, "aria-expanded": String(isOpen) },
+		icon("smile"),
+	);
+}
+
+/** The reactions to choose from; the one from here is taken back. */
+function choice(own, choose) {
+	const plain = (emoji) => emoji?.replace(PICTURE, "");
+	const all = !own || EMOJIS.some((one) => plain(one) === plain(own)) ? EMOJIS : [...EMOJIS, own];
+	return el(
+		".choice",
+		{ role: "group", "aria-label": t("inbox.react") },
+		all.map((emoji) => {
+			const isOwn = plain(emoji) === plain(own);
+			const click = () => choose(isOwn ? "" : emoji);
+			return el("button", { type: "button", click, "aria-pressed": String(isOwn) }, emoji);
+		}),
+	);
 }
 
 /** What a message answers; a press leads there. */

@@ -108,7 +108,9 @@ export function keepEvent({ type, timestamp: at, device, data }) {
 	const about = data.details?.message;
 	switch (type) {
 		case "message.reaction":
-			return mark(chat, about, ({ reactions }) => reactions.set(from.jid, data.text ?? ""));
+			return mark(chat, about, ({ reactions }) =>
+				reactions.set(mine ? "" : from.jid, data.text ?? ""),
+			);
 		case "message.edited":
 			return mark(chat, about, (it) => Object.assign(it, { text: data.text ?? "" }));
 		case "message.revoked":
@@ -163,7 +165,11 @@ export function keepSent(sent) {
 		const message = { id, at: known?.at ?? at, mine: true, kind, text, status, code, detail };
 		return keep(chat, { ...message, ...(by && { by }), ...(quote && { quote }) });
 	}
-	if (status === "failed") return;
+	if (status === "failed") {
+		// It was shown when it was asked for.
+		if (kind === "reaction") chat.marks.get(about)?.reactions.delete("");
+		return changed();
+	}
 	mark(chat, about, (it) => {
 		if (kind === "reaction") it.reactions.set("", text ?? "");
 		if (kind === "edit") it.text = text;
@@ -248,16 +254,22 @@ async function loadGroups(device) {
 export const writerOf = ({ from }) =>
 	from?.name ?? phone(from?.phone ?? from?.jid ?? from?.lid ?? "");
 
-/** Whether it was taken back, what it says now, and the reactions to it. */
+/** Whether it was taken back, what it says now, the reactions to it, and the one from here. */
 export function presentOf(chat, message) {
 	const mark = chat.marks.get(message.id);
-	const told = (message.reactions ?? []).map(({ emoji }) => emoji);
-	const emojis = [...new Set([...told, ...(mark?.reactions.values() ?? [])])].filter(Boolean);
+	const since = mark?.reactions ?? new Map();
+	const isOver = ({ from_me, from }) =>
+		from_me
+			? since.has("")
+			: since.has(`${from?.phone}@s.whatsapp.net`) || since.has(`${from?.lid}@lid`);
+	const told = (message.reactions ?? []).filter((one) => !isOver(one));
+	const all = [...told.map(({ emoji }) => emoji), ...since.values()];
 	return {
+		own: since.get("") ?? told.find(({ from_me }) => from_me)?.emoji,
 		deleted: message.deleted || mark?.deleted,
 		edited: message.edited || mark?.text !== undefined,
 		words: mark?.text ?? message.text,
-		emojis,
+		emojis: [...new Set(all)].filter(Boolean),
 	};
 }
 

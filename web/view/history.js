@@ -43,10 +43,24 @@ export default function history(devices, open, signal) {
 	let busy = false;
 
 	async function readChats(device, before = "") {
-		const cursor = before && `&before=${encodeURIComponent(before)}`;
-		const { chats, next } = await get(pathOf(device, `chats?limit=${PAGE}${cursor}`), signal);
+		const { chats, next } = await readList(
+			device,
+			before && `&before=${encodeURIComponent(before)}`,
+		);
 		for (const one of chats) keepChat(device, one);
 		if (before || !further.has(device)) further.set(device, next);
+	}
+
+	const readList = (device, more) => get(pathOf(device, `chats?limit=${PAGE}${more}`), signal);
+
+	/** Reads the chats with something unread, however far down the list they are. */
+	async function readUnread() {
+		if (mode() !== "on") return;
+		for (const device of devices()) {
+			// What cannot be had now comes with the rest of the list.
+			const { chats } = await readList(device, "&unread=true").catch(() => ({ chats: [] }));
+			for (const one of chats) keepChat(device, one);
+		}
 	}
 
 	async function readMessages(limit = PAGE, before = "") {
@@ -134,6 +148,7 @@ export default function history(devices, open, signal) {
 
 	return {
 		readAll,
+		readUnread,
 		refresh,
 		older,
 		reach,

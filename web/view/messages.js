@@ -54,22 +54,29 @@ let wanted = "";
  * @type {string | null}
  */
 let listed = null;
+/** What the list can be narrowed to; nothing else in an address looks like these. */
+const FILTERS = ["unread", "groups", "archived"];
+
+/** What it is narrowed to, which stands in the address. It stays while conversations are opened. */
+let filter = "";
 /** Whether every event is shown in the place of the conversations. */
 let everything = false;
 
 /**
  * @param {AbortSignal} signal
  * @param {string} [device] absent means all
- * @param {string} [address] whom the open conversation is with
+ * @param {string} [named] whom the open conversation is with, or what the list is narrowed to
  * @param {string} [message] the message in it that is looked for
  */
-export default function messages(signal, device = "", address, message) {
+export default function messages(signal, device = "", named, message) {
+	const address = FILTERS.includes(named) ? "" : named;
+	if (!address) filter = named ?? "";
 	if (!address || listed !== "") listed = device;
 	const names = () => (listed ? [listed] : [...state.devices.keys()]);
 	// Of one device every event is told as it comes.
 	const [first, ...others] = names();
 	const only = others.length ? "" : (first ?? "");
-	const back = `#/messages/${listed}`;
+	const back = () => `#/messages/${listed}${filter && `/${filter}`}`;
 	let newest = 0;
 	let reading = new AbortController();
 	signal.addEventListener("abort", () => reading.abort());
@@ -117,6 +124,14 @@ export default function messages(signal, device = "", address, message) {
 		signal,
 	});
 	show(everything && !open);
+	if (filter === "unread") kept.readUnread();
+
+	function narrow(to) {
+		filter = to;
+		if (!open) window.history.replaceState(null, "", back());
+		if (to === "unread") kept.readUnread();
+		changed();
+	}
 
 	/** Whether moonwa.toml has conversations kept may have changed since somebody signed in. */
 	async function lookAgain() {
@@ -178,8 +193,12 @@ export default function messages(signal, device = "", address, message) {
 			.filter(({ last }) => last)
 			.sort((one, other) => Date.parse(other.last.at) - Date.parse(one.last.at));
 		const words = wanted.trim().toLowerCase();
-		const matching = all.filter(({ chat, title }) =>
-			`${title} ${chat.address}`.toLowerCase().includes(words),
+		const rows = all.map((one) => ({ ...one, unread: unreadOf(one.chat, one.all, looked) }));
+		const hasArchived = rows.some(({ chat }) => chat.told?.archived);
+		const matching = rows.filter(
+			(one) =>
+				(isWanted(one) || one.chat === open) &&
+				`${one.title} ${one.chat.address}`.toLowerCase().includes(words),
 		);
 		const isKept = mode() === "on";
 		const more = isKept && !words && kept.more();
@@ -193,12 +212,13 @@ export default function messages(signal, device = "", address, message) {
 		return el(
 			".people",
 			(isKept || all.length > MANY || wanted) && searchField(lookFor),
+			filters(hasArchived, narrow),
 			!isKept && howToKeep(),
 			matching.length > 0 &&
 				el(
 					"ol.card",
-					matching.map(({ chat, all, title, last }) =>
-						row(chat, title, last, unreadOf(chat, all, looked), chat === open),
+					matching.map(({ chat, title, last, unread }) =>
+						row(chat, title, last, unread, chat === open),
 					),
 				),
 			more && button("", "", t("webhook.more"), more),
@@ -243,6 +263,30 @@ function howToKeep() {
 		!isKey && [pre(SWITCH_ON), copyButton(SWITCH_ON)],
 	);
 }
+
+/** Whether the list is narrowed to what a conversation is. */
+const isWanted = ({ chat, unread }) =>
+	filter === "unread"
+		? unread > 0
+		: filter === "groups"
+			? chat.address.endsWith("@g.us")
+			: filter !== "archived" || chat.told?.archived;
+
+/** What the list can be narrowed to. */
+const filters = (hasArchived, narrow) =>
+	el(
+		".row.filters",
+		{ role: "group", "aria-label": t("inbox.filter") },
+		["", ...FILTERS]
+			.filter((one) => one !== "archived" || hasArchived || filter === one)
+			.map((one) =>
+				el(
+					"button.small",
+					{ type: "button", click: () => narrow(one), "aria-pressed": String(one === filter) },
+					t(`inbox.${one || "all"}`),
+				),
+			),
+	);
 
 const searchField = (lookFor) =>
 	el(

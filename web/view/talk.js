@@ -3,7 +3,7 @@ import { button, el, h1, icon } from "../dom.js";
 import { phone, t } from "../i18n.js";
 import { tell } from "../overlay.js";
 import { changed, state } from "../state.js";
-import answerForm, { begin, pendingBubble } from "./answer.js";
+import answerForm, { begin, pendingBubble, react } from "./answer.js";
 import { bubble, hueOf } from "./bubble.js";
 import { KEEP, look, messagesOf, titleOf } from "./chats.js";
 import { maySend, mode } from "./history.js";
@@ -12,9 +12,12 @@ import { asOf } from "./status.js";
 /** So near to the oldest message that is here, older ones are asked for. */
 const NEAR = 300;
 
+/** Does something once what changed is drawn. */
+const afterDrawing = (what) => requestAnimationFrame(() => requestAnimationFrame(what));
+
 /**
  * @param {import("./chats.js").Chat} chat
- * @param {string} back where the list is
+ * @param {() => string} back where the list is
  * @param {ReturnType<typeof import("./history.js").default>} kept
  * @param {() => any} further gives what asks for older events, where there is no history
  * @param {string} [wanted] the message that is looked for
@@ -24,6 +27,8 @@ export default function talk(chat, back, kept, further, wanted) {
 	/** The files that WhatsApp no longer has, by their messages. */
 	const gone = new Set();
 	let found = "";
+	/** The message at which reactions are offered. */
+	let reacting = "";
 	let reading = false;
 	let asked = false;
 
@@ -37,20 +42,29 @@ export default function talk(chat, back, kept, further, wanted) {
 		changed();
 		document.querySelector("textarea")?.focus();
 	}
-	const again = ({ text }) => begin(chat, text, null, null);
+	const again = ({ text, quote }) => begin(chat, text, null, quote ?? null);
+
+	/** Shows the reactions to choose from at a message, or takes them away. */
+	function offer(id) {
+		reacting = reacting === id ? "" : id;
+		changed();
+		/** @type {HTMLElement | null} */
+		const opener = document.querySelector(`[data-key="${CSS.escape(id)}"] .opener`);
+		opener?.focus();
+		afterDrawing(() => document.querySelector(".choice")?.scrollIntoView({ block: "nearest" }));
+	}
+	async function reactTo(message, emoji) {
+		await react(chat, message, emoji);
+		if (reacting === message.id) offer(message.id);
+	}
 
 	/** Shows a message, however far back it is. */
 	async function goTo(id) {
 		if (!chat.messages.has(id) && !(await kept.reach(id))) return tell(t("inbox.not_here"), true);
 		found = id;
 		changed();
-		// Once it is drawn.
-		requestAnimationFrame(() =>
-			requestAnimationFrame(() =>
-				document
-					.querySelector(`[data-key="${CSS.escape(id)}"]`)
-					?.scrollIntoView({ block: "center" }),
-			),
+		afterDrawing(() =>
+			document.querySelector(`[data-key="${CSS.escape(id)}"]`)?.scrollIntoView({ block: "center" }),
 		);
 	}
 	if (wanted) goTo(wanted).catch(() => {});
@@ -103,6 +117,9 @@ export default function talk(chat, back, kept, further, wanted) {
 			found,
 			answer: maySend() ? answer : null,
 			again: maySend() ? again : null,
+			reacting,
+			offer: maySend() ? offer : null,
+			react: reactTo,
 		};
 		const first = beginning(all.length);
 		return el(
@@ -112,7 +129,7 @@ export default function talk(chat, back, kept, further, wanted) {
 				".head.with",
 				el(
 					"a.btn.quiet.icon.only-phone",
-					{ href: back, "aria-label": t("nav.messages") },
+					{ href: back(), "aria-label": t("nav.messages") },
 					icon("back"),
 				),
 				avatar(title),

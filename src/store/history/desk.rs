@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use super::part::{forget, grew};
 use super::row::{
-    ChatRow, DeviceRow, Kept, Place, address_key, chat_key, device_key, id_key, message_key,
-    messages_prefix, order_key, word_key,
+    ChatRow, DeviceRow, Failure, Kept, Place, address_key, chat_key, device_key, id_key,
+    message_key, messages_prefix, order_key, word_key,
 };
 use super::state::{Kept as Keeps, Part};
 use super::words::words;
-use crate::model::{ChatKind, DeviceName, UnixMillis};
+use crate::model::{ChatKind, DeviceName, MessageStatus, UnixMillis};
 use crate::store::StoreError;
 use crate::store::database::outbox::Outbox;
 use crate::store::database::txn::Txn;
@@ -61,6 +61,10 @@ impl<'a, 't, 'g> Desk<'a, 't, 'g> {
     pub(super) fn turn(&mut self) -> Result<(), StoreError> {
         self.row.account += 1;
         self.save_device()
+    }
+
+    pub(super) fn account(&self) -> u32 {
+        self.row.account
     }
 
     fn save_device(&mut self) -> Result<(), StoreError> {
@@ -216,15 +220,16 @@ impl<'a, 't, 'g> Desk<'a, 't, 'g> {
         &mut self,
         chat: &mut Chat,
         time: UnixMillis,
-        kept: &Kept,
+        mut kept: Kept,
     ) -> Result<Option<Place>, StoreError> {
         if time < self.keeps.limits().horizon() {
             return Ok(None);
         }
         let known = self.find(&kept.id, Some(chat))?;
-        if known.iter().any(|known| known.kept.is_same(kept)) {
+        if known.iter().any(|known| known.kept.is_same(&kept)) {
             return Ok(None);
         }
+        self.catch_up(chat, &mut kept)?;
         chat.row.count += 1;
         let place = Place { time, nth: chat.row.count, chat: chat.number };
         let part = self.keeps.clone().part(self.outbox, self.txn, time)?;
@@ -233,7 +238,7 @@ impl<'a, 't, 'g> Desk<'a, 't, 'g> {
         let places = [&places[..], &place.bytes()].concat();
         let mut size = id.as_ref().len() + places.len();
         self.txn.put(&part.rows, id, places);
-        size += self.write(&part, place, kept)?;
+        size += self.write(&part, place, &kept)?;
         grew(self.outbox, self.txn, &part, size)?;
         chat.row.newest = chat.row.newest.max(place);
         Ok(Some(place))
@@ -278,7 +283,8 @@ impl<'a, 't, 'g> Desk<'a, 't, 'g> {
                 let from = from.into_bytes();
                 let rows = self.txn.scan_from(&part.rows, prefix.as_ref(), &from, COUNTED)?;
                 for (_, row) in rows.into_iter().filter(|(key, _)| *key > after) {
-                    unread += u32::from(!from_json::<Kept>(&row)?.from_me);
+                    let kept: Kept = from_json(&row)?;
+                    unread += u32::from(!kept.from_me && !kept.hidden);
                 }
             }
         }
@@ -296,16 +302,17 @@ pub(super) fn newest(found: Vec<Found>) -> Option<Found> {
 pub(super) fn advance(
     desk: &mut Desk<'_, '_, '_>,
     mut found: Found,
-    word: &str,
+    status: &MessageStatus,
 ) -> Result<(), StoreError> {
     // From its first to its last one; it may fail until it is delivered.
     const ORDER: [&str; 7] =
         ["queued", "sent", "accepted", "failed", "delivered", "read", "played"];
     let rank = |word: &str| ORDER.iter().position(|known| *known == word);
     let known = found.kept.status.as_deref().and_then(rank);
-    if known >= rank(word) {
+    if known >= rank(status.as_str()) {
         return Ok(());
     }
-    found.kept.status = Some(word.to_owned());
+    found.kept.status = Some(status.as_str().to_owned());
+    found.kept.failure = Failure::of(status);
     desk.change(&found)
 }

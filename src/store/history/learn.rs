@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::about::About;
 use super::desk::Desk;
 use super::row::{ChatRow, Kept, Place, Reaction};
 use super::take;
@@ -30,6 +31,8 @@ pub(crate) struct Note {
 
 #[derive(Clone, Debug)]
 pub(crate) enum Said {
+    /// Something was said of a message in it, or it was deleted there.
+    About(About),
     /// These messages were read, and what came before them.
     Read(Vec<MessageId>),
     /// All was read up to that time, or the chat is marked as one to be read.
@@ -68,7 +71,7 @@ pub(super) fn learn(
         if chat.row.name.is_none() && chat.row.kind == ChatKind::Person && !kept.from_me {
             chat.row.name = kept.from.as_ref().and_then(|from| from.name.clone());
         }
-        if desk.insert(&mut chat, *at, &kept)?.is_some() {
+        if desk.insert(&mut chat, *at, kept)?.is_some() {
             desk.save(&chat)?;
         }
     }
@@ -85,6 +88,10 @@ pub(super) fn note(
     for Note { addresses, what } in notes {
         if let Said::Read(ids) = what {
             take::read(&mut desk, addresses, ids)?;
+            continue;
+        }
+        if let Said::About(about) = what {
+            desk.say(addresses, about)?;
             continue;
         }
         let Some(mut chat) = desk.known(addresses)? else { continue };
@@ -120,6 +127,6 @@ fn says(row: &mut ChatRow, what: &Said) {
             row.archived = archived.or(row.archived);
             row.pinned = pinned.or(row.pinned);
         }
-        Said::Marked { read: true, .. } | Said::Read(_) | Said::Deleted => {}
+        Said::Marked { read: true, .. } | Said::Read(_) | Said::About(_) | Said::Deleted => {}
     }
 }

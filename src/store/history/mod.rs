@@ -1,6 +1,7 @@
 //! The history: earlier messages by chat, for as long as moonwa.toml says. Its rows are written in the transactions of
 //! the log and the send queue, so that it never says anything else than these. Off, it costs nothing.
 
+mod about;
 mod desk;
 mod fill;
 mod find;
@@ -16,6 +17,7 @@ mod words;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{PoisonError, RwLock};
 
+pub(crate) use self::about::About;
 pub(crate) use self::learn::{Learned, Note, Said};
 pub(crate) use self::look::{ChatView, Message};
 pub(crate) use self::part::retire;

@@ -1,7 +1,7 @@
 //! A message of the account's own that moonwa sends, as its chat has it.
 
 use super::desk::{Chat, Desk, Found, advance, newest};
-use super::row::{Kept, Source};
+use super::row::{Failure, Kept, Source};
 use crate::model::{
     Content, MediaData, MediaKind, MessageId, MessageKind, MessageStatus, Person, Reply,
     SentMessage, UnixMillis,
@@ -19,7 +19,7 @@ pub(super) fn own(
     let mut chat = desk.made(addresses, to.chat_kind())?;
     let known = desk.find(message.id.as_str(), Some(&chat))?;
     if let Some(found) = newest(known.into_iter().filter(|found| found.kept.from_me).collect()) {
-        return advance(desk, found, message.status.as_str());
+        return advance(desk, found, &message.status);
     }
     // One that was taken back before its time never was in the chat.
     if message.due.is_some() && matches!(message.status, MessageStatus::Failed { .. }) {
@@ -36,6 +36,7 @@ pub(super) fn own(
         text: message.request.content.words().map(str::to_owned),
         media: file(&message.request.content),
         status: Some(message.status.as_str().to_owned()),
+        failure: Failure::of(&message.status),
         source: Source::Moonwa,
         by: message.by.clone(),
         ..Kept::default()
@@ -58,7 +59,7 @@ pub(super) fn own(
         (true, _) => second(message.updated).max(chat.row.newest.time),
         (false, due) => second(due.unwrap_or(message.created)),
     };
-    desk.insert(&mut chat, time, &kept)?;
+    desk.insert(&mut chat, time, kept)?;
     desk.save(&chat)
 }
 

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::model::{
-    Body, ChatKind, DeviceName, Jid, MediaData, MessageData, MessageKind, Person, Reply,
-    UnixMillis, path_step,
+    Body, ChatKind, DeviceName, Jid, MediaData, MessageData, MessageKind, MessageStatus, Person,
+    Reply, UnixMillis, path_step,
 };
 use crate::store::key::{Key, Parts};
 
@@ -71,11 +71,15 @@ pub(crate) struct Reaction {
     /// Who; absent when it was the account itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) from: Option<Person>,
+    /// When, as far as it is known: of two of one person the later one counts, whichever is told first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) at: Option<UnixMillis>,
 }
 
 /// A message. The names of the fields are short because each message repeats them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, and any may be true")]
 pub(crate) struct Kept {
     #[serde(rename = "i")]
     pub(crate) id: String,
@@ -99,11 +103,20 @@ pub(crate) struct Kept {
     pub(crate) reactions: Vec<Reaction>,
     #[serde(rename = "e", skip_serializing_if = "std::ops::Not::not")]
     pub(crate) edited: bool,
+    /// When, as far as it is known.
+    #[serde(rename = "c", skip_serializing_if = "Option::is_none")]
+    pub(crate) edited_at: Option<UnixMillis>,
+    /// The account's owner deleted it for themselves: nobody sees it any more.
+    #[serde(rename = "h", skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) hidden: bool,
     #[serde(rename = "x", skip_serializing_if = "std::ops::Not::not")]
     pub(crate) deleted: bool,
     /// How far one of the account's own got.
     #[serde(rename = "s", skip_serializing_if = "Option::is_none")]
     pub(crate) status: Option<String>,
+    /// Why it failed.
+    #[serde(rename = "w", skip_serializing_if = "Option::is_none")]
+    pub(crate) failure: Option<Failure>,
     /// After how many seconds it disappears.
     #[serde(rename = "z", skip_serializing_if = "Option::is_none")]
     pub(crate) disappears_after: Option<u32>,
@@ -112,6 +125,21 @@ pub(crate) struct Kept {
     /// Who had moonwa send it.
     #[serde(rename = "b", skip_serializing_if = "Option::is_none")]
     pub(crate) by: Option<String>,
+}
+
+/// Why a message was not sent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Failure {
+    pub(crate) code: String,
+    /// For people.
+    pub(crate) detail: String,
+}
+
+impl Failure {
+    pub(super) fn of(status: &MessageStatus) -> Option<Self> {
+        let MessageStatus::Failed { code, detail } = status else { return None };
+        Some(Self { code: code.clone(), detail: detail.clone() })
+    }
 }
 
 impl Kept {
@@ -168,10 +196,11 @@ impl Kept {
         self.media.clone().map(|media| MediaData { url, ..media })
     }
 
-    /// Whether it has disappeared, when it came at that time.
+    /// Whether it was deleted here or has disappeared, when it came at that time.
     pub(crate) fn is_gone(&self, time: UnixMillis, now: UnixMillis) -> bool {
         let after = |seconds: u32| std::time::Duration::from_secs(u64::from(seconds));
-        self.disappears_after.is_some_and(|seconds| time.after(after(seconds)) <= now)
+        let over = |seconds: u32| time.after(after(seconds)) <= now;
+        self.hidden || self.disappears_after.is_some_and(over)
     }
 
     /// Whether another one under the same id in the same chat is this one.
@@ -185,27 +214,57 @@ impl Kept {
 
     /// Takes a reaction, or takes it back.
     pub(crate) fn react(&mut self, reaction: Reaction) {
+        if self.deleted {
+            return;
+        }
         let same = |known: &Reaction| match (&known.from, &reaction.from) {
             (Some(one), Some(two)) => is_same_person(one, two),
             (one, two) => one.is_none() && two.is_none(),
         };
+        if self.reactions.iter().any(|known| same(known) && is_older(reaction.at, known.at)) {
+            return;
+        }
         self.reactions.retain(|known| !same(known));
-        if !reaction.emoji.is_empty() {
+        // One that was taken back stays as nothing, so that an older one that is told later does not come back.
+        if !reaction.emoji.is_empty() || reaction.at.is_some() {
             self.reactions.push(reaction);
+        }
+        let jid = |one: &Reaction| one.from.as_ref().map(|from| from.jid.clone());
+        self.reactions.sort_by_cached_key(|one| (one.at, jid(one)));
+    }
+
+    /// Takes a new text.
+    pub(crate) fn reword(&mut self, text: Option<String>, at: Option<UnixMillis>) {
+        if !self.deleted && !is_older(at, self.edited_at) {
+            self.text = text;
+            self.edited = true;
+            self.edited_at = at;
         }
     }
 
     /// Takes what it said away.
     pub(crate) fn delete(&mut self) {
         self.deleted = true;
+        (self.edited, self.edited_at) = (false, None);
         self.text = None;
         self.media = None;
         self.details = Map::new();
         self.reactions.clear();
     }
+
+    /// Takes it out of sight.
+    pub(crate) fn hide(&mut self) {
+        self.delete();
+        self.hidden = true;
+    }
 }
 
-fn is_same_person(one: &Person, two: &Person) -> bool {
+/// Whether something was said before something else that is known.
+pub(super) fn is_older(at: Option<UnixMillis>, known: Option<UnixMillis>) -> bool {
+    at.is_some_and(|at| known.is_some_and(|known| at < known))
+}
+
+pub(super) fn is_same_person(one: &Person, two: &Person) -> bool {
     let same = |one: &Option<String>, two: &Option<String>| one.is_some() && one == two;
     same(&one.lid, &two.lid) || same(&one.phone, &two.phone) || one.jid == two.jid
 }
@@ -309,6 +368,12 @@ pub(super) fn id_key(device: &DeviceName, id: &str) -> Key {
     Key::new(b'I').device(device).number(xxhash_rust::xxh3::xxh3_64(id.as_bytes()))
 }
 
+/// What was said of a message that has not come yet.
+pub(super) fn waiting_key(device: &DeviceName, account: u32, id: &str) -> Key {
+    let hash = xxhash_rust::xxh3::xxh3_64(id.as_bytes());
+    Key::new(b'P').device(device).small(account).number(hash)
+}
+
 /// Where the places of a word's messages are, the newest first. No word has a 0 in it.
 pub(super) fn word_prefix(device: &DeviceName, word: &str) -> Key {
     Key::new(b'W').device(device).rest(word).rest([0])
@@ -357,6 +422,7 @@ mod tests {
             emoji: emoji.to_owned(),
             from_me: from.is_none(),
             from,
+            at: None,
         };
         let mut kept = Kept::default();
         for (emoji, who) in [("👍", from("1")), ("❤", None), ("😀", from("1")), ("🙏", from("2"))]

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use super::desk::{Chat, Desk, Found, advance, newest};
+use super::about::About;
+use super::desk::{Chat, Desk, advance, newest};
 use super::own::{kind_of, own};
-use super::row::{Kept, Reaction, Source};
+use super::row::{Kept, Source};
 use crate::model::{
-    Body, ChatKind, Content, DeviceName, Event, EventData, EventType, Jid, MessageData, MessageId,
+    ChatKind, Content, DeviceName, Event, EventData, EventType, Jid, MessageData, MessageId,
     MessageStatus, SentMessage, UnixMillis,
 };
 use crate::store::StoreError;
@@ -78,7 +79,10 @@ fn happened(mut desk: Desk<'_, '_, '_>, event: &Event) -> Result<(), StoreError>
                     let mut chat = desk.made(&addresses, kind)?;
                     arrived(&mut desk, &mut chat, event.timestamp, data)
                 }
-                _ => about(&mut desk, &addresses, event.kind, data),
+                _ => match About::of(event.kind, data, event.timestamp) {
+                    Some(about) => desk.say(&addresses, &about),
+                    None => Ok(()),
+                },
             }
         }
         EventData::Other(data) if event.kind == EventType::IdentityResolved => {
@@ -138,7 +142,7 @@ fn arrived(
     if chat.row.kind == ChatKind::Person && !data.from_me && data.from.name.is_some() {
         chat.row.name.clone_from(&data.from.name);
     }
-    match desk.insert(chat, time, &kept)? {
+    match desk.insert(chat, time, kept)? {
         // Whoever writes on the phone has the chat before them.
         Some(place) if data.from_me => desk.read(chat, place)?,
         Some(place) if place > chat.row.read => chat.row.unread += 1,
@@ -147,51 +151,13 @@ fn arrived(
     desk.save(chat)
 }
 
-/// Something was said about an earlier message.
-fn about(
-    desk: &mut Desk<'_, '_, '_>,
-    addresses: &[String],
-    kind: EventType,
-    data: &MessageData,
-) -> Result<(), StoreError> {
-    let target = match &data.body {
-        Body::Reaction(reaction) => &reaction.about,
-        Body::Revoked(target) => target,
-        _ => &data.circumstances.about,
-    };
-    let (Some(id), Some(chat)) = (&target.message, desk.known(addresses)?) else { return Ok(()) };
-    let Some(mut found) = newest(desk.find(id, Some(&chat))?) else { return Ok(()) };
-    // Only who wrote a message may change it; in a group its admins may take it back.
-    let own = found.kept.from_me == data.from_me;
-    match (kind, &data.body) {
-        (EventType::MessageReaction, Body::Reaction(reaction)) => {
-            found.kept.react(Reaction {
-                emoji: reaction.emoji.clone(),
-                from_me: data.from_me,
-                from: (!data.from_me).then(|| data.from.clone()),
-            });
-        }
-        (EventType::MessageEdited, _) if own => reword(&mut found, data.text.clone()),
-        (EventType::MessageRevoked, _) if own || data.group.is_some() => found.kept.delete(),
-        _ => return Ok(()),
-    }
-    desk.change(&found)
-}
-
-fn reword(found: &mut Found, text: Option<String>) {
-    if !found.kept.deleted {
-        found.kept.text = text;
-        found.kept.edited = true;
-    }
-}
-
 /// Takes a message that moonwa sends, as far as it is now.
 pub(crate) fn sent(
     outbox: &Arc<Outbox>,
     txn: &mut Txn<'_>,
     message: &SentMessage,
 ) -> Result<(), StoreError> {
-    spare(take(outbox, txn, message, true))
+    spare(take(outbox, txn, message, When::Settles))
 }
 
 /// The same of one that was sent before the history was switched on.
@@ -200,14 +166,25 @@ pub(super) fn sent_before(
     txn: &mut Txn<'_>,
     message: &SentMessage,
 ) -> Result<(), StoreError> {
-    take(outbox, txn, message, false)
+    take(outbox, txn, message, When::Before)
+}
+
+/// What taking a message that moonwa sends is about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum When {
+    /// It is new, or now it is known whether WhatsApp took it.
+    Settles,
+    /// That was known, and now there is a receipt.
+    Later,
+    /// It was sent before the history was switched on.
+    Before,
 }
 
 fn take(
     outbox: &Arc<Outbox>,
     txn: &mut Txn<'_>,
     message: &SentMessage,
-    now: bool,
+    when: When,
 ) -> Result<(), StoreError> {
     if message.status == MessageStatus::Scheduled {
         return Ok(());
@@ -222,25 +199,30 @@ fn take(
         return read(&mut desk, &addresses, std::slice::from_ref(id));
     }
     match kind_of(content) {
-        Some(kind) => own(&mut desk, &addresses, message, (kind, now)),
-        // Others see it once WhatsApp has it.
-        None => match &message.status {
-            MessageStatus::Failed { .. } => Ok(()),
-            status if status.is_settled() => done(&mut desk, &addresses, content),
-            _ => Ok(()),
-        },
+        Some(kind) => own(&mut desk, &addresses, message, (kind, when != When::Before)),
+        // Others see it once WhatsApp has it; a receipt for it says nothing of what was said since.
+        None if when == When::Later || !message.status.is_settled() => Ok(()),
+        None if matches!(message.status, MessageStatus::Failed { .. }) => Ok(()),
+        None => {
+            // The clock here may be ahead of WhatsApp's, and what is told now is the newest.
+            let before = UnixMillis::from_secs(message.created.secs());
+            let at = Some(before).filter(|_| when == When::Before);
+            About::own(content, at).map_or(Ok(()), |about| desk.say(&addresses, &about))
+        }
     }
 }
 
-/// A message of the account's own got that far: one that moonwa sent, as it is now, or one of the phone's.
+/// A message of the account's own got that far: one of the phone's, or one that moonwa sent, as it is now, and whether it
+/// was not known before if WhatsApp took it.
 pub(crate) fn moved(
     outbox: &Arc<Outbox>,
     txn: &mut Txn<'_>,
     (device, id, status): (&DeviceName, &MessageId, &MessageStatus),
-    sent: Option<&SentMessage>,
+    sent: Option<(&SentMessage, bool)>,
 ) -> Result<(), StoreError> {
     spare(match sent {
-        Some(message) => take(outbox, txn, message, true),
+        Some((message, true)) => take(outbox, txn, message, When::Settles),
+        Some((message, false)) => take(outbox, txn, message, When::Later),
         None => received(outbox, txn, (device, id, status)),
     })
 }
@@ -254,28 +236,9 @@ fn received(
     let mut own = desk.find(id.as_str(), None)?;
     own.retain(|found| found.kept.from_me && found.kept.source != Source::Moonwa);
     match newest(own) {
-        Some(found) => advance(&mut desk, found, status.as_str()),
+        Some(found) => advance(&mut desk, found, status),
         None => Ok(()),
     }
-}
-
-/// The account did something about a message.
-fn done(
-    desk: &mut Desk<'_, '_, '_>,
-    addresses: &[String],
-    content: &Content,
-) -> Result<(), StoreError> {
-    let (Some(id), Some(chat)) = (content.about(), desk.known(addresses)?) else { return Ok(()) };
-    let Some(mut found) = newest(desk.find(id.as_str(), Some(&chat))?) else { return Ok(()) };
-    match content {
-        Content::Reaction { emoji, .. } => {
-            found.kept.react(Reaction { emoji: emoji.clone(), from_me: true, from: None });
-        }
-        Content::Edit { text, .. } => reword(&mut found, Some(text.clone())),
-        Content::Revoke { .. } => found.kept.delete(),
-        _ => return Ok(()),
-    }
-    desk.change(&found)
 }
 
 /// Messages were read, and with them what came before them.
@@ -284,12 +247,25 @@ pub(super) fn read(
     addresses: &[String],
     ids: &[MessageId],
 ) -> Result<(), StoreError> {
-    let Some(mut chat) = desk.known(addresses)? else { return Ok(()) };
+    let mut chat = desk.known(addresses)?;
     let mut up_to = None;
     for id in ids {
-        up_to = up_to.max(newest(desk.find(id.as_str(), Some(&chat))?).map(|it| it.place));
+        let mut found = match &chat {
+            Some(chat) => desk.find(id.as_str(), Some(chat))?,
+            None => Vec::new(),
+        };
+        if found.is_empty() {
+            // A receipt of the account's own does not say in which chat.
+            found = desk.find(id.as_str(), None)?;
+            found.retain(|found| !found.kept.from_me);
+        }
+        up_to = up_to.max(newest(found).map(|it| it.place));
     }
     let Some(up_to) = up_to else { return Ok(()) };
+    if chat.as_ref().is_none_or(|chat| !chat.row.numbers.contains(&up_to.chat)) {
+        chat = desk.chat_of(up_to)?;
+    }
+    let Some(mut chat) = chat else { return Ok(()) };
     desk.read(&mut chat, up_to)?;
     desk.save(&chat)
 }

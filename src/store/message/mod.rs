@@ -329,8 +329,9 @@ fn advance_each(
     let mut moved = Vec::new();
     for (id, status) in steps {
         let now = advance(outbox, txn, device, &id, status.clone(), known_as)?;
-        history::moved(outbox, txn, (device, &id, &status), now.as_ref())?;
-        moved.extend(now);
+        let sent = now.as_ref().map(|(message, settles)| (message, *settles));
+        history::moved(outbox, txn, (device, &id, &status), sent)?;
+        moved.extend(now.map(|(message, _)| message));
     }
     let told = moved.iter().filter(|message| message.request.content.is_message());
     let events = told.map(|message| NewEvent::from(&Event::of_status(message)));
@@ -341,6 +342,7 @@ fn advance_each(
     Ok(moved)
 }
 
+/// The message as it is now, and whether it was not known before if WhatsApp took it.
 fn advance(
     outbox: &Outbox,
     txn: &mut Txn<'_>,
@@ -348,16 +350,17 @@ fn advance(
     id: &MessageId,
     status: MessageStatus,
     known_as: &[String],
-) -> Result<Option<SentMessage>, StoreError> {
+) -> Result<Option<(SentMessage, bool)>, StoreError> {
     let key = message_key(device, id);
     let Some(row) = txn.get(&outbox.queue, &key)? else { return Ok(None) };
     let mut row: Row = from_json(&row)?;
     if !row.message.status.may_become(&status) {
         return Ok(None);
     }
+    let open = !row.message.status.is_settled();
     if row.message.status == MessageStatus::Scheduled {
         due::ends(outbox, txn, &row)?;
-    } else if !row.message.status.is_settled() && status.is_settled() {
+    } else if open && status.is_settled() {
         txn.remove(&outbox.queue, Key::new(b'q').device(device).number(row.order));
         let mut counts = Counts::load(outbox, txn, device)?;
         counts.waiting = counts.waiting.saturating_sub(1);
@@ -372,7 +375,7 @@ fn advance(
     } else {
         txn.remove(&outbox.queue, key);
     }
-    Ok(Some(row.message))
+    Ok(Some((row.message, open)))
 }
 
 /// The message that an index names.

@@ -20,7 +20,7 @@ use crate::whatsapp::chat::{call, label};
 use crate::whatsapp::contact::presence;
 use crate::whatsapp::contact::row::Named;
 use crate::whatsapp::context::Context;
-use crate::whatsapp::history::{sync, timer};
+use crate::whatsapp::history::{settings, sync, timer};
 use crate::whatsapp::receive::retry::Retry;
 use crate::whatsapp::receive::undecryptable::Why;
 use crate::whatsapp::receive::{hook, notification, undecryptable};
@@ -65,6 +65,7 @@ pub(crate) fn interest() -> EventInterest {
         EventKind::PinUpdate,
         EventKind::MuteUpdate,
         EventKind::DeleteChatUpdate,
+        EventKind::DeleteMessageForMeUpdate,
     ])
 }
 
@@ -143,6 +144,11 @@ impl Observer {
         if receipt.source.is_from_me {
             return;
         }
+        let own = || self.client().is_some_and(|it| sync::is_own(&it, &receipt.source.sender));
+        // Unless receipts are switched off, the account's other devices say it so.
+        if status != MessageStatus::Delivered && own() {
+            self.read_elsewhere(receipt);
+        }
         let ids = receipt.message_ids.iter().filter_map(|id| MessageId::parse(id)).collect();
         self.owe(Record::Advance { ids, status });
     }
@@ -176,6 +182,7 @@ impl Observer {
     fn look(&self, stanza: &NodeRef<'_>) {
         self.context.own_posts.look(stanza);
         presence::look(&self.context, stanza);
+        settings::look(&self.context, self.client(), stanza);
         if let Some((unread, from, chat)) = undecryptable::unreadable(stanza) {
             let debt = self.context.notes.owe();
             hook::note_unread(&self.context, unread, &from, &chat, debt);
@@ -372,7 +379,8 @@ impl EventHandler for Observer {
             | Event::ArchiveUpdate(_)
             | Event::PinUpdate(_)
             | Event::MuteUpdate(_)
-            | Event::DeleteChatUpdate(_) => self.chats(&event),
+            | Event::DeleteChatUpdate(_)
+            | Event::DeleteMessageForMeUpdate(_) => self.chats(&event),
             _ => self.happened(&event),
         }
     }

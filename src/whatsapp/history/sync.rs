@@ -12,7 +12,7 @@ use wa_rs::wacore_binary::{Jid, JidExt as _};
 use wa_rs::waproto::whatsapp as wa;
 
 use crate::model::{ChatKind, EventData, EventType, MessageId, Recipient, UnixMillis};
-use crate::store::{Batch, Kept, Learned, Note, Reaction, Said, Source, StoreError};
+use crate::store::{About, Batch, Kept, Learned, Note, Reaction, Said, Source, StoreError};
 use crate::task::Tasks;
 use crate::whatsapp::context::Context;
 use crate::whatsapp::directory::{addresses, chat, chat_kind, person};
@@ -56,8 +56,7 @@ pub(crate) async fn take(context: &Context, client: &Client, told: LazyHistorySy
 pub(crate) fn said(event: &Event) -> Option<(&Jid, Said)> {
     Some(match event {
         Event::MarkChatAsReadUpdate(update) => {
-            let millis = update.timestamp.timestamp_millis();
-            let at = UnixMillis::from_millis(u64::try_from(millis).unwrap_or_default());
+            let at = UnixMillis::from_millis(millis(update.timestamp.timestamp_millis()));
             (&update.jid, Said::Marked { read: update.action.read.unwrap_or(true), at })
         }
         Event::ArchiveUpdate(update) => {
@@ -74,8 +73,22 @@ pub(crate) fn said(event: &Event) -> Option<(&Jid, Said)> {
             (&update.jid, Said::Muted(muted.then_some(until)))
         }
         Event::DeleteChatUpdate(update) => (&update.jid, Said::Deleted),
+        Event::DeleteMessageForMeUpdate(update) => {
+            let at = UnixMillis::from_millis(millis(update.timestamp.timestamp_millis()));
+            let hidden = About::hidden(&update.message_id, update.from_me, at);
+            (&update.chat_jid, Said::About(hidden))
+        }
         _ => return None,
     })
+}
+
+/// Whether that is the account itself.
+pub(crate) fn is_own(client: &Client, jid: &Jid) -> bool {
+    [client.pn(), client.lid()].into_iter().flatten().any(|own| own.user == jid.user)
+}
+
+fn millis(at: i64) -> u64 {
+    u64::try_from(at).unwrap_or_default()
 }
 
 async fn keep(
@@ -90,13 +103,21 @@ async fn keep(
         return Ok(());
     }
     let addresses = every_address(client, &jid).await;
-    let (mut learned, mut rows, mut any_row) = (Vec::new(), Batch::new(), false);
+    let (mut learned, mut notes) = (Vec::new(), Vec::new());
+    let (mut rows, mut any_row) = (Batch::new(), false);
     for entry in conversation.messages {
         let Some(told) = entry.message.into_option() else { continue };
         if told.message_timestamp.map(UnixMillis::from_secs).is_none_or(|at| at < horizon) {
             continue;
         }
-        let Some((message, media)) = decoded(context, client, &jid, &told).await else { continue };
+        let (message, media) = match decoded(context, client, &jid, &told).await {
+            Some(Told::Message(message, media)) => (*message, media),
+            Some(Told::About(about)) => {
+                notes.push(Note { addresses: addresses.clone(), what: Said::About(about) });
+                continue;
+            }
+            None => continue,
+        };
         if let (Some(media), Some(id)) = (media, MessageId::parse(&message.id)) {
             media.put(&mut rows, &id);
             any_row = true;
@@ -117,16 +138,24 @@ async fn keep(
     let (unread, archived) = (conversation.unread_count, conversation.archived);
     let saved = conversation.name.or(conversation.display_name).filter(|name| !name.is_empty());
     let what = Said::Chat { saved, unread, archived, pinned };
-    context.store.history().note(&context.name, vec![Note { addresses, what }]).await
+    notes.push(Note { addresses, what });
+    context.store.history().note(&context.name, notes).await
 }
 
-/// The message as the history keeps it, and how its file is fetched.
+/// What the phone tells of.
+enum Told {
+    /// A message as the history keeps it, and how its file is fetched.
+    Message(Box<Kept>, Option<super::row::MediaRow>),
+    /// What was said of a message.
+    About(About),
+}
+
 async fn decoded(
     context: &Context,
     client: &Client,
     jid: &Jid,
     told: &wa::WebMessageInfo,
-) -> Option<(Kept, Option<super::row::MediaRow>)> {
+) -> Option<Told> {
     let (key, message) = (told.key.as_option()?, told.message.as_option()?);
     let from_me = key.from_me.unwrap_or_default();
     let author = key.participant.as_deref().or(told.participant.as_deref());
@@ -154,13 +183,14 @@ async fn decoded(
     let (from, chat) = (person(client, &info).await, chat(client, &info).await);
     let decoded = decode::message(&context.name, &info, message, from, chat)?;
     let EventData::Message(data) = &decoded.event.data else { return None };
-    // What only says something about another message is told with that one.
+    // As a rule, what only says something about another message is told with that one.
     if !matches!(decoded.event.kind, EventType::MessageReceived | EventType::MessageSent) {
-        return None;
+        let at = UnixMillis::from_secs(told.message_timestamp?);
+        return About::of(decoded.event.kind, data, at).map(Told::About);
     }
     let mut kept = Kept::of(data, Source::History);
     kept.status = status(told).filter(|_| from_me).map(str::to_owned);
-    Some((kept, decoded.media))
+    Some(Told::Message(Box::new(kept), decoded.media))
 }
 
 fn status(told: &wa::WebMessageInfo) -> Option<&'static str> {
@@ -191,7 +221,8 @@ async fn reactions(client: &Client, told: &[wa::Reaction], chat: &Jid) -> Vec<Re
             ..MessageInfo::default()
         };
         let from = if from_me { None } else { Some(person(client, &info).await) };
-        reactions.push(Reaction { emoji, from_me, from });
+        let at = reaction.sender_timestamp_ms.map(|at| UnixMillis::from_secs(millis(at) / 1000));
+        reactions.push(Reaction { emoji, from_me, from, at });
     }
     reactions
 }

@@ -4,6 +4,7 @@ mod crash;
 mod kept;
 mod limits;
 mod older;
+mod phone;
 
 use anyhow::Result;
 use moonwa_simulator::harness::{

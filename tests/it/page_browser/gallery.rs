@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use moonwa_simulator::harness::{Answer, Moonwa, WebhookReceiver, eventually};
-use moonwa_simulator::{File, Phone, Simulator};
+use moonwa_simulator::{ChatSetting, Fault, File, Phone, Simulator};
 use serde_json::{Value, json};
 
 use super::browser::Browser;
@@ -16,7 +16,7 @@ const WIDTHS: [(u32, u32); 3] = [(360, 740), (768, 1024), (1280, 800)];
 const PICTURE: &[u8] = include_bytes!("shirt.png");
 
 /// A view: its name, its address, what is on it when it is complete, and what opens the rest of it.
-const VIEWS: [(&str, &str, &str, Option<&str>); 17] = [
+const VIEWS: [(&str, &str, &str, Option<&str>); 19] = [
     ("devices", "#/devices", "return document.querySelectorAll('tbody tr').length === 5", None),
     (
         "linked",
@@ -44,6 +44,18 @@ const VIEWS: [(&str, &str, &str, Option<&str>); 17] = [
         "talk",
         "#/messages/admin-toko/628987654321@s.whatsapp.net",
         "return document.querySelector('.bubble img')?.naturalWidth > 0",
+        None,
+    ),
+    (
+        "reaction",
+        "#/messages/admin-toko/628987654321@s.whatsapp.net",
+        "return document.querySelector('.bubble img')?.naturalWidth > 0",
+        None,
+    ),
+    (
+        "narrowed",
+        "#/messages/admin-toko/unread",
+        "return document.querySelector('.filters [aria-pressed=true]') !== null",
         None,
     ),
     (
@@ -158,6 +170,12 @@ impl Shop {
         group.promote(&sari, &[ann]).await?;
         sari.send_poll(&group, "Ambil barang hari apa?", &["Senin", "Selasa"]).await?;
         budi.send_text(&group, "Saya ikut Selasa.").await?;
+        ann.set_chat(&sari.lid(), ChatSetting::Archived(true))?;
+        self.sim.fault(ann, Fault::Nack(479));
+        let body = json!({"to": budi.number(), "text": "Resinya menyusul sore ini, kak."});
+        let refused = self.moonwa.admin().post("/v1/devices/admin-toko/messages", &body).await?;
+        let id = refused.expect(202).json()["id"].as_str().context("no id")?.to_owned();
+        self.moonwa.wait_status("admin-toko", &id, "failed").await;
         Ok(())
     }
 
@@ -200,6 +218,12 @@ impl Shop {
         if name == "group" {
             browser.click_first(".lines a").await;
             browser.until(name, QR_SHOWN).await;
+        }
+        if name == "reaction" {
+            let last = "[...document.querySelectorAll('.opener')].pop().click()";
+            browser.run(last, Vec::new()).await;
+            let open = "return document.querySelector('.choice') !== null";
+            browser.until(name, open).await;
         }
         if let Some(button) = opens {
             browser.run("document.querySelector(arguments[0]).click()", vec![json!(button)]).await;

@@ -4,14 +4,14 @@
 use anyhow::Result;
 use moonwa::facade::model::KeyHash;
 use moonwa_simulator::harness::{Moonwa, eventually};
-use moonwa_simulator::{File, Simulator};
+use moonwa_simulator::{File, Phone, Simulator};
 use serde_json::{Value, json};
 use thirtyfour::Key;
 
 use super::browser::Browser;
 use super::gateway;
 
-const BOB: &str = ".contact[href*='628111000262']";
+pub(super) const BOB: &str = ".contact[href*='628111000262']";
 /// Who sent what, of our own messages, oldest first.
 const OWN: &str = "return [...document.querySelectorAll('.mine')].map((one) => \
     [one.querySelector('.by')?.textContent ?? '', one.querySelector('.words')?.textContent ?? ''])";
@@ -38,6 +38,51 @@ pub(super) fn shop() -> String {
     )
 }
 
+/// Ann's shop with its keys, and Bob, who writes to it.
+pub(super) struct Inbox {
+    pub(super) sim: Simulator,
+    pub(super) ann: Phone,
+    pub(super) bob: Phone,
+    pub(super) moonwa: Moonwa,
+}
+
+impl Inbox {
+    pub(super) async fn open() -> Result<Self> {
+        let sim = Simulator::start().await?;
+        let ann = sim.phone("628111000261", "Ann").await;
+        let bob = sim.phone("628111000262", "Bob").await;
+        let moonwa = gateway(&sim).config(&shop()).device("gudang", &[]).start().await?;
+        moonwa.link("toko", &ann).await?;
+        Ok(Self { sim, ann, bob, moonwa })
+    }
+
+    /// Somebody at the page, on a phone or at a desk.
+    pub(super) async fn desk(&self, id: &str, language: &str, width: u32) -> Result<Browser> {
+        let browser = Browser::reading(language).await?;
+        browser.resize(width, if width < 768 { 740 } else { 800 }).await?;
+        browser.sign_in(&self.moonwa, id).await?;
+        Ok(browser)
+    }
+
+    /// What the API says of the messages that moonwa sent, or of the conversation with Bob.
+    pub(super) async fn told(&self, path: &str) -> Result<Vec<Value>> {
+        let path = format!("/v1/devices/toko/{path}");
+        let told = self.moonwa.admin().get(&path).await?.expect(200).json();
+        Ok(told["messages"].as_array().cloned().unwrap_or_default())
+    }
+
+    pub(super) async fn close<const N: usize>(
+        self,
+        browsers: [(Browser, &[&str]); N],
+    ) -> Result<()> {
+        for (browser, forgiven) in browsers {
+            browser.close(forgiven).await?;
+        }
+        self.moonwa.stop().await?;
+        Ok(())
+    }
+}
+
 impl Browser {
     /// Signs in on the page with a device's key.
     pub(super) async fn sign_in(&self, moonwa: &Moonwa, id: &str) -> Result<()> {
@@ -46,22 +91,22 @@ impl Browser {
         self.click("Sign in").await;
         Ok(())
     }
+
+    /// Waits until a script gives that.
+    pub(super) async fn shows(&self, what: &str, script: &str, wanted: &Value) {
+        eventually(what, || self.run(script, Vec::new()), |seen| seen == wanted).await;
+    }
 }
 
 #[tokio::test]
 #[ignore = "needs Chromium and ChromeDriver; .ci/run installs them and runs this"]
 async fn two_people_answer_and_each_sees_who_did() -> Result<()> {
-    let sim = Simulator::start().await?;
-    let ann = sim.phone("628111000261", "Ann").await;
-    let bob = sim.phone("628111000262", "Bob").await;
-    let moonwa = gateway(&sim).config(&shop()).device("gudang", &[]).start().await?;
-    moonwa.link("toko", &ann).await?;
-    let asked = bob.send_text(&ann, "Masih ada? Lihat https://toko.example/merah.").await?;
+    let inbox = Inbox::open().await?;
+    let Inbox { ann, bob, moonwa, .. } = &inbox;
+    let asked = bob.send_text(ann, "Masih ada? Lihat https://toko.example/merah.").await?;
 
-    let (ani, budi) = (Browser::start().await?, Browser::reading("id").await?);
-    budi.resize(360, 740).await?;
-    for (browser, id) in [(&ani, "ani"), (&budi, "budi")] {
-        browser.sign_in(&moonwa, id).await?;
+    let (ani, budi) = (inbox.desk("ani", "en", 1280).await?, inbox.desk("budi", "id", 360).await?);
+    for browser in [&ani, &budi] {
         browser.sees("Masih ada?").await;
         browser.fits().await;
         browser.click_first(BOB).await;
@@ -81,7 +126,7 @@ async fn two_people_answer_and_each_sees_who_did() -> Result<()> {
     bob.expect_text("Masih, kak.").await?;
     let first = json!([["ani", "Masih, kak."]]);
     for browser in [&ani, &budi] {
-        eventually("Ani's answer", || browser.run(OWN, Vec::new()), |own| *own == first).await;
+        browser.shows("Ani's answer", OWN, &first).await;
     }
     // Budi answers that very message, and Ani sees by whom and to what.
     budi.click("Reply").await;
@@ -92,14 +137,13 @@ async fn two_people_answer_and_each_sees_who_did() -> Result<()> {
     assert!(quoted.contains(&asked), "{quoted}");
     let both = json!([["ani", "Masih, kak."], ["budi", "Tinggal dua."]]);
     for browser in [&ani, &budi] {
-        eventually("Budi's answer", || browser.run(OWN, Vec::new()), |own| *own == both).await;
+        browser.shows("Budi's answer", OWN, &both).await;
     }
     bob.read(&answer.id).await?;
     ani.sees("Read").await;
     // The API says the same.
-    let told = moonwa.admin().get("/v1/devices/toko/messages").await?.json();
-    let by: Vec<&Value> =
-        told["messages"].as_array().unwrap().iter().map(|one| &one["by"]).collect();
+    let told = inbox.told("messages").await?;
+    let by: Vec<&Value> = told.iter().map(|one| &one["by"]).collect();
     assert_eq!(by, [&json!("budi"), &json!("ani")]);
 
     // A login ends with its key.
@@ -107,27 +151,19 @@ async fn two_people_answer_and_each_sees_who_did() -> Result<()> {
     moonwa.edit_config(|text| text.replace(&old, &new))?;
     budi.sees("Your login has ended").await;
     ani.sees("Tinggal dua.").await;
-    ani.close(&[]).await?;
-    budi.close(&["401", "ERR_"]).await?;
-    moonwa.stop().await?;
-    Ok(())
+    inbox.close([(ani, &[]), (budi, &["401", "ERR_"])]).await
 }
 
 #[tokio::test]
 #[ignore = "needs Chromium and ChromeDriver; .ci/run installs them and runs this"]
 async fn who_may_only_read_sees_no_box_and_is_told_why() -> Result<()> {
-    let sim = Simulator::start().await?;
-    let ann = sim.phone("628111000261", "Ann").await;
-    let bob = sim.phone("628111000262", "Bob").await;
-    let moonwa = gateway(&sim).config(&shop()).start().await?;
-    moonwa.link("toko", &ann).await?;
-    bob.send_text(&ann, "Halo?").await?;
-    let browser = Browser::start().await?;
-    browser.resize(360, 740).await?;
+    let inbox = Inbox::open().await?;
+    let Inbox { ann, bob, moonwa, .. } = &inbox;
+    bob.send_text(ann, "Halo?").await?;
     // Without the scope read there is nothing to show.
-    browser.sign_in(&moonwa, "buta").await?;
+    let browser = inbox.desk("buta", "en", 360).await?;
     browser.sees("This login may not do that.").await;
-    browser.sign_in(&moonwa, "tamu").await?;
+    browser.sign_in(moonwa, "tamu").await?;
     browser.sees("Halo?").await;
     browser.click_first(BOB).await;
     browser.sees("To answer, your key needs the scope send.").await;
@@ -139,19 +175,17 @@ async fn who_may_only_read_sees_no_box_and_is_told_why() -> Result<()> {
         headers: { 'content-type': 'application/json' }, body: JSON.stringify({ to: '628111000262', text: 'x' }) }) \
         .then(({ status }) => done(status))";
     assert_eq!(browser.run_async(sent).await?, json!(403));
-    bob.react(&ann, &bob.send_text(&ann, "Kok diam?").await?, "\u{1f914}").await?;
+    bob.react(ann, &bob.send_text(ann, "Kok diam?").await?, "\u{1f914}").await?;
     browser.sees("Kok diam?").await;
     browser.sees("\u{1f914}").await;
     // Whose key reads, but no history, has the newest messages, and is told what for others there were.
     browser.click("Messages").await;
     browser.click("Sign out of this page").await;
-    browser.sign_in(&moonwa, "lama").await?;
+    browser.sign_in(moonwa, "lama").await?;
     browser.sees("Kok diam?").await;
     browser.click("Only the newest messages are shown").await;
     browser.sees("your key needs the scope history").await;
-    browser.close(&["403"]).await?;
-    moonwa.stop().await?;
-    Ok(())
+    inbox.close([(browser, &["403"])]).await
 }
 
 /// The words of each bubble, oldest first.
@@ -166,28 +200,21 @@ fn says(text: &str) -> moonwa_simulator::wa::Message {
 #[tokio::test]
 #[ignore = "needs Chromium and ChromeDriver; .ci/run installs them and runs this"]
 async fn what_was_said_long_ago_is_found_and_what_is_new_is_read() -> Result<()> {
-    let sim = Simulator::start().await?;
-    let ann = sim.phone("628111000261", "Ann").await;
-    let bob = sim.phone("628111000262", "Bob").await;
-    let moonwa = gateway(&sim).config(&shop()).start().await?;
-    ann.has_had(&bob, false, says("sebelum semuanya"), 3 * 86_400, false)?;
-    moonwa.link("toko", &ann).await?;
-    let kopi = bob.send_text(&ann, "Ada kopi Gayo?").await?;
+    let inbox = Inbox::open().await?;
+    let Inbox { ann, bob, moonwa, .. } = &inbox;
+    ann.has_had(bob, false, says("sebelum semuanya"), 3 * 86_400, false)?;
+    let kopi = bob.send_text(ann, "Ada kopi Gayo?").await?;
     for n in 1..=70 {
-        bob.send_text(&ann, &format!("pesan {n}")).await?;
+        bob.send_text(ann, &format!("pesan {n}")).await?;
     }
     let picture = File::Image(Some("Yang ini".to_owned()));
-    bob.send_file(&ann, include_bytes!("shirt.png"), "image/png", picture).await?;
-    bob.reply(&ann, &kopi, "Jadi, masih ada?").await?;
+    bob.send_file(ann, include_bytes!("shirt.png"), "image/png", picture).await?;
+    bob.reply(ann, &kopi, "Jadi, masih ada?").await?;
 
-    let (ani, tamu) = (Browser::start().await?, Browser::reading("id").await?);
-    ani.resize(360, 740).await?;
-    ani.sign_in(&moonwa, "ani").await?;
-    tamu.sign_in(&moonwa, "tamu").await?;
+    let (ani, tamu) = (inbox.desk("ani", "en", 360).await?, inbox.desk("tamu", "id", 1280).await?);
     let unread = |n: u32| json!([["Bob", n]]);
     for browser in [&ani, &tamu] {
-        eventually("what is new", || browser.run(UNREAD, Vec::new()), |seen| *seen == unread(73))
-            .await;
+        browser.shows("what is new", UNREAD, &unread(73)).await;
     }
     // Who may only read reads for nobody else.
     tamu.click_first(BOB).await;
@@ -195,12 +222,11 @@ async fn what_was_said_long_ago_is_found_and_what_is_new_is_read() -> Result<()>
     ani.fits().await;
     ani.click_first(BOB).await;
     ani.sees("Jadi, masih ada?").await;
-    bob.expect_receipt("read", &newest_id(&moonwa).await?).await?;
+    bob.expect_receipt("read", &newest_id(moonwa).await?).await?;
     // Ani's list is another screen; Tamu's hears of it.
     ani.click("Messages").await;
     for browser in [&ani, &tamu] {
-        eventually("all is read", || browser.run(UNREAD, Vec::new()), |seen| *seen == unread(0))
-            .await;
+        browser.shows("all is read", UNREAD, &unread(0)).await;
     }
 
     // The quote leads to what it quotes, further back than what is here.
@@ -229,17 +255,14 @@ async fn what_was_said_long_ago_is_found_and_what_is_new_is_read() -> Result<()>
     ani.click_first(".contact:has(.hit)").await;
     ani.until("what was found", there).await;
     // What happens to it is seen there.
-    bob.edit(&ann, &kopi, "Ada kopi Toraja?").await?;
+    bob.edit(ann, &kopi, "Ada kopi Toraja?").await?;
     ani.sees("Ada kopi Toraja?").await;
     ani.sees("edited").await;
-    bob.react(&ann, &kopi, "\u{2615}").await?;
+    bob.react(ann, &kopi, "\u{2615}").await?;
     ani.sees("\u{2615}").await;
-    bob.revoke(&ann, &kopi).await?;
+    bob.revoke(ann, &kopi).await?;
     ani.sees("This message was deleted.").await;
-    ani.close(&[]).await?;
-    tamu.close(&[]).await?;
-    moonwa.stop().await?;
-    Ok(())
+    inbox.close([(ani, &[]), (tamu, &[])]).await
 }
 
 /// The id of the newest message.
@@ -251,16 +274,12 @@ async fn newest_id(moonwa: &Moonwa) -> Result<String> {
 #[tokio::test]
 #[ignore = "needs Chromium and ChromeDriver; .ci/run installs them and runs this"]
 async fn an_answer_that_did_not_get_there_says_so_and_goes_once() -> Result<()> {
-    let sim = Simulator::start().await?;
-    let ann = sim.phone("628111000261", "Ann").await;
-    let bob = sim.phone("628111000262", "Bob").await;
-    let moonwa = gateway(&sim).config(&shop()).start().await?;
-    moonwa.link("toko", &ann).await?;
-    bob.send_text(&ann, "Halo?").await?;
+    let inbox = Inbox::open().await?;
+    let Inbox { ann, bob, .. } = &inbox;
+    bob.send_text(ann, "Halo?").await?;
     let file = File::Document("Bukti.pdf".to_owned());
-    bob.send_file(&ann, b"%PDF", "application/pdf", file).await?;
-    let browser = Browser::start().await?;
-    browser.sign_in(&moonwa, "ani").await?;
+    bob.send_file(ann, b"%PDF", "application/pdf", file).await?;
+    let browser = inbox.desk("ani", "en", 1280).await?;
     browser.click_first(BOB).await;
     browser.sees("Bukti.pdf").await;
 
@@ -279,10 +298,7 @@ async fn an_answer_that_did_not_get_there_says_so_and_goes_once() -> Result<()> 
     bob.expect_text("Ya, kak?").await?;
     browser.click("Try again").await;
     let once = json!([["ani", "Ya, kak?"]]);
-    eventually("one answer", || browser.run(OWN, Vec::new()), |own| *own == once).await;
-    let told = moonwa.admin().get("/v1/devices/toko/messages").await?.json();
-    assert_eq!(told["messages"].as_array().map(Vec::len), Some(1), "{told}");
-    browser.close(&["ERR_"]).await?;
-    moonwa.stop().await?;
-    Ok(())
+    browser.shows("one answer", OWN, &once).await;
+    assert_eq!(inbox.told("messages").await?.len(), 1);
+    inbox.close([(browser, &["ERR_"])]).await
 }

@@ -9,6 +9,7 @@ mod forms;
 mod gallery;
 mod groups;
 mod inbox;
+mod inbox_acts;
 mod later;
 mod newcomer;
 mod operator;

@@ -81,6 +81,16 @@ impl World {
     }
 
     /// The key of a message the phone knows: one it received, or one it sent.
+    /// Whether that phone's owner wrote a message of the time before companions were linked.
+    fn wrote_before(&self, pn: &str, id: &str) -> Result<bool> {
+        let mut all = self.accounts.iter().flat_map(|(owner, account)| {
+            account.phone.past.iter().map(move |past| (owner == pn, past))
+        });
+        let found = all.find(|(own, past)| past.id == id && (*own || past.chat == pn));
+        let (own, past) = found.with_context(|| format!("{pn} knows no message {id}"))?;
+        Ok(own == past.from_me)
+    }
+
     fn message_key(&self, pn: &str, chat: &str, id: &str) -> Result<(wa::MessageKey, wa::Message)> {
         let account = self.accounts.get(pn).context("no such phone")?;
         let received =
@@ -89,7 +99,7 @@ impl World {
         let (from_me, content) = match (received, sent) {
             (Some(m), _) => (m.from_me, m.message.clone()),
             (None, Some(sent)) => (true, sent.message.clone()),
-            (None, None) => anyhow::bail!("{pn} knows no message {id}"),
+            (None, None) => (self.wrote_before(pn, id)?, wa::Message::default()),
         };
         let author = received.map_or(pn, |m| m.from.as_str());
         let group = self.groups.get(chat).map(crate::group::GroupState::jid);

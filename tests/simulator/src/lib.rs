@@ -46,6 +46,7 @@ pub use crate::compose::File;
 pub use crate::fault::{Armed, Fault, Target};
 pub use crate::journal::{Direction, Entry, Violation};
 pub use crate::person::{DeviceSummary, Group, Phone, PhoneOptions};
+pub use crate::phone::owner::ChatSetting;
 pub use crate::phone::{InboxItem, InboxMessage, ItemKind};
 pub use crate::world::Address;
 use crate::world::World;

@@ -185,7 +185,7 @@ fn message_shown(call: &Call, device: &DeviceName, chat: &ChatRow, message: &Mes
         "at": place.time,
         "from_me": kept.from_me,
         "kind": kept.kind,
-        "reactions": kept.reactions.iter().map(|reaction| {
+        "reactions": kept.reactions.iter().filter(|reaction| !reaction.emoji.is_empty()).map(|reaction| {
             let mut shown = json!({ "emoji": reaction.emoji, "from_me": reaction.from_me });
             add(&mut shown, [("from", json!(reaction.from.as_ref().map(person)))]);
             shown
@@ -225,6 +225,8 @@ fn message_shown(call: &Call, device: &DeviceName, chat: &ChatRow, message: &Mes
         ("media", json!(media)),
         ("reply_to", json!(reply)),
         ("status", json!(kept.status)),
+        ("code", json!(kept.failure.as_ref().map(|failure| &failure.code))),
+        ("detail", json!(kept.failure.as_ref().map(|failure| &failure.detail))),
         ("by", json!(kept.by)),
     ];
     add(&mut shown, more);

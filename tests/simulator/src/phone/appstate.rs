@@ -312,10 +312,20 @@ impl Phone {
 
     /// Changes one of the settings in the collection of most of them; the companions are told.
     fn set(&self, index: &[&str], value: wa::SyncActionValue) -> Result<()> {
+        self.set_in(("regular", 3), index, value)
+    }
+
+    /// Changes a setting in a collection, in the version that such settings have there; the companions are told.
+    pub(super) fn set_in(
+        &self,
+        (collection, version): (&str, i32),
+        index: &[&str],
+        value: wa::SyncActionValue,
+    ) -> Result<()> {
         let mut world = self.sim.world();
         let account = world.accounts.get_mut(self.number()).context("no such account")?;
-        account.app_state.add("regular", 3, index, value)?;
-        world.notify_app_state(&Address::new(self.number(), 0), "regular");
+        account.app_state.add(collection, version, index, value)?;
+        world.notify_app_state(&Address::new(self.number(), 0), collection);
         world.touch();
         Ok(())
     }

@@ -5,6 +5,7 @@ pub(crate) mod appstate;
 mod broadcast;
 mod history;
 mod late;
+pub(crate) mod owner;
 mod rare;
 mod receive;
 mod send;
