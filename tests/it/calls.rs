@@ -3,7 +3,7 @@
 use anyhow::Result;
 use moonwa_simulator::harness::{Moonwa, WebhookReceiver, eventually};
 use moonwa_simulator::{Entry, Phone, Simulator};
-use serde_json::json;
+use serde_json::{Value, json};
 
 const TEXT: &str = "Maaf, nomor ini hanya untuk pesan.";
 
@@ -43,9 +43,13 @@ async fn a_call_is_rejected_once_and_the_caller_is_told_once_in_an_hour() -> Res
     moonwa.edit_config(|text| {
         text.replace("calls = \"ring\"", &format!("calls = {{ text = {TEXT:?} }}"))
     })?;
-    let shown = async || moonwa.admin().get("/v1/config").await.map(|reply| reply.text());
-    let live = |text: &Result<String>| text.as_ref().is_ok_and(|text| text.contains(TEXT));
-    eventually("the new file", shown, live).await?;
+    // What the file says is shown a moment before it is in force; the report comes after that.
+    let report = async || moonwa.admin().get("/v1/config").await.map(|reply| reply.json());
+    let live = |report: &Result<Value>| {
+        let seen = |report: &Value| report["trigger"] == "file" && report["outcome"] == "applied";
+        report.as_ref().is_ok_and(seen)
+    };
+    eventually("the new file", report, live).await?;
 
     let first = bob.call(ann.number(), true).await?;
     let stanza = rejected(&sim, &first).await?;

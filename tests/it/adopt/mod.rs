@@ -260,7 +260,7 @@ async fn what_the_gateway_was_told_moves_too() -> Result<()> {
     let folder = left.path("noweb/default");
     left.identity.as_baileys(&folder)?;
     let settings = json!({ "webhooks": [
-        { "url": hook.url(), "events": ["message", "presence.update"],
+        { "url": hook.url(), "events": ["message", "presence.update", "engine.event"],
           "hmac": { "key": "kunci rahasia lama yang panjang" },
           "customHeaders": [{ "name": "x-team", "value": "cs" }] },
         { "url": "http://127.0.0.1:1/wa", "hmac": { "key": "pendek" } },
@@ -273,10 +273,10 @@ async fn what_the_gateway_was_told_moves_too() -> Result<()> {
     let secret = moonwa.dir().join("toko.webhook-1.secret");
     for words in [
         "+ [device.toko]\n",
-        "events = [\"message.received\"]",
+        "events = [\"message.received\", \"presence.updated\"]",
         "secret = { file = \"toko.webhook-1.secret\" }",
         "format = \"waha\"",
-        "# The event presence.update has no counterpart.",
+        "# The event engine.event has no counterpart.",
         "# The secret of http://127.0.0.1:1/wa has fewer than 24 bytes, so its requests are not signed. Make one with",
         "moonwa key new toko --write",
     ] {
@@ -284,7 +284,7 @@ async fn what_the_gateway_was_told_moves_too() -> Result<()> {
     }
     assert!(!said.contains("kunci"), "{said}");
     let written = fs::read_to_string(moonwa.dir().join("moonwa.toml"))?;
-    assert!(written.contains("# The event presence.update has no counterpart.\n"), "{written}");
+    assert!(written.contains("# The event engine.event has no counterpart.\n"), "{written}");
     assert_eq!(fs::read_to_string(&secret)?, "kunci rahasia lama yang panjang");
     assert_eq!(fs::metadata(&secret)?.permissions().mode() & 0o777, 0o600);
     moonwa.relaunch().await?;

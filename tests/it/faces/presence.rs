@@ -1,7 +1,7 @@
 //! Who is there, as WAHA's programs ask and are told. Of these products it alone lets a program ask for it.
 
 use anyhow::Result;
-use moonwa_simulator::harness::{Delivery, api_key};
+use moonwa_simulator::harness::{Delivery, api_key, eventually};
 use moonwa_simulator::{Entry, Phone};
 use serde_json::{Value, json};
 
@@ -27,12 +27,15 @@ async fn wahas_programs_see_who_is_there() -> Result<()> {
     let subscribe = format!("/api/toko/presence/{chat}/subscribe");
     let refused = waha.post(&subscribe, &json!({})).await?.expect(422).text();
     assert!(refused.contains("presence = "), "{refused}");
+    assert_eq!(waha.get("/api/toko/presence").await?.expect(200).json(), json!([]));
     story.moonwa.edit_config(|text| {
         text.replace("events = [\"*\"]", "events = [\"*\", \"presence.updated\"]")
             .replace("[device.toko]\n", "[device.toko]\npresence = \"available\"\n")
     })?;
-    ann.expect_presence(0, "available").await?;
-    assert_eq!(waha.get("/api/toko/presence").await?.expect(200).json(), json!([]));
+    let before = sim.cursor();
+    let subscribing = async || waha.post(&subscribe, &json!({})).await.map(|reply| reply.status);
+    eventually("the new file", subscribing, |status| status.as_ref().is_ok_and(|s| *s == 201))
+        .await?;
 
     let told = async |expected: &Value| {
         let is = |post: &Delivery| {
@@ -47,8 +50,6 @@ async fn wahas_programs_see_who_is_there() -> Result<()> {
         assert_eq!(sim.wait_journal(after, is).await?.attr("to"), Some(phone.lid()));
         anyhow::Ok(())
     };
-    let before = sim.cursor();
-    waha.post(&subscribe, &json!({})).await?.expect(201);
     asked(before, bob).await?;
     told(&presence(&chat, "offline", Some(1_795_420_800))).await;
     bob.is_there(true);
