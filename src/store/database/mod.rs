@@ -21,7 +21,7 @@ use bytes::Bytes;
 use fjall::compaction::Leveled;
 use fjall::config::{
     BlockSizePolicy, BloomConstructionPolicy, CompressionPolicy, FilterPolicy, FilterPolicyEntry,
-    PinningPolicy,
+    PartitioningPolicy, PinningPolicy,
 };
 use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
@@ -63,14 +63,23 @@ pub(crate) fn keyspace(db: &Database, name: &str) -> Result<Keyspace, StoreError
 
 /// A keyspace that is written at its end and read in order.
 pub(crate) fn log_keyspace(db: &Database, name: &str) -> Result<Keyspace, StoreError> {
-    // Larger blocks need fewer entries in an index and compress better. Each event that comes is asked for in every segment,
-    // and is in none: a filter answers that without a block.
-    let options = || {
-        options().data_block_size_policy(BlockSizePolicy::all(16 * 1024)).filter_policy(
-            FilterPolicy::all(FilterPolicyEntry::Bloom(BloomConstructionPolicy::BitsPerKey(10.0))),
-        )
-    };
+    db.keyspace(name, log_options).map_err(StoreError::database)
+}
+
+/// The same with many small entries that are asked for one by one. The filter of a table is as large as the cache then: in
+/// pieces, what is asked for reads one of them.
+pub(crate) fn words_keyspace(db: &Database, name: &str) -> Result<Keyspace, StoreError> {
+    let options = || log_options().filter_block_partitioning_policy(PartitioningPolicy::all(true));
     db.keyspace(name, options).map_err(StoreError::database)
+}
+
+/// Larger blocks need fewer entries in an index and compress better. Each event that comes is asked for in every segment,
+/// and is in none: a filter answers that without a block.
+fn log_options() -> KeyspaceCreateOptions {
+    let filter = FilterPolicyEntry::Bloom(BloomConstructionPolicy::BitsPerKey(10.0));
+    options()
+        .data_block_size_policy(BlockSizePolicy::all(16 * 1024))
+        .filter_policy(FilterPolicy::all(filter))
 }
 
 /// Indexes and filters go through the cache like everything else: pinned, they would grow with what is stored.

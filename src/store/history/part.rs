@@ -12,7 +12,7 @@ use crate::model::{DeviceName, UnixMillis};
 use crate::store::StoreError;
 use crate::store::database::outbox::Outbox;
 use crate::store::database::txn::Txn;
-use crate::store::database::{keyspace, log_keyspace};
+use crate::store::database::{keyspace, words_keyspace};
 use crate::store::json::from_json;
 use crate::store::key::{Key, Parts};
 use crate::store::log::retention::next_segment;
@@ -134,14 +134,14 @@ impl Kept {
             let mut key = Parts::of(&key);
             key.tag();
             let (Some(number), row) = (key.number(), PartRow::parse(&value)?) else { continue };
-            let rows = log_keyspace(&outbox.db, &format!("{PART}{number}"))?;
+            let rows = words_keyspace(&outbox.db, &format!("{PART}{number}"))?;
             parts.push(Part { number, rows, from: row.from, to: row.to });
         }
         // A crash may leave one without its row: it was just made, or just dropped.
         for name in names(&outbox.db) {
             let known = |part: &Part| name == format!("{PART}{}", part.number);
             if name != BASE && !parts.iter().any(known) {
-                let left = log_keyspace(&outbox.db, &name)?;
+                let left = words_keyspace(&outbox.db, &name)?;
                 if outbox.segments().iter().all(|segment| segment.rows.id() < left.id()) {
                     next_segment(outbox)?;
                 }
@@ -173,7 +173,7 @@ impl Kept {
         let from = UnixMillis::from_millis(time.millis() / width * width);
         let to = UnixMillis::from_millis(from.millis().saturating_add(width));
         let number = parts.iter().map(|part| part.number).max().unwrap_or_default() + 1;
-        let rows = log_keyspace(&outbox.db, &format!("{PART}{number}"))?;
+        let rows = words_keyspace(&outbox.db, &format!("{PART}{number}"))?;
         let part = Part { number, rows, from, to };
         txn.put(&outbox.meta, part_key(number), PartRow { bytes: 0, from, to }.bytes());
         self.add(part.clone());

@@ -173,9 +173,9 @@ async fn what_is_too_old_or_too_much_leaves_the_disk_and_off_leaves_nothing() {
     assert_eq!(all(&opened.store, chat, 50).await.len(), 0, "it is another history");
 }
 
-/// `MOONWA_HISTORY_MESSAGES=1000000 cargo test --release --lib history_of -- --ignored --nocapture`.
+/// `MOONWA_HISTORY_MESSAGES=1000000 cargo test --profile measured --lib history_of -- --ignored --nocapture`.
 #[tokio::test]
-#[ignore = "a measurement; run by hand in a release build"]
+#[ignore = "a measurement; run by hand in an optimised build"]
 #[expect(clippy::print_stdout, reason = "figures for people")]
 async fn history_of_a_million_messages() {
     const WORDS: [&str; 16] = [
