@@ -13,6 +13,8 @@ const ENDPOINT: [u64; 9] = [1, 2, 5, 10, 15, 30, 60, 120, 300];
 /// How long to wait between the tries of an endpoint that has failed for `LONG`.
 const RARELY: Duration = Duration::from_mins(15);
 const LONG: Duration = Duration::from_hours(24);
+/// Whoever fails for that long was tried as often at least. After fewer tries the clock has jumped.
+const OFTEN: u32 = 80;
 /// Seconds between the tries of an event that was refused. After the last one it is parked.
 const MESSAGE: [u64; 2] = [5, 30];
 /// The least rest for an overloaded receiver.
@@ -42,7 +44,7 @@ pub(super) fn endpoint(failures: u32, failing_for: Duration, hint: Hint, roll: f
     let step = usize::try_from(failures.saturating_sub(1)).unwrap_or(usize::MAX);
     let [.., last] = ENDPOINT;
     let wait = match ENDPOINT.get(step) {
-        _ if failing_for >= LONG => RARELY,
+        _ if failing_for >= LONG && failures >= OFTEN => RARELY,
         Some(secs) => Duration::from_secs(*secs),
         None => Duration::from_secs(last),
     };
@@ -88,7 +90,12 @@ mod tests {
     fn the_ladders_are_as_documented() {
         let waits: Vec<u64> = (1..=10).map(|n| exactly(n, Duration::ZERO).as_secs()).collect();
         assert_eq!(waits, [1, 2, 5, 10, 15, 30, 60, 120, 300, 300]);
-        assert_eq!(exactly(3, Duration::from_hours(25)), Duration::from_mins(15));
+        assert_eq!(exactly(80, Duration::from_hours(25)), Duration::from_mins(15));
+        assert_eq!(
+            exactly(3, Duration::from_hours(25)),
+            exactly(3, Duration::ZERO),
+            "a clock that jumped"
+        );
         let message: Vec<_> =
             (1..=3).map(|n| message(n, NO_HINT, 0.5).map(|w| w.as_secs())).collect();
         assert_eq!(message, [Some(5), Some(30), None]);
