@@ -286,14 +286,19 @@ mod tests {
     use crate::model::{Content, Recipient, SendRequest, SentMessage};
     use crate::store::StoreOptions;
 
-    #[tokio::test]
-    async fn whatsapp_has_a_message_only_when_its_receivers_may_ask_for_it_after_a_power_cut() {
+    async fn opened() -> (tempfile::TempDir, Store, DeviceName) {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("data");
         let (keep, max_size) = (Duration::from_hours(72), 1 << 28);
         let options = StoreOptions { path, power_safe: true, keep, max_size };
         let store = Store::open(options).await.unwrap();
         let device = DeviceName::parse("toko").unwrap();
+        (dir, store, device)
+    }
+
+    #[tokio::test]
+    async fn whatsapp_has_a_message_only_when_its_receivers_may_ask_for_it_after_a_power_cut() {
+        let (_dir, store, device) = opened().await;
         let request = SendRequest::plain(
             Recipient::parse("628123456789", None).unwrap(),
             Content::Text { text: "halo".to_owned() },
@@ -321,12 +326,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_message_is_acked_when_the_disk_has_it_and_let_go_after_that() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("data");
-        let (keep, max_size) = (Duration::from_hours(72), 1 << 28);
-        let options = StoreOptions { path, power_safe: true, keep, max_size };
-        let store = Store::open(options).await.unwrap();
-        let device = DeviceName::parse("toko").unwrap();
+        let (_dir, store, device) = opened().await;
         let session = store.space(&device).under(b"wa/");
         let row = Key::new(b'I');
         let mut batch = Batch::new();

@@ -151,8 +151,8 @@ impl SendQueue {
             .await
     }
 
-    /// Does what follows from one event, all or nothing; answers and what is handed over are durable before `Ok`. One that was given before, under
-    /// the same id, is not given again.
+    /// Does what follows from one event, all or nothing; answers and what is handed over are durable before `Ok`. One that was
+    /// given before, under the same id, is not given again.
     pub(crate) async fn step(
         &self,
         device: &DeviceName,
