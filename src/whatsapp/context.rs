@@ -15,10 +15,10 @@ use super::media::place::Places;
 use super::net::Net;
 use super::receive::post::OwnPosts;
 use super::recorder::{Notes, Record, resolved};
+use super::send::ack::{Acks, Written};
 use super::send::claim::Claims;
 use super::send::fresh::Fresh;
 use super::send::hold::Holds;
-use super::send::read::Written;
 use super::session::SessionStore;
 use crate::config::{Calls, Pace, Presence, Proxy, ShownAs};
 use crate::model::DeviceName;
@@ -35,6 +35,7 @@ pub(crate) struct Context {
     /// Where there is room for work with whole files.
     pub(crate) places: Places,
     pub(crate) directory: Directory,
+    pub(crate) acks: Acks,
     pub(crate) claims: Claims,
     pub(crate) holds: Holds,
     pub(crate) fresh: Fresh,

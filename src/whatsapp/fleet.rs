@@ -30,11 +30,11 @@ use super::media::place::Places;
 use super::net::Net;
 use super::receive::post::OwnPosts;
 use super::recorder::{Notes, Recorder};
+use super::send::ack::{Acks, Written};
 use super::send::claim::Claims;
 use super::send::fresh::Fresh;
 use super::send::hold::Holds;
 use super::send::queue::SendLoop;
-use super::send::read::Written;
 use crate::config::{DeviceConfig, HistoryConfig, MediaConfig};
 use crate::model::{DeviceName, DeviceStatus};
 use crate::store::{HistoryLimits, SpoolLimits, Store};
@@ -270,6 +270,7 @@ impl Fleet {
             fetcher: self.fetcher.clone(),
             places: self.places.of_device(),
             directory: Directory::default(),
+            acks: Acks::default(),
             claims: Claims::default(),
             holds: Holds::new(name.clone()),
             fresh: Fresh::default(),

@@ -18,10 +18,10 @@ use super::history::row::MediaRow;
 use super::later::people::{Acquaintance, acquaintances};
 use super::media::transfer;
 use super::media::transfer::MediaStream;
+use super::send::ack::read_receipt_id;
 use super::send::claim::Claim;
 use super::send::forward;
 use super::send::hold::Hold;
-use super::send::read::read_receipt_id;
 use super::standing::{LockedUntil, Standing, standing};
 use crate::model::{
     ChatKind, Content, DeviceStatus, Jid, MessageId, PhoneNumber, Recipient, SendRequest,

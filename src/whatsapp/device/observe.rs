@@ -112,16 +112,16 @@ impl Observer {
 
     fn acked(&self, id: &str, error: Option<&str>) {
         let Some(id) = MessageId::parse(id) else { return };
-        let status = match error {
-            None => MessageStatus::Accepted,
-            Some(code) => {
-                MessageStatus::Failed { code: code.to_owned(), detail: refusal(code).to_owned() }
-            }
+        let Some(code) = error else {
+            self.context.acks.note(id.clone());
+            return self.note(Record::Advance { ids: vec![id], status: MessageStatus::Accepted });
         };
-        if error == Some("463") {
+        if code == "463" {
             restricted(&self.context.name, "463");
             self.tell(Notice::SendingLocked);
         }
+        let detail = refusal(code).to_owned();
+        let status = MessageStatus::Failed { code: code.to_owned(), detail };
         self.note(Record::Advance { ids: vec![id], status });
     }
 

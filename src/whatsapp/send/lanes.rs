@@ -1,5 +1,5 @@
 //! Which message of a device goes next. A chat is a lane: its messages leave in the order they were queued, and the
-//! next one only when WhatsApp has the one before. What was written to a connection that ended is written again,
+//! next one only when WhatsApp has said that it has the one before. What was written to a connection that ended is written again,
 //! under its id, to the next one. Pure: the queue on disk, the connection and the clock are the caller's. What is done for
 //! one message looks at no other that waits behind one of its chat, so it costs the same however many wait.
 
@@ -51,6 +51,8 @@ struct Waiting {
     swallowed: u32,
     /// Whether it was written to a connection: then only WhatsApp can say that it will not arrive.
     open: bool,
+    /// Whether WhatsApp said that it has it; `settled` says that the disk knows that too.
+    acked: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -115,7 +117,12 @@ impl Waiting {
 
     /// Whether those behind it no longer wait for it.
     fn is_passed(&self) -> bool {
-        matches!(self.stage, Stage::Unacked(_)) && self.swallowed >= SWALLOWED
+        match self.stage {
+            // It goes again, and before those behind it.
+            Stage::Idle(_) => false,
+            Stage::Flying => self.acked,
+            Stage::Unacked(_) => self.acked || self.swallowed >= SWALLOWED,
+        }
     }
 }
 
@@ -134,6 +141,7 @@ impl Lanes {
             stage: Stage::Idle(None),
             failed: 0,
             swallowed: 0,
+            acked: false,
         };
         self.waiting.insert(place, waiting);
         self.chats.entry(chat.clone()).or_default().places.insert(place);
@@ -243,7 +251,15 @@ impl Lanes {
         waiting.is_some_and(|waiting| waiting.open)
     }
 
-    /// Its fate is known: WhatsApp has it, or it will not be sent.
+    /// WhatsApp said that it has it, and the disk does not know that yet: those behind it need not wait so long. A crash in
+    /// between sends it again, under its id and before them.
+    pub(crate) fn acked(&mut self, id: &MessageId) {
+        if let Some(place) = self.places.get(id).copied() {
+            self.change(place, |waiting| waiting.acked = true);
+        }
+    }
+
+    /// Its fate is known, also to the disk: WhatsApp has it, or it will not be sent.
     pub(crate) fn settled(&mut self, id: &MessageId) {
         let Some(place) = self.places.remove(id) else { return };
         self.change(place, |waiting| waiting.stage = Stage::Idle(None));
@@ -313,7 +329,7 @@ impl Lanes {
         Some(outcome)
     }
 
-    /// Finds the message of a chat that is next: the first one, but for those that WhatsApp swallowed.
+    /// Finds the message of a chat that is next: the first one, but for those that WhatsApp has or swallowed.
     fn look(&mut self, chat: &Jid) {
         let Some(own) = self.chats.get_mut(chat) else { return };
         let mut there =
@@ -365,6 +381,31 @@ mod tests {
         assert_eq!(send(&mut lanes, now), Some(id(2)), "the other chat");
         lanes.written(&id(0), now);
         assert_eq!(send(&mut lanes, now), None, "WhatsApp does not have it yet");
+        lanes.settled(&id(0));
+        assert_eq!(send(&mut lanes, now), Some(id(1)));
+    }
+
+    #[test]
+    fn those_behind_a_message_do_not_wait_until_the_disk_knows_of_its_ack() {
+        let (mut lanes, now) = (Lanes::default(), Instant::now());
+        let rows: Vec<_> = [1, 1, 1].map(|chat| message(chat, MessageStatus::Queued)).into();
+        for (place, row) in (1..).zip(&rows) {
+            lanes.add(place, row.clone());
+        }
+        let id = |at: usize| rows[at].id.clone();
+        // The ack of the first comes before it has landed, that of the second after.
+        assert_eq!(send(&mut lanes, now), Some(id(0)));
+        lanes.acked(&id(0));
+        assert_eq!(send(&mut lanes, now), Some(id(1)));
+        lanes.written(&id(1), now);
+        assert_eq!(send(&mut lanes, now), None);
+        lanes.acked(&id(1));
+        assert_eq!(send(&mut lanes, now), Some(id(2)));
+        // What the disk does not know when the connection ends goes again, in its order.
+        lanes.written(&id(0), now);
+        lanes.written(&id(2), now);
+        lanes.disconnected();
+        assert_eq!(send(&mut lanes, now), Some(id(0)));
         lanes.settled(&id(0));
         assert_eq!(send(&mut lanes, now), Some(id(1)));
     }
@@ -490,6 +531,7 @@ mod tests {
         Send,
         Land(bool),
         Ack(usize),
+        Settle(usize),
         Drop,
     }
 
@@ -499,6 +541,7 @@ mod tests {
             Just(Step::Send),
             any::<bool>().prop_map(Step::Land),
             (0..8_usize).prop_map(Step::Ack),
+            (0..8_usize).prop_map(Step::Settle),
             Just(Step::Drop),
         ]
     }
@@ -509,7 +552,7 @@ mod tests {
         fn the_order_of_a_chat_holds(steps in proptest::collection::vec(step(), 1..200)) {
             let (mut lanes, mut now, mut place) = (Lanes::default(), Instant::now(), 0);
             let mut chats: BTreeMap<Jid, Vec<MessageId>> = BTreeMap::new();
-            let mut acked = BTreeSet::new();
+            let (mut acked, mut settled) = (BTreeSet::new(), BTreeSet::new());
             let (mut flying, mut written) = (Vec::new(), Vec::new());
             for step in steps {
                 match step {
@@ -525,7 +568,7 @@ mod tests {
                             let chat = &chats[&row.request.to.jid()];
                             let before = chat.iter().take_while(|id| **id != row.id);
                             prop_assert!(before.into_iter().all(|id| acked.contains(id)));
-                            prop_assert!(!flying.contains(&row.id) && !acked.contains(&row.id));
+                            prop_assert!(!flying.contains(&row.id) && !settled.contains(&row.id));
                             flying.push(row.id);
                         }
                     }
@@ -537,10 +580,16 @@ mod tests {
                             lanes.failed(&id, now, false);
                         }
                     },
-                    Step::Ack(at) => if at < written.len() {
+                    // Of what is still being written there may be one too.
+                    Step::Ack(at) => if let Some(id) = written.iter().chain(&flying).nth(at) {
+                        lanes.acked(id);
+                        acked.insert(id.clone());
+                    },
+                    Step::Settle(at) => if at < written.len() {
                         let id = written.swap_remove(at);
                         lanes.settled(&id);
-                        acked.insert(id);
+                        acked.insert(id.clone());
+                        settled.insert(id);
                     },
                     Step::Drop => {
                         lanes.disconnected();

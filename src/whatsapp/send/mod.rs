@@ -1,5 +1,6 @@
 //! Outgoing messages: from the send queue to WhatsApp.
 
+pub(crate) mod ack;
 pub(crate) mod claim;
 mod encode;
 pub(crate) mod failure;
@@ -12,6 +13,5 @@ pub(crate) mod pace;
 mod parts;
 pub(crate) mod preview;
 pub(crate) mod queue;
-pub(crate) mod read;
 mod status;
 pub(crate) mod turn;

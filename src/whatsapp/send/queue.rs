@@ -126,6 +126,7 @@ impl SendLoop {
                     Err(RecvError::Lagged(_)) => self.recount().await,
                     Err(RecvError::Closed) => return,
                 },
+                ids = self.context.acks.next() => ids.iter().for_each(|id| self.lanes.acked(id)),
                 changed = nudge.changed() => match changed {
                     Ok(()) => self.more = true,
                     Err(_) => return,
