@@ -25,6 +25,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// The kernel follows no more symlinks than this either.
 const MOST_LINKS: usize = 40;
 
+/// The shortest time between two looks: another file of the directory, a log perhaps, may change a thousand times a second.
+const CALM: Duration = Duration::from_millis(50);
+
 /// How many times the watches are set up again before a look, when directories come and go meanwhile.
 const MOST_ROUNDS: usize = 8;
 
@@ -152,6 +155,7 @@ impl Watch {
     fn run(mut self, handle: &ReloadHandle) {
         let mut settled = None;
         loop {
+            let looked = Instant::now();
             let now = self.looks();
             if settled.as_ref() != Some(&now) {
                 let Some(quiet) = self.settle(now) else { return };
@@ -162,6 +166,7 @@ impl Watch {
             if woken == Err(RecvTimeoutError::Disconnected) || self.followed().stopped {
                 return;
             }
+            std::thread::sleep(CALM.saturating_sub(looked.elapsed()));
         }
     }
 
