@@ -32,6 +32,7 @@
 //!                  'h' dev part(account) quarter -> what happened in that quarter of an hour
 //!                  'r' dev                     -> how far its rules got, and what they did (JSON)
 //!                  'x' dev chat                -> what its rules remember of a chat (JSON)
+//!                  'v' dev seq endpoint        -> that a rule handed the event to that endpoint: nothing
 //!          log.N   'e' dev seq                 -> an event
 //!                  'd' dev id                  -> its seq
 //!          history 'G' dev                     -> how many accounts it had, the number of its next chat (JSON)

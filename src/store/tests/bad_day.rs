@@ -137,6 +137,9 @@ async fn write(store: &Store, part: u64) {
         body: "{}".into(),
     };
     store.cursors().park(&endpoint(), letter, &cursor()).await.unwrap();
+    let step = rule::step(&event(part + 1).id, part + 1, 0);
+    let step = Step { handed: [endpoint()].into(), ..step };
+    assert_eq!(store.queue().step(&a(), step).await.unwrap(), Stepped::Done);
 }
 
 /// A store with rows, messages, events in several segments, a cursor and dead letters; some in tables, some in
@@ -180,6 +183,8 @@ struct Contents {
     letters: u64,
     /// Who is in touch.
     people: u64,
+    /// What rules handed to a webhook.
+    handed: u64,
 }
 
 async fn contents(store: &Store) -> Contents {
@@ -238,6 +243,9 @@ async fn contents(store: &Store) -> Contents {
     let people = (1..=EVENTS).map(person).collect();
     let strangers = store.queue().strangers(&a(), people).await.unwrap();
     found.people = strangers.iter().filter(|stranger| !**stranger).count() as u64;
+    for seq in (1..=3).map(Seq) {
+        found.handed += u64::from(store.queue().is_handed(&a(), seq, &endpoint()).await.unwrap());
+    }
     found
 }
 
@@ -274,7 +282,8 @@ async fn endure(what: &str, damaged: &Files, whole: &Contents) -> &'static str {
             let less = found.events < whole.events
                 || found.letters < whole.letters
                 || found.messages < whole.messages
-                || found.people < whole.people;
+                || found.people < whole.people
+                || found.handed < whole.handed;
             assert!(!less || said.contains("lost: "), "{what}: {found:?}\n{said}");
             let count = format!("{} that {}", found.dropped, endpoint().as_str());
             assert!(found.dropped == 0 || said.contains(&count), "{what}: {found:?}\n{said}");

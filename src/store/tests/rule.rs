@@ -16,7 +16,7 @@ fn answer(event: &EventId, n: usize) -> SentMessage {
     }
 }
 
-fn step(event: &EventId, seq: u64, answers: usize) -> Step {
+pub(super) fn step(event: &EventId, seq: u64, answers: usize) -> Step {
     let at = UnixMillis::from_secs(1_790_000_000);
     let mut state = RuleState { acked: Some(Seq(seq)), ..RuleState::default() };
     state.rules.entry("harga".to_owned()).or_default().hits = seq;
