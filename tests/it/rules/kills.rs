@@ -1,7 +1,8 @@
 //! A nemesis kills the gateway again and again, at random moments and around the commit of an answer, while people ask. Each
 //! question is answered once, and handed in its turn to the webhook that a rule names.
 //!
-//! `cargo test --test it rules::kills` is the short form; the long one is
+//! `cargo test --test it rules::kills` is the short form; `MOONWA_RULES_SEED` repeats the choices that a failure names. The
+//! long one is
 //! `MOONWA_RULES_MESSAGES=10000 MOONWA_RULES_KILLS=100 cargo test --test it rules::kills -- --nocapture`.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,7 +11,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use moonwa_simulator::harness::{Moonwa, PATIENCE, WebhookReceiver, eventually_within};
 use moonwa_simulator::{Phone, Simulator};
-use rand::RngExt;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 use tokio::time::timeout;
 
 use super::{CHANNEL, gateway, says};
@@ -30,6 +32,9 @@ fn number(name: &str, default: u64) -> u64 {
 async fn killed_again_and_again_it_answers_each_message_once() -> Result<()> {
     let messages = number("MOONWA_RULES_MESSAGES", 240);
     let kills = number("MOONWA_RULES_KILLS", 8).max(1);
+    let seed = number("MOONWA_RULES_SEED", rand::random::<u32>().into());
+    println!("seed {seed}: {messages} messages, {kills} kills");
+    let mut chance = StdRng::seed_from_u64(seed);
     let began = Instant::now();
     let sim = Simulator::start().await?;
     let (ann, bob) =
@@ -76,14 +81,15 @@ async fn killed_again_and_again_it_answers_each_message_once() -> Result<()> {
         sim.post_in_channel(CHANNEL, ann.number(), &says(&format!("tanya saluran {round}")))?;
         // In half of the rounds at random, in the others around a commit.
         if round % 2 == 0 {
-            let until = before + rand::rng().random_range(0..=batch / 2);
+            let until = before + chance.random_range(0..=batch / 2);
             let due = u64::try_from(asked.len())?;
             let look = || async { answered() };
             eventually_within(PATIENCE * 10, "it goes on", look, |seen| *seen >= until.min(due))
                 .await;
             moonwa.kill().await?;
         } else {
-            die_at_a_commit(&mut moonwa, round, batch).await?;
+            let visit = chance.random_range(1..=batch.clamp(1, 8));
+            die_at_a_commit(&mut moonwa, round, visit).await?;
             deaths += 1;
         }
         moonwa.relaunch().await.with_context(|| format!("no start in round {round}"))?;
@@ -112,10 +118,9 @@ async fn killed_again_and_again_it_answers_each_message_once() -> Result<()> {
 }
 
 /// Kills the gateway, and lets it die at a fail-point if it comes there in time.
-async fn die_at_a_commit(moonwa: &mut Moonwa, round: u64, batch: u64) -> Result<()> {
+async fn die_at_a_commit(moonwa: &mut Moonwa, round: u64, visit: u64) -> Result<()> {
     moonwa.kill().await?;
     let name = FAILPOINTS[usize::try_from(round / 2)? % FAILPOINTS.len()];
-    let visit = rand::rng().random_range(1..=batch.clamp(1, 8));
     moonwa.set_env("MOONWA_FAILPOINT", Some(&format!("{name}:{visit}")));
     match moonwa.relaunch().await {
         Ok(()) => {
