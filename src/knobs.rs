@@ -16,6 +16,7 @@ const GROUP_REFRESH: &str = "MOONWA_GROUP_REFRESH";
 const CLOCK_LOOK: &str = "MOONWA_CLOCK_LOOK";
 const DISK_BYTES: &str = "MOONWA_DISK_BYTES";
 const FAILPOINT: &str = "MOONWA_FAILPOINT";
+const SLOW_KEEP: &str = "MOONWA_SLOW_KEEP";
 const HOLD_COMMIT: &str = "MOONWA_HOLD_COMMIT";
 const WHATSAPP_URL: &str = "MOONWA_WHATSAPP_URL";
 
@@ -38,6 +39,8 @@ pub(crate) struct Knobs {
     pub(crate) clock_look: Option<Duration>,
     /// `MOONWA_DISK_BYTES`: the size of a disk that has nothing but the store, so that a test can fill one.
     pub(crate) disk_bytes: Option<u64>,
+    /// `MOONWA_SLOW_KEEP`: how many milliseconds pass between decrypting a message and keeping it, which a test could not hit.
+    pub(crate) slow_keep: Option<Duration>,
     /// `MOONWA_WHATSAPP_URL`: where the simulated WhatsApp is.
     pub(crate) whatsapp_url: Option<String>,
     /// `MOONWA_FAILPOINT`: the place, and at which visit to it.
@@ -55,6 +58,7 @@ impl Knobs {
         group_refresh: None,
         clock_look: None,
         disk_bytes: None,
+        slow_keep: None,
         whatsapp_url: None,
         failpoint: None,
         hold_commit: None,
@@ -86,6 +90,7 @@ impl Knobs {
             group_refresh: seconds(GROUP_REFRESH)?,
             clock_look: number(CLOCK_LOOK, "milliseconds")?.map(Duration::from_millis),
             disk_bytes: bytes(DISK_BYTES)?,
+            slow_keep: number(SLOW_KEEP, "milliseconds")?.map(Duration::from_millis),
             whatsapp_url: text(WHATSAPP_URL)?.map(loopback_url).transpose()?,
             failpoint: text(FAILPOINT)?.map(|text| place(&text)),
             hold_commit: text(HOLD_COMMIT)?.map(PathBuf::from),
@@ -183,6 +188,7 @@ mod tests {
             (GROUP_REFRESH, "0"),
             (CLOCK_LOOK, "20"),
             (DISK_BYTES, "1000000"),
+            (SLOW_KEEP, "20"),
             (WHATSAPP_URL, url),
             (FAILPOINT, "append.before:7"),
             (HOLD_COMMIT, "/tmp/hold"),
@@ -195,6 +201,7 @@ mod tests {
             group_refresh: Some(Duration::ZERO),
             clock_look: Some(Duration::from_millis(20)),
             disk_bytes: Some(1_000_000),
+            slow_keep: Some(Duration::from_millis(20)),
             whatsapp_url: Some(url.to_owned()),
             failpoint: Some(("append.before".to_owned(), 7)),
             hold_commit: Some("/tmp/hold".into()),
@@ -215,6 +222,7 @@ mod tests {
             (SENT_BYTES, "-1"),
             (GROUP_REFRESH, "1h"),
             (CLOCK_LOOK, "1s"),
+            (SLOW_KEEP, "1s"),
             (DISK_BYTES, "-1"),
             (WHATSAPP_URL, "wss://127.0.0.1:7711/"),
             (WHATSAPP_URL, "ws://192.0.2.1:7711/"),

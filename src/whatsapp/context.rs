@@ -90,6 +90,12 @@ impl Context {
         let notes = self.notes.clone();
         let spend = Arc::new(move |keys| notes.note(Record::Spent(keys)));
         let session = SessionStore::new(self.store.space(&self.name));
-        Arc::new(session.telling(told).telling_crowded(crowded).spending(spend))
+        Arc::new(
+            session
+                .telling(told)
+                .telling_crowded(crowded)
+                .spending(spend)
+                .waiting(self.tasks.clone()),
+        )
     }
 }

@@ -121,6 +121,8 @@ async fn killed_a_hundred_times_it_loses_nothing() -> Result<()> {
         .whatsapp(&sim)
         .env("MOONWA_RETRY_SCALE", "0.001")
         .env("MOONWA_SEGMENT_BYTES", "16384")
+        // A session that has moved past a message must not be on the disk before that.
+        .env("MOONWA_SLOW_KEEP", "20")
         .config(&config)
         .start()
         .await?;

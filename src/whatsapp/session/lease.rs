@@ -66,7 +66,7 @@ const SENDER_CHAIN: u64 = 6;
 const RATCHET: u64 = 1;
 
 impl Bounds {
-    /// `None` when the session has no lease, or is not as it is expected to be.
+    /// `None` when the session is not as it is expected to be.
     fn of(session: &[u8]) -> Option<Self> {
         let (mut ceiling, mut ratchet, mut retired) = (None, None, 0);
         for field in fields(session)? {
@@ -80,7 +80,8 @@ impl Bounds {
                 _ => {}
             }
         }
-        Some(Self { ceiling: ceiling?, ratchet: ratchet?, retired })
+        // Without a lease nothing was sent.
+        Some(Self { ceiling: ceiling.unwrap_or(0), ratchet: ratchet?, retired })
     }
 }
 
@@ -164,7 +165,8 @@ mod tests {
         let other = KeyPair::generate(&mut rand::rng());
         assert!(!leases.cover(&[first.clone(), session(&other, 1, 64)]), "another ratchet key");
         leases.note(&[session(&ratchet, 1, 0)]);
-        assert!(!leases.cover(&[session(&ratchet, 1, 0)]), "no lease");
+        assert!(leases.cover(&[session(&ratchet, 1, 0)]), "nothing was sent");
+        assert!(!leases.cover(std::slice::from_ref(&first)), "the first lease");
         leases.note(std::slice::from_ref(&first));
         leases.forget("62811.0");
         assert!(!leases.cover(&[first]));

@@ -35,6 +35,7 @@ mod store;
 mod tag;
 #[cfg(test)]
 mod tests;
+mod young;
 
 pub(crate) use self::foreign::{
     ForeignAccount, ForeignDevice, ForeignError, ForeignPreKey, ForeignSyncKey, fingerprint,

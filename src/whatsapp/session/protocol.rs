@@ -10,6 +10,7 @@ use wa_rs::wacore::store::traits::{
 };
 
 use super::store::{SessionStore, damaged, from_json, key, stamped, to_json, unstamp};
+use crate::knobs::knobs;
 use crate::model::UnixMillis;
 use crate::store::{Batch, Key, Parts, SpaceTxn, StoreError};
 
@@ -271,6 +272,9 @@ impl ProtocolStore for SessionStore {
     }
 
     async fn store_pending_inbound_batch(&self, rows: &[PendingInboundRow<'_>]) -> Result<()> {
+        if let Some(pause) = knobs().slow_keep {
+            tokio::time::sleep(pause).await;
+        }
         let now = now();
         let row = |row: &PendingInboundRow<'_>| {
             (inbound(row.chat, row.sender, row.id), stamped(now, row.message))

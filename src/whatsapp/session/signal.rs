@@ -8,12 +8,11 @@ use wa_rs::async_trait;
 use wa_rs::wacore::store::error::Result;
 use wa_rs::wacore::store::traits::SignalStore;
 
-use super::store::{SessionStore, batch_of, damaged, failed, key};
-use super::tag::{PRE_KEY, SIGNED_PRE_KEY};
-use crate::store::{Key, SpaceTxn};
+use super::store::{SessionStore, by_address, damaged, failed, key};
+use super::tag::{PRE_KEY, SESSION, SIGNED_PRE_KEY};
+use crate::store::Key;
 
 const IDENTITY: u8 = b'i';
-const SESSION: u8 = b's';
 const SENDER_KEY: u8 = b'k';
 
 #[async_trait]
@@ -38,7 +37,14 @@ impl SignalStore for SessionStore {
     }
 
     async fn get_session(&self, address: &str) -> Result<Option<Bytes>> {
-        self.get(key(SESSION, address)).await
+        if let Some(session) = self.young.get(address) {
+            return Ok(Some(session));
+        }
+        let session = self.get(key(SESSION, address)).await?;
+        if let Some(session) = &session {
+            self.leases.note(&[(Arc::from(address), session.clone())]);
+        }
+        Ok(session)
     }
 
     async fn put_session(&self, address: &str, session: &[u8]) -> Result<()> {
@@ -48,13 +54,9 @@ impl SignalStore for SessionStore {
 
     async fn put_sessions_batch(&self, sessions: &[(Arc<str>, Bytes)]) -> Result<()> {
         if self.leases.cover(sessions) {
-            let rows = batch_of(by_address(SESSION, sessions));
-            let put = move |txn: &mut SpaceTxn<'_, '_>| {
-                txn.apply(rows);
-                Ok(())
-            };
-            return self.update_in_order(put).await;
+            return self.put_young(sessions).await;
         }
+        self.young.forget(sessions.iter().map(|(address, _)| address.as_ref()));
         self.put_all(by_address(SESSION, sessions)).await?;
         self.leases.note(sessions);
         Ok(())
@@ -62,6 +64,7 @@ impl SignalStore for SessionStore {
 
     async fn delete_session(&self, address: &str) -> Result<()> {
         self.leases.forget(address);
+        self.young.forget([address].into_iter());
         self.remove(key(SESSION, address)).await
     }
 
@@ -154,10 +157,6 @@ impl SignalStore for SessionStore {
     async fn delete_sender_key(&self, address: &str) -> Result<()> {
         self.remove(key(SENDER_KEY, address)).await
     }
-}
-
-fn by_address(tag: u8, rows: &[(Arc<str>, Bytes)]) -> impl Iterator<Item = (Key, Bytes)> {
-    rows.iter().map(move |(address, row)| (key(tag, address.as_bytes()), row.clone()))
 }
 
 pub(super) fn pre_key(id: u32) -> Key {

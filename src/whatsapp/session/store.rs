@@ -10,14 +10,16 @@ use wa_rs::wacore::store::error::{Result, StoreError as EngineError};
 use wa_rs::wacore::store::traits::DeviceStore;
 
 use super::lease::Leases;
-use super::tag::is_identity;
+use super::tag::{SESSION, is_identity};
+use super::young::{YOUTH, Young};
 use crate::store::{Batch, Key, Space, SpaceTxn, StoreError};
+use crate::task::Tasks;
 
 /// One device's rows, as the engine wants to see them.
 pub(crate) struct SessionStore {
     pub(crate) space: Space,
     /// Nothing is written any more: this store's client is down.
-    halted: AtomicBool,
+    halted: Arc<AtomicBool>,
     /// Nothing is written any more: a message could not be kept. The engine's memory has moved past it. If that reached
     /// the disk, the message would be taken for a known one when it comes again, and be acked without being kept.
     lost: Arc<AtomicBool>,
@@ -25,6 +27,9 @@ pub(crate) struct SessionStore {
     pub(super) crowded: Option<Crowded>,
     spend: Option<Spend>,
     pub(super) leases: Leases,
+    pub(super) young: Arc<Young>,
+    /// Where sessions get old enough to be written. Without it they are at once.
+    tasks: Option<Tasks>,
 }
 
 /// Called with a LID and a phone number (both without a server) that were not known to belong together.
@@ -60,9 +65,17 @@ fn not_left(error: &StoreError) {
 impl SessionStore {
     /// The session in a device's space. It keeps to keys that start with `wa/`.
     pub(crate) fn new(space: Space) -> Self {
-        let (space, halted) = (space.under(ROWS), AtomicBool::new(false));
-        let (told, crowded, spend, leases) = (None, None, None, Leases::default());
-        Self { space, halted, lost: Arc::default(), told, crowded, spend, leases }
+        Self {
+            space: space.under(ROWS),
+            halted: Arc::default(),
+            lost: Arc::default(),
+            told: None,
+            crowded: None,
+            spend: None,
+            leases: Leases::default(),
+            young: Arc::default(),
+            tasks: None,
+        }
     }
 
     /// The same, and tells of people who become known under both of their addresses.
@@ -83,6 +96,12 @@ impl SessionStore {
         Self { spend: Some(spend), ..self }
     }
 
+    /// The same, and writes sessions that can wait when they are no longer young.
+    #[must_use]
+    pub(crate) fn waiting(self, tasks: Tasks) -> Self {
+        Self { tasks: Some(tasks), ..self }
+    }
+
     /// Says that the identity has changed.
     pub(super) fn note_identity(&self) {
         self.space.note_identity();
@@ -100,7 +119,7 @@ impl SessionStore {
     }
 
     /// Writes nothing any more, so that another store may take over: what was written before is there, and what is
-    /// written later fails.
+    /// written later fails. What is young stays out, as in a crash: the engine may have given up messages before it.
     pub(crate) async fn halt(&self) -> Result<()> {
         self.halted.store(true, Ordering::SeqCst);
         // It is done after every write that was let through before.
@@ -179,6 +198,28 @@ impl SessionStore {
         done.await.map_err(failed)
     }
 
+    /// Writes sessions that the disk can do without, once they are no longer young.
+    pub(super) async fn put_young(&self, sessions: &[(Arc<str>, Bytes)]) -> Result<()> {
+        let Some(tasks) = &self.tasks else {
+            let rows = batch_of(by_address(SESSION, sessions));
+            let put = move |txn: &mut SpaceTxn<'_, '_>| {
+                txn.apply(rows);
+                Ok(())
+            };
+            return self.update_in_order(put).await;
+        };
+        self.check()?;
+        if self.young.add(sessions) {
+            let (space, young) = (self.space.clone(), Arc::clone(&self.young));
+            let shut = [Arc::clone(&self.halted), Arc::clone(&self.lost)];
+            let stop = tasks.stop().clone();
+            tasks.spawn("write sessions", async move {
+                stop.run_until_cancelled(write_grown(space, young, shut)).await;
+            });
+        }
+        Ok(())
+    }
+
     /// Sees to it that messages that are not handed over yet are on the disk before the ratchet that has moved past them:
     /// whatever a power cut or a crash takes comes again and is decrypted again.
     pub(crate) async fn keep(&self, rows: impl IntoIterator<Item = (Key, Bytes)>) -> Result<()> {
@@ -252,6 +293,29 @@ impl SessionStore {
     }
 }
 
+/// Writes sessions as they get old enough, until there are none.
+async fn write_grown(space: Space, young: Arc<Young>, shut: [Arc<AtomicBool>; 2]) {
+    loop {
+        tokio::time::sleep(YOUTH).await;
+        match young.grow() {
+            Some(true) => {}
+            Some(false) => continue,
+            None => return,
+        }
+        let (sessions, shut) = (Arc::clone(&young), shut.clone());
+        let write = space.update_in_order(move |txn: &mut SpaceTxn<'_, '_>| {
+            shut.iter().try_for_each(|shut| check(shut))?;
+            txn.apply(batch_of(by_address(SESSION, &sessions.grown())));
+            Ok(())
+        });
+        match write.await {
+            Ok(()) => young.written(),
+            Err(StoreError::Closed) => return,
+            Err(error) => tracing::debug!(%error, "Sessions could not be written; trying again."),
+        }
+    }
+}
+
 fn check(closed: &AtomicBool) -> std::result::Result<(), StoreError> {
     if closed.load(Ordering::SeqCst) { Err(StoreError::Closed) } else { Ok(()) }
 }
@@ -262,6 +326,14 @@ pub(super) fn batch_of(rows: impl IntoIterator<Item = (Key, Bytes)>) -> Batch {
         batch.put(key, value);
     }
     batch
+}
+
+/// Rows under the addresses of people's devices.
+pub(super) fn by_address(
+    tag: u8,
+    rows: &[(Arc<str>, Bytes)],
+) -> impl Iterator<Item = (Key, Bytes)> {
+    rows.iter().map(move |(address, row)| (key(tag, address.as_bytes()), row.clone()))
 }
 
 /// The engine is told the cause, never what is in a row.

@@ -3,6 +3,7 @@
 pub(super) const DEVICE: u8 = b'D';
 pub(super) const PRE_KEY: u8 = b'p';
 pub(super) const SIGNED_PRE_KEY: u8 = b'P';
+pub(super) const SESSION: u8 = b's';
 pub(super) const SYNC_KEY: u8 = b'a';
 pub(super) const LATEST_SYNC_KEY: u8 = b'L';
 

@@ -63,7 +63,9 @@ impl Table {
             let mut all: Vec<f64> =
                 turns.iter().filter_map(|turn| turn.get(name)).copied().collect();
             all.sort_by(f64::total_cmp);
-            all.get(all.len() / 2).copied()
+            // Of an even number it is between the two in the middle.
+            let low = all.get(all.len().saturating_sub(1) / 2)?;
+            all.get(all.len() / 2).map(|high| f64::midpoint(*low, *high))
         };
         self.0.each_ref().map(median)
     }
