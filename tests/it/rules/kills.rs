@@ -88,8 +88,7 @@ async fn killed_again_and_again_it_answers_each_message_once() -> Result<()> {
                 .await;
             moonwa.kill().await?;
         } else {
-            let visit = chance.random_range(1..=batch.clamp(1, 8));
-            die_at_a_commit(&mut moonwa, round, visit).await?;
+            die_at_a_commit(&mut moonwa, round, chance.random_range(1..=batch.clamp(1, 8))).await?;
             deaths += 1;
         }
         moonwa.relaunch().await.with_context(|| format!("no start in round {round}"))?;
