@@ -38,7 +38,7 @@
 //!
 //! Messages in. A **block** keeps a contact out; a **mark** is a star, or a pin. A call may be **rejected**. **message**, **chat**, **contact**, **group**, **poll**, **attachment**, **media**: as WhatsApp's users know them.
 //! **hook**: where the engine hands a message over. **business**, **commerce**, **special**: **kinds** of message that are neither
-//! text nor file; **raw**: one that is not understood. **undecryptable**: what cannot be read. **notification**: what is no message to read: a change of a group, a call.
+//! text nor file; **raw**: one that is not understood. **undecryptable**: what cannot be read; **missed**: what was, and lost before it was kept. **notification**: what is no message to read: a change of a group, a call.
 //! A **label** is WhatsApp Business' mark on a chat. **channel**: what many read and its owner writes. Whoever is **watched** is asked about; the **ground** is what a status' text stands on. What is made **once** is not made again when its request is repeated. A group has **members**, and an **invite** link by which people come in; the **news** of one is what happened to it.
 //! A kind's **detail** is what it has beside its text and its file. A **post** is written into a channel. An **own** message is one that the linked account wrote.
 //! **history**: what is kept of earlier messages, in **parts** by time; a **desk** writes one device's, a **look** reads it, **words** find it. What is said **about** a message before it comes waits for it. It **takes** what the log and the queue get, **learns** what the phone tells (a **sync**), and a task **fills** it with what was there before. A chat's **timer** says after how long its messages disappear. **recorder**: writes down what happens to messages and devices.
@@ -49,7 +49,7 @@
 //! **refusal** is what it says when it shuts an account out. **parts**: what a message is built from. A group's list of devices is **fresh** for an hour. **preview**: the card of a link. **album**: files that are shown together.
 //! **mention**: the naming of somebody in a text. **forward**: sent on as it came. **failure**: why a message was not sent. **receipt**: server **ack**, delivered, read, played;
 //! **retry**: one that asks for the message again.
-//! **young**: a session that the engine gave away just now.
+//! A session has **told** the rest of what it met. **young**: a session that the engine gave away just now. The **holders** of a group's sender key were given it.
 //! **spool**: files on their way to WhatsApp; **budget**: how many bytes they may have. **place**: room for work with whole files. **cap**: the most that a message may say.
 //! **picture**: one that is decoded. **voice**: a note of **sound**, which is **resample**d and written as **Opus**.
 //!

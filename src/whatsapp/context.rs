@@ -19,7 +19,7 @@ use super::send::ack::{Acks, Written};
 use super::send::claim::Claims;
 use super::send::fresh::Fresh;
 use super::send::hold::Holds;
-use super::session::SessionStore;
+use super::session::{Holders, SessionStore};
 use crate::config::{Calls, Pace, Presence, Proxy, ShownAs};
 use crate::model::DeviceName;
 use crate::store::Store;
@@ -39,6 +39,7 @@ pub(crate) struct Context {
     pub(crate) claims: Claims,
     pub(crate) holds: Holds,
     pub(crate) fresh: Fresh,
+    pub(crate) holders: Holders,
     /// Whose timer was asked for lately.
     pub(crate) timers_asked: Fresh,
     pub(crate) read_receipts: Written,
@@ -95,6 +96,7 @@ impl Context {
                 .telling(told)
                 .telling_crowded(crowded)
                 .spending(spend)
+                .sharing(self.holders.clone())
                 .waiting(self.tasks.clone()),
         )
     }

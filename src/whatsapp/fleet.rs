@@ -35,6 +35,7 @@ use super::send::claim::Claims;
 use super::send::fresh::Fresh;
 use super::send::hold::Holds;
 use super::send::queue::SendLoop;
+use super::session::Holders;
 use crate::config::{DeviceConfig, HistoryConfig, MediaConfig};
 use crate::model::{DeviceName, DeviceStatus};
 use crate::store::{HistoryLimits, SpoolLimits, Store};
@@ -274,6 +275,7 @@ impl Fleet {
             claims: Claims::default(),
             holds: Holds::new(name.clone()),
             fresh: Fresh::default(),
+            holders: Holders::default(),
             timers_asked: Fresh::default(),
             read_receipts: Written::default(),
             own_posts: OwnPosts::default(),

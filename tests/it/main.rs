@@ -52,6 +52,7 @@ mod measure;
 mod media_urls;
 mod messages;
 mod metrics;
+mod missed;
 mod new_device;
 mod outbound;
 mod pace;

@@ -17,6 +17,7 @@ use super::presence;
 use crate::whatsapp::context::Context;
 use crate::whatsapp::net::Obstacles;
 use crate::whatsapp::receive::hook::Inbox;
+use crate::whatsapp::receive::missed;
 use crate::whatsapp::session::SessionStore;
 
 /// How long a client may take to flush and go down. After that it is dropped.
@@ -123,9 +124,8 @@ impl Running {
         };
         let transport = context.net.transport(context.notes.clone(), self.obstacles(), proxy);
         let props = companion(*context.shown_as.borrow());
-        let backend: Arc<dyn Backend> = Arc::<SessionStore>::clone(backend);
         let mut builder = Bot::builder()
-            .with_backend_arc(backend)
+            .with_backend_arc(Arc::<SessionStore>::clone(backend) as Arc<dyn Backend>)
             .with_transport_factory(transport)
             .with_http_client(http)
             .with_device_props(props)
@@ -146,6 +146,7 @@ impl Running {
         // One connection per client: the actor decides, and shows, whether and when to try again.
         client.enable_auto_reconnect.store(false, Ordering::Relaxed);
         drop(observer.client.set(Arc::downgrade(&client)));
+        backend.tell_missed(missed::asking(&context, &client));
         let subscription = client.subscribe(interest(), observer);
         // Without it the engine tells nothing of messages that it drops.
         let stanzas = client.acquire_raw_node_forwarding();

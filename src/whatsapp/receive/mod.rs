@@ -6,6 +6,7 @@ pub(crate) mod business;
 pub(crate) mod commerce;
 pub(crate) mod decode;
 pub(crate) mod hook;
+pub(crate) mod missed;
 pub(crate) mod notification;
 pub(crate) mod post;
 pub(crate) mod raw;

@@ -77,7 +77,8 @@ pub(crate) async fn send_one(
     if now.status == MessageStatus::Queued && now.is_over(UnixMillis::now()) {
         return Err(Failure::never("expired", &"it could not go until its time was over"));
     }
-    if now.status == MessageStatus::Sent && matches!(kind, ChatKind::Group | ChatKind::Status) {
+    let keyed = matches!(kind, ChatKind::Group | ChatKind::Status);
+    if keyed && now.status == MessageStatus::Sent {
         // The engine takes the group's key for delivered once it is written. It went down with the first try, perhaps.
         let cleared = context.backend().clear_sender_key_devices(&to.to_string()).await;
         cleared.map_err(|error| Failure::Later(error.to_string()))?;
@@ -114,10 +115,12 @@ pub(crate) async fn send_one(
     // From here on nobody takes it back, so this is written before the claim ends.
     context.store.queue().left(&context.name, &row.id, addresses).await?;
     claim.settle();
+    if keyed && let Err(error) = context.backend().keep_holders(&to.to_string()).await {
+        tracing::debug!(device = %context.name, %error, "Who has a group's key is not written: they get it again.");
+    }
     Ok(())
 }
 
-/// Hands a message to the engine; an outer error if it takes too long.
 /// Hands a message to the engine; a group's with the list of its members' devices, new where that is due.
 async fn write(
     context: &Context,
@@ -140,6 +143,7 @@ async fn write(
     hand_over(client, to, message, options).await
 }
 
+/// An outer error if it takes too long.
 async fn hand_over(
     client: &Client,
     to: &Jid,

@@ -25,6 +25,7 @@
 mod app_sync;
 mod device;
 mod foreign;
+mod holders;
 mod identity;
 mod lease;
 mod protocol;
@@ -35,10 +36,13 @@ mod store;
 mod tag;
 #[cfg(test)]
 mod tests;
+mod told;
 mod young;
 
 pub(crate) use self::foreign::{
     ForeignAccount, ForeignDevice, ForeignError, ForeignPreKey, ForeignSyncKey, fingerprint,
 };
+pub(crate) use self::holders::Holders;
 pub(crate) use self::store::{SessionStore, let_go};
 pub(crate) use self::tag::survives_loss;
+pub(crate) use self::told::{Missed, Repeated};

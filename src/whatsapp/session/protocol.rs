@@ -1,6 +1,8 @@
 //! Who has which sender key, LID mappings, device lists, tokens, and the two buffers that make sending and receiving
 //! survive a crash.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use bytes::Bytes;
 use wa_rs::async_trait;
 use wa_rs::wacore::store::error::Result;
@@ -9,13 +11,13 @@ use wa_rs::wacore::store::traits::{
     TcTokenEntry,
 };
 
-use super::store::{SessionStore, damaged, from_json, key, stamped, to_json, unstamp};
-use crate::knobs::knobs;
+use super::holders::{GROUPS_OF_DEVICE, HAS_SENDER_KEY, holder, holding, put_holders};
+use super::store::{SessionStore, damaged, failed, from_json, key, stamped, to_json, unstamp};
+use super::told::Repeated;
+use crate::knobs::{failpoint, knobs};
 use crate::model::UnixMillis;
 use crate::store::{Batch, Key, Parts, SpaceTxn, StoreError};
 
-const HAS_SENDER_KEY: u8 = b'g';
-const GROUPS_OF_DEVICE: u8 = b'G';
 const LID: u8 = b'l';
 const LID_OF_PHONE: u8 = b'n';
 const BASE_KEY: u8 = b'b';
@@ -28,21 +30,34 @@ const INBOUND: u8 = b'I';
 impl ProtocolStore for SessionStore {
     async fn get_sender_key_devices(&self, group: &str) -> Result<Vec<(String, bool)>> {
         let rows = self.scan(holder(group, "")).await?;
-        rows.into_iter()
-            .map(|(key, value)| Ok((last_text(&key, 1)?, value.first() == Some(&1))))
-            .collect()
+        let known =
+            |(key, value): (Vec<u8>, Bytes)| Ok((last_text(&key, 1)?, value.first() == Some(&1)));
+        let mut devices = rows.into_iter().map(known).collect::<Result<BTreeMap<_, _>>>()?;
+        devices.extend(self.holders.of(group).into_iter().map(|device| (device, true)));
+        Ok(devices.into_iter().collect())
     }
 
+    /// That a device has the key is written by `keep_holders`.
     async fn set_sender_key_status(&self, group: &str, entries: &[(&str, bool)]) -> Result<()> {
-        let mut batch = Batch::new();
-        for (device, has) in entries {
-            batch.put(holder(group, device), vec![u8::from(*has)]);
-            batch.put(holding(device, group), Bytes::new());
+        self.check()?;
+        let (has, lacks): (Vec<_>, Vec<_>) = entries.iter().copied().partition(|(_, has)| *has);
+        self.holders.add(group, has.into_iter().map(|(device, _)| device));
+        if lacks.is_empty() {
+            return Ok(());
         }
-        self.write(batch).await
+        let lacks: BTreeSet<String> =
+            lacks.into_iter().map(|(device, _)| device.to_owned()).collect();
+        self.holders.forget(|of, device| of == group && lacks.contains(device));
+        let group = group.to_owned();
+        self.update(move |txn| {
+            put_holders(txn, &group, lacks, false);
+            Ok(())
+        })
+        .await
     }
 
     async fn clear_sender_key_devices(&self, group: &str) -> Result<()> {
+        self.holders.forget(|of, _| of == group);
         let group = group.to_owned();
         self.update(move |txn| {
             for (key, _) in txn.scan(holder(&group, "").as_ref())? {
@@ -57,6 +72,7 @@ impl ProtocolStore for SessionStore {
     }
 
     async fn delete_sender_key_device_rows(&self, devices: &[&str]) -> Result<()> {
+        self.holders.forget(|_, device| devices.contains(&device));
         let devices: Vec<String> = devices.iter().map(|&device| device.to_owned()).collect();
         self.update(move |txn| {
             for device in devices {
@@ -73,6 +89,7 @@ impl ProtocolStore for SessionStore {
     }
 
     async fn clear_all_sender_key_devices(&self) -> Result<()> {
+        self.holders.forget(|_, _| true);
         self.update(|txn| {
             for tag in [HAS_SENDER_KEY, GROUPS_OF_DEVICE] {
                 for (key, _) in txn.scan(&[tag])? {
@@ -259,8 +276,14 @@ impl ProtocolStore for SessionStore {
         sender: &str,
         id: &str,
     ) -> Result<Option<Vec<u8>>> {
-        let row = self.get_latest(inbound(chat, sender, id)).await?;
-        Ok(row.map(|row| unstamp(&row).1.to_vec()))
+        let Some(row) = self.get_latest(inbound(chat, sender, id)).await? else {
+            if let Some(missed) = self.missed.get() {
+                let [chat, sender, id] = [chat, sender, id].map(str::to_owned);
+                missed(Repeated { chat, sender, id }).await.map_err(failed)?;
+            }
+            return Ok(None);
+        };
+        Ok(Some(unstamp(&row).1.to_vec()))
     }
 
     async fn delete_pending_inbound(&self, chat: &str, sender: &str, id: &str) -> Result<()> {
@@ -275,6 +298,7 @@ impl ProtocolStore for SessionStore {
         if let Some(pause) = knobs().slow_keep {
             tokio::time::sleep(pause).await;
         }
+        failpoint("keep.before");
         let now = now();
         let row = |row: &PendingInboundRow<'_>| {
             (inbound(row.chat, row.sender, row.id), stamped(now, row.message))
@@ -288,6 +312,20 @@ impl ProtocolStore for SessionStore {
 }
 
 impl SessionStore {
+    /// The disk has that the messages left that brought a group's key to somebody, so it may have who holds the key.
+    pub(crate) async fn keep_holders(&self, group: &str) -> Result<()> {
+        if self.holders.of(group).is_empty() {
+            return Ok(());
+        }
+        let (holders, group) = (self.holders.clone(), group.to_owned());
+        self.update(move |txn| {
+            // Taken here and not before: what is said of them later is written later.
+            put_holders(txn, &group, holders.take(&group), true);
+            Ok(())
+        })
+        .await
+    }
+
     /// Changes a token in one step: the notification that brings a token and the send that uses one meet here.
     async fn change_token(
         &self,
@@ -346,14 +384,6 @@ fn last_text(key: &[u8], parts: usize) -> Result<String> {
 
 fn now() -> i64 {
     i64::try_from(UnixMillis::now().secs()).unwrap_or(i64::MAX)
-}
-
-fn holder(group: &str, device: &str) -> Key {
-    Key::new(HAS_SENDER_KEY).part(group).rest(device)
-}
-
-fn holding(device: &str, group: &str) -> Key {
-    Key::new(GROUPS_OF_DEVICE).part(device).rest(group)
 }
 
 fn base(address: &str, message: &str) -> Key {

@@ -1,7 +1,7 @@
 //! How the rows of a session are read and written. What is in them is the business of the other modules.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -9,8 +9,10 @@ use serde::de::DeserializeOwned;
 use wa_rs::wacore::store::error::{Result, StoreError as EngineError};
 use wa_rs::wacore::store::traits::DeviceStore;
 
+use super::holders::Holders;
 use super::lease::Leases;
 use super::tag::{SESSION, is_identity};
+use super::told::{Crowded, Missed, Spend, Told};
 use super::young::{YOUTH, Young};
 use crate::store::{Batch, Key, Space, SpaceTxn, StoreError};
 use crate::task::Tasks;
@@ -26,20 +28,13 @@ pub(crate) struct SessionStore {
     pub(crate) told: Option<Told>,
     pub(super) crowded: Option<Crowded>,
     spend: Option<Spend>,
+    pub(super) missed: OnceLock<Missed>,
     pub(super) leases: Leases,
     pub(super) young: Arc<Young>,
+    pub(super) holders: Holders,
     /// Where sessions get old enough to be written. Without it they are at once.
     tasks: Option<Tasks>,
 }
-
-/// Called with a LID and a phone number (both without a server) that were not known to belong together.
-pub(crate) type Told = Arc<dyn Fn(&str, &str) + Send + Sync>;
-
-/// Called with the number of sent messages that had to go because there were too many bytes of them.
-pub(crate) type Crowded = Arc<dyn Fn(u64) + Send + Sync>;
-
-/// Called with messages that are handed over; they go when the disk has their events.
-pub(crate) type Spend = Arc<dyn Fn(Vec<Key>) + Send + Sync>;
 
 /// Under what a session's rows are in its device's space.
 const ROWS: &[u8] = b"wa/";
@@ -72,8 +67,10 @@ impl SessionStore {
             told: None,
             crowded: None,
             spend: None,
+            missed: OnceLock::new(),
             leases: Leases::default(),
             young: Arc::default(),
+            holders: Holders::default(),
             tasks: None,
         }
     }
@@ -102,6 +99,17 @@ impl SessionStore {
         Self { tasks: Some(tasks), ..self }
     }
 
+    /// The same, and shares who holds the keys of groups with the stores of the device's other clients.
+    #[must_use]
+    pub(crate) fn sharing(self, holders: Holders) -> Self {
+        Self { holders, ..self }
+    }
+
+    /// Tells of missed messages from now on.
+    pub(crate) fn tell_missed(&self, missed: Missed) {
+        drop(self.missed.set(missed));
+    }
+
     /// Says that the identity has changed.
     pub(super) fn note_identity(&self) {
         self.space.note_identity();
@@ -122,6 +130,7 @@ impl SessionStore {
     /// written later fails. What is young stays out, as in a crash: the engine may have given up messages before it.
     pub(crate) async fn halt(&self) -> Result<()> {
         self.halted.store(true, Ordering::SeqCst);
+        self.holders.forget(|_, _| true);
         // It is done after every write that was let through before.
         self.space.write(Batch::new()).await.map_err(failed)
     }
@@ -252,7 +261,7 @@ impl SessionStore {
         Ok(())
     }
 
-    fn check(&self) -> Result<()> {
+    pub(super) fn check(&self) -> Result<()> {
         check(&self.halted).and_then(|()| check(&self.lost)).map_err(failed)
     }
 

@@ -1,11 +1,14 @@
 //! What only our store promises, and no other backend of the engine.
 
 use bytes::Bytes;
-use wa_rs::wacore::store::traits::{Backend, DeviceStore, LidPnMappingEntry, SignalStore};
+use wa_rs::wacore::store::traits::{
+    Backend, DeviceStore, LidPnMappingEntry, ProtocolStore, SignalStore,
+};
 
 use super::conformance::{sessions, the_device};
 use super::fixture::Ours;
 use crate::model::DeviceName;
+use crate::whatsapp::session::Holders;
 
 #[tokio::test]
 async fn a_session_survives_and_is_erased_whole() {
@@ -32,6 +35,31 @@ async fn the_store_of_a_client_that_is_down_writes_nothing_beside_the_next() {
     next.put_session("bob", b"new").await.unwrap();
     assert!(old.put_session("bob", b"older than new").await.is_err());
     assert_eq!(next.get_session("bob").await.unwrap().as_deref(), Some(&b"new"[..]));
+}
+
+#[tokio::test]
+async fn who_got_a_groups_key_is_on_the_disk_only_after_the_message_that_brought_it() {
+    let ours = Ours::new().await;
+    let (client, next, queue) = (ours.session("toko"), ours.session("toko"), ours.session("toko"));
+    let (client, next) = (client.sharing(Holders::default()), next.sharing(Holders::default()));
+    let queue = queue.sharing(client.holders.clone());
+    let on_disk = async || next.get_sender_key_devices("g").await.unwrap();
+    let pair = |device: &str, has| (device.to_owned(), has);
+
+    client.set_sender_key_status("g", &[("x", true), ("y", true), ("z", false)]).await.unwrap();
+    client.set_sender_key_status("other", &[("x", true)]).await.unwrap();
+    let known = client.get_sender_key_devices("g").await.unwrap();
+    assert_eq!(known, [pair("x", true), pair("y", true), pair("z", false)]);
+    assert_eq!(on_disk().await, [pair("z", false)]);
+    // It asked for the key meanwhile.
+    client.set_sender_key_status("g", &[("y", false), ("z", true)]).await.unwrap();
+    queue.keep_holders("g").await.unwrap();
+    assert_eq!(on_disk().await, [pair("x", true), pair("y", false), pair("z", true)]);
+
+    // What the next client does not know, it gives again.
+    client.halt().await.unwrap();
+    assert!(client.set_sender_key_status("other", &[("y", true)]).await.is_err());
+    assert_eq!(queue.get_sender_key_devices("other").await.unwrap(), []);
 }
 
 #[tokio::test]
