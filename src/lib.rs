@@ -49,7 +49,7 @@
 //! **refusal** is what it says when it shuts an account out. **parts**: what a message is built from. A group's list of devices is **fresh** for an hour. **preview**: the card of a link. **album**: files that are shown together.
 //! **mention**: the naming of somebody in a text. **forward**: sent on as it came. **failure**: why a message was not sent. **receipt**: server **ack**, delivered, read, played;
 //! **retry**: one that asks for the message again.
-//! A session has **told** the rest of what it met. **young**: a session that the engine gave away just now. The **holders** of a group's sender key were given it.
+//! A session has **told** the rest of what it met. **young**: a session or a sender key that the engine gave away just now. The **holders** of a group's sender key were given it.
 //! **spool**: files on their way to WhatsApp; **budget**: how many bytes they may have. **place**: room for work with whole files. **cap**: the most that a message may say.
 //! **picture**: one that is decoded. **voice**: a note of **sound**, which is **resample**d and written as **Opus**.
 //!

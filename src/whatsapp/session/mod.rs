@@ -1,6 +1,6 @@
 //! The engine's storage for one device, on a `store::Space`: five traits, every batch one atomic, durable write. Only
-//! the messages on their way into the log, and what a session's lease covers, are written without waiting for the disk.
-//! What the rows mean is the engine's business.
+//! the messages on their way into the log, and what the lease of a session or a sender key covers, do not wait for the
+//! disk. What the rows mean is the engine's business.
 //!
 //! Every row's key starts with one letter; a part that is not the last carries its length:
 //!

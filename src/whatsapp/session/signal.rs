@@ -9,11 +9,10 @@ use wa_rs::wacore::store::error::Result;
 use wa_rs::wacore::store::traits::SignalStore;
 
 use super::store::{SessionStore, by_address, damaged, failed, key};
-use super::tag::{PRE_KEY, SESSION, SIGNED_PRE_KEY};
+use super::tag::{PRE_KEY, SENDER_KEY, SESSION, SIGNED_PRE_KEY};
 use crate::store::Key;
 
 const IDENTITY: u8 = b'i';
-const SENDER_KEY: u8 = b'k';
 
 #[async_trait]
 impl SignalStore for SessionStore {
@@ -37,35 +36,19 @@ impl SignalStore for SessionStore {
     }
 
     async fn get_session(&self, address: &str) -> Result<Option<Bytes>> {
-        if let Some(session) = self.young.get(address) {
-            return Ok(Some(session));
-        }
-        let session = self.get(key(SESSION, address)).await?;
-        if let Some(session) = &session {
-            self.leases.note(&[(Arc::from(address), session.clone())]);
-        }
-        Ok(session)
+        self.get_leased(key(SESSION, address)).await
     }
 
     async fn put_session(&self, address: &str, session: &[u8]) -> Result<()> {
-        let session = (Arc::from(address), Bytes::copy_from_slice(session));
-        self.put_sessions_batch(&[session]).await
+        self.put_leased(vec![(key(SESSION, address), Bytes::copy_from_slice(session))]).await
     }
 
     async fn put_sessions_batch(&self, sessions: &[(Arc<str>, Bytes)]) -> Result<()> {
-        if self.leases.cover(sessions) {
-            return self.put_young(sessions).await;
-        }
-        self.young.forget(sessions.iter().map(|(address, _)| address.as_ref()));
-        self.put_all(by_address(SESSION, sessions)).await?;
-        self.leases.note(sessions);
-        Ok(())
+        self.put_leased(by_address(SESSION, sessions)).await
     }
 
     async fn delete_session(&self, address: &str) -> Result<()> {
-        self.leases.forget(address);
-        self.young.forget([address].into_iter());
-        self.remove(key(SESSION, address)).await
+        self.remove_leased(key(SESSION, address)).await
     }
 
     async fn has_signal_state_for_user(&self, user: &str) -> Result<bool> {
@@ -143,19 +126,58 @@ impl SignalStore for SessionStore {
     }
 
     async fn put_sender_key(&self, address: &str, record: &[u8]) -> Result<()> {
-        self.put(key(SENDER_KEY, address), record.to_vec()).await
+        self.put_leased(vec![(key(SENDER_KEY, address), Bytes::copy_from_slice(record))]).await
     }
 
     async fn put_sender_keys_batch(&self, sender_keys: &[(Arc<str>, Bytes)]) -> Result<()> {
-        self.put_all(by_address(SENDER_KEY, sender_keys)).await
+        self.put_leased(by_address(SENDER_KEY, sender_keys)).await
     }
 
     async fn get_sender_key(&self, address: &str) -> Result<Option<Vec<u8>>> {
-        Ok(self.get(key(SENDER_KEY, address)).await?.map(Vec::from))
+        Ok(self.get_leased(key(SENDER_KEY, address)).await?.map(Vec::from))
     }
 
     async fn delete_sender_key(&self, address: &str) -> Result<()> {
-        self.remove(key(SENDER_KEY, address)).await
+        self.remove_leased(key(SENDER_KEY, address)).await
+    }
+}
+
+/// Rows that wait in memory while a lease covers them.
+impl SessionStore {
+    async fn get_leased(&self, key: Key) -> Result<Option<Bytes>> {
+        if let Some(row) = self.young.get(&key) {
+            return Ok(Some(row));
+        }
+        let row = self.get(key.clone()).await?;
+        if let Some(row) = &row {
+            self.leases.note(key, row);
+        }
+        Ok(row)
+    }
+
+    async fn put_leased(&self, rows: Vec<(Key, Bytes)>) -> Result<()> {
+        let (covered, rows): (Vec<_>, Vec<_>) =
+            rows.into_iter().partition(|row| self.leases.cover(row));
+        if !covered.is_empty() {
+            self.put_young(covered).await?;
+        }
+        if rows.is_empty() {
+            return Ok(());
+        }
+        for (key, _) in &rows {
+            self.young.forget(key);
+        }
+        self.put_all(rows.clone()).await?;
+        for (key, row) in rows {
+            self.leases.note(key, &row);
+        }
+        Ok(())
+    }
+
+    async fn remove_leased(&self, key: Key) -> Result<()> {
+        self.leases.forget(&key);
+        self.young.forget(&key);
+        self.remove(key).await
     }
 }
 

@@ -11,7 +11,7 @@ use wa_rs::wacore::store::traits::DeviceStore;
 
 use super::holders::Holders;
 use super::lease::Leases;
-use super::tag::{SESSION, is_identity};
+use super::tag::is_identity;
 use super::told::{Crowded, Missed, Spend, Told};
 use super::young::{YOUTH, Young};
 use crate::store::{Batch, Key, Space, SpaceTxn, StoreError};
@@ -32,7 +32,7 @@ pub(crate) struct SessionStore {
     pub(super) leases: Leases,
     pub(super) young: Arc<Young>,
     pub(super) holders: Holders,
-    /// Where sessions get old enough to be written. Without it they are at once.
+    /// Where rows get old enough to be written. Without it they are at once.
     tasks: Option<Tasks>,
 }
 
@@ -93,7 +93,7 @@ impl SessionStore {
         Self { spend: Some(spend), ..self }
     }
 
-    /// The same, and writes sessions that can wait when they are no longer young.
+    /// The same, and writes what can wait when it is no longer young.
     #[must_use]
     pub(crate) fn waiting(self, tasks: Tasks) -> Self {
         Self { tasks: Some(tasks), ..self }
@@ -207,18 +207,17 @@ impl SessionStore {
         done.await.map_err(failed)
     }
 
-    /// Writes sessions that the disk can do without, once they are no longer young.
-    pub(super) async fn put_young(&self, sessions: &[(Arc<str>, Bytes)]) -> Result<()> {
+    /// Writes rows that the disk can do without, once they are no longer young.
+    pub(super) async fn put_young(&self, rows: Vec<(Key, Bytes)>) -> Result<()> {
         let Some(tasks) = &self.tasks else {
-            let rows = batch_of(by_address(SESSION, sessions));
             let put = move |txn: &mut SpaceTxn<'_, '_>| {
-                txn.apply(rows);
+                txn.apply(batch_of(rows));
                 Ok(())
             };
             return self.update_in_order(put).await;
         };
         self.check()?;
-        if self.young.add(sessions) {
+        if self.young.add(rows) {
             let (space, young) = (self.space.clone(), Arc::clone(&self.young));
             let shut = [Arc::clone(&self.halted), Arc::clone(&self.lost)];
             let stop = tasks.stop().clone();
@@ -302,7 +301,7 @@ impl SessionStore {
     }
 }
 
-/// Writes sessions as they get old enough, until there are none.
+/// Writes rows as they get old enough, until there are none.
 async fn write_grown(space: Space, young: Arc<Young>, shut: [Arc<AtomicBool>; 2]) {
     loop {
         tokio::time::sleep(YOUTH).await;
@@ -311,10 +310,10 @@ async fn write_grown(space: Space, young: Arc<Young>, shut: [Arc<AtomicBool>; 2]
             Some(false) => continue,
             None => return,
         }
-        let (sessions, shut) = (Arc::clone(&young), shut.clone());
+        let (rows, shut) = (Arc::clone(&young), shut.clone());
         let write = space.update_in_order(move |txn: &mut SpaceTxn<'_, '_>| {
             shut.iter().try_for_each(|shut| check(shut))?;
-            txn.apply(batch_of(by_address(SESSION, &sessions.grown())));
+            txn.apply(batch_of(rows.grown()));
             Ok(())
         });
         match write.await {
@@ -338,11 +337,8 @@ pub(super) fn batch_of(rows: impl IntoIterator<Item = (Key, Bytes)>) -> Batch {
 }
 
 /// Rows under the addresses of people's devices.
-pub(super) fn by_address(
-    tag: u8,
-    rows: &[(Arc<str>, Bytes)],
-) -> impl Iterator<Item = (Key, Bytes)> {
-    rows.iter().map(move |(address, row)| (key(tag, address.as_bytes()), row.clone()))
+pub(super) fn by_address(tag: u8, rows: &[(Arc<str>, Bytes)]) -> Vec<(Key, Bytes)> {
+    rows.iter().map(|(address, row)| (key(tag, address.as_bytes()), row.clone())).collect()
 }
 
 /// The engine is told the cause, never what is in a row.

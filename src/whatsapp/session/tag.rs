@@ -1,9 +1,10 @@
-//! The first letters of the rows that are an identity, and of those that may be old.
+//! The first letters of the rows that are an identity, of those that a lease covers, and of those that may be old.
 
 pub(super) const DEVICE: u8 = b'D';
 pub(super) const PRE_KEY: u8 = b'p';
 pub(super) const SIGNED_PRE_KEY: u8 = b'P';
 pub(super) const SESSION: u8 = b's';
+pub(super) const SENDER_KEY: u8 = b'k';
 pub(super) const SYNC_KEY: u8 = b'a';
 pub(super) const LATEST_SYNC_KEY: u8 = b'L';
 

@@ -1,18 +1,20 @@
-//! Sessions that the engine gave away a moment ago. It keeps a message only after decrypting it, and may meanwhile give away the
-//! session that has moved past it. If a crash left that on the disk and not the message, the message would be taken for a known
-//! one when it comes again, and be acked without being kept. So a session that the disk can do without is written when what was
+//! Sessions and sender keys that the engine gave away a moment ago. It keeps a message only after decrypting it, and may meanwhile give away the
+//! one that has moved past it. If a crash left that on the disk and not the message, the message would be taken for a known
+//! one when it comes again, and be acked without being kept. So what the disk can do without is written when what was
 //! decrypted before it has been kept for long.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 
-/// How long a session is young. The engine keeps a message a millisecond after it has decrypted it.
+use crate::store::Key;
+
+/// How long a row is young. The engine keeps a message a millisecond after it has decrypted it.
 pub(super) const YOUTH: Duration = Duration::from_millis(250);
 
-type Sessions = BTreeMap<Arc<str>, Bytes>;
+type Rows = BTreeMap<Key, Bytes>;
 
 #[derive(Default)]
 pub(super) struct Young(Mutex<Generations>);
@@ -20,36 +22,34 @@ pub(super) struct Young(Mutex<Generations>);
 /// Each is one `YOUTH` older than the one before.
 #[derive(Default)]
 struct Generations {
-    newest: Sessions,
-    older: Sessions,
+    newest: Rows,
+    older: Rows,
     /// What is being written.
-    grown: Sessions,
+    grown: Rows,
     /// Somebody counts their age.
     watched: bool,
 }
 
 impl Young {
-    /// Takes sessions in. Whether nobody counts their age yet: whoever is told so does.
-    pub(super) fn add(&self, sessions: &[(Arc<str>, Bytes)]) -> bool {
+    /// Takes rows in. Whether nobody counts their age yet: whoever is told so does.
+    pub(super) fn add(&self, rows: Vec<(Key, Bytes)>) -> bool {
         let mut all = self.lock();
-        all.newest.extend(sessions.iter().cloned());
+        all.newest.extend(rows);
         !std::mem::replace(&mut all.watched, true)
     }
 
-    pub(super) fn get(&self, address: &str) -> Option<Bytes> {
+    pub(super) fn get(&self, key: &Key) -> Option<Bytes> {
         let all = self.lock();
         let mut all = [&all.newest, &all.older, &all.grown].into_iter();
-        all.find_map(|sessions| sessions.get(address)).cloned()
+        all.find_map(|rows| rows.get(key)).cloned()
     }
 
-    /// Another state of these is written, or they are removed.
-    pub(super) fn forget<'a>(&self, addresses: impl Iterator<Item = &'a str>) {
+    /// Another state of it is written, or it is removed.
+    pub(super) fn forget(&self, key: &Key) {
         let mut all = self.lock();
-        for address in addresses {
-            all.newest.remove(address);
-            all.older.remove(address);
-            all.grown.remove(address);
-        }
+        all.newest.remove(key);
+        all.older.remove(key);
+        all.grown.remove(key);
     }
 
     /// Another `YOUTH` has passed. Whether some must be written now; `None` when there are none left to watch.
@@ -63,9 +63,8 @@ impl Young {
     }
 
     /// Those that must be written, as they are at the moment of writing.
-    pub(super) fn grown(&self) -> Vec<(Arc<str>, Bytes)> {
-        let all = self.lock();
-        all.grown.iter().map(|(address, session)| (Arc::clone(address), session.clone())).collect()
+    pub(super) fn grown(&self) -> Vec<(Key, Bytes)> {
+        self.lock().grown.iter().map(|(key, row)| (key.clone(), row.clone())).collect()
     }
 
     /// They are written.
@@ -82,37 +81,41 @@ impl Young {
 mod tests {
     use super::*;
 
-    fn session(text: &'static str) -> [(Arc<str>, Bytes); 1] {
-        [(Arc::from("62811.0"), Bytes::from_static(text.as_bytes()))]
+    fn key() -> Key {
+        Key::new(b's').rest("62811.0")
+    }
+
+    fn row(text: &'static str) -> Vec<(Key, Bytes)> {
+        vec![(key(), Bytes::from_static(text.as_bytes()))]
     }
 
     #[test]
-    fn a_session_is_written_when_its_youth_is_over_and_read_as_it_is_last() {
+    fn a_row_is_written_when_its_youth_is_over_and_read_as_it_is_last() {
         let young = Young::default();
-        assert!(young.add(&session("one")), "somebody must watch");
-        assert!(!young.add(&session("two")), "somebody does");
+        assert!(young.add(row("one")), "somebody must watch");
+        assert!(!young.add(row("two")), "somebody does");
         assert_eq!(young.grow(), Some(false), "it may have come just now");
-        young.add(&session("three"));
+        young.add(row("three"));
         assert_eq!(young.grow(), Some(true));
-        assert_eq!(young.grown(), session("two"));
-        assert_eq!(young.get("62811.0").unwrap(), "three");
+        assert_eq!(young.grown(), row("two"));
+        assert_eq!(young.get(&key()).unwrap(), "three");
         young.written();
-        assert_eq!((young.grow(), young.grown()), (Some(true), session("three").to_vec()));
+        assert_eq!((young.grow(), young.grown()), (Some(true), row("three")));
         young.written();
-        assert_eq!((young.grow(), young.get("62811.0")), (None, None));
-        assert!(young.add(&session("four")), "nobody watches any more");
+        assert_eq!((young.grow(), young.get(&key())), (None, None));
+        assert!(young.add(row("four")), "nobody watches any more");
     }
 
     #[test]
     fn what_is_forgotten_is_not_written_later() {
         let young = Young::default();
         for growths in 0..3 {
-            young.add(&session("old"));
+            young.add(row("old"));
             for _ in 0..growths {
                 young.grow();
             }
-            young.forget(["62811.0"].into_iter());
-            assert_eq!((young.get("62811.0"), young.grown().len()), (None, 0));
+            young.forget(&key());
+            assert_eq!((young.get(&key()), young.grown().len()), (None, 0));
         }
     }
 }
