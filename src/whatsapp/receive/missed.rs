@@ -26,6 +26,8 @@ pub(crate) fn asking(context: &Arc<Context>, client: &Arc<Client>) -> Missed {
             // Without an ack it comes once more.
             let client = client.upgrade().ok_or(StoreError::Closed)?;
             ask(&client, &message).await.ok_or(StoreError::Closed)?;
+            metrics::counter!("moonwa_messages_asked_again_total", "device" => context.name.to_string())
+                .increment(1);
             tracing::info!(device = %context.name, "A message came again that a kill had met before it was kept; its sender was asked for it.");
             Ok(())
         })

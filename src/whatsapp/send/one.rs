@@ -115,8 +115,19 @@ pub(crate) async fn send_one(
     // From here on nobody takes it back, so this is written before the claim ends.
     context.store.queue().left(&context.name, &row.id, addresses).await?;
     claim.settle();
-    if keyed && let Err(error) = context.backend().keep_holders(&to.to_string()).await {
-        tracing::debug!(device = %context.name, %error, "Who has a group's key is not written: they get it again.");
+    if keyed && let Err(error) = keep_holders(context, &to).await {
+        tracing::debug!(device = %context.name, ?error, "Who has a group's key is not written: they get it again.");
+    }
+    Ok(())
+}
+
+/// Keeps who was given the group's key with a message that left.
+async fn keep_holders(context: &Context, group: &Jid) -> Result<(), Failure> {
+    let (session, group) = (context.backend(), group.to_string());
+    if session.has_new_holders(&group) {
+        context.store.queue().settle().await?;
+        let kept = session.keep_holders(&group).await;
+        kept.map_err(|error| Failure::Later(error.to_string()))?;
     }
     Ok(())
 }

@@ -312,11 +312,13 @@ impl ProtocolStore for SessionStore {
 }
 
 impl SessionStore {
-    /// The disk has that the messages left that brought a group's key to somebody, so it may have who holds the key.
+    /// Whether somebody was given a group's key, and the disk does not know.
+    pub(crate) fn has_new_holders(&self, group: &str) -> bool {
+        !self.holders.of(group).is_empty()
+    }
+
+    /// Writes who was given a group's key. The disk must have that the messages left which brought it.
     pub(crate) async fn keep_holders(&self, group: &str) -> Result<()> {
-        if self.holders.of(group).is_empty() {
-            return Ok(());
-        }
         let (holders, group) = (self.holders.clone(), group.to_owned());
         self.update(move |txn| {
             // Taken here and not before: what is said of them later is written later.
