@@ -88,6 +88,9 @@ impl Running {
 
     async fn run(mut self) {
         let backend = self.context.backend();
+        if let Err(error) = backend.forget_unnamed().await {
+            tracing::warn!(device = %self.context.name, %error, "Whether the account's name is known could not be read.");
+        }
         let linked = self.connect(&backend).await;
         self.tell(Notice::Down(self.ending));
         // Tasks of the engine, its last flush among them, may outlive the client for a moment. None of them may write

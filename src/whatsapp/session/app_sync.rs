@@ -4,7 +4,7 @@ use wa_rs::async_trait;
 use wa_rs::wacore::appstate::hash::HashState;
 use wa_rs::wacore::appstate::processor::AppStateMutationMAC;
 use wa_rs::wacore::store::error::Result;
-use wa_rs::wacore::store::traits::{AppStateSyncKey, AppSyncStore};
+use wa_rs::wacore::store::traits::{AppStateSyncKey, AppSyncStore, DeviceStore};
 
 use super::store::{SessionStore, failed, key, to_json};
 use super::tag::{LATEST_SYNC_KEY, SYNC_KEY};
@@ -12,6 +12,8 @@ use crate::store::{Batch, Key};
 
 const VERSION: u8 = b'v';
 const MUTATION: u8 = b'm';
+/// The collection that the account's own name is in.
+const NAMED: &str = "critical_block";
 
 #[async_trait]
 impl AppSyncStore for SessionStore {
@@ -83,6 +85,26 @@ impl AppSyncStore for SessionStore {
 
     async fn get_latest_sync_key_id(&self) -> Result<Option<Vec<u8>>> {
         Ok(self.get(Key::new(LATEST_SYNC_KEY)).await?.map(Vec::from))
+    }
+}
+
+impl SessionStore {
+    /// Sees to it that the next client learns the account's own name. When the connection ends between the collection that it
+    /// is in and the name, the engine keeps the first only, and would never ask for the other again.
+    pub(crate) async fn forget_unnamed(&self) -> Result<()> {
+        let device = self.load().await?;
+        let unnamed = device.is_some_and(|own| own.pn.is_some() && own.push_name.is_empty());
+        if !unnamed || self.get(key(VERSION, NAMED)).await?.is_none() {
+            return Ok(());
+        }
+        self.update(|txn| {
+            txn.remove(key(VERSION, NAMED));
+            for (key, _) in txn.scan(mutation(NAMED, &[]).as_ref())? {
+                txn.remove(key);
+            }
+            Ok(())
+        })
+        .await
     }
 }
 

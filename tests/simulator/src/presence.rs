@@ -139,7 +139,12 @@ impl Phone {
         if self.sim.wait(quiet).await.is_some() {
             return Ok(());
         }
-        bail!("{} does not ring any more: {:?}", self.number(), self.presences())
+        bail!(
+            "{} does not ring any more: {:?}\njournal:\n{}",
+            self.number(),
+            self.presences(),
+            self.sim.tail(0)
+        )
     }
 
     /// Waits until its companions have said something more than `before` times, and this last.

@@ -1,8 +1,10 @@
 //! What only our store promises, and no other backend of the engine.
 
 use bytes::Bytes;
+use wa_rs::wacore::appstate::hash::HashState;
+use wa_rs::wacore::appstate::processor::AppStateMutationMAC;
 use wa_rs::wacore::store::traits::{
-    Backend, DeviceStore, LidPnMappingEntry, ProtocolStore, SignalStore,
+    AppSyncStore, Backend, DeviceStore, LidPnMappingEntry, ProtocolStore, SignalStore,
 };
 
 use super::conformance::{sessions, the_device};
@@ -60,6 +62,34 @@ async fn who_got_a_groups_key_is_on_the_disk_only_after_the_message_that_brought
     client.halt().await.unwrap();
     assert!(client.set_sender_key_status("other", &[("y", true)]).await.is_err());
     assert_eq!(queue.get_sender_key_devices("other").await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn the_collection_with_the_accounts_name_comes_anew_until_the_name_is_there() {
+    let ours = Ours::new().await;
+    let session = ours.session("toko");
+    let known = HashState { version: 1, ..HashState::default() };
+    let mac = [AppStateMutationMAC { index_mac: vec![1; 32], value_mac: vec![2; 32] }];
+    let versions = async || {
+        let mut versions = Vec::new();
+        for name in ["critical_block", "regular"] {
+            versions.push(session.get_version(name).await.unwrap().version);
+            versions.extend(session.get_mutation_mac(name, &[1; 32]).await.unwrap().map(|_| 0));
+        }
+        versions
+    };
+    the_device(&session).await;
+    let mut device = session.load().await.unwrap().unwrap();
+    for name in ["critical_block", "regular"] {
+        session.set_version(name, known.clone()).await.unwrap();
+        session.put_mutation_macs(name, 1, &mac).await.unwrap();
+    }
+    session.forget_unnamed().await.unwrap();
+    assert_eq!(versions().await, [1, 0, 1, 0], "its name is known");
+    device.push_name.clear();
+    session.save(&device).await.unwrap();
+    session.forget_unnamed().await.unwrap();
+    assert_eq!(versions().await, [0, 1, 0]);
 }
 
 #[tokio::test]

@@ -335,7 +335,7 @@ impl Moonwa {
     pub async fn stop(mut self) -> Result<TempDir> {
         if let Some(sim) = &self.sim {
             for phone in self.phones(sim).await? {
-                phone.expect_nobody_there().await?;
+                phone.expect_nobody_there().await.with_context(|| self.log())?;
             }
         }
         self.terminate().await?;
