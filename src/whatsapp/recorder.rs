@@ -81,13 +81,14 @@ impl Notes {
         Debt { number, debts: Arc::clone(&self.debts) }
     }
 
-    /// Notes events, and what is spent once the disk has them, and owes all of it. Waits only when much is owed already.
-    pub(crate) async fn take_in(&self, events: Vec<Event>) {
-        if self.debts.lock().numbers.len() >= MANY {
+    /// Notes events and owes them, unless they are `owed` already. Waits only when much is owed.
+    pub(crate) async fn take_in(&self, events: Vec<Event>, owed: Option<Debt>) {
+        // Whoever owes already would wait for its own debt.
+        if owed.is_none() && self.debts.lock().numbers.len() >= MANY {
             self.settled().await;
         }
         // They are written in order, so the last one's debt is everybody's.
-        let mut debt = Some(self.owe());
+        let mut debt = Some(owed.unwrap_or_else(|| self.owe()));
         let last = events.len().saturating_sub(1);
         for (n, event) in events.into_iter().enumerate() {
             let debt = debt.take_if(|_| n == last);
@@ -336,7 +337,7 @@ mod tests {
         let (notes, records) = Notes::new();
         let mut recorder = Recorder::new(store.clone(), device.clone(), records);
         let events = ["1", "2"].map(|lid| resolved(&device, lid, "628123456789"));
-        notes.take_in(events.to_vec()).await;
+        notes.take_in(events.to_vec(), None).await;
         notes.note(Record::Spent(vec![row.clone()]));
         assert!(recorder.run().now_or_never().is_none());
         assert!(notes.settled().now_or_never().is_none(), "it is not written");
@@ -347,6 +348,15 @@ mod tests {
         // What was left to be done is done then.
         session.write(Batch::new()).await.unwrap();
         assert!(session.get(row).await.unwrap().is_none());
+    }
+
+    #[test]
+    fn who_owes_already_does_not_wait_for_itself() {
+        let (notes, _noted) = Notes::new();
+        let _many: Vec<Debt> = (0..MANY).map(|_| notes.owe()).collect();
+        assert!(notes.take_in(Vec::new(), None).now_or_never().is_none(), "much is owed");
+        let own = notes.owe();
+        assert!(notes.take_in(Vec::new(), Some(own)).now_or_never().is_some());
     }
 
     #[test]

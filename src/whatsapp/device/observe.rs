@@ -173,8 +173,7 @@ impl Observer {
         let messages: Vec<InboundMessage> = messages.collect();
         let debt = context.notes.owe();
         self.context.tasks.spawn("keep messages", async move {
-            hook::keep_late(&context, &client, &messages).await;
-            drop(debt);
+            hook::keep_late(&context, &client, &messages, debt).await;
         });
     }
 

@@ -44,15 +44,20 @@ impl InboundDurabilityHook for Inbox {
         client: Arc<Client>,
         batch: &[InboundMessage],
     ) -> anyhow::Result<()> {
-        keep(&self.context, &client, batch).await?;
+        keep(&self.context, &client, batch, None).await?;
         Ok(())
     }
 }
 
 /// Keeps messages that did not come through the hook (channels, recoveries). Their ack does not wait for an answer,
 /// so a failure can only be logged.
-pub(crate) async fn keep_late(context: &Context, client: &Client, batch: &[InboundMessage]) {
-    if let Err(error) = keep(context, client, batch).await {
+pub(crate) async fn keep_late(
+    context: &Context,
+    client: &Client,
+    batch: &[InboundMessage],
+    debt: Debt,
+) {
+    if let Err(error) = keep(context, client, batch, Some(debt)).await {
         tracing::error!(device = %context.name, %error, "Messages could not be written.");
     }
 }
@@ -104,6 +109,7 @@ async fn keep(
     context: &Context,
     client: &Client,
     batch: &[InboundMessage],
+    owed: Option<Debt>,
 ) -> Result<(), StoreError> {
     let space = context.store.space(&context.name);
     let mut events = Vec::with_capacity(batch.len());
@@ -162,7 +168,7 @@ async fn keep(
     if events.is_empty() {
         return Ok(());
     }
-    context.notes.take_in(events).await;
+    context.notes.take_in(events, owed).await;
     context.status.heard(UnixMillis::now());
     Ok(())
 }

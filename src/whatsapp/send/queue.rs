@@ -37,6 +37,8 @@ const TRIES: u32 = 12;
 const EXPIRES: Duration = Duration::from_hours(24);
 /// How often the queue is looked at without being nudged.
 const LOOK: Duration = Duration::from_mins(1);
+/// When the store is read again after it could not be.
+const AGAIN: Duration = Duration::from_secs(1);
 
 pub(crate) struct SendLoop {
     context: Arc<Context>,
@@ -95,16 +97,13 @@ impl SendLoop {
         let mut lock = self.context.holds.subscribe();
         let mut downloads = self.context.places.waiting();
         loop {
-            // Something else may have woken us; a nudge that came at the same time still counts.
-            self.more |= nudge.has_changed().unwrap_or_default();
-            nudge.borrow_and_update();
+            // Something else may have woken us. In one step, because what came between a look and a mark would be lost.
+            self.more |= nudge.borrow_and_update().has_changed();
             if self.more && self.lanes.len() < PAGE {
                 self.read().await;
             }
-            doubtful |=
-                met.has_changed().unwrap_or_default() || pace.has_changed().unwrap_or_default();
-            met.borrow_and_update();
-            pace.borrow_and_update();
+            doubtful |= met.borrow_and_update().has_changed();
+            doubtful |= pace.borrow_and_update().has_changed();
             let again = std::mem::take(&mut doubtful);
             let looked = self.turns.look(&self.context, &self.lanes, again).await;
             let downloading = *downloads.borrow_and_update();
@@ -113,9 +112,12 @@ impl SendLoop {
                 Err(error) => {
                     doubtful |= again;
                     tracing::error!(device = %self.context.name, %error, "What was sent lately could not be read.");
-                    Instant::now() + LOOK
+                    Instant::now() + AGAIN
                 }
             };
+            // What could not be read is read again soon.
+            let unread = self.more && self.lanes.len() < PAGE;
+            let wake = if unread { wake.min(Instant::now() + AGAIN) } else { wake };
             self.turns.tell(&self.context, &self.lanes);
             tokio::select! {
                 Some(landed) = flying.next(), if !flying.is_empty() => self.land(landed),
