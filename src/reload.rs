@@ -38,7 +38,8 @@ pub struct Reloader {
 
 /// What reading the file said, before anything live is touched.
 enum Read {
-    Unchanged,
+    /// What is unwise in it, still.
+    Unchanged(Vec<Problem>),
     Rejected(Rejected),
     Good(Box<Loaded>, Box<ConfigDiff>),
 }
@@ -145,7 +146,9 @@ impl Reloader {
     /// What the file says now, against what is in force: everything that can fail.
     fn judge(&self, read: Result<Loaded, Rejected>) -> Read {
         let loaded = match read {
-            Ok(loaded) if loaded.revision == self.revision => return Read::Unchanged,
+            Ok(loaded) if loaded.revision == self.revision => {
+                return Read::Unchanged(loaded.warnings);
+            }
             Ok(loaded) => loaded,
             Err(rejected) => return Read::Rejected(rejected),
         };
@@ -164,7 +167,7 @@ impl Reloader {
     async fn plan(&self) -> ReloadPlan {
         let plan = |outcome, problems, lines, diff| ReloadPlan { outcome, problems, lines, diff };
         match self.judge(self.read().await) {
-            Read::Unchanged => plan(ReloadOutcome::Unchanged, Vec::new(), Vec::new(), None),
+            Read::Unchanged(_) => plan(ReloadOutcome::Unchanged, Vec::new(), Vec::new(), None),
             Read::Rejected(rejected) => {
                 let lines = rejected.problems.iter().map(Problem::to_string).collect();
                 plan(ReloadOutcome::Rejected, rejected.problems, lines, None)
@@ -192,7 +195,9 @@ impl Reloader {
         let read = self.read().await;
         self.watch(&read);
         match self.judge(read) {
-            Read::Unchanged => report(ReloadOutcome::Unchanged, self.revision),
+            Read::Unchanged(warnings) => {
+                ReloadReport { warnings, ..report(ReloadOutcome::Unchanged, self.revision) }
+            }
             Read::Rejected(rejected) => {
                 let failed = report(ReloadOutcome::Rejected, self.revision);
                 ReloadReport { rejected: rejected.revision, problems: rejected.problems, ..failed }

@@ -185,6 +185,8 @@ async fn with_auto_it_repairs_its_credentials_itself_and_keeps_what_waits() -> R
     moonwa.link("toko", &ann).await?;
     bob.send_text(&ann, "before").await?;
     hook.expect_text("before").await;
+    // Or it would come again, to an outbox that was made anew.
+    ann.expect_confirmed().await?;
     moonwa.edit_config(|text| {
         text.replace("path = \"data\"", "path = \"data\"\nrepair = \"auto\"")
     })?;

@@ -17,6 +17,9 @@ async fn gateway(sim: &Simulator, phone: &Phone) -> Result<Moonwa> {
         .start()
         .await?;
     moonwa.link("toko", phone).await?;
+    phone.expect_settled().await?;
+    // The account's name comes after the connection is there.
+    moonwa.wait_device("toko", "its name", |device| device["push_name"].is_string()).await;
     Ok(moonwa)
 }
 

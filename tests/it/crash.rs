@@ -245,17 +245,17 @@ async fn nemesis(
                 1
             };
             moonwa.set_env("MOONWA_FAILPOINT", Some(&format!("{name}:{visit}")));
+            // The log must be full before its oldest part is dropped; from then on each point must be hit once.
+            let never = !hits.contains_key(name) || hits[name] == 0;
+            let window = if never && n * 2 >= kills { PATIENCE } else { WINDOW };
             let hit = match moonwa.relaunch().await {
-                Ok(()) => match timeout(WINDOW, moonwa.wait_exit()).await {
+                Ok(()) => match timeout(window, moonwa.wait_exit()).await {
                     Ok(status) => {
                         let status = status?;
                         ensure!(status.signal() == Some(ABORTED), "{status}\n{}", moonwa.log());
                         true
                     }
-                    Err(_not_visited) => {
-                        moonwa.kill().await?;
-                        false
-                    }
+                    Err(_not_visited) => moonwa.kill_or_aborted().await?,
                 },
                 Err(ended) if format!("{ended:#}").contains("SIGABRT") => true,
                 Err(ended) => return Err(ended),

@@ -23,6 +23,7 @@ async fn labels_are_those_of_all_the_accounts_devices() -> Result<()> {
     let mut moonwa =
         Moonwa::builder(env!("CARGO_BIN_EXE_moonwa")).whatsapp(&sim).config(&lines).start().await?;
     moonwa.link("toko", &ann).await?;
+    ann.expect_settled().await?;
     let key = moonwa.key_of("toko");
     let list =
         async || key.ask("toko", Method::GET, "labels", &Value::Null).await.map(|r| r.json());

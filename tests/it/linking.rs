@@ -225,7 +225,8 @@ async fn a_nameless_account_whose_phone_sleeps_is_connected_once_whatsapp_answer
     ann.offline().await;
     ann.scan(&qr).await?;
     let look = || async { moonwa.device("toko").await.unwrap_or_default() };
-    let soon = Duration::from_secs(5);
+    // The engine alone waits ten seconds and more for the phone.
+    let soon = Duration::from_secs(9);
     let device =
         eventually_within(soon, "connected", look, |device| device["state"] == "connected").await;
     assert!(device["push_name"].is_null(), "its name is not known yet: {device}");

@@ -153,8 +153,10 @@ async fn an_unreachable_whatsapp_is_said_with_its_cause() -> Result<()> {
 
 #[tokio::test]
 async fn a_closed_port_is_a_blocked_connection() -> Result<()> {
-    // Nobody listens at its port from here on.
-    let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    // Nobody listens at its port, and nobody else gets it while the socket lives.
+    let socket = tokio::net::TcpSocket::new_v4()?;
+    socket.bind("127.0.0.1:0".parse()?)?;
+    let port = socket.local_addr()?.port();
     let url = format!("ws://127.0.0.1:{port}/ws/chat");
     let moonwa = Moonwa::builder(env!("CARGO_BIN_EXE_moonwa")).env("MOONWA_WHATSAPP_URL", &url);
     let moonwa = moonwa.device("toko", &[]).start().await?;

@@ -14,6 +14,9 @@ async fn gateway(sim: &Simulator, phone: &Phone) -> Result<Moonwa> {
         .start()
         .await?;
     moonwa.link("toko", phone).await?;
+    phone.expect_settled().await?;
+    // A change of the settings needs their key, which the phone gives a moment after the login; the name comes with it.
+    moonwa.wait_device("toko", "the settings", |device| device["push_name"].is_string()).await;
     Ok(moonwa)
 }
 

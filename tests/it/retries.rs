@@ -90,6 +90,8 @@ async fn what_was_taken_back_on_the_phone_is_not_sent_again() -> Result<()> {
     let revoked = p.send_unread("taken back").await?;
     let ann = p.sim.find_phone("628111000171").context("no Ann")?;
     ann.revoke(&p.bob, &revoked).await?;
+    // It has been taken, so what is tested is that the restart does not forget it.
+    ann.expect_confirmed().await?;
     p.moonwa.restart().await?;
     p.moonwa.wait_state("toko", "connected").await;
     p.asks_in_vain(&revoked, &kept, "kept").await?;

@@ -123,14 +123,14 @@ text = "kapan buka?"
 [[step]]
 to = "budi"
 contains = "jam"
-within = "5s"
+within = "15s"
 [[step]]
 from = "budi"
 text = "never written"
 "#;
     let (code, printed) = play(&(beginning(&bot.url()) + steps)).await?;
     assert_eq!(code, Some(1), "{printed}");
-    let failed = "FAIL s.toml:18 budi did not get a text with \"jam\" within 5s, but \"Tutup\"";
+    let failed = "FAIL s.toml:18 budi did not get a text with \"jam\" within 15s, but \"Tutup\"";
     assert!(printed.contains(failed), "{printed}");
     assert!(printed.contains("the webhook is") && printed.contains("2 delivered"), "{printed}");
     assert!(!printed.contains("never written"), "{printed}");

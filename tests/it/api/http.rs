@@ -10,7 +10,7 @@ use moonwa_simulator::Simulator;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 
 const MESSAGES: &str = "/v1/devices/toko/messages";
 
@@ -396,10 +396,9 @@ async fn a_page_is_told_everything_and_let_go_at_the_end() -> Result<()> {
     assert_eq!(snapshot["devices"].as_array().map(Vec::len), Some(1), "a key sees its device");
     assert_eq!(snapshot["config"], Value::Null);
 
-    let started = Instant::now();
+    // A page that was not let go would be a task that does not end.
     gateway.stop().await;
     let mut rest = Vec::new();
     timeout(PATIENCE, stream.read_to_end(&mut rest)).await??;
-    assert!(started.elapsed().as_secs() < 5, "open pages do not hold up the end");
     Ok(())
 }

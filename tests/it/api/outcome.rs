@@ -156,11 +156,13 @@ async fn what_cannot_arrive_is_told() -> Result<()> {
         (&json!("Bob"), &json!(bob.lid().trim_end_matches("@lid")))
     );
 
-    sim.refuse_connections(true);
-    sim.drop_connections(ann.number());
     let look = || async {
         gateway.key().get("/v1/devices/toko").await.map_or(Value::Null, |reply| reply.json())
     };
+    // The account's name comes in its own time, and only while it is connected.
+    eventually("its name", look, |device| device["push_name"] == "Ann").await;
+    sim.refuse_connections(true);
+    sim.drop_connections(ann.number());
     eventually("reconnecting", look, |device| device["state"] == "reconnecting").await;
     let id = send(&gateway, bob.number(), "nanti").await?;
     status(&gateway, &id, "queued").await;

@@ -67,8 +67,8 @@ async fn a_file_that_cannot_be_had_is_explained() -> Result<()> {
         (sim.phone("628555300111", "Ann").await, sim.phone("628555300112", "Bob").await);
     let moonwa = Moonwa::builder(env!("CARGO_BIN_EXE_moonwa"))
         .whatsapp(&sim)
-        // A minute's patience becomes 1.2 seconds.
-        .env("MOONWA_RETRY_SCALE", "0.02")
+        // A minute's patience becomes five seconds: two rows wait it out, the others must not.
+        .env("MOONWA_RETRY_SCALE", "0.083")
         .config("\n[media]\nmax_size = \"1 MiB\"\nallow_nets = [\"127.0.0.0/8\"]\n")
         .device("toko", &[])
         .start()

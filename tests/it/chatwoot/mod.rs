@@ -208,6 +208,7 @@ async fn killed_at_every_step_it_says_each_message_once() -> Result<()> {
         .enumerate()
     {
         // It has saved how far it got, and dies with a new message.
+        report(&moonwa, "all is said", |report| report["backlog"] == 0).await;
         moonwa.signal(Signal::TERM)?;
         moonwa.wait_exit().await?;
         moonwa.set_env("MOONWA_FAILPOINT", Some(place));

@@ -25,18 +25,30 @@ impl SilentHost {
         let (open, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let (count, peak) = (Arc::clone(&open), Arc::clone(&most));
         std::thread::Builder::new().name("silent host".to_owned()).spawn(move || {
-            for mut stream in listener.incoming().flatten() {
-                peak.fetch_max(count.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-                let count = Arc::clone(&count);
-                let held = std::thread::Builder::new().spawn(move || {
-                    // Until the other side gives up.
-                    while stream.read(&mut [0; 1024]).is_ok_and(|read| read > 0) {}
-                    count.fetch_sub(1, Ordering::SeqCst);
-                });
-                drop(held);
+            let mut held: Vec<std::net::TcpStream> = Vec::new();
+            for stream in listener.incoming().flatten() {
+                if stream.set_nonblocking(true).is_err() {
+                    continue;
+                }
+                // Whoever gave up had closed before the next one came.
+                held.retain_mut(is_open);
+                held.push(stream);
+                count.store(held.len(), Ordering::SeqCst);
+                peak.fetch_max(held.len(), Ordering::SeqCst);
             }
         })?;
         Ok(Self { url, open, most })
+    }
+}
+
+/// Whether the other side has not given up.
+fn is_open(stream: &mut std::net::TcpStream) -> bool {
+    loop {
+        match stream.read(&mut [0; 1024]) {
+            Ok(0) => return false,
+            Ok(_) => {}
+            Err(error) => return error.kind() == std::io::ErrorKind::WouldBlock,
+        }
     }
 }
 

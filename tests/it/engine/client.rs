@@ -19,7 +19,7 @@ use wa_rs::wacore::types::events::Event;
 use wa_rs::waproto::whatsapp::device_props::PlatformType;
 use wa_rs::{Client, TokioRuntime};
 
-const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The media host speaks plain HTTP here; the engine always builds `https` addresses.
 struct Plain(UreqHttpClient);

@@ -18,7 +18,7 @@ async fn linked_by_qr_it_receives_and_sends() -> Result<()> {
         (sim.phone("628111000201", "Ann").await, sim.phone("628111000202", "Bob").await);
     let gateway = Gateway::start(&sim).await?;
     let toko = gateway.device();
-    assert_eq!(toko.status().state, DeviceState::Pending(Pending::NotStarted));
+    gateway.expect_state(|state| *state == DeviceState::Pending(Pending::NotStarted)).await;
 
     gateway.link(&ann).await?;
     let account = toko.status().account.expect("an account");
@@ -132,7 +132,7 @@ async fn logging_out_unlinks_on_both_sides() -> Result<()> {
     assert!(gateway.device().status().account.is_none());
     eventually("the phone forgets it", || async { ann.devices().len() }, |n| *n == 0).await;
     let gateway = gateway.restart(&sim).await?;
-    assert_eq!(gateway.device().status().state, DeviceState::Pending(Pending::NotStarted));
+    gateway.expect_state(|state| *state == DeviceState::Pending(Pending::NotStarted)).await;
     gateway.link(&ann).await?;
     gateway.stop().await;
     Ok(())

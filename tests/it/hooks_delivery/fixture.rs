@@ -52,7 +52,7 @@ impl Gate {
 
     /// Stops everything, as moonwa does; the directory remains.
     pub(crate) async fn close(self) -> TempDir {
-        assert_eq!(self.tasks.shutdown(Duration::from_secs(5)).await, 0, "tasks were left");
+        assert_eq!(self.tasks.shutdown(Duration::from_secs(20)).await, 0, "tasks were left");
         drop(self.hooks);
         self.store.close().await.unwrap();
         self.dir

@@ -66,7 +66,9 @@ async fn no_answer_blames_the_endpoint_too() {
     let rude = Receiver::start(&gate.tasks, at_first(LONG, || Answer::HangUp)).await;
     let plain = Receiver::start(&gate.tasks, |_| OK).await;
     // A port that was free a moment ago.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let nobody = tokio::net::TcpSocket::new_v4().unwrap();
+    nobody.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let port = nobody.local_addr().unwrap().port();
     let rows = [
         ("timeout", EndpointConfig { timeout: Duration::from_millis(100), ..endpoint(&late.url) }),
         ("hung_up", endpoint(&rude.url)),
@@ -87,10 +89,16 @@ async fn no_answer_blames_the_endpoint_too() {
             assert_eq!(attempt.code, Some(*code), "{attempt:?}");
         }
     }
-    for (receiver, n) in [(&late, 1), (&rude, 2)] {
+    for n in 1..=2 {
         gate.report_of(n, |report| report.delivered == 2 && report.parked == 0).await;
-        assert_order_kept(rows[n - 1].0, &receiver.hits(), &ids);
     }
+    assert_order_kept(rows[1].0, &rude.hits(), &ids);
+    // What is answered after its timeout is posted again: more often on a busy machine, and in no other order.
+    let hits = late.hits();
+    let mut got: Vec<&str> = hits.iter().map(Hit::id).collect();
+    assert!(got.len() >= LONG + 2, "{}: {got:?}", rows[0].0);
+    got.dedup();
+    assert_eq!(got, [ids[0].as_str(), ids[1].as_str()], "{}", rows[0].0);
     // These fail for longer than any event would be tried.
     for n in 3..=4 {
         let tried = || gate.hooks.attempts(&device(), n).unwrap();

@@ -15,6 +15,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use super::Shop;
+use crate::clock::JumpingClock;
 
 /// The time between two messages.
 const STEP: Duration = Duration::from_millis(120);
@@ -36,6 +37,15 @@ struct Times {
 }
 
 impl Times {
+    /// Sets the clock. What goes while it is set goes by the one time or the other: it counts by the later one.
+    fn jump(&mut self, clock: &JumpingClock, wrong: i64) -> Result<()> {
+        let last = self.jumps.last().map_or(0, |(_, wrong)| *wrong);
+        let before = Instant::now();
+        clock.jump(wrong)?;
+        self.jumps.push((if wrong > last { before } else { Instant::now() }, wrong));
+        Ok(())
+    }
+
     fn shown(&self, at: Instant, wrong: i64) -> UnixMillis {
         let right = self.began.1.after(at - self.began.0).millis();
         UnixMillis::from_millis(right.saturating_add_signed(wrong * 1000))
@@ -119,7 +129,7 @@ async fn killed_while_they_are_due_each_goes_once_and_none_early() -> Result<()>
     let began = (Instant::now(), UnixMillis::now());
     let mut times = Times { began, jumps: vec![(began.0, 0)], up: Vec::new() };
 
-    let first = began.1.after(Duration::from_secs(2) + Duration::from_millis(25 * messages));
+    let first = began.1.after(Duration::from_secs(2) + Duration::from_millis(100 * messages));
     let mut due = BTreeMap::new();
     for n in 0..messages {
         let at = first.after(STEP * u32::try_from(n)?);
@@ -135,8 +145,7 @@ async fn killed_while_they_are_due_each_goes_once_and_none_early() -> Result<()>
         let (a, b) = (count(), count());
         Moment::choose(&mut chance, a.min(b)).wait(&shop, patience).await;
         let wrong = chance.random_range(-JUMP..=JUMP);
-        clock.jump(wrong)?;
-        times.jumps.push((Instant::now(), wrong));
+        times.jump(&clock, wrong)?;
         Moment::choose(&mut chance, a.max(b)).wait(&shop, patience).await;
         times.up.push((connected, Instant::now()));
         shop.moonwa.kill().await?;
@@ -144,8 +153,7 @@ async fn killed_while_they_are_due_each_goes_once_and_none_early() -> Result<()>
         shop.moonwa.wait_state("toko", "connected").await;
         connected = Instant::now();
     }
-    clock.jump(0)?;
-    times.jumps.push((Instant::now(), 0));
+    times.jump(&clock, 0)?;
     let came = || async { shop.came() };
     let all = messages;
     eventually_within(patience, "all came", came, |count| *count == all).await;

@@ -124,7 +124,7 @@ async fn die_at_a_commit(moonwa: &mut Moonwa, round: u64, visit: u64) -> Result<
     match moonwa.relaunch().await {
         Ok(()) => {
             if timeout(WINDOW, moonwa.wait_exit()).await.is_err() {
-                moonwa.kill().await?;
+                moonwa.kill_or_aborted().await?;
             }
         }
         Err(ended) if format!("{ended:#}").contains("SIGABRT") => {}

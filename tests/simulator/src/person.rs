@@ -341,6 +341,19 @@ impl Phone {
             .await
     }
 
+    /// Waits until a companion has asked for everything that it asks for by itself after its first login, so that this does
+    /// not meet a fault that is meant for something else.
+    pub async fn expect_settled(&self) -> Result<()> {
+        for asked in ["name=\"regular_low\"", "xmlns=\"blocklist\""] {
+            let asks = |e: &Entry| {
+                let own = e.device.as_ref().is_some_and(|device| device.pn == self.number);
+                own && e.is_in("iq") && e.text.contains(asked)
+            };
+            self.sim.wait_journal(0, asks).await?;
+        }
+        Ok(())
+    }
+
     /// Waits until the linked devices have confirmed everything they were sent.
     pub async fn expect_confirmed(&self) -> Result<()> {
         let settled = self

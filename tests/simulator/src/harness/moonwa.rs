@@ -370,6 +370,15 @@ impl Moonwa {
         Ok(())
     }
 
+    /// The same, unless it has come to a fail-point just then; whether it had.
+    pub async fn kill_or_aborted(&mut self) -> Result<bool> {
+        match self.kill().await {
+            Ok(()) => Ok(false),
+            Err(ended) if format!("{ended:#}").contains("SIGABRT") => Ok(true),
+            Err(ended) => Err(ended),
+        }
+    }
+
     /// Waits for its end, of its own accord.
     pub async fn wait_exit(&mut self) -> Result<ExitStatus> {
         Ok(timeout(PATIENCE, self.child.wait()).await.context("it did not end")??)
