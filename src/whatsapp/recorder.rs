@@ -317,7 +317,8 @@ mod tests {
         notes.pay(debt, Record::Advance { ids: vec![message.id.clone()], status });
         // A stop in the middle of the write.
         assert!(recorder.run().now_or_never().is_none());
-        assert!(notes.settled().now_or_never().is_none(), "it is not written");
+        let paid = notes.settled().now_or_never().is_some();
+        assert!(!paid || store.space(&device).is_settled(), "it is not written");
         recorder.drain().await;
         assert!(notes.settled().now_or_never().is_some());
         assert!(store.space(&device).is_settled());
@@ -340,8 +341,11 @@ mod tests {
         notes.take_in(events.to_vec(), None).await;
         notes.note(Record::Spent(vec![row.clone()]));
         assert!(recorder.run().now_or_never().is_none());
-        assert!(notes.settled().now_or_never().is_none(), "it is not written");
-        assert!(session.get(row.clone()).await.unwrap().is_some());
+        // The disk may have been faster than this.
+        let paid = notes.settled().now_or_never().is_some();
+        let kept = session.get(row.clone()).await.unwrap().is_some();
+        let written = store.log().tail(&device).borrow().0 == 2;
+        assert!(written || (!paid && kept), "it is not written");
         recorder.drain().await;
         assert!(notes.settled().now_or_never().is_some());
         assert_eq!(store.log().tail(&device).borrow().0, 2);

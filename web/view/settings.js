@@ -284,7 +284,10 @@ function bodyFrom(form) {
 }
 
 function goTo(form, name) {
-	form.element.closest("dialog").close();
+	const dialog = form.element.closest("dialog");
+	// The stream may have told of it first, and the person has gone on.
+	if (!dialog.open) return;
+	dialog.close();
 	location.hash = `#/devices/${name}`;
 }
 

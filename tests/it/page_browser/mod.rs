@@ -303,11 +303,12 @@ async fn a_page_that_is_put_aside_listens_no_more_and_catches_up() -> Result<()>
     let browser = Browser::start().await?;
     browser.log_in(&moonwa).await?;
     browser.click("Messages").await;
-    browser.until("its stream", "return location.hash.startsWith('#/messages')").await;
+    let there = "return document.querySelector('h1')?.textContent === 'Messages'";
+    browser.until("the view and its stream", there).await;
     let count = "window.ended = 0; const close = EventSource.prototype.close; \
         EventSource.prototype.close = function () { window.ended++; close.call(this) }; \
         dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true })); return window.ended";
-    assert_eq!(browser.run(count, Vec::new()).await, 1, "the page's stream");
+    assert_eq!(browser.run(count, Vec::new()).await, 2, "the page's stream and the view's");
     moonwa.edit_config(|text| text.replace("label = \"Device toko\"", "label = \"Toko Maju\""))?;
     moonwa.wait_device("toko", "the new label", |device| device["label"] == "Toko Maju").await;
     let back = "dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))";

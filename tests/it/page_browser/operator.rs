@@ -165,6 +165,7 @@ async fn messages_are_tailed_and_filtered() -> Result<()> {
     bob.send_text(&ann, "satu lagi").await?;
     browser.sees("satu lagi").await;
     browser.choose("Device", "Device gudang").await?;
+    browser.misses("satu lagi").await;
     browser.choose("Show texts", " ").await?;
     // The newest few are there when it opens.
     browser.sees("rahasia gudang").await;
@@ -225,6 +226,8 @@ async fn a_file_with_problems_is_told_everywhere_and_where_it_is_wrong() -> Resu
     browser.sees("requests.post(").await;
     browser.write("Search the API", "get /v1/session").await?;
     browser.misses("Idempotency-Key").await;
+    let found = "return document.querySelector('.ops summary code')?.textContent === '/v1/session'";
+    browser.until("the request that was found", found).await;
     browser.click_first(".ops summary").await;
     browser.click_first(".op details summary").await;
     browser.click_first(".op form button").await;

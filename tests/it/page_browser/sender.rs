@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 use super::browser::Browser;
 use super::gateway;
 
+/// A form sends once at a time, until it has its answer and what changed.
+const FREE: &str = "return document.querySelector('form[aria-busy]') === null";
+
 #[tokio::test]
 #[ignore = "needs Chromium and ChromeDriver; .ci/run installs them and runs this"]
 async fn single_send_shows_the_ticks_as_they_arrive() -> Result<()> {
@@ -61,6 +64,8 @@ async fn send_and_watch(language: &str) -> Result<()> {
     browser.sees("pesanan siap, kak").await;
     browser.click("Messages").await;
     browser.click("All events").await;
+    // Texts only when asked for; the list of chats had it.
+    browser.misses("pesanan siap").await;
     browser.sees("Read").await;
     assert!(!browser.text().await.contains("pesanan siap"), "texts only when asked for");
     browser.close(&[]).await?;
@@ -107,6 +112,7 @@ async fn every_kind_of_message_is_sent_from_the_page() -> Result<()> {
         for (label, text) in fields {
             browser.write(label, text).await?;
         }
+        browser.until("the form is free", FREE).await;
         browser.click("Send").await;
         let item = bob.wait_inbox(before, |item| item.message().is_some()).await?;
         let message = &item.message().expect("a message").message;
@@ -131,6 +137,7 @@ async fn every_kind_of_message_is_sent_from_the_page() -> Result<()> {
     browser.choose("Message Type", "Reaction").await?;
     browser.write("Message id", &got.id).await?;
     browser.write("Emoji", "\u{2764}").await?;
+    browser.until("the form is free", FREE).await;
     browser.click("Send").await;
     let item = bob.wait_inbox(before, |item| item.message().is_some()).await?;
     let reaction = &item.message().expect("a message").message.reaction_message;
@@ -138,6 +145,7 @@ async fn every_kind_of_message_is_sent_from_the_page() -> Result<()> {
 
     browser.choose("Message Type", "Voice note").await?;
     browser.write("File URL", "http://127.0.0.1:1/x.ogg").await?;
+    browser.until("the form is free", FREE).await;
     browser.click("Send").await;
     browser.sees("moonwa does not fetch files from such an address.").await;
     browser.close(&[]).await?;
@@ -182,6 +190,7 @@ async fn a_message_answers_mentions_is_seen_once_and_is_passed_on() -> Result<()
     browser.choose("or a file from this device", &picture.display().to_string()).await?;
     browser.choose("View once", " ").await?;
     let before = bob.cursor();
+    browser.until("the form is free", FREE).await;
     browser.click("Send").await;
     let item = bob.wait_inbox(before, |item| item.message().is_some()).await?;
     let message = format!("{:?}", item.message().expect("a message").message);
@@ -189,6 +198,7 @@ async fn a_message_answers_mentions_is_seen_once_and_is_passed_on() -> Result<()
 
     browser.choose("Message Type", "Forward").await?;
     browser.write("Message id", &asked).await?;
+    browser.until("the form is free", FREE).await;
     browser.click("Send").await;
     bob.expect_text("masih ada?").await?;
     browser.close(&[]).await?;
