@@ -39,6 +39,7 @@ pub(crate) struct Context {
     pub(crate) claims: Claims,
     pub(crate) holds: Holds,
     pub(crate) fresh: Fresh,
+    /// Who was given the keys of groups, as far as only memory knows.
     pub(crate) holders: Holders,
     /// Whose timer was asked for lately.
     pub(crate) timers_asked: Fresh,

@@ -155,6 +155,11 @@ async fn killed_a_hundred_times_it_loses_nothing() -> Result<()> {
         );
         verdicts.push(verdict);
     }
+    assert!(
+        late.len() <= deaths,
+        "{} asked for again in {deaths} deaths (seed {seed})",
+        late.len()
+    );
     for verdict in verdicts {
         assert_eq!(verdict.lost, Vec::<u64>::new(), "acknowledged and lost (seed {seed})");
         assert_eq!(verdict.dropped, 0, "dropped from a log that has room (seed {seed})");

@@ -1,7 +1,7 @@
-//! Sessions and sender keys that the engine gave away a moment ago. It keeps a message only after decrypting it, and may meanwhile give away the
-//! one that has moved past it. If a crash left that on the disk and not the message, the message would be taken for a known
-//! one when it comes again, and be acked without being kept. So what the disk can do without is written when what was
-//! decrypted before it has been kept for long.
+//! Sessions and sender keys that the engine gave away a moment ago. It keeps a message only after decrypting it, and may
+//! meanwhile give away the one that has moved past it. If a crash left that on the disk and not the message, the message
+//! could not be decrypted when it comes again. So what the disk can do without is written when what was decrypted before
+//! it has been kept for long.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -138,7 +138,7 @@ proptest! {
             file.truncate(cut.index(file.len()).max(1));
         }
         let mut note = Vec::new();
-        if let Ok(made) = make(&mut Cursor::new(file), &mut note, &CancellationToken::new()) {
+        if let Ok(made) = convert(&mut Cursor::new(file), &mut note, &CancellationToken::new()) {
             prop_assert_eq!(made.waveform.len(), BARS);
         }
     }
